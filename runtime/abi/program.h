@@ -1,0 +1,39 @@
+/* What the generated `main` of a program hands to the runtime: the functions of its libraries as tables of
+ * pointers. The compiler writes these tables in LLVM IR, so each struct is pointers only, in this order. */
+#pragma once
+#include "runtime/abi/emulsion_abi.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct emulsion_train_library {
+    const emulsion_info* (*info)(void);
+    int (*sizes)(int threads, emulsion_sizes* sizes);
+    int (*init)(uint64_t seed, const emulsion_memory* memory);
+    int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*forward_backward)(void* instance, const emulsion_call* call);
+    int (*update)(void* instance, float learning_rate);
+    int (*step)(void* instance, const emulsion_call* call, float learning_rate);
+    const char* (*error)(const void* instance);
+    void (*unbind)(void* instance);
+} emulsion_train_library;
+
+typedef struct emulsion_infer_library {
+    const emulsion_info* (*info)(void);
+    int (*sizes)(int threads, emulsion_sizes* sizes);
+    int (*prepare)(void* instance);
+    int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*run)(void* instance, const emulsion_call* call);
+    const char* (*error)(const void* instance);
+    void (*unbind)(void* instance);
+} emulsion_infer_library;
+
+/* The programs. `description` is the text of the model's training settings and manifest facts, as JSON
+ * (compiler/codegen/manifest writes it). Both return the exit code: 0 done, 1 failed, 2 wrong usage. */
+int emulsion_train_main(int argc, char** argv, const emulsion_train_library* train,
+                        const emulsion_infer_library* infer, const char* description);
+int emulsion_infer_main(int argc, char** argv, const emulsion_infer_library* infer, const char* description);
+
+#ifdef __cplusplus
+}
+#endif
