@@ -1,0 +1,101 @@
+// The interface of an operation: what it is called, which types it takes and gives, how it is differentiated, and what
+// it computes. A pass never knows an op; it asks through this interface. One op is one file pair in compiler/ops.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/graph/type.h"
+
+namespace Halide {
+class Expr;
+class Func;
+}  // namespace Halide
+
+namespace emulsion {
+
+class GraphBuilder;
+struct LowerContext;
+
+// A value of a graph: output `output` of node `node`. A default Value stands for "none".
+struct Value {
+    int node = -1;
+    int output = 0;
+    bool defined() const { return node >= 0; }
+    bool operator==(const Value&) const = default;
+    auto operator<=>(const Value&) const = default;
+};
+
+// Visits the attributes of an op in printed order; the same visit prints, parses and compares them.
+class Fields {
+public:
+    virtual ~Fields() = default;
+    virtual void field(std::string_view name, bool& value) = 0;
+    virtual void field(std::string_view name, int64_t& value) = 0;
+    virtual void field(std::string_view name, double& value) = 0;
+    virtual void field(std::string_view name, std::string& value) = 0;
+    virtual void field(std::string_view name, std::vector<int64_t>& value) = 0;
+};
+
+// How fusion may treat an op.
+enum class OpClass {
+    source,     // no inputs: input, parameter, state, scalar, constant
+    view,       // same memory, another shape: no code
+    pointwise,  // an output element reads the same position of each input (or its channel, or its scalar)
+    gather,     // an output element reads a bounded few input elements elsewhere: may be inlined into a reader
+    window,     // pooling: an output element reads a window; an anchor, or an epilogue where windows do not overlap
+    reduction,  // sums over samples or positions: an anchor
+    anchor,     // contractions, and everything that is a kernel of its own
+};
+
+// What an op's gradient is built from. `inputs` and `outputs` are the node's values, `gradients` those of its outputs
+// (undefined where nothing flows back). `needed[i]` is false where input i's gradient is not wanted.
+struct GradientContext {
+    GraphBuilder& builder;
+    std::string name;  // of the node: prefix for new names
+    std::vector<Value> inputs;
+    std::vector<Value> outputs;
+    std::vector<Value> gradients;
+    std::vector<bool> needed;
+
+    const TensorType& type(Value value) const;
+    // Adds a node named NAME.SUFFIX (made unique) and returns its first output.
+    Value add(std::string_view suffix, std::shared_ptr<const class Op> op, std::vector<Value> operands);
+    // Sums `gradient` down to `type`: over samples and positions for a channel vector, over all for a scalar.
+    Value reduce_to(Value gradient, const TensorType& type);
+};
+
+class Op {
+public:
+    virtual ~Op() = default;
+
+    // Name in the text form: "conv2d".
+    virtual std::string_view kind() const = 0;
+    // Visits attributes; an op without attributes keeps the default.
+    virtual void fields(Fields&) {}
+    virtual OpClass op_class() const = 0;
+
+    // Output types from input types. Throws Error with both values and a fix.
+    virtual std::vector<TensorType> infer(std::span<const TensorType> inputs) const = 0;
+
+    // Gradients with respect to the inputs, in order; undefined where there is none (integer inputs, not needed).
+    // Throws Error[no_gradient] unless overridden.
+    virtual std::vector<Value> gradient(GradientContext& context) const;
+
+    // The plain definition: one Func per output over memory coordinates, innermost first and n last (graph/type.h),
+    // from the Funcs of the inputs. No schedule calls. Padding lanes of a plain output must come out as zero.
+    virtual std::vector<Halide::Func> lower(const LowerContext& context,
+                                            const std::vector<Halide::Func>& inputs) const = 0;
+
+    // Multiply-adds of one sample; 0 for all but contractions.
+    virtual int64_t multiply_adds(std::span<const TensorType> inputs) const;
+};
+
+// Equal kind and equal attributes.
+bool operator==(const Op& a, const Op& b);
+
+}  // namespace emulsion

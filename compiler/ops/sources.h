@@ -1,0 +1,81 @@
+// Nodes without inputs: what enters a graph.
+#pragma once
+
+#include "compiler/graph/op.h"
+
+namespace emulsion {
+
+// Base of sources: the type is an attribute of the node, not inferred.
+class SourceOp : public Op {
+public:
+    explicit SourceOp(TensorType type) : type_(std::move(type)) {}
+    SourceOp() = default;
+    OpClass op_class() const override { return OpClass::source; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext&) const override { return {}; }
+    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    const TensorType& type() const { return type_; }
+    void set_type(TensorType type) { type_ = std::move(type); }  // the parser reads it after the colon
+
+private:
+    TensorType type_;
+};
+
+// A tensor that each call brings: pictures (f32) or labels (i32, one class index per sample).
+class Input : public SourceOp {
+public:
+    using SourceOp::SourceOp;
+    std::string_view kind() const override { return "input"; }
+};
+
+// A trained tensor. `init` is one of "zeros", "ones", "constant", "he" (normal, deviation sqrt(2 / fan_in)), "glorot"
+// (uniform), "lecun" (normal), "normal", "uniform"; `scale` is the constant, deviation or bound of the last three.
+class Parameter : public SourceOp {
+public:
+    using SourceOp::SourceOp;
+    std::string_view kind() const override { return "parameter"; }
+    void fields(Fields& f) override {
+        f.field("init", init);
+        f.field("scale", scale);
+        f.field("fan_in", fan_in);
+        f.field("fan_out", fan_out);
+        f.field("trained", trained);
+        f.field("decay", decay);
+    }
+    std::string init = "zeros";
+    double scale = 0;
+    int64_t fan_in = 0, fan_out = 0;
+    bool trained = true;  // false: frozen, no gradient
+    bool decay = true;    // false: weight decay leaves it alone
+};
+
+// A tensor that a training step updates without a gradient: running statistics, momentum. Starts at `value`.
+class State : public SourceOp {
+public:
+    using SourceOp::SourceOp;
+    std::string_view kind() const override { return "state"; }
+    void fields(Fields& f) override { f.field("value", value); }
+    double value = 0;
+};
+
+// A number that each call brings, or that the library keeps: "learning_rate" (f32), "seed_low", "seed_high",
+// "step_low", "step_high" (i32 bits). Type is always a plain scalar.
+class Scalar : public SourceOp {
+public:
+    using SourceOp::SourceOp;
+    std::string_view kind() const override { return "scalar"; }
+    void fields(Fields& f) override { f.field("name", name); }
+    std::string name;
+};
+
+// A tensor that holds one number everywhere.
+class Constant : public SourceOp {
+public:
+    using SourceOp::SourceOp;
+    std::string_view kind() const override { return "constant"; }
+    void fields(Fields& f) override { f.field("value", value); }
+    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    double value = 0;
+};
+
+}  // namespace emulsion

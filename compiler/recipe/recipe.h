@@ -1,0 +1,55 @@
+// The interface of a recipe: one fast way to run an anchor. Recipes live in schedules/; the compiler knows only this.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "compiler/recipe/group.h"
+
+namespace emulsion {
+
+class KernelContext;
+
+// Sizes of a schedule by name, in the recipe's order: "tw=2 th=14 yb=7".
+struct Tiling {
+    std::vector<std::pair<std::string, int>> values;
+    int at(std::string_view name) const;  // REQUIRES: present
+    bool operator==(const Tiling&) const = default;
+};
+std::string to_string(const Tiling& tiling);
+// Throws Error[tiling].
+Tiling parse_tiling(std::string_view text);
+
+// What the cost model knows of the machine; defaults describe a common x86-64 server core.
+struct Machine {
+    double fma_gflops = 100;    // one core, f32, the widest ISA
+    double bandwidth_gbs = 20;  // memory, all cores together
+    int64_t l1_bytes = 32 << 10;
+    int64_t l2_bytes = 1 << 20;
+    int threads = 2;
+};
+
+class Recipe {
+public:
+    virtual ~Recipe() = default;
+    virtual std::string_view name() const = 0;
+    virtual int version() const { return 1; }
+
+    // Whether the recipe can run the group. No Halide here or in the next two.
+    virtual bool applies(const Group& group, const Isa& isa) const = 0;
+    // Legal tilings, never empty where it applies; the first is the default.
+    virtual std::vector<Tiling> tilings(const Group& group, const Isa& isa) const = 0;
+    // Estimated seconds.
+    virtual double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const = 0;
+
+    // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's results, in order.
+    virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
+};
+
+// The schedule library, in order of preference at equal cost. schedules/library.h makes one.
+using RecipeLibrary = std::vector<std::unique_ptr<const Recipe>>;
+
+}  // namespace emulsion
