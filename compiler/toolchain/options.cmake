@@ -58,6 +58,7 @@ __asm__(".section .rodata\n"
         "@symbol@_size: .quad .L@symbol@_end - @symbol@\n"
         ".type @symbol@, @object\n"
         ".type @symbol@_size, @object\n"
+        ".size @symbol@, .L@symbol@_end - @symbol@\n"
         ".size @symbol@_size, 8\n"
         ".text\n");
 ]])
