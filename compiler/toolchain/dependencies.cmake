@@ -5,6 +5,13 @@
 # Every folder that has these packages missing is set up by compiler/toolchain/setup.sh.
 set(emulsion_setup_hint "fix: run compiler/toolchain/setup.sh, which installs what is missing")
 
+# The wheel's own entry point asks for Python's headers; the one inside the wheel does not.
+file(GLOB halide_wheel ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/halide/lib64/cmake)
+if(halide_wheel)
+    set(Halide_DIR ${halide_wheel}/Halide CACHE PATH "Halide's package")
+    set(HalideHelpers_DIR ${halide_wheel}/HalideHelpers CACHE PATH "Halide's helpers")
+    set(CMAKE_DISABLE_FIND_PACKAGE_Python ON)
+endif()
 find_package(Halide 21 QUIET CONFIG)
 if(NOT Halide_FOUND)
     message(FATAL_ERROR "Halide 21 is not found in ${PROJECT_SOURCE_DIR}/.venv\n  ${emulsion_setup_hint}")
