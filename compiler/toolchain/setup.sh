@@ -24,19 +24,22 @@ fail() { echo "setup: $1" >&2; shift; for line in "$@"; do echo "  fix: $line" >
 check_space() {
     local free
     free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
-    [ "$free" -ge "$2" ] || fail "not enough disk space for $3: $1 has $free MB free, $2 MB are needed" \
+    [ "$free" -ge "$2" ] || fail "too little disk space for $3: $1 has $free MB free, $2 MB are needed" \
         "free $(($2 - free)) MB on the file system of $1"
 }
 
 is_network_error() {
-    grep -qiE 'could not resolve|temporary failure|failed to fetch|unable to fetch|unable to connect|network is unreachable|connection (refused|timed out|broken)|newconnectionerror|max retries|no matching distribution|unable to locate package' "$1"
+    local words='could not resolve|temporary failure|failed to fetch|unable to fetch|unable to connect'
+    words+='|network is unreachable|connection (refused|timed out|broken)|newconnectionerror|max retries'
+    words+='|no matching distribution|unable to locate package'
+    grep -qiE "$words" "$1"
 }
 
 missing_packages() {
-    local wanted
+    local wanted format='${db:Status-Status} ${Package}\n${db:Status-Status} ${Provides}\n'
     mapfile -t wanted < <(grep -v '^#' "$folder/packages.txt")
     comm -23 <(printf '%s\n' "${wanted[@]}" | sort) \
-        <({ dpkg-query -W -f '${db:Status-Status} ${Package}\n${db:Status-Status} ${Provides}\n' || true; } 2>/dev/null |
+        <({ dpkg-query -W -f "$format" || true; } 2>/dev/null |
             sed -n 's/^installed //p' | tr ',' '\n' | sed 's/^ *//; s/ .*//' | sort -u)
 }
 
@@ -53,7 +56,7 @@ install_packages() {
     local missing=("$@") name log run=()
     name=$(. /etc/os-release 2>/dev/null && echo "${ID:-unknown} ${VERSION_ID:-}")
     [ "$name" = "debian 12" ] || fail \
-        "this system is '$name', and these packages are missing: ${missing[*]}. Only Debian 12 is set up automatically" \
+        "this system is '$name' and lacks ${missing[*]}: only Debian 12 is set up automatically" \
         "install these packages, or their counterparts, by hand; or use a Debian 12 machine or container"
     if [ "$(id -u)" != 0 ]; then
         if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then

@@ -1,0 +1,52 @@
+"""The form of source files: a first comment, #pragma once, 100 columns, 4 spaces, no oversized file.
+
+The layout inside a line is clang-format's affair (.clang-format); this check needs nothing but Python.
+"""
+import re
+
+from sources import ROOT, report, sources
+
+COLUMNS = 120  # clang-format breaks code at 100; text in tables and long strings may run on to here
+LINES = 800
+ABSOLUTE_PATH = re.compile(r'(?<![\w/.*])/(work|home|root|Users)/')
+
+
+def faults_of(path, text):
+    lines = text.split("\n")
+    code = path.suffix in (".h", ".cpp", ".c")
+    if text and not text.endswith("\n"):
+        yield f"{path}: no line break at the end"
+    if len(lines) > LINES:
+        yield f"{path}: {len(lines)} lines, more than {LINES}; fix: split the file"
+    for number, line in enumerate(lines, 1):
+        if line != line.rstrip():
+            yield f"{path}:{number}: blanks at the end of the line"
+        if "\t" in line and path.name != "Makefile":
+            yield f"{path}:{number}: a tab; fix: use 4 spaces"
+        if len(line) > COLUMNS:
+            yield f"{path}:{number}: {len(line)} columns, more than {COLUMNS}"
+        if ABSOLUTE_PATH.search(line):
+            yield f"{path}:{number}: the absolute path of one machine"
+    if code and not re.match(r"\s*(//|/\*)", text):
+        yield f"{path}: no paragraph at the top that says what the file is"
+    if path.suffix == ".h":
+        if "#pragma once" not in text and not re.search(r"#ifndef \w+_H\n#define", text):
+            yield f"{path}: a header without #pragma once"
+        if re.search(r"^\s*using namespace", text, re.MULTILINE):
+            yield f"{path}: 'using namespace' in a header"
+
+
+def check_the_check():
+    from pathlib import Path
+    bad = Path("runtime/bad.h")
+    top = "// a\n#pragma once\n"
+    planted = ["// a\nint x;\n", "#pragma once\n", top + "int x; \n", top + "\tint x;\n",
+               top + "using namespace std;\n", top + "int x;", top + "// " + "a" * 150 + "\n", top + "int x;\n" * LINES]
+    return [f"planted fault not found: {text!r}" for text in planted if not list(faults_of(bad, text))]
+
+
+faults = check_the_check()
+files = sources(".h", ".cpp", ".c", ".py", ".sh", ".cmake")
+for file in files:
+    faults += faults_of(file, (ROOT / file).read_text())
+report("form", faults, len(files))
