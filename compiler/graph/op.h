@@ -91,6 +91,11 @@ public:
     virtual std::vector<Halide::Func> lower(const LowerContext& context,
                                             const std::vector<Halide::Func>& inputs) const = 0;
 
+    // For class window: extents (h, w) of the window, and whether windows neither overlap nor leave cells of `input`
+    // out, so that every input element belongs to exactly one output.
+    virtual std::vector<int64_t> window_extents() const { return {1, 1}; }
+    virtual bool tiles(const TensorType&) const { return false; }
+
     // Multiply-adds of one sample; 0 for all but contractions.
     virtual int64_t multiply_adds(std::span<const TensorType> inputs) const;
 };

@@ -52,6 +52,9 @@ private:
     int line_ = 1;
 };
 
+// Parses one graph and stops behind its closing brace.
+Graph parse_graph(TextReader& reader);
+
 // Reads `{a=1, b=[2,3]}` into the op's fields; an absent block keeps the defaults.
 void parse_attributes(TextReader& reader, Op& op);
 

@@ -1,0 +1,158 @@
+#include "compiler/recipe/kernel_context.h"
+
+#include <algorithm>
+
+#include "compiler/ops/sources.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+namespace {
+
+using Halide::Expr;
+using Halide::Func;
+
+std::string func_name(std::string name) {
+    std::replace(name.begin(), name.end(), '.', '_');
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
+// Constrains one buffer's dimensions to the tensor's memory layout.
+template <class Buffer>
+void constrain(Buffer buffer, const TensorType& type, const Expr& samples, bool with_bounds) {
+    int64_t stride = 1;
+    int index = 0;
+    for (int64_t extent : memory_extents(type)) {
+        auto dimension = buffer.dim(index++);
+        if (with_bounds) dimension.set_bounds(0, static_cast<int>(extent));
+        dimension.set_stride(static_cast<int>(stride));
+        stride *= extent;
+    }
+    if (type.batched) {
+        auto dimension = buffer.dim(index);
+        if (with_bounds) dimension.set_bounds(0, samples);
+        dimension.set_stride(static_cast<int>(stride));
+    }
+    buffer.set_host_alignment(64);
+}
+
+}  // namespace
+
+LowerContext lower_context(const Graph& body, int node, Expr samples) {
+    LowerContext context;
+    context.name = func_name(body.node(node).name);
+    for (Value value : body.node(node).inputs) context.inputs.push_back(body.type(value));
+    context.outputs = body.node(node).types;
+    context.samples = std::move(samples);
+    return context;
+}
+
+KernelContext::KernelContext(const Group& group, const Isa& isa) : group_(group), isa_(isa) {
+    arguments_.push_back(samples_);
+    std::vector<Halide::Argument> buffers;
+    for (int i = 0; i < static_cast<int>(group.body.nodes().size()); i++) {
+        const Node& node = group.body.node(i);
+        if (const auto* scalar = group.body.op_as<Scalar>(i)) {
+            Func value(func_name(node.name));
+            if (scalar->type().element == ElementType::f32) {
+                Halide::Param<float> param(func_name(node.name) + "_arg");
+                arguments_.push_back(param);
+                value() = param;
+            } else {
+                Halide::Param<int32_t> param(func_name(node.name) + "_arg");
+                arguments_.push_back(param);
+                value() = param;
+            }
+            values_[{i, 0}] = value;
+        } else if (group.body.op_as<Input>(i) != nullptr) {
+            const TensorType& type = node.types[0];
+            Halide::ImageParam param(halide_type(type.element), dimension_count(type), func_name(node.name));
+            constrain(param, type, samples_, /*with_bounds=*/true);
+            buffers.push_back(param);
+            values_[{i, 0}] = param;
+        }
+    }
+    arguments_.insert(arguments_.end(), buffers.begin(), buffers.end());
+    for (int i = 0; i < static_cast<int>(group.body.nodes().size()); i++) {
+        if (i == group.anchor || values_.contains({i, 0})) continue;
+        const std::vector<Value>& inputs = group.body.node(i).inputs;
+        bool ready = std::all_of(inputs.begin(), inputs.end(), [&](Value v) { return values_.contains(v); });
+        if (!ready) continue;  // depends on the anchor
+        std::vector<Func> results = lower_node(i, values_);
+        for (size_t k = 0; k < results.size(); k++) values_[{i, static_cast<int>(k)}] = results[k];
+    }
+}
+
+std::vector<Func> KernelContext::lower_node(int node, const std::map<Value, Func>& values) const {
+    std::vector<Func> inputs;
+    for (Value value : group_.body.node(node).inputs) inputs.push_back(values.at(value));
+    return group_.body.node(node).op->lower(lower_context(group_.body, node, samples_), inputs);
+}
+
+Func KernelContext::value_of(Value value) const { return values_.at(value); }
+
+Func KernelContext::operand(int i) const { return value_of(group_.anchor_node().inputs[static_cast<size_t>(i)]); }
+
+std::vector<Func> KernelContext::plain() const { return lower_node(group_.anchor, values_); }
+
+Func KernelContext::finish() const {
+    EMU_CHECK(group_.anchor < 0, "a group with an anchor needs its accumulator");
+    return finish_with({});
+}
+
+Func KernelContext::finish(Func accumulator) const {
+    std::vector<Func> outputs;
+    if (accumulator.outputs() == 1) return finish_with({accumulator});
+    for (int k = 0; k < accumulator.outputs(); k++) {
+        Func part(func_name(fmt::format("{}_{}", group_.anchor_node().name, k)));
+        std::vector<Expr> at = as_exprs(accumulator.args());
+        part(accumulator.args()) = accumulator(at)[k];
+        outputs.push_back(part);
+    }
+    return finish_with(std::move(outputs));
+}
+
+Func KernelContext::finish_with(std::vector<Func> anchor_outputs) const {
+    std::map<Value, Func> values = values_;
+    for (size_t k = 0; k < anchor_outputs.size(); k++) {
+        values[{group_.anchor, static_cast<int>(k)}] = anchor_outputs[k];
+    }
+    for (int i = 0; i < static_cast<int>(group_.body.nodes().size()); i++) {
+        if (values.contains({i, 0}) || i == group_.anchor) continue;
+        std::vector<Func> results = lower_node(i, values);
+        for (size_t k = 0; k < results.size(); k++) values[{i, static_cast<int>(k)}] = results[k];
+    }
+    const std::vector<Result>& results = group_.body.results();
+    std::vector<Halide::Var> vars = coordinates(group_.body.type(results[0].value));
+    std::vector<Expr> components;
+    for (const Result& result : results) components.push_back(values.at(result.value)(as_exprs(vars)));
+    Func out("out");
+    if (components.size() == 1) {
+        out(vars) = components[0];
+    } else {
+        out(vars) = Halide::Tuple(components);
+    }
+    return out;
+}
+
+void KernelContext::constrain_outputs(const std::vector<Func>& outputs) const {
+    size_t index = 0;
+    for (Func func : outputs) {
+        std::vector<Halide::OutputImageParam> buffers = func.output_buffers();
+        for (size_t k = 0; k < buffers.size(); k++) {
+            EMU_CHECK(index < group_.body.results().size(), "a recipe returned more results than the group has");
+            const TensorType& type = group_.body.type(group_.body.results()[index++].value);
+            constrain(buffers[k], type, samples_, /*with_bounds=*/k == 0);
+            if (k != 0) continue;
+            std::vector<int64_t> extents = memory_extents(type);
+            for (size_t d = 0; d < extents.size(); d++) {
+                func.bound(func.args()[d], 0, static_cast<int>(extents[d]));
+            }
+        }
+    }
+    EMU_CHECK(index == group_.body.results().size(), "a recipe returned {} results, the group has {}", index,
+              group_.body.results().size());
+}
+
+}  // namespace emulsion

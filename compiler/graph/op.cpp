@@ -1,0 +1,44 @@
+#include "compiler/graph/op.h"
+
+#include <fmt/format.h>
+
+#include "compiler/graph/graph.h"
+#include "compiler/graph/text.h"
+#include "compiler/ops/registry.h"
+
+namespace emulsion {
+
+std::vector<Value> Op::gradient(GradientContext& context) const {
+    fail("no_gradient", fmt::format("'{}': the op {} has no gradient", context.name, kind()),
+         "keep it out of the path from a trained parameter to the loss");
+}
+
+int64_t Op::multiply_adds(std::span<const TensorType>) const { return 0; }
+
+bool operator==(const Op& a, const Op& b) {
+    return a.kind() == b.kind() && print_attributes(a) == print_attributes(b);
+}
+
+const TensorType& GradientContext::type(Value value) const { return builder.type(value); }
+
+Value GradientContext::add(std::string_view suffix, std::shared_ptr<const Op> op, std::vector<Value> operands) {
+    return builder.add(std::move(op), std::move(operands),
+                       builder.unique_name(fmt::format("{}.{}", name, suffix)));
+}
+
+Value GradientContext::reduce_to(Value gradient, const TensorType& target) {
+    const TensorType from = type(gradient);
+    if (from == target) return gradient;
+    bool keep_samples = target.batched;
+    bool keep_channels = !target.shape.empty();
+    EMU_CHECK(target.shape.size() <= 1 || target.shape == from.shape, "cannot reduce {} to {}", to_string(from),
+              to_string(target));
+    std::unique_ptr<Op> reduce = make_op("reduce");
+    EMU_CHECK(reduce != nullptr, "the op reduce is missing");
+    std::string attributes = fmt::format("{{keep_samples={}, keep_channels={}}}", keep_samples, keep_channels);
+    TextReader reader(attributes, "reduce_to");
+    parse_attributes(reader, *reduce);
+    return add("sum", std::move(reduce), {gradient});
+}
+
+}  // namespace emulsion

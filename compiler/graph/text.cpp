@@ -1,0 +1,388 @@
+#include "compiler/graph/text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+
+#include "compiler/ops/registry.h"
+#include "compiler/ops/sources.h"
+
+namespace emulsion {
+
+namespace {
+
+std::string quote(std::string_view text) {
+    std::string quoted = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') quoted += '\\';
+        if (c == '\n') {
+            quoted += "\\n";
+        } else {
+            quoted += c;
+        }
+    }
+    return quoted + "\"";
+}
+
+class PrintFields : public Fields {
+public:
+    void field(std::string_view name, bool& value) override { put(name, value ? "true" : "false"); }
+    void field(std::string_view name, int64_t& value) override { put(name, fmt::format("{}", value)); }
+    void field(std::string_view name, double& value) override { put(name, fmt::format("{}", value)); }
+    void field(std::string_view name, std::string& value) override { put(name, quote(value)); }
+    void field(std::string_view name, std::vector<int64_t>& value) override {
+        put(name, fmt::format("[{}]", fmt::join(value, ",")));
+    }
+    std::string text() const { return text_.empty() ? "" : "{" + text_ + "}"; }
+
+private:
+    void put(std::string_view name, const std::string& value) {
+        text_ += fmt::format("{}{}={}", text_.empty() ? "" : ", ", name, value);
+    }
+    std::string text_;
+};
+
+// Sets the one attribute `wanted` from the reader; `found` tells whether the op has it.
+class ParseField : public Fields {
+public:
+    ParseField(TextReader& reader, std::string wanted) : reader_(reader), wanted_(std::move(wanted)) {}
+    bool found = false;
+
+    void field(std::string_view name, bool& value) override {
+        if (!take(name)) return;
+        std::string word = reader_.word();
+        if (word != "true" && word != "false") {
+            reader_.fail("syntax", fmt::format("attribute '{}' is '{}', expected true or false", name, word),
+                         "write true or false");
+        }
+        value = word == "true";
+    }
+    void field(std::string_view name, int64_t& value) override {
+        if (take(name)) value = reader_.integer();
+    }
+    void field(std::string_view name, double& value) override {
+        if (take(name)) value = reader_.number();
+    }
+    void field(std::string_view name, std::string& value) override {
+        if (take(name)) value = reader_.quoted();
+    }
+    void field(std::string_view name, std::vector<int64_t>& value) override {
+        if (!take(name)) return;
+        value.clear();
+        reader_.expect("[");
+        while (!reader_.accept("]")) {
+            value.push_back(reader_.integer());
+            if (reader_.peek() != ']') reader_.expect(",");
+        }
+    }
+
+private:
+    bool take(std::string_view name) {
+        if (name != wanted_) return false;
+        return found = true;
+    }
+    TextReader& reader_;
+    std::string wanted_;
+};
+
+std::string reference(const Graph& graph, Value value) {
+    const Node& node = graph.node(value.node);
+    if (node.types.size() == 1) return "%" + node.name;
+    return fmt::format("%{}:{}", node.name, value.output);
+}
+
+std::string print_node(const Graph& graph, const Node& node, bool with_locations) {
+    std::vector<std::string> operands, types;
+    for (Value value : node.inputs) operands.push_back(reference(graph, value));
+    for (const TensorType& type : node.types) types.push_back(to_string(type));
+    std::string attributes = print_attributes(*node.op);
+    std::string text = fmt::format("  %{} = {}({}){}{} : {}\n", node.name, node.op->kind(), fmt::join(operands, ", "),
+                                   attributes.empty() ? "" : " ", attributes, fmt::join(types, ", "));
+    if (with_locations && !node.where.file.empty()) {
+        text.insert(text.size() - 1, fmt::format("  # {}:{}", node.where.file, node.where.line));
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string print_attributes(const Op& op) {
+    PrintFields fields;
+    const_cast<Op&>(op).fields(fields);  // the visitor only reads
+    return fields.text();
+}
+
+std::string print(const Graph& graph, bool with_locations) {
+    std::string text = fmt::format("graph {} {{\n", graph.name());
+    for (const Node& node : graph.nodes()) text += print_node(graph, node, with_locations);
+    for (const Result& result : graph.results()) {
+        switch (result.kind) {
+            case Result::Kind::output:
+                text += fmt::format("  output {} {}\n", quote(result.name), reference(graph, result.value));
+                break;
+            case Result::Kind::gradient:
+                text += fmt::format("  gradient %{} <- {}\n", graph.node(result.target).name,
+                                    reference(graph, result.value));
+                break;
+            case Result::Kind::update:
+                text += fmt::format("  update %{} <- {}\n", graph.node(result.target).name,
+                                    reference(graph, result.value));
+                break;
+        }
+    }
+    return text + "}\n";
+}
+
+void TextReader::fail(std::string_view code, std::string message, std::string fix) const {
+    throw Error({std::string(code), std::move(message), std::move(fix), location(), {}});
+}
+
+void TextReader::skip_space() {
+    while (position_ < text_.size()) {
+        char c = text_[position_];
+        if (c == '#') {
+            while (position_ < text_.size() && text_[position_] != '\n') position_++;
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            if (c == '\n') line_++;
+            position_++;
+        } else {
+            break;
+        }
+    }
+}
+
+bool TextReader::at_end() {
+    skip_space();
+    return position_ >= text_.size();
+}
+
+char TextReader::peek() { return at_end() ? '\0' : text_[position_]; }
+
+bool TextReader::accept(std::string_view token) {
+    skip_space();
+    if (text_.substr(position_, token.size()) != token) return false;
+    position_ += token.size();
+    return true;
+}
+
+void TextReader::expect(std::string_view token) {
+    if (accept(token)) return;
+    if (at_end()) {
+        fail("truncated", fmt::format("the text ends where '{}' is expected", token),
+             "the file is cut short: write it again");
+    }
+    std::string_view found = text_.substr(position_, std::min<size_t>(20, text_.find('\n', position_) - position_));
+    fail("syntax", fmt::format("expected '{}', found '{}'", token, found), "see the text form in graph/text.h");
+}
+
+std::string TextReader::word() {
+    skip_space();
+    size_t start = position_;
+    auto is_word = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
+    };
+    while (position_ < text_.size() && is_word(text_[position_])) position_++;
+    if (position_ == start) {
+        if (at_end()) fail("truncated", "the text ends where a name is expected", "the file is cut short: write it again");
+        fail("syntax", fmt::format("expected a name, found '{}'", text_.substr(position_, 1)),
+             "see the text form in graph/text.h");
+    }
+    return std::string(text_.substr(start, position_ - start));
+}
+
+std::string TextReader::quoted() {
+    expect("\"");
+    std::string value;
+    while (position_ < text_.size() && text_[position_] != '"') {
+        char c = text_[position_++];
+        if (c == '\n') line_++;
+        if (c == '\\' && position_ < text_.size()) {
+            c = text_[position_++];
+            if (c == 'n') c = '\n';
+        }
+        value += c;
+    }
+    if (position_ >= text_.size()) fail("truncated", "a quoted text has no end", "close it with '\"'");
+    position_++;
+    return value;
+}
+
+int64_t TextReader::integer() {
+    std::string text = word();
+    int64_t value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        fail("syntax", fmt::format("'{}' is not a whole number", text), "write a whole number such as 3");
+    }
+    return value;
+}
+
+double TextReader::number() {
+    skip_space();
+    size_t start = position_;
+    while (position_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[position_])) != 0 ||
+                                        std::string_view(".+-").find(text_[position_]) != std::string_view::npos)) {
+        position_++;
+    }
+    std::string_view text = text_.substr(start, position_ - start);
+    double value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
+        fail("syntax", fmt::format("'{}' is not a number", text), "write a number such as 0.05");
+    }
+    return value;
+}
+
+void parse_attributes(TextReader& reader, Op& op) {
+    if (!reader.accept("{")) return;
+    while (!reader.accept("}")) {
+        std::string name = reader.word();
+        reader.expect("=");
+        ParseField parse(reader, name);
+        op.fields(parse);
+        if (!parse.found) {
+            reader.fail("unknown_attribute", fmt::format("op {} has no attribute '{}'", op.kind(), name),
+                        fmt::format("its attributes are {}", print_attributes(op).empty() ? "none" : print_attributes(op)));
+        }
+        if (reader.peek() != '}') reader.expect(",");
+    }
+}
+
+namespace {
+
+std::vector<int64_t> parse_list(TextReader& reader, std::string_view close) {
+    std::vector<int64_t> values;
+    while (!reader.accept(close)) {
+        values.push_back(reader.integer());
+        if (reader.accept(close)) break;
+        reader.expect(",");
+    }
+    for (int64_t value : values) {
+        if (value < 1 || value > (int64_t{1} << 31)) {
+            reader.fail("syntax", fmt::format("an extent of {} is out of range", value), "extents are 1 to 2^31");
+        }
+    }
+    return values;
+}
+
+TensorType parse_type(TextReader& reader) {
+    TensorType type;
+    std::string element = reader.word();
+    if (element == "i32") {
+        type.element = ElementType::i32;
+    } else if (element == "u8") {
+        type.element = ElementType::u8;
+    } else if (element != "f32") {
+        reader.fail("syntax", fmt::format("unknown element type '{}'", element), "element types are f32, i32, u8");
+    }
+    reader.expect("[");
+    type.batched = reader.accept("n");
+    if (!type.batched || !reader.accept("]")) {
+        if (type.batched) reader.expect(",");
+        type.shape = parse_list(reader, "]");
+    }
+    if (reader.accept("{")) type.factors = parse_list(reader, "}");
+    return type;
+}
+
+class GraphParser {
+public:
+    explicit GraphParser(TextReader& reader) : reader_(reader), builder_("") {}
+
+    Graph parse() {
+        reader_.expect("graph");
+        builder_ = GraphBuilder(reader_.word());
+        reader_.expect("{");
+        while (!reader_.accept("}")) statement();
+        return builder_.build();
+    }
+
+private:
+    void statement() {
+        if (reader_.peek() == '%') return node();
+        if (reader_.accept("output")) {
+            std::string name = reader_.quoted();
+            return builder_.output(name, operand());
+        }
+        bool is_gradient = reader_.accept("gradient");
+        if (!is_gradient) reader_.expect("update");
+        Value target = operand();
+        reader_.expect("<-");
+        Value value = operand();
+        is_gradient ? builder_.gradient(target.node, value) : builder_.update(target.node, value);
+    }
+
+    void node() {
+        SourceLocation where = reader_.location();
+        reader_.expect("%");
+        std::string name = reader_.word();
+        reader_.expect("=");
+        std::string kind = reader_.word();
+        std::unique_ptr<Op> op = make_op(kind);
+        if (!op) {
+            reader_.fail("unknown_op", fmt::format("'{}' uses the unknown op '{}'", name, kind),
+                         fmt::format("the ops are {}", fmt::join(op_kinds(), ", ")));
+        }
+        reader_.expect("(");
+        std::vector<Value> inputs;
+        while (!reader_.accept(")")) {
+            inputs.push_back(operand());
+            if (reader_.peek() != ')') reader_.expect(",");
+        }
+        parse_attributes(reader_, *op);
+        reader_.expect(":");
+        std::vector<TensorType> types = {parse_type(reader_)};
+        while (reader_.accept(",")) types.push_back(parse_type(reader_));
+        if (auto* source = dynamic_cast<SourceOp*>(op.get())) source->set_type(types[0]);
+        Value value = builder_.add(std::move(op), std::move(inputs), name, where);
+        check_types(value.node, types);
+    }
+
+    void check_types(int index, const std::vector<TensorType>& types) {
+        const Node& node = builder_.graph().node(index);
+        if (node.types == types) return;
+        std::vector<std::string> stated, inferred;
+        for (const TensorType& type : types) stated.push_back(to_string(type));
+        for (const TensorType& type : node.types) inferred.push_back(to_string(type));
+        throw Error({"type", fmt::format("'{}' is stated as {}, its op gives {}", node.name, fmt::join(stated, ", "),
+                                         fmt::join(inferred, ", ")),
+                     fmt::format("write {} after the colon", fmt::join(inferred, ", ")), node.where, {}});
+    }
+
+    Value operand() {
+        reader_.expect("%");
+        std::string name = reader_.word();
+        int index = builder_.graph().find(name);
+        if (index < 0) {
+            reader_.fail("unknown_value", fmt::format("'%{}' is used before it is defined", name),
+                         "define every value above its uses; a graph has no cycles");
+        }
+        Value value{index, 0};
+        if (reader_.accept(":")) value.output = static_cast<int>(reader_.integer());
+        auto count = static_cast<int>(builder_.graph().node(index).types.size());
+        if (value.output < 0 || value.output >= count) {
+            reader_.fail("unknown_value", fmt::format("'%{}' has {} outputs, not an output {}", name, count, value.output),
+                         fmt::format("use %{}:0 to %{}:{}", name, name, count - 1));
+        }
+        return value;
+    }
+
+    TextReader& reader_;
+    GraphBuilder builder_;
+};
+
+}  // namespace
+
+Graph parse_graph(TextReader& reader) { return GraphParser(reader).parse(); }
+
+Graph parse_graph(std::string_view text, const std::string& file) {
+    TextReader reader(text, file);
+    Graph graph = parse_graph(reader);
+    if (!reader.at_end()) reader.fail("syntax", "there is text after the graph", "remove it");
+    return graph;
+}
+
+}  // namespace emulsion

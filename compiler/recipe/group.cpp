@@ -1,0 +1,65 @@
+#include "compiler/recipe/group.h"
+
+#include <fmt/format.h>
+
+#include "compiler/graph/text.h"
+
+namespace emulsion {
+
+const Isa& isa_baseline() {
+    static const Isa isa{"x86-64", 4, 16, false};
+    return isa;
+}
+
+const Isa& isa_avx2() {
+    static const Isa isa{"avx2", 8, 16, true};
+    return isa;
+}
+
+const Isa& isa_avx512() {
+    static const Isa isa{"avx512", 16, 32, true};
+    return isa;
+}
+
+const Isa& isa_named(std::string_view name) {
+    for (const Isa* isa : {&isa_baseline(), &isa_avx2(), &isa_avx512()}) {
+        if (isa->name == name) return *isa;
+    }
+    fail("isa", fmt::format("unknown instruction set '{}'", name), "the instruction sets are x86-64, avx2, avx512");
+}
+
+std::string Group::signature() const {
+    std::string text = print(body);
+    std::string line;
+    for (size_t i = 0; i < text.size(); i++) {
+        if (text[i] != '\n') {
+            line += text[i];
+            continue;
+        }
+        while (i + 1 < text.size() && text[i + 1] == ' ') i++;
+        if (i + 1 < text.size()) line += line.ends_with("{") ? " " : "; ";
+    }
+    return fmt::format("batch={} {}", batch, line);
+}
+
+bool Group::has_prologue(int i) const {
+    Value value = anchor_node().inputs[static_cast<size_t>(i)];
+    return body.node(value.node).op->op_class() != OpClass::source;
+}
+
+bool Group::has_epilogue() const {
+    for (const Result& result : body.results()) {
+        if (result.value.node != anchor) return true;
+    }
+    return false;
+}
+
+std::vector<int64_t> Group::epilogue_window() const {
+    for (int i = anchor + 1; anchor >= 0 && i < static_cast<int>(body.nodes().size()); i++) {
+        const Op& op = *body.node(i).op;
+        if (op.op_class() == OpClass::window) return {op.window_extents()[1], op.window_extents()[0]};
+    }
+    return {1, 1};
+}
+
+}  // namespace emulsion
