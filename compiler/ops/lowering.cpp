@@ -1,0 +1,207 @@
+#include "compiler/ops/lowering.h"
+
+#include <fmt/format.h>
+
+#include "compiler/ops/strict.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+namespace {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::Var;
+
+// Names of a plain tensor's coordinates: k; or lane, i, then kx, ky where it is a filter, then k.
+std::vector<std::string> plain_names(size_t rank) {
+    if (rank == 0) return {};
+    if (rank == 1) return {"k"};
+    std::vector<std::string> names = {"lane", "i"};
+    if (rank >= 3) names.push_back("kx");
+    if (rank >= 4) names.push_back("ky");
+    names.push_back("k");
+    return names;
+}
+
+std::vector<std::string> batched_names(size_t rank) {
+    if (rank == 0) return {"n"};
+    if (rank == 1) return {"f", "n"};
+    if (rank == 2) return {"c", "x", "n"};
+    return {"c", "x", "y", "n"};
+}
+
+// Whether `from` may be read where a value of type `to` is computed.
+bool is_broadcastable(const TensorType& from, const TensorType& to) {
+    if (from.batched == to.batched && from.shape == to.shape && from.factors == to.factors) return true;
+    if (from.batched && !to.batched) return false;
+    if (from.shape.empty()) return true;
+    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] && to.factors.empty();
+}
+
+// Orders operands by how much they can hold, for picking the output's type.
+bool is_smaller(const TensorType& a, const TensorType& b) {
+    if (a.shape.size() != b.shape.size()) return a.shape.size() < b.shape.size();
+    return a.batched != b.batched && b.batched;
+}
+
+}  // namespace
+
+std::vector<Var> coordinates(const TensorType& type) {
+    const size_t rank = type.shape.size();
+    std::vector<Var> vars;
+    for (const std::string& name : type.batched ? batched_names(rank) : plain_names(rank)) vars.emplace_back(name);
+    return vars;
+}
+
+std::vector<Expr> as_exprs(const std::vector<Var>& vars) { return {vars.begin(), vars.end()}; }
+
+Halide::Type halide_type(ElementType element) {
+    switch (element) {
+        case ElementType::f32: return Halide::Float(32);
+        case ElementType::i32: return Halide::Int(32);
+        case ElementType::u8: return Halide::UInt(8);
+    }
+    return {};
+}
+
+Expr read_broadcast(const Func& input, const TensorType& from, const TensorType& to, const std::vector<Expr>& at) {
+    EMU_CHECK(is_broadcastable(from, to), "{} is read at positions of {}", to_string(from), to_string(to));
+    if (from.shape.size() == to.shape.size() && from.batched == to.batched) return input(at);
+    std::vector<Expr> position;
+    if (!from.shape.empty()) position.push_back(to.batched ? at.front() : first_axis(to, at));
+    if (from.batched) position.push_back(at.back());
+    return input(position);
+}
+
+Expr is_value(const TensorType& type, const std::vector<Expr>& at) {
+    if (type.batched || type.shape.empty() || type.shape[0] % kBlock == 0) return Halide::Internal::const_true();
+    return first_axis(type, at) < static_cast<int>(type.shape[0]);
+}
+
+Expr first_axis(const TensorType& type, const std::vector<Expr>& at) {
+    if (type.shape.size() <= 1) return at.front();
+    return at.back() * static_cast<int>(kBlock) + at.front();
+}
+
+// Pointwise ops
+
+std::vector<TensorType> PointwiseOp::infer(std::span<const TensorType> inputs) const {
+    if (inputs.size() != static_cast<size_t>(arity())) {
+        fail("operands", fmt::format("'{}' takes {} operands, not {}", kind(), arity(), inputs.size()),
+             fmt::format("give it {} operands", arity()));
+    }
+    const TensorType* largest = &inputs[0];
+    for (const TensorType& type : inputs) {
+        if (is_smaller(*largest, type)) largest = &type;
+    }
+    for (const TensorType& type : inputs) {
+        if (type.element != ElementType::f32) {
+            fail("element", fmt::format("'{}' computes with f32, not {}", kind(), to_string(type)),
+                 "give it f32 operands");
+        }
+        if (!is_broadcastable(type, *largest)) {
+            fail("shape",
+                 fmt::format("'{}' cannot combine {} with {}", kind(), to_string(*largest), to_string(type)),
+                 "give the operands one shape; a smaller one may be a scalar or have one value per channel");
+        }
+    }
+    return std::vector<TensorType>(static_cast<size_t>(output_count()), *largest);
+}
+
+std::vector<Func> PointwiseOp::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+    const TensorType& type = context.outputs[0];
+    const std::vector<Var> vars = coordinates(type);
+    const std::vector<Expr> at = as_exprs(vars);
+    std::vector<Expr> operands;
+    for (size_t i = 0; i < inputs.size(); i++) {
+        operands.push_back(read_broadcast(inputs[i], context.inputs[i], type, at));
+    }
+    const std::vector<Expr> values = evaluate(context, operands, at);
+    EMU_CHECK(values.size() == context.outputs.size(), "'{}' computes {} values", kind(), values.size());
+    const Expr valid = is_value(type, at);
+    std::vector<Func> funcs;
+    for (size_t i = 0; i < values.size(); i++) {
+        Func f(values.size() == 1 ? context.name : fmt::format("{}__{}", context.name, i));
+        f(vars) = Halide::Internal::is_const_one(valid)
+                      ? values[i]
+                      : Halide::select(valid, values[i], Halide::cast(values[i].type(), 0));
+        funcs.push_back(f);
+    }
+    return funcs;
+}
+
+// Elementary functions. The methods and coefficients are those of the Cephes library's single-precision functions.
+
+namespace {
+
+// c[0] * x^n + … + c[n]
+Strict polynomial(const Strict& x, std::initializer_list<float> coefficients) {
+    const float* c = coefficients.begin();
+    Strict sum(*c);
+    while (++c != coefficients.end()) sum = sum * x + Strict(*c);
+    return sum;
+}
+
+// 2^n for -126 <= n <= 127
+Strict power_of_two(const Expr& n) { return Strict(Halide::reinterpret<float>((n + 127) << 23)); }
+
+constexpr float kLn2High = 0.693359375F;  // 9 bits: its products with small integers are exact
+constexpr float kLn2Low = -2.12194440e-4F;
+
+}  // namespace
+
+// e^x = 2^n * e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Below the smallest normal number the result is 0, above
+// the largest one it is that.
+Expr exp_f32(Expr argument) {
+    constexpr float kLowest = -87.33654F, kHighest = 88.72283F;
+    constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
+    const Strict given(std::move(argument));
+    const Strict limited = choose(given > kHighest, kHighest, given);
+    const Strict x = choose(limited < kLowest, kLowest, limited);
+    const Strict n = (x * Strict(1.44269504088896341F) + kRound) - kRound;
+    const Strict r = (x - n * kLn2High) - n * kLn2Low;
+    const Strict p = polynomial(r, {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
+                                    1.6666665459e-1F, 5.0000001201e-1F});
+    const Strict y = (p * (r * r) + r) + 1.0F;
+    const Expr whole = Halide::cast<int32_t>(Expr(n));
+    const Expr half = whole >> 1;
+    return choose(given < kLowest, 0.0F, (y * power_of_two(half)) * power_of_two(whole - half));
+}
+
+// log x = e * ln 2 + log m with x = 2^e * m, sqrt(1/2) <= m < sqrt(2). What is below the smallest normal number counts
+// as that.
+Expr log_f32(Expr argument) {
+    const Strict given(std::move(argument));
+    const Strict x = choose(given < 1.17549435e-38F, 1.17549435e-38F, given);
+    const Expr bits = Halide::reinterpret<int32_t>(Expr(x));
+    const Strict mantissa(Halide::reinterpret<float>((bits & 0x7fffff) | 0x3f000000));  // 1/2 ... 1
+    const Expr is_low = mantissa < 0.707106781186547524F;
+    const Strict e(Halide::cast<float>((bits >> 23) - 126 - Halide::cast<int32_t>(is_low)));
+    const Strict m = choose(is_low, mantissa + mantissa, mantissa) - 1.0F;
+    const Strict z = m * m;
+    const Strict p = polynomial(m, {7.0376836292e-2F, -1.1514610310e-1F, 1.1676998740e-1F, -1.2420140846e-1F,
+                                    1.4249322787e-1F, -1.6668057665e-1F, 2.0000714765e-1F, -2.4999993993e-1F,
+                                    3.3333331174e-1F});
+    const Strict tail = ((p * m) * z + e * kLn2Low) - z * 0.5F;
+    return (m + tail) + e * kLn2High;
+}
+
+// An odd polynomial near zero, 1 - 2 / (e^2|x| + 1) with the sign of x elsewhere.
+Expr tanh_f32(Expr argument) {
+    const Strict x(std::move(argument));
+    const Strict size(Halide::abs(Expr(x)));
+    const Strict z = x * x;
+    const Strict p = polynomial(z, {-5.70498872745e-3F, 2.06390887954e-2F, -5.37397155531e-2F, 1.33314422036e-1F,
+                                    -3.33332819422e-1F});
+    const Strict small = (p * z) * x + x;
+    const Strict large = Strict(1.0F) - Strict(2.0F) / (Strict(exp_f32(size + size)) + 1.0F);
+    return choose(size < 0.625F, small, choose(x < 0.0F, Strict(0.0F) - large, large));
+}
+
+Expr logistic_f32(Expr argument) {
+    const Strict negated = Strict(0.0F) - Strict(std::move(argument));
+    return Strict(1.0F) / (Strict(exp_f32(negated)) + 1.0F);
+}
+
+}  // namespace emulsion
