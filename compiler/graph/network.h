@@ -1,0 +1,62 @@
+// The whole model as data: what a user's program describes, what the compiler takes, and what a `.emu` file holds.
+//
+// `graph` is the forward pass as in training. Its inputs are what each call brings ("image" first, then "label" or
+// "target"), its parameters carry initialisers and the freezing flag, its states (running statistics) start values.
+//     output "loss"            f32[], the mean over the samples: what is differentiated
+//     output "correct"         f32[], the number of samples whose best score is the label's (classifiers only)
+//     output "scores", "probabilities" and others by name: batched, what inference hands out
+//     update %bn.running_mean <- %value: written by a training step, absent from inference
+// Training hands out "loss" and "correct", inference every other output; each drops what it does not need, inputs too.
+// Dropout and batch norm stand in their training form; a pass gives them their inference form.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/graph/graph.h"
+#include "compiler/graph/training.h"
+
+namespace emulsion {
+
+struct Network {
+    std::string name;  // equals graph.name()
+    Graph graph;
+    OptimizerSpec optimizer;
+    ScheduleSpec schedule;
+    std::vector<std::string> classes;  // names by index, or empty
+    Normalization normalization;
+};
+
+bool operator==(const Network& a, const Network& b);
+
+// The text form, and back; parse_network(print(network), …) == network.
+//
+//     network lenet
+//     optimizer sgd {learning_rate=0.05, momentum=0.9, …}
+//     schedule cosine {final=0}
+//     normalization {mean=[0.286], deviation=[0.353]}
+//     classes ["shirt", "bag"]
+//     graph lenet {
+//       …
+//     }
+//
+// Normalization and classes are left out where empty.
+std::string print(const Network& network);
+
+// `file` names the text in messages. Throws Error: that of parse_graph, [unknown_attribute], [unknown_optimizer],
+// [unknown_schedule], [truncated], or what verify_network finds.
+Network parse_network(std::string_view text, const std::string& file);
+
+// parse_network of a file's content; Error[file] where it cannot be read.
+Network read_network(const std::string& path);
+
+// Checks what the compiler relies on, beside verify(graph): a scalar "loss" that parameters reach (Error[loss]), an
+// image as first input, as many class names as scores (Error[classes]), a mean and deviation for each channel
+// (Error[normalization]), rates in range (Error[optimizer], Error[schedule]).
+void verify_network(const Network& network);
+
+// True for names of networks: a letter, then letters, digits, '_' and '-', at most 64.
+bool is_network_name(std::string_view name);
+
+}  // namespace emulsion

@@ -1,0 +1,39 @@
+// The map of the compiler: what happens to a network on its way to a library, in order. Read this first.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/graph/network.h"
+#include "compiler/recipe/recipe.h"
+
+namespace emulsion {
+
+struct BuildOptions {
+    std::string output = "out";            // folder of the products; made where it is missing
+    int batch = 64;                        // the most samples of a training step
+    std::vector<int> infer_batches = {1};  // ascending; `run` takes the smallest that fits
+    int threads = 0;                       // selects records and stated bytes; 0: the CPUs this process may use
+    int jobs = 0;                          // compiling processes; 0: the CPUs this process may use
+    bool exact = false;                    // no recipe that changes rounding (Winograd)
+    bool cache = true;
+    bool checked = false;                  // kernels keep Halide's asserts
+    std::string target = "native";         // "native", "portable", "x86-64", "avx2" or "avx512"
+    bool programs = true;                  // link NAME-train and NAME-infer too
+};
+
+// What a build wrote, in order: archives, headers, manifests, programs.
+struct Artifact {
+    std::vector<std::string> files;
+};
+
+// Compiles and links. Throws Error.
+Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options);
+
+// One stage as text, for training and inference in turn: "graph", "optimized", "plan", "loops", "stmt", "llvm" or
+// "asm". Throws Error[stage] for another name.
+std::string show(const Network& network, const RecipeLibrary& recipes, std::string_view stage,
+                 const BuildOptions& options);
+
+}  // namespace emulsion
