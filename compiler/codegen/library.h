@@ -1,0 +1,38 @@
+// From a plan and its compiled kernels to a library: tables and trampolines in LLVM IR, one linked object with no
+// symbol visible but NAME_*, an archive, a C header, a manifest.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/codegen/kernel.h"
+#include "compiler/graph/network.h"
+#include "compiler/plan/plan.h"
+
+namespace emulsion {
+
+// One variant's kernels as `compile_kernels` returned them.
+using VariantKernels = std::vector<CompiledKernel>;
+
+struct Library {
+    std::string name;      // "lenet_train"
+    std::string object;    // the linked relocatable object: what the archive holds and the tests load
+    std::string archive;   // bytes of NAME.a
+    std::string header;    // text of NAME.h
+    std::string manifest;  // text of NAME.json
+};
+
+// The same plan, kernels and network give the same bytes.
+Library make_library(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels);
+
+// LLVM IR of the tables and trampolines, as text.
+std::string library_ir(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels);
+
+// An object whose `main` runs the training (inference) program on the libraries' functions; runtime/abi/program.h.
+std::string train_program_object(const Network& network, const Plan& train, const Plan& infer,
+                                 const std::vector<VariantKernels>& train_kernels,
+                                 const std::vector<VariantKernels>& infer_kernels);
+std::string infer_program_object(const Network& network, const Plan& infer,
+                                 const std::vector<VariantKernels>& infer_kernels);
+
+}  // namespace emulsion

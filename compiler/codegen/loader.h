@@ -1,0 +1,32 @@
+// Loads a relocatable object into this process (LLVM's in-memory linker): tests and the tuner run the very bytes
+// that ship.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace emulsion {
+
+class LoadedObject {
+public:
+    // Throws Error[load]. Undefined symbols resolve to those of this process: the runtime's halide_do_par_for,
+    // halide_malloc and halide_free are linked in with the object if it is a bare kernel.
+    explicit LoadedObject(const std::string& object);
+    ~LoadedObject();
+    LoadedObject(const LoadedObject&) = delete;
+    LoadedObject& operator=(const LoadedObject&) = delete;
+
+    // Address of a global symbol; null if there is none.
+    void* find(std::string_view symbol) const;
+    template <class F>
+    F* function(std::string_view symbol) const {
+        return reinterpret_cast<F*>(find(symbol));
+    }
+
+private:
+    struct Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace emulsion

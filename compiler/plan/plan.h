@@ -1,0 +1,114 @@
+// The plan: which kernels run in which order, with which recipe, on which bytes. Pure data; it prints.
+//
+// A library has one VariantPlan per instruction set. Buffers are what descriptors point to; a value of the graph and
+// its views are one buffer with several descriptors.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "compiler/graph/graph.h"
+#include "compiler/recipe/recipe.h"
+
+namespace emulsion {
+
+enum class MemoryClass { parameters, gradients, state, prepared, workspace, input, output };
+std::string to_string(MemoryClass memory);
+
+enum class Stage { prepare, forward, backward, update };
+std::string to_string(Stage stage);
+
+// A tensor in memory as kernels see it. `offset` counts bytes in its class; for input and output it is the port.
+struct PlannedBuffer {
+    std::string name;  // of the graph's value
+    TensorType type;
+    MemoryClass memory = MemoryClass::workspace;
+    int64_t offset = 0;
+    int64_t bytes = 0;  // for the plan's batch
+    bool operator==(const PlannedBuffer&) const = default;
+};
+
+// A kernel to compile: a group with its recipe. Calls of equal groups share one.
+struct PlannedKernel {
+    Group group;
+    std::string recipe;
+    int recipe_version = 1;
+    Tiling tiling;
+    // The kernel's identity in text: signature, recipe, tiling, isa. Cache key and line of reports.
+    std::string identity(const Isa& isa) const;
+};
+
+// One call: `buffers` are operands then results, in the order of the group's sources (Scalar nodes left out) and
+// results; `scalars` the names of its Scalar sources in order.
+struct PlannedCall {
+    int kernel = 0;
+    Stage stage = Stage::forward;
+    std::string name;  // of the anchor's node, or of the last node
+    std::vector<int> buffers;
+    std::vector<std::string> scalars;
+    std::string reason;  // why it is fused as it is
+};
+
+// The calls for one compiled batch, in order; `prepare` and `update` calls stand in the first plan alone.
+struct BatchPlan {
+    int batch = 1;
+    std::vector<PlannedCall> calls;
+    std::vector<std::pair<int, int>> inputs, outputs;  // (buffer, port) bindings
+};
+
+struct VariantPlan {
+    Isa isa;
+    std::vector<PlannedBuffer> buffers;
+    std::vector<PlannedKernel> kernels;
+    std::vector<BatchPlan> batches;  // ascending
+    int64_t activation_bytes = 0;    // workspace without slabs
+    int64_t prepared_bytes = 0;
+    int64_t largest_live_bytes = 0;  // lower bound of activation_bytes
+    std::vector<std::string> notes;  // decisions in words: fuse or pass, store or recompute
+};
+
+// A parameter or state tensor as the library's user sees it.
+struct PlannedTensor {
+    std::string name;
+    TensorType type;
+    MemoryClass memory = MemoryClass::parameters;
+    int64_t offset = 0;
+    int64_t bytes = 0;
+    bool trained = false;
+    int64_t gradient_offset = 0;
+    std::string init;  // of parameters, graph/sources.h; "fill" for state
+    double init_value = 0;  // deviation, bound or constant
+};
+
+struct PlannedPort {
+    std::string name;
+    TensorType type;
+};
+
+struct Plan {
+    std::string network;
+    bool training = false;
+    int threads = 0;  // that records were chosen for
+    std::vector<PlannedTensor> tensors;
+    std::vector<PlannedPort> inputs, outputs;
+    int64_t parameter_bytes = 0, gradient_bytes = 0, state_bytes = 0;
+    std::vector<VariantPlan> variants;  // best last
+};
+
+struct PlanOptions {
+    bool training = false;
+    std::vector<int> batches = {1};
+    int threads = 2;
+    std::vector<Isa> isas;
+    Machine machine;
+    bool fuse = true;  // false: every node a kernel of its own (tests)
+};
+
+// Plans an optimized graph. State starts with 64 bytes of seed and step (runtime/abi/emulsion_abi.h).
+Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options);
+
+// Kernels, buffers with offsets, calls with their reasons, bytes of each class.
+std::string print(const Plan& plan);
+
+}  // namespace emulsion
