@@ -99,7 +99,7 @@ make_environment() {
     stamp=$(echo "$venv $(/usr/bin/python3 --version) $(sha256sum <"$folder/requirements.txt")")
     [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ] && return
     check_space "$root" 800 "the virtual environment $venv"
-    say "making $venv: $(grep -v '^#' "$folder/requirements.txt" | tr '\n' ' ')"
+    say "making $venv:" $(grep -v '^#' "$folder/requirements.txt")
     log=$(mktemp)
     trap 'rm -f "$log"' RETURN
     rm -f "$venv/stamp"

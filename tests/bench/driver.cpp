@@ -5,8 +5,9 @@
 //     NETWORK  the prefix of the library's functions (lenet_train)
 //     HEADER   its header ("lenet_train.h")
 //     TRAINS   1 for a training library, 0 for an inference library
-// Work and timing are those of tests/bench/peers/README.md: random data in memory; three warm-up steps, then five windows
-// of at least 0.6 s; latency (inference of one sample) has five warm-up runs, then single runs for 2 s, at least ten.
+// Work and timing are those of tests/bench/peers/README.md: random data in memory; three warm-up steps, then five
+// windows of at least 0.6 s; latency (inference of one sample) has five warm-up runs, then single runs for 2 s, at
+// least ten.
 #include HEADER
 
 #include <sys/resource.h>

@@ -16,8 +16,8 @@ all_installed() { fake dpkg-query "sed -n 's/^[a-z]/installed &/p' '$source/comp
 
 # expect NAME STATUS TEXT: setup.sh ends with STATUS and says exactly TEXT.
 expect() {
-    local said status
-    said=$(PATH="$work/fakes:$PATH" "$work/project/compiler/toolchain/setup.sh" 2>&1); status=$?
+    local said status setup=$work/project/compiler/toolchain/setup.sh
+    said=$(PATH="$work/fakes:$PATH" "$setup" 2>&1); status=$?
     said=${said//$work/WORK}
     if [ "$status" != "$2" ] || [ "$said" != "$3" ]; then
         printf '%s: status %s, expected %s\n-- said:\n%s\n-- expected:\n%s\n' "$1" "$status" "$2" "$said" "$3"
@@ -39,7 +39,8 @@ expect "neither root nor sudo" 1 "setup: 2 Debian packages are missing, and inst
 
 fake id 'echo 0'
 fake df 'echo Filesystem; echo /dev/vda 1000 900 100 90% /'
-expect "disk full before packages" 1 "setup: too little disk space for Debian packages: / has 100 MB free, 2500 MB are needed
+expect "disk full before packages" 1 \
+"setup: too little disk space for Debian packages: / has 100 MB free, 2500 MB are needed
   fix: free 2400 MB on the file system of /"
 
 rm "$work/fakes/df"
@@ -71,7 +72,8 @@ printf '#!/bin/bash\n[ "$1" = -c ] && exit 0\necho "NewConnectionError: no route
 touch "$work/project/.venv/bin/pip"
 chmod +x "$work/project/.venv/bin/"*
 fake df 'echo Filesystem; echo /dev/vda 9000 900 8100 90% /'
-expect "no network for the environment" 1 "setup: making WORK/project/.venv: cmake==3.31.10 halide==21.0.0 ninja==1.13.0 
+expect "no network for the environment" 1 \
+"setup: making WORK/project/.venv: cmake==3.31.10 halide==21.0.0 ninja==1.13.0
 NewConnectionError: no route
 setup: the Python package index cannot be reached, or lacks a package (last lines above)
   fix: check the network (and pip's settings: pip config list), then run this again"
