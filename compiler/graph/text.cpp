@@ -12,8 +12,6 @@
 
 namespace emulsion {
 
-namespace {
-
 std::string quote(std::string_view text) {
     std::string quoted = "\"";
     for (char c : text) {
@@ -26,6 +24,8 @@ std::string quote(std::string_view text) {
     }
     return quoted + "\"";
 }
+
+namespace {
 
 class PrintFields : public Fields {
 public:
@@ -109,10 +109,14 @@ std::string print_node(const Graph& graph, const Node& node, bool with_locations
 
 }  // namespace
 
-std::string print_attributes(const Op& op) {
+std::string print_fields(const std::function<void(Fields&)>& visit) {
     PrintFields fields;
-    const_cast<Op&>(op).fields(fields);  // the visitor only reads
+    visit(fields);
     return fields.text();
+}
+
+std::string print_attributes(const Op& op) {
+    return print_fields([&](Fields& fields) { const_cast<Op&>(op).fields(fields); });  // the visitor only reads
 }
 
 std::string print(const Graph& graph, bool with_locations) {
@@ -237,15 +241,20 @@ double TextReader::number() {
 }
 
 void parse_attributes(TextReader& reader, Op& op) {
+    parse_fields(reader, fmt::format("op {}", op.kind()), [&](Fields& fields) { op.fields(fields); });
+}
+
+void parse_fields(TextReader& reader, std::string_view owner, const std::function<void(Fields&)>& visit) {
     if (!reader.accept("{")) return;
     while (!reader.accept("}")) {
         std::string name = reader.word();
         reader.expect("=");
         ParseField parse(reader, name);
-        op.fields(parse);
+        visit(parse);
         if (!parse.found) {
-            reader.fail("unknown_attribute", fmt::format("op {} has no attribute '{}'", op.kind(), name),
-                        fmt::format("its attributes are {}", print_attributes(op).empty() ? "none" : print_attributes(op)));
+            std::string attributes = print_fields(visit);
+            reader.fail("unknown_attribute", fmt::format("{} has no attribute '{}'", owner, name),
+                        fmt::format("its attributes are {}", attributes.empty() ? "none" : attributes));
         }
         if (reader.peek() != '}') reader.expect(",");
     }

@@ -12,6 +12,7 @@
 //     }
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -57,5 +58,15 @@ Graph parse_graph(TextReader& reader);
 
 // Reads `{a=1, b=[2,3]}` into the op's fields; an absent block keeps the defaults.
 void parse_attributes(TextReader& reader, Op& op);
+
+// The same two for anything whose fields `visit` visits; `owner` names it in messages ("op conv2d").
+std::string print_fields(const std::function<void(Fields&)>& visit);
+void parse_fields(TextReader& reader, std::string_view owner, const std::function<void(Fields&)>& visit);
+
+// "…" with the escapes that TextReader::quoted reads.
+std::string quote(std::string_view text);
+
+// Parses one graph from the cursor on.
+Graph parse_graph(TextReader& reader);
 
 }  // namespace emulsion

@@ -1,0 +1,293 @@
+// The text form of a network and the checks on it.
+#include "compiler/graph/network.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "compiler/graph/text.h"
+#include "compiler/ops/sources.h"
+
+namespace emulsion {
+
+void ScheduleSpec::fields(Fields& f) {
+    if (kind == "cosine") f.field("final", final);
+    if (kind == "step") {
+        f.field("every", every);
+        f.field("gamma", gamma);
+    }
+}
+
+void OptimizerSpec::fields(Fields& f) {
+    f.field("learning_rate", learning_rate);
+    f.field("weight_decay", weight_decay);
+    if (kind == "sgd") {
+        f.field("momentum", momentum);
+        f.field("nesterov", nesterov);
+        f.field("damped", damped);
+    }
+    if (kind == "adam") {
+        f.field("beta1", beta1);
+        f.field("beta2", beta2);
+        f.field("epsilon", epsilon);
+        f.field("form", form);
+        f.field("decoupled", decoupled);
+        f.field("bias_correction", bias_correction);
+    }
+}
+
+bool operator==(const Network& a, const Network& b) {
+    return a.name == b.name && a.graph == b.graph && a.optimizer == b.optimizer && a.schedule == b.schedule &&
+           a.classes == b.classes && a.normalization == b.normalization;
+}
+
+// Text
+
+namespace {
+
+template <class Spec>
+std::string print_spec(Spec spec) {
+    std::string fields = print_fields([&](Fields& f) { spec.fields(f); });
+    return fields.empty() ? spec.kind : spec.kind + " " + fields;
+}
+
+std::vector<double> parse_numbers(TextReader& reader, std::string_view name) {
+    reader.expect(name);
+    reader.expect("=");
+    reader.expect("[");
+    std::vector<double> values;
+    while (!reader.accept("]")) {
+        values.push_back(reader.number());
+        if (reader.peek() != ']') reader.expect(",");
+    }
+    return values;
+}
+
+std::vector<std::string> parse_classes(TextReader& reader) {
+    std::vector<std::string> classes;
+    reader.expect("[");
+    while (!reader.accept("]")) {
+        classes.push_back(reader.quoted());
+        if (reader.peek() != ']') reader.expect(",");
+    }
+    return classes;
+}
+
+Normalization parse_normalization(TextReader& reader) {
+    Normalization normalization;
+    reader.expect("{");
+    normalization.mean = parse_numbers(reader, "mean");
+    reader.expect(",");
+    normalization.deviation = parse_numbers(reader, "deviation");
+    reader.expect("}");
+    return normalization;
+}
+
+// Reads the kind, which must be one of `kinds`, and the fields of that kind. `what` is "optimizer" or "schedule".
+template <class Spec>
+Spec parse_spec(TextReader& reader, const std::string& what, const std::vector<std::string>& kinds) {
+    Spec spec;
+    spec.kind = reader.word();
+    if (std::find(kinds.begin(), kinds.end(), spec.kind) == kinds.end()) {
+        reader.fail("unknown_" + what, fmt::format("'{}' is no {}", spec.kind, what),
+                    fmt::format("write one of {}", fmt::join(kinds, ", ")));
+    }
+    parse_fields(reader, what + " " + spec.kind, [&](Fields& f) { spec.fields(f); });
+    return spec;
+}
+
+// True where the cursor stands before the graph itself; the header lines start with other words.
+bool accept_header(TextReader& reader, Network& network) {
+    if (reader.accept("optimizer")) {
+        network.optimizer = parse_spec<OptimizerSpec>(reader, "optimizer", {"adam", "sgd"});
+    } else if (reader.accept("schedule")) {
+        network.schedule = parse_spec<ScheduleSpec>(reader, "schedule", {"constant", "cosine", "step"});
+    } else if (reader.accept("normalization")) {
+        network.normalization = parse_normalization(reader);
+    } else if (reader.accept("classes")) {
+        network.classes = parse_classes(reader);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::string print(const Network& network) {
+    std::string text = fmt::format("network {}\n", network.name);
+    text += fmt::format("optimizer {}\n", print_spec(network.optimizer));
+    text += fmt::format("schedule {}\n", print_spec(network.schedule));
+    if (!network.normalization.empty()) {
+        text += fmt::format("normalization {{mean=[{}], deviation=[{}]}}\n", fmt::join(network.normalization.mean, ","),
+                            fmt::join(network.normalization.deviation, ","));
+    }
+    if (!network.classes.empty()) {
+        std::vector<std::string> quoted;
+        for (const std::string& name : network.classes) quoted.push_back(quote(name));
+        text += fmt::format("classes [{}]\n", fmt::join(quoted, ", "));
+    }
+    return text + print(network.graph);
+}
+
+Network parse_network(std::string_view text, const std::string& file) {
+    TextReader reader(text, file);
+    Network network;
+    reader.expect("network");
+    network.name = reader.word();
+    while (accept_header(reader, network)) {
+    }
+    network.graph = parse_graph(reader);
+    if (!reader.at_end()) reader.fail("syntax", "there is text after the graph", "remove it");
+    if (network.graph.name() != network.name) {
+        reader.fail("syntax", fmt::format("network '{}' holds the graph '{}'", network.name, network.graph.name()),
+                    "give both the same name");
+    }
+    verify_network(network);
+    return network;
+}
+
+Network read_network(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    std::ostringstream text;
+    if (stream) text << stream.rdbuf();
+    if (!stream) {
+        fail("file", fmt::format("'{}' cannot be read: {}", path, std::strerror(errno)),
+             "give the path of a .emu file that you may read");
+    }
+    return parse_network(text.str(), path);
+}
+
+// Checks
+
+bool is_network_name(std::string_view name) {
+    if (name.empty() || name.size() > 64 || !std::isalpha(static_cast<unsigned char>(name[0]))) return false;
+    for (char c : name) {
+        if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
+    }
+    return true;
+}
+
+namespace {
+
+// REQUIRES: lowest <= highest; both ends are allowed.
+void check_range(std::string_view code, std::string_view name, double value, double lowest, double highest) {
+    if (value >= lowest && value <= highest) return;
+    fail(code, fmt::format("{} is {}, which is not between {} and {}", name, value, lowest, highest),
+         fmt::format("choose a value from {} to {}", lowest, highest));
+}
+
+void check_optimizer(const OptimizerSpec& spec) {
+    check_range("optimizer", "learning_rate", spec.learning_rate, 0, 1e6);
+    check_range("optimizer", "weight_decay", spec.weight_decay, 0, 1e6);
+    check_range("optimizer", "momentum", spec.momentum, 0, 1);
+    check_range("optimizer", "beta1", spec.beta1, 0, 0.999999);
+    check_range("optimizer", "beta2", spec.beta2, 0, 0.999999);
+    check_range("optimizer", "epsilon", spec.epsilon, 0, 1);
+    if (spec.form != "outside" && spec.form != "inside" && spec.form != "keras") {
+        fail("optimizer", fmt::format("adam has no form '{}'", spec.form), "write outside, inside or keras");
+    }
+}
+
+void check_schedule(const ScheduleSpec& spec) {
+    check_range("schedule", "final", spec.final, 0, 1e6);
+    check_range("schedule", "gamma", spec.gamma, 0, 1e6);
+    if (spec.every < 1) {
+        fail("schedule", fmt::format("the step schedule drops every {} steps", spec.every), "choose every = 1 or more");
+    }
+}
+
+// Which nodes the value depends on, itself included.
+std::vector<bool> ancestors(const Graph& graph, Value value) {
+    std::vector<bool> reached(graph.nodes().size(), false);
+    reached[static_cast<size_t>(value.node)] = true;
+    for (size_t i = static_cast<size_t>(value.node) + 1; i-- > 0;) {
+        if (!reached[i]) continue;
+        for (Value input : graph.nodes()[i].inputs) reached[static_cast<size_t>(input.node)] = true;
+    }
+    return reached;
+}
+
+void check_loss(const Network& network) {
+    const Result* loss = network.graph.find_output("loss");
+    if (loss == nullptr) {
+        fail("loss", fmt::format("the model '{}' has no loss", network.name),
+             "end it with classify(scores), mean_squared_error(prediction) or loss(value)");
+    }
+    const TensorType& type = network.graph.type(loss->value);
+    if (type != plain_type({})) {
+        fail("loss", fmt::format("the loss has type {}, but a loss is one number of type f32[]", to_string(type)),
+             "reduce it to its mean over the samples");
+    }
+    std::vector<bool> reached = ancestors(network.graph, loss->value);
+    for (size_t i = 0; i < reached.size(); i++) {
+        const auto* parameter = network.graph.op_as<Parameter>(static_cast<int>(i));
+        if (reached[i] && parameter != nullptr && parameter->trained) return;
+    }
+    fail("loss", fmt::format("the loss of '{}' depends on no trained parameter", network.name),
+         "use a layer with weights between input and loss, or freeze fewer layers");
+}
+
+const Node& first_input(const Network& network) {
+    for (size_t i = 0; i < network.graph.nodes().size(); i++) {
+        if (network.graph.op_as<Input>(static_cast<int>(i)) != nullptr) return network.graph.nodes()[i];
+    }
+    fail("input", fmt::format("the model '{}' has no input", network.name), "start it with input(\"image\", {1, 28, 28})");
+}
+
+void check_normalization(const Network& network) {
+    const Normalization& normalization = network.normalization;
+    const Node& image = first_input(network);
+    if (normalization.mean.empty() && normalization.deviation.empty()) return;
+    size_t channels = image.types[0].shape.empty() ? 1 : static_cast<size_t>(image.types[0].shape[0]);
+    if (normalization.mean.size() != channels || normalization.deviation.size() != channels) {
+        fail("normalization",
+             fmt::format("normalization has {} means and {} deviations, but '{}' has {} channels",
+                         normalization.mean.size(), normalization.deviation.size(), image.name, channels),
+             fmt::format("give {} of each", channels));
+    }
+    for (double deviation : normalization.deviation) {
+        if (!(deviation > 0)) {
+            fail("normalization", fmt::format("normalization divides by a deviation of {}", deviation),
+                 "give deviations above 0");
+        }
+    }
+}
+
+void check_classes(const Network& network) {
+    const Result* scores = network.graph.find_output("scores");
+    if (network.classes.empty()) return;
+    if (scores == nullptr) {
+        fail("classes", fmt::format("the model '{}' names {} classes, but it does not classify", network.name,
+                                    network.classes.size()),
+             "end it with classify(scores), or name no classes");
+    }
+    const TensorType& type = network.graph.type(scores->value);
+    if (type.shape.size() != 1 || type.shape[0] != static_cast<int64_t>(network.classes.size())) {
+        fail("classes", fmt::format("{} classes are named, but the scores are {}", network.classes.size(), to_string(type)),
+             "name one class for each score");
+    }
+}
+
+}  // namespace
+
+void verify_network(const Network& network) {
+    if (!is_network_name(network.name)) {
+        fail("name", fmt::format("'{}' is no name for a network", network.name),
+             "use a letter, then letters, digits, '_' and '-', at most 64");
+    }
+    verify(network.graph);
+    first_input(network);
+    check_loss(network);
+    check_classes(network);
+    check_normalization(network);
+    check_optimizer(network.optimizer);
+    check_schedule(network.schedule);
+}
+
+}  // namespace emulsion
