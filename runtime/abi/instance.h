@@ -1,19 +1,22 @@
 /* The seam between generated code and the C code of every generated library: table and instance.
  *
- * A generated library NAME is constant data and tiny functions, written by compiler/codegen in LLVM IR, around the
- * C code of this folder:
- *   - one `emulsion_library` constant: per ISA variant its buffers (what a kernel argument points to), its kernels
- *     in order and its bytes;
- *   - one `emulsion_kernel` per kernel call: loads scalars from the instance at fixed offsets, takes descriptor
- *     addresses (`instance + sizeof(emulsion_instance) + 56 * i`), and calls the Halide kernel;
- *   - the exported NAME_* functions, each one call of the function of the same ending below with the table.
- * Everything else (checks, descriptors, threads, slabs, order of kernels, loss test, errors, profile) is C.
+ * A generated library NAME is constant data and tiny functions, written by compiler/codegen in LLVM
+ * IR, around the C code of this folder:
+ *   - one `emulsion_library` constant: per ISA variant its buffers (what a kernel argument points
+ * to), its kernels in order and its bytes;
+ *   - one `emulsion_kernel` per kernel call: loads scalars from the instance at fixed offsets,
+ * takes descriptor addresses (`instance + sizeof(emulsion_instance) + 56 * i`), and calls the
+ * Halide kernel;
+ *   - the exported NAME_* functions, each one call of the function of the same ending below with
+ * the table. Everything else (checks, descriptors, threads, slabs, order of kernels, loss test,
+ * errors, profile) is C.
  *
  * An instance block is, in this order, each part aligned to 64 bytes:
  *   emulsion_instance | emulsion_descriptor [variant.buffer_count] | emulsion_worker [threads]
- * and a workspace block: activations [variant.activation_bytes] | slab of worker 0 | slabs of workers 1...
- * The compiler includes this header too (offsetof, sizes), so it is C11 and C++. Atomic fields are plain integers
- * that the C code reads and writes with the compiler's __atomic builtins. */
+ * and a workspace block: activations [variant.activation_bytes] | slab of worker 0 | slabs of
+ * workers 1... The compiler includes this header too (offsetof, sizes), so it is C11 and C++.
+ * Atomic fields are plain integers that the C code reads and writes with the compiler's __atomic
+ * builtins. */
 #pragma once
 #include "runtime/abi/emulsion_abi.h"
 #ifdef __cplusplus
@@ -22,7 +25,7 @@ extern "C" {
 
 typedef struct emulsion_instance emulsion_instance;
 
-/* ---- Constant tables, written by the compiler ------------------------------------------------------------- */
+/* Constant tables, written by the compiler. */
 
 /* Layouts of Halide's halide_dimension_t and halide_buffer_t (64-bit targets). */
 typedef struct emulsion_dimension {
@@ -43,23 +46,25 @@ typedef struct emulsion_descriptor {
 
 /* Where a buffer's bytes are: an emulsion_class (parameters .. workspace), or one of these. */
 enum {
-    EMULSION_INPUT = 16,    /* offset = index of the input; host is set by each call */
-    EMULSION_OUTPUT = 17,   /* offset = index of the output; host is set by each call */
-    EMULSION_CONSTANT = 18  /* host = constant + offset */
+    EMULSION_INPUT = 16,   /* offset = index of the input; host is set by each call */
+    EMULSION_OUTPUT = 17,  /* offset = index of the output; host is set by each call */
+    EMULSION_CONSTANT = 18 /* host = constant + offset */
 };
 
-/* One descriptor of a variant; bind turns entry i into descriptor i. The same bytes seen with two shapes are two
- * buffers. The extent of n is the compiled batch: kernels read the argument `samples` instead. */
+/* One descriptor of a variant; bind turns entry i into descriptor i. The same bytes seen with two
+ * shapes are two buffers. The extent of n is the compiled batch: kernels read the argument
+ * `samples` instead. */
 typedef struct emulsion_buffer {
     const emulsion_dimension* dimensions; /* innermost first */
     const void* constant;                 /* EMULSION_CONSTANT only */
-    uint64_t offset;                      /* bytes from the start of the class, or the index of a port */
-    uint32_t type;                        /* as in emulsion_descriptor */
+    uint64_t offset; /* bytes from the start of the class, or the index of a port */
+    uint32_t type;   /* as in emulsion_descriptor */
     int16_t rank;
-    int16_t where;                        /* emulsion_class or one of the above */
+    int16_t where; /* emulsion_class or one of the above */
 } emulsion_buffer;
 
-/* One kernel call. Returns what the Halide kernel returns: 0, or in a checked build Halide's (negative) error. */
+/* One kernel call. Returns what the Halide kernel returns: 0, or in a checked build Halide's
+ * (negative) error. */
 typedef int (*emulsion_kernel)(emulsion_instance* instance);
 
 typedef struct emulsion_sequence {
@@ -68,7 +73,8 @@ typedef struct emulsion_sequence {
     int32_t first; /* index of kernels[0] in info->kernels, for the profile and for messages */
 } emulsion_sequence;
 
-/* An EMULSION_INPUT or EMULSION_OUTPUT buffer of a plan: descriptor `buffer` gets the host of port `port`. */
+/* An EMULSION_INPUT or EMULSION_OUTPUT buffer of a plan: descriptor `buffer` gets the host of port
+ * `port`. */
 typedef struct emulsion_binding {
     int32_t buffer;
     int32_t port;
@@ -77,7 +83,8 @@ typedef struct emulsion_binding {
 /* The kernels compiled for one batch. A call takes the first plan with samples <= batch. */
 typedef struct emulsion_plan {
     int32_t batch;
-    int32_t input_count; /* entries of `inputs`, not ports: a port may be seen through several buffers */
+    int32_t input_count; /* entries of `inputs`, not ports: a port may be seen through several
+                            buffers */
     int32_t output_count;
     int32_t reserved;
     const emulsion_binding* inputs;
@@ -88,8 +95,8 @@ typedef struct emulsion_plan {
 
 /* What a variant asks of the processor: a sum of these; 0 is the architecture's baseline. */
 enum {
-    EMULSION_CPU_AVX2 = 1,   /* AVX2, FMA, F16C, BMI 1 and 2, LZCNT, MOVBE, POPCNT; YMM saved by the system */
-    EMULSION_CPU_AVX512 = 2  /* the above and AVX-512 F, CD, BW, DQ, VL; ZMM and masks saved by the system */
+    EMULSION_CPU_AVX2 = 1,  /* AVX2, FMA, F16C, BMI 1 and 2, LZCNT, MOVBE, POPCNT; YMM saved */
+    EMULSION_CPU_AVX512 = 2 /* those and AVX-512 F, CD, BW, DQ, VL; ZMM and masks saved */
 };
 
 typedef struct emulsion_variant {
@@ -97,9 +104,9 @@ typedef struct emulsion_variant {
     int32_t buffer_count;
     const emulsion_buffer* buffers;
     uint64_t prepared_bytes;   /* class EMULSION_PREPARED */
-    uint64_t activation_bytes; /* of the workspace, slabs excluded; any multiple of 1 */
-    uint64_t slab0_bytes;      /* slab of the calling thread (worker 0): see emulsion_slab_bytes_of */
-    uint64_t slab_bytes;       /* slab of each other worker */
+    uint64_t activation_bytes; /* of the workspace, slabs excluded */
+    uint64_t slab0_bytes; /* slab of the calling thread (worker 0): see emulsion_slab_bytes_of */
+    uint64_t slab_bytes;  /* slab of each other worker */
     int32_t plan_count;
     int32_t reserved;
     const emulsion_plan* plans; /* batch ascending; training has one */
@@ -107,13 +114,14 @@ typedef struct emulsion_variant {
     emulsion_sequence update;   /* training */
 } emulsion_variant;
 
-/* First values of one tensor of info->tensors. Padding lanes are zero. Tensors without an entry are zero. */
+/* First values of one tensor of info->tensors. Padding lanes are zero. Tensors without an entry are
+ * zero. */
 enum { EMULSION_FILL = 0, EMULSION_NORMAL = 1, EMULSION_UNIFORM = 2 };
 
 typedef struct emulsion_initializer {
     int32_t tensor; /* index into info->tensors; f32 */
     int32_t kind;
-    float value;    /* FILL: the value; NORMAL: the deviation around 0; UNIFORM: the values lie in [-value, value) */
+    float value; /* FILL: the value; NORMAL: the deviation; UNIFORM: values in [-value, value) */
     int32_t reserved;
 } emulsion_initializer;
 
@@ -121,51 +129,53 @@ typedef struct emulsion_library {
     const emulsion_info* info;
     const emulsion_variant* variants; /* in the order of info->variants: best last */
     int32_t variant_count;
-    int32_t loss_output; /* index of the f32 output that forward_backward tests; -1: none (inference) */
-    uint64_t bytes[EMULSION_CLASSES]; /* parameters, gradients, state; the other entries are 0 (see emulsion_variant) */
+    int32_t loss_output; /* the f32 output that forward_backward tests; -1: none (inference) */
+    uint64_t bytes[EMULSION_CLASSES]; /* parameters, gradients, state; the others are 0 here */
     const emulsion_initializer* initializers;
     int32_t initializer_count;
-    int32_t training; /* 1: calls read seed and step from the state, update advances the step */
+    int32_t reserved;
 } emulsion_library;
 
-/* ---- The instance ------------------------------------------------------------------------------------------ */
+/* The instance. */
 
-/* What a kernel gets as user_context. Worker 0 is the thread that calls. A test harness may point `slab` at memory
- * of its own between calls. */
+/* What a kernel gets as user_context. Worker 0 is the thread that calls. A test harness may point
+ * `slab` at memory of its own between calls. */
 typedef struct emulsion_worker {
     emulsion_instance* instance;
     char* slab;
     uint64_t slab_bytes;
-    uint64_t used;      /* bytes from the start of the slab to its top */
-    uint64_t last;      /* 1 + offset of the topmost block's header; 0: none */
-    int32_t index;      /* 0 .. threads - 1 */
-    int32_t busy;       /* 1 inside a task of a parallel loop: loops inside run serially */
-    uint64_t thread;    /* pthread_t */
+    uint64_t used;   /* bytes from the start of the slab to its top */
+    uint64_t last;   /* 1 + offset of the topmost block's header; 0: none */
+    int32_t index;   /* 0 .. threads - 1 */
+    int32_t busy;    /* 1 inside a task of a parallel loop: loops inside run serially */
+    uint64_t thread; /* pthread_t */
     uint64_t reserved;
-    /* Second cache line: this worker's share of the current parallel loop, from which the others steal. */
+    /* Second cache line: this worker's share of the current loop, from which others steal. */
     uint32_t remaining __attribute__((aligned(64))); /* atomic: indices not yet taken */
-    int32_t end;        /* one past the share's last index; index = end - remaining before taking */
+    int32_t end; /* one past the share's last index; index = end - remaining before taking */
 } __attribute__((aligned(64))) emulsion_worker;
 
 /* The own thread pool: one parallel loop at a time (pool.c describes the protocol). */
 typedef struct emulsion_crew {
-    uint32_t sequence __attribute__((aligned(64))); /* atomic, futex: changes when there may be work */
-    uint32_t running;   /* atomic: a call is running, so workers spin before they park */
-    uint32_t stop;      /* atomic */
-    uint32_t spin_ns;   /* longest spin; 0 where threads outnumber the CPUs */
+    /* Atomic, futex: changes when there may be work. */
+    uint32_t sequence __attribute__((aligned(64)));
+    uint32_t running; /* atomic: a call is running, so workers spin before they park */
+    uint32_t stop;    /* atomic */
+    uint32_t spin_ns; /* longest spin; 0 where threads outnumber the CPUs */
     int32_t stay_awake;
-    int32_t started;    /* threads to join */
+    int32_t started;                                /* threads to join */
     uint32_t sleepers __attribute__((aligned(64))); /* atomic: workers parked, or about to be */
     int (*task)(void* user_context, int index, uint8_t* closure) __attribute__((aligned(64)));
     uint8_t* closure;
-    int32_t shares;     /* workers with a share of the loop */
-    int32_t reserved;
     uint32_t pending __attribute__((aligned(64))); /* atomic, futex: indices not yet done */
-    uint32_t waiting;   /* atomic: the caller is parked, or about to be, until pending is 0 */
-    int32_t error;      /* atomic: an error that a task returned */
+    uint32_t waiting; /* atomic: the caller is parked, or about to be, until pending is 0 */
+    int32_t error;    /* atomic: an error that a task returned */
 } __attribute__((aligned(64))) emulsion_crew;
 
-/* Kernels (emulsion_kernel) read the fields up to `step_high`; all other access goes through functions. */
+#define EMULSION_CPU_SET_WORDS 64 /* CPUs 0 .. 4095 */
+
+/* Kernels (emulsion_kernel) read the fields up to `step_high`; all other access goes through
+ * functions. */
 struct emulsion_instance {
     uint64_t magic;               /*  0 */
     emulsion_instance* self;      /*  8 */
@@ -178,35 +188,36 @@ struct emulsion_instance {
     const emulsion_variant* variant;
     emulsion_descriptor* descriptors; /* = instance + 1 */
     void* block[EMULSION_CLASSES];
-    int32_t status;               /* of the last function */
+    int32_t status; /* of the last function */
     int32_t threads;
-    int32_t loss_status;          /* EMULSION_NOT_FINITE from a failed loss test to the next good one */
-    int32_t pid;                  /* of bind, where the instance has threads of its own; else 0 */
-    uint64_t caller_mode;         /* floating-point mode of the caller, from call_begin to call_end */
-    const emulsion_pool* pool;    /* the caller's, or null */
+    int32_t loss_status;  /* EMULSION_NOT_FINITE from a failed loss test to the next good one */
+    int32_t pid;          /* of bind, where the instance has threads of its own; else 0 */
+    uint64_t caller_mode; /* floating-point mode of the caller, from call_begin to call_end */
+    const emulsion_pool* pool; /* the caller's, or null */
     void (*profile)(void* self, int kernel, double seconds);
     void* profile_self;
-    uint64_t calls;               /* counters: calls that reached their kernels, parallel loops handed out, wake-ups */
-    uint64_t loops;
-    uint64_t wakes;
-    int32_t pinned;               /* kernel thread id of the thread that bind pinned; 0: none */
+    uint64_t calls; /* counters: calls that reached their kernels, */
+    uint64_t loops; /* parallel loops handed out, */
+    uint64_t wakes; /* and wake-ups of parked workers */
+    int32_t pinned; /* kernel thread id of the thread that bind pinned; 0: none */
     int32_t reserved;
-    uint64_t caller_cpus[16];     /* its CPUs before, restored by unbind */
-    char message[256];            /* `status` in words, with the values */
+    uint64_t caller_cpus[EMULSION_CPU_SET_WORDS]; /* its CPUs before, restored by unbind */
+    char message[256];                            /* `status` in words, with the values */
     emulsion_crew crew;
 } __attribute__((aligned(64)));
 
-/* ---- Sizes: the compiler uses the same functions for manifest and header ------------------------------------ */
+/* Sizes: the compiler uses the same functions for manifest and header. */
 
 static inline uint64_t emulsion_round_up(uint64_t bytes) {
     return (bytes + (EMULSION_ALIGNMENT - 1)) & ~(uint64_t)(EMULSION_ALIGNMENT - 1);
 }
 
-/* What one halide_malloc(user_context, bytes) takes of a slab: a header line, then the bytes rounded up. A slab
- * needs the maximum over all places of the code of the sum over the Allocate nodes around it (those whose storage
- * is neither a register nor the real stack; `bytes` with the padding that Halide adds): every block that is on the
- * slab when another is taken belongs to an enclosing Allocate. Worker 0 runs the serial code and shares of loops:
- * slab0_bytes is that maximum over the whole kernel (its Allocates outside a parallel loop are on its slab while it
+/* What one halide_malloc(user_context, bytes) takes of a slab: a header line, then the bytes
+ * rounded up. A slab needs the maximum over all places of the code of the sum over the Allocate
+ * nodes around it (those whose storage is neither a register nor the real stack; `bytes` with the
+ * padding that Halide adds): every block that is on the slab when another is taken belongs to an
+ * enclosing Allocate. Worker 0 runs the serial code and shares of loops: slab0_bytes is that
+ * maximum over the whole kernel (its Allocates outside a parallel loop are on its slab while it
  * runs a task of the loop); slab_bytes counts only the nodes inside the outermost parallel loop. */
 static inline uint64_t emulsion_slab_bytes_of(uint64_t bytes) {
     return EMULSION_ALIGNMENT + emulsion_round_up(bytes);
@@ -224,46 +235,54 @@ static inline uint64_t emulsion_workspace_bytes(uint64_t activation_bytes, uint6
            (uint64_t)(threads - 1) * emulsion_round_up(slab_bytes);
 }
 
-/* ---- Bodies of the exported functions (contracts: emulsion_abi.h) -------------------------------------------- */
+/* Bodies of the exported functions (contracts: emulsion_abi.h). */
 
 int emulsion_library_sizes(const emulsion_library* library, int threads, emulsion_sizes* sizes);
-int emulsion_library_init(const emulsion_library* library, uint64_t seed, const emulsion_memory* memory);
-int emulsion_library_bind(const emulsion_library* library, void* instance, const emulsion_memory* memory,
-                          const emulsion_options* options);
+int emulsion_library_init(const emulsion_library* library, uint64_t seed,
+                          const emulsion_memory* memory);
+int emulsion_library_bind(const emulsion_library* library, void* instance,
+                          const emulsion_memory* memory, const emulsion_options* options);
 int emulsion_library_prepare(const emulsion_library* library, void* instance);
-int emulsion_library_run(const emulsion_library* library, void* instance, const emulsion_call* call);
-int emulsion_library_forward_backward(const emulsion_library* library, void* instance, const emulsion_call* call);
+int emulsion_library_run(const emulsion_library* library, void* instance,
+                         const emulsion_call* call);
+int emulsion_library_forward_backward(const emulsion_library* library, void* instance,
+                                      const emulsion_call* call);
 int emulsion_library_update(const emulsion_library* library, void* instance, float learning_rate);
-int emulsion_library_step(const emulsion_library* library, void* instance, const emulsion_call* call,
-                          float learning_rate);
+int emulsion_library_step(const emulsion_library* library, void* instance,
+                          const emulsion_call* call, float learning_rate);
 const char* emulsion_library_error(const emulsion_library* library, const void* instance);
 void emulsion_library_unbind(const emulsion_library* library, void* instance);
 
 /* The bytes of one variant alone. */
-int emulsion_variant_sizes(const emulsion_library* library, int variant, int threads, emulsion_sizes* sizes);
+int emulsion_variant_sizes(const emulsion_library* library, int variant, int threads,
+                           emulsion_sizes* sizes);
 
-/* ---- What Halide's kernels call ------------------------------------------------------------------------------ */
+/* What Halide's kernels call. */
 
-/* user_context is an emulsion_worker. A parallel loop runs every index of [min, min + extent) exactly once, on any
- * worker, and returns 0 or an error that a task returned. Must be called between call_begin and call_end. */
-int halide_do_par_for(void* user_context, int (*task)(void* user_context, int index, uint8_t* closure), int min,
+/* user_context is an emulsion_worker. A parallel loop runs every index of [min, min + extent)
+ * exactly once, on any worker, and returns 0 or an error that a task returned. Must be called
+ * between call_begin and call_end. */
+int halide_do_par_for(void* user_context,
+                      int (*task)(void* user_context, int index, uint8_t* closure), int min,
                       int extent, uint8_t* closure);
 void* halide_malloc(void* user_context, size_t bytes);
 void halide_free(void* user_context, void* block);
 
-/* ---- For tests and the tuner, which run single kernels on a bound instance ----------------------------------- */
+/* For tests and the tuner, which run single kernels on a bound instance. */
 
-/* Around kernel calls: check fork, set the floating-point mode (round to nearest, denormals flushed), wake the
- * workers; undo. call_begin returns an emulsion_status; call_end is due only after EMULSION_OK. */
+/* Around kernel calls: check fork, set the floating-point mode (round to nearest, denormals
+ * flushed), wake the workers; undo. call_begin returns an emulsion_status; call_end is due only
+ * after EMULSION_OK. */
 int emulsion_call_begin(emulsion_instance* instance);
 void emulsion_call_end(emulsion_instance* instance);
 
-/* The processor's EMULSION_CPU_* and the number of CPUs that the calling thread may use (at least 1, at most
- * EMULSION_MAX_THREADS). */
+/* The processor's EMULSION_CPU_* and the number of CPUs that the calling thread may use (at least
+ * 1, at most EMULSION_MAX_THREADS). */
 uint32_t emulsion_cpu_features(void);
 int emulsion_cpu_count(void);
 
-/* Index of the best variant whose `cpu` is within `features`, or `wanted` - 1 where wanted > 0; -1: none fits. */
+/* Index of the best variant whose `cpu` is within `features`, or `wanted` - 1 where wanted > 0; -1:
+ * none fits. */
 int emulsion_choose_variant(const emulsion_library* library, uint32_t features, int wanted);
 
 /* A status in words, without values; static text. */

@@ -1,0 +1,215 @@
+/* Sizes, bind and unbind: check the caller's memory and options, choose the variant, lay out the
+ * instance block (descriptors, workers) and the workspace's slabs, start the threads. */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/abi/internal.h"
+
+_Static_assert(sizeof(emulsion_descriptor) == 56, "the layout of halide_buffer_t");
+_Static_assert(sizeof(emulsion_dimension) == 16, "the layout of halide_dimension_t");
+_Static_assert(offsetof(emulsion_instance, workers) == 16, "read by generated code");
+_Static_assert(offsetof(emulsion_instance, step_high) == 44, "read by generated code");
+_Static_assert(sizeof(emulsion_instance) % EMULSION_ALIGNMENT == 0, "descriptors follow");
+
+static const char* const kClassNames[EMULSION_CLASSES] = {"parameters", "gradients", "state",
+                                                          "prepared",   "workspace", "instance"};
+
+int emulsion_variant_sizes(const emulsion_library* library, int variant, int threads,
+                           emulsion_sizes* sizes) {
+    if (sizes == NULL || threads < 0 || threads > EMULSION_MAX_THREADS || variant < 0 ||
+        variant >= library->variant_count) {
+        return EMULSION_INVALID_ARGUMENT;
+    }
+    if (threads == 0) threads = emulsion_cpu_count();
+    const emulsion_variant* chosen = &library->variants[variant];
+    memcpy(sizes->bytes, library->bytes, sizeof sizes->bytes);
+    sizes->bytes[EMULSION_PREPARED] = chosen->prepared_bytes;
+    sizes->bytes[EMULSION_WORKSPACE] = emulsion_workspace_bytes(
+        chosen->activation_bytes, chosen->slab0_bytes, chosen->slab_bytes, threads);
+    sizes->bytes[EMULSION_INSTANCE] = emulsion_instance_bytes(chosen->buffer_count, threads);
+    return EMULSION_OK;
+}
+
+int emulsion_library_sizes(const emulsion_library* library, int threads, emulsion_sizes* sizes) {
+    if (sizes == NULL || threads < 0 || threads > EMULSION_MAX_THREADS)
+        return EMULSION_INVALID_ARGUMENT;
+    memset(sizes, 0, sizeof *sizes);
+    for (int variant = 0; variant < library->variant_count; variant++) {
+        emulsion_sizes one;
+        emulsion_variant_sizes(library, variant, threads, &one);
+        for (int i = 0; i < EMULSION_CLASSES; i++) {
+            if (one.bytes[i] > sizes->bytes[i]) sizes->bytes[i] = one.bytes[i];
+        }
+    }
+    return EMULSION_OK;
+}
+
+emulsion_instance* emulsion_bound(void* block) {
+    emulsion_instance* instance = (emulsion_instance*)block;
+    if (instance == NULL || (uintptr_t)instance % EMULSION_ALIGNMENT != 0) return NULL;
+    return instance->magic == EMULSION_BOUND && instance->self == instance ? instance : NULL;
+}
+
+/* Checks. */
+
+static int fail_range(emulsion_instance* instance, const char* what, int64_t value, int64_t least,
+                      int64_t most) {
+    emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, what);
+    emulsion_append(instance, " is ");
+    emulsion_append_number(instance, value);
+    emulsion_append(instance, ", but must be ");
+    emulsion_append_number(instance, least);
+    emulsion_append(instance, " to ");
+    emulsion_append_number(instance, most);
+    return EMULSION_INVALID_ARGUMENT;
+}
+
+static int check_options(emulsion_instance* instance, const emulsion_options* options) {
+    const int variants = instance->library->variant_count;
+    if (options->variant < 0 || options->variant > variants) {
+        return fail_range(instance, "options.variant", options->variant, 0, variants);
+    }
+    if (options->pool == NULL) {
+        if (options->threads >= 0 && options->threads <= EMULSION_MAX_THREADS) return EMULSION_OK;
+        return fail_range(instance, "options.threads", options->threads, 0, EMULSION_MAX_THREADS);
+    }
+    if (options->pool->parallel_for == NULL) {
+        return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT,
+                             "options.pool.parallel_for is null");
+    }
+    if (options->pool->threads >= 1 && options->pool->threads <= EMULSION_MAX_THREADS)
+        return EMULSION_OK;
+    return fail_range(instance, "options.pool.threads", options->pool->threads, 1,
+                      EMULSION_MAX_THREADS);
+}
+
+static int fail_variant(emulsion_instance* instance, int wanted) {
+    emulsion_fail(instance, EMULSION_UNSUPPORTED_CPU, "this processor cannot run ");
+    if (wanted == 0) emulsion_append(instance, "any of the library's variants:");
+    for (int i = 0; i < instance->library->variant_count; i++) {
+        if (wanted > 0 && i != wanted - 1) continue;
+        emulsion_append(instance, wanted > 0 ? "variant " : " ");
+        emulsion_append(instance, instance->library->info->variants[i]);
+    }
+    return EMULSION_UNSUPPORTED_CPU;
+}
+
+static int check_blocks(emulsion_instance* instance, const emulsion_memory* memory, int variant) {
+    emulsion_sizes sizes;
+    emulsion_variant_sizes(instance->library, variant, instance->threads, &sizes);
+    for (int i = 0; i < EMULSION_INSTANCE; i++) {
+        if (sizes.bytes[i] == 0) continue;
+        int status = EMULSION_OK;
+        if (memory->block[i] == NULL) status = EMULSION_INVALID_ARGUMENT;
+        if ((uintptr_t)memory->block[i] % EMULSION_ALIGNMENT != 0) status = EMULSION_MISALIGNED;
+        if (status == EMULSION_OK) continue;
+        emulsion_fail(instance, status, "the memory block of class ");
+        emulsion_append(instance, kClassNames[i]);
+        emulsion_append(instance,
+                        status == EMULSION_MISALIGNED ? " is not aligned to 64 bytes" : " is null");
+        return status;
+    }
+    return EMULSION_OK;
+}
+
+/* Layout. */
+
+static void fill_descriptors(emulsion_instance* instance) {
+    for (int i = 0; i < instance->variant->buffer_count; i++) {
+        const emulsion_buffer* buffer = &instance->variant->buffers[i];
+        emulsion_descriptor* descriptor = &instance->descriptors[i];
+        memset(descriptor, 0, sizeof *descriptor);
+        descriptor->type = buffer->type;
+        descriptor->rank = buffer->rank;
+        descriptor->dimensions = buffer->dimensions;
+        if (buffer->where < EMULSION_CLASSES) {
+            descriptor->host = (char*)instance->block[buffer->where] + buffer->offset;
+        } else if (buffer->where == EMULSION_CONSTANT) {
+            descriptor->host = (char*)(uintptr_t)buffer->constant + buffer->offset;
+        }
+    }
+}
+
+static void place_workers(emulsion_instance* instance) {
+    const emulsion_variant* variant = instance->variant;
+    const uint64_t descriptor_bytes =
+        emulsion_round_up((uint64_t)variant->buffer_count * sizeof(emulsion_descriptor));
+    instance->workers = (emulsion_worker*)(void*)((char*)instance->descriptors + descriptor_bytes);
+    char* slab =
+        (char*)instance->block[EMULSION_WORKSPACE] + emulsion_round_up(variant->activation_bytes);
+    for (int index = 0; index < instance->threads; index++) {
+        emulsion_worker* worker = &instance->workers[index];
+        memset(worker, 0, sizeof *worker);
+        worker->instance = instance;
+        worker->index = index;
+        worker->slab = slab;
+        worker->slab_bytes =
+            emulsion_round_up(index == 0 ? variant->slab0_bytes : variant->slab_bytes);
+        slab += worker->slab_bytes;
+    }
+}
+
+static int start_threads(emulsion_instance* instance, const emulsion_options* options) {
+    if (instance->pool != NULL) return EMULSION_OK;
+    if (options->pin) {
+        emulsion_allowed_cpus(instance->caller_cpus);
+        instance->pinned = (int32_t)syscall(SYS_gettid);
+    }
+    if (instance->threads > 1) instance->pid = (int32_t)getpid();
+    const int status = emulsion_crew_start(instance, options->stay_awake,
+                                           options->pin ? instance->caller_cpus : NULL);
+    if (status != EMULSION_OK && options->pin) emulsion_allow_cpus(instance->caller_cpus);
+    return status;
+}
+
+int emulsion_library_bind(const emulsion_library* library, void* block,
+                          const emulsion_memory* memory, const emulsion_options* options) {
+    static const emulsion_options defaults;
+    if (block == NULL) return EMULSION_INVALID_ARGUMENT;
+    if ((uintptr_t)block % EMULSION_ALIGNMENT != 0) return EMULSION_MISALIGNED;
+    emulsion_library_unbind(library, block);
+    emulsion_instance* instance = (emulsion_instance*)block;
+    memset(instance, 0, sizeof *instance);
+    instance->magic = EMULSION_FAILED;
+    instance->self = instance;
+    instance->library = library;
+    instance->descriptors = (emulsion_descriptor*)(void*)(instance + 1);
+    if (memory == NULL) return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "memory is null");
+    if (options == NULL) options = &defaults;
+    int status = check_options(instance, options);
+    if (status != EMULSION_OK) return status;
+    const int variant = emulsion_choose_variant(library, emulsion_cpu_features(), options->variant);
+    if (variant < 0) return fail_variant(instance, options->variant);
+    instance->variant = &library->variants[variant];
+    instance->pool = options->pool;
+    instance->threads = options->pool != NULL ? options->pool->threads : options->threads;
+    if (instance->threads == 0) instance->threads = emulsion_cpu_count();
+    instance->profile = options->profile;
+    instance->profile_self = options->profile_self;
+    status = check_blocks(instance, memory, variant);
+    if (status != EMULSION_OK) return status;
+    memcpy(instance->block, memory->block, sizeof instance->block);
+    instance->block[EMULSION_INSTANCE] = instance;
+    fill_descriptors(instance);
+    place_workers(instance);
+    status = start_threads(instance, options);
+    if (status == EMULSION_OK) instance->magic = EMULSION_BOUND;
+    return status;
+}
+
+/* In a forked child the threads are not there to join, and the parent's pinning is not the child's
+ * to undo. */
+void emulsion_library_unbind(const emulsion_library* library, void* block) {
+    (void)library;
+    emulsion_instance* instance = emulsion_bound(block);
+    if (instance == NULL) return;
+    if (instance->pid == 0 || instance->pid == (int32_t)getpid()) {
+        if (instance->crew.started > 0) emulsion_crew_stop(instance);
+        if (instance->pinned != 0 && instance->pinned == (int32_t)syscall(SYS_gettid)) {
+            emulsion_allow_cpus(instance->caller_cpus);
+        }
+    }
+    instance->magic = 0;
+}

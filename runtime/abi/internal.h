@@ -1,0 +1,47 @@
+/* What the C files of this folder share; generated code and the compiler see instance.h alone. */
+#pragma once
+#include "runtime/abi/instance.h"
+
+#define EMULSION_BOUND UINT64_C(0x6e6f69736c756d45)  /* magic of a bound instance */
+#define EMULSION_FAILED UINT64_C(0x64656c6961666d45) /* bind failed; the message says why */
+
+#define EMULSION_SPIN_NS 20000
+#define EMULSION_STACK_BYTES (256 * 1024) /* of a worker; the system adds a guard page */
+
+/* error.c: every function that fails leaves its status and message in the instance. */
+
+/* Starts the message; the parts are appended. Returns status. */
+int emulsion_fail(emulsion_instance* instance, int status, const char* text);
+void emulsion_append(emulsion_instance* instance, const char* text);
+void emulsion_append_number(emulsion_instance* instance, int64_t number);
+
+/* cpu.c. */
+
+/* Sets round to nearest, denormals flushed to zero on input and output, exceptions masked; returns
+ * the mode before. */
+uint64_t emulsion_set_kernel_mode(void);
+void emulsion_set_mode(uint64_t mode);
+
+/* Moves the calling thread to the CPU that is number `index` (modulo their count) of the set
+ * `cpus`, and the set of CPUs it may use. */
+#define EMULSION_CPU_WORDS EMULSION_CPU_SET_WORDS
+void emulsion_allowed_cpus(uint64_t cpus[EMULSION_CPU_WORDS]);
+void emulsion_allow_cpus(const uint64_t cpus[EMULSION_CPU_WORDS]);
+void emulsion_pin(const uint64_t cpus[EMULSION_CPU_WORDS], int index);
+
+/* pool.c: the crew. */
+
+/* Starts the threads of workers 1 .. threads - 1. On EMULSION_NO_THREADS those already started have
+ * ended. */
+int emulsion_crew_start(emulsion_instance* instance, int stay_awake, const uint64_t* pin_cpus);
+void emulsion_crew_stop(emulsion_instance* instance);
+
+/* A call begins: parked workers wake up now, not at the first parallel loop. A call ends: workers
+ * park. */
+void emulsion_crew_wake(emulsion_instance* instance);
+void emulsion_crew_rest(emulsion_instance* instance);
+
+/* bind.c. */
+
+/* The instance where `block` is one that bind has succeeded on, else null. */
+emulsion_instance* emulsion_bound(void* block);
