@@ -1,7 +1,8 @@
 /* A labelled set of pictures in memory, 8 bits a value.
  *
- * `open_dataset` takes a folder, or the name of a known set: `fashion-mnist` is found in $EMULSION_DATA/fashion-mnist
- * or where Debian's package dataset-fashion-mnist puts it, `mnist` in $EMULSION_DATA/mnist or ./mnist. */
+ * `open_dataset` takes a folder, or the name of a known set: `fashion-mnist` is found in
+ * $EMULSION_DATA/fashion-mnist or where Debian's package dataset-fashion-mnist puts it, `mnist` in
+ * $EMULSION_DATA/mnist or ./mnist. */
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,14 +21,18 @@ struct Dataset {
     std::vector<int32_t> labels;  // [n]
 
     uint64_t count() const { return labels.size(); }
-    const uint8_t* picture(uint64_t index) const { return pixels.data() + index * shape.elements(); }
+    const uint8_t* picture(uint64_t index) const {
+        return pixels.data() + index * shape.elements();
+    }
 };
 
-/* The folder that a data name or path means; throws RuntimeError, for a known name with the package to install. */
-std::string find_data_folder(const std::string& name_or_path);
+/* The folder that a data name or path means; throws RuntimeError, for a known name with the package
+ * to install. `system_folder` is where packages put their sets. */
+std::string find_data_folder(const std::string& name_or_path,
+                             const std::string& system_folder = "/usr/share/datasets");
 
-/* Loads one part. Pictures of another height or width than `shape`, labels of `classes` and above, and counts that
- * disagree are refused; grey and RGB are converted to the network's channels. */
+/* Loads one part. Pictures of another height or width than `shape`, labels of `classes` and above,
+ * and counts that disagree are refused; grey and RGB are converted to the network's channels. */
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
                      int classes);
 

@@ -1,8 +1,9 @@
 /* IDX files, the format of the MNIST family: plain or compressed with gzip, told apart by content.
  *
- * A file is a magic number (two zero bytes, the element type, the number of axes), the length of each axis as
- * a big-endian 32-bit number, and the elements. Only unsigned bytes are read. The lengths are believed as far as the
- * bytes of the file bear them out: memory is taken as data arrives, and nothing may follow the last element. */
+ * A file is a magic number (two zero bytes, the element type, the number of axes), the length of
+ * each axis as a big-endian 32-bit number, and the elements. Only unsigned bytes are read. The
+ * lengths are believed as far as the bytes of the file bear them out: memory is taken as data
+ * arrives, and nothing may follow the last element. */
 #pragma once
 #include <cstdint>
 #include <string>
@@ -27,8 +28,9 @@ struct IdxFiles {
     std::string images, labels;
 };
 
-/* The two files of a part in a folder: `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, with or without
- * `.gz` (`t10k-` for the test part), in this order. Throws RuntimeError with the names it looked for. */
+/* The two files of a part in a folder: `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, with
+ * or without `.gz` (`t10k-` for the test part), in this order. Throws RuntimeError with the names
+ * it looked for. */
 IdxFiles find_idx_files(const std::string& folder, Part part);
 
 }  // namespace emulsion

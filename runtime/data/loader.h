@@ -1,8 +1,9 @@
 /* Batches of a data set, prepared in the background.
  *
- * One thread fills a ring of reusable buffers ahead of the caller: normalised pictures and labels, in the order of
- * (seed, epoch). The stream goes on from epoch to epoch without a pause. A position is (epoch, batch) alone, so a run
- * resumes anywhere and gets the same batches. All memory is taken and touched at construction. */
+ * One thread fills a ring of reusable buffers ahead of the caller: normalised pictures and labels,
+ * in the order of (seed, epoch). The stream goes on from epoch to epoch without a pause. A position
+ * is (epoch, batch) alone, so a run resumes anywhere and gets the same batches. All memory is taken
+ * and touched at construction. */
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -30,9 +31,9 @@ struct Batch {
 };
 
 class Loader {
-public:
-    /* `dataset` must outlive the loader. REQUIRES: subset is not empty, its indices are below dataset.count().
-     * Throws RuntimeError where the system refuses the thread. */
+  public:
+    /* `dataset` must outlive the loader. REQUIRES: subset is not empty, its indices are below
+     * dataset.count(). Throws RuntimeError where the system refuses the thread. */
     Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Normalizer& normalizer,
            const LoaderOptions& options);
     ~Loader();  // stops the thread
@@ -43,13 +44,15 @@ public:
     uint64_t samples() const;  // of one epoch
     uint64_t bytes() const;    // of all buffers
 
-    /* Continues at this batch of this epoch. Without a call the stream begins at (0, 0). REQUIRES: batch < batches(). */
+    /* Continues at this batch of this epoch. Without a call the stream begins at (0, 0). REQUIRES:
+     * batch < batches(). */
     void start(uint64_t epoch, uint64_t batch);
 
-    /* Waits for the next batch and gives the former one back. Calls no malloc. Serves one thread. */
+    /* Waits for the next batch and gives the former one back. Calls no malloc. Serves one
+     * thread. */
     const Batch& next();
 
-private:
+  private:
     struct State;
     std::unique_ptr<State> state_;
 };

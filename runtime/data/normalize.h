@@ -1,6 +1,8 @@
-/* From 8-bit pixels to a network's input: x = (pixel / 255 - mean) / deviation, each step in single precision.
+/* From 8-bit pixels to a network's input: x = (pixel / 255 - mean) / deviation, each step in single
+ * precision.
  *
- * Trainer and inference program share this one table of 256 values a channel, so both see the same bits. */
+ * Trainer and inference program share this one table of 256 values a channel, so both see the same
+ * bits. */
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -10,7 +12,7 @@
 namespace emulsion {
 
 class Normalizer {
-public:
+  public:
     /* `mean` and `deviation` hold one value for each channel; null for both means x = pixel / 255.
      * REQUIRES: 1 <= channels <= 4, deviations > 0. */
     Normalizer(int channels, const float* mean, const float* deviation);
@@ -23,7 +25,7 @@ public:
     /* pixels, values: [pixel_count][C]. Takes no memory. */
     void apply(const uint8_t* pixels, uint64_t pixel_count, float* values) const;
 
-private:
+  private:
     int channels_;
     std::vector<float> table_;  // [C][256]
 };

@@ -1,6 +1,7 @@
 /* Philox 4x32-10 (Salmon and others, 2011): random numbers as a function of a counter and a key.
  *
- * Whoever needs the number at a place asks for that place, so results depend on no order and no thread. */
+ * Whoever needs the number at a place asks for that place, so results depend on no order and no
+ * thread. */
 #pragma once
 #include <array>
 #include <cstdint>

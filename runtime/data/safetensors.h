@@ -1,7 +1,8 @@
 /* The safetensors format: 8 bytes of header length (little-endian), a JSON header, the data.
  *
- * The reader trusts nothing: header length, names (twice is an error), types, shapes, offsets (in order, without gap or
- * overlap, to the last byte of the file) are all checked before any data is touched. The writer is deterministic. */
+ * The reader trusts nothing: header length, names (twice is an error), types, shapes, offsets (in
+ * order, without gap or overlap, to the last byte of the file) are all checked before any data is
+ * touched. The writer is deterministic. */
 #pragma once
 #include <cstdint>
 #include <span>
@@ -27,7 +28,7 @@ struct SafetensorsHeader {
     std::vector<TensorEntry> tensors;  // in the order of the data
     uint64_t data_begin = 0;           // bytes from the start of the file
 
-    const TensorEntry* find(std::string_view name) const;         // or null
+    const TensorEntry* find(std::string_view name) const;          // or null
     const std::string* find_metadata(std::string_view key) const;  // or null
 };
 

@@ -1,6 +1,8 @@
-/* The error of the runtime and its programs: what is wrong (with both values), where, and how to mend it.
+/* The error of the runtime and its programs: what is wrong (with both values), where, and how to
+ * mend it.
  *
- * Functions of the runtime throw RuntimeError; the programs catch it in one place, print it and return 1. */
+ * Functions of the runtime throw RuntimeError; the programs catch it in one place, print it and
+ * return 1. */
 #pragma once
 #include <cstdio>
 #include <exception>
@@ -9,7 +11,7 @@
 namespace emulsion {
 
 class RuntimeError : public std::exception {
-public:
+  public:
     /* `where` names a file, an option or a step and may be empty; so may `fix`. */
     RuntimeError(std::string where, std::string what, std::string fix);
 
@@ -18,7 +20,7 @@ public:
     const std::string& problem() const noexcept { return problem_; }
     const std::string& fix() const noexcept { return fix_; }
 
-private:
+  private:
     std::string where_, problem_, fix_;
     std::string text_;  // "WHERE: WHAT\n  fix: FIX"
 };

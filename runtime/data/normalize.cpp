@@ -1,0 +1,28 @@
+/* One table look-up a value: the three roundings happen once for each of the 256 pixel values. */
+#include "runtime/data/normalize.h"
+
+namespace emulsion {
+
+Normalizer::Normalizer(int channels, const float* mean, const float* deviation)
+    : channels_(channels), table_(size_t(channels) * 256) {
+    for (int c = 0; c < channels; c++) {
+        for (int pixel = 0; pixel < 256; pixel++) {
+            const float fraction = float(pixel) / 255.0f;
+            table_[size_t(c) * 256 + size_t(pixel)] =
+                mean ? (fraction - mean[c]) / deviation[c] : fraction;
+        }
+    }
+}
+
+Normalizer::Normalizer(int channels, const emulsion_info& info)
+    : Normalizer(channels, info.normalized ? info.input_mean : nullptr,
+                 info.normalized ? info.input_deviation : nullptr) {}
+
+void Normalizer::apply(const uint8_t* pixels, uint64_t pixel_count, float* values) const {
+    const float* table = table_.data();  // [C][256]
+    for (uint64_t i = 0; i < pixel_count; i++) {
+        for (int c = 0; c < channels_; c++) *values++ = table[c * 256 + *pixels++];
+    }
+}
+
+}  // namespace emulsion
