@@ -1,0 +1,205 @@
+#include "compiler/codegen/kernel.h"
+
+#include <Halide.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "compiler/codegen/cache.h"
+#include "compiler/codegen/lowered.h"
+#include "compiler/recipe/kernel_context.h"
+#include "compiler/support/hash.h"
+#include "compiler/support/workers.h"
+
+namespace emulsion {
+
+namespace {
+
+// Everything that decides the bytes of an object beside the kernel's identity: the code of the compiler itself (the
+// library this function lives in, by content) and Halide's version.
+const std::string& build_identity() {
+    static const std::string identity = [] {
+        Dl_info info{};
+        std::string code;
+        if (dladdr(reinterpret_cast<const void*>(&build_identity), &info) != 0 && info.dli_fname != nullptr) {
+            std::ifstream file(info.dli_fname, std::ios::binary);
+            code.assign(std::istreambuf_iterator<char>(file), {});
+        }
+        return fmt::format("emulsion {} {} halide {}.{}.{}", EMULSION_VERSION, hash_text(code),
+                           HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR, HALIDE_VERSION_PATCH);
+    }();
+    return identity;
+}
+
+Halide::Target target_of(const Isa& isa, bool checked) {
+    std::string text = "x86-64-linux-no_runtime-user_context";
+    if (isa.name == "avx2") text += "-sse41-avx-avx2-fma-f16c";
+    if (isa.name == "avx512") text += "-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake";
+    if (!checked) text += "-no_asserts-no_bounds_query";
+    return Halide::Target(text);
+}
+
+const Recipe& recipe_named(const RecipeLibrary& library, const std::string& name) {
+    for (const auto& recipe : library) {
+        if (recipe->name() == name) return *recipe;
+    }
+    fail("recipe", fmt::format("unknown recipe '{}'", name), "use a recipe that schedules/library.cpp lists");
+}
+
+std::string read_file_descriptor(int file) {
+    std::string bytes(static_cast<size_t>(lseek(file, 0, SEEK_END)), '\0');
+    ssize_t count = pread(file, bytes.data(), bytes.size(), 0);
+    EMU_CHECK(count == static_cast<ssize_t>(bytes.size()), "a memory file could not be read back");
+    return bytes;
+}
+
+// Compiles one output of a module through a file in memory.
+std::string compile_output(const Halide::Module& module, Halide::OutputFileType type) {
+    int file = memfd_create("kernel", MFD_CLOEXEC);
+    EMU_CHECK(file >= 0, "no memory file: {}", std::strerror(errno));
+    module.compile({{type, fmt::format("/proc/self/fd/{}", file)}});
+    std::string bytes = read_file_descriptor(file);
+    close(file);
+    return bytes;
+}
+
+struct BuiltPipeline {
+    Halide::Pipeline pipeline;
+    std::vector<Halide::Argument> arguments;
+};
+
+BuiltPipeline build_pipeline(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library) {
+    KernelContext context(kernel.group, isa);
+    std::vector<Halide::Func> outputs = recipe_named(library, kernel.recipe).build(context, kernel.tiling);
+    context.constrain_outputs(outputs);
+    return {Halide::Pipeline(outputs), context.arguments()};
+}
+
+Halide::Module build_module(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool checked,
+                            const std::string& symbol) {
+    BuiltPipeline built = build_pipeline(kernel, isa, library);
+    return built.pipeline.compile_to_module(built.arguments, symbol, target_of(isa, checked),
+                                            Halide::LinkageType::External);
+}
+
+// The current exception in words; Halide's errors are no std::exception.
+std::string describe_failure() {
+    try {
+        throw;
+    } catch (const Halide::Error& error) {
+        return error.what();
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "unknown failure";
+    }
+}
+
+std::string pack(const CacheEntry& entry) {
+    std::string bytes(16, '\0');
+    std::memcpy(bytes.data(), &entry.slab0_bytes, 8);
+    std::memcpy(bytes.data() + 8, &entry.slab_bytes, 8);
+    return bytes + entry.object;
+}
+
+CacheEntry unpack(const std::string& bytes) {
+    CacheEntry entry;
+    std::memcpy(&entry.slab0_bytes, bytes.data(), 8);
+    std::memcpy(&entry.slab_bytes, bytes.data() + 8, 8);
+    entry.object = bytes.substr(16);
+    return entry;
+}
+
+std::string compile_one(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool checked,
+                        const std::string& symbol) {
+    Halide::Module module = build_module(kernel, isa, library, checked, symbol);
+    SlabNeed need = inspect_module(module);
+    return pack({need.calling_thread, need.other_workers, compile_output(module, Halide::OutputFileType::object)});
+}
+
+[[noreturn]] void fail_kernel(const PlannedKernel& kernel, const Isa& isa, const std::string& failure) {
+    Diagnostic diagnostic;
+    diagnostic.code = "kernel";
+    diagnostic.message = fmt::format("a kernel did not compile: recipe {} for {}", kernel.recipe, isa.name);
+    diagnostic.notes = {"group: " + kernel.group.signature(), "tiling: " + to_string(kernel.tiling), failure};
+    diagnostic.fix = "report this kernel; where memory or time ran out, build with fewer processes at once";
+    throw Error(std::move(diagnostic));
+}
+
+}  // namespace
+
+std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels, const Isa& isa,
+                                            const RecipeLibrary& library, const KernelOptions& options) {
+    KernelCache cache;
+    std::vector<CompiledKernel> compiled(kernels.size());
+    std::vector<size_t> missing;
+    std::vector<std::string> keys;
+    for (size_t i = 0; i < kernels.size(); i++) {
+        std::string identity = kernels[i].identity(isa);
+        compiled[i].symbol = "k_" + hash_text(identity);
+        keys.push_back(hash_text(identity + (options.checked ? " checked " : " ") + build_identity()));
+        std::optional<CacheEntry> entry;
+        if (options.use_cache) entry = cache.find(keys[i]);
+        if (!entry) {
+            missing.push_back(i);
+            continue;
+        }
+        compiled[i] = {compiled[i].symbol, std::move(entry->object), entry->slab0_bytes, entry->slab_bytes};
+    }
+    auto job = [&](size_t j) {
+        size_t i = missing[j];
+        return compile_one(kernels[i], isa, library, options.checked, compiled[i].symbol);
+    };
+    WorkerLimits limits{options.processes, options.timeout_seconds, options.memory_limit_bytes};
+    std::vector<JobResult> results = run_forked(missing.size(), job, describe_failure, limits);
+    for (size_t j = 0; j < missing.size(); j++) {
+        size_t i = missing[j];
+        if (!results[j].ok) fail_kernel(kernels[i], isa, results[j].failure);
+        CacheEntry entry = unpack(results[j].output);
+        if (options.use_cache) cache.store(keys[i], entry);
+        compiled[i] = {compiled[i].symbol, std::move(entry.object), entry.slab0_bytes, entry.slab_bytes};
+    }
+    if (options.use_cache && !missing.empty()) cache.trim();
+    return compiled;
+}
+
+namespace {
+
+// print_loop_nest writes to stderr only: it is pointed to a file in memory meanwhile.
+std::string loop_nest(Halide::Pipeline pipeline) {
+    int file = memfd_create("loops", MFD_CLOEXEC);
+    EMU_CHECK(file >= 0, "no memory file: {}", std::strerror(errno));
+    std::fflush(stderr);
+    int saved = dup(2);
+    dup2(file, 2);
+    pipeline.print_loop_nest();
+    std::fflush(stderr);
+    dup2(saved, 2);
+    close(saved);
+    std::string text = read_file_descriptor(file);
+    close(file);
+    return text;
+}
+
+}  // namespace
+
+std::string show_kernel(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
+                        const std::string& stage) {
+    auto job = [&](size_t) -> std::string {
+        if (stage == "loops") return loop_nest(build_pipeline(kernel, isa, library).pipeline);
+        Halide::Module module = build_module(kernel, isa, library, /*checked=*/false, "kernel");
+        return compile_output(module, stage == "stmt" ? Halide::OutputFileType::stmt
+                                                      : Halide::OutputFileType::assembly);
+    };
+    JobResult result = run_forked(1, job, describe_failure, {})[0];
+    if (!result.ok) fail_kernel(kernel, isa, result.failure);
+    return result.output;
+}
+
+}  // namespace emulsion
