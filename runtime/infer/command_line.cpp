@@ -1,0 +1,111 @@
+// See command_line.h.
+#include "runtime/infer/command_line.h"
+
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <new>
+
+#include "runtime/infer/format.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+int64_t parse_count(std::string_view option, std::string_view text, int64_t low, int64_t high) {
+    int64_t value = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool is_number = code == std::errc() && end == text.data() + text.size();
+    if (is_number && value >= low && value <= high) return value;
+    throw UsageError(std::string(option),
+                     concat(quoted(text), " is not a whole number from ", low, " to ", high),
+                     concat("for example ", option, " ", std::clamp<int64_t>(value, low, high)));
+}
+
+double parse_number(std::string_view option, std::string_view text, double low, double high) {
+    const auto value = parse_double(text);
+    if (value && std::isfinite(*value) && *value >= low && *value <= high) return *value;
+    throw UsageError(std::string(option),
+                     concat(quoted(text), " is not a number from ", low, " to ", high),
+                     "write it with a decimal point, such as 0.05");
+}
+
+int allowed_threads() {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) return 1;
+    return std::clamp(CPU_COUNT(&cpus), 1, EMULSION_MAX_THREADS);
+}
+
+std::string list_variants(const emulsion_info& info) {
+    std::string text;
+    for (int i = 0; i < info.variant_count; ++i) {
+        text += concat(i > 0 ? ", " : "", info.variants[i]);
+    }
+    return text;
+}
+
+int find_variant(const emulsion_info& info, std::string_view name) {
+    if (name.empty()) return 0;
+    for (int i = 0; i < info.variant_count; ++i) {
+        if (name == info.variants[i]) return i + 1;
+    }
+    throw UsageError("--variant", concat("the program holds no variant ", quoted(name)),
+                     concat("choose one of ", list_variants(info), ", or leave the option out"));
+}
+
+namespace {
+
+// CLI11's sentences begin with a capital letter; ours do not.
+std::string lower_first(std::string text) {
+    if (!text.empty())
+        text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+    return text;
+}
+
+}  // namespace
+
+CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const* argv,
+                                     const std::string& version) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        print_results(app.help());
+        return CommandLineResult::kShown;
+    } catch (const CLI::CallForVersion&) {
+        print_results(version + "\n");
+        return CommandLineResult::kShown;
+    } catch (const CLI::ParseError& error) {
+        throw UsageError("command line", lower_first(one_line(error.what())),
+                         concat(app.get_name(), " --help lists the options"));
+    }
+    return CommandLineResult::kRun;
+}
+
+int guard_main(const std::function<int()>& main) {
+    try {
+        return main();
+    } catch (const UsageError& error) {
+        print_error(error, stderr);
+        return kExitUsage;
+    } catch (const RuntimeError& error) {
+        print_error(error, stderr);
+    } catch (const std::bad_alloc&) {
+        print_error(RuntimeError("memory", "the system refuses more", "free memory"), stderr);
+    } catch (const std::exception& error) {
+        print_error(RuntimeError("program", error.what(), "report it, as this is not expected"),
+                    stderr);
+    }
+    return kExitFailed;
+}
+
+std::string program_name(int argc, const char* const* argv, const std::string& fallback) {
+    if (argc < 1 || argv[0] == nullptr || *argv[0] == '\0') return fallback;
+    const std::string_view path = argv[0];
+    return std::string(path.substr(path.find_last_of('/') + 1));
+}
+
+}  // namespace emulsion

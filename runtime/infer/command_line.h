@@ -1,0 +1,58 @@
+/* What the two programs' command lines have in common: numbers read independent of the locale,
+ * messages that name the option, the CPUs this process may use. */
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "runtime/abi/emulsion_abi.h"
+#include "runtime/support/error.h"
+
+namespace CLI {
+class App;
+}
+
+namespace emulsion {
+
+// Wrong usage: the programs print it and return kExitUsage.
+class UsageError : public RuntimeError {
+  public:
+    using RuntimeError::RuntimeError;
+};
+
+constexpr int kExitDone = 0, kExitFailed = 1, kExitUsage = 2;
+constexpr int kExitSignal = 128;  // plus the number of the signal that stopped a run
+
+// The whole number in `text`; throws UsageError naming `option` where it is none, or not in [low,
+// high].
+int64_t parse_count(std::string_view option, std::string_view text, int64_t low, int64_t high);
+// The number in `text`, with a decimal point in any locale; throws UsageError where it is none, or
+// not in [low, high].
+double parse_number(std::string_view option, std::string_view text, double low, double high);
+
+// How many CPUs this process may use (sched_getaffinity), at least 1, at most EMULSION_MAX_THREADS.
+int allowed_threads();
+
+// 0 for "", the best; else 1 + the index of the variant called `name`. Throws UsageError with the
+// names there are.
+int find_variant(const emulsion_info& info, std::string_view name);
+
+// "x86-64, avx2, avx512".
+std::string list_variants(const emulsion_info& info);
+
+// What a command line asks for besides running the program.
+enum class CommandLineResult { kRun, kShown };
+
+// Parses argv with the app's options. Help and version are printed to stdout and give kShown;
+// throws UsageError for what the app does not know.
+CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const* argv,
+                                     const std::string& version);
+
+// Runs a program's main: prints what it throws to stderr and turns it into the exit code.
+int guard_main(const std::function<int()>& main);
+
+// "lenet-train": the file name of argv[0], or `fallback` where there is none.
+std::string program_name(int argc, const char* const* argv, const std::string& fallback);
+
+}  // namespace emulsion

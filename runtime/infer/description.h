@@ -1,0 +1,28 @@
+/* The description of a network that the compiler hands to its programs as JSON: settings of the
+ * training and facts of the manifest that the libraries' `info` does not hold. Fields this version
+ * does not know are passed over, so a manifest may say more. */
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace emulsion {
+
+struct NetworkDescription {
+    std::string version, network, signature;
+    std::vector<int> infer_batches{1};
+    std::string optimizer;  // kind and settings but the rate, such as "sgd, momentum 0.9"
+    double learning_rate = 0.01;
+    std::string schedule = "cosine";
+    double final_rate = 0.0;
+    int64_t step_size = 1000;
+    double gamma = 0.1;
+    int threads = 0;  // that the schedules were chosen for
+    int64_t parameters = 0, multiply_adds = 0;
+    int64_t default_epochs = 5;
+};
+
+// Throws RuntimeError where the text is no JSON object or a field has another type.
+NetworkDescription parse_description(const char* text);
+
+}  // namespace emulsion

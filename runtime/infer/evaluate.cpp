@@ -1,0 +1,73 @@
+// See evaluate.h.
+#include "runtime/infer/evaluate.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+
+#include "runtime/data/normalize.h"
+
+namespace emulsion {
+
+bool has_finite_scores(std::span<const float> scores) {
+    return std::all_of(scores.begin(), scores.end(), [](float s) { return std::isfinite(s); });
+}
+
+std::vector<RankedClass> rank_classes(std::span<const float> scores, int count) {
+    std::vector<RankedClass> ranked(scores.size());
+    for (size_t i = 0; i < scores.size(); ++i) ranked[i] = {static_cast<int>(i), scores[i]};
+    std::stable_sort(ranked.begin(), ranked.end(),
+                     [](const RankedClass& a, const RankedClass& b) { return a.score > b.score; });
+    ranked.resize(std::min(ranked.size(), static_cast<size_t>(std::max(count, 0))));
+    return ranked;
+}
+
+namespace {
+
+// Adds one picture to the result.
+void add_picture(std::span<const float> scores, int32_t label, Evaluation* result) {
+    const size_t target = static_cast<size_t>(label);
+    if (!has_finite_scores(scores) || target >= scores.size()) {
+        ++result->not_finite;
+        ++result->metrics.samples;
+        return;
+    }
+    const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+    // A probability that has vanished in single precision counts as the smallest normal number.
+    const double probability = std::max(scores[target], FLT_MIN);
+    const double loss = result->has_loss ? -std::log(probability) : 0.0;
+    result->metrics.add(loss, best == label ? 1.0 : 0.0, 1);
+}
+
+}  // namespace
+
+Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
+                    std::span<const uint32_t> subset, const ScoreVisitor& visit,
+                    const std::function<bool()>& stop) {
+    const Normalizer normalizer(session.shape().channels, session.info());
+    const uint64_t elements = session.shape().elements();
+    const uint64_t pixels = elements / static_cast<uint64_t>(session.shape().channels);
+    const size_t batch = static_cast<size_t>(session.batch());
+    // images: [batch][H][W][C]
+    const AlignedBlock block = allocate_aligned(batch * elements * sizeof(float));
+    float* images = static_cast<float*>(block.get());
+    Evaluation result;
+    result.has_loss = session.score_kind() == ScoreKind::kProbabilities;
+    for (size_t begin = 0; begin < subset.size(); begin += batch) {
+        if (stop && stop()) break;
+        const size_t samples = std::min(batch, subset.size() - begin);
+        for (size_t i = 0; i < samples; ++i) {
+            normalizer.apply(dataset.picture(subset[begin + i]), pixels, images + i * elements);
+        }
+        session.run(images, static_cast<int>(samples));
+        for (size_t i = 0; i < samples; ++i) {
+            const uint32_t index = subset[begin + i];
+            const auto scores = session.scores(static_cast<int>(i));
+            if (visit) visit(index, scores);
+            if (index < dataset.labels.size()) add_picture(scores, dataset.labels[index], &result);
+        }
+    }
+    return result;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,44 @@
+/* Scores of pictures, ranked, and the accuracy of a network on a labelled set.
+ *
+ * The trainer's validation and the inference program's `--data` are this one function. */
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "runtime/data/dataset.h"
+#include "runtime/infer/metrics.h"
+#include "runtime/infer/session.h"
+
+namespace emulsion {
+
+struct RankedClass {
+    int index = 0;
+    float score = 0.0f;
+};
+
+// Whether no score is NaN or infinite.
+bool has_finite_scores(std::span<const float> scores);
+
+// The `count` best classes, best first; of equal scores the lower index first. REQUIRES:
+// has_finite_scores.
+std::vector<RankedClass> rank_classes(std::span<const float> scores, int count);
+
+struct Evaluation {
+    Metrics metrics;        // the loss holds where has_loss is true
+    bool has_loss = false;  // the network gives probabilities: loss = -ln(probability of the label)
+    int64_t not_finite =
+        0;  // pictures whose scores are NaN or infinite; they count as wrong, without a loss
+};
+
+// Called for each picture in the order of the subset, with its index in the data set.
+using ScoreVisitor = std::function<void(uint32_t index, std::span<const float> scores)>;
+
+// Runs the pictures of `subset`. `stop`, if not null, is asked between runs; where it says true the
+// rest is left out.
+Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
+                    std::span<const uint32_t> subset, const ScoreVisitor& visit = nullptr,
+                    const std::function<bool()>& stop = nullptr);
+
+}  // namespace emulsion

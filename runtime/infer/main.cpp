@@ -1,0 +1,219 @@
+/* The inference program: what NET-infer's main calls. Options, the mode they ask for, errors to
+ * exit codes. */
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+
+#include "runtime/abi/program.h"
+#include "runtime/data/normalize.h"
+#include "runtime/data/weights.h"
+#include "runtime/infer/description.h"
+#include "runtime/infer/evaluate.h"
+#include "runtime/infer/format.h"
+#include "runtime/infer/measure.h"
+#include "runtime/infer/options.h"
+#include "runtime/infer/report.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr int64_t kDefaultPictures = 10;
+constexpr double kProfileSeconds = 1.0;
+
+// A data set and whether its labels are known; without, `labels` is empty.
+struct PictureSet {
+    Dataset dataset;
+    uint64_t count = 0;
+    bool has_labels() const { return !dataset.labels.empty(); }
+};
+
+Dataset read_unlabelled(const std::string& path, const PictureShape& shape) {
+    const IdxArray array = read_idx(path, 3);
+    Dataset dataset;
+    dataset.source = path;
+    dataset.shape = shape;
+    const PictureShape stored{1, static_cast<int>(array.shape[1]),
+                              static_cast<int>(array.shape[2])};
+    for (uint64_t i = 0; i < array.shape[0]; ++i) {
+        const auto begin = array.values.begin() + static_cast<ptrdiff_t>(i * stored.elements());
+        Picture picture{stored, {begin, begin + static_cast<ptrdiff_t>(stored.elements())}};
+        picture = fit_picture(std::move(picture), shape, concat(path, ", picture ", i));
+        dataset.pixels.insert(dataset.pixels.end(), picture.pixels.begin(), picture.pixels.end());
+    }
+    return dataset;
+}
+
+PictureSet open_set(const InferOptions& options, const PictureShape& shape, int classes) {
+    PictureSet set;
+    if (!options.data.empty()) {
+        set.dataset = open_dataset(options.data, options.part, shape, classes);
+    } else if (!options.labels.empty()) {
+        set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes);
+    } else {
+        set.dataset = read_unlabelled(options.idx, shape);
+    }
+    set.count = set.dataset.pixels.size() / shape.elements();
+    return set;
+}
+
+// "00003-ankle-boot.png": letters and digits of the class name, everything else a hyphen.
+std::string picture_file_name(uint64_t index, const std::string& class_text) {
+    std::string digits = concat(index);
+    digits.insert(0, digits.size() < 5 ? 5 - digits.size() : 0, '0');
+    std::string name;
+    for (char c : class_text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool is_plain = byte < 128 && std::isalnum(byte) != 0;
+        if (is_plain) name += static_cast<char>(std::tolower(byte));
+        if (!is_plain && !name.empty() && name.back() != '-') name += '-';
+    }
+    if (!name.empty() && name.back() == '-') name.pop_back();
+    return concat(digits, name.empty() ? "" : "-", name, ".png");
+}
+
+void write_pictures(const InferOptions& options, const emulsion_info& info) {
+    const PictureShape shape = picture_input(info.inputs[0], info.network);
+    const PictureSet set = open_set(options, shape, find_score_output(info).classes);
+    const uint64_t count =
+        std::min(set.count, static_cast<uint64_t>(options.take.value_or(kDefaultPictures)));
+    make_folder(options.write_pictures);
+    for (uint64_t i = 0; i < count; ++i) {
+        const uint8_t* pixels = set.dataset.picture(i);
+        const Picture picture{shape, {pixels, pixels + shape.elements()}};
+        const std::string label = set.has_labels() ? class_name(info, set.dataset.labels[i]) : "";
+        const std::string path = join_path(options.write_pictures, picture_file_name(i, label));
+        write_png(path, picture);
+        print_results(path + "\n");
+    }
+}
+
+// Classifies picture files in groups of the batch. A file that cannot be used is reported and the
+// others go on; returns how many failed.
+int classify_files(InferenceSession& session, const InferOptions& options, ClassReport* report) {
+    const Normalizer normalizer(session.shape().channels, session.info());
+    const uint64_t elements = session.shape().elements();
+    const uint64_t pixels = elements / static_cast<uint64_t>(session.shape().channels);
+    const size_t batch = static_cast<size_t>(session.batch());
+    // images: [batch][H][W][C]
+    const AlignedBlock block = allocate_aligned(batch * elements * sizeof(float));
+    float* images = static_cast<float*>(block.get());
+    std::vector<std::string> names;
+    const auto flush = [&] {
+        if (names.empty()) return;
+        session.run(images, static_cast<int>(names.size()));
+        for (size_t i = 0; i < names.size(); ++i) {
+            report->add(names[i], session.scores(static_cast<int>(i)), std::nullopt);
+        }
+        names.clear();
+    };
+    int failed = 0;
+    for (const std::string& path : options.pictures) {
+        try {
+            const Picture picture = fit_picture(read_picture(path), session.shape(), path);
+            normalizer.apply(picture.pixels.data(), pixels, images + names.size() * elements);
+            names.push_back(path);
+        } catch (const RuntimeError& error) {
+            print_error(error, stderr);
+            ++failed;
+        }
+        if (names.size() == batch) flush();
+    }
+    flush();
+    return failed;
+}
+
+void classify_set(InferenceSession& session, const InferOptions& options, ClassReport* report) {
+    const PictureSet set = open_set(options, session.shape(), session.classes());
+    std::vector<uint32_t> subset(
+        std::min(set.count, static_cast<uint64_t>(options.take.value_or(INT32_MAX))));
+    std::iota(subset.begin(), subset.end(), 0u);
+    const bool prints_rows = options.take || !set.has_labels();
+    const auto visit = [&](uint32_t index, std::span<const float> scores) {
+        std::optional<int> label;
+        if (set.has_labels()) label = set.dataset.labels[index];
+        report->add(concat(index), scores, label);
+    };
+    const Evaluation evaluation =
+        evaluate(session, set.dataset, subset, prints_rows ? ScoreVisitor(visit) : nullptr);
+    report->finish();
+    if (set.has_labels()) print_results(accuracy_text(evaluation, options.json));
+    if (!prints_rows && evaluation.not_finite > 0) {
+        throw RuntimeError(
+            options.weights,
+            concat("the scores of ", evaluation.not_finite, " pictures are NaN or infinite"),
+            "train again with a lower learning rate");
+    }
+}
+
+int classify(InferenceSession& session, const InferOptions& options) {
+    load_weights(options.weights, session.info(), session.memory(), session.info());
+    session.prepare();
+    ClassReport report(session, options.top, options.json);
+    int failed = 0;
+    if (options.has_set()) {
+        classify_set(session, options, &report);
+    } else {
+        failed = classify_files(session, options, &report);
+        report.finish();
+    }
+    if (report.not_finite() > 0) {
+        throw RuntimeError(
+            options.weights,
+            concat("the scores of ", report.not_finite(), " pictures are NaN or infinite"),
+            "train again with a lower learning rate");
+    }
+    return failed > 0 ? kExitFailed : kExitDone;
+}
+
+void measure(const emulsion_infer_library& library, const InferOptions& options,
+             const char* description) {
+    const NetworkDescription network = parse_description(description);
+    SessionOptions bound{options.threads, options.variant, options.stays_awake};
+    KernelTimes times;
+    if (options.profile) bound.profile = &KernelTimes::record, bound.profile_self = &times;
+    InferenceSession session(library, bound);
+    if (options.weights.empty()) {
+        fill_parameters(session);
+    } else {
+        load_weights(options.weights, session.info(), session.memory(), session.info());
+    }
+    session.prepare();
+    if (options.benchmark) {
+        const BenchmarkResult result = run_benchmark(session, network.infer_batches);
+        print_results(benchmark_text(result, session.info(), options.threads, options.json));
+    }
+    if (options.profile) {
+        const int runs = run_profile(session, &times, kProfileSeconds);
+        print_results(profile_text(times, runs, session.info(), options.json));
+    }
+}
+
+int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
+              const char* description) {
+    InferOptions options;
+    if (parse_infer_options(argc, argv, *library.info(), &options) == CommandLineResult::kShown) {
+        return kExitDone;
+    }
+    if (!options.write_pictures.empty()) {
+        write_pictures(options, *library.info());
+        return kExitDone;
+    }
+    if (options.benchmark || options.profile) {
+        measure(library, options, description);
+        return kExitDone;
+    }
+    InferenceSession session(library, {options.threads, options.variant});
+    return classify(session, options);
+}
+
+}  // namespace
+
+}  // namespace emulsion
+
+int emulsion_infer_main(int argc, char** argv, const emulsion_infer_library* infer,
+                        const char* description) {
+    return emulsion::guard_main(
+        [&] { return emulsion::run_infer(argc, argv, *infer, description); });
+}

@@ -1,0 +1,194 @@
+// See measure.h.
+#include "runtime/infer/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "runtime/infer/format.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMinRuns = 10;
+constexpr int kBatchWarmUpRuns = 3;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Equal from call to call: a linear congruential generator, upper bits.
+class Noise {
+  public:
+    float next() {  // in [-1, 1)
+        bits_ = bits_ * 6364136223846793005ull + 1442695040888963407ull;
+        return static_cast<float>(static_cast<int32_t>(bits_ >> 32)) / 2147483648.0f;
+    }
+
+  private:
+    uint64_t bits_ = 1;
+};
+
+// [samples][H][W][C]
+AlignedBlock random_images(const InferenceSession& session, int samples) {
+    const uint64_t count = session.shape().elements() * static_cast<uint64_t>(samples);
+    AlignedBlock block = allocate_aligned(count * sizeof(float));
+    float* values = static_cast<float*>(block.get());
+    Noise noise;
+    for (uint64_t i = 0; i < count; ++i) values[i] = noise.next();
+    return block;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    const size_t middle = values.size() / 2;
+    return values.size() % 2 == 1 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
+}
+
+Latency measure_latency(InferenceSession& session, const BenchmarkTimes& times) {
+    const AlignedBlock block = random_images(session, 1);
+    const float* images = static_cast<const float*>(block.get());
+    for (int i = 0; i < times.warm_up_runs; ++i) session.run(images, 1);
+    std::vector<double> seconds;
+    const auto start = Clock::now();
+    while (seconds_since(start) < times.latency_seconds || seconds.size() < kMinRuns) {
+        const auto run_start = Clock::now();
+        session.run(images, 1);
+        seconds.push_back(seconds_since(run_start));
+    }
+    Latency latency;
+    latency.minimum = *std::min_element(seconds.begin(), seconds.end());
+    latency.runs = static_cast<int>(seconds.size());
+    latency.median = median(std::move(seconds));
+    return latency;
+}
+
+Throughput measure_throughput(InferenceSession& session, int batch, const BenchmarkTimes& times) {
+    const AlignedBlock block = random_images(session, batch);
+    const float* images = static_cast<const float*>(block.get());
+    for (int i = 0; i < kBatchWarmUpRuns; ++i) session.run(images, batch);
+    std::vector<double> rates;
+    for (int window = 0; window < times.windows; ++window) {
+        const auto start = Clock::now();
+        int64_t pictures = 0;
+        double passed = 0.0;
+        do {
+            session.run(images, batch);
+            pictures += batch;
+            passed = seconds_since(start);
+        } while (passed < times.window_seconds);
+        rates.push_back(static_cast<double>(pictures) / passed);
+    }
+    return {batch, median(std::move(rates))};
+}
+
+}  // namespace
+
+BenchmarkResult run_benchmark(InferenceSession& session, std::span<const int> batches,
+                              const BenchmarkTimes& times) {
+    BenchmarkResult result;
+    result.latency = measure_latency(session, times);
+    for (int batch : batches) {
+        if (batch >= 1 && batch <= session.batch()) {
+            result.throughput.push_back(measure_throughput(session, batch, times));
+        }
+    }
+    return result;
+}
+
+std::string benchmark_text(const BenchmarkResult& result, const emulsion_info& info, int threads,
+                           bool is_json) {
+    const Latency& latency = result.latency;
+    if (is_json) {
+        Json json{{"network", info.network},
+                  {"version", info.version},
+                  {"threads", threads},
+                  {"latency",
+                   {{"median_ms", 1e3 * latency.median},
+                    {"minimum_ms", 1e3 * latency.minimum},
+                    {"runs", latency.runs}}},
+                  {"throughput", Json::array()}};
+        for (const Throughput& entry : result.throughput) {
+            json["throughput"].push_back(
+                {{"batch", entry.batch}, {"images_per_second", entry.images_per_second}});
+        }
+        return json.dump() + "\n";
+    }
+    std::vector<std::vector<std::string>> rows;
+    rows.push_back({"latency", concat(fixed(1e3 * latency.median, 4), " ms"),
+                    concat("median of ", latency.runs, " runs of one picture, minimum ",
+                           fixed(1e3 * latency.minimum, 4), " ms")});
+    for (const Throughput& entry : result.throughput) {
+        rows.push_back({"throughput", format_thousands(entry.images_per_second) + " img/s",
+                        concat("batch ", entry.batch)});
+    }
+    return concat(info.network, ", ", threads, threads == 1 ? " thread\n" : " threads\n") +
+           format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft});
+}
+
+void KernelTimes::record(void* self, int kernel, double seconds) {
+    auto* times = static_cast<KernelTimes*>(self);
+    const size_t index = static_cast<size_t>(kernel);
+    if (times->is_recording && index < times->seconds.size()) times->seconds[index] += seconds;
+}
+
+int run_profile(InferenceSession& session, KernelTimes* times, double seconds) {
+    times->seconds.assign(static_cast<size_t>(session.info().kernel_count), 0.0);
+    times->is_recording = false;
+    const AlignedBlock block = random_images(session, 1);
+    const float* images = static_cast<const float*>(block.get());
+    for (int i = 0; i < BenchmarkTimes{}.warm_up_runs; ++i) session.run(images, 1);
+    times->is_recording = true;
+    int runs = 0;
+    const auto start = Clock::now();
+    for (; runs < kMinRuns || seconds_since(start) < seconds; ++runs) session.run(images, 1);
+    times->is_recording = false;
+    return runs;
+}
+
+std::string profile_text(const KernelTimes& times, int runs, const emulsion_info& info,
+                         bool is_json) {
+    const double total = std::accumulate(times.seconds.begin(), times.seconds.end(), 0.0);
+    std::vector<std::vector<std::string>> rows{{"us a run", "share", "kernel"}};
+    std::string lines;
+    for (size_t k = 0; k < times.seconds.size(); ++k) {
+        const double microseconds = 1e6 * times.seconds[k] / std::max(runs, 1);
+        const double share = total > 0 ? times.seconds[k] / total : 0.0;
+        if (is_json) {
+            lines += Json{{"kernel", k},
+                          {"microseconds", microseconds},
+                          {"share", share},
+                          {"signature", info.kernels[k]}}
+                         .dump() +
+                     "\n";
+        }
+        rows.push_back(
+            {fixed(microseconds, 2), format_percent(share, 1), one_line(info.kernels[k])});
+    }
+    rows.push_back({fixed(1e6 * total / std::max(runs, 1), 2), "100.0 %",
+                    concat("all kernels, mean of ", runs, " runs of one picture")});
+    return is_json ? lines : format_table(rows, {Align::kRight, Align::kRight, Align::kLeft});
+}
+
+void fill_parameters(const InferenceSession& session) {
+    Noise noise;
+    for (int i = 0; i < session.info().tensor_count; ++i) {
+        const emulsion_tensor& tensor = session.info().tensors[i];
+        if (tensor.type != EMULSION_F32) continue;
+        auto* block = static_cast<std::byte*>(session.memory().block[tensor.memory_class]);
+        float* values = reinterpret_cast<float*>(block + tensor.offset);
+        // Running variances must be positive; every value of the state is 1.
+        const bool is_state = tensor.memory_class == EMULSION_STATE;
+        for (uint64_t v = 0; v < tensor.bytes / sizeof(float); ++v) {
+            values[v] = is_state ? 1.0f : 0.1f * noise.next();
+        }
+    }
+}
+
+}  // namespace emulsion

@@ -1,0 +1,100 @@
+// See memory.h.
+#include "runtime/infer/memory.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+// Blocks of this size and more ask for huge pages, which saves address translation in large
+// activations.
+constexpr uint64_t kHugePage = uint64_t(2) << 20;
+
+void* map_block(uint64_t bytes, int memory_class) {
+    void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) {
+        throw RuntimeError(
+            concat("memory for ", memory_class_name(memory_class)),
+            concat("the system refuses ", bytes, " bytes: ", std::strerror(errno)),
+            "free memory, raise the limit (ulimit -v), or build the network for a smaller batch");
+    }
+    if (bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
+    return block;
+}
+
+const std::byte* tensor_bytes(const emulsion_tensor& tensor, const emulsion_memory& memory) {
+    return static_cast<const std::byte*>(memory.block[tensor.memory_class]) + tensor.offset;
+}
+
+const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view name) {
+    for (int i = 0; i < info.tensor_count; ++i) {
+        if (name == info.tensors[i].name) return &info.tensors[i];
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) : sizes_(sizes) {
+    for (int c = 0; c < EMULSION_CLASSES; ++c) {
+        if (sizes.bytes[c] > 0) memory_.block[c] = map_block(sizes.bytes[c], c);
+    }
+}
+
+MemoryBlocks::~MemoryBlocks() {
+    for (int c = 0; c < EMULSION_CLASSES; ++c) release(static_cast<emulsion_class>(c));
+}
+
+void MemoryBlocks::release(emulsion_class memory_class) {
+    void*& block = memory_.block[memory_class];
+    if (block != nullptr) munmap(block, sizes_.bytes[memory_class]);
+    block = nullptr;
+}
+
+const char* memory_class_name(int memory_class) {
+    static const char* const kNames[EMULSION_CLASSES] = {"parameters", "gradients", "state",
+                                                         "prepared",   "workspace", "instance"};
+    return kNames[memory_class];
+}
+
+void copy_tensors(const emulsion_info& from, const emulsion_memory& from_memory,
+                  const emulsion_info& to, const emulsion_memory& to_memory) {
+    for (int i = 0; i < to.tensor_count; ++i) {
+        const emulsion_tensor& target = to.tensors[i];
+        const emulsion_tensor* source = find_tensor(from, target.name);
+        if (source == nullptr || source->bytes != target.bytes || source->type != target.type) {
+            throw RuntimeError(
+                concat("tensor ", quoted(target.name)),
+                concat("the inference library expects ", target.bytes,
+                       " bytes, the training library has ", source ? source->bytes : 0),
+                "link the two libraries of one build");
+        }
+        std::memcpy(static_cast<std::byte*>(to_memory.block[target.memory_class]) + target.offset,
+                    tensor_bytes(*source, from_memory), target.bytes);
+    }
+}
+
+const char* find_not_finite(const emulsion_info& info, const emulsion_memory& memory) {
+    constexpr uint32_t kExponent = 0x7F800000u;  // all ones: infinity or NaN
+    for (int i = 0; i < info.tensor_count; ++i) {
+        const emulsion_tensor& tensor = info.tensors[i];
+        if (tensor.type != EMULSION_F32) continue;
+        const std::byte* bytes = tensor_bytes(tensor, memory);
+        for (uint64_t at = 0; at + 4 <= tensor.bytes; at += 4) {
+            uint32_t bits;
+            std::memcpy(&bits, bytes + at, 4);
+            if ((bits & kExponent) == kExponent) return tensor.name;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace emulsion

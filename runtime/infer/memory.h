@@ -1,0 +1,43 @@
+/* The memory of one bound library: one block for each class, of exactly the stated size.
+ *
+ * Blocks come straight from the system (mmap) and are zero. Nothing but what the kernels touch
+ * becomes resident, and a block goes back to the system the moment it is released. */
+#pragma once
+#include "runtime/abi/emulsion_abi.h"
+
+namespace emulsion {
+
+class MemoryBlocks {
+  public:
+    // Throws RuntimeError where the system refuses a block.
+    explicit MemoryBlocks(const emulsion_sizes& sizes);
+    ~MemoryBlocks();
+    MemoryBlocks(const MemoryBlocks&) = delete;
+    MemoryBlocks& operator=(const MemoryBlocks&) = delete;
+
+    const emulsion_memory& memory() const { return memory_; }
+    const emulsion_sizes& sizes() const { return sizes_; }
+    // The block to pass as `instance`.
+    void* instance() const { return memory_.block[EMULSION_INSTANCE]; }
+
+    // REQUIRES: no library is bound to the block.
+    void release(emulsion_class memory_class);
+
+  private:
+    emulsion_sizes sizes_;
+    emulsion_memory memory_{};
+};
+
+// "parameters", "gradients", "state", "prepared", "workspace", "instance".
+const char* memory_class_name(int memory_class);
+
+// Copies every tensor of `to` from the tensor of the same name in `from`; both libraries keep
+// tensors in the same canonical layout. Throws RuntimeError where one is missing or of another
+// shape.
+void copy_tensors(const emulsion_info& from, const emulsion_memory& from_memory,
+                  const emulsion_info& to, const emulsion_memory& to_memory);
+
+// The name of the first tensor that holds an infinity or NaN, or null.
+const char* find_not_finite(const emulsion_info& info, const emulsion_memory& memory);
+
+}  // namespace emulsion

@@ -1,0 +1,28 @@
+/* Loss and accuracy of an epoch as means over samples.
+ *
+ * A call reports the mean loss of its samples and how many it classified correctly. Calls of
+ * different size are weighted by their samples, so a part batch counts for what it holds: losses 1,
+ * 1, 1, 1, 6 in batches of two give 2, not the mean of three batch means. The sums are plain
+ * doubles in the order of the steps; they travel with a checkpoint, and a resumed epoch reports the
+ * same digits as one that was never interrupted. */
+#pragma once
+#include <cstdint>
+
+namespace emulsion {
+
+struct Metrics {
+    double loss_sum = 0.0;  // over samples
+    double correct = 0.0;
+    int64_t samples = 0;
+
+    void add(double mean_loss, double correct_count, int64_t count) {
+        loss_sum += mean_loss * static_cast<double>(count);
+        correct += correct_count;
+        samples += count;
+    }
+    // Both are 0 where nothing was added.
+    double loss() const { return samples > 0 ? loss_sum / static_cast<double>(samples) : 0.0; }
+    double accuracy() const { return samples > 0 ? correct / static_cast<double>(samples) : 0.0; }
+};
+
+}  // namespace emulsion

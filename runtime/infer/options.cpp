@@ -1,0 +1,132 @@
+// See options.h. Numbers are taken as text and read by parse_count, because CLI11 reads them in the
+// locale.
+#include "runtime/infer/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+struct Numbers {
+    std::string take, threads, top = "3", variant, part = "test";
+};
+
+void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
+    app.add_option("pictures", options->pictures, "PNG or JPEG files to classify")
+        ->type_name("PICTURE");
+    app.add_option("--weights", options->weights, "the trained weights (weights.safetensors)")
+        ->type_name("FILE");
+    app.add_option("--top", numbers->top, "how many classes to print for a picture (3)")
+        ->type_name("K");
+    app.add_flag("--json", options->json, "print one JSON object a line");
+    app.add_option("--threads", numbers->threads, "worker threads (all CPUs this process may use)")
+        ->type_name("N");
+    app.add_option("--variant", numbers->variant, "instruction set instead of the best")
+        ->type_name("NAME");
+    const char* set = "Pictures of a data set";
+    app.add_option("--data", options->data,
+                   "a known data set (fashion-mnist, mnist), or a folder of IDX files")
+        ->type_name("NAME|FOLDER")
+        ->group(set);
+    app.add_option("--part", numbers->part, "its part: train or test (test)")
+        ->type_name("PART")
+        ->group(set);
+    app.add_option("--idx", options->idx, "one IDX file of pictures, plain or .gz")
+        ->type_name("FILE")
+        ->group(set);
+    app.add_option("--labels", options->labels, "the IDX file of their labels: report the accuracy")
+        ->type_name("FILE")
+        ->group(set);
+    app.add_option("--take", numbers->take, "the first N pictures only, each with its classes")
+        ->type_name("N")
+        ->group(set);
+    app.add_option(
+           "--write-pictures", options->write_pictures,
+           "write the pictures to this folder as PNG files and end (the first 10, or --take)")
+        ->type_name("FOLDER")
+        ->group(set);
+    const char* speed = "Speed";
+    app.add_flag("--benchmark", options->benchmark,
+                 "measure latency, and throughput of every batch")
+        ->group(speed);
+    app.add_flag("--profile", options->profile, "measure the time of every kernel")->group(speed);
+    app.add_flag("--stay-awake", options->stays_awake,
+                 "workers do not sleep between runs of a benchmark")
+        ->group(speed);
+}
+
+void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOptions* options) {
+    options->threads =
+        numbers.threads.empty()
+            ? allowed_threads()
+            : static_cast<int>(parse_count("--threads", numbers.threads, 1, EMULSION_MAX_THREADS));
+    options->top = static_cast<int>(parse_count("--top", numbers.top, 1, 1000000));
+    if (!numbers.take.empty()) options->take = parse_count("--take", numbers.take, 1, INT32_MAX);
+    options->variant = find_variant(info, numbers.variant);
+    if (numbers.part != "train" && numbers.part != "test") {
+        throw UsageError("--part", concat(quoted(numbers.part), " is no part of a data set"),
+                         "choose train or test");
+    }
+    options->part = numbers.part == "train" ? Part::train : Part::test;
+}
+
+// Refuses combinations that leave open what is meant.
+void check_combination(const InferOptions& options) {
+    const auto refuse = [](const char* option, const char* problem, const std::string& fix) {
+        throw UsageError(option, problem, fix);
+    };
+    const bool measures = options.benchmark || options.profile;
+    if (!options.data.empty() && !options.idx.empty()) {
+        refuse("--idx", "cannot be combined with --data", "give one source of pictures");
+    }
+    if (options.has_set() && !options.pictures.empty()) {
+        refuse("pictures", "cannot be combined with --data or --idx",
+               "give one source of pictures");
+    }
+    if (!options.labels.empty() && options.idx.empty()) {
+        refuse("--labels", "belongs to --idx",
+               "add --idx FILE, or leave it out (--data has labels)");
+    }
+    if (!options.write_pictures.empty() && !options.has_set()) {
+        refuse("--write-pictures", "needs the pictures of a data set",
+               "add --data NAME or --idx FILE");
+    }
+    if (options.take && !options.has_set()) {
+        refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
+    }
+    if (measures || !options.write_pictures.empty()) return;
+    if (!options.has_set() && options.pictures.empty()) {
+        refuse("pictures", "there is nothing to classify",
+               concat(options.program, " --weights FILE PICTURE..., or --data NAME"));
+    }
+    if (options.weights.empty()) {
+        refuse("--weights", "is missing",
+               "give the weights.safetensors that the trainer has written");
+    }
+}
+
+}  // namespace
+
+CommandLineResult parse_infer_options(int argc, const char* const* argv, const emulsion_info& info,
+                                      InferOptions* options) {
+    options->program = program_name(argc, argv, concat(info.network, "-infer"));
+    CLI::App app(concat("Classifies pictures with the network '", info.network, "'."),
+                 options->program);
+    Numbers numbers;
+    add_options(app, options, &numbers);
+    const std::string version =
+        concat(options->program, " ", info.version, " (", info.signature, ")");
+    app.set_version_flag("--version", version, "print the version and the network's signature");
+    app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output.");
+    if (parse_command_line(app, argc, argv, version) == CommandLineResult::kShown) {
+        return CommandLineResult::kShown;
+    }
+    read_numbers(numbers, info, options);
+    check_combination(*options);
+    return CommandLineResult::kRun;
+}
+
+}  // namespace emulsion

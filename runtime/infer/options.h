@@ -1,0 +1,34 @@
+/* The command line of the inference program. */
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/data/idx.h"
+#include "runtime/infer/command_line.h"
+
+namespace emulsion {
+
+struct InferOptions {
+    std::string program;                // as typed, for messages
+    std::vector<std::string> pictures;  // PNG and JPEG files
+    std::string weights;
+    std::string data;  // name of a data set, or folder
+    Part part = Part::test;
+    std::string idx, labels;      // one IDX file each
+    std::optional<int64_t> take;  // the first pictures only
+    std::string write_pictures;   // folder
+    int threads = 1;
+    int variant = 0;  // as in emulsion_options
+    int top = 3;
+    bool json = false, benchmark = false, profile = false, stays_awake = false;
+
+    bool has_set() const { return !data.empty() || !idx.empty(); }
+};
+
+// Throws UsageError; kShown: help or version was printed and the program ends with 0.
+CommandLineResult parse_infer_options(int argc, const char* const* argv, const emulsion_info& info,
+                                      InferOptions* options);
+
+}  // namespace emulsion

@@ -1,0 +1,154 @@
+// See session.h.
+#include "runtime/infer/session.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+emulsion_sizes query_sizes(const emulsion_infer_library& library, int threads) {
+    emulsion_sizes sizes{};
+    const int status = library.sizes(threads, &sizes);
+    if (status == EMULSION_OK) return sizes;
+    throw RuntimeError(concat(library.info()->network, " sizes"), status_text(status),
+                       concat("choose 1 to ", EMULSION_MAX_THREADS, " threads"));
+}
+
+uint64_t round_up(uint64_t bytes) {
+    return (bytes + EMULSION_ALIGNMENT - 1) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
+}
+
+PictureShape only_picture_input(const emulsion_info& info) {
+    if (info.input_count == 1) return picture_input(info.inputs[0], info.network);
+    throw RuntimeError(
+        info.network,
+        concat("has ", info.input_count, " inputs, but this program feeds one picture"),
+        "call the inference library from a program of your own");
+}
+
+}  // namespace
+
+void FreeAligned::operator()(void* block) const { std::free(block); }
+
+AlignedBlock allocate_aligned(uint64_t bytes) {
+    const uint64_t size = round_up(bytes > 0 ? bytes : 1);
+    void* block = std::aligned_alloc(EMULSION_ALIGNMENT, size);
+    if (block == nullptr) {
+        throw RuntimeError("memory", concat("the system refuses ", size, " bytes"), "free memory");
+    }
+    std::memset(block, 0, size);
+    return AlignedBlock(block);
+}
+
+PictureShape picture_input(const emulsion_port& port, const std::string& network) {
+    const bool is_picture = port.type == EMULSION_F32 && port.rank == 3 && port.batched == 1 &&
+                            (port.shape[0] == 1 || port.shape[0] == 3);
+    if (!is_picture) {
+        throw RuntimeError(
+            concat(network, ", input ", quoted(port.name)),
+            concat("has shape ", shape_text({port.shape, static_cast<size_t>(port.rank)}),
+                   ", but this program feeds pictures: f32 [1 or 3, height, width]"),
+            "declare the input so and reshape it in the model, or call the library from a program "
+            "of your own");
+    }
+    return {static_cast<int>(port.shape[0]), static_cast<int>(port.shape[1]),
+            static_cast<int>(port.shape[2])};
+}
+
+const char* status_text(int status) {
+    switch (status) {
+        case EMULSION_OK:
+            return "done";
+        case EMULSION_INVALID_ARGUMENT:
+            return "an argument is out of range";
+        case EMULSION_MISALIGNED:
+            return "a block of memory is not aligned";
+        case EMULSION_NOT_FINITE:
+            return "the loss is NaN or infinite";
+        case EMULSION_UNSUPPORTED_CPU:
+            return "the library holds no variant for this processor";
+        case EMULSION_NO_THREADS:
+            return "the system refused to start a thread";
+        case EMULSION_NOT_BOUND:
+            return "the library is not bound";
+        case EMULSION_FORKED:
+            return "the process was forked after bind";
+    }
+    return "unknown status";
+}
+
+std::string class_name(const emulsion_info& info, int index) {
+    const bool is_named = info.classes != nullptr && index < info.class_count;
+    return is_named ? std::string(info.classes[index]) : concat(index);
+}
+
+ScoreOutput find_score_output(const emulsion_info& info) {
+    int best = -1, best_rank = 0;
+    for (int i = 0; i < info.output_count; ++i) {
+        const emulsion_port& port = info.outputs[i];
+        if (port.type != EMULSION_F32 || port.rank != 1 || port.batched != 1) continue;
+        const std::string_view name = port.name;
+        const int rank = name == "probabilities" ? 3 : name == "scores" ? 2 : 1;
+        if (rank > best_rank) best = i, best_rank = rank;
+    }
+    if (best < 0) {
+        throw RuntimeError(info.network, "has no output that is one vector of scores a picture",
+                           "call the inference library from a program of your own");
+    }
+    return {best, static_cast<int>(info.outputs[best].shape[0]),
+            best_rank == 3 ? ScoreKind::kProbabilities : ScoreKind::kScores};
+}
+
+InferenceSession::InferenceSession(const emulsion_infer_library& library,
+                                   const SessionOptions& options)
+    : library_(library),
+      info_(*library.info()),
+      shape_(only_picture_input(info_)),
+      score_output_(find_score_output(info_)),
+      blocks_(query_sizes(library, options.threads)) {
+    for (int i = 0; i < info_.output_count; ++i) {
+        const emulsion_port& port = info_.outputs[i];
+        const uint64_t count = port.batched ? static_cast<uint64_t>(info_.batch) : 1;
+        outputs_.push_back(allocate_aligned(port.bytes * count));
+        output_pointers_.push_back(outputs_.back().get());
+    }
+    emulsion_options bound{};
+    bound.threads = options.threads;
+    bound.variant = options.variant;
+    bound.stay_awake = options.stays_awake ? 1 : 0;
+    bound.profile = options.profile;
+    bound.profile_self = options.profile_self;
+    check(library_.bind(blocks_.instance(), &blocks_.memory(), &bound), "bind");
+}
+
+InferenceSession::~InferenceSession() { library_.unbind(blocks_.instance()); }
+
+void InferenceSession::check(int status, const char* action) const {
+    if (status == EMULSION_OK) return;
+    const char* text = library_.error(blocks_.instance());
+    throw RuntimeError(concat(info_.network, " ", action),
+                       text != nullptr && *text != '\0' ? text : status_text(status),
+                       status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
+}
+
+void InferenceSession::prepare() { check(library_.prepare(blocks_.instance()), "prepare"); }
+
+void InferenceSession::run(const float* images, int samples) {
+    const void* inputs[] = {images};
+    const emulsion_call call{samples, 0, inputs, output_pointers_.data()};
+    check(library_.run(blocks_.instance(), &call), "run");
+}
+
+std::span<const float> InferenceSession::scores(int sample) const {
+    const void* block = outputs_[static_cast<size_t>(score_output_.index)].get();
+    const size_t count = static_cast<size_t>(score_output_.classes);
+    return {static_cast<const float*>(block) + static_cast<size_t>(sample) * count, count};
+}
+
+}  // namespace emulsion

@@ -1,0 +1,87 @@
+/* One bound inference library with memory of its own: pictures in, scores out. */
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/abi/program.h"
+#include "runtime/data/picture.h"
+#include "runtime/infer/memory.h"
+
+namespace emulsion {
+
+// What the scores of a network are.
+enum class ScoreKind { kProbabilities, kScores };
+
+// Where a network's scores are: the f32 output, one vector a picture, called "probabilities", else
+// "scores", else the first there is. Throws RuntimeError where there is none.
+struct ScoreOutput {
+    int index = 0, classes = 0;
+    ScoreKind kind = ScoreKind::kScores;
+};
+ScoreOutput find_score_output(const emulsion_info& info);
+
+struct SessionOptions {
+    int threads = 1;
+    int variant = 0;  // as in emulsion_options
+    bool stays_awake = false;
+    void (*profile)(void* self, int kernel, double seconds) = nullptr;
+    void* profile_self = nullptr;
+};
+
+// Memory from the system aligned to EMULSION_ALIGNMENT, zeroed, for inputs and outputs of a call.
+struct FreeAligned {
+    void operator()(void* block) const;
+};
+using AlignedBlock = std::unique_ptr<void, FreeAligned>;
+AlignedBlock allocate_aligned(uint64_t bytes);
+
+// The picture a network reads: its one f32 input of shape C, H, W. Throws RuntimeError where the
+// inputs are others, as the programs feed pictures alone.
+PictureShape picture_input(const emulsion_port& port, const std::string& network);
+
+class InferenceSession {
+  public:
+    // Takes the memory and binds. `library` must outlive the session. Throws RuntimeError.
+    InferenceSession(const emulsion_infer_library& library, const SessionOptions& options);
+    ~InferenceSession();  // unbinds
+    InferenceSession(const InferenceSession&) = delete;
+    InferenceSession& operator=(const InferenceSession&) = delete;
+
+    const emulsion_info& info() const { return info_; }
+    const emulsion_memory& memory() const { return blocks_.memory(); }
+    const emulsion_sizes& sizes() const { return blocks_.sizes(); }
+    const PictureShape& shape() const { return shape_; }
+    int batch() const { return info_.batch; }
+    int classes() const { return score_output_.classes; }
+    ScoreKind score_kind() const { return score_output_.kind; }
+
+    // To be called once parameters and state are in memory, and whenever they change.
+    void prepare();
+
+    // images: [samples][H][W][C], aligned; 1 <= samples <= batch(). The scores stay until the next
+    // run.
+    void run(const float* images, int samples);
+    std::span<const float> scores(int sample) const;
+
+  private:
+    void check(int status, const char* action) const;
+
+    const emulsion_infer_library& library_;
+    const emulsion_info& info_;
+    PictureShape shape_;
+    ScoreOutput score_output_;
+    MemoryBlocks blocks_;
+    std::vector<AlignedBlock> outputs_;  // [samples][...] each
+    std::vector<void*> output_pointers_;
+};
+
+// The name of a class: from `info`, or its number where the network names none.
+std::string class_name(const emulsion_info& info, int index);
+
+// "not finite" and the like: the status in words, for where a library has no error text of its own.
+const char* status_text(int status);
+
+}  // namespace emulsion

@@ -1,0 +1,168 @@
+// See options.h. Numbers are taken as text and read by parse_count, because CLI11 reads them in the
+// locale.
+#include "runtime/train/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "runtime/data/checkpoint.h"
+#include "runtime/data/split.h"
+#include "runtime/infer/format.h"
+#include "runtime/support/file.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr int64_t kMaxSteps = 1000000000000;
+
+struct Numbers {
+    std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
+    std::string minutes = "10";
+};
+
+void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDescription& network,
+                     TrainOptions* options, Numbers* numbers) {
+    app.add_option("--data", options->data,
+                   "a known data set (fashion-mnist, mnist), or a folder of IDX files")
+        ->type_name("NAME|FOLDER");
+    app.add_option("--epochs", numbers->epochs,
+                   concat("passes over the data (", network.default_epochs, ")"))
+        ->type_name("N");
+    app.add_option("--steps", numbers->steps,
+                   "length of the run in optimiser steps, instead of --epochs")
+        ->type_name("N");
+    app.add_option("--learning-rate", numbers->learning_rate,
+                   concat("rate of the first step (", network.learning_rate, ")"))
+        ->type_name("RATE");
+    app.add_option("--schedule", numbers->schedule,
+                   concat("constant, step or cosine over the run (", network.schedule, ")"))
+        ->type_name("NAME");
+    app.add_option("--batch", numbers->batch,
+                   concat("pictures of one step, at most ", info.batch, " (", info.batch, ")"))
+        ->type_name("N");
+    app.add_option("--seed", numbers->seed, "of initial weights, shuffling and split (1)")
+        ->type_name("N");
+    app.add_option("--validation", numbers->validation,
+                   "hold out this share of the training pictures, or `test`: look at the test part "
+                   "after every epoch")
+        ->type_name("FRACTION|test");
+    app.add_option("--threads", numbers->threads,
+                   "worker threads (all CPUs this process may use); results do not depend on it")
+        ->type_name("N");
+    app.add_option("--variant", numbers->variant, "instruction set instead of the best")
+        ->type_name("NAME");
+}
+
+void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) {
+    const char* keep = "What is kept";
+    app.add_option("--checkpoint", options->checkpoint,
+                   "folder of the run: a checkpoint after every epoch, the weights at the end")
+        ->type_name("FOLDER")
+        ->group(keep);
+    app.add_option("--checkpoint-minutes", numbers->minutes,
+                   "a checkpoint within an epoch, so often (10; 0: none)")
+        ->type_name("MINUTES")
+        ->group(keep);
+    app.add_flag("--resume", options->resume, "continue the run of --checkpoint with its settings")
+        ->group(keep);
+    app.add_flag("--overwrite", options->overwrite,
+                 "begin anew although the folder holds a checkpoint")
+        ->group(keep);
+    app.add_option("--weights", options->weights,
+                   "where the trained weights go (CHECKPOINT/weights.safetensors)")
+        ->type_name("FILE")
+        ->group(keep);
+    const char* output = "Output";
+    app.add_flag("--dry-run", options->dry_run,
+                 "load the data, print settings, rates and memory, and end")
+        ->group(output);
+    app.add_flag("--json", options->json, "results as one JSON object a line")->group(output);
+    app.add_flag("--quiet", options->quiet, "results and errors only")->group(output);
+    app.add_flag("--no-progress", options->no_progress, "no progress bar")->group(output);
+}
+
+void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOptions* options) {
+    if (!numbers.epochs.empty())
+        options->epochs = parse_count("--epochs", numbers.epochs, 1, 1000000);
+    if (!numbers.steps.empty())
+        options->steps = parse_count("--steps", numbers.steps, 1, kMaxSteps);
+    if (!numbers.learning_rate.empty()) {
+        options->learning_rate = parse_number("--learning-rate", numbers.learning_rate, 0.0, 3e38);
+    }
+    if (!numbers.schedule.empty()) {
+        ScheduleKind kind;
+        if (!parse_schedule_kind(numbers.schedule, &kind)) {
+            throw UsageError("--schedule",
+                             concat("there is no schedule ", quoted(numbers.schedule)),
+                             "choose constant, step or cosine");
+        }
+        options->schedule = kind;
+    }
+    if (!numbers.batch.empty()) {
+        options->batch = static_cast<int>(parse_count("--batch", numbers.batch, 1, info.batch));
+    }
+    if (!numbers.seed.empty()) {
+        options->seed = static_cast<uint64_t>(parse_count("--seed", numbers.seed, 0, INT64_MAX));
+    }
+    options->threads =
+        numbers.threads.empty()
+            ? allowed_threads()
+            : static_cast<int>(parse_count("--threads", numbers.threads, 1, EMULSION_MAX_THREADS));
+    options->variant = find_variant(info, numbers.variant);
+    options->checkpoint_minutes = parse_number("--checkpoint-minutes", numbers.minutes, 0.0, 1e6);
+    if (!numbers.validation.empty()) {
+        if (numbers.validation != "test") {
+            try {
+                parse_fraction(numbers.validation, "--validation");
+            } catch (const RuntimeError& error) {
+                throw UsageError(error.where(), error.problem(), error.fix());
+            }
+        }
+        options->validation = numbers.validation;
+    }
+}
+
+void check_combination(const TrainOptions& options) {
+    if (options.epochs && options.steps) {
+        throw UsageError("--steps", "cannot be combined with --epochs",
+                         "give one length of the run");
+    }
+    if (options.resume && options.checkpoint.empty()) {
+        throw UsageError("--resume", "needs the folder of the run", "add --checkpoint FOLDER");
+    }
+    if (options.resume && options.overwrite) {
+        throw UsageError("--overwrite", "cannot be combined with --resume", "give one of the two");
+    }
+    if (options.data.empty() && !options.resume) {
+        throw UsageError(
+            "--data", "is missing",
+            concat(options.program, " --data fashion-mnist, or a folder of IDX files"));
+    }
+}
+
+}  // namespace
+
+CommandLineResult parse_train_options(int argc, const char* const* argv, const emulsion_info& info,
+                                      const NetworkDescription& network, TrainOptions* options) {
+    options->program = program_name(argc, argv, concat(info.network, "-train"));
+    CLI::App app(concat("Trains the network '", info.network, "'."), options->program);
+    Numbers numbers;
+    add_run_options(app, info, network, options, &numbers);
+    add_output_options(app, options, &numbers);
+    const std::string version =
+        concat(options->program, " ", info.version, " (", info.signature, ")");
+    app.set_version_flag("--version", version, "print the version and the network's signature");
+    app.footer(
+        "Ctrl-C (or SIGTERM) saves the checkpoint and stops; a second one stops at once.\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM.\n"
+        "Results go to standard output, everything else to standard error.");
+    if (parse_command_line(app, argc, argv, version) == CommandLineResult::kShown) {
+        return CommandLineResult::kShown;
+    }
+    read_numbers(numbers, info, options);
+    check_combination(*options);
+    return CommandLineResult::kRun;
+}
+
+}  // namespace emulsion

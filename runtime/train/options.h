@@ -1,0 +1,36 @@
+/* The command line of the trainer. What was not given stays empty: defaults come from the network's
+ * description or, with --resume, from the checkpoint. */
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "runtime/infer/command_line.h"
+#include "runtime/infer/description.h"
+#include "runtime/train/schedule.h"
+
+namespace emulsion {
+
+struct TrainOptions {
+    std::string program;  // as typed, for messages
+    std::string data;     // name of a data set, or folder
+    std::optional<int64_t> epochs, steps;
+    std::optional<double> learning_rate;
+    std::optional<ScheduleKind> schedule;
+    std::optional<int> batch;
+    std::optional<uint64_t> seed;
+    std::optional<std::string> validation;  // "test", or a fraction
+    int threads = 1;
+    int variant = 0;         // as in emulsion_options
+    std::string checkpoint;  // folder
+    double checkpoint_minutes = 10.0;
+    std::string weights;  // file; CHECKPOINT/weights.safetensors where a folder is given
+    bool resume = false, overwrite = false, dry_run = false;
+    bool quiet = false, no_progress = false, json = false;
+};
+
+// Throws UsageError; kShown: help or version was printed and the program ends with 0.
+CommandLineResult parse_train_options(int argc, const char* const* argv, const emulsion_info& info,
+                                      const NetworkDescription& network, TrainOptions* options);
+
+}  // namespace emulsion

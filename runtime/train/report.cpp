@@ -1,0 +1,214 @@
+// See report.h.
+#include "runtime/train/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "runtime/infer/format.h"
+#include "runtime/infer/report.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+uint64_t sum_of(const emulsion_sizes& sizes) {
+    return std::accumulate(sizes.bytes, sizes.bytes + EMULSION_CLASSES, uint64_t(0));
+}
+
+std::string count_text(uint64_t count) { return format_thousands(static_cast<double>(count)); }
+
+std::string data_text(const RunFacts& facts) {
+    std::string text = concat(one_line(facts.settings->data), ", ",
+                              count_text(facts.train_pictures), " pictures to train on");
+    if (facts.validation_pictures > 0) {
+        text += concat(", ", count_text(facts.validation_pictures), " held out for validation");
+    }
+    if (facts.test_pictures > 0)
+        text += concat(", ", count_text(facts.test_pictures), " for the test");
+    return text;
+}
+
+std::string length_text(const RunFacts& facts, int64_t total) {
+    const RunSettings& settings = *facts.settings;
+    const uint64_t batch = static_cast<uint64_t>(settings.batch);
+    const uint64_t last = (facts.train_pictures - 1) % batch + 1;
+    std::string text = settings.steps > 0
+                           ? concat(total, total == 1 ? " step" : " steps")
+                           : concat(settings.epochs, settings.epochs == 1 ? " epoch" : " epochs",
+                                    ", ", total, " steps");
+    text += concat(" of ", batch, " pictures, ", facts.steps_per_epoch, " an epoch");
+    if (last != batch) text += concat(", its last one of ", last);
+    return text;
+}
+
+std::string variant_text(const RunFacts& facts) {
+    if (facts.variant > 0) return facts.info->variants[facts.variant - 1];
+    const std::string names = list_variants(*facts.info);
+    return facts.info->variant_count > 1 ? names + " (the best this processor runs)" : names;
+}
+
+std::vector<std::vector<std::string>> memory_rows(const emulsion_sizes& sizes) {
+    std::vector<std::vector<std::string>> rows;
+    const auto add = [&](const char* name, uint64_t bytes) {
+        rows.push_back({"", name, count_text(bytes), "bytes"});
+    };
+    for (int c = 0; c < EMULSION_CLASSES; ++c) {
+        if (sizes.bytes[c] > 0) add(memory_class_name(c), sizes.bytes[c]);
+    }
+    add("all", sum_of(sizes));
+    return rows;
+}
+
+Json metrics_json(const Metrics& metrics, bool has_loss) {
+    Json json;
+    json["loss"] = has_loss ? Json(metrics.loss()) : Json(nullptr);
+    json["accuracy"] = metrics.accuracy();
+    json["samples"] = metrics.samples;
+    return json;
+}
+
+Json evaluation_json(const Evaluation& evaluation) {
+    Json json = metrics_json(evaluation.metrics, evaluation.has_loss && evaluation.not_finite == 0);
+    if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;
+    return json;
+}
+
+}  // namespace
+
+std::vector<int64_t> steps_to_show(int64_t total_steps) {
+    std::vector<int64_t> steps;
+    for (int64_t step = 1; step <= 4; ++step) steps.push_back(step);
+    for (int64_t part = 1; part < 8; ++part) steps.push_back(total_steps / 8 * part + 1);
+    steps.push_back(total_steps);
+    std::erase_if(steps, [&](int64_t step) { return step > total_steps; });
+    std::sort(steps.begin(), steps.end());
+    steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+    return steps;
+}
+
+std::string settings_text(const RunFacts& facts, bool has_rates) {
+    const RunSettings& settings = *facts.settings;
+    const int64_t total = settings.total_steps(facts.steps_per_epoch);
+    std::vector<std::vector<std::string>> rows{
+        {"network", concat(facts.info->network, ", ", facts.network->parameters, " parameters")},
+        {"variant", variant_text(facts)},
+        {"data", data_text(facts)},
+        {"run", length_text(facts, total)},
+        {"seed", concat(settings.seed)},
+        {"threads", concat(facts.threads)},
+        {"optimizer", facts.network->optimizer},
+        {"rate", describe_schedule(settings.schedule)},
+    };
+    std::string text = format_table(rows, {Align::kLeft, Align::kLeft});
+    if (!has_rates) return text + concat("memory     ", format_bytes(sum_of(*facts.sizes)), "\n");
+    std::vector<std::vector<std::string>> rates;
+    for (int64_t step : steps_to_show(total)) {
+        rates.push_back(
+            {"", concat("step ", step), concat(learning_rate(settings.schedule, step - 1, total))});
+    }
+    const auto columns = {Align::kLeft, Align::kLeft, Align::kRight, Align::kLeft};
+    return text + format_table(rates, {Align::kLeft, Align::kLeft, Align::kLeft}) + "memory\n" +
+           format_table(memory_rows(*facts.sizes), columns);
+}
+
+std::string settings_json(const RunFacts& facts) {
+    const RunSettings& settings = *facts.settings;
+    const int64_t total = settings.total_steps(facts.steps_per_epoch);
+    Json json{{"event", "settings"},
+              {"network", facts.info->network},
+              {"signature", facts.info->signature},
+              {"version", facts.info->version},
+              {"data", settings.data},
+              {"train_pictures", facts.train_pictures},
+              {"validation_pictures", facts.validation_pictures},
+              {"test_pictures", facts.test_pictures},
+              {"epochs", settings.epochs},
+              {"steps", total},
+              {"steps_per_epoch", facts.steps_per_epoch},
+              {"batch", settings.batch},
+              {"seed", settings.seed},
+              {"threads", facts.threads},
+              {"schedule", schedule_name(settings.schedule.kind)}};
+    for (int64_t step : steps_to_show(total)) {
+        json["learning_rates"].push_back(
+            {{"step", step}, {"rate", learning_rate(settings.schedule, step - 1, total)}});
+    }
+    for (int c = 0; c < EMULSION_CLASSES; ++c)
+        json["bytes"][memory_class_name(c)] = facts.sizes->bytes[c];
+    json["bytes"]["all"] = sum_of(*facts.sizes);
+    return dump(json);
+}
+
+namespace {
+
+// Widths of the columns: epoch, loss, accuracy, validation loss and accuracy, rate, img/s, time.
+std::string join_columns(const std::vector<std::string>& cells, bool has_validation) {
+    constexpr size_t kWidths[] = {5, 8, 9, 11, 9, 10, 8, 7};
+    std::string line;
+    for (size_t c = 0; c < cells.size(); ++c) {
+        if (!has_validation && (c == 3 || c == 4)) continue;
+        line += (line.empty() ? "" : "  ") + pad_left(cells[c], kWidths[c]);
+    }
+    return line + "\n";
+}
+
+}  // namespace
+
+std::string epoch_header(bool has_validation) {
+    return join_columns(
+        {"epoch", "loss", "accuracy", "validation:", "accuracy", "rate", "img/s", "time"},
+        has_validation);
+}
+
+std::string epoch_row(const EpochRecord& record, bool has_validation) {
+    std::string loss = "-", accuracy = "-";
+    if (record.validation) {
+        const Evaluation& validation = *record.validation;
+        accuracy = format_percent(validation.metrics.accuracy(), 2);
+        if (validation.has_loss) loss = fixed(validation.metrics.loss(), 4);
+        if (validation.not_finite > 0) loss = "not finite";
+    }
+    return join_columns({concat(record.epoch), fixed(record.metrics.loss(), 4),
+                         format_percent(record.metrics.accuracy(), 2), loss, accuracy,
+                         fixed(record.learning_rate, 7), format_thousands(record.images_per_second),
+                         format_duration(record.seconds)},
+                        has_validation);
+}
+
+std::string epoch_json(const EpochRecord& record, int64_t step) {
+    Json json{{"event", "epoch"}, {"epoch", record.epoch}, {"step", step}};
+    json.update(metrics_json(record.metrics, true));
+    if (record.validation) json["validation"] = evaluation_json(*record.validation);
+    json["learning_rate"] = record.learning_rate;
+    json["seconds"] = record.seconds;
+    json["images_per_second"] = record.images_per_second;
+    return dump(json);
+}
+
+std::string test_text(const Evaluation& evaluation) {
+    return "test " + accuracy_text(evaluation, /*is_json=*/false);
+}
+
+std::string test_json(const Evaluation& evaluation) {
+    Json json{{"event", "test"}};
+    json.update(evaluation_json(evaluation));
+    return dump(json);
+}
+
+std::string weights_text(const std::string& path) {
+    return concat("weights written to ", one_line(path), "\n");
+}
+
+std::string weights_json(const std::string& path) {
+    return dump({{"event", "weights"}, {"path", path}});
+}
+
+}  // namespace emulsion

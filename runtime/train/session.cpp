@@ -1,0 +1,120 @@
+// See session.h.
+#include "runtime/train/session.h"
+
+#include <cstring>
+#include <string_view>
+
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+emulsion_sizes query_sizes(const emulsion_train_library& library, int threads) {
+    emulsion_sizes sizes{};
+    const int status = library.sizes(threads, &sizes);
+    if (status == EMULSION_OK) return sizes;
+    throw RuntimeError(concat(library.info()->network, " sizes"), status_text(status),
+                       concat("choose 1 to ", EMULSION_MAX_THREADS, " threads"));
+}
+
+TrainingSession::TrainingSession(const emulsion_train_library& library, int threads)
+    : library_(library),
+      info_(*library.info()),
+      threads_(threads),
+      blocks_(query_sizes(library, threads)) {
+    find_inputs();
+    find_outputs();
+}
+
+TrainingSession::~TrainingSession() {
+    if (is_bound_) library_.unbind(blocks_.instance());
+}
+
+void TrainingSession::find_inputs() {
+    int labels = 0, pictures = 0;
+    for (int i = 0; i < info_.input_count; ++i) {
+        const emulsion_port& port = info_.inputs[i];
+        const bool is_label = port.type == EMULSION_I32 && port.bytes == sizeof(int32_t);
+        if (is_label) label_input_ = i, ++labels;
+        if (!is_label) picture_input_ = i, ++pictures;
+    }
+    if (labels != 1 || pictures != 1) {
+        throw RuntimeError(
+            info_.network,
+            concat("has ", pictures, " other inputs and ", labels,
+                   " class labels, but this program feeds one picture and one label"),
+            "call the training library from a program of your own");
+    }
+    shape_ = picture_input(info_.inputs[picture_input_], info_.network);
+    inputs_.resize(2);
+}
+
+void TrainingSession::find_outputs() {
+    loss_output_ = -1;
+    for (int i = 0; i < info_.output_count; ++i) {
+        const emulsion_port& port = info_.outputs[i];
+        const std::string_view name = port.name;
+        if (name == "loss" && port.type == EMULSION_F32) loss_output_ = i;
+        if (name == "correct") correct_output_ = i;
+        const uint64_t count = port.batched ? static_cast<uint64_t>(info_.batch) : 1;
+        outputs_.push_back(allocate_aligned(port.bytes * count));
+        output_pointers_.push_back(outputs_.back().get());
+    }
+    if (loss_output_ < 0) {
+        throw RuntimeError(info_.network, "has no output 'loss' of type f32",
+                           "build the network with a loss, such as m.classify(scores)");
+    }
+}
+
+void TrainingSession::check(int status, const char* action) const {
+    if (status == EMULSION_OK) return;
+    const char* text = library_.error(blocks_.instance());
+    throw RuntimeError(concat(info_.network, " ", action),
+                       text != nullptr && *text != '\0' ? text : status_text(status),
+                       status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
+}
+
+void TrainingSession::initialize(uint64_t seed) {
+    check(library_.init(seed, &blocks_.memory()), "init");
+}
+
+void TrainingSession::bind(int variant) {
+    emulsion_options options{};
+    options.threads = threads_;
+    options.variant = variant;
+    check(library_.bind(blocks_.instance(), &blocks_.memory(), &options), "bind");
+    is_bound_ = true;
+}
+
+StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
+    inputs_[static_cast<size_t>(picture_input_)] = batch.images;
+    inputs_[static_cast<size_t>(label_input_)] = batch.labels;
+    const emulsion_call call{batch.samples, 0, inputs_.data(), output_pointers_.data()};
+    const int status = library_.step(blocks_.instance(), &call, learning_rate);
+    StepResult result;
+    if (status == EMULSION_NOT_FINITE) {
+        result.is_finite = false;
+        return result;
+    }
+    check(status, "step");
+    result.loss = read_output(loss_output_);
+    if (correct_output_ >= 0) result.correct = read_output(correct_output_);
+    return result;
+}
+
+double TrainingSession::read_output(int index) const {
+    const void* value = outputs_[static_cast<size_t>(index)].get();
+    if (info_.outputs[index].type == EMULSION_I32) return *static_cast<const int32_t*>(value);
+    return *static_cast<const float*>(value);
+}
+
+void TrainingSession::release_workspace() {
+    if (is_bound_) library_.unbind(blocks_.instance());
+    is_bound_ = false;
+    for (emulsion_class c :
+         {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE, EMULSION_INSTANCE}) {
+        blocks_.release(c);
+    }
+}
+
+}  // namespace emulsion

@@ -1,0 +1,63 @@
+/* One training library with its memory: batches in, loss and correct count out. */
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "runtime/abi/program.h"
+#include "runtime/data/loader.h"
+#include "runtime/infer/memory.h"
+#include "runtime/infer/session.h"
+
+namespace emulsion {
+
+struct StepResult {
+    bool is_finite = true;  // false: the loss is NaN or infinite, and nothing was updated
+    double loss = 0.0;      // mean over the samples
+    double correct = 0.0;
+};
+
+// The stated bytes of the library's memory. Throws RuntimeError.
+emulsion_sizes query_sizes(const emulsion_train_library& library, int threads);
+
+class TrainingSession {
+  public:
+    // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
+    // outputs: one picture, one i32 label; outputs "loss" and "correct". Throws RuntimeError where
+    // the network has others.
+    TrainingSession(const emulsion_train_library& library, int threads);
+    ~TrainingSession();  // unbinds
+    TrainingSession(const TrainingSession&) = delete;
+    TrainingSession& operator=(const TrainingSession&) = delete;
+
+    const emulsion_info& info() const { return info_; }
+    const emulsion_memory& memory() const { return blocks_.memory(); }
+    const emulsion_sizes& sizes() const { return blocks_.sizes(); }
+    const PictureShape& shape() const { return shape_; }
+
+    void initialize(uint64_t seed);  // parameters and state
+    void bind(int variant);
+    // REQUIRES: bind.
+    StepResult step(const Batch& batch, float learning_rate);
+    // Unbinds and gives back all memory but parameters and state.
+    void release_workspace();
+
+  private:
+    void find_inputs();
+    void find_outputs();
+    void check(int status, const char* action) const;
+    double read_output(int index) const;
+
+    const emulsion_train_library& library_;
+    const emulsion_info& info_;
+    int threads_;
+    bool is_bound_ = false;
+    PictureShape shape_;
+    MemoryBlocks blocks_;
+    int picture_input_ = 0, label_input_ = 0;
+    int loss_output_ = 0, correct_output_ = -1;
+    std::vector<const void*> inputs_;
+    std::vector<AlignedBlock> outputs_;
+    std::vector<void*> output_pointers_;
+};
+
+}  // namespace emulsion
