@@ -182,7 +182,14 @@ void check_range(std::string_view code, std::string_view name, double value, dou
          fmt::format("choose a value from {} to {}", lowest, highest));
 }
 
-void check_optimizer(const OptimizerSpec& spec) {
+void check_name(const Network& network) {
+    if (is_network_name(network.name)) return;
+    fail("name", fmt::format("'{}' is no name for a network", network.name),
+         "use a letter, then letters, digits, '_' and '-', at most 64");
+}
+
+void check_optimizer(const Network& network) {
+    const OptimizerSpec& spec = network.optimizer;
     check_range("optimizer", "learning_rate", spec.learning_rate, 0, 1e6);
     check_range("optimizer", "weight_decay", spec.weight_decay, 0, 1e6);
     check_range("optimizer", "momentum", spec.momentum, 0, 1);
@@ -194,7 +201,8 @@ void check_optimizer(const OptimizerSpec& spec) {
     }
 }
 
-void check_schedule(const ScheduleSpec& spec) {
+void check_schedule(const Network& network) {
+    const ScheduleSpec& spec = network.schedule;
     check_range("schedule", "final", spec.final, 0, 1e6);
     check_range("schedule", "gamma", spec.gamma, 0, 1e6);
     if (spec.every < 1) {
@@ -233,22 +241,36 @@ void check_loss(const Network& network) {
          "use a layer with weights between input and loss, or freeze fewer layers");
 }
 
-const Node& first_input(const Network& network) {
-    for (size_t i = 0; i < network.graph.nodes().size(); i++) {
-        if (network.graph.op_as<Input>(static_cast<int>(i)) != nullptr) return network.graph.nodes()[i];
+const Node* first_input(const Graph& graph) {
+    for (size_t i = 0; i < graph.nodes().size(); i++) {
+        if (graph.op_as<Input>(static_cast<int>(i)) != nullptr) return &graph.nodes()[i];
     }
-    fail("input", fmt::format("the model '{}' has no input", network.name), "start it with input(\"image\", {1, 28, 28})");
+    return nullptr;
+}
+
+void check_input(const Network& network) {
+    const Node* image = first_input(network.graph);
+    if (image == nullptr) {
+        fail("input", fmt::format("the model '{}' has no input", network.name), "start it with an input");
+    }
+    const TensorType& type = image->types[0];
+    if (!type.batched || type.element != ElementType::f32 || type.shape.empty()) {
+        fail("input", fmt::format("the first input '{}' is {}, but must be what is classified: f32 for each sample",
+                                  image->name, to_string(type)),
+             "write the picture's input before all others");
+    }
 }
 
 void check_normalization(const Network& network) {
     const Normalization& normalization = network.normalization;
-    const Node& image = first_input(network);
-    if (normalization.mean.empty() && normalization.deviation.empty()) return;
-    size_t channels = image.types[0].shape.empty() ? 1 : static_cast<size_t>(image.types[0].shape[0]);
+    const Node* image = first_input(network.graph);
+    if (image == nullptr || (normalization.mean.empty() && normalization.deviation.empty())) return;
+    const std::vector<int64_t>& shape = image->types[0].shape;
+    size_t channels = shape.size() == 3 ? static_cast<size_t>(shape[0]) : 1;
     if (normalization.mean.size() != channels || normalization.deviation.size() != channels) {
         fail("normalization",
              fmt::format("normalization has {} means and {} deviations, but '{}' has {} channels",
-                         normalization.mean.size(), normalization.deviation.size(), image.name, channels),
+                         normalization.mean.size(), normalization.deviation.size(), image->name, channels),
              fmt::format("give {} of each", channels));
     }
     for (double deviation : normalization.deviation) {
@@ -276,18 +298,22 @@ void check_classes(const Network& network) {
 
 }  // namespace
 
-void verify_network(const Network& network) {
-    if (!is_network_name(network.name)) {
-        fail("name", fmt::format("'{}' is no name for a network", network.name),
-             "use a letter, then letters, digits, '_' and '-', at most 64");
+std::vector<Diagnostic> network_faults(const Network& network) {
+    std::vector<Diagnostic> faults;
+    for (auto check : {check_name, check_input, check_loss, check_classes, check_normalization, check_optimizer,
+                       check_schedule}) {
+        try {
+            check(network);
+        } catch (const Error& error) {
+            faults.push_back(error.diagnostic());
+        }
     }
+    return faults;
+}
+
+void verify_network(const Network& network) {
     verify(network.graph);
-    first_input(network);
-    check_loss(network);
-    check_classes(network);
-    check_normalization(network);
-    check_optimizer(network.optimizer);
-    check_schedule(network.schedule);
+    if (std::vector<Diagnostic> faults = network_faults(network); !faults.empty()) throw Error(faults[0]);
 }
 
 }  // namespace emulsion

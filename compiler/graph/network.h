@@ -44,16 +44,19 @@ bool operator==(const Network& a, const Network& b);
 // Normalization and classes are left out where empty.
 std::string print(const Network& network);
 
-// `file` names the text in messages. Throws Error: that of parse_graph, [unknown_attribute], [unknown_optimizer],
-// [unknown_schedule], [truncated], or what verify_network finds.
+// `file` names the text in messages. Throws what parse_graph throws, Error[unknown_attribute],
+// [unknown_optimizer], [unknown_schedule], or what verify_network finds.
 Network parse_network(std::string_view text, const std::string& file);
 
 // parse_network of a file's content; Error[file] where it cannot be read.
 Network read_network(const std::string& path);
 
-// Checks what the compiler relies on, beside verify(graph): a scalar "loss" that parameters reach (Error[loss]), an
-// image as first input, as many class names as scores (Error[classes]), a mean and deviation for each channel
-// (Error[normalization]), rates in range (Error[optimizer], Error[schedule]).
+// Everything that is wrong with what the compiler relies on, beside verify(graph): a scalar "loss" that parameters reach
+// (code loss), an image as first input (input), as many class names as scores (classes), a mean and a deviation for each
+// channel (normalization), rates in range (optimizer, schedule), a name (name). REQUIRES: verify(graph) passes.
+std::vector<Diagnostic> network_faults(const Network& network);
+
+// Throws what verify(graph) throws, else the first of network_faults.
 void verify_network(const Network& network);
 
 // True for names of networks: a letter, then letters, digits, '_' and '-', at most 64.

@@ -1,0 +1,175 @@
+// The model itself: inputs, outputs, settings, and the record of mistakes.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cctype>
+
+#include "compiler/ops/sources.h"
+#include "dsl/layer.h"
+#include "dsl/model_state.h"
+
+namespace emulsion {
+
+using internal::Access;
+using internal::location;
+using internal::ModelState;
+
+namespace internal {
+
+SourceLocation location(const Place& where) { return {where.file_name(), static_cast<int>(where.line())}; }
+
+bool matches(std::string_view pattern, std::string_view text) {
+    if (pattern.empty()) return text.empty();
+    if (pattern[0] != '*') {
+        return !text.empty() && text[0] == pattern[0] && matches(pattern.substr(1), text.substr(1));
+    }
+    for (size_t taken = 0; taken <= text.size(); taken++) {
+        if (matches(pattern.substr(1), text.substr(taken))) return true;
+    }
+    return false;
+}
+
+bool is_layer_name(std::string_view name) {
+    if (name.empty() || !std::isalpha(static_cast<unsigned char>(name[0])) || name.back() == '.') return false;
+    for (char c : name) {
+        if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-' && c != '.') return false;
+    }
+    return true;
+}
+
+void ModelState::mistake(std::string_view code, std::string message, std::string fix, const SourceLocation& place,
+                         std::vector<std::string> notes) {
+    mistakes.push_back({std::string(code), std::move(message), std::move(fix), place, std::move(notes)});
+}
+
+void ModelState::mistake(const Error& error, const SourceLocation& place) {
+    mistakes.push_back(error.diagnostic());
+    if (mistakes.back().where.file.empty()) mistakes.back().where = place;
+}
+
+Tensor Access::make(std::shared_ptr<ModelState> model, Value value) {
+    Tensor tensor;
+    tensor.model_ = std::move(model);
+    tensor.node_ = value.node;
+    tensor.output_ = value.output;
+    return tensor;
+}
+
+Tensor Access::poison(std::shared_ptr<ModelState> model) {
+    Tensor tensor;
+    tensor.model_ = std::move(model);
+    return tensor;
+}
+
+}  // namespace internal
+
+std::vector<int64_t> Tensor::shape() const {
+    if (model_ == nullptr || node_ < 0) return {};
+    return model_->builder.type({node_, output_}).shape;
+}
+
+Model::Model(const std::string& name, Place where) : state_(std::make_shared<ModelState>(name)) {
+    state_->where = location(where);
+    if (is_network_name(name)) return;
+    state_->mistake("name", fmt::format("'{}' is no name for a network", name),
+                    "use a letter, then letters, digits, '_' and '-', at most 64", state_->where);
+}
+
+Tensor Model::input(const std::string& name, const std::vector<int64_t>& shape, Place where) {
+    return internal::write_layer_of(state_, "input", name, {}, where, [&](internal::Layer& layer, const auto&) {
+        bool fits = shape.size() == 1 || shape.size() == 3;
+        for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= (1 << 20);
+        if (!fits) {
+            layer.refuse("shape", fmt::format("[{}] is no shape of an input", fmt::join(shape, ",")),
+                         "give {features} or {channels, height, width}, each at least 1");
+        }
+        return layer.input(layer.name(), batched_type(shape));
+    });
+}
+
+void Model::output(const std::string& name, const Tensor& value, Place place) {
+    SourceLocation where = location(place);
+    bool is_reserved = name == "loss" || name == "correct";
+    if (is_reserved || !internal::is_layer_name(name)) {
+        state_->mistake("name", fmt::format("'{}' is no name for an output", name),
+                        is_reserved ? "choose another name: a classifier hands out loss and correct itself"
+                                    : "use a letter, then letters, digits, '_', '-' and '.'",
+                        where);
+        return;
+    }
+    internal::write_output(state_, name, value, where);
+}
+
+void Model::optimizer(const Optimizer& optimizer, Place where) {
+    state_->optimizer = optimizer.spec;
+    state_->schedule = optimizer.schedule;
+    state_->optimizer_where = location(where);
+}
+
+void Model::classes(const std::vector<std::string>& names, Place where) {
+    state_->classes = names;
+    state_->classes_where = location(where);
+}
+
+void Model::normalize(const std::vector<double>& mean, const std::vector<double>& deviation, Place where) {
+    state_->normalization = {mean, deviation};
+    state_->normalization_where = location(where);
+}
+
+void Model::freeze(const std::string& pattern, Place where) {
+    state_->frozen.push_back({pattern, location(where)});
+}
+
+void Model::no_decay(const std::string& pattern, Place where) {
+    state_->undecayed.push_back({pattern, location(where)});
+}
+
+// Optimisers and schedules
+
+ScheduleSpec constant_rate() {
+    ScheduleSpec spec;
+    spec.kind = "constant";
+    return spec;
+}
+
+ScheduleSpec step_rate(const StepRateOptions& options) {
+    ScheduleSpec spec;
+    spec.kind = "step";
+    spec.every = options.every;
+    spec.gamma = options.gamma;
+    return spec;
+}
+
+ScheduleSpec cosine_rate(const CosineRateOptions& options) {
+    ScheduleSpec spec;
+    spec.kind = "cosine";
+    spec.final = options.final;
+    return spec;
+}
+
+Optimizer sgd(const SgdOptions& options) {
+    OptimizerSpec spec;
+    spec.kind = "sgd";
+    spec.learning_rate = options.learning_rate;
+    spec.momentum = options.momentum;
+    spec.nesterov = options.nesterov;
+    spec.damped = options.damped;
+    spec.weight_decay = options.weight_decay;
+    return {spec, options.schedule};
+}
+
+Optimizer adam(const AdamOptions& options) {
+    OptimizerSpec spec;
+    spec.kind = "adam";
+    spec.learning_rate = options.learning_rate;
+    spec.beta1 = options.beta1;
+    spec.beta2 = options.beta2;
+    spec.epsilon = options.epsilon;
+    spec.form = options.form == AdamForm::outside ? "outside" : options.form == AdamForm::inside ? "inside" : "keras";
+    spec.weight_decay = options.weight_decay;
+    spec.decoupled = options.decoupled;
+    spec.bias_correction = options.bias_correction;
+    return {spec, options.schedule};
+}
+
+}  // namespace emulsion
