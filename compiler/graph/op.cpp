@@ -4,7 +4,6 @@
 
 #include "compiler/graph/graph.h"
 #include "compiler/graph/text.h"
-#include "compiler/ops/registry.h"
 
 namespace emulsion {
 
@@ -33,12 +32,8 @@ Value GradientContext::reduce_to(Value gradient, const TensorType& target) {
     bool keep_channels = !target.shape.empty();
     EMU_CHECK(target.shape.size() <= 1 || target.shape == from.shape, "cannot reduce {} to {}", to_string(from),
               to_string(target));
-    std::unique_ptr<Op> reduce = make_op("reduce");
-    EMU_CHECK(reduce != nullptr, "the op reduce is missing");
     std::string attributes = fmt::format("{{keep_samples={}, keep_channels={}}}", keep_samples, keep_channels);
-    TextReader reader(attributes, "reduce_to");
-    parse_attributes(reader, *reduce);
-    return add("sum", std::move(reduce), {gradient});
+    return add("sum", op_from_text("reduce", attributes), {gradient});
 }
 
 }  // namespace emulsion

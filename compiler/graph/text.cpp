@@ -260,6 +260,14 @@ void parse_fields(TextReader& reader, std::string_view owner, const std::functio
     }
 }
 
+std::shared_ptr<const Op> op_from_text(std::string_view kind, const std::string& attributes) {
+    std::shared_ptr<Op> op = make_op(kind);
+    EMU_CHECK(op != nullptr, "there is no op '{}'", kind);
+    TextReader reader(attributes, std::string(kind));
+    parse_attributes(reader, *op);
+    return op;
+}
+
 namespace {
 
 std::vector<int64_t> parse_list(TextReader& reader, std::string_view close) {

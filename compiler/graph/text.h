@@ -59,6 +59,9 @@ Graph parse_graph(TextReader& reader);
 // Reads `{a=1, b=[2,3]}` into the op's fields; an absent block keeps the defaults.
 void parse_attributes(TextReader& reader, Op& op);
 
+// An op by name with attributes as in the text form: op_from_text("scale", "{factor=0.5}").
+std::shared_ptr<const Op> op_from_text(std::string_view kind, const std::string& attributes = "");
+
 // The same two for anything whose fields `visit` visits; `owner` names it in messages ("op conv2d").
 std::string print_fields(const std::function<void(Fields&)>& visit);
 void parse_fields(TextReader& reader, std::string_view owner, const std::function<void(Fields&)>& visit);

@@ -54,8 +54,12 @@ class State : public SourceOp {
 public:
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "state"; }
-    void fields(Fields& f) override { f.field("value", value); }
+    void fields(Fields& f) override {
+        f.field("value", value);
+        f.field("optimizer", optimizer);
+    }
     double value = 0;
+    bool optimizer = false;  // true: written by `update`; false: by `forward_backward`, after the loss test
 };
 
 // A number that each call brings, or that the library keeps: "learning_rate" (f32), "seed_low", "seed_high",

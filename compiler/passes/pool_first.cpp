@@ -1,0 +1,46 @@
+#include "compiler/passes/pool_first.h"
+
+#include "compiler/graph/text.h"
+#include "compiler/passes/rewriter.h"
+
+namespace emulsion {
+
+namespace {
+
+// True for relu(x), leaky_relu(x) with a slope that keeps order, and x + b with a plain channel vector b.
+bool is_monotone(const Graph& graph, const Node& node) {
+    std::string_view kind = node.op->kind();
+    if (kind == "relu") return true;
+    if (kind != "add") return false;
+    const TensorType& b = graph.type(node.inputs[1]);
+    return !b.batched && b.shape.size() == 1 && graph.type(node.inputs[0]) == node.types[0];
+}
+
+}  // namespace
+
+Graph pool_first(const Graph& graph) {
+    return rewrite(graph, [](Rewriter& r, int index) {
+        const Node& pool = r.from().node(index);
+        if (pool.op->kind() != "max_pool") return false;
+        std::vector<int> chain;  // monotone nodes above the pool, nearest first
+        int below = pool.inputs[0].node;
+        while (is_monotone(r.from(), r.from().node(below)) && r.has_single_user(below)) {
+            chain.push_back(below);
+            below = r.from().node(below).inputs[0].node;
+        }
+        if (chain.empty()) return false;
+        Value first = r.at(r.from().node(chain.back()).inputs[0]);
+        Value value = r.builder().add(pool.op, {first}, pool.name, pool.where);
+        r.replace(index, 1, {value.node, 1});
+        for (size_t i = chain.size(); i-- > 0;) {
+            const Node& node = r.from().node(chain[i]);
+            std::vector<Value> inputs = r.at(node.inputs);
+            inputs[0] = value;
+            value = r.add(node.op->kind(), print_attributes(*node.op), inputs, node.name + ".pooled", node.where);
+        }
+        r.replace(index, 0, value);
+        return true;
+    });
+}
+
+}  // namespace emulsion

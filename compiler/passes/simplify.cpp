@@ -1,0 +1,83 @@
+#include "compiler/passes/simplify.h"
+
+#include <fmt/ranges.h>
+
+#include "compiler/graph/text.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/passes/rewriter.h"
+
+namespace emulsion {
+
+namespace {
+
+bool rotate(Rewriter& r, int index) {
+    const auto* op = r.from().op_as<Conv2dBackwardData>(index);
+    if (op == nullptr || op->rotated) return false;
+    const Node& node = r.from().node(index);
+    const std::vector<int64_t>& w = r.from().type(node.inputs[1]).shape;  // O, I, KH, KW
+    Value dy = r.at(node.inputs[0]);
+    Value rotated = r.add("rotate_filter", "", {r.at(node.inputs[1])}, node.name + ".rotated", node.where);
+    std::vector<int64_t> padding(4);
+    bool one = op->stride[0] == 1 && op->stride[1] == 1;
+    for (size_t i = 0; i < 4; i++) {
+        padding[i] = op->dilation[i / 2] * (w[2 + i / 2] - 1) - op->padding[i];
+        one = one && padding[i] >= 0;
+    }
+    Value dx;
+    if (one) {
+        std::string attributes = fmt::format("{{stride=[1,1], dilation=[{}], padding=[{}]}}",
+                                             fmt::join(op->dilation, ","), fmt::join(padding, ","));
+        dx = r.add("conv2d", attributes, {dy, rotated}, node.name, node.where);
+    } else {
+        auto strided = std::make_shared<Conv2dBackwardData>(*op);
+        strided->rotated = true;
+        dx = r.builder().add(strided, {dy, rotated}, node.name, node.where);
+    }
+    r.replace(index, 0, dx);
+    return true;
+}
+
+bool drop_views(Rewriter& r, int index) {
+    const Node& node = r.from().node(index);
+    std::string_view kind = node.op->kind();
+    if (kind != "flatten" && kind != "unflatten") return false;
+    const Node& below = r.from().node(node.inputs[0].node);
+    std::string_view inverse = kind == "flatten" ? "unflatten" : "flatten";
+    if (below.op->kind() != inverse || r.from().type(below.inputs[0]) != node.types[0]) return false;
+    r.replace(index, 0, r.at(below.inputs[0]));
+    return true;
+}
+
+// f(unflatten(a), b, …) with every operand of the same shape.
+bool sink_unflatten(Rewriter& r, int index) {
+    const Node& node = r.from().node(index);
+    if (node.op->op_class() != OpClass::pointwise || node.types.size() != 1) return false;
+    int view = -1;
+    for (Value value : node.inputs) {
+        if (r.from().type(value).shape != node.types[0].shape) return false;
+        if (r.from().node(value.node).op->kind() == "unflatten") view = value.node;
+    }
+    if (view < 0) return false;
+    const Node& unflatten = r.from().node(view);
+    std::vector<Value> flat;
+    for (Value value : node.inputs) {
+        const Node& producer = r.from().node(value.node);
+        bool is_view = producer.op->kind() == "unflatten";
+        flat.push_back(is_view ? r.at(producer.inputs[0])
+                               : r.add("flatten", "", {r.at(value)}, producer.name + ".flat", producer.where));
+    }
+    Value result = r.add(node.op->kind(), print_attributes(*node.op), flat, node.name, node.where);
+    r.replace(index, 0,
+              r.add("unflatten", print_attributes(*unflatten.op), {result}, node.name + ".map", node.where));
+    return true;
+}
+
+}  // namespace
+
+Graph simplify(const Graph& graph) {
+    Graph rotated = rewrite(graph, rotate);
+    Graph sunk = rewrite(rotated, sink_unflatten);
+    return rewrite(sunk, drop_views);
+}
+
+}  // namespace emulsion
