@@ -1,7 +1,9 @@
+// Coordinates, broadcasting and padding shared by all lowerings, the base of pointwise ops, and elementary functions.
 #include "compiler/ops/lowering.h"
 
 #include <fmt/format.h>
 
+#include "compiler/ops/expect.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
 
@@ -87,24 +89,16 @@ Expr first_axis(const TensorType& type, const std::vector<Expr>& at) {
 // Pointwise ops
 
 std::vector<TensorType> PointwiseOp::infer(std::span<const TensorType> inputs) const {
-    if (inputs.size() != static_cast<size_t>(arity())) {
-        fail("operands", fmt::format("'{}' takes {} operands, not {}", kind(), arity(), inputs.size()),
-             fmt::format("give it {} operands", arity()));
-    }
+    expect_operands(inputs, static_cast<size_t>(arity()));
     const TensorType* largest = &inputs[0];
     for (const TensorType& type : inputs) {
+        expect_f32(type, "operand");
         if (is_smaller(*largest, type)) largest = &type;
     }
     for (const TensorType& type : inputs) {
-        if (type.element != ElementType::f32) {
-            fail("element", fmt::format("'{}' computes with f32, not {}", kind(), to_string(type)),
-                 "give it f32 operands");
-        }
-        if (!is_broadcastable(type, *largest)) {
-            fail("shape",
-                 fmt::format("'{}' cannot combine {} with {}", kind(), to_string(*largest), to_string(type)),
-                 "give the operands one shape; a smaller one may be a scalar or have one value per channel");
-        }
+        if (is_broadcastable(type, *largest)) continue;
+        fail("shape", fmt::format("{} and {} cannot be combined", to_string(*largest), to_string(type)),
+             "give the operands one shape; the smaller one may also be a scalar or have one value per channel");
     }
     return std::vector<TensorType>(static_cast<size_t>(output_count()), *largest);
 }

@@ -1,0 +1,47 @@
+// Adam and AdamW.
+#include "compiler/ops/adam.h"
+
+#include <fmt/format.h>
+
+#include "compiler/ops/sgd.h"
+#include "compiler/ops/strict.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Exprs = std::vector<Halide::Expr>;
+
+// Shape
+
+std::vector<TensorType> AdamUpdate::infer(std::span<const TensorType> inputs) const {
+    if (form != "outside" && form != "inside" && form != "keras") {
+        fail("attribute", fmt::format("form is \"{}\"", form), "choose \"outside\", \"inside\" or \"keras\"");
+    }
+    expect_update(inputs, 4, 3);
+    return {inputs[0], inputs[0], inputs[0]};
+}
+
+// Lowering
+
+Exprs AdamUpdate::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict w(operands[0]), m(operands[2]), v(operands[3]), rate(operands[6]), eps(epsilon), one(1.0F);
+    Strict d(operands[1]);
+    if (weight_decay != 0 && !decoupled) d = d + w * Strict(weight_decay);
+    const Strict m_next = m * Strict(beta1) + d * Strict(1 - beta1);
+    const Strict v_next = v * Strict(beta2) + d * d * Strict(1 - beta2);
+    const Strict rest1 = bias_correction ? one - Strict(operands[4]) : one;
+    const Strict rest2 = bias_correction ? one - Strict(operands[5]) : one;
+    Strict step(0.0F);
+    if (form == "keras") {
+        step = rate * square_root(rest2) / rest1 * m_next / (square_root(v_next) + eps);
+    } else {
+        const Strict spread = v_next / rest2;
+        step = rate * (m_next / rest1) /
+               (form == "inside" ? square_root(spread + eps) : square_root(spread) + eps);
+    }
+    if (weight_decay != 0 && decoupled) step = step + rate * Strict(weight_decay) * w;
+    return {w - step, m_next, v_next};
+}
+
+}  // namespace emulsion

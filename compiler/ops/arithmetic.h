@@ -1,0 +1,74 @@
+// Elementwise arithmetic: add, subtract, multiply, negate and scale by a constant.
+//
+// Operands broadcast as PointwiseOp says: f32[n,32,28,28] + f32[32] adds one value to each channel.
+#pragma once
+
+#include "compiler/ops/lowering.h"
+
+namespace emulsion {
+
+// a + b
+class Add : public PointwiseOp {
+public:
+    std::string_view kind() const override { return "add"; }
+    std::vector<Value> gradient(GradientContext& context) const override;
+
+protected:
+    int arity() const override { return 2; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+// a - b
+class Subtract : public PointwiseOp {
+public:
+    std::string_view kind() const override { return "subtract"; }
+    std::vector<Value> gradient(GradientContext& context) const override;
+
+protected:
+    int arity() const override { return 2; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+// a * b
+class Multiply : public PointwiseOp {
+public:
+    std::string_view kind() const override { return "multiply"; }
+    std::vector<Value> gradient(GradientContext& context) const override;
+
+protected:
+    int arity() const override { return 2; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+// -x
+class Negate : public PointwiseOp {
+public:
+    std::string_view kind() const override { return "negate"; }
+    std::vector<Value> gradient(GradientContext& context) const override;
+
+protected:
+    int arity() const override { return 1; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+// factor * x
+class Scale : public PointwiseOp {
+public:
+    Scale() = default;
+    explicit Scale(double value) : factor(value) {}
+    std::string_view kind() const override { return "scale"; }
+    void fields(Fields& f) override { f.field("factor", factor); }
+    std::vector<Value> gradient(GradientContext& context) const override;
+    double factor = 1;
+
+protected:
+    int arity() const override { return 1; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+}  // namespace emulsion

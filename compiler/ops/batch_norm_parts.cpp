@@ -1,0 +1,145 @@
+// The pointwise parts of batch normalisation.
+#include "compiler/ops/batch_norm_parts.h"
+
+#include <fmt/format.h>
+
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/expect.h"
+#include "compiler/ops/moments.h"
+#include "compiler/ops/sources.h"
+#include "compiler/ops/strict.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Exprs = std::vector<Halide::Expr>;
+
+// Shape
+
+std::vector<TensorType> Normalize::infer(std::span<const TensorType> inputs) const {
+    expect_operands(inputs, 5);
+    expect_normalizable(inputs[0]);
+    for (const TensorType& type : inputs.subspan(1)) expect_channels(type, inputs[0]);
+    return {inputs[0]};
+}
+
+std::vector<TensorType> BatchNormBackward::infer(std::span<const TensorType> inputs) const {
+    expect_operands(inputs, 6);
+    expect_normalizable(inputs[1]);
+    expect_gradient_of(inputs[0], inputs[1]);
+    for (const TensorType& type : inputs.subspan(2)) expect_channels(type, inputs[1]);
+    return {inputs[1]};
+}
+
+std::vector<TensorType> ScaleFilter::infer(std::span<const TensorType> inputs) const {
+    expect_operands(inputs, 2);
+    expect_f32(inputs[0], "filter");
+    if (inputs[0].batched || inputs[0].shape.empty()) {
+        fail("rank", fmt::format("the filter must be a parameter (out, …), but is {}", to_string(inputs[0])),
+             "give it weights first and their scales second");
+    }
+    const TensorType scale = plain_type({inputs[0].shape[0]});
+    if (inputs[1] != scale) {
+        fail("channels", fmt::format("{} has {} filters, but the scale is {}", to_string(inputs[0]),
+                                     inputs[0].shape[0], to_string(inputs[1])),
+             fmt::format("give it {}", to_string(scale)));
+    }
+    return {inputs[0]};
+}
+
+// Gradient
+
+std::vector<Value> Normalize::gradient(GradientContext& context) const {
+    if (context.needed[1] || context.needed[2]) {
+        fail("no_gradient", fmt::format("'{}': normalize has no gradient for its statistics", context.name),
+             "use batch_norm, whose gradient counts them");
+    }
+    std::vector<Value> result(5);
+    const Value dy = context.gradients[0], x = context.inputs[0];
+    const Value mean = context.inputs[1], variance = context.inputs[2], gamma = context.inputs[3];
+    const TensorType channels = context.type(gamma);
+    auto constant = [&](std::string_view suffix, double value) {
+        auto op = std::make_shared<Constant>(channels);
+        op->value = value;
+        return context.add(suffix, op, {});
+    };
+    if (context.needed[0]) {
+        auto fold = std::make_shared<BatchNormFold>();
+        fold->epsilon = epsilon;
+        const Value scale = context.add("fold", fold, {gamma, constant("zero", 0), mean, variance});
+        result[0] = context.add("dx", std::make_shared<Multiply>(), {dy, scale});
+    }
+    if (context.needed[3]) {
+        auto normal = std::make_shared<Normalize>();
+        normal->epsilon = epsilon;
+        const Value xhat =
+            context.add("normal", normal, {x, mean, variance, constant("one", 1), constant("zero", 0)});
+        const Value product = context.add("dgamma", std::make_shared<Multiply>(), {dy, xhat});
+        result[3] = context.reduce_to(product, channels);
+    }
+    if (context.needed[4]) result[4] = context.reduce_to(dy, channels);
+    return result;
+}
+
+std::vector<Value> ScaleShift::gradient(GradientContext& context) const {
+    std::vector<Value> result(3);
+    const Value dy = context.gradients[0];
+    for (size_t i = 0; i < 2; i++) {
+        if (!context.needed[i]) continue;
+        const Value product = context.add(i == 0 ? "dx" : "dscale", std::make_shared<Multiply>(),
+                                          {dy, context.inputs[1 - i]});
+        result[i] = context.reduce_to(product, context.type(context.inputs[i]));
+    }
+    if (context.needed[2]) result[2] = context.reduce_to(dy, context.type(context.inputs[2]));
+    return result;
+}
+
+// Lowering
+
+Exprs Normalize::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict x(operands[0]), mean(operands[1]), variance(operands[2]), gamma(operands[3]), beta(operands[4]);
+    return {(x - mean) * (gamma / square_root(variance + Strict(epsilon))) + beta};
+}
+
+Exprs BatchNormCoefficients::evaluate(const LowerContext& context, const Exprs& operands, const Exprs&) const {
+    const Strict gamma(operands[0]), variance(operands[1]), sum(operands[2]), dot(operands[3]);
+    const Strict total = Strict(samples_f32(context)) * Strict(static_cast<float>(count));
+    const Strict inverse = Strict(1.0F) / square_root(variance + Strict(epsilon));
+    const Strict a = gamma * inverse;
+    const Strict b = Strict(0.0F) - a * inverse * inverse * dot / total;
+    const Strict c = Strict(0.0F) - a * sum / total;
+    return {a, b, c, dot * inverse};
+}
+
+Exprs BatchNormBackward::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict dy(operands[0]), x(operands[1]), mean(operands[2]);
+    const Strict a(operands[3]), b(operands[4]), c(operands[5]);
+    return {a * dy + (b * (x - mean) + c)};
+}
+
+Exprs RunningAverage::evaluate(const LowerContext& context, const Exprs& operands, const Exprs&) const {
+    const Strict running(operands[0]);
+    Strict batch(operands[1]);
+    if (unbiased) {
+        const Strict total = Strict(samples_f32(context)) * Strict(static_cast<float>(count));
+        batch = choose(total > 1.0F, batch * (total / (total - 1.0F)), batch);
+    }
+    return {running * Strict(1.0 - momentum) + batch * Strict(momentum)};
+}
+
+Exprs ScaleShift::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    return {Strict(operands[0]) * Strict(operands[1]) + Strict(operands[2])};
+}
+
+Exprs BatchNormFold::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict gamma(operands[0]), beta(operands[1]), mean(operands[2]), variance(operands[3]);
+    const Strict scale = gamma / square_root(variance + Strict(epsilon));
+    return {scale, beta - mean * scale};
+}
+
+Exprs ScaleFilter::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    return {Strict(operands[0]) * Strict(operands[1])};
+}
+
+}  // namespace emulsion

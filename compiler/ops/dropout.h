@@ -1,0 +1,31 @@
+// dropout(x, seed_low, seed_high, step_low, step_high) {rate, site}: each value is dropped with probability `rate`,
+// the others are divided by 1 - rate. The four scalars are i32 bits.
+//
+// Whether a value is dropped is a function of (seed, step, site, element) by Philox, with the element counted through
+// the step's samples in the order of memory; `site` tells the layers of a network apart. The gradient is the same op
+// on dy with the same scalars.
+#pragma once
+
+#include "compiler/ops/lowering.h"
+
+namespace emulsion {
+
+class Dropout : public PointwiseOp {
+public:
+    std::string_view kind() const override { return "dropout"; }
+    void fields(Fields& f) override {
+        f.field("rate", rate);
+        f.field("site", site);
+    }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
+    double rate = 0.5;  // 0 <= rate < 1
+    int64_t site = 0;
+
+protected:
+    int arity() const override { return 5; }
+    std::vector<Halide::Expr> evaluate(const LowerContext& context, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+}  // namespace emulsion

@@ -1,0 +1,119 @@
+// The list of all ops. A new op adds its header and one line here.
+#include "compiler/ops/registry.h"
+
+#include <algorithm>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/adam.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/average_pool.h"
+#include "compiler/ops/batch_norm.h"
+#include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/concatenate.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/ops/dense.h"
+#include "compiler/ops/dropout.h"
+#include "compiler/ops/expand.h"
+#include "compiler/ops/flatten.h"
+#include "compiler/ops/max_pool.h"
+#include "compiler/ops/moments.h"
+#include "compiler/ops/reduce.h"
+#include "compiler/ops/rotate_filter.h"
+#include "compiler/ops/sgd.h"
+#include "compiler/ops/slice.h"
+#include "compiler/ops/softmax.h"
+#include "compiler/ops/softmax_cross_entropy.h"
+#include "compiler/ops/sources.h"
+#include "compiler/ops/unfactor.h"
+
+namespace emulsion {
+
+namespace {
+
+struct Entry {
+    std::string_view kind;
+    std::unique_ptr<Op> (*make)();
+};
+
+template <class T>
+std::unique_ptr<Op> make() {
+    return std::make_unique<T>();
+}
+
+// Sorted by name.
+constexpr Entry kOps[] = {
+    {"adam_update", make<AdamUpdate>},
+    {"add", make<Add>},
+    {"average_pool", make<AveragePool>},
+    {"average_pool_backward", make<AveragePoolBackward>},
+    {"batch_norm", make<BatchNorm>},
+    {"batch_norm_backward", make<BatchNormBackward>},
+    {"batch_norm_coefficients", make<BatchNormCoefficients>},
+    {"batch_norm_fold", make<BatchNormFold>},
+    {"concatenate", make<Concatenate>},
+    {"constant", make<Constant>},
+    {"conv2d", make<Conv2d>},
+    {"conv2d_backward_data", make<Conv2dBackwardData>},
+    {"conv2d_backward_filter", make<Conv2dBackwardFilter>},
+    {"dense", make<Dense>},
+    {"dense_backward_data", make<DenseBackwardData>},
+    {"dense_backward_weights", make<DenseBackwardWeights>},
+    {"dropout", make<Dropout>},
+    {"expand", make<Expand>},
+    {"factor", make<Factor>},
+    {"flatten", make<Flatten>},
+    {"input", make<Input>},
+    {"leaky_relu", make<LeakyRelu>},
+    {"leaky_relu_backward", make<LeakyReluBackward>},
+    {"max_pool", make<MaxPool>},
+    {"max_pool_backward", make<MaxPoolBackward>},
+    {"merge_moments", make<MergeMoments>},
+    {"multiply", make<Multiply>},
+    {"negate", make<Negate>},
+    {"normalize", make<Normalize>},
+    {"parameter", make<Parameter>},
+    {"partial_dots", make<PartialDots>},
+    {"partial_moments", make<PartialMoments>},
+    {"reduce", make<Reduce>},
+    {"relu", make<Relu>},
+    {"relu_backward", make<ReluBackward>},
+    {"rotate_filter", make<RotateFilter>},
+    {"running_average", make<RunningAverage>},
+    {"scalar", make<Scalar>},
+    {"scale", make<Scale>},
+    {"scale_filter", make<ScaleFilter>},
+    {"scale_shift", make<ScaleShift>},
+    {"sgd_plain", make<SgdPlain>},
+    {"sgd_update", make<SgdUpdate>},
+    {"sigmoid", make<Sigmoid>},
+    {"sigmoid_backward", make<SigmoidBackward>},
+    {"slice", make<Slice>},
+    {"slice_backward", make<SliceBackward>},
+    {"softmax", make<Softmax>},
+    {"softmax_cross_entropy", make<SoftmaxCrossEntropy>},
+    {"softmax_cross_entropy_backward", make<SoftmaxCrossEntropyBackward>},
+    {"state", make<State>},
+    {"subtract", make<Subtract>},
+    {"tanh", make<Tanh>},
+    {"tanh_backward", make<TanhBackward>},
+    {"unfactor", make<Unfactor>},
+    {"unflatten", make<Unflatten>},
+};
+
+static_assert(std::ranges::is_sorted(kOps, {}, &Entry::kind));
+
+}  // namespace
+
+std::unique_ptr<Op> make_op(std::string_view kind) {
+    const Entry* entry = std::ranges::lower_bound(kOps, kind, {}, &Entry::kind);
+    if (entry == std::end(kOps) || entry->kind != kind) return nullptr;
+    return entry->make();
+}
+
+std::vector<std::string_view> op_kinds() {
+    std::vector<std::string_view> kinds;
+    for (const Entry& entry : kOps) kinds.push_back(entry.kind);
+    return kinds;
+}
+
+}  // namespace emulsion
