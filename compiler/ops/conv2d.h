@@ -1,0 +1,58 @@
+// conv2d(x [n,C,H,W], w [O,C,KH,KW]) -> [n,O,OH,OW], cross-correlation without bias:
+//     y(o, i, j) = sum over c, p, q of x(c, i*stride - top + p*dilation, j*stride - left + q*dilation) * w(o, c, p, q)
+// with zeros outside x. Example: x f32[n,1,28,28], w f32[32,1,5,5], padding [2,2,2,2] gives f32[n,32,28,28].
+//
+// Its two gradients are ops of their own:
+//     conv2d_backward_data(dy, w) {input=[H,W]} -> dx    with rotated=true, w is rotate_filter's result [C,O,KH,KW]
+//     conv2d_backward_filter(x, dy) {kernel=[KH,KW]} -> dw    sums over all samples
+#pragma once
+
+#include "compiler/graph/op.h"
+#include "compiler/ops/window.h"
+
+namespace emulsion {
+
+// Attributes of the three, in order h, w; padding is top, bottom, left, right.
+struct ConvAttributes {
+    std::vector<int64_t> stride = {1, 1};
+    std::vector<int64_t> dilation = {1, 1};
+    std::vector<int64_t> padding = {0, 0, 0, 0};
+    Window window(int64_t kernel_height, int64_t kernel_width) const;
+    void visit(Fields& f);
+};
+
+class Conv2d : public Op, public ConvAttributes {
+public:
+    std::string_view kind() const override { return "conv2d"; }
+    void fields(Fields& f) override { visit(f); }
+    OpClass op_class() const override { return OpClass::anchor; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
+    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    int64_t multiply_adds(std::span<const TensorType> inputs) const override;
+};
+
+class Conv2dBackwardData : public Op, public ConvAttributes {
+public:
+    std::string_view kind() const override { return "conv2d_backward_data"; }
+    void fields(Fields& f) override;
+    OpClass op_class() const override { return OpClass::anchor; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    int64_t multiply_adds(std::span<const TensorType> inputs) const override;
+    std::vector<int64_t> input = {1, 1};  // height and width of the forward input
+    bool rotated = false;
+};
+
+class Conv2dBackwardFilter : public Op, public ConvAttributes {
+public:
+    std::string_view kind() const override { return "conv2d_backward_filter"; }
+    void fields(Fields& f) override;
+    OpClass op_class() const override { return OpClass::anchor; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    int64_t multiply_adds(std::span<const TensorType> inputs) const override;
+    std::vector<int64_t> kernel = {1, 1};
+};
+
+}  // namespace emulsion

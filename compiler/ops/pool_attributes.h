@@ -1,0 +1,24 @@
+// Attributes that the pooling ops share, in order h, w; padding is top, bottom, left, right.
+#pragma once
+
+#include "compiler/graph/op.h"
+#include "compiler/ops/window.h"
+
+namespace emulsion {
+
+struct PoolAttributes {
+    std::vector<int64_t> window = {2, 2};
+    std::vector<int64_t> stride = {2, 2};
+    std::vector<int64_t> padding = {0, 0, 0, 0};
+    bool ceil = false;  // output size rounded up
+    Window sliding() const { return {window, stride, {1, 1}, padding, ceil}; }
+    void visit(Fields& f);
+    // Type of the result for a map. REQUIRES: input is one. Throws Error.
+    TensorType result_type(const TensorType& input) const;
+    // Type of the gradient of a map of `input` = {height, width} from that of the result. Throws Error.
+    TensorType input_type(const TensorType& gradient, const std::vector<int64_t>& input) const;
+    // Whether every cell of the map belongs to exactly one window.
+    bool covers_once(const std::vector<int64_t>& input) const;
+};
+
+}  // namespace emulsion

@@ -1,0 +1,76 @@
+// Features between a map's order in memory and plain order.
+#include "compiler/ops/unfactor.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "compiler/ops/expect.h"
+#include "compiler/ops/flatten.h"
+#include "compiler/ops/lowering.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+using Halide::Func;
+using Halide::Var;
+
+// Shape
+
+std::vector<TensorType> Unfactor::infer(std::span<const TensorType> inputs) const {
+    expect_operands(inputs, 1);
+    expect_features(inputs[0], "input");
+    return {batched_type(inputs[0].shape)};
+}
+
+std::vector<TensorType> Factor::infer(std::span<const TensorType> inputs) const {
+    expect_operands(inputs, 1);
+    expect_features(inputs[0], "input");
+    expect_same_order(inputs[0].factors, "input", {}, "operand of factor");
+    if (factors.size() != 3 || factors[0] * factors[1] * factors[2] != inputs[0].shape[0]) {
+        fail("attribute", fmt::format("factors are [{}], but their product must be the number of features, {}",
+                                      fmt::join(factors, ","), inputs[0].shape[0]),
+             "give factors=[channels,height,width] of the map");
+    }
+    TensorType type = batched_type(inputs[0].shape);
+    type.factors = flat_factors(factors[0], factors[1], factors[2]);
+    return {type};
+}
+
+// Gradient
+
+std::vector<Value> Unfactor::gradient(GradientContext& context) const {
+    const std::vector<int64_t>& factors = context.type(context.inputs[0]).factors;
+    if (factors.empty()) return {context.gradients[0]};
+    auto op = std::make_shared<Factor>();
+    op->factors = factors;
+    return {context.add("dx", op, {context.gradients[0]})};
+}
+
+std::vector<Value> Factor::gradient(GradientContext& context) const {
+    return {context.add("dx", std::make_shared<Unfactor>(), {context.gradients[0]})};
+}
+
+// Lowering
+
+std::vector<Func> Unfactor::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+    const std::vector<int64_t>& factors = context.inputs[0].factors;
+    Var f("f"), n("n");
+    Func out(context.name);  // (f, n), f = c * H * W + y * W + x
+    if (factors.empty()) {
+        out(f, n) = inputs[0](f, n);
+        return {out};
+    }
+    const int channels = static_cast<int>(factors[0]), cells = static_cast<int>(factors[1] * factors[2]);
+    out(f, n) = inputs[0]((f % cells) * channels + f / cells, n);
+    return {out};
+}
+
+std::vector<Func> Factor::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+    const int channels = static_cast<int>(factors[0]), cells = static_cast<int>(factors[1] * factors[2]);
+    Var f("f"), n("n");
+    Func out(context.name);  // (f, n), f = (y * W + x) * C + c
+    out(f, n) = inputs[0]((f % channels) * cells + f / channels, n);
+    return {out};
+}
+
+}  // namespace emulsion

@@ -1,0 +1,58 @@
+// Positions that a sliding window reads, clamped into the map.
+#include "compiler/ops/window_lowering.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+
+namespace {
+
+// x * factor, without a multiplication by one.
+Expr times(const Expr& x, int64_t factor) { return factor == 1 ? x : x * as_int(factor); }
+
+}  // namespace
+
+Position tap_position(const Window& window, int axis, int64_t in, const Expr& out, const Expr& tap) {
+    const auto index = static_cast<size_t>(axis);
+    Expr cell = times(out, window.stride[index]) + times(tap, window.dilation[index]);
+    if (!window.leaves(axis, in)) return {cell, Halide::Internal::const_true()};
+    cell = cell - as_int(window.before(axis));
+    return {Halide::clamp(cell, 0, as_int(in - 1)), cell >= 0 && cell < as_int(in)};
+}
+
+Position reader_position(const Window& window, int axis, int64_t positions, const Expr& cell, const Expr& tap) {
+    const auto index = static_cast<size_t>(axis);
+    const int stride = as_int(window.stride[index]);
+    const Expr start = cell + as_int(window.before(axis)) - times(tap, window.dilation[index]);
+    if (stride == 1) {
+        return {Halide::clamp(start, 0, as_int(positions - 1)), start >= 0 && start < as_int(positions)};
+    }
+    const Expr out = start / stride;  // rounded down
+    return {Halide::clamp(out, 0, as_int(positions - 1)),
+            start % stride == 0 && out >= 0 && out < as_int(positions)};
+}
+
+Reader reader_window(const Window& window, int axis, int64_t in, int64_t positions, const Expr& cell,
+                     const Expr& back) {
+    const auto index = static_cast<size_t>(axis);
+    const int stride = as_int(window.stride[index]), size = as_int(window.size[index]);
+    const Expr shifted = cell + as_int(window.before(axis));
+    if (stride == size && window.before(axis) == 0 && positions * size == in) {
+        return {cell / stride, cell % stride, Halide::Internal::const_true()};
+    }
+    const Expr out = shifted / stride - back;
+    const Expr tap = shifted - out * stride;
+    return {Halide::clamp(out, 0, as_int(positions - 1)), tap, tap < size && out >= 0 && out < as_int(positions)};
+}
+
+int most_readers(const Window& window, int axis) {
+    const auto index = static_cast<size_t>(axis);
+    return as_int((window.size[index] + window.stride[index] - 1) / window.stride[index]);
+}
+
+Expr value_or_zero(const Expr& inside, const Expr& value) {
+    const Expr condition = Halide::Internal::simplify(inside);
+    return Halide::Internal::is_const_one(condition) ? value : Halide::select(condition, value, 0.0F);
+}
+
+}  // namespace emulsion
