@@ -1,0 +1,71 @@
+// Shapes and register tiles shared by the recipes of contractions.
+//
+// A register tile is a block of results that stays in vector registers for a whole reduction: `channels` output
+// channels (8, or whole blocks of 16) by `x` by `y` positions. Its order of summation does not depend on its size, so
+// tiles may differ between instruction sets while bits do not.
+#pragma once
+
+#include <Halide.h>
+
+#include <string_view>
+#include <vector>
+
+#include "compiler/recipe/recipe.h"
+
+namespace emulsion {
+
+// Integers of an op's attribute `name`, one entry for a plain number. Throws a bug report if there is none.
+std::vector<int64_t> read_attribute(const Op& op, std::string_view name);
+
+// A two-dimensional convolution seen from its forward direction, whichever of its three directions the anchor is.
+struct ConvShape {
+    int channels = 0, height = 0, width = 0;             // of x
+    int out_channels = 0, out_height = 0, out_width = 0;  // of y
+    int kernel_h = 1, kernel_w = 1;
+    int stride_h = 1, stride_w = 1;
+    int dilation_h = 1, dilation_w = 1;
+    int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+
+    bool is_padded() const { return pad_top || pad_bottom || pad_left || pad_right; }
+    int taps() const { return kernel_h * kernel_w; }
+    int blocks() const { return (out_channels + 15) / 16; }
+    double multiply_adds() const;  // of one sample
+};
+// REQUIRES: the anchor is conv2d, conv2d_backward_data or conv2d_backward_filter.
+ConvShape conv_shape(const Group& group);
+
+struct RegisterTile {
+    int channels = 16;
+    int x = 1;
+    int y = 1;
+};
+
+// Vector registers that `channels` by `positions` results take.
+int tile_registers(const Isa& isa, int channels, int positions);
+// The most registers of accumulators that leave room for the operands.
+int accumulator_limit(const Isa& isa);
+// Estimated cycles of one reduction step of a tile: multiply-adds, loads, or the latency of too few chains.
+double step_cycles(const Isa& isa, int channels, int positions);
+
+// The register tiles for results of `blocks` blocks of channels at width x height positions, each of which covers
+// window_w x window_h positions of the accumulator; best first by estimated cycles, at most `count`.
+std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height, int window_w, int window_h,
+                                         size_t count);
+
+// Seconds for a kernel that runs `multiply_adds` at `efficiency` of the peak and moves `bytes` of memory.
+double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency, double bytes,
+                double tasks);
+
+// Bytes of all tensors the group reads and writes, for its whole batch.
+double traffic_bytes(const Group& group);
+
+// The sum of terms as a fixed balanced tree, rounded as written on every target.
+Halide::Expr tree_sum(std::vector<Halide::Expr> terms);
+
+// Splits `old` by `factor`; where it does not divide `extent` the tail is guarded, so nothing is computed twice.
+void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old, const Halide::VarOrRVar& outer,
+                   const Halide::VarOrRVar& inner, int factor, int extent);
+
+inline int divide_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
+
+}  // namespace emulsion
