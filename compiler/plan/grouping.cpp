@@ -1,0 +1,293 @@
+// Fusion. The method: nodes are visited in topological order; each joins the group of an operand if it can be its
+// epilogue, or the pointwise group of an operand, else it starts a group. What is cheap to recompute and large to store
+// (un-pooling, broadcast constants) is never stored: its readers compute it where they read.
+#include "compiler/plan/grouping.h"
+
+#include <algorithm>
+#include <fmt/ranges.h>
+#include <set>
+
+#include "compiler/ops/sources.h"
+
+namespace emulsion {
+
+namespace {
+
+class Grouper {
+public:
+    Grouper(const Graph& graph, const RecipeLibrary& library, const Isa& isa, const PlanOptions& options, int batch)
+        : graph_(graph),
+          library_(library),
+          isa_(isa),
+          options_(options),
+          batch_(batch),
+          stages_(stages_of(graph, options.training)),
+          users_(users_of(graph)),
+          group_of_(graph.nodes().size(), -1),
+          is_result_(graph.nodes().size(), false) {
+        for (const Result& result : graph.results()) {
+            is_result_[static_cast<size_t>(root_of(graph, result.value).node)] = true;
+        }
+    }
+
+    Grouping run() {
+        choose_inlined();
+        for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
+            OpClass op_class = graph_.node(i).op->op_class();
+            if (op_class == OpClass::source || op_class == OpClass::view || grouping_.inlined[at(i)]) continue;
+            place(i);
+        }
+        sort_groups();
+        return std::move(grouping_);
+    }
+
+private:
+    static size_t at(int index) { return static_cast<size_t>(index); }
+
+    // ---- Store or recompute ----
+
+    void choose_inlined() {
+        grouping_.inlined.assign(graph_.nodes().size(), false);
+        for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
+            const Node& node = graph_.node(i);
+            OpClass op_class = node.op->op_class();
+            if (graph_.op_as<Constant>(i) != nullptr) grouping_.inlined[at(i)] = true;
+            bool cheap = op_class == OpClass::pointwise || op_class == OpClass::gather;
+            if (!cheap || is_result_[at(i)]) continue;
+            grouping_.inlined[at(i)] = is_free(node) || (options_.fuse && pays_recomputing(i));
+        }
+    }
+
+    // Depends on constants and scalars alone.
+    bool is_free(const Node& node) const {
+        return !node.inputs.empty() && std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
+            return grouping_.inlined[at(value.node)] || graph_.op_as<Scalar>(value.node) != nullptr;
+        });
+    }
+
+    // A gather whose operands are smaller than its result, read only by anchors that stage what they read.
+    bool pays_recomputing(int index) {
+        const Node& node = graph_.node(index);
+        if (node.op->op_class() != OpClass::gather || users_[at(index)].empty()) return false;
+        for (int user : users_[at(index)]) {
+            if (!stages_operand(user, index)) return false;
+        }
+        int64_t stored = memory_bytes(node.types[0], batch_), read = 0;
+        for (Value value : node.inputs) read += memory_bytes(graph_.type(value), batch_);
+        if (read >= stored) return false;
+        grouping_.decisions.push_back(fmt::format(
+            "recompute {} in its {} readers: reads {} instead of storing and reading {} bytes", node.name,
+            users_[at(index)].size(), read, stored));
+        return true;
+    }
+
+    // Whether the node's recipes copy this operand block by block before use, so that work on it is done once.
+    bool stages_operand(int user, int producer) const {
+        const Node& node = graph_.node(user);
+        std::string_view kind = node.op->kind();
+        if (kind == "conv2d_backward_filter") return true;
+        return (kind == "conv2d" || kind == "conv2d_backward_data") && node.inputs[0].node == producer;
+    }
+
+    // ---- Fuse or pass ----
+
+    void place(int index) {
+        const Node& node = graph_.node(index);
+        OpClass op_class = node.op->op_class();
+        bool may_join = options_.fuse && (op_class == OpClass::pointwise || op_class == OpClass::window);
+        for (Value value : node.inputs) {
+            if (!may_join) break;
+            if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
+        }
+        NodeGroup group;
+        group.nodes = {index};
+        bool pointwise = op_class == OpClass::pointwise || op_class == OpClass::gather;
+        group.anchor = pointwise ? -1 : index;
+        group.stage = stages_[at(index)];
+        group.reason = pointwise ? "pass" : "anchor";
+        if (pointwise && op_class == OpClass::gather && !recipe_exists(group)) group.anchor = index;
+        group_of_[at(index)] = static_cast<int>(grouping_.groups.size());
+        grouping_.groups.push_back(std::move(group));
+    }
+
+    // Tries to make node `index` part of group `target`, whose value `through` it reads.
+    bool join(int index, int target, Value through) {
+        if (target < 0) return false;
+        const Node& node = graph_.node(index);
+        NodeGroup& group = grouping_.groups[at(target)];
+        if (group.stage != stages_[at(index)]) return false;
+        const TensorType& domain = graph_.type({group.nodes.back(), 0});
+        if (root_of(graph_, through) != through || graph_.type(through) != domain) return false;
+        if (node.op->op_class() == OpClass::window) {
+            if (!pool_fits(index, group, through)) return false;
+        } else if (node.types[0] != domain) {
+            return false;
+        }
+        for (Value value : node.inputs) {
+            int other = group_of_[at(root_of(graph_, value).node)];
+            if (other != target && other >= 0 && depends_on(other, target)) return false;
+        }
+        NodeGroup fused = group;
+        fused.nodes.push_back(index);
+        if (!recipe_exists(fused)) {
+            grouping_.decisions.push_back(
+                fmt::format("{} stays apart from {}: no recipe takes both", node.name, name_of(group)));
+            return false;
+        }
+        group = std::move(fused);
+        group.reason = describe(group);
+        group_of_[at(index)] = target;
+        return true;
+    }
+
+    // Pooling as an epilogue: after a contraction, windows that tile the map, the full map read by nobody else.
+    bool pool_fits(int index, const NodeGroup& group, Value through) const {
+        if (group.anchor < 0 || graph_.node(group.anchor).op->op_class() != OpClass::anchor) return false;
+        if (!graph_.node(index).op->tiles(graph_.type(through))) return false;
+        return group.nodes.size() == 1 && users_[at(through.node)].size() == 1 && !is_result_[at(through.node)];
+    }
+
+    bool depends_on(int group, int target) const {
+        std::vector<int> pending = {group};
+        std::set<int> seen;
+        while (!pending.empty()) {
+            int current = pending.back();
+            pending.pop_back();
+            if (current == target) return true;
+            if (!seen.insert(current).second) continue;
+            for (int predecessor : predecessors(current)) pending.push_back(predecessor);
+        }
+        return false;
+    }
+
+    // Groups whose values a group reads, through views and recomputed nodes.
+    std::set<int> predecessors(int group) const {
+        std::set<int> found;
+        std::vector<int> pending = grouping_.groups[at(group)].nodes;
+        while (!pending.empty()) {
+            int node = pending.back();
+            pending.pop_back();
+            for (Value value : graph_.node(node).inputs) {
+                int producer = root_of(graph_, value).node;
+                if (grouping_.inlined[at(producer)]) pending.push_back(producer);
+                int other = group_of_[at(producer)];
+                if (other >= 0 && other != group) found.insert(other);
+            }
+        }
+        return found;
+    }
+
+    bool recipe_exists(const NodeGroup& group) const {
+        std::vector<Value> results = {{group.nodes.back(), 0}};
+        Group body = build_body(graph_, group, grouping_.inlined, results, batch_).group;
+        return std::any_of(library_.begin(), library_.end(),
+                           [&](const auto& recipe) { return recipe->applies(body, isa_); });
+    }
+
+    std::string name_of(const NodeGroup& group) const {
+        return graph_.node(group.anchor >= 0 ? group.anchor : group.nodes[0]).name;
+    }
+
+    std::string describe(const NodeGroup& group) const {
+        std::vector<std::string> kinds;
+        for (int node : group.nodes) {
+            if (node != group.anchor) kinds.emplace_back(graph_.node(node).op->kind());
+        }
+        return fmt::format("{} {}", group.anchor < 0 ? "one pass over the tensor:" : "epilogue", fmt::join(kinds, ", "));
+    }
+
+    // ---- Order ----
+
+    // Depth first over dependencies, stages in turn; groups that overwrite a tensor come after its other readers.
+    void sort_groups() {
+        std::vector<std::set<int>> before(grouping_.groups.size());
+        for (int g = 0; g < static_cast<int>(before.size()); g++) before[at(g)] = predecessors(g);
+        for (const Result& result : graph_.results()) {
+            if (result.kind != Result::Kind::update) continue;
+            int writer = group_of_[at(root_of(graph_, result.value).node)];
+            if (writer < 0) continue;
+            for (int reader : readers(result.target)) {
+                if (reader != writer) before[at(writer)].insert(reader);
+            }
+        }
+        std::vector<int> state(before.size(), 0), order;
+        for (Stage stage : {Stage::prepare, Stage::forward, Stage::backward, Stage::update}) {
+            for (int g = 0; g < static_cast<int>(before.size()); g++) {
+                if (grouping_.groups[at(g)].stage == stage) visit(g, before, state, order);
+            }
+        }
+        std::vector<NodeGroup> sorted;
+        for (int g : order) sorted.push_back(std::move(grouping_.groups[at(g)]));
+        grouping_.groups = std::move(sorted);
+    }
+
+    void visit(int group, const std::vector<std::set<int>>& before, std::vector<int>& state, std::vector<int>& order) {
+        if (state[at(group)] == 2) return;
+        EMU_CHECK(state[at(group)] == 0, "the groups of graph '{}' form a cycle", graph_.name());
+        state[at(group)] = 1;
+        for (int predecessor : before[at(group)]) visit(predecessor, before, state, order);
+        state[at(group)] = 2;
+        order.push_back(group);
+    }
+
+    std::set<int> readers(int source) const {
+        std::set<int> found;
+        std::vector<int> pending = {source};
+        while (!pending.empty()) {
+            int node = pending.back();
+            pending.pop_back();
+            for (int user : users_[at(node)]) {
+                bool passes = graph_.node(user).op->op_class() == OpClass::view || grouping_.inlined[at(user)];
+                if (passes) pending.push_back(user);
+                if (group_of_[at(user)] >= 0) found.insert(group_of_[at(user)]);
+            }
+        }
+        return found;
+    }
+
+    const Graph& graph_;
+    const RecipeLibrary& library_;
+    const Isa& isa_;
+    const PlanOptions& options_;
+    int batch_;
+    std::vector<Stage> stages_;
+    std::vector<std::vector<int>> users_;
+    std::vector<int> group_of_;
+    std::vector<bool> is_result_;
+    Grouping grouping_;
+};
+
+}  // namespace
+
+std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, size_t index) {
+    const std::vector<int>& nodes = grouping.groups[index].nodes;
+    std::set<int> own(nodes.begin(), nodes.end());
+    std::set<Value> stored;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        if (own.contains(i)) continue;
+        OpClass op_class = graph.node(i).op->op_class();
+        if (op_class == OpClass::view) continue;
+        for (Value value : graph.node(i).inputs) {
+            Value root = root_of(graph, value);
+            if (own.contains(root.node)) stored.insert(root);
+        }
+    }
+    for (int node : nodes) {  // a member may read another member through a view: then it goes through memory
+        for (Value value : graph.node(node).inputs) {
+            Value root = root_of(graph, value);
+            if (root != value && own.contains(root.node)) stored.insert(root);
+        }
+    }
+    for (const Result& result : graph.results()) {
+        Value root = root_of(graph, result.value);
+        if (own.contains(root.node)) stored.insert(root);
+    }
+    return {stored.begin(), stored.end()};
+}
+
+Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa, const PlanOptions& options,
+                     int batch) {
+    return Grouper(graph, library, isa, options, batch).run();
+}
+
+}  // namespace emulsion

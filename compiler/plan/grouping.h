@@ -1,0 +1,57 @@
+// Which nodes share a kernel: fusion groups, in an order that respects all dependencies.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/plan/plan.h"
+
+namespace emulsion {
+
+// A value as a kernel sees it: its memory belongs to `root`, a value that no view made; `type` is how it is read.
+struct Operand {
+    Value root;
+    TensorType type;
+    bool operator==(const Operand&) const = default;
+};
+
+struct NodeGroup {
+    std::vector<int> nodes;  // ascending; those that it computes itself, recomputed prologue nodes left out
+    int anchor = -1;         // node of the graph, or -1
+    Stage stage = Stage::forward;
+    std::string reason;      // why it is fused as it is
+};
+
+// What the grouping found, with helpers that the plan needs.
+struct Grouping {
+    std::vector<NodeGroup> groups;       // in order of execution
+    std::vector<bool> inlined;           // nodes that every reader recomputes
+    std::vector<std::string> decisions;  // store or recompute, fuse or pass, in words
+};
+
+// The value behind a chain of views.
+Value root_of(const Graph& graph, Value value);
+
+// Stage of every node: sources get the stage of their first reader.
+std::vector<Stage> stages_of(const Graph& graph, bool training);
+
+// The canonical body of a group; its operands and the values of its results in order.
+struct GroupBody {
+    Group group;
+    std::vector<Operand> operands;     // of the Input sources, in order
+    std::vector<std::string> scalars;  // of the Scalar sources, in order
+    std::vector<Value> results;
+};
+// `stored[i]` holds the values of node i that must be in memory afterwards.
+GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined,
+                     const std::vector<Value>& results, int batch);
+
+// The values that group `index` must store: read by other groups, or results of the graph.
+std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, size_t index);
+
+// Groups the nodes of an optimized graph. A group is only formed if a recipe of the library applies to it; where none
+// does, it is split and the reason kept.
+Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa, const PlanOptions& options,
+                     int batch);
+
+}  // namespace emulsion

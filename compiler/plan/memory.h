@@ -1,0 +1,28 @@
+// Offsets by liveness: blocks that live at different times share bytes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace emulsion {
+
+inline constexpr int64_t kPlanAlignment = 64;  // bytes: a cache line and the widest vector
+
+// A block of memory that is written in call `first` and last read in call `last`.
+struct LiveBlock {
+    int64_t bytes = 0;
+    int first = 0;
+    int last = 0;
+    int64_t offset = 0;  // assigned
+};
+
+struct MemoryPlan {
+    int64_t bytes = 0;               // what all blocks need
+    int64_t largest_live_bytes = 0;  // lower bound: the most that is alive in one call
+};
+
+// Assigns offsets, multiples of 64, so that no two blocks alive in the same call overlap. Greedy: larger blocks first,
+// each at the lowest offset that is free during its life.
+MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks);
+
+}  // namespace emulsion

@@ -1,0 +1,105 @@
+#include "compiler/plan/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "compiler/ops/sources.h"
+#include "compiler/plan/memory.h"
+#include "compiler/plan/variant.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr int64_t kStateHeader = 64;  // seed and step, runtime/abi/emulsion_abi.h
+
+// ---- Tensors and ports ----
+
+void set_initializer(PlannedTensor& tensor, const Parameter& parameter) {
+    double fan_in = std::max<double>(1, static_cast<double>(parameter.fan_in));
+    double fan_out = static_cast<double>(parameter.fan_out);
+    tensor.init = "normal";
+    if (parameter.init == "he") {
+        tensor.init_value = std::sqrt(2 / fan_in);
+    } else if (parameter.init == "lecun") {
+        tensor.init_value = std::sqrt(1 / fan_in);
+    } else if (parameter.init == "normal") {
+        tensor.init_value = parameter.scale;
+    } else if (parameter.init == "glorot") {
+        tensor.init = "uniform";
+        tensor.init_value = std::sqrt(6 / (fan_in + fan_out));
+    } else if (parameter.init == "uniform") {
+        tensor.init = "uniform";
+        tensor.init_value = parameter.scale;
+    } else {
+        tensor.init = "fill";
+        tensor.init_value = parameter.init == "ones" ? 1 : parameter.init == "constant" ? parameter.scale : 0;
+        if (parameter.init != "ones" && parameter.init != "constant" && parameter.init != "zeros") {
+            fail("initializer", fmt::format("'{}': unknown initializer '{}'", tensor.name, parameter.init),
+                 "use zeros, ones, constant, he, glorot, lecun, normal or uniform");
+        }
+    }
+}
+
+// Parameters and gradients lie in node order, then state behind its header.
+void plan_tensors(const Graph& graph, Plan& plan) {
+    std::map<int, bool> trained;
+    for (const Result& result : graph.results()) {
+        if (result.kind == Result::Kind::gradient) trained[result.target] = true;
+    }
+    plan.state_bytes = kStateHeader;
+    for (MemoryClass memory : {MemoryClass::parameters, MemoryClass::state}) {
+        int64_t& total = memory == MemoryClass::parameters ? plan.parameter_bytes : plan.state_bytes;
+        for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+            const auto* parameter = graph.op_as<Parameter>(i);
+            const auto* state = graph.op_as<State>(i);
+            if ((memory == MemoryClass::parameters ? parameter != nullptr : state != nullptr) == false) continue;
+            PlannedTensor tensor;
+            tensor.name = graph.node(i).name;
+            tensor.type = graph.node(i).types[0];
+            tensor.memory = memory;
+            tensor.offset = total;
+            tensor.bytes = memory_bytes(tensor.type, 1);
+            total += round_up(tensor.bytes, kPlanAlignment);
+            if (parameter != nullptr) {
+                set_initializer(tensor, *parameter);
+                tensor.trained = trained.contains(i);
+                if (tensor.trained) {
+                    tensor.gradient_offset = plan.gradient_bytes;
+                    plan.gradient_bytes += round_up(tensor.bytes, kPlanAlignment);
+                }
+            } else {
+                tensor.init = "fill";
+                tensor.init_value = state->value;
+            }
+            plan.tensors.push_back(std::move(tensor));
+        }
+    }
+}
+
+void plan_ports(const Graph& graph, Plan& plan) {
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        if (graph.op_as<Input>(i) != nullptr) plan.inputs.push_back({graph.node(i).name, graph.node(i).types[0]});
+    }
+    for (const Result& result : graph.results()) {
+        if (result.kind == Result::Kind::output) plan.outputs.push_back({result.name, graph.type(result.value)});
+    }
+}
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options) {
+    Plan plan;
+    plan.network = graph.name();
+    plan.training = options.training;
+    plan.threads = options.threads;
+    plan_tensors(graph, plan);
+    plan_ports(graph, plan);
+    for (const Isa& isa : options.isas) {
+        plan.variants.push_back(plan_variant(graph, plan, library, options, isa));
+    }
+    return plan;
+}
+
+}  // namespace emulsion

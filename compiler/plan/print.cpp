@@ -1,0 +1,67 @@
+// The text form of a plan: what a person reads to see which kernels run, on which bytes, and why.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "compiler/plan/plan.h"
+
+namespace emulsion {
+
+namespace {
+
+std::string print_tensors(const Plan& plan) {
+    std::string text;
+    for (const PlannedTensor& tensor : plan.tensors) {
+        text += fmt::format("  {} {} {} at {}, {} bytes", to_string(tensor.memory), tensor.name,
+                            to_string(tensor.type), tensor.offset, tensor.bytes);
+        if (tensor.trained) text += fmt::format(", gradient at {}", tensor.gradient_offset);
+        text += fmt::format(", {} {}\n", tensor.init, tensor.init_value);
+    }
+    return text;
+}
+
+std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
+    const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+    std::string text = fmt::format("    {} {} = k{} {} [{}]", to_string(call.stage), call.name, call.kernel,
+                                   kernel.recipe, to_string(kernel.tiling));
+    std::vector<std::string> names;
+    for (int buffer : call.buffers) names.push_back(fmt::format("b{}", buffer));
+    for (const std::string& scalar : call.scalars) names.push_back(scalar);
+    return text + fmt::format(" ({})  # {}\n", fmt::join(names, ", "), call.reason);
+}
+
+std::string print_variant(const VariantPlan& variant) {
+    std::string text = fmt::format("  variant {}: workspace {} bytes (largest live set {}), prepared {} bytes\n",
+                                   variant.isa.name, variant.activation_bytes, variant.largest_live_bytes,
+                                   variant.prepared_bytes);
+    for (size_t i = 0; i < variant.buffers.size(); i++) {
+        const PlannedBuffer& buffer = variant.buffers[i];
+        text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name, to_string(buffer.type),
+                            to_string(buffer.memory), buffer.offset, buffer.bytes);
+    }
+    for (size_t i = 0; i < variant.kernels.size(); i++) {
+        text += fmt::format("    k{} {}\n", i, variant.kernels[i].identity(variant.isa));
+    }
+    for (const BatchPlan& batch : variant.batches) {
+        text += fmt::format("   batch {}: {} kernel calls\n", batch.batch, batch.calls.size());
+        for (const PlannedCall& call : batch.calls) text += print_call(variant, call);
+    }
+    for (const std::string& note : variant.notes) text += "    # " + note + "\n";
+    return text;
+}
+
+}  // namespace
+
+std::string print(const Plan& plan) {
+    std::string text = fmt::format("plan {} {} parameters {} gradients {} state {} bytes\n", plan.network,
+                                   plan.training ? "training" : "inference", plan.parameter_bytes,
+                                   plan.gradient_bytes, plan.state_bytes);
+    for (const PlannedPort& port : plan.inputs) text += fmt::format("  input {} {}\n", port.name, to_string(port.type));
+    for (const PlannedPort& port : plan.outputs) {
+        text += fmt::format("  output {} {}\n", port.name, to_string(port.type));
+    }
+    text += print_tensors(plan);
+    for (const VariantPlan& variant : plan.variants) text += print_variant(variant);
+    return text;
+}
+
+}  // namespace emulsion
