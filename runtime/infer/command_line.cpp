@@ -22,7 +22,8 @@ int64_t parse_count(std::string_view option, std::string_view text, int64_t low,
     if (is_number && value >= low && value <= high) return value;
     throw UsageError(std::string(option),
                      concat(quoted(text), " is not a whole number from ", low, " to ", high),
-                     concat("for example ", option, " ", std::clamp<int64_t>(value, low, high)));
+                     concat("for example ", option, " ",
+                            std::clamp<int64_t>(is_number ? value : low, low, high)));
 }
 
 double parse_number(std::string_view option, std::string_view text, double low, double high) {

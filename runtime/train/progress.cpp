@@ -18,7 +18,7 @@ namespace {
 
 constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr int kMaxBar = 40;  // columns
-constexpr int kMinBar = 8;
+constexpr int kMinBar = 6;
 
 bool is_set(const char* name) {
     const char* value = std::getenv(name);
@@ -67,10 +67,10 @@ std::string render_progress(const ProgressState& state, const TerminalStyle& sty
     // The parts behind the bar, the least important last: they go first where the line is narrow.
     const std::string parts[] = {
         " " + pad_left(fixed(std::floor(100.0 * share), 0), 3) + " %",
+        "  " + format_thousands(state.images_per_second) + " img/s",
         state.seconds_left < 0 ? "" : "  " + format_duration(state.seconds_left) + " left",
         "  loss " + fixed(state.loss, 4),
         "  accuracy " + format_percent(state.accuracy, 2),
-        "  " + format_thousands(state.images_per_second) + " img/s",
     };
     const int brackets = style.unicode ? 0 : 2;
     int free = style.width - 1 - static_cast<int>(head.size()) - brackets - kMinBar;

@@ -30,8 +30,8 @@ struct ProgressState {
     double seconds_left = 0.0;  // of the whole run; negative: not known yet
 };
 
-// "epoch 2/5 [======>     ]  53 %  loss 0.4012  accuracy 85.41 %  8,412 img/s  0:31 left", cut to
-// the width.
+// "epoch 2/5 [====>      ]  50 %  8,412 img/s  0:31 left  loss 0.4012  accuracy 85.41 %"; what does
+// not fit into the width is left out from the right.
 std::string render_progress(const ProgressState& state, const TerminalStyle& style);
 
 class ProgressBar {

@@ -151,7 +151,7 @@ namespace {
 
 // Widths of the columns: epoch, loss, accuracy, validation loss and accuracy, rate, img/s, time.
 std::string join_columns(const std::vector<std::string>& cells, bool has_validation) {
-    constexpr size_t kWidths[] = {5, 8, 9, 11, 9, 10, 8, 7};
+    constexpr size_t kWidths[] = {5, 8, 9, 11, 10, 9, 8, 7};
     std::string line;
     for (size_t c = 0; c < cells.size(); ++c) {
         if (!has_validation && (c == 3 || c == 4)) continue;
@@ -164,7 +164,7 @@ std::string join_columns(const std::vector<std::string>& cells, bool has_validat
 
 std::string epoch_header(bool has_validation) {
     return join_columns(
-        {"epoch", "loss", "accuracy", "validation:", "accuracy", "rate", "img/s", "time"},
+        {"epoch", "loss", "accuracy", "valid. loss", "valid. acc", "rate", "img/s", "time"},
         has_validation);
 }
 

@@ -1,0 +1,111 @@
+// The trainer's command line: each mistake with its whole message, exit code 2, and nothing on
+// stdout.
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_library.h"
+#include "tests/support/run_program.h"
+
+namespace emulsion {
+namespace {
+
+class TrainOptionsTest : public testing::Test {
+  protected:
+    void SetUp() override { use_fake_network({}); }
+
+    void expect_usage_error(const std::vector<std::string>& arguments, const std::string& message) {
+        const ProgramResult result = run_fake_train(arguments);
+        EXPECT_EQ(result.exit_code, 2);
+        EXPECT_EQ(result.out, "");
+        EXPECT_EQ(result.err, message);
+    }
+};
+
+TEST_F(TrainOptionsTest, DataMissing) {
+    expect_usage_error({},
+                       "error: --data: is missing\n  fix: fake-train --data fashion-mnist, or a "
+                       "folder of IDX files\n");
+}
+
+TEST_F(TrainOptionsTest, UnknownOption) {
+    expect_usage_error({"--data", "x", "--epoch", "3"},
+                       "error: command line: the following arguments were not expected: 3 --epoch\n"
+                       "  fix: fake-train --help lists the options\n");
+}
+
+TEST_F(TrainOptionsTest, ValueMissing) {
+    expect_usage_error({"--data"},
+                       "error: command line: --data: 1 required NAME|FOLDER missing\n"
+                       "  fix: fake-train --help lists the options\n");
+}
+
+TEST_F(TrainOptionsTest, NumbersOutOfRange) {
+    expect_usage_error({"--data", "x", "--threads", "0"},
+                       "error: --threads: '0' is not a whole number from 1 to 256\n  fix: for "
+                       "example --threads 1\n");
+    expect_usage_error({"--data", "x", "--epochs", "0"},
+                       "error: --epochs: '0' is not a whole number from 1 to 1000000\n  fix: for "
+                       "example --epochs 1\n");
+    expect_usage_error({"--data", "x", "--epochs", "2.5"},
+                       "error: --epochs: '2.5' is not a whole number from 1 to 1000000\n  fix: for "
+                       "example --epochs 1\n");
+    expect_usage_error(
+        {"--data", "x", "--batch", "5"},
+        "error: --batch: '5' is not a whole number from 1 to 4\n  fix: for example --batch 4\n");
+    expect_usage_error({"--data", "x", "--learning-rate", "0,05"},
+                       "error: --learning-rate: '0,05' is not a number from 0 to 3e+38\n"
+                       "  fix: write it with a decimal point, such as 0.05\n");
+    expect_usage_error({"--data", "x", "--learning-rate", "nan"},
+                       "error: --learning-rate: 'nan' is not a number from 0 to 3e+38\n"
+                       "  fix: write it with a decimal point, such as 0.05\n");
+}
+
+TEST_F(TrainOptionsTest, UnknownNames) {
+    expect_usage_error({"--data", "x", "--schedule", "linear"},
+                       "error: --schedule: there is no schedule 'linear'\n  fix: choose constant, "
+                       "step or cosine\n");
+    expect_usage_error({"--data", "x", "--variant", "avx512"},
+                       "error: --variant: the program holds no variant 'avx512'\n"
+                       "  fix: choose one of x86-64, avx2, or leave the option out\n");
+}
+
+TEST_F(TrainOptionsTest, Combinations) {
+    expect_usage_error(
+        {"--data", "x", "--steps", "3", "--epochs", "1"},
+        "error: --steps: cannot be combined with --epochs\n  fix: give one length of the run\n");
+    expect_usage_error(
+        {"--data", "x", "--resume"},
+        "error: --resume: needs the folder of the run\n  fix: add --checkpoint FOLDER\n");
+    expect_usage_error(
+        {"--checkpoint", "x", "--resume", "--overwrite"},
+        "error: --overwrite: cannot be combined with --resume\n  fix: give one of the two\n");
+}
+
+TEST_F(TrainOptionsTest, ValidationIsNoFraction) {
+    const ProgramResult result = run_fake_train({"--data", "x", "--validation", "half"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_NE(result.err.find("--validation"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("'half'"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("\n  fix: "), std::string::npos) << result.err;
+}
+
+TEST_F(TrainOptionsTest, HelpGoesToStandardOutput) {
+    const ProgramResult result = run_fake_train({"--help"});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_EQ(result.err, "");
+    for (const char* text :
+         {"--data", "--epochs", "--steps", "--learning-rate", "--schedule", "--threads", "--seed",
+          "--validation", "--checkpoint", "--resume", "--dry-run", "--batch", "--quiet",
+          "--no-progress", "--json", "--version",
+          "Exit codes: 0 done, 1 failed, 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM"}) {
+        EXPECT_NE(result.out.find(text), std::string::npos) << text;
+    }
+}
+
+TEST_F(TrainOptionsTest, Version) {
+    const ProgramResult result = run_fake_train({"--version"});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_EQ(result.out, "fake-train 0.1.0 (0123456789abcdef)\n");
+}
+
+}  // namespace
+}  // namespace emulsion

@@ -1,0 +1,294 @@
+// Whole runs of the trainer over the fake library: values by hand, part batches, resuming,
+// validation, results.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "runtime/data/checkpoint.h"
+#include "runtime/data/split.h"
+#include "runtime/data/weights.h"
+#include "runtime/train/session.h"
+#include "tests/support/fake_library.h"
+#include "tests/support/run_program.h"
+
+namespace emulsion {
+namespace {
+
+// The values of a tensor in a weights file, in the order of the file.
+std::vector<float> read_weights(const std::string& path, const std::string& name) {
+    const std::string text = read_text(path);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+    const SafetensorsHeader header = parse_safetensors({bytes, text.size()}, path);
+    const TensorEntry* entry = header.find(name);
+    if (entry == nullptr) return {};
+    std::vector<float> values((entry->end - entry->begin) / sizeof(float));
+    std::memcpy(values.data(), bytes + header.data_begin + entry->begin,
+                values.size() * sizeof(float));
+    return values;
+}
+
+std::vector<nlohmann::json> read_lines(const std::string& text) {
+    std::vector<nlohmann::json> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);)
+        lines.push_back(nlohmann::json::parse(line));
+    return lines;
+}
+
+// One weight and pictures of one pixel, which reach the network as they are.
+FakeNetwork quadratic(int batch, float momentum) {
+    FakeNetwork network;
+    network.kind = FakeKind::kQuadratic;
+    network.shape = {1, 1, 1};
+    network.classes = 2;
+    network.batch = batch;
+    network.momentum = momentum;
+    network.is_normalized = true;
+    network.mean = 0.0f;
+    network.deviation = 1.0f / 255.0f;
+    network.score_name = "scores";
+    return network;
+}
+
+class TrainRunTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        use_fake_network({});
+        write_easy_set(folder_.path(), /*is_test=*/false, 50, 4, 4, 3);
+    }
+
+    ProgramResult train(std::vector<std::string> arguments, const std::string& changes = "{}") {
+        arguments.insert(arguments.begin(), {"--data", folder_.path()});
+        return run_fake_train(std::move(arguments), changes);
+    }
+
+    TestFolder folder_;
+};
+
+// (w - b)^2 / 2 over b = 1 .. 10 in batches of 4, 4 and 2: each step divides by what its batch
+// holds. The order of the pictures is the seed's, so the run is followed with the order that the
+// loader has.
+TEST_F(TrainRunTest, PartBatchDividesByItsSamples) {
+    use_fake_network(quadratic(4, 0.0f));
+    write_idx_set(folder_.path(), false, 1, 1, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+                  std::vector<uint8_t>(10, 0));
+    const ProgramResult result =
+        train({"--epochs", "1", "--schedule", "constant", "--learning-rate", "0.1", "--weights",
+               folder_ / "w.safetensors", "--json"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const std::vector<uint32_t> order = epoch_order(whole_set(10), /*seed=*/1, /*epoch=*/0);
+    double w = 1.0, loss = 0.0;
+    for (size_t begin = 0; begin < 10; begin += 4) {
+        const size_t end = std::min<size_t>(begin + 4, 10);
+        double gradient = 0.0;
+        for (size_t i = begin; i < end; ++i) {
+            const double difference = w - (order[i] + 1.0);
+            loss += 0.5 * difference * difference;
+            gradient += difference;
+        }
+        w -= 0.1 * gradient / static_cast<double>(end - begin);
+    }
+    const auto weights = read_weights(folder_ / "w.safetensors", "w");
+    ASSERT_EQ(weights.size(), 1u);
+    EXPECT_NEAR(weights[0], w, 1e-5);
+    const auto epoch = read_lines(result.out)[1];
+    EXPECT_NEAR(epoch["loss"].get<double>(), loss / 10, 1e-5);
+    EXPECT_EQ(epoch["samples"], 10);
+    EXPECT_EQ(epoch["step"], 3);
+}
+
+// The same in the order of the data, 2.4665, through the session itself.
+TEST(TrainingSession, PartBatchByHand) {
+    use_fake_network(quadratic(4, 0.0f));
+    TrainingSession session(fake_train_library(), 1);
+    session.initialize(1);
+    session.bind(0);
+    const AlignedBlock images = allocate_aligned(4 * sizeof(float)),
+                       labels = allocate_aligned(4 * sizeof(int32_t));
+    Batch batch;
+    batch.images = static_cast<const float*>(images.get());
+    batch.labels = static_cast<const int32_t*>(labels.get());
+    for (int begin = 1; begin <= 10; begin += 4) {
+        batch.samples = std::min(4, 11 - begin);
+        for (int i = 0; i < batch.samples; ++i)
+            static_cast<float*>(images.get())[i] = static_cast<float>(begin + i);
+        EXPECT_TRUE(session.step(batch, 0.1f).is_finite);
+    }
+    EXPECT_NEAR(*static_cast<float*>(session.memory().block[EMULSION_PARAMETERS]), 2.4665, 1e-5);
+}
+
+// w^2 / 2 with momentum 0.9 and rate 0.1, three steps and two more after a resume: with the
+// momentum lost it would be 0.34992.
+TEST_F(TrainRunTest, ResumeKeepsMomentum) {
+    use_fake_network(quadratic(1, 0.9f));
+    write_idx_set(folder_.path(), false, 1, 1, {0, 0, 0, 0, 0}, std::vector<uint8_t>(5, 0));
+    const std::vector<std::string> run{"--schedule", "constant", "--learning-rate", "0.1"};
+    auto first = run, second = run, whole = run;
+    first.insert(first.end(), {"--steps", "3", "--checkpoint", folder_ / "run"});
+    second.insert(second.end(), {"--steps", "5", "--checkpoint", folder_ / "run", "--resume"});
+    whole.insert(whole.end(), {"--steps", "5", "--checkpoint", folder_ / "whole"});
+    ASSERT_EQ(train(first).exit_code, 0);
+    ASSERT_EQ(train(second).exit_code, 0);
+    ASSERT_EQ(train(whole).exit_code, 0);
+    EXPECT_NEAR(read_weights(folder_ / "run/weights.safetensors", "w")[0], -0.02916, 1e-6);
+    EXPECT_EQ(read_text(folder_ / "run/weights.safetensors"),
+              read_text(folder_ / "whole/weights.safetensors"));
+    EXPECT_EQ(read_text(folder_ / "run/checkpoint"), read_text(folder_ / "whole/checkpoint"));
+}
+
+TEST_F(TrainRunTest, DecayOfTheRateReachesTheStep) {
+    use_fake_network(quadratic(1, 0.0f));
+    write_idx_set(folder_.path(), false, 1, 1, {0, 0, 0, 0}, std::vector<uint8_t>(4, 0));
+    const std::string changes = R"({"schedule": {"kind": "step", "step_size": 2, "gamma": 0.1}})";
+    ASSERT_EQ(train({"--epochs", "1", "--weights", folder_ / "w"}, changes).exit_code, 0);
+    EXPECT_NEAR(read_weights(folder_ / "w", "w")[0], 0.9 * 0.9 * 0.99 * 0.99, 1e-6);
+}
+
+// Momentum when the rate changes, the rate outside of the buffer: gradient 1 comes from w - b, so
+// here the rates act on w^2 / 2 as m = 0.9 m + w, w -= rate m.
+TEST_F(TrainRunTest, RateActsOutsideTheMomentum) {
+    use_fake_network(quadratic(1, 0.9f));
+    write_idx_set(folder_.path(), false, 1, 1, {0, 0, 0}, std::vector<uint8_t>(3, 0));
+    const std::string changes = R"({"schedule": {"kind": "step", "step_size": 2, "gamma": 0.1}})";
+    ASSERT_EQ(train({"--epochs", "1", "--weights", folder_ / "w"}, changes).exit_code, 0);
+    double w = 1.0, m = 0.0;
+    for (double rate : {0.1, 0.1, 0.01}) m = 0.9 * m + w, w -= rate * m;
+    EXPECT_NEAR(read_weights(folder_ / "w", "w")[0], w, 1e-6);
+}
+
+// Ctrl-C at any step, then --resume: checkpoint, weights and the rows of the epochs are those of
+// one run.
+TEST_F(TrainRunTest, InterruptedAndResumedEqualsOneRun) {
+    const ProgramResult whole =
+        train({"--checkpoint", folder_ / "whole", "--validation", "0.2", "--json"});
+    ASSERT_EQ(whole.exit_code, 0) << whole.err;
+    // 39 pictures to train on: 10 steps an epoch, 2 epochs.
+    for (int step : {1, 4, 9, 10, 11, 19}) {
+        const std::string run = folder_ / ("run" + std::to_string(step));
+        fake_hooks().signal = SIGINT;
+        fake_hooks().signal_step = step;
+        const ProgramResult stopped = train({"--checkpoint", run, "--validation", "0.2", "--json"});
+        EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
+        EXPECT_NE(stopped.err.find("stopped by a signal after step " + std::to_string(step) +
+                                   "; the checkpoint is saved, --resume goes on from it\n"),
+                  std::string::npos)
+            << stopped.err;
+        fake_hooks() = {};
+        const ProgramResult resumed = run_fake_train({"--checkpoint", run, "--resume", "--json"});
+        EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+        EXPECT_EQ(read_text(run + "/weights.safetensors"),
+                  read_text(folder_ / "whole/weights.safetensors"));
+        const auto expected = read_lines(whole.out), found = read_lines(resumed.out);
+        const auto& last = expected[expected.size() - 2];
+        const auto& last_found = found[found.size() - 2];
+        EXPECT_EQ(last_found["epoch"], last["epoch"]);
+        EXPECT_EQ(last_found["loss"], last["loss"]) << step;
+        EXPECT_EQ(last_found["accuracy"], last["accuracy"]);
+        EXPECT_EQ(last_found["validation"], last["validation"]);
+    }
+}
+
+TEST_F(TrainRunTest, TerminateStopsLikeCtrlC) {
+    fake_hooks().signal = SIGTERM;
+    fake_hooks().signal_step = 3;
+    const ProgramResult result = train({"--checkpoint", folder_ / "run"});
+    EXPECT_EQ(result.exit_code, 143);
+    EXPECT_TRUE(has_checkpoint(folder_ / "run"));
+}
+
+TEST_F(TrainRunTest, ThreadsDoNotChangeTheFiles) {
+    ASSERT_EQ(train({"--checkpoint", folder_ / "a", "--threads", "1"}).exit_code, 0);
+    ASSERT_EQ(train({"--checkpoint", folder_ / "b", "--threads", "3"}).exit_code, 0);
+    EXPECT_EQ(read_text(folder_ / "a/checkpoint"), read_text(folder_ / "b/checkpoint"));
+    EXPECT_EQ(read_text(folder_ / "a/weights.safetensors"),
+              read_text(folder_ / "b/weights.safetensors"));
+}
+
+TEST_F(TrainRunTest, SeedChangesTheRun) {
+    ASSERT_EQ(train({"--checkpoint", folder_ / "a", "--seed", "1"}).exit_code, 0);
+    ASSERT_EQ(train({"--checkpoint", folder_ / "b", "--seed", "2"}).exit_code, 0);
+    EXPECT_NE(read_text(folder_ / "a/weights.safetensors"),
+              read_text(folder_ / "b/weights.safetensors"));
+}
+
+TEST_F(TrainRunTest, TestAccuracyIsReportedAtTheEnd) {
+    write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);
+    const ProgramResult text = train({"--epochs", "20"});
+    ASSERT_EQ(text.exit_code, 0) << text.err;
+    EXPECT_NE(text.out.find("test accuracy 100.00 % (30 of 30), loss "), std::string::npos)
+        << text.out;
+    const auto lines = read_lines(train({"--epochs", "20", "--json"}).out);
+    EXPECT_EQ(lines.back()["event"], "test");
+    EXPECT_EQ(lines.back()["accuracy"], 1.0);
+}
+
+// The row of validation is that of the inference program over the same pictures.
+TEST_F(TrainRunTest, ValidationOnTheTestPartEqualsInference) {
+    write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);
+    const ProgramResult trained =
+        train({"--epochs", "1", "--validation", "test", "--weights", folder_ / "w", "--json"});
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    const auto epoch = read_lines(trained.out)[1];
+    const ProgramResult inferred =
+        run_fake_infer({"--weights", folder_ / "w", "--data", folder_.path(), "--json"});
+    ASSERT_EQ(inferred.exit_code, 0) << inferred.err;
+    const auto accuracy = nlohmann::json::parse(inferred.out);
+    EXPECT_EQ(epoch["validation"]["accuracy"], accuracy["accuracy"]);
+    EXPECT_EQ(epoch["validation"]["loss"], accuracy["loss"]);
+}
+
+TEST_F(TrainRunTest, TableOfEpochs) {
+    const ProgramResult result = train({"--epochs", "2", "--validation", "0.2"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    std::istringstream lines(result.out);
+    std::string header, first, second, rest;
+    std::getline(lines, header), std::getline(lines, first), std::getline(lines, second);
+    EXPECT_EQ(header,
+              "epoch      loss   accuracy  valid. loss  valid. acc       rate     img/s     time");
+    EXPECT_EQ(first.substr(0, 7), "    1  ");
+    EXPECT_EQ(second.substr(0, 7), "    2  ");
+    EXPECT_EQ(first.size(), header.size());
+    EXPECT_FALSE(std::getline(lines, rest));
+}
+
+TEST_F(TrainRunTest, NoBarAndNoColourWithoutATerminal) {
+    const ProgramResult result = train({});
+    EXPECT_EQ((result.out + result.err).find('\x1b'), std::string::npos);
+    EXPECT_EQ((result.out + result.err).find('\r'), std::string::npos);
+}
+
+TEST_F(TrainRunTest, QuietSaysNothing) {
+    const ProgramResult result = train({"--quiet"});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_EQ(result.err, "");
+    EXPECT_NE(result.out, "");
+}
+
+TEST_F(TrainRunTest, DryRunPrintsWhatIsUsedAndWritesNothing) {
+    const ProgramResult result = train(
+        {"--dry-run", "--steps", "5", "--schedule", "constant", "--checkpoint", folder_ / "run"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.err, "");
+    EXPECT_FALSE(has_checkpoint(folder_ / "run"));
+    EXPECT_NE(result.out.find("run        5 steps of 4 pictures, 13 an epoch, its last one of 2\n"),
+              std::string::npos)
+        << result.out;
+    EXPECT_NE(result.out.find("rate       constant at 0.1\n"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("  step 4  0.1\n"), std::string::npos) << result.out;
+    const auto json = nlohmann::json::parse(train({"--dry-run", "--json"}).out);
+    EXPECT_EQ(json["steps"], 26);
+    EXPECT_EQ(json["learning_rates"][0]["rate"], 0.1f);
+    EXPECT_EQ(json["bytes"]["parameters"], 16 * 16 * 4 + 16 * 4);
+}
+
+TEST_F(TrainRunTest, SmallerBatchThanCompiled) {
+    const auto lines = read_lines(train({"--batch", "3", "--epochs", "1", "--json"}).out);
+    EXPECT_EQ(lines[0]["steps_per_epoch"], 17);
+    EXPECT_EQ(lines[1]["samples"], 50);
+}
+
+}  // namespace
+}  // namespace emulsion

@@ -1,0 +1,404 @@
+// See fake_library.h.
+#include "tests/support/fake_library.h"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace emulsion {
+
+namespace {
+
+constexpr uint64_t kHeaderBytes = 64;  // seed and step count at the head of the state
+constexpr int kBlock = 16;
+
+struct Instance {
+    emulsion_memory memory;
+    const char* error;
+    void (*profile)(void* self, int kernel, double seconds);
+    void* profile_self;
+};
+
+// Everything the info structs point to.
+struct Fake {
+    FakeNetwork network;
+    FakeHooks hooks;
+    std::deque<std::string> names;
+    std::vector<const char*> class_names;
+    std::vector<emulsion_tensor> train_tensors, infer_tensors;
+    size_t first_velocity =
+        0;  // the velocities follow in the order of the parameters, equally spaced
+    emulsion_port train_inputs[2], train_outputs[2], infer_inputs[1], infer_outputs[1];
+    emulsion_info train{}, infer{};
+    emulsion_sizes train_sizes{}, infer_sizes{};
+};
+
+Fake& fake() {
+    static Fake instance;
+    return instance;
+}
+
+int elements() { return static_cast<int>(fake().network.shape.elements()); }
+
+emulsion_tensor make_tensor(const char* name, int memory_class, std::vector<int64_t> shape,
+                            uint64_t* end) {
+    emulsion_tensor tensor{};
+    tensor.name = name;
+    tensor.type = EMULSION_F32;
+    tensor.memory_class = memory_class;
+    tensor.rank = static_cast<int32_t>(shape.size());
+    tensor.trained = memory_class == EMULSION_PARAMETERS ? 1 : 0;
+    std::copy(shape.begin(), shape.end(), tensor.shape);
+    const uint64_t blocks = (static_cast<uint64_t>(shape[0]) + kBlock - 1) / kBlock;
+    const uint64_t inner = shape.size() > 1 ? static_cast<uint64_t>(shape[1]) : 1;
+    tensor.bytes = blocks * kBlock * inner * sizeof(float);
+    tensor.offset = *end;
+    tensor.gradient_offset = tensor.offset;
+    if (shape.size() == 2) {
+        const PictureShape& map = fake().network.shape;
+        tensor.flattened[0] = map.channels, tensor.flattened[1] = map.height,
+        tensor.flattened[2] = map.width;
+    }
+    *end += tensor.bytes;
+    return tensor;
+}
+
+emulsion_port make_port(const char* name, int type, std::vector<int64_t> shape, bool is_batched) {
+    emulsion_port port{};
+    port.name = name;
+    port.type = type;
+    port.rank = static_cast<int32_t>(shape.size());
+    port.batched = is_batched ? 1 : 0;
+    port.bytes = 4;
+    for (size_t i = 0; i < shape.size(); ++i) {
+        port.shape[i] = shape[i];
+        port.bytes *= static_cast<uint64_t>(shape[i]);
+    }
+    return port;
+}
+
+// Where an output channel's weight of a flattened element lies: [O/16][elements][16].
+size_t weight_at(int o, int element) {
+    return (static_cast<size_t>(o / kBlock) * static_cast<size_t>(elements()) +
+            static_cast<size_t>(element)) *
+               kBlock +
+           static_cast<size_t>(o % kBlock);
+}
+
+float* tensor_values(const emulsion_tensor& tensor, const emulsion_memory& memory) {
+    return reinterpret_cast<float*>(static_cast<std::byte*>(memory.block[tensor.memory_class]) +
+                                    tensor.offset);
+}
+
+int sizes_of(const emulsion_sizes& stated, int threads, emulsion_sizes* sizes) {
+    if (threads < 0 || threads > EMULSION_MAX_THREADS) return EMULSION_INVALID_ARGUMENT;
+    *sizes = stated;
+    return EMULSION_OK;
+}
+
+int train_sizes(int threads, emulsion_sizes* sizes) {
+    return sizes_of(fake().train_sizes, threads, sizes);
+}
+int infer_sizes(int threads, emulsion_sizes* sizes) {
+    return sizes_of(fake().infer_sizes, threads, sizes);
+}
+const emulsion_info* train_info() { return &fake().train; }
+const emulsion_info* infer_info() { return &fake().infer; }
+
+int init(uint64_t seed, const emulsion_memory* memory) {
+    std::memset(memory->block[EMULSION_PARAMETERS], 0,
+                fake().train_sizes.bytes[EMULSION_PARAMETERS]);
+    std::memset(memory->block[EMULSION_STATE], 0, fake().train_sizes.bytes[EMULSION_STATE]);
+    std::memcpy(memory->block[EMULSION_STATE], &seed, sizeof(seed));
+    float* weights = tensor_values(fake().train_tensors[0], *memory);
+    if (fake().network.kind == FakeKind::kQuadratic) {
+        weights[0] = 1.0f;
+        return EMULSION_OK;
+    }
+    uint64_t bits = seed * 2654435761u + 1;
+    for (int o = 0; o < fake().network.classes; ++o) {
+        for (int e = 0; e < elements(); ++e) {
+            bits = bits * 6364136223846793005ull + 1442695040888963407ull;
+            weights[weight_at(o, e)] =
+                static_cast<float>(static_cast<int32_t>(bits >> 32)) * 1e-11f;
+        }
+    }
+    return EMULSION_OK;
+}
+
+int bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
+    auto* bound = static_cast<Instance*>(instance);
+    bound->memory = *memory;
+    bound->profile = options->profile;
+    bound->profile_self = options->profile_self;
+    bound->error = fake().hooks.bind_status != 0 ? "the fake refuses to bind" : "";
+    return fake().hooks.bind_status;
+}
+
+const char* error_of(const void* instance) { return static_cast<const Instance*>(instance)->error; }
+void unbind(void*) {}
+
+void softmax(const float* scores, int classes, float* probabilities) {
+    const float most = *std::max_element(scores, scores + classes);
+    float sum = 0.0f;
+    for (int k = 0; k < classes; ++k) sum += probabilities[k] = std::exp(scores[k] - most);
+    for (int k = 0; k < classes; ++k) probabilities[k] /= sum;
+}
+
+void compute_scores(const float* weights, const float* bias, const float* x, float* scores) {
+    for (int k = 0; k < fake().network.classes; ++k) {
+        scores[k] = bias[k];
+        for (int e = 0; e < elements(); ++e) scores[k] += weights[weight_at(k, e)] * x[e];
+    }
+}
+
+// Gradients of the mean loss into `gradients`, in the layout of the parameters.
+void softmax_gradients(const emulsion_memory& memory, const emulsion_call& call, float* loss,
+                       float* correct) {
+    const auto& tensors = fake().train_tensors;
+    const int classes = fake().network.classes;
+    const auto* images = static_cast<const float*>(call.inputs[0]);
+    const auto* labels = static_cast<const int32_t*>(call.inputs[1]);
+    auto* gradients = static_cast<float*>(memory.block[EMULSION_GRADIENTS]);
+    float* bias_gradient = gradients + tensors[1].gradient_offset / sizeof(float);
+    std::vector<float> scores(static_cast<size_t>(classes)), delta(scores.size());
+    double sum = 0.0;
+    for (int n = 0; n < call.samples; ++n) {
+        const float* x = images + static_cast<size_t>(n) * static_cast<size_t>(elements());
+        compute_scores(tensor_values(tensors[0], memory), tensor_values(tensors[1], memory), x,
+                       scores.data());
+        softmax(scores.data(), classes, delta.data());
+        const size_t label = static_cast<size_t>(labels[n]);
+        const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+        *correct += best == labels[n] ? 1.0f : 0.0f;
+        sum -= std::log(std::max(delta[label], 1e-30f));
+        if (!std::isfinite(scores[0])) sum = std::numeric_limits<double>::quiet_NaN();
+        delta[label] -= 1.0f;
+        for (int k = 0; k < classes; ++k) {
+            const float scaled = delta[static_cast<size_t>(k)] / static_cast<float>(call.samples);
+            bias_gradient[k] += scaled;
+            for (int e = 0; e < elements(); ++e) gradients[weight_at(k, e)] += scaled * x[e];
+        }
+    }
+    *loss = static_cast<float>(sum / call.samples);
+}
+
+void quadratic_gradients(const emulsion_memory& memory, const emulsion_call& call, float* loss) {
+    const auto* images = static_cast<const float*>(call.inputs[0]);
+    const float w = tensor_values(fake().train_tensors[0], memory)[0];
+    float sum = 0.0f, gradient = 0.0f;
+    for (int n = 0; n < call.samples; ++n) {
+        sum += 0.5f * (w - images[n]) * (w - images[n]);
+        gradient += w - images[n];
+    }
+    *loss = sum / static_cast<float>(call.samples);
+    *static_cast<float*>(memory.block[EMULSION_GRADIENTS]) =
+        gradient / static_cast<float>(call.samples);
+}
+
+int forward_backward(void* instance, const emulsion_call* call) {
+    const emulsion_memory& memory = static_cast<Instance*>(instance)->memory;
+    std::memset(memory.block[EMULSION_WORKSPACE], 1, fake().network.workspace_bytes);
+    std::memset(memory.block[EMULSION_GRADIENTS], 0, fake().train_sizes.bytes[EMULSION_GRADIENTS]);
+    float loss = 0.0f, correct = 0.0f;
+    if (fake().network.kind == FakeKind::kSoftmax)
+        softmax_gradients(memory, *call, &loss, &correct);
+    if (fake().network.kind == FakeKind::kQuadratic) quadratic_gradients(memory, *call, &loss);
+    if (!std::isfinite(loss)) return EMULSION_NOT_FINITE;
+    *static_cast<float*>(call->outputs[0]) = loss;
+    *static_cast<float*>(call->outputs[1]) = correct;
+    if (fake().network.kind == FakeKind::kSoftmax) {
+        float* mean = tensor_values(fake().train_tensors[2], memory);
+        *mean += 0.1f * (loss - *mean);
+    }
+    return EMULSION_OK;
+}
+
+// What the hooks ask for in the step that is being finished.
+void obey_hooks(const emulsion_memory& memory, int64_t step) {
+    const FakeHooks& hooks = fake().hooks;
+    if (hooks.infinite_step == step) {
+        tensor_values(fake().train_tensors[0], memory)[0] = std::numeric_limits<float>::infinity();
+    }
+    if (hooks.seconds_per_step > 0)
+        std::this_thread::sleep_for(std::chrono::duration<double>(hooks.seconds_per_step));
+    if (hooks.signal_step == step) std::raise(hooks.signal);
+}
+
+int update(void* instance, float learning_rate) {
+    const emulsion_memory& memory = static_cast<Instance*>(instance)->memory;
+    const auto* gradients = static_cast<const float*>(memory.block[EMULSION_GRADIENTS]);
+    for (const emulsion_tensor& tensor : fake().train_tensors) {
+        if (tensor.trained == 0) continue;
+        float* values = tensor_values(tensor, memory);
+        const emulsion_tensor& first = fake().train_tensors[fake().first_velocity];
+        float* velocity = tensor_values(first, memory) + tensor.offset / sizeof(float);
+        const float* gradient = gradients + tensor.gradient_offset / sizeof(float);
+        for (size_t i = 0; i < tensor.bytes / sizeof(float); ++i) {
+            velocity[i] = fake().network.momentum * velocity[i] + gradient[i];
+            values[i] -= learning_rate * velocity[i];
+        }
+    }
+    auto* counts = static_cast<uint64_t*>(memory.block[EMULSION_STATE]);
+    obey_hooks(memory, static_cast<int64_t>(++counts[1]));
+    return EMULSION_OK;
+}
+
+int step(void* instance, const emulsion_call* call, float learning_rate) {
+    const int status = forward_backward(instance, call);
+    return status != EMULSION_OK ? status : update(instance, learning_rate);
+}
+
+int prepare(void* instance) {
+    const emulsion_memory& memory = static_cast<Instance*>(instance)->memory;
+    std::memcpy(memory.block[EMULSION_PREPARED], memory.block[EMULSION_PARAMETERS],
+                fake().infer_sizes.bytes[EMULSION_PREPARED]);
+    return EMULSION_OK;
+}
+
+int run(void* instance, const emulsion_call* call) {
+    const auto* bound = static_cast<Instance*>(instance);
+    const emulsion_memory& memory = bound->memory;
+    if (bound->profile != nullptr) {
+        bound->profile(bound->profile_self, 0, 3e-6);
+        bound->profile(bound->profile_self, 1, 1e-6);
+    }
+    const FakeNetwork& network = fake().network;
+    const auto* images = static_cast<const float*>(call->inputs[0]);
+    auto* scores = static_cast<float*>(call->outputs[0]);
+    const auto* prepared = static_cast<const float*>(memory.block[EMULSION_PREPARED]);
+    for (int n = 0; n < call->samples; ++n, images += elements(), scores += network.classes) {
+        if (network.kind == FakeKind::kQuadratic) {
+            scores[0] = prepared[0], scores[1] = images[0];
+            continue;
+        }
+        compute_scores(prepared, prepared + fake().infer_tensors[1].offset / sizeof(float), images,
+                       scores);
+        if (network.score_name == "probabilities") softmax(scores, network.classes, scores);
+        if (fake().hooks.has_nan_scores) scores[0] = std::numeric_limits<float>::quiet_NaN();
+    }
+    return EMULSION_OK;
+}
+
+// Tensors and sizes of both libraries.
+void lay_out_memory() {
+    Fake& f = fake();
+    uint64_t parameters = 0, state = kHeaderBytes, infer_state = kHeaderBytes;
+    const int64_t classes = f.network.classes, inputs = elements();
+    f.train_tensors.clear();
+    if (f.network.kind == FakeKind::kSoftmax) {
+        f.train_tensors.push_back(
+            make_tensor("dense1.w", EMULSION_PARAMETERS, {classes, inputs}, &parameters));
+        f.train_tensors.push_back(
+            make_tensor("dense1.b", EMULSION_PARAMETERS, {classes}, &parameters));
+        f.infer_tensors = f.train_tensors;
+        f.train_tensors.push_back(make_tensor("loss1.mean", EMULSION_STATE, {1}, &state));
+        f.infer_tensors.push_back(make_tensor("loss1.mean", EMULSION_STATE, {1}, &infer_state));
+        f.first_velocity = f.train_tensors.size();
+        f.train_tensors.push_back(
+            make_tensor("dense1.w.velocity", EMULSION_STATE, {classes, inputs}, &state));
+        f.train_tensors.push_back(
+            make_tensor("dense1.b.velocity", EMULSION_STATE, {classes}, &state));
+    } else {
+        f.train_tensors.push_back(make_tensor("w", EMULSION_PARAMETERS, {1}, &parameters));
+        f.infer_tensors = f.train_tensors;
+        f.first_velocity = f.train_tensors.size();
+        f.train_tensors.push_back(make_tensor("w.velocity", EMULSION_STATE, {1}, &state));
+    }
+    f.train_sizes = {
+        {parameters, parameters, state, 0, f.network.workspace_bytes, sizeof(Instance)}};
+    f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(Instance)}};
+}
+
+void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor>& tensors) {
+    static const char* const kVariants[] = {"x86-64", "avx2"};
+    static const char* const kKernels[] = {"fake dense", "fake softmax"};
+    Fake& f = fake();
+    *info = {};
+    info->abi_version = EMULSION_ABI_VERSION;
+    info->batch = batch;
+    info->network = f.network.name.c_str();
+    info->signature = f.network.signature.c_str();
+    info->version = "0.1.0";
+    info->optimizer = "sgd";
+    info->classes = f.class_names.empty() ? nullptr : f.class_names.data();
+    info->class_count = static_cast<int32_t>(f.class_names.size());
+    info->tensors = tensors.data();
+    info->tensor_count = static_cast<int32_t>(tensors.size());
+    info->variants = kVariants;
+    info->variant_count = 2;
+    info->kernels = kKernels;
+    info->kernel_count = 2;
+    info->normalized = f.network.is_normalized ? 1 : 0;
+    std::fill_n(info->input_mean, 4, f.network.mean);
+    std::fill_n(info->input_deviation, 4, f.network.deviation);
+}
+
+}  // namespace
+
+void use_fake_network(const FakeNetwork& network) {
+    Fake& f = fake();
+    f.network = network;
+    f.hooks = {};
+    f.class_names.clear();
+    for (const std::string& name : f.network.class_names) f.class_names.push_back(name.c_str());
+    lay_out_memory();
+    const PictureShape& shape = f.network.shape;
+    const emulsion_port image =
+        make_port("image", EMULSION_F32, {shape.channels, shape.height, shape.width}, true);
+    f.train_inputs[0] = f.infer_inputs[0] = image;
+    f.train_inputs[1] = make_port("label", EMULSION_I32, {}, true);
+    f.train_outputs[0] = make_port("loss", EMULSION_F32, {}, false);
+    f.train_outputs[1] = make_port("correct", EMULSION_F32, {}, false);
+    f.infer_outputs[0] =
+        make_port(f.network.score_name.c_str(), EMULSION_F32, {f.network.classes}, true);
+    fill_info(&f.train, f.network.batch, f.train_tensors);
+    fill_info(&f.infer, f.network.infer_batch, f.infer_tensors);
+    f.train.inputs = f.train_inputs, f.train.input_count = 2;
+    f.train.outputs = f.train_outputs, f.train.output_count = 2;
+    f.infer.inputs = f.infer_inputs, f.infer.input_count = 1;
+    f.infer.outputs = f.infer_outputs, f.infer.output_count = 1;
+}
+
+FakeHooks& fake_hooks() { return fake().hooks; }
+
+const emulsion_train_library& fake_train_library() {
+    static const emulsion_train_library library{
+        train_info, train_sizes, init, bind, forward_backward, update, step, error_of, unbind};
+    return library;
+}
+
+const emulsion_infer_library& fake_infer_library() {
+    static const emulsion_infer_library library{infer_info, infer_sizes, prepare, bind,
+                                                run,        error_of,    unbind};
+    return library;
+}
+
+std::string fake_description(const std::string& changes) {
+    const FakeNetwork& network = fake().network;
+    nlohmann::json json{{"version", "0.1.0"},
+                        {"network", network.name},
+                        {"signature", network.signature},
+                        {"batch", network.batch},
+                        {"infer_batches", {network.infer_batch}},
+                        {"optimizer",
+                         {{"kind", "sgd"},
+                          {"learning_rate", 0.1},
+                          {"momentum", network.momentum},
+                          {"nesterov", false},
+                          {"weight_decay", 0}}},
+                        {"schedule", {{"kind", "cosine"}, {"final", 0.0}}},
+                        {"threads", 2},
+                        {"parameters", network.classes * elements() + network.classes},
+                        {"multiply_adds", network.classes * elements()},
+                        {"defaults", {{"epochs", 2}}}};
+    json.merge_patch(nlohmann::json::parse(changes));
+    return json.dump();
+}
+
+}  // namespace emulsion

@@ -1,0 +1,61 @@
+/* A training and an inference library written by hand: the tables of functions that a compiled
+ * network has, over a model small enough to check on paper. Trainer, inference program and files
+ * are tested with it, without a compiler.
+ *
+ * kSoftmax: scores = W x + b over a picture, softmax cross-entropy, SGD with classical momentum.
+ * Parameters "dense1.w" [classes, C*H*W] (flattened map) and "dense1.b" [classes]; state
+ * "loss1.mean" [1], a running mean of the loss (momentum 0.1) that the inference library reads too,
+ * and the two velocities. kQuadratic: one weight "w" [1] and a picture of one pixel b: loss = (w -
+ * b)^2 / 2, mean over the samples. init writes w = 1. The inference library's scores are [w, b].
+ *
+ * There is one network at a time in a process: its tables of functions carry no closure. */
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/abi/program.h"
+#include "runtime/data/picture.h"
+
+namespace emulsion {
+
+enum class FakeKind { kSoftmax, kQuadratic };
+
+struct FakeNetwork {
+    FakeKind kind = FakeKind::kSoftmax;
+    std::string name = "fake";
+    std::string signature = "0123456789abcdef";
+    PictureShape shape{1, 4, 4};
+    int classes = 3;
+    int batch = 4;
+    int infer_batch = 1;
+    float momentum = 0.9f;
+    bool is_normalized = false;
+    float mean = 0.0f, deviation = 1.0f;       // of every channel
+    std::string score_name = "probabilities";  // or "scores"
+    uint64_t workspace_bytes = 64;         // of the training library; a step writes to all of it
+    std::vector<std::string> class_names;  // empty: none
+};
+
+// Faults and events to order; a step counts from 1.
+struct FakeHooks {
+    int64_t signal_step = 0;  // raise `signal` in this step
+    int signal = 0;
+    int64_t infinite_step = 0;      // this step's update writes an infinity to the first parameter
+    double seconds_per_step = 0.0;  // sleep
+    bool has_nan_scores = false;    // of the inference library
+    int bind_status = 0;            // returned by both bind functions
+};
+
+// Replaces the network and clears the hooks.
+void use_fake_network(const FakeNetwork& network);
+FakeHooks& fake_hooks();
+
+const emulsion_train_library& fake_train_library();
+const emulsion_infer_library& fake_infer_library();
+
+// The description of the network in use. `changes` is a JSON object whose fields replace those of
+// the description.
+std::string fake_description(const std::string& changes = "{}");
+
+}  // namespace emulsion

@@ -1,0 +1,54 @@
+/* Runs a main function in a child process and collects what it prints, and folders for its files.
+ */
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace emulsion {
+
+struct ProgramResult {
+    int exit_code = -1;  // -1 where a signal ended it
+    int signal = 0;
+    std::string out, err;
+};
+
+using ProgramMain = std::function<int(int argc, char** argv)>;
+
+// Forks, runs `main` with these arguments (the first is the program's name) and waits. Neither
+// stream is a terminal.
+ProgramResult run_program(const ProgramMain& main, std::vector<std::string> arguments);
+
+// The trainer and the inference program over the fake library in use. `changes` as in
+// fake_description.
+ProgramResult run_fake_train(std::vector<std::string> arguments, const std::string& changes = "{}");
+ProgramResult run_fake_infer(std::vector<std::string> arguments);
+
+// A new folder that disappears with the object.
+class TestFolder {
+  public:
+    TestFolder();
+    ~TestFolder();
+    TestFolder(const TestFolder&) = delete;
+    TestFolder& operator=(const TestFolder&) = delete;
+
+    const std::string& path() const { return path_; }
+    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+  private:
+    std::string path_;
+};
+
+// The whole file; fails the test where it cannot be read.
+std::string read_text(const std::string& path);
+
+// Writes the IDX pair of one part into the folder. pixels: [n][height][width].
+void write_idx_set(const std::string& folder, bool is_test, int height, int width,
+                   const std::vector<uint8_t>& pixels, const std::vector<uint8_t>& labels);
+
+// A set that a linear model learns: class k lights up the pixels of index k modulo `classes`, the
+// rest is noise.
+void write_easy_set(const std::string& folder, bool is_test, int count, int height, int width,
+                    int classes);
+
+}  // namespace emulsion
