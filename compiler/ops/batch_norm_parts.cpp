@@ -97,9 +97,20 @@ std::vector<Value> ScaleShift::gradient(GradientContext& context) const {
 
 // Lowering
 
+std::vector<Halide::Func> Normalize::lower(const LowerContext& context,
+                                           const std::vector<Halide::Func>& inputs) const {
+    const Halide::Var k("k");
+    Halide::Func factor(context.name + "__factor");
+    factor(k) = Strict(inputs[3](k)) / square_root(Strict(inputs[2](k)) + Strict(epsilon));
+    std::vector<Halide::Func> with_factor = inputs;
+    with_factor[2] = factor;
+    return PointwiseOp::lower(context, with_factor);
+}
+
+// The third operand is the factor, not the variance.
 Exprs Normalize::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
-    const Strict x(operands[0]), mean(operands[1]), variance(operands[2]), gamma(operands[3]), beta(operands[4]);
-    return {(x - mean) * (gamma / square_root(variance + Strict(epsilon))) + beta};
+    const Strict x(operands[0]), mean(operands[1]), factor(operands[2]), beta(operands[4]);
+    return {(x - mean) * factor + beta};
 }
 
 Exprs BatchNormCoefficients::evaluate(const LowerContext& context, const Exprs& operands, const Exprs&) const {

@@ -20,6 +20,9 @@ public:
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     // With statistics that are no function of x: constants as far as the gradient goes.
     std::vector<Value> gradient(GradientContext& context) const override;
+    // The factor of each channel is a Func of its own, NAME__factor over (k), so that a recipe may compute it once.
+    std::vector<Halide::Func> lower(const LowerContext& context,
+                                    const std::vector<Halide::Func>& inputs) const override;
     double epsilon = 1e-5;
 
 protected:

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "compiler/ops/expect.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
@@ -142,6 +144,7 @@ Strict power_of_two(const Expr& n) { return Strict(Halide::reinterpret<float>((n
 
 constexpr float kLn2High = 0.693359375F;  // 9 bits: its products with small integers are exact
 constexpr float kLn2Low = -2.12194440e-4F;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 }  // namespace
 
@@ -164,7 +167,7 @@ Expr exp_f32(Expr argument) {
 }
 
 // log x = e * ln 2 + log m with x = 2^e * m, sqrt(1/2) <= m < sqrt(2). What is below the smallest normal number counts
-// as that.
+// as that; an infinity or a NaN stays what it is, so that it reaches the test of the loss.
 Expr log_f32(Expr argument) {
     const Strict given(std::move(argument));
     const Strict x = choose(given < 1.17549435e-38F, 1.17549435e-38F, given);
@@ -178,7 +181,7 @@ Expr log_f32(Expr argument) {
                                     1.4249322787e-1F, -1.6668057665e-1F, 2.0000714765e-1F, -2.4999993993e-1F,
                                     3.3333331174e-1F});
     const Strict tail = ((p * m) * z + e * kLn2Low) - z * 0.5F;
-    return (m + tail) + e * kLn2High;
+    return choose(given < kInfinity, (m + tail) + e * kLn2High, given);
 }
 
 // An odd polynomial near zero, 1 - 2 / (e^2|x| + 1) with the sign of x elsewhere.
