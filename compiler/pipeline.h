@@ -31,8 +31,8 @@ struct Artifact {
 // Compiles and links. Throws Error.
 Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options);
 
-// One stage as text, for training and inference in turn: "graph", "optimized", "plan", "loops", "stmt", "llvm" or
-// "asm". Throws Error[stage] for another name.
+// One stage as text: "graph" is the network itself, a .emu file; "optimized", "plan", "loops", "stmt", "llvm" and "asm"
+// are of training and inference in turn. Throws Error[stage] for another name.
 std::string show(const Network& network, const RecipeLibrary& recipes, std::string_view stage,
                  const BuildOptions& options);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -29,6 +30,21 @@ bool may_run(const fs::path& path) {
     std::error_code error;
     return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
 }
+
+// Ctrl-C is meant for the program that runs: while it does, this process ignores it, as system() of the C library does.
+class IgnoreInterrupts {
+public:
+    IgnoreInterrupts() : interrupt_(std::signal(SIGINT, SIG_IGN)), quit_(std::signal(SIGQUIT, SIG_IGN)) {}
+    ~IgnoreInterrupts() { restore(); }
+    void restore() const {
+        std::signal(SIGINT, interrupt_);
+        std::signal(SIGQUIT, quit_);
+    }
+
+private:
+    void (*interrupt_)(int);
+    void (*quit_)(int);
+};
 
 [[noreturn]] void exec_child(const std::vector<std::string>& command, int output) {
     if (output >= 0) {
@@ -100,8 +116,12 @@ int run_program(const std::vector<std::string>& command, std::string* output) {
     if (output != nullptr && pipe2(ends, O_CLOEXEC) != 0) {
         fail("program", fmt::format("no pipe for '{}': {}", command[0], std::strerror(errno)), "close some files");
     }
+    IgnoreInterrupts ignore;
     pid_t child = fork();
-    if (child == 0) exec_child(command, ends[1]);
+    if (child == 0) {
+        ignore.restore();
+        exec_child(command, ends[1]);
+    }
     if (ends[1] >= 0) close(ends[1]);
     if (child < 0) {
         if (ends[0] >= 0) close(ends[0]);

@@ -1,0 +1,207 @@
+// Parsing is CLI11's; wrong usage is printed in the form of all other messages.
+#include "dsl/command_line.h"
+
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "compiler/support/host.h"
+#include "dsl/summary.h"
+#include "schedules/library.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr int kMostSamples = 65536;
+constexpr int kMostThreads = 256;
+const std::vector<std::string> kStages = {"graph", "optimized", "plan", "loops", "stmt", "llvm", "asm"};
+const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
+
+// What later versions do, refused by name.
+const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
+const std::vector<std::string> kLaterCommands = {"tune"};
+const std::vector<std::string> kLaterOptions = {"--memory-budget", "--update", "--report", "--processes"};
+
+std::string quoted_list(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// Options
+
+void add_build_options(CLI::App* app, BuildOptions& options) {
+    app->add_option("-o,--output", options.output, "Folder of the products")->capture_default_str();
+    app->add_option("--batch", options.batch, "Most samples of a training step")->capture_default_str();
+    app->add_option("--infer-batch", options.infer_batches, "Most samples of an inference; may be repeated")
+        ->capture_default_str()
+        ->take_all();
+    app->add_option("--threads", options.threads,
+                    "Threads that records are selected for (default: the CPUs this process may use)");
+    app->add_option("--jobs", options.jobs, "Compiling processes (default: the CPUs this process may use)");
+    app->add_option("--target", options.target, "Instruction set: " + quoted_list(kTargets))->capture_default_str();
+    app->add_flag("--exact", options.exact, "Only kernels that round as the plain definition does (no Winograd)");
+    app->add_flag_callback("--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
+    app->add_flag("--checked", options.checked, "Keep Halide's checks in the kernels (slow)");
+    for (const std::string& name : kLaterOptions) {
+        app->add_option_function<std::string>(name, [name](const std::string&) {
+               fail("unsupported", fmt::format("{} is not in this build", name), "leave it out");
+           })->group("");
+    }
+}
+
+void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
+    auto add = [&](const std::string& name, const std::string& help) {
+        CLI::App* command = app.add_subcommand(name, help);
+        if (reads_file) command->add_option("FILE", line.file, "The model: a .cpp or .emu file")->required();
+        command->callback([&line, name] { line.command = name; });
+        return command;
+    };
+    add_build_options(add("build", "Compile the model into libraries and programs"), line.options);
+    CLI::App* show = add("show", "Print a stage of the compilation");
+    add_build_options(show, line.options);
+    show->add_option("--emit", line.stage, "The stage: " + quoted_list(kStages))->capture_default_str();
+    add("summary", "Print the table of layers");
+    CLI::App* train = add("train", "Build, then run the trainer; it gets all options that build does not know");
+    add_build_options(train, line.options);
+    train->allow_extras();
+    for (const std::string& name : kLaterCommands) {
+        app.add_subcommand(name, "")->group("")->allow_extras()->callback([name] {
+            fail("unsupported", fmt::format("the command '{}' is not in this build", name),
+                 "use build, show, summary or train");
+        });
+    }
+}
+
+// Checks
+
+void check_count(const std::string& option, int value, int most, const std::string& least_use) {
+    if (value >= 1 && value <= most) return;
+    fail("usage", fmt::format("{} is {}, but {} 1 to {}", option, value, least_use, most),
+         fmt::format("choose a number from 1 to {}", most));
+}
+
+void check_options(CLI::App* command, CommandLine& line) {
+    BuildOptions& options = line.options;
+    if (command->get_option_no_throw("--batch") == nullptr) return;
+    check_count("--batch", options.batch, kMostSamples, "a training step takes");
+    for (int batch : options.infer_batches) check_count("--infer-batch", batch, kMostSamples, "an inference takes");
+    if (command->count("--threads") > 0) check_count("--threads", options.threads, kMostThreads, "a network runs on");
+    if (command->count("--jobs") > 0) check_count("--jobs", options.jobs, kMostThreads, "kernels are compiled by");
+    std::sort(options.infer_batches.begin(), options.infer_batches.end());
+    options.infer_batches.erase(std::unique(options.infer_batches.begin(), options.infer_batches.end()),
+                                options.infer_batches.end());
+    if (contains(kLaterTargets, options.target)) {
+        fail("unsupported", fmt::format("the target '{}' is not in this build", options.target),
+             fmt::format("choose one of {}", quoted_list(kTargets)));
+    }
+    if (!contains(kTargets, options.target)) {
+        fail("usage", fmt::format("'{}' is no target", options.target),
+             fmt::format("choose one of {}", quoted_list(kTargets)));
+    }
+    if (!contains(kStages, line.stage)) {
+        fail("usage", fmt::format("'{}' is no stage", line.stage), fmt::format("choose one of {}", quoted_list(kStages)));
+    }
+}
+
+void check_file(const std::string& file) {
+    std::string extension = std::filesystem::path(file).extension().string();
+    if (extension == ".onnx") {
+        fail("unsupported", fmt::format("'{}' is an ONNX file, and this build reads none", file),
+             "write the model as a .cpp file");
+    }
+    if (extension != ".cpp" && extension != ".cc" && extension != ".cxx" && extension != ".emu") {
+        fail("usage", fmt::format("'{}' is no model file", file), "name a .cpp or .emu file");
+    }
+}
+
+}  // namespace
+
+ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc, char** argv) {
+    CommandLine line;
+    CLI::App app(reads_file ? "Compiles convolutional networks into native code"
+                            : fmt::format("The model {}, and its compiler", program),
+                 program);
+    app.set_version_flag("--version", fmt::format("emulsion {}", EMULSION_VERSION));
+    app.require_subcommand(1);
+    app.failure_message(CLI::FailureMessage::simple);
+    add_commands(app, reads_file, line);
+    try {
+        app.parse(argc, argv);
+        CLI::App* command = app.get_subcommands().at(0);
+        check_options(command, line);
+        if (reads_file) check_file(line.file);
+        line.rest = command->remaining();
+        return {line, 0};
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};
+        fmt::print(stderr, "{}: error[usage]: {}\n  fix: see {} --help\n", program, error.what(), program);
+    } catch (const Error& error) {
+        fmt::print(stderr, "{}: {}\n", program, error.what());
+    }
+    return {std::nullopt, 2};
+}
+
+std::vector<std::string> to_arguments(const CommandLine& line) {
+    std::vector<std::string> words = {line.command};
+    if (line.command == "summary") return words;
+    const BuildOptions& options = line.options;
+    auto add = [&](const std::string& option, const std::string& value) {
+        words.push_back(option);
+        words.push_back(value);
+    };
+    add("--output", options.output);
+    add("--batch", std::to_string(options.batch));
+    for (int batch : options.infer_batches) add("--infer-batch", std::to_string(batch));
+    if (options.threads > 0) add("--threads", std::to_string(options.threads));
+    if (options.jobs > 0) add("--jobs", std::to_string(options.jobs));
+    add("--target", options.target);
+    if (options.exact) words.push_back("--exact");
+    if (!options.cache) words.push_back("--no-cache");
+    if (options.checked) words.push_back("--checked");
+    if (line.command == "show") add("--emit", line.stage);
+    if (!line.rest.empty()) words.push_back("--");
+    words.insert(words.end(), line.rest.begin(), line.rest.end());
+    return words;
+}
+
+// Commands
+
+int run_command(const CommandLine& line, const Network& network) {
+    if (line.command == "summary") {
+        fmt::print("{}", summary(network));
+        return 0;
+    }
+    if (line.command == "show" && line.stage == "graph") {
+        fmt::print("{}", print(network));
+        return 0;
+    }
+    RecipeLibrary recipes = schedule_library();
+    if (line.command == "show") {
+        fmt::print("{}", show(network, recipes, line.stage, line.options));
+        return 0;
+    }
+    make_output_folder(line.options.output);
+    Artifact artifact = build(network, recipes, line.options);
+    if (line.command == "build") {
+        for (const std::string& file : artifact.files) fmt::print("{}\n", file);
+        return 0;
+    }
+    std::filesystem::path trainer = std::filesystem::absolute(line.options.output) / (network.name + "-train");
+    std::vector<std::string> command = {trainer.string()};
+    if (line.options.threads > 0) command.insert(command.end(), {"--threads", std::to_string(line.options.threads)});
+    command.insert(command.end(), line.rest.begin(), line.rest.end());
+    std::fflush(nullptr);
+    return run_program(command);
+}
+
+void print_mistakes(const std::vector<Diagnostic>& mistakes) {
+    for (const Diagnostic& mistake : mistakes) fmt::print(stderr, "{}\n", to_string(mistake));
+    if (mistakes.size() > 1) fmt::print(stderr, "{} mistakes\n", mistakes.size());
+}
+
+}  // namespace emulsion

@@ -1,0 +1,222 @@
+// Layers are found by name: the nodes "conv1", "conv1.w" and "conv1.biased" are the layer conv1. A receptive field is
+// followed through every op with a window; where paths meet, the largest one counts.
+#include "dsl/summary.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "compiler/ops/sources.h"
+
+namespace emulsion {
+
+namespace {
+
+struct Field {
+    ReceptiveField vertical, horizontal;
+};
+
+// Reads the attributes of a window, whatever the op.
+class ReadWindow : public Fields {
+public:
+    void field(std::string_view, bool&) override {}
+    void field(std::string_view, int64_t&) override {}
+    void field(std::string_view, double&) override {}
+    void field(std::string_view, std::string&) override {}
+    void field(std::string_view name, std::vector<int64_t>& value) override {
+        if (name == "window") window.size = value;
+        if (name == "stride") window.stride = value;
+        if (name == "dilation") window.dilation = value;
+        if (name == "padding") window.padding = value;
+    }
+    Window window;
+};
+
+// The window of a node over its first input: its own, or the whole map where the node folds it into features.
+Window window_of(const Graph& graph, const Node& node) {
+    ReadWindow read;
+    const_cast<Op&>(*node.op).fields(read);  // the visitor only reads
+    const std::vector<int64_t>& in = graph.type(node.inputs[0]).shape;
+    if (node.op->kind() == "conv2d") {
+        const std::vector<int64_t>& filter = graph.type(node.inputs[1]).shape;
+        read.window.size = {filter[2], filter[3]};
+    } else if (in.size() == 3 && node.types[0].shape.size() < 3) {
+        read.window = Window{{in[1], in[2]}};
+    }
+    if (read.window.size.size() != 2) read.window.size = {1, 1};
+    return read.window;
+}
+
+Field field_of(const Graph& graph, const Node& node, const std::vector<Field>& fields) {
+    Field result;
+    bool is_first = true;
+    for (Value input : node.inputs) {
+        if (!graph.type(input).batched) continue;
+        const Field& field = fields[static_cast<size_t>(input.node)];
+        if (is_first || field.vertical.size > result.vertical.size) result.vertical = field.vertical;
+        if (is_first || field.horizontal.size > result.horizontal.size) result.horizontal = field.horizontal;
+        is_first = false;
+    }
+    if (is_first) return result;
+    Window window = window_of(graph, node);
+    return {through(result.vertical, window, 0), through(result.horizontal, window, 1)};
+}
+
+std::vector<TensorType> input_types(const Graph& graph, const Node& node) {
+    std::vector<TensorType> types;
+    for (Value value : node.inputs) types.push_back(graph.type(value));
+    return types;
+}
+
+bool is_source(const Node& node) { return node.op->op_class() == OpClass::source; }
+
+// The layer of a node: the shortest prefix, up to a dot or the end, that is the name of a node with inputs.
+std::string layer_name(const Graph& graph, const std::string& name) {
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+        int found = graph.find(name.substr(0, dot));
+        if (found >= 0 && !is_source(graph.node(found))) return name.substr(0, dot);
+    }
+    return name;
+}
+
+// What inference computes: ancestors of every output but "loss" and "correct".
+std::vector<bool> nodes_of_layers(const Graph& graph) {
+    std::vector<bool> live(graph.nodes().size(), false);
+    for (const Result& result : graph.results()) {
+        if (result.kind != Result::Kind::output || result.name == "loss" || result.name == "correct") continue;
+        live[static_cast<size_t>(result.value.node)] = true;
+    }
+    for (size_t i = graph.nodes().size(); i-- > 0;) {
+        if (!live[i]) continue;
+        for (Value input : graph.nodes()[i].inputs) live[static_cast<size_t>(input.node)] = true;
+    }
+    return live;
+}
+
+void add_node(LayerRow& row, const Graph& graph, size_t index, const Field& field) {
+    const Node& node = graph.nodes()[index];
+    if (graph.op_as<Parameter>(static_cast<int>(index)) != nullptr) {
+        row.parameters += element_count(node.types[0]);
+        return;
+    }
+    if (graph.op_as<State>(static_cast<int>(index)) != nullptr) return;
+    if (row.op.empty()) row.op = std::string(node.op->kind());
+    row.output = node.types[0];
+    row.vertical = field.vertical;
+    row.horizontal = field.horizontal;
+    row.multiply_adds += node.op->multiply_adds(input_types(graph, node));
+    if (node.op->op_class() == OpClass::view) return;
+    for (const TensorType& type : node.types) {
+        if (type.batched) row.bytes += memory_bytes(type, 1);
+    }
+}
+
+}  // namespace
+
+std::vector<LayerRow> layer_rows(const Network& network) {
+    const Graph& graph = network.graph;
+    std::vector<bool> live = nodes_of_layers(graph);
+    std::vector<Field> fields(graph.nodes().size());
+    std::vector<LayerRow> rows;
+    std::map<std::string, size_t> places;
+    for (size_t i = 0; i < graph.nodes().size(); i++) {
+        const Node& node = graph.nodes()[i];
+        fields[i] = field_of(graph, node, fields);
+        if (!live[i] || graph.op_as<Scalar>(static_cast<int>(i)) != nullptr) continue;
+        std::string name = layer_name(graph, node.name);
+        auto [place, is_new] = places.emplace(name, rows.size());
+        if (is_new) {
+            rows.emplace_back();
+            rows.back().name = name;
+        }
+        add_node(rows[place->second], graph, i, fields[i]);
+    }
+    return rows;
+}
+
+int64_t parameter_count(const Network& network) {
+    int64_t count = 0;
+    for (const LayerRow& row : layer_rows(network)) count += row.parameters;
+    return count;
+}
+
+int64_t multiply_adds(const Network& network) {
+    int64_t count = 0;
+    for (const LayerRow& row : layer_rows(network)) count += row.multiply_adds;
+    return count;
+}
+
+// Table
+
+namespace {
+
+std::string grouped(int64_t value) {
+    std::string text = std::to_string(value);
+    for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), 1, ',');
+    return text;
+}
+
+std::string kibibytes(int64_t bytes) { return fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024); }
+
+std::string both(int64_t vertical, int64_t horizontal) {
+    return vertical == horizontal ? fmt::format("{}", vertical) : fmt::format("{}x{}", vertical, horizontal);
+}
+
+// "14 every 4 from -6": cells seen, distance to the next output's field, first cell of the first one.
+std::string field_text(const LayerRow& row) {
+    auto first = [](const ReceptiveField& field) {
+        return static_cast<int64_t>(field.offset - static_cast<double>(field.size - 1) / 2);
+    };
+    return fmt::format("{} every {} from {}", both(row.vertical.size, row.horizontal.size),
+                       both(row.vertical.jump, row.horizontal.jump), both(first(row.vertical), first(row.horizontal)));
+}
+
+std::string shape_text(const TensorType& type) {
+    return type.shape.empty() ? "1" : fmt::format("{}", fmt::join(type.shape, " x "));
+}
+
+std::vector<std::string> cells_of(const LayerRow& row) {
+    return {row.name,
+            row.op,
+            shape_text(row.output),
+            row.parameters == 0 ? "" : grouped(row.parameters),
+            row.multiply_adds == 0 ? "" : grouped(row.multiply_adds),
+            row.output.shape.size() == 3 ? field_text(row) : "",
+            kibibytes(row.bytes)};
+}
+
+std::string print_table(const std::vector<std::vector<std::string>>& lines) {
+    std::vector<size_t> widths(lines[0].size(), 0);
+    for (const auto& line : lines) {
+        for (size_t i = 0; i < line.size(); i++) widths[i] = std::max(widths[i], line[i].size());
+    }
+    std::string text;
+    for (const auto& line : lines) {
+        std::string row;
+        for (size_t i = 0; i < line.size(); i++) {
+            bool is_number = i == 3 || i == 4 || i == 6;
+            row += is_number ? fmt::format("{:>{}}  ", line[i], widths[i]) : fmt::format("{:<{}}  ", line[i], widths[i]);
+        }
+        text += row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string summary(const Network& network) {
+    std::vector<std::vector<std::string>> lines = {
+        {"layer", "op", "output", "parameters", "multiply-adds", "receptive field", "memory"}};
+    LayerRow total;
+    for (const LayerRow& row : layer_rows(network)) {
+        lines.push_back(cells_of(row));
+        total.parameters += row.parameters;
+        total.multiply_adds += row.multiply_adds;
+        total.bytes += row.bytes;
+    }
+    lines.push_back({"total", "", "", grouped(total.parameters), grouped(total.multiply_adds), "", kibibytes(total.bytes)});
+    return fmt::format("{}: layers of one sample\n", network.name) + print_table(lines);
+}
+
+}  // namespace emulsion
