@@ -80,7 +80,10 @@ uint64_t Source::read(uint8_t* out, uint64_t count) {
             refuse(path_, "the compressed file is cut: its data end early", "replace the file");
         }
         if (code != Z_OK && code != Z_STREAM_END) {
-            refuse(path_, concat("the compressed file is damaged (", one_line(message), ")"),
+            const char* reason = std::strstr(message, ": ");  // after zlib's name of the file
+            refuse(path_,
+                   concat("the compressed file is damaged (",
+                          one_line(reason ? reason + 2 : message), ")"),
                    "replace the file");
         }
         break;

@@ -155,11 +155,12 @@ Picture decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
                                                                 : 3;
     Picture picture{{channels, int(state.image_height), int(state.image_width)}, {}};
     picture.pixels.resize(picture.shape.elements());
+    const int orientation = reader.orientation();  // the library forgets markers at the end
     if (!reader.read_pixels(picture.pixels.data())) {
         refuse_damaged("JPEG", reader.problem(), name);
     }
     if (channels == 4) convert_cmyk(picture, state.saw_Adobe_marker);
-    return turn_upright(std::move(picture), reader.orientation());
+    return turn_upright(std::move(picture), orientation);
 }
 
 }  // namespace emulsion

@@ -13,7 +13,7 @@ namespace emulsion {
 
 namespace {
 
-constexpr int kDigits = 18;  // of numerator and denominator: both fit 64 bits
+constexpr size_t kDigits = 18;  // of numerator and denominator: both fit 64 bits
 
 /* The digits of a decimal number and the power of ten below them. */
 struct Decimal {
@@ -25,20 +25,23 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* Reads digits, with at most one point among them, off the front of `text`. */
 bool read_digits(std::string_view& text, Decimal& number) {
-    bool has_point = false, has_digit = false;
-    int significant = 0;
+    std::string digits;
+    bool has_point = false;
     for (; !text.empty() && (is_digit(text[0]) || text[0] == '.'); text.remove_prefix(1)) {
         if (text[0] == '.') {
             if (has_point) return false;
             has_point = true;
             continue;
         }
-        has_digit = true;
-        number.digits = number.digits * 10 + uint64_t(text[0] - '0');
-        if (number.digits > 0 && ++significant > kDigits) return false;
+        digits += text[0];
         if (has_point) number.exponent--;
     }
-    return has_digit;
+    if (digits.empty()) return false;
+    for (; digits.size() > 1 && digits.back() == '0'; digits.pop_back()) number.exponent++;
+    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
+    if (digits.size() > kDigits) return false;
+    for (char digit : digits) number.digits = number.digits * 10 + uint64_t(digit - '0');
+    return true;
 }
 
 bool read_exponent(std::string_view& text, Decimal& number) {
@@ -57,12 +60,8 @@ bool read_exponent(std::string_view& text, Decimal& number) {
 
 /* The number as a fraction below 1, or false. */
 bool make_fraction(Decimal number, Fraction& fraction) {
-    while (number.digits != 0 && number.digits % 10 == 0 && number.exponent < 0) {
-        number.digits /= 10;
-        number.exponent++;
-    }
     if (number.digits == 0) number.exponent = 0;
-    if (number.exponent < -kDigits || number.exponent > 0) return false;
+    if (number.exponent < -int(kDigits) || number.exponent > 0) return false;
     fraction.numerator = number.digits;
     for (int i = number.exponent; i < 0; i++) fraction.denominator *= 10;
     return fraction.numerator < fraction.denominator;

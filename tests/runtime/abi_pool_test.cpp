@@ -114,6 +114,23 @@ TEST(AbiPool, BitsDoNotDependOnThreads) {
     }
 }
 
+// Each task waits, up to 10 s, until all have begun: so every worker must have woken up.
+struct Meeting {
+    std::atomic<int> begun = 0;
+    int threads = 0;
+};
+
+int meet_task(void*, int, std::uint8_t* closure) {
+    auto& meeting = *reinterpret_cast<Meeting*>(closure);
+    meeting.begun++;
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (meeting.begun < meeting.threads) {
+        if (std::chrono::steady_clock::now() > limit) return -1;
+        std::this_thread::yield();
+    }
+    return 0;
+}
+
 // Pauses between loops and between calls, so that workers are met spinning, about to park, parked
 // and waking.
 void stress_waking(int threads) {
@@ -128,7 +145,15 @@ void stress_waking(int threads) {
             const auto until = std::chrono::steady_clock::now() + pause;
             while (std::chrono::steady_clock::now() < until) {
             }
-            run_and_check(instance, 0, 1 + static_cast<int>(seed % 9));
+            if (loop % 2 == 0) {
+                run_and_check(instance, 0, 1 + static_cast<int>(seed % 9));
+            } else {
+                Meeting meeting;
+                meeting.threads = threads;
+                ASSERT_EQ(halide_do_par_for(instance->workers, meet_task, 0, threads,
+                                            as_closure(&meeting)),
+                          0);
+            }
         }
         emulsion_call_end(instance);
         if (call % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(seed % 200));

@@ -1,0 +1,183 @@
+/* The loader: order, part batches, resume, memory; and the input's normalisation. */
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "runtime/data/loader.h"
+#include "runtime/data/split.h"
+#include "tests/runtime/data_support.h"
+
+namespace emulsion {
+namespace {
+
+/* n pictures of C x 3 x 2; pixel j of picture i is (10 i + j) mod 256, its label i mod 7. */
+Dataset make_dataset(int count, int channels = 1) {
+    Dataset dataset;
+    dataset.shape = {channels, 3, 2};
+    dataset.classes = 7;
+    for (int i = 0; i < count; i++) {
+        dataset.labels.push_back(i % 7);
+        for (uint64_t j = 0; j < dataset.shape.elements(); j++) {
+            dataset.pixels.push_back(uint8_t(10 * uint64_t(i) + j));
+        }
+    }
+    return dataset;
+}
+
+/* Batch, epoch and the pictures' first pixels, as one line each. */
+std::string describe(const Batch& batch, uint64_t elements) {
+    std::string text = std::to_string(batch.epoch) + "." + std::to_string(batch.index) + ":";
+    for (int i = 0; i < batch.samples; i++) {
+        const int pixel = int(batch.images[uint64_t(i) * elements] * 255.0f + 0.5f);
+        text += " " + std::to_string(pixel / 10);
+        EXPECT_EQ(batch.labels[i], pixel / 10 % 7);
+    }
+    return text + (batch.is_last ? " last" : "");
+}
+
+const Normalizer kPlain(1, nullptr, nullptr);
+
+TEST(DataNormalizer, RoundsEachStepInSinglePrecision) {
+    const float mean[] = {0.1307f, 0.5f, 0.25f}, deviation[] = {0.3081f, 0.25f, 2.0f};
+    const Normalizer normalizer(3, mean, deviation);
+    Bytes pixels;
+    for (int i = 0; i < 256; i++) pixels.insert(pixels.end(), 3, uint8_t(i));
+    std::vector<float> values(pixels.size());
+    normalizer.apply(pixels.data(), 256, values.data());
+    for (size_t i = 0; i < values.size(); i++) {
+        const float fraction = float(pixels[i]) / 255.0f;
+        EXPECT_EQ(values[i], (fraction - mean[i % 3]) / deviation[i % 3]) << i;
+    }
+    kPlain.apply(pixels.data(), 1, values.data());
+    EXPECT_EQ(values[0], 0.0f);
+    testing::SmallNetwork network;
+    network.info.normalized = 0;
+    const uint8_t white[] = {255, 255, 255};
+    Normalizer(3, network.info).apply(white, 1, values.data());
+    EXPECT_EQ(values[2], 1.0f);
+    network.info.normalized = 1;
+    Normalizer(3, network.info).apply(white, 1, values.data());
+    EXPECT_EQ(values[2], (1.0f - network.info.input_mean[2]) / 0.25f);
+}
+
+TEST(DataLoader, UnshuffledInOrderWithAnExactLastBatch) {
+    const Dataset dataset = make_dataset(10);
+    Loader loader(dataset, {1, 3, 5, 7, 9}, kPlain, {.batch = 2, .is_shuffled = false});
+    EXPECT_EQ(loader.batches(), 3u);
+    EXPECT_EQ(loader.samples(), 5u);
+    std::vector<std::string> seen;
+    for (int i = 0; i < 4; i++) seen.push_back(describe(loader.next(), 6));
+    EXPECT_EQ(seen, (std::vector<std::string>{"0.0: 1 3", "0.1: 5 7", "0.2: 9 last", "1.0: 1 3"}));
+}
+
+TEST(DataLoader, EachEpochHasEachPictureOnceInAnotherOrder) {
+    const Dataset dataset = make_dataset(25);
+    Loader loader(dataset, whole_set(25), kPlain, {.batch = 4, .seed = 3});
+    std::vector<std::vector<uint32_t>> epochs(3);
+    for (auto& epoch : epochs) {
+        for (bool is_last = false; !is_last;) {
+            const Batch& batch = loader.next();
+            is_last = batch.is_last;
+            EXPECT_EQ(batch.samples, is_last ? 1 : 4);
+            for (int i = 0; i < batch.samples; i++) {
+                epoch.push_back(uint32_t(batch.images[i * 6] * 255.0f + 0.5f) / 10);
+            }
+        }
+    }
+    for (uint64_t e = 0; e < 3; e++) EXPECT_EQ(epochs[e], epoch_order(whole_set(25), 3, e));
+    EXPECT_NE(epochs[0], epochs[1]);
+    EXPECT_NE(epochs[1], epochs[2]);
+    for (auto& epoch : epochs) {
+        std::sort(epoch.begin(), epoch.end());
+        EXPECT_EQ(epoch, whole_set(25));
+    }
+}
+
+TEST(DataLoader, ResumesAnywhereWithTheSameBatches) {
+    const Dataset dataset = make_dataset(23);
+    const LoaderOptions options{.batch = 4, .seed = 11};
+    Loader whole(dataset, whole_set(23), kPlain, options);
+    std::vector<std::string> expected;
+    for (int i = 0; i < 18; i++) expected.push_back(describe(whole.next(), 6));
+    Loader resumed(dataset, whole_set(23), kPlain, options);
+    for (size_t at : {7u, 0u, 17u, 5u, 6u, 12u}) {
+        resumed.start(at / 6, at % 6);
+        for (size_t i = at; i < expected.size(); i++) {
+            EXPECT_EQ(describe(resumed.next(), 6), expected[i]) << "from " << at;
+        }
+    }
+}
+
+TEST(DataLoader, StartDropsWhatIsPrepared) {
+    const Dataset dataset = make_dataset(60);
+    Loader loader(dataset, whole_set(60), kPlain, {.batch = 3, .is_shuffled = false});
+    for (int i = 0; i < 2000; i++) {
+        const uint64_t batch = uint64_t(i) * 7 % 20;
+        loader.start(uint64_t(i), batch);
+        for (uint64_t step = 0; step < uint64_t(i) % 4; step++) {
+            const Batch& next = loader.next();
+            ASSERT_EQ(next.epoch, uint64_t(i) + (batch + step) / 20);
+            ASSERT_EQ(next.index, (batch + step) % 20);
+            ASSERT_EQ(next.images[0], float(uint8_t(next.index * 30)) / 255.0f);
+        }
+    }
+}
+
+TEST(DataLoader, SlowAndFastCallersSeeTheSame) {
+    const Dataset dataset = make_dataset(25);
+    for (int buffers : {0, 2, 3, 8}) {
+        Loader loader(dataset, whole_set(25), kPlain,
+                      {.batch = 2, .is_shuffled = false, .buffers = buffers});
+        for (uint64_t i = 0; i < 40; i++) {
+            if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            const Batch& batch = loader.next();
+            ASSERT_EQ(batch.index, i % 13);
+            ASSERT_EQ(batch.images[0], float(batch.index * 20) / 255.0f);
+        }
+    }
+}
+
+TEST(DataLoader, BuffersAreAlignedAndColourIsInterleaved) {
+    const Dataset dataset = make_dataset(9, 3);
+    const float mean[] = {0, 0.5f, 1}, deviation[] = {1, 2, 4};
+    Loader loader(dataset, whole_set(9), Normalizer(3, mean, deviation),
+                  {.batch = 5, .is_shuffled = false});
+    for (int i = 0; i < 6; i++) {
+        const Batch& batch = loader.next();
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(batch.images) % EMULSION_ALIGNMENT, 0u);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(batch.labels) % EMULSION_ALIGNMENT, 0u);
+        if (i != 0) continue;
+        for (uint64_t j = 0; j < 18; j++) {
+            EXPECT_EQ(batch.images[18 + j],
+                      (float(10 + j) / 255.0f - mean[j % 3]) / deviation[j % 3]);
+        }
+    }
+}
+
+TEST(DataLoader, OneSampleAndBatchesLargerThanTheSet) {
+    const Dataset dataset = make_dataset(3);
+    Loader loader(dataset, whole_set(3), kPlain, {.batch = 64, .is_shuffled = false});
+    EXPECT_EQ(loader.batches(), 1u);
+    EXPECT_EQ(describe(loader.next(), 6), "0.0: 0 1 2 last");
+    EXPECT_EQ(describe(loader.next(), 6), "1.0: 0 1 2 last");
+    Loader single(dataset, {2}, kPlain, {.batch = 1});
+    EXPECT_EQ(describe(single.next(), 6), "0.0: 2 last");
+}
+
+TEST(DataLoader, TakesNoMemoryAfterConstruction) {
+    const Dataset dataset = make_dataset(100);
+    Loader loader(dataset, whole_set(100), kPlain, {.batch = 8});
+    EXPECT_EQ(loader.bytes(), 3u * 8 * (6 * 4 + 4));
+    loader.next();
+    const uint64_t before = testing::allocations();
+    for (int i = 0; i < 200; i++) loader.next();
+    loader.start(3, 5);
+    loader.next();
+    EXPECT_EQ(testing::allocations(), before);
+    ::operator delete(::operator new(1));
+    EXPECT_GT(testing::allocations(), before);  // the count is at work
+}
+
+}  // namespace
+}  // namespace emulsion

@@ -1,0 +1,326 @@
+/* Pictures: the conventions on real files, and refusals by name. */
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <jpeglib.h>
+#include <sys/resource.h>
+#include <zlib.h>
+
+#include <chrono>
+
+#include "runtime/data/orientation.h"
+#include "runtime/data/picture.h"
+#include "runtime/support/error.h"
+#include "tests/runtime/data_support.h"
+
+namespace emulsion {
+namespace {
+
+using testing::file_path;
+using testing::message_of;
+
+using Pixels = std::vector<uint8_t>;
+
+Picture read_case(const char* name) { return read_picture(file_path(name)); }
+
+/* A picture of `channels` with a gradient and some texture. */
+Picture make_picture(int channels, int height, int width) {
+    Picture picture{{channels, height, width}, {}};
+    for (uint64_t i = 0; i < picture.shape.elements(); i++) {
+        picture.pixels.push_back(uint8_t(i * 7 + i / 50));
+    }
+    return picture;
+}
+
+Bytes encode_jpeg(const Picture& picture, bool is_progressive) {
+    jpeg_compress_struct jpeg{};
+    jpeg_error_mgr errors;
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    unsigned char* out = nullptr;
+    unsigned long size = 0;
+    jpeg_mem_dest(&jpeg, &out, &size);
+    jpeg.image_width = JDIMENSION(picture.shape.width);
+    jpeg.image_height = JDIMENSION(picture.shape.height);
+    jpeg.input_components = picture.shape.channels;
+    jpeg.in_color_space = picture.shape.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&jpeg);
+    jpeg_set_quality(&jpeg, 95, TRUE);
+    if (is_progressive) jpeg_simple_progression(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    while (jpeg.next_scanline < jpeg.image_height) {
+        const size_t row_bytes = size_t(picture.shape.width) * size_t(picture.shape.channels);
+        JSAMPROW row = const_cast<uint8_t*>(picture.pixels.data()) + jpeg.next_scanline * row_bytes;
+        jpeg_write_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    Bytes bytes(out, out + size);
+    std::free(out);
+    return bytes;
+}
+
+/* A PNG of a header and a few bytes of data. */
+Bytes make_png_header(uint32_t width, uint32_t height, uint8_t depth = 8, uint8_t color_type = 0) {
+    Bytes bytes = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    auto put = [&](uint32_t value) {
+        for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(uint8_t(value >> shift));
+    };
+    put(13);
+    const size_t begin = bytes.size();
+    for (char c : std::string_view("IHDR")) bytes.push_back(uint8_t(c));
+    put(width);
+    put(height);
+    for (uint8_t byte : {depth, color_type, uint8_t(0), uint8_t(0), uint8_t(0)}) {
+        bytes.push_back(byte);
+    }
+    put(uint32_t(crc32(0, bytes.data() + begin, uInt(bytes.size() - begin))));
+    return bytes;
+}
+
+// Formats
+
+TEST(DataPicture, SixteenBitGreyIsScaledNotCut) {
+    const Picture picture = read_case("d3v-grey16.png");
+    EXPECT_EQ(picture.shape, (PictureShape{1, 1, 4}));
+    EXPECT_EQ(picture.pixels, (Pixels{0, 1, 128, 255}));
+}
+
+TEST(DataPicture, PaletteGivesColoursAndTransparencyBecomesWhite) {
+    const Picture picture = read_case("d4v-palette.png");
+    EXPECT_EQ(picture.shape.channels, 3);
+    // The colours are (255, 0, 0), (0, 255, 0), (10, 20, 30), (255, 0, 0), the alpha values 255, 0,
+    // 128, 255: the second is white, the third 255 - (255 - v) * 128 / 255.
+    EXPECT_EQ(picture.pixels, (Pixels{255, 0, 0, 255, 255, 255, 132, 137, 142, 255, 0, 0}));
+}
+
+TEST(DataPicture, InterlacedAndNarrowerThanAPass) {
+    const Picture picture = read_case("d5v-interlaced.png");
+    EXPECT_EQ(picture.shape, (PictureShape{1, 3, 5}));
+    Pixels expected;
+    for (int i = 0; i < 15; i++) expected.push_back(uint8_t(7 * i));
+    EXPECT_EQ(picture.pixels, expected);
+}
+
+TEST(DataPicture, AdobeCmykIsConverted) {
+    const Picture picture = read_case("d6v-cmyk-adobe.jpg");
+    ASSERT_EQ(picture.shape.channels, 3);
+    for (size_t i = 0; i < picture.pixels.size(); i++) {
+        EXPECT_NEAR(picture.pixels[i], i % 3 == 0 ? 255 : 0, 3) << i;
+    }
+}
+
+TEST(DataPicture, OrientationTurnsUpright) {
+    const Picture picture = read_case("d7v-orientation6.jpg");
+    ASSERT_EQ(picture.shape, (PictureShape{3, 16, 8}));  // stored 16 wide and 8 high
+    for (int row : {0, 7, 8, 15}) {
+        const uint8_t* pixel = picture.pixels.data() + (row * 8 + 4) * 3;
+        const bool is_red = row < 8;
+        EXPECT_NEAR(pixel[0], is_red ? 255 : 0, 20) << row;
+        EXPECT_NEAR(pixel[2], is_red ? 0 : 255, 20) << row;
+    }
+}
+
+TEST(DataPicture, EveryOrientation) {
+    // Stored rows "ab" and "cd" and "ef", upright by the meaning of each flag: where the stored
+    // row 0 and column 0 belong.
+    const Picture stored{{1, 3, 2}, {'a', 'b', 'c', 'd', 'e', 'f'}};
+    const char* expected[] = {"abcdef", "badcfe", "fedcba", "efcdab",
+                              "acebdf", "ecafdb", "fdbeca", "bdface"};
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        const Picture upright = turn_upright(stored, orientation);
+        EXPECT_EQ(testing::text_of(upright.pixels), expected[orientation - 1]) << orientation;
+        const bool is_turned = orientation >= 5;
+        EXPECT_EQ(upright.shape, (PictureShape{1, is_turned ? 2 : 3, is_turned ? 3 : 2}));
+    }
+}
+
+TEST(DataPicture, OrientationOfBothByteOrdersAndOfDamagedBlocks) {
+    const Bytes big = {'M', 'M', 0, '*', 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0};
+    const Bytes little = {'I', 'I', '*', 0, 8, 0, 0, 0, 1, 0, 0x12,
+                          1,   3,   0,   1, 0, 0, 0, 5, 0, 0, 0};
+    EXPECT_EQ(read_orientation(big), 8);
+    EXPECT_EQ(read_orientation(little), 5);
+    for (size_t size = 0; size < big.size(); size++) {
+        EXPECT_EQ(read_orientation(std::span(big).first(size)), 1) << size;
+    }
+    Bytes wrong = big;
+    wrong[19] = 9;
+    EXPECT_EQ(read_orientation(wrong), 1);
+    wrong = big;
+    wrong[4] = 0xff;  // the directory lies far outside
+    EXPECT_EQ(read_orientation(wrong), 1);
+}
+
+TEST(DataPicture, HiddenColoursDoNotComeThrough) {
+    const Pixels expected = {227, 142, 172, 255, 255, 255};
+    EXPECT_EQ(read_case("d8v-hidden-black.png").pixels, expected);
+    EXPECT_EQ(read_case("d8v-hidden-red.png").pixels, expected);
+}
+
+TEST(DataPicture, ContentDecidesNotTheName) {
+    EXPECT_EQ(read_case("d18v-really-png.jpg").pixels, (Pixels{10, 20, 30, 40}));
+}
+
+TEST(DataPicture, PngRoundTripAndEqualBytes) {
+    for (int channels : {1, 3}) {
+        for (auto [height, width] : {std::pair(1, 1), {3, 5}, {28, 28}, {65, 33}}) {
+            const Picture picture = make_picture(channels, height, width);
+            const Bytes bytes = encode_png(picture);
+            EXPECT_EQ(bytes, encode_png(picture));
+            const Picture back = decode_picture(bytes, "x");
+            EXPECT_EQ(back.shape, picture.shape);
+            EXPECT_EQ(back.pixels, picture.pixels);
+        }
+    }
+}
+
+TEST(DataPicture, JpegOfBothKinds) {
+    for (bool is_progressive : {false, true}) {
+        for (int channels : {1, 3}) {
+            Picture picture{{channels, 40, 24}, {}};
+            picture.pixels.assign(picture.shape.elements(), 100);
+            const Picture back = decode_picture(encode_jpeg(picture, is_progressive), "x");
+            EXPECT_EQ(back.shape, picture.shape);
+            for (uint8_t value : back.pixels) EXPECT_NEAR(value, 100, 1);
+        }
+    }
+}
+
+// Channels and size
+
+TEST(DataPicture, ConvertsBetweenGreyAndColour) {
+    const Picture grey{{1, 1, 2}, {7, 200}};
+    EXPECT_EQ(convert_channels(grey, 3).pixels, (Pixels{7, 7, 7, 200, 200, 200}));
+    const Picture color{{3, 1, 4}, {255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9}};
+    EXPECT_EQ(convert_channels(color, 1).pixels, (Pixels{76, 150, 29, 9}));
+    EXPECT_EQ(fit_picture(grey, {3, 1, 2}, "x").pixels, (Pixels{7, 7, 7, 200, 200, 200}));
+}
+
+TEST(DataPicture, AnotherSizeIsRefusedWithBoth) {
+    const Picture picture = make_picture(1, 30, 32);
+    EXPECT_EQ(message_of([&] {
+                  fit_picture(picture, {1, 28, 20}, "a\nb.png");
+              }),
+              "a\\x0ab.png: the picture is 32 wide and 30 high; the network expects 20 wide and 28 "
+              "high\n  fix: resize the picture to 20 x 28");
+    EXPECT_EQ(message_of([&] {
+                  fit_picture(picture, {2, 30, 32}, "x.png");
+              }),
+              "x.png: the network expects 2 channels; pictures give 1 (grey) or 3 (RGB)\n"
+              "  fix: give the model an input of 1 or 3 channels");
+}
+
+// Refusals
+
+TEST(DataPicture, NoPictureIsRefused) {
+    EXPECT_EQ(message_of([] { decode_picture({}, "x.png"); }),
+              "x.png: the file is empty; expected a PNG or JPEG picture\n"
+              "  fix: give a PNG or JPEG file");
+    EXPECT_EQ(message_of([] { decode_picture(testing::bytes_of("GIF89a\x01\x02\x03"), "x.png"); }),
+              "x.png: this is neither PNG nor JPEG; it begins with 'GIF89a\\x01\\x02'\n"
+              "  fix: convert the picture to PNG or JPEG");
+    EXPECT_FALSE(is_picture(testing::bytes_of("GIF89a")));
+    EXPECT_TRUE(is_picture(encode_png(make_picture(1, 1, 1))));
+}
+
+TEST(DataPicture, CutJpegIsRefusedByName) {
+    EXPECT_EQ(message_of([] { read_case("d9v-cut.jpg"); },
+                         EMULSION_TEST_SOURCE_DIR "/tests/runtime/files"),
+              "DIR/d9v-cut.jpg: the JPEG file is cut or damaged (Premature end of JPEG file)\n"
+              "  fix: replace the file, or leave it out");
+}
+
+TEST(DataPicture, HugeHeaderIsRefusedAtOnceAndWithoutMemory) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point begin = Clock::now();
+    const int code = testing::in_child([] {
+        rusage before, after;
+        getrusage(RUSAGE_SELF, &before);
+        const std::string text = message_of([] { read_case("d17v-bomb.png"); },
+                                            EMULSION_TEST_SOURCE_DIR "/tests/runtime/files");
+        getrusage(RUSAGE_SELF, &after);
+        if (text !=
+            "DIR/d17v-bomb.png: the picture has 60000 x 60000 pixels; the limit is 32768 a "
+            "side and 67108864 in all\n  fix: scale the picture down") {
+            std::fprintf(stderr, "%s\n", text.c_str());
+            return 1;
+        }
+        return after.ru_maxrss - before.ru_maxrss < 50 * 1024 ? 0 : 2;
+    });
+    EXPECT_EQ(code, 0);
+    EXPECT_LT(Clock::now() - begin, std::chrono::milliseconds(100));
+}
+
+TEST(DataPicture, HeaderThatTheFileCannotHoldIsRefused) {
+    const char* fix = "\n  fix: replace the file, or leave it out";
+    Bytes png = make_png_header(8000, 8000);
+    EXPECT_EQ(message_of([&] { decode_picture(png, "x.png"); }),
+              std::string("x.png: the header says 8000 x 8000 pixels, more than 33 bytes can hold: "
+                          "the file is cut or damaged") +
+                  fix);
+    Bytes jpeg = encode_jpeg(make_picture(1, 8, 8), false);
+    for (size_t i = 0; i + 9 < jpeg.size(); i++) {
+        if (jpeg[i] != 0xff || jpeg[i + 1] != 0xc0) continue;
+        jpeg[i + 5] = jpeg[i + 7] = 0x1f;  // height and width of 0x1f08
+        break;
+    }
+    const std::string size = std::to_string(jpeg.size());
+    EXPECT_EQ(message_of([&] { decode_picture(jpeg, "x.jpg"); }),
+              "x.jpg: the header says 7944 x 7944 pixels, more than " + size +
+                  " bytes can hold: the file is cut or damaged" + fix);
+    EXPECT_EQ(message_of([&] { decode_picture(make_png_header(0, 5), "x.png"); }),
+              "x.png: the picture has 0 x 5 pixels\n  fix: give a picture that is not empty");
+}
+
+TEST(DataPicture, LimitsAreTheCallers) {
+    const Bytes png = encode_png(make_picture(1, 4, 6));
+    EXPECT_EQ(message_of([&] { decode_picture(png, "x.png", {.side = 5}); }),
+              "x.png: the picture has 6 x 4 pixels; the limit is 5 a side and 67108864 in all\n"
+              "  fix: scale the picture down");
+    EXPECT_EQ(message_of([&] { decode_picture(png, "x.png", {.pixels = 23}); }),
+              "x.png: the picture has 6 x 4 pixels; the limit is 32768 a side and 23 in all\n"
+              "  fix: scale the picture down");
+}
+
+/* Every file that is cut anywhere is refused; every file with a wrong byte is refused or read, and
+ * memory stays intact (the sanitizers see to that). */
+TEST(DataPicture, CutAnywhereIsRefused) {
+    std::vector<Bytes> files = {encode_jpeg(make_picture(3, 20, 30), false),
+                                encode_jpeg(make_picture(1, 20, 30), true),
+                                encode_png(make_picture(3, 9, 7))};
+    for (const char* name : {"d3v-grey16.png", "d4v-palette.png", "d5v-interlaced.png"}) {
+        files.push_back(read_file(file_path(name), 1 << 20, "picture"));
+    }
+    for (size_t which = 0; which < files.size(); which++) {
+        const Bytes& file = files[which];
+        EXPECT_EQ(message_of([&] { decode_picture(file, "x"); }), "no error");
+        for (size_t size = 0; size < file.size(); size++) {
+            const std::span<const uint8_t> cut = std::span(file).first(size);
+            EXPECT_NE(message_of([&] { decode_picture(cut, "x"); }), "no error")
+                << "file " << which << " of " << file.size() << " bytes cut to " << size;
+        }
+    }
+}
+
+TEST(DataPicture, DamagedBytesNeverCrash) {
+    for (const char* name : {"d3v-grey16.png", "d4v-palette.png", "d5v-interlaced.png",
+                             "d6v-cmyk-adobe.jpg", "d7v-orientation6.jpg"}) {
+        const Bytes file = read_file(file_path(name), 1 << 20, "picture");
+        for (size_t i = 0; i < file.size(); i++) {
+            for (uint8_t flip : Bytes{0x01, 0x80, 0xff}) {
+                Bytes damaged = file;
+                damaged[i] ^= flip;
+                message_of([&] {
+                    const Picture picture = decode_picture(damaged, "x");
+                    EXPECT_EQ(picture.pixels.size(), picture.shape.elements());
+                });
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace emulsion

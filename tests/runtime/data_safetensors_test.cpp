@@ -1,0 +1,209 @@
+/* The safetensors format: what is written, and every kind of hostile file refused by name. */
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "runtime/data/safetensors.h"
+#include "tests/runtime/data_support.h"
+
+namespace emulsion {
+namespace {
+
+using testing::bytes_of;
+using testing::message_of;
+
+constexpr const char* kFix = "\n  fix: replace the file: it is cut, damaged or no safetensors file";
+
+/* A file of this header and so many bytes of data. */
+Bytes make_file(std::string_view header, size_t data_bytes) {
+    Bytes file;
+    for (unsigned i = 0; i < 8; i++) file.push_back(uint8_t(uint64_t(header.size()) >> 8 * i));
+    file.insert(file.end(), header.begin(), header.end());
+    file.resize(file.size() + data_bytes);
+    return file;
+}
+
+std::string refusal(const Bytes& file) {
+    std::string text = message_of([&] { parse_safetensors(file, "w"); });
+    const size_t fix = text.find(kFix);
+    EXPECT_TRUE(text == "no error" || fix != std::string::npos) << text;
+    return text.substr(0, fix);
+}
+
+std::string refusal(std::string_view header, size_t data_bytes) {
+    return refusal(make_file(header, data_bytes));
+}
+
+TEST(DataSafetensors, WritesAndReadsTheSame) {
+    const std::vector<TensorValues> tensors = {
+        {"b", {2, 3}, {1, 2, 3, 4, 5, 6}}, {"a\"\n漢", {1}, {0.5f}}, {"empty", {0, 7}, {}}};
+    const Metadata metadata = {{"network", "x"}, {"classes", "[\"a\"]"}};
+    const Bytes file = encode_safetensors(metadata, tensors);
+    EXPECT_EQ(file, encode_safetensors(metadata, tensors));
+    const SafetensorsHeader header = parse_safetensors(file, "w");
+    EXPECT_EQ(header.metadata, metadata);
+    EXPECT_EQ(header.data_begin % 8, 0u);
+    ASSERT_EQ(header.tensors.size(), 3u);
+    EXPECT_EQ(header.find("nothing"), nullptr);
+    EXPECT_EQ(*header.find_metadata("network"), "x");
+    for (const TensorValues& tensor : tensors) {
+        const TensorEntry* entry = header.find(tensor.name);
+        ASSERT_NE(entry, nullptr) << tensor.name;
+        EXPECT_EQ(entry->shape, tensor.shape);
+        EXPECT_EQ(entry->type, "F32");
+        ASSERT_EQ(entry->end - entry->begin, tensor.values.size() * 4);
+        std::vector<float> values(tensor.values.size());
+        if (!values.empty()) {
+            std::memcpy(values.data(), file.data() + header.data_begin + entry->begin,
+                        values.size() * 4);
+        }
+        EXPECT_EQ(values, tensor.values);
+    }
+}
+
+TEST(DataSafetensors, TheBytesAreThoseOfTheFormat) {
+    const Bytes file = encode_safetensors({{"k", "v"}}, {{"a", {1}, {1.0f}}});
+    const std::string header =
+        R"({"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}} )";
+    Bytes expected = make_file(header, 0);
+    for (uint8_t byte : Bytes{0, 0, 0x80, 0x3f}) expected.push_back(byte);
+    EXPECT_EQ(testing::text_of(file), testing::text_of(expected));
+}
+
+TEST(DataSafetensors, ReadsOtherWritersOrderAndTypes) {
+    const SafetensorsHeader header =
+        parse_safetensors(make_file(R"({"b":{"data_offsets":[2,10],"shape":[1],"dtype":"I64"},)"
+                                    R"("a":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}}  )",
+                                    10),
+                          "w");
+    EXPECT_EQ(header.tensors[0].name, "a");
+    EXPECT_EQ(header.tensors[1].name, "b");
+    EXPECT_TRUE(header.metadata.empty());
+    EXPECT_EQ(parse_safetensors(make_file("{}", 0), "w").tensors.size(), 0u);
+}
+
+TEST(DataSafetensors, NamesThatOccurTwice) {
+    const auto path = testing::file_path("w1v-duplicate.safetensors");
+    const Bytes file = read_file(path, 1 << 20, "weights file");
+    EXPECT_EQ(refusal(file), "w: the name 'a' occurs twice in the header");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1),
+              "w: the key 'dtype' occurs twice in 'a'");
+    EXPECT_EQ(refusal(R"({"__metadata__":{"k":"1","k":"2"}})", 0),
+              "w: the key 'k' occurs twice in '__metadata__'");
+    EXPECT_EQ(refusal(R"({"__metadata__":{},"__metadata__":{}})", 0),
+              "w: the name '__metadata__' occurs twice in the header");
+}
+
+TEST(DataSafetensors, BytesAfterTheLastTensor) {
+    const auto path = testing::file_path("w2v-trailing.safetensors");
+    const Bytes file = read_file(path, 1 << 20, "weights file");
+    EXPECT_EQ(refusal(file), "w: 4 bytes follow the last tensor");
+}
+
+TEST(DataSafetensors, HostileHeaderLengths) {
+    EXPECT_EQ(refusal(bytes_of("1234567")), "w: the file has 7 bytes, too few for a header");
+    Bytes file = make_file("{}", 0);
+    file[7] = 0xff;
+    EXPECT_EQ(refusal(file),
+              "w: the header is said to have 18374686479671623682 bytes; the file has 2 after the "
+              "length, and the limit is 16777216");
+    file[7] = 0;
+    file[0] = 3;
+    EXPECT_EQ(refusal(file),
+              "w: the header is said to have 3 bytes; the file has 2 after the length, and the "
+              "limit is 16777216");
+    EXPECT_EQ(refusal(make_file("", 4)), "w: the header does not begin with '{'");
+    EXPECT_EQ(refusal(make_file(" {}", 0)), "w: the header does not begin with '{'");
+    EXPECT_EQ(refusal(make_file("{" + std::string((1 << 24), ' ') + "}", 0)),
+              "w: the header is said to have 16777218 bytes; the file has 16777218 after the "
+              "length, and the limit is 16777216");
+}
+
+TEST(DataSafetensors, HeadersOfAnotherForm) {
+    EXPECT_EQ(refusal(R"({"a":)", 0), "w: the header is no valid JSON (at byte 6)");
+    EXPECT_EQ(refusal("{\"\xff\":{}}", 0), "w: the header is no valid JSON (at byte 3)");
+    EXPECT_EQ(refusal(R"({"a":1})", 0), "w: the header has a number where none is expected in 'a'");
+    EXPECT_EQ(refusal(R"({"a":[1]})", 0), "w: the header has a list where none is expected in 'a'");
+    EXPECT_EQ(refusal(R"({"a":null})", 0), "w: the header has null in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":true}})", 0), "w: the header has a truth value in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"shape":[-1]}})", 0), "w: the header has a negative number in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"shape":[1.5]}})", 0),
+              "w: the header has a number with a fraction in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"shape":[9223372036854775808]}})", 0),
+              "w: the header has a number that is too large in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"shape":[[1]]}})", 0),
+              "w: the header has a list where none is expected in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"shape":["1"]}})", 0),
+              "w: the header has a string where none is expected in 'a'");
+    EXPECT_EQ(refusal(R"({"a":{"b":{}}})", 0),
+              "w: the header has an object where none is expected in 'a'");
+    EXPECT_EQ(refusal(R"({"__metadata__":{"k":1}})", 0),
+              "w: the header has a number where none is expected in '__metadata__'");
+    std::string deep = R"({"a":)";
+    deep += std::string(1000000, '[');
+    EXPECT_EQ(refusal(deep, 0), "w: the header has a list where none is expected in 'a'");
+    std::string long_shape = R"({"a":{"shape":[)";
+    for (int i = 0; i < 40; i++) long_shape += "1,";
+    EXPECT_EQ(refusal(long_shape + "1]}}", 0), "w: the header has a list that is too long in 'a'");
+}
+
+TEST(DataSafetensors, TensorsThatLackSomething) {
+    EXPECT_EQ(refusal(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", 1),
+              "w: tensor 'a' has no 'dtype'");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1),
+              "w: tensor 'a' has no 'shape'");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":"U8","shape":[1]}})", 1),
+              "w: tensor 'a' has no 'data_offsets'");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0]}})", 1),
+              "w: tensor 'a' has the offsets [0]; expected [begin, end]");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[1,0]}})", 1),
+              "w: tensor 'a' has the offsets [1, 0]; expected [begin, end]");
+    EXPECT_EQ(refusal(R"({"a\n":{"dtype":"Q4","shape":[1],"data_offsets":[0,1]}})", 1),
+              "w: tensor 'a\\x0a' has the unknown type 'Q4'");
+    EXPECT_EQ(refusal(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4),
+              "w: tensor 'a' of type F32 and shape [2] does not fit its 4 bytes");
+    // 2^62 * 4 * 4 is 0 in 64 bits, and in 128 bits after some more.
+    EXPECT_EQ(
+        refusal(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0),
+        "w: tensor 'a' of type F32 and shape [4611686018427387904, 4] does not fit its 0 "
+        "bytes");
+    EXPECT_NE(refusal(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904,)"
+                      R"(4611686018427387904],"data_offsets":[0,0]}})",
+                      0),
+              "no error");
+}
+
+TEST(DataSafetensors, TensorsThatDoNotTileTheData) {
+    auto two = [](const char* second, size_t bytes) {
+        return refusal(std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)") +
+                           R"("b":{"dtype":"U8","shape":[4],"data_offsets":)" + second + "}}",
+                       bytes);
+    };
+    EXPECT_EQ(two("[4,8]", 8), "no error");
+    EXPECT_EQ(two("[2,6]", 8),
+              "w: tensor 'b' begins at byte 2 of the data, where 4 was expected: tensors overlap");
+    EXPECT_EQ(two("[0,4]", 8),
+              "w: tensor 'b' begins at byte 0 of the data, where 4 was expected: tensors overlap");
+    EXPECT_EQ(two("[5,9]", 9),
+              "w: tensor 'b' begins at byte 5 of the data, where 4 was expected: there is a gap");
+    EXPECT_EQ(two("[4,8]", 7), "w: tensor 'b' ends at byte 8 of the data, but the file has only 7");
+    EXPECT_EQ(two("[4,8]", 9), "w: 1 bytes follow the last tensor");
+}
+
+TEST(DataSafetensors, CutAnywhereIsRefusedAndDamageNeverCrashes) {
+    const Bytes file =
+        encode_safetensors({{"k", "v"}}, {{"a", {2, 2}, {1, 2, 3, 4}}, {"b", {1}, {5}}});
+    for (size_t size = 0; size < file.size(); size++) {
+        EXPECT_NE(refusal(Bytes(file.begin(), file.begin() + ptrdiff_t(size))), "no error") << size;
+    }
+    for (size_t i = 0; i < file.size(); i++) {
+        for (int flip = 1; flip < 256; flip++) {
+            Bytes damaged = file;
+            damaged[i] ^= uint8_t(flip);
+            refusal(damaged);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace emulsion

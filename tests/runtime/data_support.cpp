@@ -1,0 +1,185 @@
+/* The helpers of data_support.h. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <numeric>
+
+#include "runtime/data/layout.h"
+#include "runtime/support/error.h"
+#include "tests/runtime/data_support.h"
+
+namespace emulsion::testing {
+
+std::string file_path(std::string_view name) {
+    return join_path(EMULSION_TEST_SOURCE_DIR "/tests/runtime/files", name);
+}
+
+TestFolder::TestFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "emulsion-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+}
+
+TestFolder::~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+std::vector<std::string> TestFolder::names() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+        names.push_back(entry.path().filename().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::string message_of(const std::function<void()>& body, std::string_view folder) {
+    try {
+        body();
+    } catch (const RuntimeError& error) {
+        std::string text = error.what();
+        for (size_t at; !folder.empty() && (at = text.find(folder)) != std::string::npos;) {
+            text.replace(at, folder.size(), "DIR");
+        }
+        return text;
+    }
+    return "no error";
+}
+
+void put_file(const std::string& path, std::string_view content) {
+    std::FILE* file = std::fopen(path.c_str(), "wb");
+    ASSERT_NE(file, nullptr) << path;
+    EXPECT_EQ(std::fwrite(content.data(), 1, content.size(), file), content.size());
+    std::fclose(file);
+}
+
+void put_file(const std::string& path, const Bytes& content) { put_file(path, text_of(content)); }
+
+Bytes bytes_of(std::string_view text) { return Bytes(text.begin(), text.end()); }
+
+std::string text_of(const Bytes& bytes) { return std::string(bytes.begin(), bytes.end()); }
+
+Bytes gzip(const Bytes& content) {
+    z_stream stream{};
+    deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY);
+    Bytes out(deflateBound(&stream, uLong(content.size())) + 64);
+    stream.next_in = const_cast<Bytef*>(content.data());
+    stream.avail_in = uInt(content.size());
+    stream.next_out = out.data();
+    stream.avail_out = uInt(out.size());
+    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
+}
+
+Bytes make_idx(const std::vector<uint32_t>& shape, const Bytes& values, uint8_t type) {
+    Bytes bytes = {0, 0, type, uint8_t(shape.size())};
+    for (uint32_t length : shape) {
+        for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(uint8_t(length >> shift));
+    }
+    bytes.insert(bytes.end(), values.begin(), values.end());
+    return bytes;
+}
+
+int in_child(const std::function<int()>& body) {
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+        int code = 99;
+        try {
+            code = body();
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "%s\n", error.what());
+        }
+        _exit(code);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+namespace {
+
+emulsion_tensor make_tensor(const char* name, int memory_class, std::vector<int64_t> shape,
+                            uint64_t& offset) {
+    emulsion_tensor tensor{};
+    tensor.name = name;
+    tensor.type = EMULSION_F32;
+    tensor.memory_class = memory_class;
+    tensor.rank = int32_t(shape.size());
+    tensor.trained = memory_class == EMULSION_PARAMETERS;
+    std::copy(shape.begin(), shape.end(), tensor.shape);
+    tensor.offset = offset;
+    tensor.bytes = 4 * memory_elements(tensor);
+    offset += tensor.bytes;
+    return tensor;
+}
+
+constexpr const char* kClasses[] = {"cat", "dog \"Rex\"\n"};
+
+}  // namespace
+
+SmallNetwork::SmallNetwork(const char* signature, const char* optimizer) {
+    uint64_t parameter_bytes = 0, state_bytes = 64;
+    tensors.push_back(make_tensor("conv1.w", EMULSION_PARAMETERS, {20, 3, 2, 5}, parameter_bytes));
+    tensors.push_back(make_tensor("conv1.b", EMULSION_PARAMETERS, {20}, parameter_bytes));
+    tensors.push_back(make_tensor("fc.w", EMULSION_PARAMETERS, {2, 24}, parameter_bytes));
+    tensors.back().flattened[0] = 2;
+    tensors.back().flattened[1] = 4;
+    tensors.back().flattened[2] = 3;
+    tensors.push_back(make_tensor("fc.b", EMULSION_PARAMETERS, {2}, parameter_bytes));
+    tensors.push_back(make_tensor("bn1.mean", EMULSION_STATE, {20}, state_bytes));
+    tensors.push_back(make_tensor("conv1.w.momentum", EMULSION_STATE, {20, 3, 2, 5}, state_bytes));
+    sizes.bytes[EMULSION_PARAMETERS] = parameter_bytes;
+    sizes.bytes[EMULSION_STATE] = state_bytes;
+    parameters_.resize(parameter_bytes / 4);
+    state_.resize(state_bytes / 4);
+    memory.block[EMULSION_PARAMETERS] = parameters_.data();
+    memory.block[EMULSION_STATE] = state_.data();
+    input.name = "image";
+    input.rank = 3;
+    input.shape[0] = 3;
+    input.shape[1] = 9;
+    input.shape[2] = 8;
+    info.network = "small";
+    info.signature = signature;
+    info.optimizer = optimizer;
+    info.classes = kClasses;
+    info.class_count = 2;
+    info.input_count = 1;
+    info.inputs = &input;
+    info.tensors = tensors.data();
+    info.tensor_count = int32_t(tensors.size());
+    info.normalized = 1;
+    for (int c = 0; c < 3; c++) {
+        info.input_mean[c] = 0.1f * float(c + 1);
+        info.input_deviation[c] = 0.25f;
+    }
+    inference = info;
+    inference.tensor_count--;
+}
+
+void SmallNetwork::fill(float first) {
+    std::iota(parameters_.begin(), parameters_.end(), first);
+    std::iota(state_.begin(), state_.end(), first + 10000.0f);
+}
+
+void SmallNetwork::fill_equal(float value) {
+    std::fill(parameters_.begin(), parameters_.end(), value);
+    std::fill(state_.begin(), state_.end(), value);
+}
+
+std::vector<float> SmallNetwork::values() const {
+    std::vector<float> values = parameters_;
+    values.insert(values.end(), state_.begin(), state_.end());
+    return values;
+}
+
+}  // namespace emulsion::testing
