@@ -9,6 +9,7 @@
 
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
+#include "compiler/support/closest.h"
 
 namespace emulsion {
 
@@ -341,7 +342,7 @@ private:
         std::unique_ptr<Op> op = make_op(kind);
         if (!op) {
             reader_.fail("unknown_op", fmt::format("'{}' uses the unknown op '{}'", name, kind),
-                         fmt::format("the ops are {}", fmt::join(op_kinds(), ", ")));
+                         fmt::format("the closest op is '{}'", closest(kind, op_kinds())));
         }
         reader_.expect("(");
         std::vector<Value> inputs;

@@ -1,0 +1,14 @@
+// The word a user may have meant.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace emulsion {
+
+// The word that the fewest insertions, deletions and replacements turn `word` into; the first of equals.
+// REQUIRES: words is not empty.
+std::string closest(std::string_view word, const std::vector<std::string_view>& words);
+
+}  // namespace emulsion
