@@ -1,0 +1,159 @@
+// Logical tensors and their way into memory and back.
+#include "tests/reference/tensor.h"
+
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+
+namespace emulsion::reference {
+
+namespace {
+
+size_t count_of(const TensorType& type, int64_t samples) {
+    return static_cast<size_t>(element_count(type) * (type.batched ? samples : 1));
+}
+
+// Logical index of one sample's (or a parameter's) element from its flat index.
+std::vector<int64_t> unravel(const std::vector<int64_t>& shape, int64_t flat) {
+    std::vector<int64_t> index(shape.size());
+    for (size_t i = shape.size(); i-- > 0;) {
+        index[i] = flat % shape[i];
+        flat /= shape[i];
+    }
+    return index;
+}
+
+// A flattened feature's place among its features in memory.
+int64_t feature_place(const std::vector<int64_t>& factors, int64_t feature) {
+    if (factors.empty()) return feature;
+    const int64_t cells = factors[1] * factors[2];
+    return feature % cells * factors[0] + feature / cells;
+}
+
+void store(const TensorType& type, double value, std::byte* memory) {
+    switch (type.element) {
+        case ElementType::f32: {
+            const auto number = static_cast<float>(value);
+            std::memcpy(memory, &number, sizeof number);
+            return;
+        }
+        case ElementType::i32: {
+            const auto number = static_cast<int32_t>(static_cast<int64_t>(value));
+            std::memcpy(memory, &number, sizeof number);
+            return;
+        }
+        case ElementType::u8: *memory = static_cast<std::byte>(static_cast<int>(value)); return;
+    }
+}
+
+double load(const TensorType& type, const std::byte* memory) {
+    if (type.element == ElementType::u8) return static_cast<double>(*memory);
+    if (type.element == ElementType::f32) {
+        float number;
+        std::memcpy(&number, memory, sizeof number);
+        return number;
+    }
+    int32_t number;
+    std::memcpy(&number, memory, sizeof number);
+    return number;
+}
+
+}  // namespace
+
+std::vector<int64_t> Tensor::extents() const {
+    std::vector<int64_t> result = type.shape;
+    if (type.batched) result.insert(result.begin(), samples);
+    return result;
+}
+
+size_t Tensor::offset(std::initializer_list<int64_t> index) const {
+    const size_t leading = type.batched ? 1 : 0;
+    if (index.size() != leading + type.shape.size()) {
+        throw std::runtime_error("a tensor is read with a wrong number of indices");
+    }
+    int64_t flat = 0;
+    size_t axis = 0;
+    for (int64_t i : index) {
+        const int64_t extent = axis < leading ? samples : type.shape[axis - leading];
+        if (i < 0 || i >= extent) throw std::runtime_error("a tensor is read beyond its border");
+        flat = flat * extent + i;
+        axis++;
+    }
+    return static_cast<size_t>(flat);
+}
+
+Tensor make_tensor(const TensorType& type, int64_t samples) {
+    return {type, type.batched ? samples : 1, std::vector<double>(count_of(type, samples), 0.0)};
+}
+
+Tensor make_tensor(const TensorType& type, int64_t samples, std::vector<double> values) {
+    if (values.size() != count_of(type, samples)) throw std::runtime_error("a tensor gets a wrong number of values");
+    return {type, type.batched ? samples : 1, std::move(values)};
+}
+
+size_t memory_offset(const TensorType& type, int64_t samples, size_t flat) {
+    const int64_t per_sample = element_count(type);
+    const auto sample = static_cast<int64_t>(flat) / per_sample;
+    std::vector<int64_t> index = unravel(type.shape, static_cast<int64_t>(flat) % per_sample);
+    std::vector<int64_t> extents = memory_extents(type);  // innermost first
+    std::vector<int64_t> place;
+    if (type.batched) {
+        if (index.size() == 1) index[0] = feature_place(type.factors, index[0]);
+        if (!index.empty()) place.push_back(index[0]);
+        for (size_t i = index.size(); i-- > 1;) place.push_back(index[i]);
+        place.push_back(sample);
+        extents.push_back(samples);
+    } else if (index.size() == 1) {
+        place = index;
+    } else if (!index.empty()) {
+        if (index.size() == 2) index[1] = feature_place(type.factors, index[1]);
+        place = {index[0] % kBlock, index[1]};
+        for (size_t i = index.size(); i-- > 2;) place.push_back(index[i]);
+        place.push_back(index[0] / kBlock);
+    }
+    int64_t offset = 0, stride = 1;
+    for (size_t i = 0; i < place.size(); i++) {
+        offset += place[i] * stride;
+        stride *= extents[i];
+    }
+    return static_cast<size_t>(offset);
+}
+
+std::vector<std::byte> pack(const Tensor& tensor) {
+    std::vector<std::byte> memory(static_cast<size_t>(memory_bytes(tensor.type, tensor.samples)));
+    const auto size = static_cast<size_t>(bytes_of(tensor.type.element));
+    for (size_t i = 0; i < tensor.values.size(); i++) {
+        store(tensor.type, tensor.values[i], memory.data() + size * memory_offset(tensor.type, tensor.samples, i));
+    }
+    return memory;
+}
+
+Tensor unpack(const TensorType& type, int64_t samples, const void* memory) {
+    Tensor tensor = make_tensor(type, samples);
+    const auto* bytes = static_cast<const std::byte*>(memory);
+    const auto size = static_cast<size_t>(bytes_of(type.element));
+    std::vector<bool> used(static_cast<size_t>(memory_bytes(type, samples)) / size, false);
+    for (size_t i = 0; i < tensor.values.size(); i++) {
+        const size_t offset = memory_offset(type, samples, i);
+        if (used[offset]) throw std::runtime_error("two elements share one place in memory");
+        used[offset] = true;
+        tensor.values[i] = load(type, bytes + size * offset);
+    }
+    for (size_t i = 0; i < used.size(); i++) {
+        if (!used[i] && load(type, bytes + size * i) != 0) {
+            throw std::runtime_error("a padding lane of " + to_string(type) + " is not zero");
+        }
+    }
+    return tensor;
+}
+
+Tensor rounded(Tensor tensor) {
+    std::byte memory[4];
+    for (double& value : tensor.values) {
+        store(tensor.type, value, memory);
+        value = load(tensor.type, memory);
+    }
+    return tensor;
+}
+
+}  // namespace emulsion::reference
