@@ -47,19 +47,21 @@ struct ForwardPlan {
     double filter_bytes() const { return 4.0 * conv.blocks() * 16 * conv.channels * conv.taps(); }
 };
 
-// Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks exist.
+// Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks exist. Only cuts into
+// nearly equal parts are taken: a part's missing rows cost as much as real ones.
 std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
     constexpr double kStagedLimit = 320e3;
     std::vector<int> choices;
-    auto fits = [&](int rows) { return rows <= ty || plan.staged_bytes(rows) <= kStagedLimit; };
-    auto enough = [&](int rows) { return rows <= ty || batch * divide_up(plan.height, rows) >= 8; };
-    for (int parts = 1; parts <= plan.height; parts++) {
+    auto fits = [&](int rows) { return plan.staged_bytes(rows) <= kStagedLimit; };
+    auto enough = [&](int rows) { return batch * divide_up(plan.height, rows) >= 8; };
+    for (int parts = 1; parts <= plan.height && choices.size() < 3; parts++) {
         int rows = divide_up(divide_up(plan.height, parts), ty) * ty;
-        if (!fits(rows) || !enough(rows)) continue;
-        if (choices.empty() || choices.back() != rows) choices.push_back(rows);
-        if (choices.size() == 3) break;
+        bool even = parts == 1 || divide_up(plan.height, rows) * rows * 20 <= plan.height * 21;
+        bool last = rows <= ty;
+        if (!last && !(even && fits(rows) && enough(rows))) continue;
+        if (choices.empty() || (choices.back() != rows && !last)) choices.push_back(rows);
+        if (last) break;
     }
-    if (choices.empty()) choices.push_back(ty);
     return choices;
 }
 
@@ -164,8 +166,10 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
         .unroll(y);
     Halide::Stage update = accumulator.update();
     update.reorder(k, x, y, r.x, r.y, r.z).vectorize(k, vector).unroll(k).unroll(x).unroll(y);
-    if (conv.channels <= 4) update.unroll(r.x);
-    if (conv.channels * conv.kernel_w <= 8) update.unroll(r.y);
+    if (conv.dilation_w == 1) {  // channels and kernel columns are contiguous, in the filter and in the input
+        RVar columns("columns");
+        update.fuse(r.x, r.y, columns);
+    }
 
     if (plan.staged) {
         Var sc = source.args()[0], sx = source.args()[1], sy = source.args()[2], sn = source.args()[3];

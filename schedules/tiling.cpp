@@ -73,10 +73,8 @@ int accumulator_limit(const Isa& isa) { return isa.registers >= 32 ? 28 : 12; }
 
 double step_cycles(const Isa& isa, int channels, int positions) {
     double vectors = divide_up(channels, isa.lanes);
-    double multiply_adds = vectors * positions / 2;
-    double loads = (vectors + positions) / 2;
-    double latency = 4;
-    return std::max({multiply_adds, loads, latency}) + 0.25;
+    constexpr double kLatency = 4, kVectorLoad = 0.4, kBroadcast = 0.1;
+    return std::max(vectors * positions / 2, kLatency) + kVectorLoad * vectors + kBroadcast * positions;
 }
 
 std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height, int window_w, int window_h,
@@ -91,11 +89,16 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
         for (int y : {1, 2, 3, 4, 7, 8}) {
             if (y > height) continue;
             for (int x = 1; x <= width; x++) {
-                int positions = x * y * window_w * window_h;
-                if (tile_registers(isa, channels, positions) > accumulator_limit(isa)) break;
-                double covered = static_cast<double>(divide_up(width, x) * x) * (divide_up(height, y) * y);
-                double waste = covered / (static_cast<double>(width) * height);
-                double cycles = step_cycles(isa, channels, positions) / (channels * positions) * waste;
+                int window = window_w * window_h;
+                if (tile_registers(isa, channels, x * y * window) > accumulator_limit(isa)) break;
+                // Tiles at the right and lower edge compute only what they keep.
+                double cycles = 0;
+                for (auto [tile_x, columns] : {std::pair(x, width / x), std::pair(width % x, 1)}) {
+                    for (auto [tile_y, lines] : {std::pair(y, height / y), std::pair(height % y, 1)}) {
+                        if (tile_x * tile_y == 0) continue;
+                        cycles += columns * lines * step_cycles(isa, channels, tile_x * tile_y * window) / channels;
+                    }
+                }
                 if (y > 1) cycles *= 1.01;  // one row keeps addresses simple
                 candidates.push_back({{channels, x, y}, cycles});
             }
