@@ -21,7 +21,7 @@ namespace {
 
 std::atomic<uint64_t> allocation_count{0};
 
-void* allocate(size_t size, size_t alignment) {
+[[maybe_unused]] void* allocate(size_t size, size_t alignment) {
     allocation_count++;
     void* block = nullptr;
     if (posix_memalign(&block, alignment < sizeof(void*) ? sizeof(void*) : alignment, size) != 0) {
@@ -69,6 +69,7 @@ extern "C" int rename(const char* from, const char* to) noexcept {
     return result;
 }
 
+#ifndef __SANITIZE_ADDRESS__
 void* operator new(size_t size) { return emulsion::testing::allocate(size, alignof(max_align_t)); }
 void* operator new(size_t size, std::align_val_t alignment) {
     return emulsion::testing::allocate(size, size_t(alignment));
@@ -77,3 +78,4 @@ void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, size_t) noexcept { std::free(block); }
 void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
 void operator delete(void* block, size_t, std::align_val_t) noexcept { std::free(block); }
+#endif

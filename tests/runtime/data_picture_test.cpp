@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include <chrono>
+#include <cstring>
 
 #include "runtime/data/orientation.h"
 #include "runtime/data/picture.h"
@@ -152,6 +153,27 @@ TEST(DataPicture, OrientationOfBothByteOrdersAndOfDamagedBlocks) {
     wrong = big;
     wrong[4] = 0xff;  // the directory lies far outside
     EXPECT_EQ(read_orientation(wrong), 1);
+}
+
+TEST(DataPicture, OrientationOfPngToo) {
+    const Bytes exif = {'M', 'M', 0, '*', 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0};
+    const Picture stored = make_picture(1, 2, 3);
+    const Bytes plain = encode_png(stored);
+    const std::string text = testing::text_of(plain);
+    for (const char* before : {"IDAT", "IEND"}) {
+        Bytes file = plain;
+        file.insert(file.begin() + ptrdiff_t(text.find(before)) - 4, 12 + exif.size(), uint8_t(0));
+        uint8_t* chunk = file.data() + text.find(before) - 4;
+        chunk[3] = uint8_t(exif.size());
+        std::memcpy(chunk + 4, "eXIf", 4);
+        std::memcpy(chunk + 8, exif.data(), exif.size());
+        const uint32_t check = uint32_t(crc32(0, chunk + 4, uInt(4 + exif.size())));
+        for (unsigned i = 0; i < 4; i++)
+            chunk[8 + exif.size() + i] = uint8_t(check >> (24 - 8 * i));
+        const Picture upright = decode_picture(file, "x");
+        EXPECT_EQ(upright.shape, (PictureShape{1, 3, 2})) << before;
+        EXPECT_EQ(upright.pixels, turn_upright(stored, 6).pixels) << before;
+    }
 }
 
 TEST(DataPicture, HiddenColoursDoNotComeThrough) {
