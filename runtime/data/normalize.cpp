@@ -18,10 +18,28 @@ Normalizer::Normalizer(int channels, const emulsion_info& info)
     : Normalizer(channels, info.normalized ? info.input_mean : nullptr,
                  info.normalized ? info.input_deviation : nullptr) {}
 
+namespace {
+
+/* pixels, values: [pixel_count][C]; table: [C][256]. */
+template <int C>
+void look_up(const uint8_t* pixels, uint64_t pixel_count, const float* table, float* values) {
+    for (uint64_t i = 0; i < pixel_count; i++, pixels += C, values += C) {
+        for (int c = 0; c < C; c++) values[c] = table[c * 256 + pixels[c]];
+    }
+}
+
+}  // namespace
+
 void Normalizer::apply(const uint8_t* pixels, uint64_t pixel_count, float* values) const {
-    const float* table = table_.data();  // [C][256]
-    for (uint64_t i = 0; i < pixel_count; i++) {
-        for (int c = 0; c < channels_; c++) *values++ = table[c * 256 + *pixels++];
+    switch (channels_) {
+        case 1:
+            return look_up<1>(pixels, pixel_count, table_.data(), values);
+        case 2:
+            return look_up<2>(pixels, pixel_count, table_.data(), values);
+        case 3:
+            return look_up<3>(pixels, pixel_count, table_.data(), values);
+        default:
+            return look_up<4>(pixels, pixel_count, table_.data(), values);
     }
 }
 
