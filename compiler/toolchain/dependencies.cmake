@@ -8,8 +8,8 @@ set(emulsion_setup_hint "fix: run compiler/toolchain/setup.sh, which installs wh
 # The wheel's own entry point asks for Python's headers; the one inside the wheel does not.
 file(GLOB halide_wheel ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/halide/lib64/cmake)
 if(halide_wheel)
-    set(Halide_DIR ${halide_wheel}/Halide CACHE PATH "Halide's package")
-    set(HalideHelpers_DIR ${halide_wheel}/HalideHelpers CACHE PATH "Halide's helpers")
+    set(Halide_DIR ${halide_wheel}/Halide CACHE PATH "Halide's package" FORCE)
+    set(HalideHelpers_DIR ${halide_wheel}/HalideHelpers CACHE PATH "Halide's helpers" FORCE)
     set(CMAKE_DISABLE_FIND_PACKAGE_Python ON)
 endif()
 find_package(Halide 21 QUIET CONFIG)
