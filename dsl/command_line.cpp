@@ -180,7 +180,7 @@ int run_command(const CommandLine& line, const Network& network) {
         fmt::print("{}", print(network));
         return 0;
     }
-    RecipeLibrary recipes = schedule_library();
+    RecipeLibrary recipes = make_library();
     if (line.command == "show") {
         fmt::print("{}", show(network, recipes, line.stage, line.options));
         return 0;

@@ -147,7 +147,7 @@ FinishedModel finish(const Model& model) {
     for (Diagnostic& fault : network_faults(network)) {
         // A name or a loss that is wrong already has its own mistake.
         bool is_known = fault.code == "name" || (fault.code == "loss" && state.loss_is_poisoned) ||
-                        (fault.code == "input" && !state.mistakes.empty()) ||
+                        (fault.code == "input" && state.losses.empty()) ||
                         (fault.code == "classes" && state.loss_is_poisoned);
         if (is_known) continue;
         if (fault.where.file.empty()) fault.where = place_of(fault, state);
