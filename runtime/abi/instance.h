@@ -164,7 +164,9 @@ typedef struct emulsion_crew {
     uint32_t spin_ns; /* longest spin; 0 where threads outnumber the CPUs */
     int32_t stay_awake;
     int32_t started;                                /* threads to join */
+    int32_t caller_cpu;                             /* atomic: where the caller announced work */
     uint32_t sleepers __attribute__((aligned(64))); /* atomic: workers parked, or about to be */
+    int32_t asleep; /* atomic: how many parked workers are still to be woken for the loop */
     int (*task)(void* user_context, int index, uint8_t* closure) __attribute__((aligned(64)));
     uint8_t* closure;
     uint32_t pending __attribute__((aligned(64))); /* atomic, futex: indices not yet done */

@@ -5,7 +5,10 @@
 #define EMULSION_BOUND UINT64_C(0x6e6f69736c756d45)  /* magic of a bound instance */
 #define EMULSION_FAILED UINT64_C(0x64656c6961666d45) /* bind failed; the message says why */
 
-#define EMULSION_SPIN_NS 20000
+#define EMULSION_SPIN_NS 20000   /* a worker between loops, before it parks */
+#define EMULSION_WAIT_NS 100000  /* the caller at the end of a loop, before it parks */
+#define EMULSION_MOVE_NS 1000000 /* between two moves of a worker away from the caller's CPU */
+#define EMULSION_WAKES 2         /* threads that one thread wakes */
 #define EMULSION_STACK_BYTES (256 * 1024) /* of a worker; the system adds a guard page */
 
 /* error.c: every function that fails leaves its status and message in the instance. */

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -99,6 +100,41 @@ static void work(emulsion_worker* worker) {
 
 /* The threads. */
 
+static int is_on_callers_cpu(const emulsion_crew* crew) {
+    return sched_getcpu() == __atomic_load_n(&crew->caller_cpu, __ATOMIC_RELAXED);
+}
+
+/* Linux may leave a woken worker on the CPU of the caller that woke it for whole seconds, while
+ * another CPU idles: a loop then takes as long as with one thread. Such a worker forbids itself
+ * that CPU for a moment, at most once a millisecond. */
+static void leave_callers_cpu(emulsion_crew* crew, uint64_t* moved_at) {
+    const uint64_t now = now_ns();
+    if (crew->spin_ns == 0 || now - *moved_at < EMULSION_MOVE_NS) return;
+    *moved_at = now;
+    uint64_t allowed[EMULSION_CPU_WORDS], others[EMULSION_CPU_WORDS];
+    emulsion_allowed_cpus(allowed);
+    memcpy(others, allowed, sizeof others);
+    const int cpu = sched_getcpu();
+    if (cpu < 0 || cpu >= 64 * EMULSION_CPU_WORDS) return;
+    others[cpu / 64] &= ~((uint64_t)1 << (cpu % 64));
+    emulsion_allow_cpus(others); /* refused by the system where no CPU is left */
+    emulsion_allow_cpus(allowed);
+}
+
+/* Waking one thread takes the waker microseconds (12 in a virtual machine), so the caller wakes two
+ * and each of those two more, until as many as the loop has shares are awake. */
+static void pass_wake_on(emulsion_crew* crew) {
+    int asleep = __atomic_load_n(&crew->asleep, __ATOMIC_RELAXED);
+    while (asleep > 0) {
+        const int count = asleep < EMULSION_WAKES ? asleep : EMULSION_WAKES;
+        if (__atomic_compare_exchange_n(&crew->asleep, &asleep, asleep - count, /*weak=*/1,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            futex_wake(&crew->sequence, count);
+            return;
+        }
+    }
+}
+
 /* Returns once `sequence` differs from seen. */
 static void await_work(emulsion_crew* crew, uint32_t seen) {
     const uint64_t start = now_ns();
@@ -106,7 +142,8 @@ static void await_work(emulsion_crew* crew, uint32_t seen) {
         if (__atomic_load_n(&crew->sequence, __ATOMIC_ACQUIRE) != seen) return;
         if (!crew->stay_awake) {
             if (crew->spin_ns == 0 || !__atomic_load_n(&crew->running, __ATOMIC_RELAXED)) break;
-            if (round % 16 == 0 && now_ns() - start > crew->spin_ns) break;
+            if (round % 16 == 0 && (now_ns() - start > crew->spin_ns || is_on_callers_cpu(crew)))
+                break;
         }
         pause_briefly();
     }
@@ -114,13 +151,16 @@ static void await_work(emulsion_crew* crew, uint32_t seen) {
     while (__atomic_load_n(&crew->sequence, __ATOMIC_SEQ_CST) == seen)
         futex_wait(&crew->sequence, seen);
     __atomic_sub_fetch(&crew->sleepers, 1, __ATOMIC_SEQ_CST);
+    pass_wake_on(crew);
 }
 
 static void* run_worker(void* argument) {
     emulsion_worker* worker = (emulsion_worker*)argument;
     emulsion_crew* crew = &worker->instance->crew;
+    uint64_t moved_at = 0;
     emulsion_set_kernel_mode();
     for (;;) {
+        if (is_on_callers_cpu(crew)) leave_callers_cpu(crew, &moved_at);
         const uint32_t seen = __atomic_load_n(&crew->sequence, __ATOMIC_ACQUIRE);
         if (__atomic_load_n(&crew->stop, __ATOMIC_ACQUIRE)) return NULL;
         work(worker);
@@ -128,11 +168,14 @@ static void* run_worker(void* argument) {
     }
 }
 
+/* There may be work for `count` workers. */
 static void announce(emulsion_instance* instance, int count) {
     emulsion_crew* crew = &instance->crew;
+    __atomic_store_n(&crew->caller_cpu, sched_getcpu(), __ATOMIC_RELAXED);
+    __atomic_store_n(&crew->asleep, count, __ATOMIC_RELAXED);
     __atomic_add_fetch(&crew->sequence, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&crew->sleepers, __ATOMIC_SEQ_CST) == 0) return;
-    futex_wake(&crew->sequence, count);
+    pass_wake_on(crew);
     instance->wakes++;
 }
 
@@ -184,7 +227,8 @@ int emulsion_crew_start(emulsion_instance* instance, int stay_awake, const uint6
 void emulsion_crew_stop(emulsion_instance* instance) {
     emulsion_crew* crew = &instance->crew;
     __atomic_store_n(&crew->stop, 1, __ATOMIC_RELEASE);
-    announce(instance, EMULSION_MAX_THREADS);
+    __atomic_add_fetch(&crew->sequence, 1, __ATOMIC_SEQ_CST);
+    futex_wake(&crew->sequence, EMULSION_MAX_THREADS);
     for (int index = 1; index <= crew->started; index++) {
         pthread_t thread;
         memcpy(&thread, &instance->workers[index].thread, sizeof thread);
@@ -217,7 +261,8 @@ static int run_serially(emulsion_worker* worker, Task task, int min, int extent,
 static void await_others(emulsion_crew* crew) {
     if (__atomic_load_n(&crew->pending, __ATOMIC_ACQUIRE) == 0) return;
     const uint64_t start = now_ns();
-    for (uint32_t round = 1; round % 16 != 0 || now_ns() - start < crew->spin_ns; round++) {
+    const uint64_t wait_ns = crew->spin_ns != 0 ? EMULSION_WAIT_NS : 0;
+    for (uint32_t round = 1; round % 16 != 0 || now_ns() - start < wait_ns; round++) {
         if (__atomic_load_n(&crew->pending, __ATOMIC_ACQUIRE) == 0) return;
         pause_briefly();
     }
