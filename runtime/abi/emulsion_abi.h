@@ -1,13 +1,13 @@
 /* The types every generated library shares: C99, no dependency but libc.
  *
- * A generated header (`lenet_train.h`, `lenet_infer.h`) contains this text verbatim in front of its own
- * declarations, so a program needs no Emulsion header; the guard lets several generated headers meet.
+ * A generated header (`lenet_train.h`, `lenet_infer.h`) contains this text verbatim in front of its
+ * own declarations, so a program needs no Emulsion header; the guard lets several headers meet.
  *
  * A library NAME of a training network exports
  *     const emulsion_info* NAME_info(void);
  *     int  NAME_sizes(int threads, emulsion_sizes* sizes);
  *     int  NAME_init(uint64_t seed, const emulsion_memory* memory);   writes parameters and state
- *     int  NAME_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+ *     int  NAME_bind(void* instance, const emulsion_memory*, const emulsion_options*);
  *     int  NAME_forward_backward(void* instance, const emulsion_call* call);
  *     int  NAME_update(void* instance, float learning_rate);
  *     int  NAME_step(void* instance, const emulsion_call* call, float learning_rate);
@@ -15,11 +15,15 @@
  *     void NAME_unbind(void* instance);                               stops the pool's threads
  * and one of an inference network
  *     info, sizes, prepare(instance), bind, run(instance, call), error, unbind.
- * `prepare` writes the prepared weights from parameters and state; call it after `bind` and whenever the
- * parameters changed. Every function but `info`, `error` and `unbind` returns an emulsion_status.
+ * `prepare` writes the prepared weights from parameters and state; call it after `bind` and
+ * whenever the parameters changed. Every function but `info`, `error` and `unbind` returns an
+ * emulsion_status (a library built with checks may return Halide's error codes, which are
+ * negative).
  *
- * All memory is the caller's. Each class of memory is one block of at least `bytes[class]` bytes, aligned to
- * EMULSION_ALIGNMENT; it must stay in place from bind to unbind. One instance serves one thread at a time.
+ * All memory is the caller's. Each class is one block of at least `bytes[class]` bytes, aligned to
+ * EMULSION_ALIGNMENT, that stays in place from bind to unbind. bind must not be given more threads
+ * than `sizes` was. One instance serves one thread at a time. bind on a bound instance unbinds
+ * first.
  */
 #ifndef EMULSION_ABI_H
 #define EMULSION_ABI_H
@@ -38,7 +42,7 @@ typedef enum emulsion_status {
     EMULSION_OK = 0,
     EMULSION_INVALID_ARGUMENT = 1, /* a null pointer, a count out of range */
     EMULSION_MISALIGNED = 2,       /* a block of memory is not aligned to EMULSION_ALIGNMENT */
-    EMULSION_NOT_FINITE = 3,       /* the loss is NaN or infinite: parameters and state are unchanged */
+    EMULSION_NOT_FINITE = 3,       /* the loss is NaN or infinite: parameters, state unchanged */
     EMULSION_UNSUPPORTED_CPU = 4,  /* the library holds no variant that this processor can run */
     EMULSION_NO_THREADS = 5,       /* the system refused to start a thread */
     EMULSION_NOT_BOUND = 6,        /* bind has not succeeded on this instance */
@@ -51,8 +55,8 @@ typedef enum emulsion_type { EMULSION_F32 = 0, EMULSION_I32 = 1, EMULSION_U8 = 2
 /* Classes of memory, each one block that the caller owns. */
 typedef enum emulsion_class {
     EMULSION_PARAMETERS = 0, /* weights, in the canonical layout below */
-    EMULSION_GRADIENTS = 1,  /* one gradient per trained parameter, contiguous; 0 bytes in inference */
-    EMULSION_STATE = 2,      /* 64 bytes: seed, step count (uint64_t each); then running statistics, optimiser */
+    EMULSION_GRADIENTS = 1,  /* one per trained parameter, contiguous; 0 bytes in inference */
+    EMULSION_STATE = 2,      /* 64 bytes: seed, step (uint64_t); then statistics, optimiser */
     EMULSION_PREPARED = 3,   /* packed or folded copies that the kernels read; inference only */
     EMULSION_WORKSPACE = 4,  /* activations, then one scratch slab per thread */
     EMULSION_INSTANCE = 5,   /* descriptors and the thread pool: the `instance` argument */
@@ -63,49 +67,51 @@ typedef struct emulsion_sizes {
     uint64_t bytes[EMULSION_CLASSES];
 } emulsion_sizes;
 
-/* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). Classes of 0 bytes may be null. */
+/* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
+ * bytes may be null. */
 typedef struct emulsion_memory {
     void* block[EMULSION_CLASSES];
 } emulsion_memory;
 
-/* A named tensor inside a class of memory. Its logical shape and order are those of the weights file; in memory
- * the first axis is split into blocks of 16 (the last block padded with zeros), innermost, and the second axis of a
- * matrix that reads a flattened map is the map's (C, H, W), stored channels innermost:
+/* A named tensor inside a class of memory. Its logical shape and order are those of the weights
+ * file; in memory the first axis is split into blocks of 16 (the last block padded with zeros),
+ * innermost, and the second axis of a matrix that reads a flattened map is the map's (C, H, W),
+ * stored channels innermost:
  *   rank 1  [O]             memory [O/16][16]
- *   rank 2  [O, I]          memory [O/16][I][16], or [O/16][H][W][C][16] where flattened[0] > 0 and I = C * H * W
+ *   rank 2  [O, I]          memory [O/16][I][16], or [O/16][H][W][C][16] where flattened[0] > 0
  *   rank 4  [O, I, KH, KW]  memory [O/16][KH][KW][I][16] */
 typedef struct emulsion_tensor {
-    const char* name;          /* logical name, such as "conv1.w" */
-    int32_t type;              /* emulsion_type */
-    int32_t memory_class;      /* EMULSION_PARAMETERS or EMULSION_STATE */
-    int32_t rank;              /* of the logical shape */
-    int32_t trained;           /* 1: has a gradient */
+    const char* name;     /* logical name, such as "conv1.w" */
+    int32_t type;         /* emulsion_type */
+    int32_t memory_class; /* EMULSION_PARAMETERS or EMULSION_STATE */
+    int32_t rank;         /* of the logical shape */
+    int32_t trained;      /* 1: has a gradient */
     int64_t shape[EMULSION_MAX_RANK];
-    int64_t flattened[3];      /* C, H, W of the flattened map, or zeros */
-    uint64_t offset;           /* bytes from the start of its class */
-    uint64_t bytes;            /* in memory, padding included */
-    uint64_t gradient_offset;  /* bytes from the start of EMULSION_GRADIENTS, where trained */
+    int64_t flattened[3];     /* C, H, W of the flattened map, or zeros */
+    uint64_t offset;          /* bytes from the start of its class */
+    uint64_t bytes;           /* in memory, padding included */
+    uint64_t gradient_offset; /* bytes from the start of EMULSION_GRADIENTS, where trained */
 } emulsion_tensor;
 
 /* An input or output: samples are outermost, channels innermost: [samples][H][W][C]. */
 typedef struct emulsion_port {
     const char* name;
     int32_t type;
-    int32_t rank;                      /* of one sample */
-    int32_t batched;                   /* 0: one value per call, such as the loss */
+    int32_t rank;    /* of one sample */
+    int32_t batched; /* 0: one value per call, such as the loss */
     int32_t reserved;
-    int64_t shape[EMULSION_MAX_RANK];  /* one sample's logical shape: C, H, W */
-    uint64_t bytes;                    /* of one sample */
+    int64_t shape[EMULSION_MAX_RANK]; /* one sample's logical shape: C, H, W */
+    uint64_t bytes;                   /* of one sample */
 } emulsion_port;
 
 typedef struct emulsion_info {
     int32_t abi_version;
-    int32_t batch;                 /* the most samples of one call */
-    const char* network;           /* "lenet" */
-    const char* signature;         /* 16 hexadecimal digits: graph and parameter shapes, equal in both libraries */
-    const char* version;           /* of the compiler */
-    const char* optimizer;         /* one line, such as "sgd learning_rate=0.05 momentum=0.9 schedule=cosine"; "" in inference */
-    const char* const* classes;    /* names, or null */
+    int32_t batch;         /* the most samples of one call */
+    const char* network;   /* "lenet" */
+    const char* signature; /* 16 hexadecimal digits of graph and shapes, equal in both libraries */
+    const char* version;   /* of the compiler */
+    const char* optimizer; /* such as "sgd learning_rate=0.05 momentum=0.9"; "" in inference */
+    const char* const* classes; /* names, or null */
     int32_t class_count;
     int32_t input_count, output_count, tensor_count;
     const emulsion_port* inputs;
@@ -114,33 +120,34 @@ typedef struct emulsion_info {
     const char* const* variants;    /* ISA variants, best last: "x86-64", "avx2", "avx512" */
     int32_t variant_count;
     int32_t kernel_count;
-    const char* const* kernels;     /* one line of signature per kernel call, in order of the calls */
-    float input_mean[4], input_deviation[4]; /* per channel: x = (pixel / 255 - mean) / deviation */
-    int32_t normalized;             /* 1: the two rows above hold */
-    int32_t threads;                /* thread count the records were chosen for */
+    const char* const* kernels; /* one line of signature per kernel call, in order of the calls */
+    float input_mean[4], input_deviation[4]; /* by channel: (pixel / 255 - mean) / deviation */
+    int32_t normalized;                      /* 1: the two rows above hold */
+    int32_t threads;                         /* thread count the records were chosen for */
 } emulsion_info;
 
-/* A thread pool of the caller's: runs task(closure, worker, index) for every index in [0, count), worker in
- * [0, threads), no two calls with the same worker at once; returns when all are done. */
+/* A thread pool of the caller's: runs task(closure, worker, index) for every index in [0, count),
+ * worker in [0, threads), no two calls with the same worker at once; returns when all are done. */
 typedef struct emulsion_pool {
     void* self;
     int32_t threads;
-    void (*parallel_for)(void* self, void (*task)(void* closure, int worker, int index), void* closure, int count);
+    void (*parallel_for)(void* self, void (*task)(void* closure, int worker, int index),
+                         void* closure, int count);
 } emulsion_pool;
 
-/* All zero is a good default: threads = the CPUs this process may use, own pool, best variant. */
+/* All zero is a good default: threads = the CPUs this thread may use, own pool, best variant. */
 typedef struct emulsion_options {
-    int32_t threads;            /* 0: as many as the CPUs allowed, at most EMULSION_MAX_THREADS; ignored with a pool */
-    int32_t variant;            /* 0: the best this processor runs; else 1 + an index into info->variants */
-    int32_t stay_awake;         /* 1: workers spin between calls (benchmarks) */
-    int32_t pin;                /* 1: one CPU per worker */
-    const emulsion_pool* pool;  /* or null */
+    int32_t threads;    /* 0: as many as the CPUs allowed; ignored with a pool */
+    int32_t variant;    /* 0: the best this processor runs; else 1 + an index into info->variants */
+    int32_t stay_awake; /* 1: workers spin between calls (benchmarks) */
+    int32_t pin;        /* 1: one CPU per worker, the binding thread included, until unbind */
+    const emulsion_pool* pool;                               /* or null */
     void (*profile)(void* self, int kernel, double seconds); /* or null: called after each kernel */
     void* profile_self;
 } emulsion_options;
 
-/* One call: pointers in the order of info->inputs and info->outputs, aligned to EMULSION_ALIGNMENT. An output
- * that is null is not allowed. */
+/* One call: pointers in the order of info->inputs and info->outputs, none null, all aligned to
+ * EMULSION_ALIGNMENT. */
 typedef struct emulsion_call {
     int32_t samples; /* 1 .. info->batch */
     int32_t reserved;

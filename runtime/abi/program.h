@@ -1,5 +1,6 @@
-/* What the generated `main` of a program hands to the runtime: the functions of its libraries as tables of
- * pointers. The compiler writes these tables in LLVM IR, so each struct is pointers only, in this order. */
+/* What the generated `main` of a program hands to the runtime: the functions of its libraries as
+ * tables of pointers. The compiler writes these tables in LLVM IR, so each struct is pointers only,
+ * in this order. */
 #pragma once
 #include "runtime/abi/emulsion_abi.h"
 #ifdef __cplusplus
@@ -28,11 +29,13 @@ typedef struct emulsion_infer_library {
     void (*unbind)(void* instance);
 } emulsion_infer_library;
 
-/* The programs. `description` is the text of the model's training settings and manifest facts, as JSON
- * (compiler/codegen/manifest writes it). Both return the exit code: 0 done, 1 failed, 2 wrong usage. */
+/* The programs. `description` is the text of the model's training settings and manifest facts, as
+ * JSON (compiler/codegen/manifest writes it). Both return the exit code: 0 done, 1 failed, 2 wrong
+ * usage. */
 int emulsion_train_main(int argc, char** argv, const emulsion_train_library* train,
                         const emulsion_infer_library* infer, const char* description);
-int emulsion_infer_main(int argc, char** argv, const emulsion_infer_library* infer, const char* description);
+int emulsion_infer_main(int argc, char** argv, const emulsion_infer_library* infer,
+                        const char* description);
 
 #ifdef __cplusplus
 }
