@@ -195,9 +195,15 @@ void check_op(std::shared_ptr<const Op> op, const OpCase& op_case) {
     check_gradient(std::move(op), op_case);
 }
 
-std::string infer_error(const Op& op, const std::vector<TensorType>& inputs) {
+std::string node_error(std::shared_ptr<const Op> op, const std::vector<TensorType>& inputs) {
+    GraphBuilder builder("net");
+    std::vector<Value> operands;
+    for (size_t i = 0; i < inputs.size(); i++) {
+        operands.push_back(builder.add(std::make_shared<Input>(inputs[i]), {}, std::string(1, static_cast<char>('a' + i)),
+                                       {"net.cpp", static_cast<int>(i) + 1}));
+    }
     try {
-        op.infer(inputs);
+        builder.add(std::move(op), operands, "it", {"net.cpp", 7});
     } catch (const Error& error) {
         return error.what();
     }

@@ -40,8 +40,9 @@ void check_gradient(std::shared_ptr<const Op> op, const OpCase& op_case);
 // Both.
 void check_op(std::shared_ptr<const Op> op, const OpCase& op_case);
 
-// The full text of the Error that `infer` throws; empty where it throws none.
-std::string infer_error(const Op& op, const std::vector<TensorType>& inputs);
+// The full text of the Error that adding this op to a graph throws, empty where there is none. The node is 'it' at
+// net.cpp:7, its operands are the inputs 'a', 'b', … at net.cpp:1, 2, …
+std::string node_error(std::shared_ptr<const Op> op, const std::vector<TensorType>& inputs);
 
 // Values as doubles, for EXPECT_EQ and for comparisons with a tolerance.
 void expect_near(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance);

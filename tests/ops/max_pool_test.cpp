@@ -1,0 +1,97 @@
+// Max pooling: values, winners, gradient.
+#include "compiler/ops/max_pool.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/check_op.h"
+#include "tests/support/run_graph.h"
+
+namespace emulsion::test {
+namespace {
+
+using reference::Tensor;
+using Values = std::vector<double>;
+
+std::shared_ptr<MaxPool> pool(std::vector<int64_t> window, std::vector<int64_t> stride,
+                              std::vector<int64_t> padding = {0, 0, 0, 0}, bool ceil = false) {
+    auto op = std::make_shared<MaxPool>();
+    op->window = std::move(window);
+    op->stride = std::move(stride);
+    op->padding = std::move(padding);
+    op->ceil = ceil;
+    return op;
+}
+
+Tensor map(int64_t h, int64_t w, Values values) {
+    return reference::make_tensor(batched_type({1, h, w}), 1, std::move(values));
+}
+
+void check(const std::shared_ptr<MaxPool>& op, int64_t c, int64_t h, int64_t w) {
+    check_op(op, {{batched_type({c, h, w})}, {Fill::separated}, /*samples=*/2});
+}
+
+TEST(MaxPool, AgreesWithTheReferenceAndItsGradient) {
+    check(pool({2, 2}, {2, 2}), 3, 4, 6);
+    check(pool({2, 2}, {2, 2}), 2, 5, 5);
+    check(pool({3, 3}, {2, 2}, {1, 1, 1, 1}), 2, 6, 7);
+    check(pool({3, 2}, {1, 1}, {0, 1, 1, 0}), 17, 4, 4);
+    check(pool({2, 3}, {3, 2}), 2, 7, 8);
+    check(pool({2, 2}, {2, 2}, {0, 0, 0, 0}, /*ceil=*/true), 2, 5, 7);
+    check(pool({3, 3}, {2, 2}, {1, 0, 0, 2}, /*ceil=*/true), 1, 4, 5);
+    check(pool({5, 5}, {1, 1}, {4, 4, 4, 4}), 1, 2, 1);
+}
+
+TEST(MaxPool, PaddingNeverWins) {  // case P2
+    EXPECT_EQ(run_op(*pool({3, 3}, {1, 1}, {1, 1, 1, 1}), {map(2, 3, {-5, -3, -9, -7, -8, -2})}, 1)[0].values,
+              (Values{-3, -2, -2, -3, -2, -2}));
+}
+
+TEST(MaxPool, RectangularWindow) {  // case P5
+    Values x;
+    for (int i = 0; i < 35; i++) x.push_back(i * 8 % 37);
+    Values y = run_op(*pool({1, 2}, {1, 2}), {map(5, 7, x)}, 1)[0].values;
+    y.resize(6);
+    EXPECT_EQ(y, (Values{8, 24, 32, 27, 35, 22}));
+}
+
+TEST(MaxPool, WorkedExample) {
+    const Tensor x = map(4, 4, {1, 3, 2, 0, 0, 5, 1, 1, 3, 0, 1, 4, 0, 0, 7, 1});
+    EXPECT_EQ(run_op(*pool({2, 2}, {2, 2}), {x}, 1)[0].values, (Values{5, 2, 3, 7}));
+    EXPECT_EQ(run_op(*pool({3, 3}, {1, 1}), {x}, 1)[0].values, (Values{5, 5, 7, 7}));
+}
+
+TEST(MaxPool, FirstOfEqualMaximaWins) {  // case G2
+    const Tensor x = map(2, 2, {1, 2, 2, 2});
+    const std::vector<Tensor> y = run_op(*pool({2, 2}, {2, 2}), {x}, 1);
+    EXPECT_EQ(y[1].values, (Values{1}));
+    MaxPoolBackward backward;
+    backward.input = {2, 2};
+    EXPECT_EQ(run_op(backward, {map(1, 1, {1}), y[1]}, 1)[0].values, (Values{0, 1, 0, 0}));
+    const std::vector<Tensor> flat = run_op(*pool({3, 3}, {1, 1}, {1, 1, 1, 1}), {map(2, 2, {7, 7, 7, 7})}, 1);
+    EXPECT_EQ(flat[1].values, (Values{4, 3, 1, 0}));  // each window's first cell inside the map
+}
+
+TEST(MaxPool, LargestWindowOfOneByte) {
+    Values x(256, 0);
+    x[255] = 1;
+    const std::vector<Tensor> y = run_op(*pool({16, 16}, {16, 16}), {map(16, 16, x)}, 1);
+    EXPECT_EQ(y[0].values, (Values{1}));
+    EXPECT_EQ(y[1].values, (Values{255}));
+}
+
+TEST(MaxPool, IsInlinable) {
+    EXPECT_TRUE(is_inlinable(*pool({3, 3}, {2, 2}, {1, 1, 1, 1}), {batched_type({3, 8, 8})}));
+    MaxPoolBackward backward;
+    backward.input = {8, 8};
+    const std::vector<TensorType> inputs = {batched_type({3, 4, 4}), batched_type({3, 4, 4}, ElementType::u8)};
+    EXPECT_TRUE(is_inlinable(backward, inputs));
+    EXPECT_EQ(backward.op_class(), OpClass::gather);
+    backward.input = {9, 8};
+    EXPECT_EQ(backward.op_class(), OpClass::window);
+    EXPECT_TRUE(pool({2, 2}, {2, 2})->tiles(batched_type({3, 8, 8})));
+    EXPECT_FALSE(pool({2, 2}, {2, 2})->tiles(batched_type({3, 9, 8})));
+    EXPECT_FALSE(pool({3, 3}, {2, 2})->tiles(batched_type({3, 9, 9})));
+}
+
+}  // namespace
+}  // namespace emulsion::test
