@@ -147,8 +147,10 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(pa
     // process may have just renamed it into place.
     descriptor_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (descriptor_ < 0) fail("write", errno);
+    // A file system without locks is no reason to refuse.
+    bool is_free = flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     struct stat opened, named;
-    bool is_ours = flock(descriptor_, LOCK_EX | LOCK_NB) == 0 && fstat(descriptor_, &opened) == 0 &&
+    bool is_ours = is_free && fstat(descriptor_, &opened) == 0 &&
                    stat(temporary_.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
                    opened.st_dev == named.st_dev;
     if (!is_ours) {

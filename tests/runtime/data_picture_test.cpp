@@ -5,11 +5,13 @@
 #include <cstdlib>
 
 #include <jpeglib.h>
+#include <png.h>
 #include <sys/resource.h>
 #include <zlib.h>
 
 #include <chrono>
 #include <cstring>
+#include <numeric>
 
 #include "runtime/data/orientation.h"
 #include "runtime/data/picture.h"
@@ -87,6 +89,25 @@ TEST(DataPicture, SixteenBitGreyIsScaledNotCut) {
     const Picture picture = read_case("d3v-grey16.png");
     EXPECT_EQ(picture.shape, (PictureShape{1, 1, 4}));
     EXPECT_EQ(picture.pixels, (Pixels{0, 1, 128, 255}));
+}
+
+TEST(DataPicture, EverySixteenBitValueIsRounded) {
+    std::vector<uint16_t> values(65536);
+    std::iota(values.begin(), values.end(), uint16_t(0));
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = image.height = 256;
+    image.format = PNG_FORMAT_LINEAR_Y;  // 16 bits
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+    Bytes file(size);
+    ASSERT_TRUE(
+        png_image_write_to_memory(&image, file.data(), &size, 0, values.data(), 0, nullptr));
+    file.resize(size);
+    const Picture picture = decode_picture(file, "x");
+    ASSERT_EQ(picture.pixels.size(), 65536u);
+    for (uint64_t v = 0; v < 65536; v++) {
+        ASSERT_EQ(picture.pixels[v], (v * 255 * 2 + 65535) / (2 * 65535)) << v;
+    }
 }
 
 TEST(DataPicture, PaletteGivesColoursAndTransparencyBecomesWhite) {
