@@ -6,6 +6,7 @@
 
 #include "runtime/data/loader.h"
 #include "runtime/data/split.h"
+#include "runtime/support/text.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion {
@@ -27,13 +28,13 @@ Dataset make_dataset(int count, int channels = 1) {
 
 /* Batch, epoch and the pictures' first pixels, as one line each. */
 std::string describe(const Batch& batch, uint64_t elements) {
-    std::string text = std::to_string(batch.epoch) + "." + std::to_string(batch.index) + ":";
+    std::string text = concat(batch.epoch, ".", batch.index, ":");
     for (int i = 0; i < batch.samples; i++) {
         const int pixel = int(batch.images[uint64_t(i) * elements] * 255.0f + 0.5f);
-        text += " " + std::to_string(pixel / 10);
+        text += concat(" ", pixel / 10);
         EXPECT_EQ(batch.labels[i], pixel / 10 % 7);
     }
-    return text + (batch.is_last ? " last" : "");
+    return concat(text, batch.is_last ? " last" : "");
 }
 
 const Normalizer kPlain(1, nullptr, nullptr);
