@@ -4,8 +4,10 @@
 #include <Halide.h>
 
 #include <cstring>
+#include <map>
 #include <stdexcept>
 
+#include "compiler/graph/text.h"
 #include "compiler/ops/lowering.h"
 
 namespace emulsion::test {
@@ -34,14 +36,6 @@ Halide::Buffer<> buffer_of(const TensorType& type, int64_t samples, const Tensor
     return buffer;
 }
 
-// A Func that reads a buffer.
-Halide::Func func_of(const Halide::Buffer<>& buffer, const TensorType& type, const std::string& name) {
-    Halide::Func func(name);
-    const std::vector<Halide::Var> vars = coordinates(type);
-    func(vars) = buffer(as_exprs(vars));
-    return func;
-}
-
 LowerContext context_of(const std::vector<TensorType>& inputs, const std::vector<TensorType>& outputs,
                         Halide::Expr samples) {
     LowerContext context;
@@ -52,25 +46,57 @@ LowerContext context_of(const std::vector<TensorType>& inputs, const std::vector
     return context;
 }
 
+// An op compiled for given types and any number of samples.
+class CompiledOp {
+public:
+    CompiledOp(const Op& op, const std::vector<TensorType>& inputs, const std::vector<TensorType>& outputs)
+        : outputs_(outputs) {
+        std::vector<Halide::Func> operands;
+        for (const TensorType& type : inputs) {
+            params_.emplace_back(halide_type(type.element), dimension_count(type));
+            operands.push_back(params_.back());
+        }
+        const std::vector<Halide::Func> funcs = op.lower(context_of(inputs, outputs, samples_), operands);
+        if (funcs.size() != outputs.size()) throw std::runtime_error("a lowering gives a wrong number of results");
+        pipeline_ = Halide::Pipeline(funcs);
+    }
+
+    std::vector<Tensor> run(const std::vector<const Tensor*>& inputs, int64_t samples) {
+        samples_.set(static_cast<int32_t>(samples));
+        for (size_t i = 0; i < inputs.size(); i++) params_[i].set(buffer_of(inputs[i]->type, samples, inputs[i]));
+        std::vector<Halide::Buffer<>> buffers;
+        for (const TensorType& type : outputs_) buffers.push_back(buffer_of(type, samples, nullptr));
+        pipeline_.realize(Halide::Realization(buffers));
+        std::vector<Tensor> results;
+        for (size_t i = 0; i < buffers.size(); i++) {
+            results.push_back(reference::unpack(outputs_[i], samples, buffers[i].data()));
+        }
+        return results;
+    }
+
+private:
+    std::vector<TensorType> outputs_;
+    Halide::Param<int32_t> samples_{"samples"};
+    std::vector<Halide::ImageParam> params_;
+    Halide::Pipeline pipeline_;
+};
+
+// Compiles an op once for all its runs in this process.
+CompiledOp& compiled(const Op& op, const std::vector<TensorType>& inputs, const std::vector<TensorType>& outputs) {
+    static std::map<std::string, CompiledOp> known;
+    std::string key = std::string(op.kind()) + print_attributes(op);
+    for (const TensorType& type : inputs) key += " " + to_string(type);
+    for (const TensorType& type : outputs) key += " > " + to_string(type);
+    auto found = known.find(key);
+    if (found == known.end()) found = known.try_emplace(key, op, inputs, outputs).first;
+    return found->second;
+}
+
 std::vector<Tensor> run_node(const Op& op, const std::vector<const Tensor*>& inputs,
                              const std::vector<TensorType>& types, int64_t samples) {
-    Halide::Param<int32_t> count("samples", static_cast<int32_t>(samples));
     std::vector<TensorType> input_types;
-    std::vector<Halide::Func> operands;
-    for (size_t i = 0; i < inputs.size(); i++) {
-        input_types.push_back(inputs[i]->type);
-        const Halide::Buffer<> buffer = buffer_of(inputs[i]->type, samples, inputs[i]);
-        operands.push_back(func_of(buffer, inputs[i]->type, "in" + std::to_string(i)));
-    }
-    const std::vector<Halide::Func> funcs = op.lower(context_of(input_types, types, count), operands);
-    if (funcs.size() != types.size()) throw std::runtime_error("a lowering gives a wrong number of results");
-    std::vector<Tensor> results;
-    for (size_t i = 0; i < funcs.size(); i++) {
-        Halide::Buffer<> buffer = buffer_of(types[i], samples, nullptr);
-        Halide::Pipeline(funcs[i]).realize(buffer);
-        results.push_back(reference::unpack(types[i], samples, buffer.data()));
-    }
-    return results;
+    for (const Tensor* input : inputs) input_types.push_back(input->type);
+    return compiled(op, input_types, types).run(inputs, samples);
 }
 
 }  // namespace
