@@ -23,6 +23,10 @@ struct BuildOptions {
     bool programs = true;                  // link NAME-train and NAME-infer too
 };
 
+// The optimised graphs: all passes, each result verified.
+Graph training_graph(const Network& network);
+Graph inference_graph(const Network& network);
+
 // What a build wrote, in order: archives, headers, manifests, programs.
 struct Artifact {
     std::vector<std::string> files;

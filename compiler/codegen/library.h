@@ -28,11 +28,8 @@ Library make_library(const Network& network, const Plan& plan, const std::vector
 // LLVM IR of the tables and trampolines, as text.
 std::string library_ir(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels);
 
-// An object whose `main` runs the training (inference) program on the libraries' functions; runtime/abi/program.h.
-std::string train_program_object(const Network& network, const Plan& train, const Plan& infer,
-                                 const std::vector<VariantKernels>& train_kernels,
-                                 const std::vector<VariantKernels>& infer_kernels);
-std::string infer_program_object(const Network& network, const Plan& infer,
-                                 const std::vector<VariantKernels>& infer_kernels);
+// Objects whose `main` runs the training or inference program on the libraries' functions; runtime/abi/program.h.
+std::string train_program_object(const Network& network, const Plan& train, const Plan& infer);
+std::string infer_program_object(const Network& network, const Plan& infer);
 
 }  // namespace emulsion

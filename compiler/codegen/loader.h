@@ -8,10 +8,13 @@
 
 namespace emulsion {
 
+// A kernel's object and the C code of generated libraries as one object, all symbols global.
+std::string kernel_with_runtime(const std::string& kernel_object);
+
 class LoadedObject {
 public:
-    // Throws Error[load]. Undefined symbols resolve to those of this process: the runtime's halide_do_par_for,
-    // halide_malloc and halide_free are linked in with the object if it is a bare kernel.
+    // Throws Error[load]. Undefined symbols resolve to those of this process; a bare kernel is linked with the
+    // runtime's object first (kernel_with_runtime).
     explicit LoadedObject(const std::string& object);
     ~LoadedObject();
     LoadedObject(const LoadedObject&) = delete;

@@ -28,6 +28,15 @@ const Isa& isa_named(std::string_view name) {
     fail("isa", fmt::format("unknown instruction set '{}'", name), "the instruction sets are x86-64, avx2, avx512");
 }
 
+const Isa& native_isa() {
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+    return avx2 && avx512 ? isa_avx512() : avx2 ? isa_avx2() : isa_baseline();
+}
+
 std::string Group::signature() const {
     std::string text = print(body);
     std::string line;

@@ -28,6 +28,9 @@ const Isa& isa_avx512();
 // By name; Error[isa] for an unknown one.
 const Isa& isa_named(std::string_view name);
 
+// The best instruction set of the processor this runs on.
+const Isa& native_isa();
+
 struct Group {
     Graph body;
     int anchor = -1;  // node of body, or -1

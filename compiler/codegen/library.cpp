@@ -1,0 +1,62 @@
+#include "compiler/codegen/library.h"
+
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/Module.h>
+
+#include <set>
+
+#include "compiler/codegen/link.h"
+#include "compiler/codegen/llvm_object.h"
+#include "compiler/codegen/loader.h"
+#include "compiler/codegen/manifest.h"
+#include "compiler/codegen/tables.h"
+
+extern "C" const unsigned char emulsion_abi_object[];
+extern "C" const unsigned long emulsion_abi_object_size;
+
+namespace emulsion {
+
+namespace {
+
+std::string library_name(const Network& network, const Plan& plan) {
+    std::string name = network.name + (plan.training ? "_train" : "_infer");
+    for (char& c : name) c = c == '-' ? '_' : c;
+    return name;
+}
+
+std::string runtime_object() {
+    return {reinterpret_cast<const char*>(emulsion_abi_object), emulsion_abi_object_size};
+}
+
+}  // namespace
+
+std::string kernel_with_runtime(const std::string& kernel_object) {
+    return link_relocatable({{"kernel", kernel_object}, {"abi", runtime_object()}}, "");
+}
+
+std::string library_ir(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels) {
+    llvm::LLVMContext context;
+    return print_module(*library_module(context, library_name(network, plan), network, plan, kernels));
+}
+
+Library make_library(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels) {
+    Library library;
+    library.name = library_name(network, plan);
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> module = library_module(context, library.name, network, plan, kernels);
+    std::vector<std::pair<std::string, std::string>> objects = {{"tables", emit_object(*module)}};
+    std::set<std::string> seen;
+    for (const VariantKernels& variant : kernels) {
+        for (const CompiledKernel& kernel : variant) {
+            if (seen.insert(kernel.symbol).second) objects.emplace_back(kernel.symbol, kernel.object);
+        }
+    }
+    objects.emplace_back("abi", runtime_object());
+    library.object = link_relocatable(objects, library.name + "_");
+    library.archive = make_archive(library.name + ".o", library.object);
+    library.header = header_text(library.name, network, plan, kernels);
+    library.manifest = manifest_text(library.name, network, plan, kernels);
+    return library;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,132 @@
+#include "compiler/codegen/link.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <lld/Common/Driver.h>
+#include <llvm/ObjCopy/CommonConfig.h>
+#include <llvm/ObjCopy/ConfigManager.h>
+#include <llvm/ObjCopy/ObjCopy.h>
+#include <llvm/Object/ArchiveWriter.h>
+#include <llvm/Object/Binary.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <llvm/Support/raw_ostream.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "compiler/support/diagnostic.h"
+#include "compiler/support/host.h"
+
+LLD_HAS_DRIVER(elf)
+
+namespace emulsion {
+
+namespace {
+
+// A file in memory that other code opens by path.
+class MemoryFile {
+public:
+    explicit MemoryFile(const std::string& name, const std::string& bytes = "")
+        : file_(memfd_create(name.c_str(), MFD_CLOEXEC)) {
+        EMU_CHECK(file_ >= 0, "no memory file: {}", std::strerror(errno));
+        size_t done = 0;
+        while (done < bytes.size()) {
+            ssize_t count = write(file_, bytes.data() + done, bytes.size() - done);
+            EMU_CHECK(count > 0, "a memory file cannot be written: {}", std::strerror(errno));
+            done += static_cast<size_t>(count);
+        }
+    }
+    ~MemoryFile() { close(file_); }
+    MemoryFile(const MemoryFile&) = delete;
+    MemoryFile& operator=(const MemoryFile&) = delete;
+    std::string path() const { return fmt::format("/proc/self/fd/{}", file_); }
+
+private:
+    int file_;
+};
+
+std::string read_file(const std::string& path) {
+    auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+    if (!buffer) fail("link", fmt::format("{} cannot be read: {}", path, buffer.getError().message()), "try again");
+    return (*buffer)->getBuffer().str();
+}
+
+void run_lld(const std::vector<std::string>& arguments) {
+    std::vector<const char*> pointers;
+    for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+    std::string messages;
+    llvm::raw_string_ostream stream(messages);
+    lld::Result result = lld::lldMain(pointers, llvm::nulls(), stream, {{lld::Gnu, &lld::elf::link}});
+    if (result.retCode != 0) {
+        fail("link", fmt::format("the objects of a library cannot be linked: {}", messages),
+             "report this with the model");
+    }
+}
+
+std::string keep_global(const std::string& object, const std::string& prefix) {
+    std::unique_ptr<llvm::MemoryBuffer> buffer = llvm::MemoryBuffer::getMemBuffer(object, "library", false);
+    llvm::Expected<std::unique_ptr<llvm::object::Binary>> binary = llvm::object::createBinary(buffer->getMemBufferRef());
+    EMU_CHECK(static_cast<bool>(binary), "the linked object is not valid");
+    llvm::objcopy::ConfigManager config;
+    std::string pattern = prefix + "*";
+    auto matcher = llvm::objcopy::NameOrPattern::create(pattern, llvm::objcopy::MatchStyle::Wildcard,
+                                                        [](llvm::Error error) { return error; });
+    EMU_CHECK(static_cast<bool>(matcher), "'{}' is no pattern", pattern);
+    EMU_CHECK(!config.Common.SymbolsToKeepGlobal.addMatcher(std::move(matcher)), "'{}' is no pattern", pattern);
+    config.Common.StripDebug = true;
+    llvm::SmallString<0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    if (llvm::Error error = llvm::objcopy::executeObjcopyOnBinary(config, **binary, stream)) {
+        fail("link", fmt::format("symbols cannot be made local: {}", llvm::toString(std::move(error))),
+             "report this with the model");
+    }
+    return bytes.str().str();
+}
+
+}  // namespace
+
+std::string link_relocatable(const std::vector<std::pair<std::string, std::string>>& objects,
+                             const std::string& prefix) {
+    // lld takes its inputs by path; the files live in memory, so no name or folder reaches the result.
+    std::vector<std::unique_ptr<MemoryFile>> files;
+    TemporaryFolder folder;
+    std::string output = (folder.path() / "library.o").string();
+    std::vector<std::string> arguments = {"ld.lld", "-r", "--threads=1", "-o", output};
+    for (const auto& [name, bytes] : objects) {
+        files.push_back(std::make_unique<MemoryFile>(name, bytes));
+        arguments.push_back(files.back()->path());
+    }
+    run_lld(arguments);
+    return keep_global(read_file(output), prefix);
+}
+
+std::string make_archive(const std::string& member, const std::string& object) {
+    std::vector<llvm::NewArchiveMember> members;
+    members.emplace_back(llvm::MemoryBufferRef(object, member));
+    auto archive = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab,
+                                              llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
+    if (!archive) fail("link", llvm::toString(archive.takeError()), "report this with the model");
+    return (*archive)->getBuffer().str();
+}
+
+void link_program(const std::filesystem::path& program, const std::filesystem::path& object,
+                  const std::vector<std::filesystem::path>& archives) {
+    std::vector<std::string> command = {find_compiler(), "-o", program.string(), object.string()};
+    for (const auto& archive : archives) command.push_back(archive.string());
+    const std::filesystem::path libraries = library_folder();
+    for (const char* name : {"libemulsion_train.a", "libemulsion_infer.a", "libemulsion_data.a"}) {
+        command.push_back((libraries / name).string());
+    }
+    for (const char* flag : {"-static-libstdc++", "-static-libgcc", "-Wl,-Bstatic", "-lpng", "-ljpeg", "-lz",
+                             "-Wl,-Bdynamic", "-lpthread", "-lm", "-Wl,--gc-sections", "-Wl,--build-id=none", "-s"}) {
+        command.emplace_back(flag);
+    }
+    std::string output;
+    if (run_program(command, &output) != 0) {
+        fail("link", fmt::format("the program {} cannot be linked:\n{}", program.string(), output),
+             "install what compiler/toolchain/setup.sh installs");
+    }
+}
+
+}  // namespace emulsion

@@ -1,0 +1,251 @@
+#include "compiler/codegen/manifest.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "compiler/graph/text.h"
+#include "compiler/ops/sources.h"
+#include "compiler/support/hash.h"
+#include "runtime/abi/instance.h"
+
+extern "C" const unsigned char emulsion_abi_header[];
+extern "C" const unsigned long emulsion_abi_header_size;
+
+namespace emulsion {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Collects fields as JSON.
+class JsonFields : public Fields {
+public:
+    explicit JsonFields(Json& json) : json_(json) {}
+    void field(std::string_view name, bool& value) override { json_[std::string(name)] = value; }
+    void field(std::string_view name, int64_t& value) override { json_[std::string(name)] = value; }
+    void field(std::string_view name, double& value) override { json_[std::string(name)] = value; }
+    void field(std::string_view name, std::string& value) override { json_[std::string(name)] = value; }
+    void field(std::string_view name, std::vector<int64_t>& value) override { json_[std::string(name)] = value; }
+
+private:
+    Json& json_;
+};
+
+template <class Spec>
+Json spec_json(Spec spec) {
+    Json json{{"kind", spec.kind}};
+    JsonFields fields(json);
+    spec.fields(fields);
+    return json;
+}
+
+int64_t parameter_count(const Network& network) {
+    int64_t count = 0;
+    for (int i = 0; i < static_cast<int>(network.graph.nodes().size()); i++) {
+        if (network.graph.op_as<Parameter>(i) != nullptr) count += element_count(network.graph.node(i).types[0]);
+    }
+    return count;
+}
+
+int64_t multiply_adds(const Graph& graph) {
+    int64_t count = 0;
+    for (const Node& node : graph.nodes()) {
+        std::vector<TensorType> types;
+        for (Value value : node.inputs) types.push_back(graph.type(value));
+        count += node.op->multiply_adds(types);
+    }
+    return count;
+}
+
+Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKernels& kernels, int threads) {
+    VariantBytes slabs = bytes_of(variant, kernels);
+    auto unsigned_of = [](int64_t value) { return static_cast<uint64_t>(value); };
+    return Json{{"threads", threads},
+                {"parameters", plan.parameter_bytes},
+                {"gradients", plan.gradient_bytes},
+                {"state", plan.state_bytes},
+                {"prepared", variant.prepared_bytes},
+                {"workspace", emulsion_workspace_bytes(unsigned_of(variant.activation_bytes), unsigned_of(slabs.slab0),
+                                                       unsigned_of(slabs.slab), threads)},
+                {"instance", emulsion_instance_bytes(static_cast<int32_t>(variant.buffers.size()), threads)}};
+}
+
+Json tensor_json(const PlannedTensor& tensor) {
+    Json json{{"name", tensor.name},     {"class", to_string(tensor.memory)}, {"type", to_string(tensor.type)},
+              {"offset", tensor.offset}, {"bytes", tensor.bytes},             {"trained", tensor.trained}};
+    if (tensor.trained) json["gradient_offset"] = tensor.gradient_offset;
+    return json;
+}
+
+Json variant_json(const Plan& plan, const VariantPlan& variant, const VariantKernels& kernels) {
+    VariantBytes slabs = bytes_of(variant, kernels);
+    Json json{{"name", variant.isa.name},
+              {"activations", variant.activation_bytes},
+              {"largest_live_set", variant.largest_live_bytes},
+              {"slab_of_caller", slabs.slab0},
+              {"slab_of_worker", slabs.slab}};
+    json["bytes"] = bytes_json(plan, variant, kernels, std::max(1, plan.threads));
+    for (const BatchPlan& batch : variant.batches) {
+        Json calls = Json::array();
+        for (const PlannedCall& call : batch.calls) {
+            const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+            calls.push_back({{"stage", to_string(call.stage)},
+                             {"name", call.name},
+                             {"recipe", kernel.recipe},
+                             {"tiling", to_string(kernel.tiling)},
+                             {"fusion", call.reason}});
+        }
+        json["batches"].push_back({{"batch", batch.batch}, {"kernels", calls}});
+    }
+    return json;
+}
+
+Json port_json(const PlannedPort& port) { return {{"name", port.name}, {"type", to_string(port.type)}}; }
+
+}  // namespace
+
+VariantBytes bytes_of(const VariantPlan& variant, const VariantKernels& kernels) {
+    EMU_CHECK(variant.kernels.size() == kernels.size(), "a variant's kernels are not all compiled");
+    VariantBytes bytes;
+    for (const CompiledKernel& kernel : kernels) {
+        bytes.slab0 = std::max(bytes.slab0, kernel.slab0_bytes);
+        bytes.slab = std::max(bytes.slab, kernel.slab_bytes);
+    }
+    return bytes;
+}
+
+std::string network_signature(const Network& network) { return hash_text(print(network.graph)); }
+
+std::string optimizer_line(const Network& network) {
+    auto line = [](const Json& json) {
+        std::string text = json["kind"];
+        for (const auto& [name, value] : json.items()) {
+            if (name != "kind") text += fmt::format(" {}={}", name, value.dump());
+        }
+        return text;
+    };
+    return line(spec_json(network.optimizer)) + " schedule=" + line(spec_json(network.schedule));
+}
+
+std::string manifest_text(const std::string& name, const Network& network, const Plan& plan,
+                          const std::vector<VariantKernels>& kernels) {
+    Json json{{"library", name},
+              {"version", EMULSION_VERSION},
+              {"network", network.name},
+              {"signature", network_signature(network)},
+              {"mode", plan.training ? "training" : "inference"},
+              {"batch", plan.variants.back().batches.back().batch},
+              {"threads", plan.threads},
+              {"parameters", parameter_count(network)},
+              {"multiply_adds", multiply_adds(network.graph)},
+              {"classes", network.classes}};
+    if (plan.training) {
+        json["optimizer"] = spec_json(network.optimizer);
+        json["schedule"] = spec_json(network.schedule);
+    }
+    for (const PlannedPort& port : plan.inputs) json["inputs"].push_back(port_json(port));
+    for (const PlannedPort& port : plan.outputs) json["outputs"].push_back(port_json(port));
+    for (const PlannedTensor& tensor : plan.tensors) json["tensors"].push_back(tensor_json(tensor));
+    for (size_t i = 0; i < plan.variants.size(); i++) {
+        json["variants"].push_back(variant_json(plan, plan.variants[i], kernels[i]));
+    }
+    return json.dump(1) + "\n";
+}
+
+namespace {
+
+std::string upper_case(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    return text;
+}
+
+std::string port_lines(const std::vector<PlannedPort>& ports, const char* what) {
+    std::string text;
+    for (size_t i = 0; i < ports.size(); i++) {
+        text += fmt::format(" * {} {}: {} {}\n", what, i, ports[i].name, to_string(ports[i].type));
+    }
+    return text;
+}
+
+// Bytes that hold for every variant and `threads` threads.
+Json largest_bytes(const Plan& plan, const std::vector<VariantKernels>& kernels, int threads) {
+    Json largest;
+    for (size_t i = 0; i < plan.variants.size(); i++) {
+        Json bytes = bytes_json(plan, plan.variants[i], kernels[i], threads);
+        for (const auto& [name, value] : bytes.items()) {
+            if (!largest.contains(name) || largest[name].get<int64_t>() < value.get<int64_t>()) largest[name] = value;
+        }
+    }
+    return largest;
+}
+
+}  // namespace
+
+std::string header_text(const std::string& name, const Network& network, const Plan& plan,
+                        const std::vector<VariantKernels>& kernels) {
+    std::string upper = upper_case(name);
+    Json one = largest_bytes(plan, kernels, 1), two = largest_bytes(plan, kernels, 2);
+    auto more = [&](const char* what) { return two[what].get<int64_t>() - one[what].get<int64_t>(); };
+    std::string text(reinterpret_cast<const char*>(emulsion_abi_header), emulsion_abi_header_size);
+    text += fmt::format("/* {}: {} of the network '{}', at most {} samples a call.\n", name,
+                        plan.training ? "training" : "inference", network.name,
+                        plan.variants.back().batches.back().batch);
+    text += port_lines(plan.inputs, "input") + port_lines(plan.outputs, "output");
+    text += fmt::format(" * In a type, n is the number of samples; shapes are C, H, W; memory is [n][H][W][C]. */\n");
+    text += fmt::format("#ifndef {0}_H\n#define {0}_H\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n", upper);
+    text += fmt::format("#define {}_BATCH {}\n", upper, plan.variants.back().batches.back().batch);
+    text += fmt::format("#define {}_SIGNATURE \"{}\"\n", upper, network_signature(network));
+    text += "/* Bytes of each class of memory; workspace and instance for `threads` threads. */\n";
+    for (const char* what : {"parameters", "gradients", "state", "prepared"}) {
+        text += fmt::format("#define {}_{}_BYTES {}u\n", upper, upper_case(what), one[what].get<int64_t>());
+    }
+    for (const char* what : {"workspace", "instance"}) {
+        text += fmt::format("#define {}_{}_BYTES(threads) ({}u + ((threads) - 1) * {}u)\n", upper, upper_case(what),
+                            one[what].get<int64_t>(), more(what));
+    }
+    text += fmt::format("\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* sizes);\n"
+                        "int {0}_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options);\n",
+                        name);
+    if (plan.training) {
+        text += fmt::format("int {0}_init(uint64_t seed, const emulsion_memory* memory);\n"
+                            "int {0}_forward_backward(void* instance, const emulsion_call* call);\n"
+                            "int {0}_update(void* instance, float learning_rate);\n"
+                            "int {0}_step(void* instance, const emulsion_call* call, float learning_rate);\n",
+                            name);
+    } else {
+        text += fmt::format("int {0}_prepare(void* instance);\n"
+                            "int {0}_run(void* instance, const emulsion_call* call);\n",
+                            name);
+    }
+    text += fmt::format("const char* {0}_error(const void* instance);\nvoid {0}_unbind(void* instance);\n\n", name);
+    return text + "#ifdef __cplusplus\n}\n#endif\n#endif\n";
+}
+
+std::string description_text(const Network& network, const Plan* train, const Plan& infer) {
+    std::vector<int> infer_batches;
+    for (const BatchPlan& batch : infer.variants.back().batches) infer_batches.push_back(batch.batch);
+    Json normalization;
+    if (!network.normalization.empty()) {
+        normalization = {{"mean", network.normalization.mean}, {"deviation", network.normalization.deviation}};
+    }
+    Json schedule = spec_json(network.schedule);
+    if (schedule.contains("every")) schedule["step_size"] = schedule["every"];
+    Json json{{"version", EMULSION_VERSION},
+              {"network", network.name},
+              {"signature", network_signature(network)},
+              {"infer_batches", infer_batches},
+              {"input", {{"shape", infer.inputs[0].type.shape}, {"normalization", normalization}}},
+              {"classes", network.classes},
+              {"optimizer", spec_json(network.optimizer)},
+              {"schedule", schedule},
+              {"threads", infer.threads},
+              {"parameters", parameter_count(network)},
+              {"multiply_adds", multiply_adds(network.graph)},
+              {"defaults", {{"epochs", 5}}}};
+    if (train != nullptr) json["batch"] = train->variants.back().batches.back().batch;
+    return json.dump();
+}
+
+}  // namespace emulsion

@@ -1,0 +1,66 @@
+// The `main` of a program: tables of the libraries' functions (runtime/abi/program.h) and one call.
+#include <llvm/IR/LLVMContext.h>
+
+#include "compiler/codegen/constants.h"
+#include "compiler/codegen/llvm_object.h"
+#include "compiler/codegen/manifest.h"
+
+namespace emulsion {
+
+namespace {
+
+// The order of the pointers in emulsion_train_library and emulsion_infer_library.
+const std::vector<std::string> kTrainFunctions = {"info",   "sizes", "init",  "bind",  "forward_backward",
+                                                  "update", "step",  "error", "unbind"};
+const std::vector<std::string> kInferFunctions = {"info", "sizes", "prepare", "bind", "run", "error", "unbind"};
+
+std::string main_object(const std::string& entry, const std::string& description,
+                        const std::vector<std::pair<std::string, std::vector<std::string>>>& libraries) {
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> module = make_module(context, "main");
+    ConstantWriter write(*module);
+    llvm::IRBuilder<>& builder = write.builder();
+    llvm::Type* pointer = builder.getPtrTy();
+    std::vector<llvm::Constant*> tables;
+    for (const auto& [name, functions] : libraries) {
+        std::vector<llvm::Constant*> addresses;
+        for (const std::string& function : functions) {
+            auto callee = module->getOrInsertFunction(name + "_" + function,
+                                                      llvm::FunctionType::get(builder.getInt32Ty(), false));
+            addresses.push_back(llvm::cast<llvm::Constant>(callee.getCallee()));
+        }
+        tables.push_back(write.table(addresses, "functions"));
+    }
+    auto* main_type = llvm::FunctionType::get(builder.getInt32Ty(), {builder.getInt32Ty(), pointer}, false);
+    auto* main = llvm::Function::Create(main_type, llvm::GlobalValue::ExternalLinkage, "main", *module);
+    builder.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", main));
+    std::vector<llvm::Value*> arguments = {main->getArg(0), main->getArg(1)};
+    arguments.insert(arguments.end(), tables.begin(), tables.end());
+    arguments.push_back(write.text(description));
+    std::vector<llvm::Type*> types;
+    for (llvm::Value* argument : arguments) types.push_back(argument->getType());
+    auto callee = module->getOrInsertFunction(entry, llvm::FunctionType::get(builder.getInt32Ty(), types, false));
+    builder.CreateRet(builder.CreateCall(callee, arguments));
+    return emit_object(*module);
+}
+
+std::string symbol_name(const Network& network, const char* ending) {
+    std::string name = network.name + ending;
+    for (char& c : name) c = c == '-' ? '_' : c;
+    return name;
+}
+
+}  // namespace
+
+std::string train_program_object(const Network& network, const Plan& train, const Plan& infer) {
+    return main_object("emulsion_train_main", description_text(network, &train, infer),
+                       {{symbol_name(network, "_train"), kTrainFunctions},
+                        {symbol_name(network, "_infer"), kInferFunctions}});
+}
+
+std::string infer_program_object(const Network& network, const Plan& infer) {
+    return main_object("emulsion_infer_main", description_text(network, nullptr, infer),
+                       {{symbol_name(network, "_infer"), kInferFunctions}});
+}
+
+}  // namespace emulsion

@@ -1,0 +1,192 @@
+#include "compiler/pipeline.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "compiler/autodiff/training_step.h"
+#include "compiler/codegen/kernel.h"
+#include "compiler/codegen/library.h"
+#include "compiler/codegen/link.h"
+#include "compiler/graph/text.h"
+#include "compiler/passes/common_subexpressions.h"
+#include "compiler/passes/expand_batch_norm.h"
+#include "compiler/passes/inference_form.h"
+#include "compiler/passes/pool_first.h"
+#include "compiler/passes/simplify.h"
+#include "compiler/plan/plan.h"
+#include "compiler/support/host.h"
+
+namespace emulsion {
+
+namespace {
+
+Graph checked(Graph graph) {
+    verify(graph);
+    return graph;
+}
+
+Network pooled_first(const Network& network) {
+    Network result = network;
+    result.graph = checked(pool_first(network.graph));
+    return result;
+}
+
+}  // namespace
+
+// ---- The passes, in order ----
+
+Graph training_graph(const Network& network) {
+    Graph graph = checked(training_step(pooled_first(network)));
+    graph = checked(expand_batch_norm(graph));
+    graph = checked(simplify(graph));
+    return checked(common_subexpressions(graph));
+}
+
+Graph inference_graph(const Network& network) {
+    Graph graph = checked(inference_form(pooled_first(network)));
+    graph = checked(simplify(graph));
+    return checked(common_subexpressions(graph));
+}
+
+// ---- Plan and code ----
+
+namespace {
+
+std::vector<Isa> isas_of(const std::string& target) {
+    if (target == "portable") return {isa_baseline(), isa_avx2(), isa_avx512()};
+    if (target == "native") return {native_isa()};
+    return {isa_named(target)};
+}
+
+PlanOptions plan_options(const BuildOptions& options, bool training) {
+    PlanOptions plan;
+    plan.training = training;
+    plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
+    plan.threads = options.threads > 0 ? options.threads : allowed_cpus();
+    plan.machine.threads = plan.threads;
+    plan.isas = isas_of(options.target);
+    return plan;
+}
+
+struct Compiled {
+    Plan plan;
+    std::vector<VariantKernels> kernels;
+};
+
+void compile_plan(Compiled& compiled, const RecipeLibrary& recipes, const BuildOptions& options) {
+    KernelOptions kernel_options;
+    kernel_options.checked = options.checked;
+    kernel_options.use_cache = options.cache;
+    kernel_options.processes = options.jobs;
+    for (const VariantPlan& variant : compiled.plan.variants) {
+        compiled.kernels.push_back(compile_kernels(variant.kernels, variant.isa, recipes, kernel_options));
+    }
+}
+
+// Writes a file whole: into a temporary one first.
+void write_file(const std::filesystem::path& path, const std::string& bytes) {
+    std::filesystem::path temporary = path;
+    temporary += fmt::format(".{}", getpid());
+    std::ofstream file(temporary, std::ios::binary);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    std::error_code error;
+    if (file) std::filesystem::rename(temporary, path, error);
+    if (!file || error) {
+        std::filesystem::remove(temporary, error);
+        fail("output", fmt::format("{} cannot be written", path.string()),
+             "make room on the disk, and check that the folder may be written");
+    }
+}
+
+void write_library(const Library& library, const std::filesystem::path& folder, Artifact& artifact) {
+    for (const auto& [ending, bytes] : {std::pair<std::string, const std::string&>{".a", library.archive},
+                                        {".h", library.header},
+                                        {".json", library.manifest}}) {
+        std::filesystem::path path = folder / (library.name + ending);
+        write_file(path, bytes);
+        artifact.files.push_back(path.string());
+    }
+}
+
+void write_program(const std::string& name, const std::string& object, const std::vector<std::string>& archives,
+                   const std::filesystem::path& folder, Artifact& artifact) {
+    TemporaryFolder temporary;
+    std::filesystem::path main = temporary.path() / "main.o";
+    write_file(main, object);
+    std::vector<std::filesystem::path> paths;
+    for (const std::string& archive : archives) paths.push_back(folder / (archive + ".a"));
+    link_program(folder / name, main, paths);
+    artifact.files.push_back((folder / name).string());
+}
+
+}  // namespace
+
+Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options) {
+    verify_network(network);
+    std::filesystem::path folder = options.output;
+    make_output_folder(folder);
+    Compiled train, infer;
+    train.plan = make_plan(training_graph(network), recipes, plan_options(options, /*training=*/true));
+    infer.plan = make_plan(inference_graph(network), recipes, plan_options(options, /*training=*/false));
+    compile_plan(train, recipes, options);
+    compile_plan(infer, recipes, options);
+    Library train_library = make_library(network, train.plan, train.kernels);
+    Library infer_library = make_library(network, infer.plan, infer.kernels);
+    Artifact artifact;
+    write_library(train_library, folder, artifact);
+    write_library(infer_library, folder, artifact);
+    if (!options.programs) return artifact;
+    write_program(network.name + "-train", train_program_object(network, train.plan, infer.plan),
+                  {train_library.name, infer_library.name}, folder, artifact);
+    write_program(network.name + "-infer", infer_program_object(network, infer.plan), {infer_library.name}, folder,
+                  artifact);
+    return artifact;
+}
+
+namespace {
+
+std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const std::string& stage) {
+    std::string text;
+    for (const VariantPlan& variant : plan.variants) {
+        for (size_t i = 0; i < variant.kernels.size(); i++) {
+            text += fmt::format("# {} k{} {}\n", plan.training ? "training" : "inference", i,
+                                variant.kernels[i].identity(variant.isa));
+            text += show_kernel(variant.kernels[i], variant.isa, recipes, stage);
+        }
+    }
+    return text;
+}
+
+std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
+                     const BuildOptions& options, bool training) {
+    Graph graph = training ? training_graph(network) : inference_graph(network);
+    if (stage == "optimized") return print(graph);
+    Compiled compiled;
+    compiled.plan = make_plan(graph, recipes, plan_options(options, training));
+    if (stage == "plan") return print(compiled.plan);
+    if (stage == "loops" || stage == "stmt" || stage == "asm") return show_kernels(compiled.plan, recipes, stage);
+    compile_plan(compiled, recipes, options);
+    return library_ir(network, compiled.plan, compiled.kernels);
+}
+
+}  // namespace
+
+std::string show(const Network& network, const RecipeLibrary& recipes, std::string_view stage,
+                 const BuildOptions& options) {
+    const std::string name(stage);
+    verify_network(network);
+    if (name == "graph") return print(network);
+    for (const char* known : {"optimized", "plan", "loops", "stmt", "llvm", "asm"}) {
+        if (name == known) {
+            return show_one(network, recipes, name, options, /*training=*/true) +
+                   show_one(network, recipes, name, options, /*training=*/false);
+        }
+    }
+    fail("stage", fmt::format("unknown stage '{}'", name), "the stages are graph, optimized, plan, loops, stmt, llvm, asm");
+}
+
+}  // namespace emulsion
