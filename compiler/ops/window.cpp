@@ -19,8 +19,7 @@ size_t at(int axis) { return static_cast<size_t>(axis); }
 
 void check_list(std::string_view name, const std::vector<int64_t>& values, size_t count, int64_t least) {
     if (values.size() != count) {
-        fail("attribute", fmt::format("{} has {} numbers, but needs {}: [{}]", name, values.size(), count,
-                                      fmt::join(values, ",")),
+        fail("attribute", fmt::format("{} needs {} numbers, but is [{}]", name, count, fmt::join(values, ",")),
              count == 4 ? fmt::format("give {}=[top,bottom,left,right]", name)
                         : fmt::format("give {}=[height,width]", name));
     }
@@ -72,9 +71,8 @@ void check_window(const Window& window, int64_t height, int64_t width, std::stri
                                            by(window.covered(0), window.covered(1)))
                              : "",
                      padded ? "padded " : "", by(padded_height, padded_width)),
-         fmt::format("use a {} of at most {}{}, or pad the input to at least {}", what,
+         fmt::format("use a {} {} at most {}, or pad the input to at least {}", what, dilated ? "that covers" : "of",
                      by(std::min(window.covered(0), padded_height), std::min(window.covered(1), padded_width)),
-                     dilated ? " with its dilation" : "",
                      by(std::max(window.covered(0), padded_height), std::max(window.covered(1), padded_width))));
 }
 
