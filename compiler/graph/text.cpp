@@ -341,6 +341,7 @@ private:
         std::string kind = reader_.word();
         std::unique_ptr<Op> op = make_op(kind);
         if (!op) {
+            if (reader_.at_end()) reader_.expect("(");  // a word cut short is no unknown op
             reader_.fail("unknown_op", fmt::format("'{}' uses the unknown op '{}'", name, kind),
                          fmt::format("the closest op is '{}'", closest(kind, op_kinds())));
         }
@@ -375,6 +376,7 @@ private:
         std::string name = reader_.word();
         int index = builder_.graph().find(name);
         if (index < 0) {
+            if (reader_.at_end()) reader_.expect("}");  // nor an unknown value
             reader_.fail("unknown_value", fmt::format("'%{}' is used before it is defined", name),
                          "define every value above its uses; a graph has no cycles");
         }

@@ -167,9 +167,12 @@ void make_output_folder(const fs::path& folder) {
 
 TemporaryFolder::TemporaryFolder() {
     std::error_code error;
-    std::string path = (fs::temp_directory_path(error) / "emulsion-XXXXXX").string();
+    const fs::path parent = fs::temp_directory_path(error);
+    std::string path = (parent / "emulsion-XXXXXX").string();
     if (error || mkdtemp(path.data()) == nullptr) {
-        fail("temporary", fmt::format("no temporary folder can be made as '{}': {}", path, std::strerror(errno)),
+        fail("temporary",
+             fmt::format("no temporary folder can be made in '{}': {}", parent.string(),
+                         error ? error.message() : std::strerror(errno)),
              "set TMPDIR to a folder that you may write to");
     }
     path_ = path;

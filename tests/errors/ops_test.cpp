@@ -43,63 +43,75 @@ TEST(OpErrors, Operands) {
     EXPECT_EQ(node_error(std::make_shared<Softmax>(), {}),
               R"(net.cpp:7: error[operands]: softmax 'it': it takes 1 operand, but 0 are given
   fix: give it 1 operand)");
-    EXPECT_EQ(node_error(std::make_shared<Concatenate>(), {}),
-              R"(net.cpp:7: error[operands]: concatenate 'it': it takes at least 1 operand, but 0 are given
+    EXPECT_EQ(
+        node_error(std::make_shared<Concatenate>(), {}),
+        R"(net.cpp:7: error[operands]: concatenate 'it': it takes at least 1 operand, but 0 are given
   fix: give it an operand)");
 }
 
 TEST(OpErrors, Element) {
-    EXPECT_EQ(node_error(std::make_shared<Conv2d>(), {batched_type({16, 12, 12}, ElementType::u8), kFilter}),
-              R"(net.cpp:7: error[element]: conv2d 'it': the input must be f32, but is u8[n,16,12,12]
+    EXPECT_EQ(
+        node_error(std::make_shared<Conv2d>(),
+                   {batched_type({16, 12, 12}, ElementType::u8), kFilter}),
+        R"(net.cpp:7: error[element]: conv2d 'it': the input must be f32, but is u8[n,16,12,12]
     operand 'a' u8[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give it f32 values as input)");
-    EXPECT_EQ(node_error(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), batched_type({})}),
-              R"(net.cpp:7: error[element]: softmax_cross_entropy 'it': the labels must be i32[n], one class index per sample, but are f32[n]
+    EXPECT_EQ(
+        node_error(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), batched_type({})}),
+        R"(net.cpp:7: error[element]: softmax_cross_entropy 'it': the labels must be i32[n], one class index per sample, but are f32[n]
     operand 'a' f32[n,10] from net.cpp:1
     operand 'b' f32[n] from net.cpp:2
   fix: give it an integer input without axes of its own as labels)");
 }
 
 TEST(OpErrors, Rank) {
-    EXPECT_EQ(node_error(std::make_shared<Conv2d>(), {batched_type({400}), kFilter}),
-              R"(net.cpp:7: error[rank]: conv2d 'it': the input must be a map (n, channels, height, width), but is f32[n,400]
+    EXPECT_EQ(
+        node_error(std::make_shared<Conv2d>(), {batched_type({400}), kFilter}),
+        R"(net.cpp:7: error[rank]: conv2d 'it': the input must be a map (n, channels, height, width), but is f32[n,400]
     operand 'a' f32[n,400] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: put it before the layers that flatten the map)");
-    EXPECT_EQ(node_error(std::make_shared<Conv2d>(), {kMap, plain_type({32, 16})}),
-              R"(net.cpp:7: error[rank]: conv2d 'it': the filter must be a parameter (out, in, kh, kw), but is f32[32,16]
+    EXPECT_EQ(
+        node_error(std::make_shared<Conv2d>(), {kMap, plain_type({32, 16})}),
+        R"(net.cpp:7: error[rank]: conv2d 'it': the filter must be a parameter (out, in, kh, kw), but is f32[32,16]
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16] from net.cpp:2
   fix: give it a parameter with 4 axes)");
-    EXPECT_EQ(node_error(std::make_shared<Dense>(), {kMap, plain_type({32, 16})}),
-              R"(net.cpp:7: error[rank]: dense 'it': the input must be features (n, features), but is f32[n,16,12,12]
+    EXPECT_EQ(
+        node_error(std::make_shared<Dense>(), {kMap, plain_type({32, 16})}),
+        R"(net.cpp:7: error[rank]: dense 'it': the input must be features (n, features), but is f32[n,16,12,12]
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16] from net.cpp:2
   fix: flatten it first)");
-    EXPECT_EQ(node_error(std::make_shared<MaxPool>(), {plain_type({16, 12, 12})}),
-              R"(net.cpp:7: error[rank]: max_pool 'it': the input must be a map (n, channels, height, width), but is f32[16,12,12]
+    EXPECT_EQ(
+        node_error(std::make_shared<MaxPool>(), {plain_type({16, 12, 12})}),
+        R"(net.cpp:7: error[rank]: max_pool 'it': the input must be a map (n, channels, height, width), but is f32[16,12,12]
     operand 'a' f32[16,12,12] from net.cpp:1
   fix: put it before the layers that flatten the map)");
-    EXPECT_EQ(node_error(std::make_shared<Slice>(), {batched_type({})}),
-              R"(net.cpp:7: error[rank]: slice 'it': the input must have samples and channels, but is f32[n]
+    EXPECT_EQ(
+        node_error(std::make_shared<Slice>(), {batched_type({})}),
+        R"(net.cpp:7: error[rank]: slice 'it': the input must have samples and channels, but is f32[n]
     operand 'a' f32[n] from net.cpp:1
   fix: give it a map or features)");
 }
 
 TEST(OpErrors, Channels) {
-    EXPECT_EQ(node_error(std::make_shared<Conv2d>(), {batched_type({20, 12, 12}), kFilter}),
-              R"(net.cpp:7: error[channels]: conv2d 'it': input has 20 channels, but the filter expects 16
+    EXPECT_EQ(
+        node_error(std::make_shared<Conv2d>(), {batched_type({20, 12, 12}), kFilter}),
+        R"(net.cpp:7: error[channels]: conv2d 'it': input has 20 channels, but the filter expects 16
     operand 'a' f32[n,20,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give the filter 20 input channels)");
-    EXPECT_EQ(node_error(std::make_shared<Dense>(), {batched_type({20}), plain_type({32, 16})}),
-              R"(net.cpp:7: error[channels]: dense 'it': input has 20 features, but the weights expect 16
+    EXPECT_EQ(
+        node_error(std::make_shared<Dense>(), {batched_type({20}), plain_type({32, 16})}),
+        R"(net.cpp:7: error[channels]: dense 'it': input has 20 features, but the weights expect 16
     operand 'a' f32[n,20] from net.cpp:1
     operand 'b' f32[32,16] from net.cpp:2
   fix: give the weights 20 input features)");
-    EXPECT_EQ(node_error(changed<Slice>([](Slice& op) { op.begin = 10, op.count = 8; }), {kMap}),
-              R"(net.cpp:7: error[channels]: slice 'it': channels 10 to 17 are asked for, but there are 16
+    EXPECT_EQ(
+        node_error(changed<Slice>([](Slice& op) { op.begin = 10, op.count = 8; }), {kMap}),
+        R"(net.cpp:7: error[channels]: slice 'it': channels 10 to 17 are asked for, but there are 16
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: choose a range of at least one channel within 0 to 15)");
 }
@@ -110,30 +122,48 @@ TEST(OpErrors, FilterLargerThanItsInput) {
     operand 'a' f32[n,16,4,4] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: use a filter of at most 4x4, or pad the input to at least 5x5)");
-    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) { op.padding = {0, 0, 1, 1}, op.dilation = {2, 1}; }),
-                         {batched_type({16, 6, 2}), kFilter}),
-              R"(net.cpp:7: error[window]: conv2d 'it': the 5x5 filter, with dilation 2x1 covering 9x5, is larger than its padded input 6x4
+    EXPECT_EQ(
+        node_error(changed<Conv2d>([](Conv2d& op) {
+                       op.padding = {0, 0, 1, 1}, op.dilation = {2, 1};
+                   }),
+                   {batched_type({16, 6, 2}), kFilter}),
+        R"(net.cpp:7: error[window]: conv2d 'it': the 5x5 filter, with dilation 2x1 covering 9x5, is larger than its padded input 6x4
     operand 'a' f32[n,16,6,2] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: use a filter that covers at most 6x4, or pad the input to at least 9x5)");
-    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) { op.window = {3, 3}; }), {batched_type({16, 2, 8})}),
-              R"(net.cpp:7: error[window]: max_pool 'it': the 3x3 window is larger than its input 2x8
+    EXPECT_EQ(
+        node_error(changed<MaxPool>([](MaxPool& op) {
+                       op.window = {3, 3};
+                   }),
+                   {batched_type({16, 2, 8})}),
+        R"(net.cpp:7: error[window]: max_pool 'it': the 3x3 window is larger than its input 2x8
     operand 'a' f32[n,16,2,8] from net.cpp:1
   fix: use a window of at most 2x3, or pad the input to at least 3x8)");
-    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) { op.window = {20, 20}; }), {batched_type({16, 28, 28})}),
-              R"(net.cpp:7: error[window]: max_pool 'it': the window 20x20 has 400 cells, but the winner's number is kept in one byte, up to 256
+    EXPECT_EQ(
+        node_error(changed<MaxPool>([](MaxPool& op) {
+                       op.window = {20, 20};
+                   }),
+                   {batched_type({16, 28, 28})}),
+        R"(net.cpp:7: error[window]: max_pool 'it': the window 20x20 has 400 cells, but the winner's number is kept in one byte, up to 256
     operand 'a' f32[n,16,28,28] from net.cpp:1
   fix: use two poolings in a row, or a window of at most 16x16)");
 }
 
 TEST(OpErrors, PaddingAsWideAsTheWindow) {  // case P6
-    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) { op.padding = {2, 2, 2, 2}; }), {batched_type({1, 2, 2})}),
-              R"(net.cpp:7: error[padding]: max_pool 'it': the padding 2 is as wide as the window 2 along the height: a window would hold no cell of the map
+    EXPECT_EQ(
+        node_error(changed<MaxPool>([](MaxPool& op) {
+                       op.padding = {2, 2, 2, 2};
+                   }),
+                   {batched_type({1, 2, 2})}),
+        R"(net.cpp:7: error[padding]: max_pool 'it': the padding 2 is as wide as the window 2 along the height: a window would hold no cell of the map
     operand 'a' f32[n,1,2,2] from net.cpp:1
   fix: pad at most 1 per side, or use a window of at least 3)");
-    EXPECT_EQ(node_error(changed<AveragePool>([](AveragePool& op) { op.window = {3, 1}, op.padding = {0, 0, 0, 1}; }),
-                         {batched_type({1, 4, 4})}),
-              R"(net.cpp:7: error[padding]: average_pool 'it': the padding 1 is as wide as the window 1 along the width: a window would hold no cell of the map
+    EXPECT_EQ(
+        node_error(changed<AveragePool>([](AveragePool& op) {
+                       op.window = {3, 1}, op.padding = {0, 0, 0, 1};
+                   }),
+                   {batched_type({1, 4, 4})}),
+        R"(net.cpp:7: error[padding]: average_pool 'it': the padding 1 is as wide as the window 1 along the width: a window would hold no cell of the map
     operand 'a' f32[n,1,4,4] from net.cpp:1
   fix: pad at most 0 per side, or use a window of at least 2)");
 }
@@ -144,76 +174,116 @@ TEST(OpErrors, Attributes) {
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give stride=[height,width])");
-    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) { op.padding = {1, 1}; }), {kMap, kFilter}),
+    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) {
+                             op.padding = {1, 1};
+                         }),
+                         {kMap, kFilter}),
               R"(net.cpp:7: error[attribute]: conv2d 'it': padding needs 4 numbers, but is [1,1]
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give padding=[top,bottom,left,right])");
-    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) { op.stride = {0, 1}; }), {kMap, kFilter}),
+    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) {
+                             op.stride = {0, 1};
+                         }),
+                         {kMap, kFilter}),
               R"(net.cpp:7: error[attribute]: conv2d 'it': stride is 0, but must be 1 to 1048576
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give stride numbers from 1 on)");
-    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) { op.padding = {0, 0, -1, 0}; }), {kMap}),
+    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) {
+                             op.padding = {0, 0, -1, 0};
+                         }),
+                         {kMap}),
               R"(net.cpp:7: error[attribute]: max_pool 'it': padding is -1, but must be 0 to 1048576
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: give padding numbers from 0 on)");
-    EXPECT_EQ(node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4}; }), {batched_type({12})}),
-              R"(net.cpp:7: error[attribute]: unflatten 'it': shape is [3,4], but must name channels, height and width
+    EXPECT_EQ(
+        node_error(changed<Unflatten>([](Unflatten& op) {
+                       op.shape = {3, 4};
+                   }),
+                   {batched_type({12})}),
+        R"(net.cpp:7: error[attribute]: unflatten 'it': shape is [3,4], but must name channels, height and width
     operand 'a' f32[n,12] from net.cpp:1
   fix: give shape=[channels,height,width])");
-    EXPECT_EQ(node_error(changed<Conv2dBackwardData>([](Conv2dBackwardData& op) { op.input = {12}; }), {kMap, kFilter}),
-              R"(net.cpp:7: error[attribute]: conv2d_backward_data 'it': input must be a height and a width
+    EXPECT_EQ(
+        node_error(changed<Conv2dBackwardData>([](Conv2dBackwardData& op) { op.input = {12}; }),
+                   {kMap, kFilter}),
+        R"(net.cpp:7: error[attribute]: conv2d_backward_data 'it': input must be a height and a width
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give input=[height,width])");
-    EXPECT_EQ(node_error(changed<Factor>([](Factor& op) { op.factors = {3, 2, 2}; }), {batched_type({13})}),
-              R"(net.cpp:7: error[attribute]: factor 'it': factors are [3,2,2], but their product must be the number of features, 13
+    EXPECT_EQ(
+        node_error(changed<Factor>([](Factor& op) {
+                       op.factors = {3, 2, 2};
+                   }),
+                   {batched_type({13})}),
+        R"(net.cpp:7: error[attribute]: factor 'it': factors are [3,2,2], but their product must be the number of features, 13
     operand 'a' f32[n,13] from net.cpp:1
   fix: give factors=[channels,height,width] of the map)");
-    EXPECT_EQ(node_error(changed<Reduce>([](Reduce& op) { op.keep_samples = true; }), {plain_type({12})}),
-              R"(net.cpp:7: error[attribute]: reduce 'it': keep_samples is true, but the input f32[12] has no samples
+    EXPECT_EQ(
+        node_error(changed<Reduce>([](Reduce& op) { op.keep_samples = true; }), {plain_type({12})}),
+        R"(net.cpp:7: error[attribute]: reduce 'it': keep_samples is true, but the input f32[12] has no samples
     operand 'a' f32[12] from net.cpp:1
   fix: leave keep_samples out)");
-    EXPECT_EQ(node_error(changed<Reduce>([](Reduce& op) { op.keep_channels = true; }), {batched_type({})}),
-              R"(net.cpp:7: error[attribute]: reduce 'it': keep_channels is true, but the input f32[n] has no channels
+    EXPECT_EQ(
+        node_error(changed<Reduce>([](Reduce& op) { op.keep_channels = true; }),
+                   {batched_type({})}),
+        R"(net.cpp:7: error[attribute]: reduce 'it': keep_channels is true, but the input f32[n] has no channels
     operand 'a' f32[n] from net.cpp:1
   fix: leave keep_channels out)");
 }
 
 TEST(OpErrors, OrderOfFeatures) {
-    EXPECT_EQ(node_error(std::make_shared<Dense>(), {flat(12, {3, 2, 2}), plain_type({5, 12})}),
-              R"(net.cpp:7: error[factors]: dense 'it': the input has its features in the order of a 3x2x2 map, but the weights in plain order
+    EXPECT_EQ(
+        node_error(std::make_shared<Dense>(), {flat(12, {3, 2, 2}), plain_type({5, 12})}),
+        R"(net.cpp:7: error[factors]: dense 'it': the input has its features in the order of a 3x2x2 map, but the weights in plain order
     operand 'a' f32[n,12]{3,2,2} from net.cpp:1
     operand 'b' f32[5,12] from net.cpp:2
   fix: give both the same {channels,height,width} behind their shape)");
-    EXPECT_EQ(node_error(std::make_shared<Concatenate>(), {flat(12, {3, 2, 2}), batched_type({5})}),
-              R"(net.cpp:7: error[factors]: concatenate 'it': the operand has its features in the order of a 3x2x2 map, which has no channels to cut or join
+    EXPECT_EQ(
+        node_error(std::make_shared<Concatenate>(), {flat(12, {3, 2, 2}), batched_type({5})}),
+        R"(net.cpp:7: error[factors]: concatenate 'it': the operand has its features in the order of a 3x2x2 map, which has no channels to cut or join
     operand 'a' f32[n,12]{3,2,2} from net.cpp:1
     operand 'b' f32[n,5] from net.cpp:2
   fix: do it before the map is flattened)");
 }
 
 TEST(OpErrors, Shapes) {
-    EXPECT_EQ(node_error(std::make_shared<Concatenate>(), {kMap, batched_type({3, 12, 11})}),
-              R"(net.cpp:7: error[shape]: concatenate 'it': operand 2 is f32[n,3,12,11], but operand 1 is f32[n,16,12,12]: they may differ in channels only
+    EXPECT_EQ(
+        node_error(std::make_shared<Concatenate>(), {kMap, batched_type({3, 12, 11})}),
+        R"(net.cpp:7: error[shape]: concatenate 'it': operand 2 is f32[n,3,12,11], but operand 1 is f32[n,16,12,12]: they may differ in channels only
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[n,3,12,11] from net.cpp:2
   fix: bring all operands to one height and width first)");
-    EXPECT_EQ(node_error(changed<Expand>([](Expand& op) { op.shape = {3, 4, 4}; }), {batched_type({5})}),
+    EXPECT_EQ(node_error(changed<Expand>([](Expand& op) {
+                             op.shape = {3, 4, 4};
+                         }),
+                         {batched_type({5})}),
               R"(net.cpp:7: error[shape]: expand 'it': f32[n,5] cannot be repeated over f32[n,3,4,4]
     operand 'a' f32[n,5] from net.cpp:1
   fix: give it a scalar, one value per sample, per channel, or per sample and channel)");
-    EXPECT_EQ(node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4, 4}; }), {batched_type({40})}),
-              R"(net.cpp:7: error[shape]: unflatten 'it': input has 40 features, but a 3x4x4 map has 48
+    EXPECT_EQ(
+        node_error(changed<Unflatten>([](Unflatten& op) {
+                       op.shape = {3, 4, 4};
+                   }),
+                   {batched_type({40})}),
+        R"(net.cpp:7: error[shape]: unflatten 'it': input has 40 features, but a 3x4x4 map has 48
     operand 'a' f32[n,40] from net.cpp:1
   fix: choose channels, height and width whose product is the number of features)");
-    EXPECT_EQ(node_error(changed<AveragePoolBackward>([](AveragePoolBackward& op) { op.input = {12, 12}; }), {kMap}),
-              R"(net.cpp:7: error[shape]: average_pool_backward 'it': the gradient is f32[n,16,12,12], but the result it belongs to is f32[n,16,6,6]
+    EXPECT_EQ(
+        node_error(changed<AveragePoolBackward>([](AveragePoolBackward& op) {
+                       op.input = {12, 12};
+                   }),
+                   {kMap}),
+        R"(net.cpp:7: error[shape]: average_pool_backward 'it': the gradient is f32[n,16,12,12], but the result it belongs to is f32[n,16,6,6]
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: give it the gradient of the result these attributes describe)");
-    EXPECT_EQ(node_error(changed<MaxPoolBackward>([](MaxPoolBackward& op) { op.input = {24, 24}; }), {kMap, kMap}),
-              R"(net.cpp:7: error[shape]: max_pool_backward 'it': the index is f32[n,16,12,12], but the gradient f32[n,16,12,12] needs u8[n,16,12,12]
+    EXPECT_EQ(
+        node_error(changed<MaxPoolBackward>([](MaxPoolBackward& op) {
+                       op.input = {24, 24};
+                   }),
+                   {kMap, kMap}),
+        R"(net.cpp:7: error[shape]: max_pool_backward 'it': the index is f32[n,16,12,12], but the gradient f32[n,16,12,12] needs u8[n,16,12,12]
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[n,16,12,12] from net.cpp:2
   fix: give it the second result of the max_pool it belongs to)");

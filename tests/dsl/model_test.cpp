@@ -1,0 +1,198 @@
+// What models become: names, parameters, losses, settings; and which mistakes they report, where.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/sources.h"
+#include "tests/dsl/dsl_support.h"
+
+namespace emulsion {
+namespace {
+
+std::vector<std::string> outputs_of(const Network& network) {
+    std::vector<std::string> names;
+    for (const Result& result : network.graph.results()) {
+        if (result.kind == Result::Kind::output) names.push_back(result.name);
+    }
+    return names;
+}
+
+const Parameter& parameter(const Network& network, const std::string& name) {
+    const auto* found = network.graph.op_as<Parameter>(network.graph.find(name));
+    EXPECT_NE(found, nullptr) << name;
+    return *found;
+}
+
+TEST(Model, AutomaticNamesCountTheirKind) {
+    Model m("m");
+    Tensor x = m.input("image", {1, 8, 8});
+    x = relu(conv(x, 2));
+    x = relu(conv(x, 2, {.name = "middle"}));
+    x = relu(conv(x, 2));
+    m.classify(dense(flatten(x), 2));
+    Network network = finished(m);
+    for (const char* name : {"conv1", "conv1.w", "conv1.b", "relu1", "middle", "middle.w", "conv3", "relu3", "dense1.w"}) {
+        EXPECT_GE(network.graph.find(name), 0) << name;
+    }
+    EXPECT_EQ(network.graph.find("conv2"), -1);
+}
+
+TEST(Model, InitialisersAndTheirFans) {
+    Model m("m");
+    Tensor x = m.input("image", {3, 8, 8});
+    x = conv(x, 4, {.kernel = {3, 5}});
+    x = conv(x, 4, {.init = Init::glorot()});
+    m.classify(dense(flatten(x), 2, {.init = Init::normal(0.01)}));
+    Network network = finished(m);
+    EXPECT_EQ(parameter(network, "conv1.w").init, "he");
+    EXPECT_EQ(parameter(network, "conv1.w").fan_in, 3 * 15);
+    EXPECT_EQ(parameter(network, "conv1.w").fan_out, 4 * 15);
+    EXPECT_EQ(parameter(network, "conv1.b").init, "zeros");
+    EXPECT_EQ(parameter(network, "conv2.w").init, "glorot");
+    EXPECT_EQ(parameter(network, "dense1.w").init, "normal");
+    EXPECT_EQ(parameter(network, "dense1.w").scale, 0.01);
+}
+
+TEST(Model, OutputsOfAClassifier) {
+    Model m("m");
+    Tensor x = flatten(m.input("image", {1, 2, 2}));
+    m.classify(dense(x, 3));
+    m.output("features", x);
+    EXPECT_EQ(outputs_of(finished(m)),
+              (std::vector<std::string>{"correct", "scores", "probabilities", "features", "loss"}));
+}
+
+TEST(Model, LossesAddUpWithTheirWeights) {
+    Model m("m");
+    Tensor x = dense(m.input("x", {4}), 3);
+    m.classify(x);
+    m.classify(dense(x, 3), {.weight = 0.3, .name = "aux"});
+    m.mean_squared_error(x, {.half_sum = true});
+    Network network = finished(m);
+    EXPECT_EQ(outputs_of(network), (std::vector<std::string>{"correct", "scores", "probabilities", "aux.scores",
+                                                             "aux.probabilities", "prediction", "loss"}));
+    EXPECT_EQ(node_text(network, "aux.mean.weighted"), "%aux.mean.weighted = scale(%aux.mean) {factor=0.3} : f32[]");
+    EXPECT_EQ(node_text(network, "loss.total"), "%loss.total = add(%classify1.mean, %aux.mean.weighted) : f32[]");
+    EXPECT_EQ(node_text(network, "loss.total.2"),
+              "%loss.total.2 = add(%loss.total, %mean_squared_error1) : f32[]");
+    EXPECT_EQ(node_text(network, "mean_squared_error1.halves"),
+              "%mean_squared_error1.halves = scale(%mean_squared_error1.sums) {factor=0.5} : f32[n]");
+}
+
+TEST(Model, BatchNormUpdatesItsStatistics) {
+    Model m("m");
+    Tensor x = batch_norm(m.input("image", {4, 3, 5}), {.momentum = 0.2, .name = "bn"});
+    m.classify(dense(flatten(x), 2));
+    std::string text = print(finished(m));
+    EXPECT_NE(text.find("%bn.next_mean = running_average(%bn.running_mean, %bn:1) {momentum=0.2, count=15, "
+                        "unbiased=false}"),
+              std::string::npos) << text;
+    EXPECT_NE(text.find("%bn.next_variance = running_average(%bn.running_variance, %bn:2) {momentum=0.2, count=15, "
+                        "unbiased=true}"),
+              std::string::npos);
+    EXPECT_NE(text.find("update %bn.running_mean <- %bn.next_mean\n"), std::string::npos);
+    EXPECT_NE(text.find("update %bn.running_variance <- %bn.next_variance\n"), std::string::npos);
+}
+
+TEST(Model, DropoutSitesDiffer) {
+    Model m("m");
+    Tensor x = dropout(dropout(m.input("x", {8})), {.rate = 0.2});
+    m.classify(dense(x, 2));
+    Network network = finished(m);
+    EXPECT_EQ(node_text(network, "dropout1"),
+              "%dropout1 = dropout(%x, %seed_low, %seed_high, %step_low, %step_high) {rate=0.5, site=0} : f32[n,8]");
+    EXPECT_NE(node_text(network, "dropout2").find("{rate=0.2, site=1}"), std::string::npos);
+}
+
+TEST(Model, FreezingByPattern) {
+    Model m("m");
+    Tensor x = m.input("image", {1, 8, 8});
+    x = conv(x, 2, {.name = "stem.a"});
+    x = conv(x, 2, {.name = "stem.b"});
+    m.classify(dense(flatten(x), 2));
+    m.freeze("stem*");
+    m.no_decay("*.b");
+    Network network = finished(m);
+    EXPECT_FALSE(parameter(network, "stem.a.w").trained);
+    EXPECT_FALSE(parameter(network, "stem.b.b").trained);
+    EXPECT_TRUE(parameter(network, "dense1.w").trained);
+    EXPECT_FALSE(parameter(network, "stem.a.b").decay);
+    EXPECT_FALSE(parameter(network, "dense1.b").decay);
+    EXPECT_FALSE(parameter(network, "stem.b.w").decay);  // the layer's own name ends in .b
+    EXPECT_TRUE(parameter(network, "dense1.w").decay);
+}
+
+TEST(Model, FlattenedMapsKeepTheirOrderIntoDense) {
+    Model m("m");
+    m.classify(dense(flatten(m.input("image", {3, 2, 2})), 2));
+    EXPECT_NE(node_text(finished(m), "dense1.w").find(": f32[2,12]{3,2,2}"), std::string::npos);
+}
+
+TEST(Model, ScoresThatAreAFlattenedMapLeaveInPlainOrder) {
+    Model m("m");
+    m.classify(flatten(conv(m.input("image", {1, 4, 4}), 2)));
+    Network network = finished(m);
+    EXPECT_EQ(node_text(network, "classify1.plain"), "%classify1.plain = unfactor(%flatten1) : f32[n,8]");
+}
+
+TEST(Model, OptimisersAndSchedules) {
+    Model m("m");
+    m.classify(dense(m.input("x", {4}), 2));
+    EXPECT_EQ(finished(m).optimizer.kind, "sgd");
+    EXPECT_EQ(finished(m).schedule.kind, "cosine");
+    m.optimizer(adam({.form = AdamForm::keras, .decoupled = true, .schedule = step_rate({.every = 7, .gamma = 0.5})}));
+    Network network = finished(m);
+    EXPECT_EQ(network.optimizer.kind, "adam");
+    EXPECT_EQ(network.optimizer.learning_rate, 0.001);
+    EXPECT_EQ(network.optimizer.form, "keras");
+    EXPECT_TRUE(network.optimizer.decoupled);
+    EXPECT_EQ(network.schedule.kind, "step");
+    EXPECT_EQ(network.schedule.every, 7);
+    m.optimizer(sgd({.learning_rate = 0.1, .momentum = 0.9, .nesterov = true, .schedule = constant_rate()}));
+    EXPECT_TRUE(finished(m).optimizer.nesterov);
+    EXPECT_EQ(finished(m).schedule.kind, "constant");
+}
+
+TEST(Model, OperatorsReportTheirOwnLine) {
+    Model m("m");
+    Tensor a = m.input("a", {4}), b = m.input("b", {5});
+    int line = __LINE__ + 1;
+    Tensor c = a * b;
+    m.classify(dense(c, 2));
+    FinishedModel result = finish(m);
+    ASSERT_EQ(result.mistakes.size(), 1u);
+    EXPECT_EQ(result.mistakes[0].where.line, line);
+    EXPECT_EQ(result.mistakes[0].where.file, __FILE__);
+}
+
+TEST(Model, AMistakeSilencesWhatFollows) {
+    Model m("m");
+    Tensor x = conv(m.input("image", {1, 4, 4}), 2, {.kernel = 9});
+    x = batch_norm(relu(max_pool(x)) + x);
+    m.output("features", x);
+    m.classify(dense(flatten(x), 10));
+    m.classes({"one", "two"});
+    EXPECT_EQ(mistakes_of(m).size(), 1u);
+}
+
+TEST(Model, EmptyTensorsAreReportedWhereTheyMeetTheModel) {
+    Model m("m");
+    Tensor nothing;
+    m.classify(dense(relu(nothing), 10));
+    EXPECT_EQ(mistakes_of(m), (std::vector<std::string>{
+                                  "error[empty]: classify 'classify1': an operand is an empty tensor\n"
+                                  "  fix: give it a value first: an input of the model or the result of a layer"}));
+}
+
+TEST(Model, TensorsOutliveTheirModel) {
+    Tensor x;
+    {
+        Model m("gone");
+        x = m.input("x", {4});
+    }
+    EXPECT_EQ(x.shape(), Shape{4});
+    Model other("other");
+    other.classify(dense(x, 2));
+    EXPECT_EQ(mistakes_of(other).size(), 1u);
+}
+
+}  // namespace
+}  // namespace emulsion

@@ -1,0 +1,98 @@
+// The text of whole networks: every golden parses back to itself, every shortened text is refused.
+#include "compiler/graph/network.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace emulsion {
+namespace {
+
+std::string golden(const std::string& name) {
+    std::ifstream file(std::string(EMULSION_TEST_SOURCE_DIR) + "/tests/golden/" + name);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+std::string error_of(const std::string& text) {
+    try {
+        parse_network(text, "net.emu");
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+TEST(Network, TextRoundTrip) {
+    for (const char* name : {"lenet", "mlp", "resnet20"}) {
+        std::string text = golden(std::string(name) + ".graph.txt");
+        ASSERT_FALSE(text.empty()) << name;
+        Network network = parse_network(text, name);
+        EXPECT_EQ(print(network), text);
+        EXPECT_TRUE(parse_network(print(network), name) == network);
+        EXPECT_EQ(network.name, name);
+    }
+}
+
+TEST(Network, AllSettingsRoundTrip) {
+    std::string graph = golden("lenet.graph.txt");
+    graph = graph.substr(graph.find("graph lenet"));
+    for (const char* header :
+         {"network lenet\noptimizer adam {learning_rate=0.002, weight_decay=0.0001, beta1=0.8, beta2=0.99, epsilon=1e-07, "
+          "form=\"inside\", decoupled=true, bias_correction=false}\nschedule step {every=7, gamma=0.3}\n",
+          "network lenet\noptimizer sgd {learning_rate=0.1, weight_decay=0, momentum=0.9, nesterov=true, damped=true}\n"
+          "schedule constant\nnormalization {mean=[0.25], deviation=[0.5]}\n"
+          "classes [\"a \\\"b\\\"\", \"b\\\\\", \"\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\", \"j\"]\n"}) {
+        EXPECT_EQ(print(parse_network(header + graph, "net.emu")), header + graph);
+    }
+}
+
+TEST(Network, AnyPrefixIsRefused) {
+    std::string text = golden("lenet.graph.txt");
+    ASSERT_GT(text.size(), 1000u);
+    for (size_t size = 0; size + 2 < text.size(); size++) {
+        std::string error = error_of(text.substr(0, size));
+        ASSERT_NE(error.find("error["), std::string::npos) << "the first " << size << " bytes are accepted";
+    }
+}
+
+// A byte more or less never breaks the parser: it accepts the text or says what is wrong.
+TEST(Network, AnyChangedByteIsReadOrRefused) {
+    std::string text = golden("mlp.graph.txt");
+    int refused = 0;
+    for (size_t at = 0; at < text.size(); at++) {
+        for (char c : {'0', '9', '%', ']', '"', '\n', '-'}) {
+            std::string changed = text;
+            changed[at] = c;
+            refused += error_of(changed).empty() ? 0 : 1;
+        }
+    }
+    EXPECT_GT(refused, static_cast<int>(text.size()));
+}
+
+TEST(Network, NormalizationOfEveryChannel) {
+    std::string text = golden("lenet.graph.txt");
+    size_t at = text.find("classes");
+    text.insert(at, "normalization {mean=[0.1,0.2], deviation=[1,1]}\n");
+    EXPECT_EQ(error_of(text),
+              "error[normalization]: normalization has 2 means and 2 deviations, but 'image' has 1 channels\n"
+              "  fix: give 1 of each");
+}
+
+TEST(Network, FilesThatCannotBeRead) {
+    std::string path = (std::filesystem::temp_directory_path() / "no_such_network.emu").string();
+    try {
+        read_network(path);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(std::string(error.what()), "error[file]: '" + path +
+                                                 "' cannot be read: No such file or directory\n"
+                                                 "  fix: give the path of a .emu file that you may read");
+    }
+}
+
+}  // namespace
+}  // namespace emulsion
