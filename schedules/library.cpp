@@ -1,0 +1,30 @@
+// The list of all recipes. A new recipe adds its header and one line here.
+#include "schedules/library.h"
+
+#include "schedules/direct.h"
+#include "schedules/fallback.h"
+#include "schedules/matmul.h"
+#include "schedules/pointwise.h"
+#include "schedules/pool.h"
+#include "schedules/reduction.h"
+#include "schedules/softmax.h"
+
+namespace emulsion {
+
+RecipeLibrary make_library() {
+    RecipeLibrary library;
+    library.push_back(std::make_unique<DirectForward>());
+    library.push_back(std::make_unique<DirectStridedDataGradient>());
+    library.push_back(std::make_unique<DirectFilterGradient>());
+    library.push_back(std::make_unique<Matmul>());
+    library.push_back(std::make_unique<MatmulDataGradient>());
+    library.push_back(std::make_unique<MatmulWeightGradient>());
+    library.push_back(std::make_unique<Pointwise>());
+    library.push_back(std::make_unique<Pool>());
+    library.push_back(std::make_unique<Reduction>());
+    library.push_back(std::make_unique<SoftmaxRows>());
+    library.push_back(std::make_unique<Fallback>());
+    return library;
+}
+
+}  // namespace emulsion

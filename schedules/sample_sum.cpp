@@ -1,0 +1,84 @@
+// Loops over samples.
+#include "schedules/sample_sum.h"
+
+#include "schedules/lanes.h"
+#include "schedules/map.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::LoopLevel;
+using Halide::RDom;
+using Halide::TailStrategy;
+using Halide::Tuple;
+using Halide::Var;
+
+namespace {
+
+constexpr int kSampleBlock = 16;
+constexpr int64_t kSerial = 32768;  // below this many elements one thread is enough
+
+}  // namespace
+
+LoopLevel schedule_samples(Func func, const SumShape& shape, const MapShape& map, int batch) {
+    const Var c = func.args()[0], n = func.args().back(), outer("co"), inner("ci"), task("task");
+    func.split(c, outer, inner, shape.chunk, shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    vectorize_chunk(func, inner, shape);
+    if (static_cast<int64_t>(map.channels) * map.positions() * batch < kSerial) return {func, outer};
+    func.fuse(outer, n, task).parallel(task);
+    return {func, task};
+}
+
+LoopLevel store_samples(Func func, const SumShape& shape, const MapShape& map, int batch) {
+    func.compute_root();
+    func.bound_storage(func.args()[0], static_cast<int>(round_up(map.channels, kLanes)));
+    func.bound_storage(func.args().back(), batch);
+    return schedule_samples(func, shape, map, batch);
+}
+
+Func sum_samples(const std::string& name, const KernelContext& context, int channels,
+                 const std::function<Expr(const Expr& c, const Expr& n)>& value) {
+    const Var c("c"), b("b");
+    const Expr samples = context.samples();
+    RDom inside(0, kSampleBlock, name + "_n");
+    const Expr n = b * kSampleBlock + inside;
+    inside.where(n < samples);
+    Func block(name + "_block"), total(name);
+    block(c, b) = 0.0F;
+    block(c, b) = strict_sum(block(c, b), value(c, n));
+    const RDom blocks(0, (samples + kSampleBlock - 1) / kSampleBlock, name + "_b");
+    total(c) = 0.0F;
+    total(c) = strict_sum(total(c), block(c, blocks));
+
+    total.compute_root().bound_storage(c, static_cast<int>(round_up(channels, kLanes)));
+    block.compute_at(total, blocks.x);
+    if (channels == 1) return total;
+    const TailStrategy tail = channels % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
+    const Var vector("cv");
+    total.vectorize(c, kLanes, tail);
+    total.update().split(c, c, vector, kLanes, tail).reorder(vector, blocks.x, c).vectorize(vector);
+    block.bound_storage(c, kLanes).vectorize(c, kLanes, tail);
+    block.update().split(c, c, vector, kLanes, tail).reorder(vector, c, inside.x).vectorize(vector);
+    return total;
+}
+
+Expr padded_vector(const Expr& k, int channels, const std::function<Expr(const Expr& c)>& value) {
+    if (channels % kLanes == 0) return value(k);
+    return Halide::select(k < channels, value(Halide::min(k, channels - 1)), 0.0F);
+}
+
+Func finish_vector(const KernelContext& context, const Var& k, const std::vector<Expr>& values) {
+    Func result("result");
+    if (values.size() == 1) {
+        result(k) = values[0];
+    } else {
+        result(k) = Tuple(values);
+    }
+    Func out = context.finish(result);
+    compute_factors_once({out});
+    out.vectorize(out.args()[0], kLanes, TailStrategy::RoundUp);
+    return out;
+}
+
+}  // namespace emulsion
