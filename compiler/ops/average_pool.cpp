@@ -37,9 +37,13 @@ std::vector<TensorType> AveragePoolBackward::infer(std::span<const TensorType> i
     return {input_type(inputs[0], input)};
 }
 
-bool AveragePool::tiles(const TensorType& type) const { return sliding().tiles(type.shape[1], type.shape[2]); }
+bool AveragePool::tiles(const TensorType& type) const {
+    return sliding().tiles(type.shape[1], type.shape[2]);
+}
 
-OpClass AveragePoolBackward::op_class() const { return covers_once(input) ? OpClass::gather : OpClass::window; }
+OpClass AveragePoolBackward::op_class() const {
+    return covers_once(input) ? OpClass::gather : OpClass::window;
+}
 
 // Gradient
 
@@ -69,23 +73,28 @@ Expr counted(const Window& window, int axis, int64_t in, const Expr& out, bool c
 }
 
 // 1 / number of cells of window (x, y) that count.
-Expr share(const Window& window, const std::vector<int64_t>& map, const Expr& x, const Expr& y, bool count_padding) {
+Expr share(const Window& window, const std::vector<int64_t>& map, const Expr& x, const Expr& y,
+           bool count_padding) {
     return 1.0F / Halide::cast<float>(counted(window, 1, map[2], x, count_padding) *
                                       counted(window, 0, map[1], y, count_padding));
 }
 
 // a + b; an undefined `a` stands for an empty sum.
-Expr strict_sum(const Expr& a, const Expr& b) { return a.defined() ? Expr(Strict(a) + Strict(b)) : b; }
+Expr strict_sum(const Expr& a, const Expr& b) {
+    return a.defined() ? Expr(Strict(a) + Strict(b)) : b;
+}
 
 }  // namespace
 
 // Sums rows of the window first, then the rows.
-std::vector<Func> AveragePool::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> AveragePool::lower(const LowerContext& context,
+                                     const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& map = context.inputs[0].shape;
     const Window w = sliding();
     Var c("c"), x("x"), y("y"), n("n"), ky("ky");
     const auto cell = [&](const Expr& tap_x, const Expr& tap_y) {
-        const Position px = tap_position(w, 1, map[2], x, tap_x), py = tap_position(w, 0, map[1], y, tap_y);
+        const Position px = tap_position(w, 1, map[2], x, tap_x),
+                       py = tap_position(w, 0, map[1], y, tap_y);
         return value_or_zero(px.inside && py.inside, inputs[0](c, px.at, py.at, n));
     };
     Func out(context.name);  // (c, x, y, n)
@@ -100,7 +109,8 @@ std::vector<Func> AveragePool::lower(const LowerContext& context, const std::vec
         out(c, x, y, n) = Expr(Strict(sum) * Strict(scale));
         return {out};
     }
-    RDom rx(0, as_int(w.size[1]), context.name + "__rx"), ry(0, as_int(w.size[0]), context.name + "__ry");
+    RDom rx(0, as_int(w.size[1]), context.name + "__rx"),
+        ry(0, as_int(w.size[0]), context.name + "__ry");
     Func row(context.name + "__row"), sum(context.name + "__sum");
     row(c, x, y, n, ky) = 0.0F;
     row(c, x, y, n, ky) = strict_sum(row(c, x, y, n, ky), cell(rx, ky));
@@ -110,7 +120,8 @@ std::vector<Func> AveragePool::lower(const LowerContext& context, const std::vec
     return {out};
 }
 
-std::vector<Func> AveragePoolBackward::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> AveragePoolBackward::lower(const LowerContext& context,
+                                             const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& map = context.outputs[0].shape;
     const std::vector<int64_t>& dy = context.inputs[0].shape;
     const Window w = sliding();
@@ -119,7 +130,8 @@ std::vector<Func> AveragePoolBackward::lower(const LowerContext& context, const 
         const Reader rx = reader_window(w, 1, input[1], dy[2], x, back_x);
         const Reader ry = reader_window(w, 0, input[0], dy[1], y, back_y);
         const Strict scale(share(w, map, rx.at, ry.at, count_padding));
-        return value_or_zero(rx.inside && ry.inside, Strict(Expr(inputs[0](c, rx.at, ry.at, n))) * scale);
+        return value_or_zero(rx.inside && ry.inside,
+                             Strict(Expr(inputs[0](c, rx.at, ry.at, n))) * scale);
     };
     Func dx(context.name);  // (c, x, y, n)
     if (most_readers(w, 0) * most_readers(w, 1) <= kMostTerms) {

@@ -15,7 +15,8 @@ using Halide::Expr;
 // Shape
 
 std::vector<TensorType> Concatenate::infer(std::span<const TensorType> inputs) const {
-    if (inputs.empty()) fail("operands", "it takes at least 1 operand, but 0 are given", "give it an operand");
+    if (inputs.empty())
+        fail("operands", "it takes at least 1 operand, but 0 are given", "give it an operand");
     TensorType type = inputs[0];
     for (size_t i = 0; i < inputs.size(); i++) {
         const TensorType& next = inputs[i];
@@ -24,8 +25,10 @@ std::vector<TensorType> Concatenate::infer(std::span<const TensorType> inputs) c
         TensorType rest = next;
         if (next.shape.size() == type.shape.size()) rest.shape[0] = type.shape[0];
         if (rest != type) {
-            fail("shape", fmt::format("operand {} is {}, but operand 1 is {}: they may differ in channels only", i + 1,
-                                      to_string(next), to_string(inputs[0])),
+            fail("shape",
+                 fmt::format(
+                     "operand {} is {}, but operand 1 is {}: they may differ in channels only",
+                     i + 1, to_string(next), to_string(inputs[0])),
                  "bring all operands to one height and width first");
         }
         type.shape[0] += next.shape[0];

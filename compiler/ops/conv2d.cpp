@@ -48,7 +48,8 @@ TensorType result_type(const Window& window, int64_t channels, int64_t height, i
 
 void expect_pair(std::string_view name, const std::vector<int64_t>& values) {
     if (values.size() == 2 && values[0] > 0 && values[1] > 0) return;
-    fail("attribute", fmt::format("{} must be a height and a width", name), fmt::format("give {}=[height,width]", name));
+    fail("attribute", fmt::format("{} must be a height and a width", name),
+         fmt::format("give {}=[height,width]", name));
 }
 
 }  // namespace
@@ -60,7 +61,8 @@ std::vector<TensorType> Conv2d::infer(std::span<const TensorType> inputs) const 
     const std::vector<int64_t>& x = inputs[0].shape;
     const std::vector<int64_t>& w = inputs[1].shape;
     if (x[0] != w[1]) {
-        fail("channels", fmt::format("input has {} channels, but the filter expects {}", x[0], w[1]),
+        fail("channels",
+             fmt::format("input has {} channels, but the filter expects {}", x[0], w[1]),
              fmt::format("give the filter {} input channels", x[0]));
     }
     return {result_type(window(w[2], w[3]), w[0], x[1], x[2])};
@@ -128,8 +130,9 @@ namespace {
 constexpr int kLanes = static_cast<int>(kBlock);
 
 // x(c, ·, ·, n) where tap (kx, ky) of output (x, y) lies inside the map, else zero.
-Expr read_tap(const Func& in, const Window& window, const std::vector<int64_t>& shape, const Expr& c,
-              const std::vector<Expr>& out, const std::vector<Expr>& tap, const Expr& n) {
+Expr read_tap(const Func& in, const Window& window, const std::vector<int64_t>& shape,
+              const Expr& c, const std::vector<Expr>& out, const std::vector<Expr>& tap,
+              const Expr& n) {
     const Position px = tap_position(window, 1, shape[2], out[0], tap[0]);
     const Position py = tap_position(window, 0, shape[1], out[1], tap[1]);
     return value_or_zero(px.inside && py.inside, in(c, px.at, py.at, n));
@@ -137,12 +140,13 @@ Expr read_tap(const Func& in, const Window& window, const std::vector<int64_t>& 
 
 }  // namespace
 
-std::vector<Func> Conv2d::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Conv2d::lower(const LowerContext& context,
+                                const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& w = context.inputs[1].shape;
     Var c("c"), x("x"), y("y"), n("n");
     RDom r(0, as_int(w[1]), 0, as_int(w[3]), 0, as_int(w[2]), context.name + "__r");  // ic, kx, ky
-    const Expr value =
-        read_tap(inputs[0], window(w[2], w[3]), context.inputs[0].shape, r.x, {x, y}, {r.y, r.z}, n);
+    const Expr value = read_tap(inputs[0], window(w[2], w[3]), context.inputs[0].shape, r.x, {x, y},
+                                {r.y, r.z}, n);
     Func out(context.name);  // (c, x, y, n)
     out(c, x, y, n) = 0.0F;
     out(c, x, y, n) += value * inputs[1](c % kLanes, r.x, r.y, r.z, c / kLanes);
@@ -150,7 +154,8 @@ std::vector<Func> Conv2d::lower(const LowerContext& context, const std::vector<F
 }
 
 // The result gathers: for each tap, the one output whose tap read this cell, if there is one.
-std::vector<Func> Conv2dBackwardData::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Conv2dBackwardData::lower(const LowerContext& context,
+                                            const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& dy = context.inputs[0].shape;
     const std::vector<int64_t>& w = context.inputs[1].shape;
     const Window taps = window(w[2], w[3]);
@@ -158,20 +163,24 @@ std::vector<Func> Conv2dBackwardData::lower(const LowerContext& context, const s
     RDom r(0, as_int(dy[0]), 0, as_int(w[3]), 0, as_int(w[2]), context.name + "__r");  // oc, kx, ky
     const Position px = reader_position(taps, 1, dy[2], x, r.y);
     const Position py = reader_position(taps, 0, dy[1], y, r.z);
-    const Expr weight = rotated ? inputs[1](c % kLanes, r.x, as_int(w[3] - 1) - r.y, as_int(w[2] - 1) - r.z, c / kLanes)
+    const Expr weight = rotated ? inputs[1](c % kLanes, r.x, as_int(w[3] - 1) - r.y,
+                                            as_int(w[2] - 1) - r.z, c / kLanes)
                                 : inputs[1](r.x % kLanes, c, r.y, r.z, r.x / kLanes);
     Func out(context.name);  // (c, x, y, n)
     out(c, x, y, n) = 0.0F;
-    out(c, x, y, n) += value_or_zero(px.inside && py.inside, inputs[0](r.x, px.at, py.at, n)) * weight;
+    out(c, x, y, n) +=
+        value_or_zero(px.inside && py.inside, inputs[0](r.x, px.at, py.at, n)) * weight;
     return {out};
 }
 
-std::vector<Func> Conv2dBackwardFilter::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Conv2dBackwardFilter::lower(const LowerContext& context,
+                                              const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& dy = context.inputs[1].shape;
     Var lane("lane"), i("i"), kx("kx"), ky("ky"), k("k");
-    RDom r(0, as_int(dy[2]), 0, as_int(dy[1]), 0, context.samples, context.name + "__r");  // x, y, n
-    const Expr value = read_tap(inputs[0], window(kernel[0], kernel[1]), context.inputs[0].shape, i, {r.x, r.y},
-                                {kx, ky}, r.z);
+    RDom r(0, as_int(dy[2]), 0, as_int(dy[1]), 0, context.samples,
+           context.name + "__r");  // x, y, n
+    const Expr value = read_tap(inputs[0], window(kernel[0], kernel[1]), context.inputs[0].shape, i,
+                                {r.x, r.y}, {kx, ky}, r.z);
     const Expr channel = k * kLanes + lane;
     const Expr gradient = inputs[1](Halide::min(channel, as_int(dy[0] - 1)), r.x, r.y, r.z);
     Func out(context.name);  // (lane, i, kx, ky, k)

@@ -1,10 +1,13 @@
 // conv2d(x [n,C,H,W], w [O,C,KH,KW]) -> [n,O,OH,OW], cross-correlation without bias:
-//     y(o, i, j) = sum over c, p, q of x(c, i*stride - top + p*dilation, j*stride - left + q*dilation) * w(o, c, p, q)
-// with zeros outside x. Example: x f32[n,1,28,28], w f32[32,1,5,5], padding [2,2,2,2] gives f32[n,32,28,28].
+//     y(o, i, j) = sum over c, p, q of
+//                  x(c, i*stride - top + p*dilation, j*stride - left + q*dilation) * w(o, c, p, q)
+// with zeros outside x. Example: x f32[n,1,28,28], w f32[32,1,5,5], padding [2,2,2,2] gives
+// f32[n,32,28,28].
 //
 // Its two gradients are ops of their own:
-//     conv2d_backward_data(dy, w) {input=[H,W]} -> dx    with rotated=true, w is rotate_filter's result [C,O,KH,KW]
-//     conv2d_backward_filter(x, dy) {kernel=[KH,KW]} -> dw    sums over all samples
+//     conv2d_backward_data(dy, w) {input=[H,W]} -> dx; with rotated=true, w is rotate_filter's
+//                                                    result [C,O,KH,KW]
+//     conv2d_backward_filter(x, dy) {kernel=[KH,KW]} -> dw; sums over all samples
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -28,7 +31,8 @@ public:
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
 };
 
@@ -38,7 +42,8 @@ public:
     void fields(Fields& f) override;
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
     std::vector<int64_t> input = {1, 1};  // height and width of the forward input
     bool rotated = false;
@@ -50,7 +55,8 @@ public:
     void fields(Fields& f) override;
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
     std::vector<int64_t> kernel = {1, 1};
 };

@@ -22,7 +22,8 @@ std::vector<TensorType> Dense::infer(std::span<const TensorType> inputs) const {
     expect_parameter(inputs[1], 2, "weights", "(out, in)");
     if (inputs[0].shape[0] != inputs[1].shape[1]) {
         fail("channels",
-             fmt::format("input has {} features, but the weights expect {}", inputs[0].shape[0], inputs[1].shape[1]),
+             fmt::format("input has {} features, but the weights expect {}", inputs[0].shape[0],
+                         inputs[1].shape[1]),
              fmt::format("give the weights {} input features", inputs[0].shape[0]));
     }
     expect_same_order(inputs[0].factors, "input", inputs[1].factors, "weights");
@@ -49,7 +50,9 @@ std::vector<TensorType> DenseBackwardWeights::infer(std::span<const TensorType> 
     return {type};
 }
 
-int64_t Dense::multiply_adds(std::span<const TensorType> inputs) const { return element_count(inputs[1]); }
+int64_t Dense::multiply_adds(std::span<const TensorType> inputs) const {
+    return element_count(inputs[1]);
+}
 
 int64_t DenseBackwardData::multiply_adds(std::span<const TensorType> inputs) const {
     return element_count(inputs[1]);
@@ -65,10 +68,12 @@ std::vector<Value> Dense::gradient(GradientContext& context) const {
     std::vector<Value> result(2);
     const Value dy = context.gradients[0];
     if (context.needed[0]) {
-        result[0] = context.add("dx", std::make_shared<DenseBackwardData>(), {dy, context.inputs[1]});
+        result[0] =
+            context.add("dx", std::make_shared<DenseBackwardData>(), {dy, context.inputs[1]});
     }
     if (context.needed[1]) {
-        result[1] = context.add("dw", std::make_shared<DenseBackwardWeights>(), {context.inputs[0], dy});
+        result[1] =
+            context.add("dw", std::make_shared<DenseBackwardWeights>(), {context.inputs[0], dy});
     }
     return result;
 }
@@ -90,7 +95,8 @@ std::vector<Func> Dense::lower(const LowerContext& context, const std::vector<Fu
     return {out};
 }
 
-std::vector<Func> DenseBackwardData::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> DenseBackwardData::lower(const LowerContext& context,
+                                           const std::vector<Func>& inputs) const {
     Var f("f"), n("n");
     RDom r(0, static_cast<int>(context.inputs[0].shape[0]), context.name + "__r");
     Func out(context.name);  // (i, n)
@@ -99,7 +105,8 @@ std::vector<Func> DenseBackwardData::lower(const LowerContext& context, const st
     return {out};
 }
 
-std::vector<Func> DenseBackwardWeights::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> DenseBackwardWeights::lower(const LowerContext& context,
+                                              const std::vector<Func>& inputs) const {
     const int features = static_cast<int>(context.inputs[1].shape[0]);
     Var lane("lane"), i("i"), k("k");
     RDom r(0, context.samples, context.name + "__r");

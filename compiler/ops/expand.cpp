@@ -22,7 +22,8 @@ std::vector<TensorType> Expand::infer(std::span<const TensorType> inputs) const 
     expect_f32(x, "input");
     const TensorType type = {ElementType::f32, batched, shape, factors};
     const bool same = x.shape == shape && x.factors == factors;
-    const bool channels = x.shape.size() == 1 && !shape.empty() && x.shape[0] == shape[0] && factors.empty();
+    const bool channels =
+        x.shape.size() == 1 && !shape.empty() && x.shape[0] == shape[0] && factors.empty();
     if ((x.batched && !batched) || !(x.shape.empty() || same || channels)) {
         fail("shape", fmt::format("{} cannot be repeated over {}", to_string(x), to_string(type)),
              "give it a scalar, one value per sample, per channel, or per sample and channel");
@@ -41,7 +42,8 @@ std::vector<Value> Expand::gradient(GradientContext& context) const {
 
 // Lowering
 
-std::vector<Halide::Func> Expand::lower(const LowerContext& context, const std::vector<Halide::Func>& inputs) const {
+std::vector<Halide::Func> Expand::lower(const LowerContext& context,
+                                        const std::vector<Halide::Func>& inputs) const {
     const TensorType& type = context.outputs[0];
     const std::vector<Halide::Var> vars = coordinates(type);
     const std::vector<Expr> at = as_exprs(vars);

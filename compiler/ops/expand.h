@@ -1,6 +1,7 @@
-// expand(x) {shape} -> f32[n,shape]: repeats x, one of [n,C], [n], (C) or (), over a larger shape: the gradient of
-// reduce. The values are multiplied by `scale` and, with per_sample=true, divided by the samples of the call.
-// Example: f32[n,32] with shape=[32,7,7] gives f32[n,32,7,7]. With batched=false the result is a parameter.
+// expand(x) {shape} -> f32[n,shape]: repeats x, one of [n,C], [n], (C) or (), over a larger shape:
+// the gradient of reduce. The values are multiplied by `scale` and, with per_sample=true, divided
+// by the samples of the call. Example: f32[n,32] with shape=[32,7,7] gives f32[n,32,7,7]. With
+// batched=false the result is a parameter.
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -20,7 +21,8 @@ public:
     OpClass op_class() const override { return OpClass::pointwise; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     std::vector<int64_t> shape;
     std::vector<int64_t> factors;
     bool batched = true;

@@ -25,8 +25,9 @@ std::string by(int64_t height, int64_t width) { return fmt::format("{}x{}", heig
 
 void expect_operands(std::span<const TensorType> inputs, size_t count) {
     if (inputs.size() == count) return;
-    fail("operands", fmt::format("it takes {}, but {} given", plural(count, "operand"),
-                                 inputs.size() == 1 ? "1 is" : fmt::format("{} are", inputs.size())),
+    fail("operands",
+         fmt::format("it takes {}, but {} given", plural(count, "operand"),
+                     inputs.size() == 1 ? "1 is" : fmt::format("{} are", inputs.size())),
          fmt::format("give it {}", plural(count, "operand")));
 }
 
@@ -38,7 +39,9 @@ void expect_f32(const TensorType& type, std::string_view what) {
 
 void expect_map(const TensorType& type, std::string_view what) {
     if (!type.batched || type.shape.size() != 3) {
-        fail("rank", fmt::format("the {} must be a map (n, channels, height, width), but is {}", what, to_string(type)),
+        fail("rank",
+             fmt::format("the {} must be a map (n, channels, height, width), but is {}", what,
+                         to_string(type)),
              "put it before the layers that flatten the map");
     }
     expect_f32(type, what);
@@ -46,7 +49,8 @@ void expect_map(const TensorType& type, std::string_view what) {
 
 void expect_features(const TensorType& type, std::string_view what) {
     if (!type.batched || type.shape.size() != 1) {
-        fail("rank", fmt::format("the {} must be features (n, features), but is {}", what, to_string(type)),
+        fail("rank",
+             fmt::format("the {} must be features (n, features), but is {}", what, to_string(type)),
              "flatten it first");
     }
     expect_f32(type, what);
@@ -54,36 +58,43 @@ void expect_features(const TensorType& type, std::string_view what) {
 
 void expect_channels(const TensorType& type, std::string_view what) {
     if (!type.batched || type.shape.empty()) {
-        fail("rank", fmt::format("the {} must have samples and channels, but is {}", what, to_string(type)),
+        fail("rank",
+             fmt::format("the {} must have samples and channels, but is {}", what, to_string(type)),
              "give it a map or features");
     }
     expect_f32(type, what);
     if (!type.factors.empty()) {
-        fail("factors", fmt::format("the {} has its features in {}, which has no channels to cut or join", what,
-                                    order_of(type.factors)),
+        fail("factors",
+             fmt::format("the {} has its features in {}, which has no channels to cut or join",
+                         what, order_of(type.factors)),
              "do it before the map is flattened");
     }
 }
 
-void expect_parameter(const TensorType& type, size_t rank, std::string_view what, std::string_view axes) {
+void expect_parameter(const TensorType& type, size_t rank, std::string_view what,
+                      std::string_view axes) {
     if (type.batched || type.shape.size() != rank) {
-        fail("rank", fmt::format("the {} must be a parameter {}, but is {}", what, axes, to_string(type)),
+        fail("rank",
+             fmt::format("the {} must be a parameter {}, but is {}", what, axes, to_string(type)),
              fmt::format("give it a parameter with {} axes", rank));
     }
     expect_f32(type, what);
 }
 
-void expect_same_order(const std::vector<int64_t>& a, std::string_view name_a, const std::vector<int64_t>& b,
-                       std::string_view name_b) {
+void expect_same_order(const std::vector<int64_t>& a, std::string_view name_a,
+                       const std::vector<int64_t>& b, std::string_view name_b) {
     if (a == b) return;
-    fail("factors", fmt::format("the {} has its features in {}, but the {} in {}", name_a, order_of(a), name_b, order_of(b)),
+    fail("factors",
+         fmt::format("the {} has its features in {}, but the {} in {}", name_a, order_of(a), name_b,
+                     order_of(b)),
          "give both the same {channels,height,width} behind their shape");
 }
 
 void expect_gradient_of(const TensorType& gradient, const TensorType& expected) {
     if (gradient == expected) return;
-    fail("shape", fmt::format("the gradient is {}, but the result it belongs to is {}", to_string(gradient),
-                              to_string(expected)),
+    fail("shape",
+         fmt::format("the gradient is {}, but the result it belongs to is {}", to_string(gradient),
+                     to_string(expected)),
          "give it the gradient of the result these attributes describe");
 }
 

@@ -1,5 +1,6 @@
-// Checks of operands that the ops' shape rules share. Each throws Error with both values and a fix; the graph builder
-// puts kind and name of the node in front of the message and lists the operands below it.
+// Checks of operands that the ops' shape rules share. Each throws Error with both values and a fix;
+// the graph builder puts kind and name of the node in front of the message and lists the operands
+// below it.
 #pragma once
 
 #include <cstdint>
@@ -24,16 +25,18 @@ void expect_map(const TensorType& type, std::string_view what);
 // Batched f32 features [n,F]. Error[rank] or Error[element].
 void expect_features(const TensorType& type, std::string_view what);
 
-// A batched f32 tensor with a channel axis that can be cut: [n,C,…], not the features of a flattened map. Error[rank],
-// Error[element] or Error[factors].
+// A batched f32 tensor with a channel axis that can be cut: [n,C,…], not the features of a
+// flattened map. Error[rank], Error[element] or Error[factors].
 void expect_channels(const TensorType& type, std::string_view what);
 
-// Parameters of f32 with `rank` axes, described by `axes`: "(out, in, kh, kw)". Error[rank] or Error[element].
-void expect_parameter(const TensorType& type, size_t rank, std::string_view what, std::string_view axes);
+// Parameters of f32 with `rank` axes, described by `axes`: "(out, in, kh, kw)". Error[rank] or
+// Error[element].
+void expect_parameter(const TensorType& type, size_t rank, std::string_view what,
+                      std::string_view axes);
 
 // Two features axes have one order in memory. Error[factors].
-void expect_same_order(const std::vector<int64_t>& a, std::string_view name_a, const std::vector<int64_t>& b,
-                       std::string_view name_b);
+void expect_same_order(const std::vector<int64_t>& a, std::string_view name_a,
+                       const std::vector<int64_t>& b, std::string_view name_b);
 
 // A gradient has the type of what it is the gradient of. Error[shape].
 void expect_gradient_of(const TensorType& gradient, const TensorType& expected);

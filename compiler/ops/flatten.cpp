@@ -34,16 +34,20 @@ std::vector<TensorType> Unflatten::infer(std::span<const TensorType> inputs) con
     expect_operands(inputs, 1);
     expect_features(inputs[0], "input");
     if (shape.size() != 3 || shape[0] < 1 || shape[1] < 1 || shape[2] < 1) {
-        fail("attribute", fmt::format("shape is [{}], but must name channels, height and width", fmt::join(shape, ",")),
+        fail("attribute",
+             fmt::format("shape is [{}], but must name channels, height and width",
+                         fmt::join(shape, ",")),
              "give shape=[channels,height,width]");
     }
     const int64_t count = shape[0] * shape[1] * shape[2];
     if (inputs[0].shape[0] != count) {
-        fail("shape", fmt::format("input has {} features, but a {}x{}x{} map has {}", inputs[0].shape[0], shape[0],
-                                  shape[1], shape[2], count),
+        fail("shape",
+             fmt::format("input has {} features, but a {}x{}x{} map has {}", inputs[0].shape[0],
+                         shape[0], shape[1], shape[2], count),
              "choose channels, height and width whose product is the number of features");
     }
-    expect_same_order(inputs[0].factors, "input", flat_factors(shape[0], shape[1], shape[2]), "result");
+    expect_same_order(inputs[0].factors, "input", flat_factors(shape[0], shape[1], shape[2]),
+                      "result");
     return {batched_type(shape)};
 }
 
@@ -63,7 +67,8 @@ std::vector<Value> Unflatten::gradient(GradientContext& context) const {
 
 // Lowering
 
-std::vector<Func> Flatten::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Flatten::lower(const LowerContext& context,
+                                 const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& s = context.inputs[0].shape;
     Var f("f"), n("n");
     Func out(context.name);  // (f, n)
@@ -76,7 +81,8 @@ std::vector<Func> Flatten::lower(const LowerContext& context, const std::vector<
     return {out};
 }
 
-std::vector<Func> Unflatten::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Unflatten::lower(const LowerContext& context,
+                                   const std::vector<Func>& inputs) const {
     Var c("c"), x("x"), y("y"), n("n");
     Func out(context.name);  // (c, x, y, n)
     out(c, x, y, n) =

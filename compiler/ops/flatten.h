@@ -1,6 +1,6 @@
-// flatten(x [n,C,H,W]) -> [n,F]{C,H,W}, F = C*H*W: the same memory seen as features. The logical order is channels
-// first, c*H*W + y*W + x; the factors record that memory holds [H][W][C]. They are left out where the two orders are
-// one: C = 1, or H = W = 1. Features pass unchanged.
+// flatten(x [n,C,H,W]) -> [n,F]{C,H,W}, F = C*H*W: the same memory seen as features. The logical
+// order is channels first, c*H*W + y*W + x; the factors record that memory holds [H][W][C]. They
+// are left out where the two orders are one: C = 1, or H = W = 1. Features pass unchanged.
 //
 // unflatten(x [n,F]{C,H,W}) {shape=[C,H,W]} -> [n,C,H,W] is the way back.
 #pragma once
@@ -18,7 +18,8 @@ public:
     OpClass op_class() const override { return OpClass::view; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
 };
 
 class Unflatten : public Op {
@@ -28,7 +29,8 @@ public:
     OpClass op_class() const override { return OpClass::view; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     std::vector<int64_t> shape = {1, 1, 1};
 };
 

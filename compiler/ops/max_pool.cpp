@@ -30,8 +30,9 @@ void expect_index(const TensorType& index, const TensorType& dy) {
     TensorType expected = dy;
     expected.element = ElementType::u8;
     if (index == expected) return;
-    fail("shape", fmt::format("the index is {}, but the gradient {} needs {}", to_string(index), to_string(dy),
-                              to_string(expected)),
+    fail("shape",
+         fmt::format("the index is {}, but the gradient {} needs {}", to_string(index),
+                     to_string(dy), to_string(expected)),
          "give it the second result of the max_pool it belongs to");
 }
 
@@ -42,9 +43,12 @@ std::vector<TensorType> MaxPool::infer(std::span<const TensorType> inputs) const
     expect_map(inputs[0], "input");
     const TensorType value = result_type(inputs[0]);
     if (sliding().taps() > kMostTaps) {
-        fail("window", fmt::format("the window {} has {} cells, but the winner's number is kept in one byte, up to {}",
-                                   by(window[0], window[1]), sliding().taps(), kMostTaps),
-             "use two poolings in a row, or a window of at most 16x16");
+        fail(
+            "window",
+            fmt::format(
+                "the window {} has {} cells, but the winner's number is kept in one byte, up to {}",
+                by(window[0], window[1]), sliding().taps(), kMostTaps),
+            "use two poolings in a row, or a window of at most 16x16");
     }
     TensorType index = value;
     index.element = ElementType::u8;
@@ -58,9 +62,13 @@ std::vector<TensorType> MaxPoolBackward::infer(std::span<const TensorType> input
     return {dx};
 }
 
-bool MaxPool::tiles(const TensorType& type) const { return sliding().tiles(type.shape[1], type.shape[2]); }
+bool MaxPool::tiles(const TensorType& type) const {
+    return sliding().tiles(type.shape[1], type.shape[2]);
+}
 
-OpClass MaxPoolBackward::op_class() const { return covers_once(input) ? OpClass::gather : OpClass::window; }
+OpClass MaxPoolBackward::op_class() const {
+    return covers_once(input) ? OpClass::gather : OpClass::window;
+}
 
 // Gradient
 
@@ -100,15 +108,18 @@ struct PoolTap {
 PoolTap pool_tap(const Window& window, int axis, int64_t in, const Expr& out, int64_t tap) {
     const Position position = tap_position(window, axis, in, out, as_int(tap));
     if (!window.leaves(axis, in)) return {position.at, as_int(tap)};
-    const Expr first = out * as_int(window.stride[static_cast<size_t>(axis)]) - as_int(window.before(axis));
+    const Expr first =
+        out * as_int(window.stride[static_cast<size_t>(axis)]) - as_int(window.before(axis));
     return {position.at, position.at - first};
 }
 
 }  // namespace
 
-// A tap outside the map reads the nearest cell inside and bears that cell's number, so it changes nothing: the cells of
-// a window still come in ascending order. Rows are decided one by one, which keeps the expressions short.
-std::vector<Func> MaxPool::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+// A tap outside the map reads the nearest cell inside and bears that cell's number, so it changes
+// nothing: the cells of a window still come in ascending order. Rows are decided one by one, which
+// keeps the expressions short.
+std::vector<Func> MaxPool::lower(const LowerContext& context,
+                                 const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& shape = context.inputs[0].shape;
     const Window w = sliding();
     Var c("c"), x("x"), y("y"), n("n");
@@ -130,7 +141,8 @@ std::vector<Func> MaxPool::lower(const LowerContext& context, const std::vector<
 }
 
 // The sum runs over the windows that hold a cell from the last one to the first.
-std::vector<Func> MaxPoolBackward::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> MaxPoolBackward::lower(const LowerContext& context,
+                                         const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& dy = context.inputs[0].shape;
     const Window w = sliding();
     Var c("c"), x("x"), y("y"), n("n");
@@ -141,7 +153,8 @@ std::vector<Func> MaxPoolBackward::lower(const LowerContext& context, const std:
             const Reader ry = reader_window(w, 0, input[0], dy[1], y, back_y);
             const Expr winner = Halide::cast<int32_t>(inputs[1](c, rx.at, ry.at, n));
             const Expr wins = winner == ry.tap * as_int(w.size[1]) + rx.tap;
-            const Expr term = value_or_zero(rx.inside && ry.inside && wins, inputs[0](c, rx.at, ry.at, n));
+            const Expr term =
+                value_or_zero(rx.inside && ry.inside && wins, inputs[0](c, rx.at, ry.at, n));
             sum = sum.defined() ? Expr(Strict(sum) + Strict(term)) : term;
         }
     }

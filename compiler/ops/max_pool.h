@@ -1,8 +1,10 @@
-// max_pool(x [n,C,H,W]) -> value [n,C,OH,OW], index u8 [n,C,OH,OW]: the largest cell of each window, and the number
-// ky * KW + kx of the first tap inside the map that holds it. Padding never wins: taps outside the map are moved to its
-// border. Example: window [2,2], stride [2,2] takes f32[n,32,28,28] to f32[n,32,14,14] and u8[n,32,14,14].
+// max_pool(x [n,C,H,W]) -> value [n,C,OH,OW], index u8 [n,C,OH,OW]: the largest cell of each
+// window, and the number ky * KW + kx of the first tap inside the map that holds it. Padding never
+// wins: taps outside the map are moved to its border. Example: window [2,2], stride [2,2] takes
+// f32[n,32,28,28] to f32[n,32,14,14] and u8[n,32,14,14].
 //
-// max_pool_backward(dy, index) {input=[H,W]} -> dx: each cell gathers dy of the windows whose winner it is.
+// max_pool_backward(dy, index) {input=[H,W]} -> dx: each cell gathers dy of the windows whose
+// winner it is.
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -17,7 +19,8 @@ public:
     OpClass op_class() const override { return OpClass::window; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     std::vector<int64_t> window_extents() const override { return window; }
     bool tiles(const TensorType& input) const override;
 };
@@ -28,7 +31,8 @@ public:
     void fields(Fields& f) override;
     OpClass op_class() const override;
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     std::vector<int64_t> input = {1, 1};  // height and width of the forward input
 };
 

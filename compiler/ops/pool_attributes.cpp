@@ -17,10 +17,12 @@ TensorType PoolAttributes::result_type(const TensorType& input) const {
     const Window w = sliding();
     check_window(w, input.shape[1], input.shape[2], "window");
     check_pool_padding(w);
-    return batched_type({input.shape[0], w.positions(0, input.shape[1]), w.positions(1, input.shape[2])});
+    return batched_type(
+        {input.shape[0], w.positions(0, input.shape[1]), w.positions(1, input.shape[2])});
 }
 
-TensorType PoolAttributes::input_type(const TensorType& gradient, const std::vector<int64_t>& input) const {
+TensorType PoolAttributes::input_type(const TensorType& gradient,
+                                      const std::vector<int64_t>& input) const {
     expect_map(gradient, "gradient");
     if (input.size() != 2 || input[0] < 1 || input[1] < 1) {
         fail("attribute", "input must be a height and a width", "give input=[height,width]");

@@ -15,7 +15,8 @@ struct PoolAttributes {
     void visit(Fields& f);
     // Type of the result for a map. REQUIRES: input is one. Throws Error.
     TensorType result_type(const TensorType& input) const;
-    // Type of the gradient of a map of `input` = {height, width} from that of the result. Throws Error.
+    // Type of the gradient of a map of `input` = {height, width} from that of the result. Throws
+    // Error.
     TensorType input_type(const TensorType& gradient, const std::vector<int64_t>& input) const;
     // Whether every cell of the map belongs to exactly one window.
     bool covers_once(const std::vector<int64_t>& input) const;

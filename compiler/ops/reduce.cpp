@@ -24,17 +24,20 @@ std::vector<TensorType> Reduce::infer(std::span<const TensorType> inputs) const 
     const TensorType& x = inputs[0];
     expect_f32(x, "input");
     if (keep_samples && !x.batched) {
-        fail("attribute", fmt::format("keep_samples is true, but the input {} has no samples", to_string(x)),
+        fail("attribute",
+             fmt::format("keep_samples is true, but the input {} has no samples", to_string(x)),
              "leave keep_samples out");
     }
     if (keep_channels && x.shape.empty()) {
-        fail("attribute", fmt::format("keep_channels is true, but the input {} has no channels", to_string(x)),
+        fail("attribute",
+             fmt::format("keep_channels is true, but the input {} has no channels", to_string(x)),
              "leave keep_channels out");
     }
     TensorType type;
     type.batched = keep_samples;
     if (!keep_channels) return {type};
-    if (x.batched && !x.factors.empty() && !keep_samples) expect_same_order(x.factors, "input", {}, "result");
+    if (x.batched && !x.factors.empty() && !keep_samples)
+        expect_same_order(x.factors, "input", {}, "result");
     type.shape = {x.shape[0]};
     if (x.batched && keep_samples) type.factors = x.factors;
     return {type};
@@ -67,36 +70,43 @@ namespace {
 struct Axis {
     Expr extent;
     bool keep = false;
-    Expr at;  // coordinate in the stage being built
+    Var at;
+    bool summed = false;
 };
 
-// Order of summation: positions first (width before height), then samples, channels last.
-std::vector<size_t> order_of_sums(size_t count) {
-    std::vector<size_t> order;
-    for (size_t i = 1; i < count; i++) order.push_back(i);
-    if (count > 0) order.push_back(0);
-    return order;
-}
-
-std::vector<Axis> axes_of(const TensorType& type, const Expr& samples, bool keep_samples, bool keep_channels) {
+std::vector<Axis> axes_of(const TensorType& type, const Expr& samples, const Reduce& op) {
     std::vector<Axis> axes;
-    for (int64_t extent : memory_extents(type)) axes.push_back({static_cast<int>(extent), false, {}});
-    if (!axes.empty()) axes.front().keep = keep_channels;
-    if (!type.batched && axes.size() > 1) axes.back().keep = keep_channels;  // blocks of the first axis
-    if (type.batched) axes.push_back({samples, keep_samples, {}});
+    for (int64_t extent : memory_extents(type)) {
+        axes.push_back({static_cast<int>(extent), false, Var(fmt::format("a{}", axes.size()))});
+    }
+    if (!axes.empty()) axes.front().keep = op.keep_channels;
+    // The first axis of a filter is split into lanes, innermost, and blocks, outermost.
+    if (!type.batched && axes.size() > 1) axes.back().keep = op.keep_channels;
+    if (type.batched) axes.push_back({samples, op.keep_samples, Var("n")});
     return axes;
 }
 
-std::vector<Expr> kept_coordinates(const std::vector<Axis>& axes) {
-    std::vector<Expr> at;
-    for (const Axis& axis : axes) {
-        if (axis.at.defined()) at.push_back(axis.at);
+// Sums over axis `which`, beside those that are summed already.
+Func sum_over(const Func& values, std::vector<Axis>& axes, size_t which, const std::string& name) {
+    RDom r(0, axes[which].extent, fmt::format("{}__r{}", name, which));
+    std::vector<Expr> read;
+    std::vector<Var> vars;
+    for (size_t i = 0; i < axes.size(); i++) {
+        if (axes[i].summed) continue;
+        read.push_back(i == which ? Expr(r.x) : Expr(axes[i].at));
+        if (i != which) vars.push_back(axes[i].at);
     }
-    return at;
+    axes[which].summed = true;
+    Func sum(fmt::format("{}__sum{}", name, which));
+    sum(vars) = 0.0F;
+    sum(vars) = Strict(Expr(sum(vars))) + Strict(Expr(values(read)));
+    return sum;
 }
 
-// Coordinates of the sums that belong to position `at` of the result, never beyond the input's channels.
-std::vector<Expr> read_position(const TensorType& from, const TensorType& to, const std::vector<Expr>& at) {
+// Coordinates of the sums that belong to position `at` of the result, never beyond the input's
+// channels.
+std::vector<Expr> read_position(const TensorType& from, const TensorType& to,
+                                const std::vector<Expr>& at) {
     if (to.batched || to.shape.empty()) return at;
     if (from.batched) return {Halide::min(at[0], static_cast<int>(to.shape[0] - 1))};
     if (from.shape.size() == 1) return at;
@@ -106,25 +116,16 @@ std::vector<Expr> read_position(const TensorType& from, const TensorType& to, co
 
 }  // namespace
 
-std::vector<Func> Reduce::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Reduce::lower(const LowerContext& context,
+                                const std::vector<Func>& inputs) const {
     const TensorType& from = context.inputs[0];
     const TensorType& to = context.outputs[0];
-    std::vector<Axis> axes = axes_of(from, context.samples, keep_samples, keep_channels);
-    for (size_t i = 0; i < axes.size(); i++) axes[i].at = Var(fmt::format("a{}", i));
+    std::vector<Axis> axes = axes_of(from, context.samples, *this);
     Func sums = inputs[0];
-    for (size_t i : order_of_sums(axes.size())) {
-        if (axes[i].keep) continue;
-        RDom r(0, axes[i].extent, fmt::format("{}__r{}", context.name, i));
-        axes[i].at = r.x;
-        const std::vector<Expr> read = kept_coordinates(axes);
-        axes[i].at = Expr();
-        const std::vector<Expr> at = kept_coordinates(axes);
-        std::vector<Var> vars;
-        for (const Expr& e : at) vars.emplace_back(e.as<Halide::Internal::Variable>()->name);
-        Func stage(fmt::format("{}__sum{}", context.name, i));
-        stage(vars) = 0.0F;
-        stage(vars) = Strict(Expr(stage(vars))) + Strict(Expr(sums(read)));
-        sums = stage;
+    // Positions first, width before height, then samples; channels, the innermost axis, last.
+    for (size_t k = 0; k < axes.size(); k++) {
+        const size_t i = (k + 1) % axes.size();
+        if (!axes[i].keep) sums = sum_over(sums, axes, i, context.name);
     }
     const std::vector<Var> vars = coordinates(to);
     const std::vector<Expr> at = as_exprs(vars);

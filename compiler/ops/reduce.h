@@ -1,7 +1,9 @@
-// reduce(x) {keep_samples, keep_channels, mean}: the sum, or with mean=true the mean, over every axis that is not kept.
-// A mean over samples divides by the samples of the call. From f32[n,32,7,7]:
+// reduce(x) {keep_samples, keep_channels, mean}: the sum, or with mean=true the mean, over every
+// axis that is not kept. A mean over samples divides by the samples of the call. From
+// f32[n,32,7,7]:
 //     keep both f32[n,32] (global average), keep_channels f32[32], keep_samples f32[n], neither f32[]
-// A parameter (O, …) becomes (O) with keep_channels and () without; its padding lanes are zero and add nothing.
+// A parameter (O, …) becomes (O) with keep_channels and () without; its padding lanes are zero and
+// add nothing.
 //
 // The plain definition sums one axis after the other, width first, samples and channels last.
 #pragma once
@@ -21,7 +23,8 @@ public:
     OpClass op_class() const override { return OpClass::reduction; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     // Values of one sample (or of a parameter) that one result sums up.
     int64_t terms(const TensorType& input) const;
     bool keep_samples = false;

@@ -1,5 +1,6 @@
-// rotate_filter(w [O,I,KH,KW]) -> [I,O,KH,KW] with both spatial axes reversed: r(i, o, p, q) = w(o, i, KH-1-p, KW-1-q).
-// With it the data gradient of a convolution is a convolution. Example: f32[32,16,5,5] gives f32[16,32,5,5].
+// rotate_filter(w [O,I,KH,KW]) -> [I,O,KH,KW] with both spatial axes reversed: r(i, o, p, q) = w(o,
+// i, KH-1-p, KW-1-q). With it the data gradient of a convolution is a convolution. Example:
+// f32[32,16,5,5] gives f32[16,32,5,5].
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -12,7 +13,8 @@ public:
     OpClass op_class() const override { return OpClass::gather; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
 };
 
 }  // namespace emulsion

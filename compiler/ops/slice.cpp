@@ -17,7 +17,9 @@ namespace {
 
 void check_range(int64_t begin, int64_t count, int64_t channels) {
     if (begin >= 0 && count >= 1 && begin + count <= channels) return;
-    fail("channels", fmt::format("channels {} to {} are asked for, but there are {}", begin, begin + count - 1, channels),
+    fail("channels",
+         fmt::format("channels {} to {} are asked for, but there are {}", begin, begin + count - 1,
+                     channels),
          fmt::format("choose a range of at least one channel within 0 to {}", channels - 1));
 }
 
@@ -52,7 +54,8 @@ std::vector<Value> Slice::gradient(GradientContext& context) const {
 
 // Lowering
 
-std::vector<Halide::Func> Slice::lower(const LowerContext& context, const std::vector<Halide::Func>& inputs) const {
+std::vector<Halide::Func> Slice::lower(const LowerContext& context,
+                                       const std::vector<Halide::Func>& inputs) const {
     const std::vector<Halide::Var> vars = coordinates(context.outputs[0]);
     std::vector<Expr> at = as_exprs(vars);
     at[0] = at[0] + static_cast<int>(begin);

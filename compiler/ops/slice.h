@@ -1,5 +1,5 @@
-// slice(x) {begin, count}: channels begin … begin + count - 1 of a map or of features. f32[n,16,8,8] with begin=6,
-// count=10 gives f32[n,10,8,8].
+// slice(x) {begin, count}: channels begin … begin + count - 1 of a map or of features.
+// f32[n,16,8,8] with begin=6, count=10 gives f32[n,10,8,8].
 //
 // slice_backward(dy) {begin, channels} -> dx: dy among zeros, `channels` of them in all.
 #pragma once
@@ -18,7 +18,8 @@ public:
     OpClass op_class() const override { return OpClass::gather; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     int64_t begin = 0;
     int64_t count = 1;
 };
@@ -32,7 +33,8 @@ public:
     }
     OpClass op_class() const override { return OpClass::gather; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     int64_t begin = 0;
     int64_t channels = 1;
 };

@@ -46,17 +46,20 @@ Func softmax_sums(const std::string& name, const Func& scores, int64_t classes) 
     Halide::RDom r(1, static_cast<int>(classes - 1), name + "__r");
     const Expr score = scores(r, n);
     const Expr largest = Halide::max(sums(n)[0], score);
-    const Strict old_sum = Strict(sums(n)[1]) * Strict(exp_f32(Strict(sums(n)[0]) - Strict(largest)));
+    const Strict old_sum =
+        Strict(sums(n)[1]) * Strict(exp_f32(Strict(sums(n)[0]) - Strict(largest)));
     const Strict sum = old_sum + Strict(exp_f32(Strict(score) - Strict(largest)));
     sums(n) = Tuple(largest, sum, Halide::select(score > sums(n)[0], r, sums(n)[2]));
     return sums;
 }
 
-std::vector<Func> Softmax::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Softmax::lower(const LowerContext& context,
+                                 const std::vector<Func>& inputs) const {
     Var f("f"), n("n");
     Func sums = softmax_sums(context.name, inputs[0], context.inputs[0].shape[0]);
     Func out(context.name);  // (f, n)
-    out(f, n) = Strict(exp_f32(Strict(Expr(inputs[0](f, n))) - Strict(sums(n)[0]))) / Strict(sums(n)[1]);
+    out(f, n) =
+        Strict(exp_f32(Strict(Expr(inputs[0](f, n))) - Strict(sums(n)[0]))) / Strict(sums(n)[1]);
     return {out};
 }
 

@@ -23,7 +23,9 @@ void expect_scores_and_labels(const TensorType& scores, const TensorType& labels
     expect_features(scores, "scores");
     expect_same_order(scores.factors, "scores", {}, "labels");
     if (labels == batched_type({}, ElementType::i32)) return;
-    fail("element", fmt::format("the labels must be i32[n], one class index per sample, but are {}", to_string(labels)),
+    fail("element",
+         fmt::format("the labels must be i32[n], one class index per sample, but are {}",
+                     to_string(labels)),
          "give it an integer input without axes of its own as labels");
 }
 
@@ -35,7 +37,8 @@ std::vector<TensorType> SoftmaxCrossEntropy::infer(std::span<const TensorType> i
     return {batched_type({}), batched_type({})};
 }
 
-std::vector<TensorType> SoftmaxCrossEntropyBackward::infer(std::span<const TensorType> inputs) const {
+std::vector<TensorType> SoftmaxCrossEntropyBackward::infer(
+    std::span<const TensorType> inputs) const {
     expect_operands(inputs, 3);
     expect_scores_and_labels(inputs[0], inputs[1]);
     expect_gradient_of(inputs[2], batched_type({}));
@@ -54,7 +57,8 @@ std::vector<Value> SoftmaxCrossEntropy::gradient(GradientContext& context) const
 
 // Lowering
 
-std::vector<Func> SoftmaxCrossEntropy::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> SoftmaxCrossEntropy::lower(const LowerContext& context,
+                                             const std::vector<Func>& inputs) const {
     const int classes = static_cast<int>(context.inputs[0].shape[0]);
     Var n("n");
     Func sums = softmax_sums(context.name, inputs[0], classes);

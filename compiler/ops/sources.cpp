@@ -12,17 +12,20 @@ std::vector<TensorType> SourceOp::infer(std::span<const TensorType> inputs) cons
     return {type_};
 }
 
-std::vector<Halide::Func> SourceOp::lower(const LowerContext& context, const std::vector<Halide::Func>&) const {
+std::vector<Halide::Func> SourceOp::lower(const LowerContext& context,
+                                          const std::vector<Halide::Func>&) const {
     EMU_CHECK(false, "the source '{}' is memory or an argument and computes nothing", context.name);
     return {};
 }
 
-std::vector<Halide::Func> Constant::lower(const LowerContext& context, const std::vector<Halide::Func>&) const {
+std::vector<Halide::Func> Constant::lower(const LowerContext& context,
+                                          const std::vector<Halide::Func>&) const {
     const TensorType& type = context.outputs[0];
     const std::vector<Halide::Var> vars = coordinates(type);
     const Halide::Expr number = Halide::cast(halide_type(type.element), static_cast<float>(value));
     Halide::Func out(context.name);
-    out(vars) = Halide::select(is_value(type, as_exprs(vars)), number, Halide::cast(number.type(), 0));
+    out(vars) =
+        Halide::select(is_value(type, as_exprs(vars)), number, Halide::cast(number.type(), 0));
     return {out};
 }
 

@@ -27,8 +27,9 @@ std::vector<TensorType> Factor::infer(std::span<const TensorType> inputs) const 
     expect_features(inputs[0], "input");
     expect_same_order(inputs[0].factors, "input", {}, "operand of factor");
     if (factors.size() != 3 || factors[0] * factors[1] * factors[2] != inputs[0].shape[0]) {
-        fail("attribute", fmt::format("factors are [{}], but their product must be the number of features, {}",
-                                      fmt::join(factors, ","), inputs[0].shape[0]),
+        fail("attribute",
+             fmt::format("factors are [{}], but their product must be the number of features, {}",
+                         fmt::join(factors, ","), inputs[0].shape[0]),
              "give factors=[channels,height,width] of the map");
     }
     TensorType type = batched_type(inputs[0].shape);
@@ -52,7 +53,8 @@ std::vector<Value> Factor::gradient(GradientContext& context) const {
 
 // Lowering
 
-std::vector<Func> Unfactor::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> Unfactor::lower(const LowerContext& context,
+                                  const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& factors = context.inputs[0].factors;
     Var f("f"), n("n");
     Func out(context.name);  // (f, n), f = c * H * W + y * W + x
@@ -60,13 +62,16 @@ std::vector<Func> Unfactor::lower(const LowerContext& context, const std::vector
         out(f, n) = inputs[0](f, n);
         return {out};
     }
-    const int channels = static_cast<int>(factors[0]), cells = static_cast<int>(factors[1] * factors[2]);
+    const int channels = static_cast<int>(factors[0]),
+              cells = static_cast<int>(factors[1] * factors[2]);
     out(f, n) = inputs[0]((f % cells) * channels + f / cells, n);
     return {out};
 }
 
-std::vector<Func> Factor::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
-    const int channels = static_cast<int>(factors[0]), cells = static_cast<int>(factors[1] * factors[2]);
+std::vector<Func> Factor::lower(const LowerContext& context,
+                                const std::vector<Func>& inputs) const {
+    const int channels = static_cast<int>(factors[0]),
+              cells = static_cast<int>(factors[1] * factors[2]);
     Var f("f"), n("n");
     Func out(context.name);  // (f, n), f = (y * W + x) * C + c
     out(f, n) = inputs[0]((f % channels) * cells + f / channels, n);

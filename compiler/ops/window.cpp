@@ -17,15 +17,18 @@ constexpr int64_t kLargest = 1 << 20;
 
 size_t at(int axis) { return static_cast<size_t>(axis); }
 
-void check_list(std::string_view name, const std::vector<int64_t>& values, size_t count, int64_t least) {
+void check_list(std::string_view name, const std::vector<int64_t>& values, size_t count,
+                int64_t least) {
     if (values.size() != count) {
-        fail("attribute", fmt::format("{} needs {} numbers, but is [{}]", name, count, fmt::join(values, ",")),
+        fail("attribute",
+             fmt::format("{} needs {} numbers, but is [{}]", name, count, fmt::join(values, ",")),
              count == 4 ? fmt::format("give {}=[top,bottom,left,right]", name)
                         : fmt::format("give {}=[height,width]", name));
     }
     for (int64_t value : values) {
         if (value >= least && value <= kLargest) continue;
-        fail("attribute", fmt::format("{} is {}, but must be {} to {}", name, value, least, kLargest),
+        fail("attribute",
+             fmt::format("{} is {}, but must be {} to {}", name, value, least, kLargest),
              fmt::format("give {} numbers from {} on", name, least));
     }
 }
@@ -50,8 +53,8 @@ bool Window::leaves(int axis, int64_t in) const {
 
 bool Window::tiles(int64_t height, int64_t width) const {
     return stride == size && std::ranges::all_of(dilation, [](int64_t d) { return d == 1; }) &&
-           std::ranges::all_of(padding, [](int64_t p) { return p == 0; }) && height % size[0] == 0 &&
-           width % size[1] == 0;
+           std::ranges::all_of(padding, [](int64_t p) { return p == 0; }) &&
+           height % size[0] == 0 && width % size[1] == 0;
 }
 
 void check_window(const Window& window, int64_t height, int64_t width, std::string_view what) {
@@ -65,15 +68,19 @@ void check_window(const Window& window, int64_t height, int64_t width, std::stri
     const bool dilated = window.covered(0) != window.size[0] || window.covered(1) != window.size[1];
     const bool padded = padded_height != height || padded_width != width;
     fail("window",
-         fmt::format("the {} {}{} is larger than its {}input {}", by(window.size[0], window.size[1]), what,
+         fmt::format("the {} {}{} is larger than its {}input {}",
+                     by(window.size[0], window.size[1]), what,
                      dilated ? fmt::format(", with dilation {} covering {},",
                                            by(window.dilation[0], window.dilation[1]),
                                            by(window.covered(0), window.covered(1)))
                              : "",
                      padded ? "padded " : "", by(padded_height, padded_width)),
-         fmt::format("use a {} {} at most {}, or pad the input to at least {}", what, dilated ? "that covers" : "of",
-                     by(std::min(window.covered(0), padded_height), std::min(window.covered(1), padded_width)),
-                     by(std::max(window.covered(0), padded_height), std::max(window.covered(1), padded_width))));
+         fmt::format("use a {} {} at most {}, or pad the input to at least {}", what,
+                     dilated ? "that covers" : "of",
+                     by(std::min(window.covered(0), padded_height),
+                        std::min(window.covered(1), padded_width)),
+                     by(std::max(window.covered(0), padded_height),
+                        std::max(window.covered(1), padded_width))));
 }
 
 void check_pool_padding(const Window& window) {
@@ -82,9 +89,11 @@ void check_pool_padding(const Window& window) {
         const int64_t size = window.size[at(axis)];
         if (padding < size) continue;
         fail("padding",
-             fmt::format("the padding {} is as wide as the window {} along the {}: a window would hold no cell of the map",
+             fmt::format("the padding {} is as wide as the window {} along the {}: a window would "
+                         "hold no cell of the map",
                          padding, size, axis == 0 ? "height" : "width"),
-             fmt::format("pad at most {} per side, or use a window of at least {}", size - 1, padding + 1));
+             fmt::format("pad at most {} per side, or use a window of at least {}", size - 1,
+                         padding + 1));
     }
 }
 
@@ -98,8 +107,9 @@ std::array<int64_t, 2> same_padding(int64_t in, int64_t size, int64_t stride, in
 ReceptiveField through(const ReceptiveField& field, const Window& window, int axis) {
     const int64_t reach = window.covered(axis) - 1;
     ReceptiveField result;
-    result.offset = field.offset + (static_cast<double>(reach) / 2 - static_cast<double>(window.before(axis))) *
-                                       static_cast<double>(field.jump);
+    result.offset =
+        field.offset + (static_cast<double>(reach) / 2 - static_cast<double>(window.before(axis))) *
+                           static_cast<double>(field.jump);
     result.size = field.size + reach * field.jump;
     result.jump = field.jump * window.stride[at(axis)];
     return result;

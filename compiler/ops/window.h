@@ -1,8 +1,9 @@
-// The arithmetic of a window that slides over a map: output size, padding, receptive field. Convolution and pooling
-// share it; the layer table of a network uses it too.
+// The arithmetic of a window that slides over a map: output size, padding, receptive field.
+// Convolution and pooling share it; the layer table of a network uses it too.
 //
-// With k = dilation * (size - 1) + 1 cells covered, out = floor((in + padding - k) / stride) + 1. Rounded up (`ceil`),
-// a last window may hang over the far side, if it begins inside the map or the padding before it.
+// With k = dilation * (size - 1) + 1 cells covered, out = floor((in + padding - k) / stride) + 1.
+// Rounded up (`ceil`), a last window may hang over the far side, if it begins inside the map or the
+// padding before it.
 #pragma once
 
 #include <array>
@@ -33,18 +34,21 @@ struct Window {
     int64_t taps() const { return size[0] * size[1]; }
 };
 
-// Whether the window is well formed and fits into a map; `what` is "filter" or "window". Throws Error[attribute] for
-// lists of wrong length and numbers out of range, Error[window] where it is larger than the padded map.
+// Whether the window is well formed and fits into a map; `what` is "filter" or "window". Throws
+// Error[attribute] for lists of wrong length and numbers out of range, Error[window] where it is
+// larger than the padded map.
 void check_window(const Window& window, int64_t height, int64_t width, std::string_view what);
 
 // Pooling only: padding as wide as the window makes windows without a cell. Throws Error[padding].
 void check_pool_padding(const Window& window);
 
-// Padding {before, after} that gives ceil(in / stride) positions; an odd total puts the extra one after.
+// Padding {before, after} that gives ceil(in / stride) positions; an odd total puts the extra one
+// after.
 std::array<int64_t, 2> same_padding(int64_t in, int64_t size, int64_t stride, int64_t dilation);
 
-// Cells of the network's input that one output cell sees along an axis: `size` of them, `jump` further on for the next
-// output cell, `offset` is the input position of the centre of the first one.
+// Cells of the network's input that one output cell sees along an axis: `size` of them, `jump`
+// further on for the next output cell, `offset` is the input position of the centre of the first
+// one.
 struct ReceptiveField {
     double offset = 0;
     int64_t size = 1;

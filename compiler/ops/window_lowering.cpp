@@ -12,7 +12,8 @@ Expr times(const Expr& x, int64_t factor) { return factor == 1 ? x : x * as_int(
 
 }  // namespace
 
-Position tap_position(const Window& window, int axis, int64_t in, const Expr& out, const Expr& tap) {
+Position tap_position(const Window& window, int axis, int64_t in, const Expr& out,
+                      const Expr& tap) {
     const auto index = static_cast<size_t>(axis);
     Expr cell = times(out, window.stride[index]) + times(tap, window.dilation[index]);
     if (!window.leaves(axis, in)) return {cell, Halide::Internal::const_true()};
@@ -20,20 +21,22 @@ Position tap_position(const Window& window, int axis, int64_t in, const Expr& ou
     return {Halide::clamp(cell, 0, as_int(in - 1)), cell >= 0 && cell < as_int(in)};
 }
 
-Position reader_position(const Window& window, int axis, int64_t positions, const Expr& cell, const Expr& tap) {
+Position reader_position(const Window& window, int axis, int64_t positions, const Expr& cell,
+                         const Expr& tap) {
     const auto index = static_cast<size_t>(axis);
     const int stride = as_int(window.stride[index]);
     const Expr start = cell + as_int(window.before(axis)) - times(tap, window.dilation[index]);
     if (stride == 1) {
-        return {Halide::clamp(start, 0, as_int(positions - 1)), start >= 0 && start < as_int(positions)};
+        return {Halide::clamp(start, 0, as_int(positions - 1)),
+                start >= 0 && start < as_int(positions)};
     }
     const Expr out = start / stride;  // rounded down
     return {Halide::clamp(out, 0, as_int(positions - 1)),
             start % stride == 0 && out >= 0 && out < as_int(positions)};
 }
 
-Reader reader_window(const Window& window, int axis, int64_t in, int64_t positions, const Expr& cell,
-                     const Expr& back) {
+Reader reader_window(const Window& window, int axis, int64_t in, int64_t positions,
+                     const Expr& cell, const Expr& back) {
     const auto index = static_cast<size_t>(axis);
     const int stride = as_int(window.stride[index]), size = as_int(window.size[index]);
     const Expr shifted = cell + as_int(window.before(axis));
@@ -42,7 +45,8 @@ Reader reader_window(const Window& window, int axis, int64_t in, int64_t positio
     }
     const Expr out = shifted / stride - back;
     const Expr tap = shifted - out * stride;
-    return {Halide::clamp(out, 0, as_int(positions - 1)), tap, tap < size && out >= 0 && out < as_int(positions)};
+    return {Halide::clamp(out, 0, as_int(positions - 1)), tap,
+            tap < size && out >= 0 && out < as_int(positions)};
 }
 
 int most_readers(const Window& window, int axis) {
@@ -52,7 +56,8 @@ int most_readers(const Window& window, int axis) {
 
 Expr value_or_zero(const Expr& inside, const Expr& value) {
     const Expr condition = Halide::Internal::simplify(inside);
-    return Halide::Internal::is_const_one(condition) ? value : Halide::select(condition, value, 0.0F);
+    return Halide::Internal::is_const_one(condition) ? value
+                                                     : Halide::select(condition, value, 0.0F);
 }
 
 }  // namespace emulsion

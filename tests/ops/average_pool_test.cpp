@@ -30,10 +30,14 @@ Tensor map(int64_t h, int64_t w, Values values) {
 
 TEST(AveragePool, AgreesWithTheReferenceAndItsGradient) {
     for (bool count_padding : {false, true}) {
-        check_op(pool({2, 2}, {2, 2}, {0, 0, 0, 0}, false, count_padding), {{batched_type({3, 4, 6})}, {}});
-        check_op(pool({3, 3}, {2, 2}, {1, 1, 1, 1}, false, count_padding), {{batched_type({2, 6, 7})}, {}});
-        check_op(pool({3, 2}, {2, 3}, {2, 0, 1, 1}, true, count_padding), {{batched_type({17, 4, 5})}, {}});
-        check_op(pool({7, 6}, {1, 1}, {3, 3, 3, 2}, false, count_padding), {{batched_type({1, 5, 4})}, {}});
+        check_op(pool({2, 2}, {2, 2}, {0, 0, 0, 0}, false, count_padding),
+                 {{batched_type({3, 4, 6})}, {}});
+        check_op(pool({3, 3}, {2, 2}, {1, 1, 1, 1}, false, count_padding),
+                 {{batched_type({2, 6, 7})}, {}});
+        check_op(pool({3, 2}, {2, 3}, {2, 0, 1, 1}, true, count_padding),
+                 {{batched_type({17, 4, 5})}, {}});
+        check_op(pool({7, 6}, {1, 1}, {3, 3, 3, 2}, false, count_padding),
+                 {{batched_type({1, 5, 4})}, {}});
     }
     check_op(pool({2, 3}, {3, 4}), {{batched_type({2, 8, 9})}, {}});
 }
@@ -62,7 +66,8 @@ TEST(AveragePool, WorkedExample) {
 TEST(AveragePool, LargeMap) {  // case P7
     Values x(512 * 512, 1000.25);
     for (size_t i = 0; i < x.size(); i += 2) x[i] = 1000;
-    expect_near(run_op(*pool({512, 512}, {512, 512}), {map(512, 512, x)}, 1)[0].values, {1000.125}, 1e-3);
+    expect_near(run_op(*pool({512, 512}, {512, 512}), {map(512, 512, x)}, 1)[0].values, {1000.125},
+                1e-3);
 }
 
 TEST(AveragePool, GradientOfTilingWindowsIsAGather) {

@@ -14,7 +14,8 @@ namespace {
 using reference::Tensor;
 using Values = std::vector<double>;
 
-std::shared_ptr<Conv2d> conv(std::vector<int64_t> stride = {1, 1}, std::vector<int64_t> padding = {0, 0, 0, 0},
+std::shared_ptr<Conv2d> conv(std::vector<int64_t> stride = {1, 1},
+                             std::vector<int64_t> padding = {0, 0, 0, 0},
                              std::vector<int64_t> dilation = {1, 1}) {
     auto op = std::make_shared<Conv2d>();
     op->stride = std::move(stride);
@@ -30,7 +31,8 @@ OpCase shapes(int64_t c, int64_t h, int64_t w, int64_t o, int64_t kh, int64_t kw
 // `seq` of the cases: element i is (i * step) % mod - off.
 Values seq(size_t count, int mod = 11, int step = 7, int off = 5) {
     Values values;
-    for (size_t i = 0; i < count; i++) values.push_back(static_cast<double>(static_cast<int>(i) * step % mod - off));
+    for (size_t i = 0; i < count; i++)
+        values.push_back(static_cast<double>(static_cast<int>(i) * step % mod - off));
     return values;
 }
 
@@ -48,7 +50,9 @@ Tensor filter(int64_t o, int64_t c, int64_t h, int64_t w, Values values) {
     return reference::make_tensor(plain_type({o, c, h, w}), 1, std::move(values));
 }
 
-Values run(const Op& op, const Tensor& a, const Tensor& b) { return run_op(op, {a, b}, 1)[0].values; }
+Values run(const Op& op, const Tensor& a, const Tensor& b) {
+    return run_op(op, {a, b}, 1)[0].values;
+}
 
 TEST(Conv2d, AgreesWithTheReferenceAndItsGradient) {
     check_op(conv(), shapes(3, 5, 4, 2, 3, 3));
@@ -62,7 +66,8 @@ TEST(Conv2d, AgreesWithTheReferenceAndItsGradient) {
 
 TEST(Conv2d, SamePaddingWithStridePutsTheOddOneRight) {  // case C1
     const auto [before, after] = same_padding(6, 3, 2, 1);
-    EXPECT_EQ(run(*conv({1, 2}, {0, 0, before, after}), map(1, 1, 6, counted(1, 6)), filter(1, 1, 1, 3, {1, 2, 4})),
+    EXPECT_EQ(run(*conv({1, 2}, {0, 0, before, after}), map(1, 1, 6, counted(1, 6)),
+                  filter(1, 1, 1, 3, {1, 2, 4})),
               (Values{17, 31, 17}));
 }
 
@@ -76,19 +81,22 @@ TEST(Conv2d, SamePaddingCountsTheDilatedKernel) {  // case C2
 }
 
 TEST(Conv2d, KernelWiderThanTheMap) {  // case C3
-    EXPECT_EQ(run(*conv({1, 1}, {2, 2, 2, 2}), map(1, 3, 3, counted(1, 9)), filter(1, 1, 5, 5, seq(25))),
-              (Values{-32, -28, -24, 21, -19, 7, 52, -32, -28}));
+    EXPECT_EQ(
+        run(*conv({1, 1}, {2, 2, 2, 2}), map(1, 3, 3, counted(1, 9)), filter(1, 1, 5, 5, seq(25))),
+        (Values{-32, -28, -24, 21, -19, 7, 52, -32, -28}));
 }
 
 TEST(Conv2d, SeventeenChannels) {  // case C5 less its scale-shift, which the arithmetic here undoes
     const Values y = run(*conv(), map(3, 2, 2, seq(12)), filter(17, 3, 1, 1, seq(51, 7, 3, 3)));
     double sum = 0;
-    for (size_t i = 0; i < y.size(); i++) sum += std::max(0.0, y[i] * 0.5 + static_cast<double>(i / 4 % 5));
+    for (size_t i = 0; i < y.size(); i++)
+        sum += std::max(0.0, y[i] * 0.5 + static_cast<double>(i / 4 % 5));
     EXPECT_EQ(sum, 266.5);
 }
 
 TEST(Conv2d, WorkedExample) {
-    const Tensor x = map(1, 5, 5, {1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0});
+    const Tensor x =
+        map(1, 5, 5, {1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0});
     const Tensor w = filter(1, 1, 3, 3, {1, 0, 1, 0, 1, 0, 1, 0, 1});
     EXPECT_EQ(run(*conv(), x, w), (Values{4, 3, 4, 2, 4, 3, 2, 3, 4}));
     EXPECT_EQ(run(*conv({2, 2}), x, w), (Values{4, 4, 2, 4}));
@@ -110,11 +118,13 @@ TEST(Conv2dGradients, StrideThatDoesNotDivide) {  // case G1
     Conv2dBackwardData data;
     data.stride = {1, 2};
     data.input = {1, 6};
-    EXPECT_EQ(run(data, map(1, 1, 2, {1, 10}), filter(1, 1, 1, 3, {1, 2, 3})), (Values{1, 2, 13, 20, 30, 0}));
+    EXPECT_EQ(run(data, map(1, 1, 2, {1, 10}), filter(1, 1, 1, 3, {1, 2, 3})),
+              (Values{1, 2, 13, 20, 30, 0}));
     Conv2dBackwardFilter weights;
     weights.stride = {1, 2};
     weights.kernel = {1, 3};
-    EXPECT_EQ(run(weights, map(1, 1, 6, {2, 3, 5, 7, 11, 13}), map(1, 1, 2, {1, 10})), (Values{52, 73, 115}));
+    EXPECT_EQ(run(weights, map(1, 1, 6, {2, 3, 5, 7, 11, 13}), map(1, 1, 2, {1, 10})),
+              (Values{52, 73, 115}));
 }
 
 TEST(Conv2dGradients, RotatedFilterGivesTheSameDataGradient) {
@@ -147,10 +157,12 @@ TEST(Conv2d, CountsMultiplyAdds) {
     EXPECT_EQ(conv()->multiply_adds(inputs), 6 * 28 * 28 * 3 * 25);
     Conv2dBackwardData data;
     data.input = {32, 32};
-    EXPECT_EQ(data.multiply_adds(std::vector{batched_type({6, 28, 28}), inputs[1]}), 6 * 28 * 28 * 3 * 25);
+    EXPECT_EQ(data.multiply_adds(std::vector{batched_type({6, 28, 28}), inputs[1]}),
+              6 * 28 * 28 * 3 * 25);
     Conv2dBackwardFilter weights;
     weights.kernel = {5, 5};
-    EXPECT_EQ(weights.multiply_adds(std::vector{inputs[0], batched_type({6, 28, 28})}), 6 * 28 * 28 * 3 * 25);
+    EXPECT_EQ(weights.multiply_adds(std::vector{inputs[0], batched_type({6, 28, 28})}),
+              6 * 28 * 28 * 3 * 25);
 }
 
 }  // namespace

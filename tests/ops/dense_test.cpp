@@ -28,7 +28,8 @@ TEST(Dense, AgreesWithTheReferenceAndItsGradient) {
 
 TEST(Dense, ReadsAFlattenedMapInItsOrder) {
     check_op(std::make_shared<Dense>(), {{with_factors(batched_type({12}), {3, 2, 2}),
-                                          with_factors(plain_type({17, 12}), {3, 2, 2})}, {}});
+                                          with_factors(plain_type({17, 12}), {3, 2, 2})},
+                                         {}});
 }
 
 TEST(Dense, FlattenOrderIsChannelsFirst) {  // case X7
@@ -44,8 +45,8 @@ TEST(Dense, FlattenOrderIsChannelsFirst) {  // case X7
 
 TEST(Dense, LinearLayerOfTheWorkedExample) {
     const Tensor x = reference::make_tensor(batched_type({4}), 1, {56, 231, 24, 2});
-    const Tensor w = reference::make_tensor(plain_type({3, 4}), 1,
-                                            {0.2, -0.5, 0.1, 2.0, 1.5, 1.3, 2.1, 0.0, 0, 0.25, 0.2, -0.3});
+    const Tensor w = reference::make_tensor(
+        plain_type({3, 4}), 1, {0.2, -0.5, 0.1, 2.0, 1.5, 1.3, 2.1, 0.0, 0, 0.25, 0.2, -0.3});
     const Values y = run_op(Dense(), {x, w}, 1)[0].values;
     expect_near({y[0] + 1.1, y[1] + 3.2, y[2] - 1.2}, {-96.8, 437.9, 60.75}, 1e-4);
 }
@@ -65,8 +66,12 @@ TEST(Dense, EachSampleIsAsIfAlone) {  // case X6
 
 TEST(Dense, CountsMultiplyAdds) {
     EXPECT_EQ(Dense().multiply_adds(shapes(784, 800).inputs), 784 * 800);
-    EXPECT_EQ(DenseBackwardData().multiply_adds(std::vector{batched_type({800}), plain_type({800, 784})}), 784 * 800);
-    EXPECT_EQ(DenseBackwardWeights().multiply_adds(std::vector{batched_type({784}), batched_type({800})}), 784 * 800);
+    EXPECT_EQ(
+        DenseBackwardData().multiply_adds(std::vector{batched_type({800}), plain_type({800, 784})}),
+        784 * 800);
+    EXPECT_EQ(
+        DenseBackwardWeights().multiply_adds(std::vector{batched_type({784}), batched_type({800})}),
+        784 * 800);
 }
 
 }  // namespace

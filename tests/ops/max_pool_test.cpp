@@ -42,8 +42,10 @@ TEST(MaxPool, AgreesWithTheReferenceAndItsGradient) {
 }
 
 TEST(MaxPool, PaddingNeverWins) {  // case P2
-    EXPECT_EQ(run_op(*pool({3, 3}, {1, 1}, {1, 1, 1, 1}), {map(2, 3, {-5, -3, -9, -7, -8, -2})}, 1)[0].values,
-              (Values{-3, -2, -2, -3, -2, -2}));
+    EXPECT_EQ(
+        run_op(*pool({3, 3}, {1, 1}, {1, 1, 1, 1}), {map(2, 3, {-5, -3, -9, -7, -8, -2})}, 1)[0]
+            .values,
+        (Values{-3, -2, -2, -3, -2, -2}));
 }
 
 TEST(MaxPool, RectangularWindow) {  // case P5
@@ -67,7 +69,8 @@ TEST(MaxPool, FirstOfEqualMaximaWins) {  // case G2
     MaxPoolBackward backward;
     backward.input = {2, 2};
     EXPECT_EQ(run_op(backward, {map(1, 1, {1}), y[1]}, 1)[0].values, (Values{0, 1, 0, 0}));
-    const std::vector<Tensor> flat = run_op(*pool({3, 3}, {1, 1}, {1, 1, 1, 1}), {map(2, 2, {7, 7, 7, 7})}, 1);
+    const std::vector<Tensor> flat =
+        run_op(*pool({3, 3}, {1, 1}, {1, 1, 1, 1}), {map(2, 2, {7, 7, 7, 7})}, 1);
     EXPECT_EQ(flat[1].values, (Values{4, 3, 1, 0}));  // each window's first cell inside the map
 }
 
@@ -83,7 +86,8 @@ TEST(MaxPool, IsInlinable) {
     EXPECT_TRUE(is_inlinable(*pool({3, 3}, {2, 2}, {1, 1, 1, 1}), {batched_type({3, 8, 8})}));
     MaxPoolBackward backward;
     backward.input = {8, 8};
-    const std::vector<TensorType> inputs = {batched_type({3, 4, 4}), batched_type({3, 4, 4}, ElementType::u8)};
+    const std::vector<TensorType> inputs = {batched_type({3, 4, 4}),
+                                            batched_type({3, 4, 4}, ElementType::u8)};
     EXPECT_TRUE(is_inlinable(backward, inputs));
     EXPECT_EQ(backward.op_class(), OpClass::gather);
     backward.input = {9, 8};

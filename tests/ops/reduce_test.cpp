@@ -22,7 +22,8 @@ std::shared_ptr<Reduce> reduce(bool keep_samples, bool keep_channels, bool mean)
 }
 
 TEST(Reduce, AgreesWithTheReferenceAndItsGradient) {
-    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({17}), batched_type({2, 7})}) {
+    for (const TensorType& type :
+         {batched_type({5, 3, 4}), batched_type({17}), batched_type({2, 7})}) {
         for (bool mean : {false, true}) {
             check_op(reduce(true, true, mean), {{type}, {}});
             check_op(reduce(true, false, mean), {{type}, {}});
@@ -58,8 +59,8 @@ TEST(Reduce, GlobalAverageOfALargeMap) {  // case P7
 TEST(Expand, AgreesWithTheReferenceAndItsGradient) {
     auto op = std::make_shared<Expand>();
     op->shape = {5, 2, 3};
-    for (const TensorType& type : {batched_type({5}), batched_type({}), plain_type({5}), plain_type({}),
-                                   batched_type({5, 2, 3})}) {
+    for (const TensorType& type : {batched_type({5}), batched_type({}), plain_type({5}),
+                                   plain_type({}), batched_type({5, 2, 3})}) {
         op->scale = type.batched ? 0.25 : 1;
         check_op(op, {{type}, {}});
         EXPECT_TRUE(is_inlinable(*op, {type}));

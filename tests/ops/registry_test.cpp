@@ -46,7 +46,8 @@ TEST(Registry, TheReferenceKnowsEachOp) {
 }
 
 TEST(Sources, ConstantFillsItsTypeAndNotThePadding) {
-    for (const TensorType& type : {plain_type({}), plain_type({17}), plain_type({3, 2}), batched_type({2, 3, 3})}) {
+    for (const TensorType& type :
+         {plain_type({}), plain_type({17}), plain_type({3, 2}), batched_type({2, 3, 3})}) {
         GraphBuilder builder("constants");
         auto op = std::make_shared<Constant>(type);
         op->value = 0.375;

@@ -28,7 +28,8 @@ Tensor scores(Values values) {
 }
 
 Tensor label(int value) {
-    return reference::make_tensor(batched_type({}, ElementType::i32), 1, {static_cast<double>(value)});
+    return reference::make_tensor(batched_type({}, ElementType::i32), 1,
+                                  {static_cast<double>(value)});
 }
 
 TEST(Softmax, AgreesWithTheReferenceAndItsGradient) {
@@ -50,9 +51,11 @@ TEST(SoftmaxCrossEntropy, AgreesWithTheReferenceAndItsGradient) {
 TEST(SoftmaxCrossEntropy, LargeScores) {  // case L1
     const std::vector<Tensor> operands = {scores({1000, 0, -1000}), label(1)};
     EXPECT_EQ(run_op(SoftmaxCrossEntropy(), operands, 1)[0].values, (Values{1000}));
-    EXPECT_EQ(run_op(SoftmaxCrossEntropyBackward(),
-                     {operands[0], operands[1], reference::make_tensor(batched_type({}), 1, {1})}, 1)[0].values,
-              (Values{1, -1, 0}));
+    EXPECT_EQ(
+        run_op(SoftmaxCrossEntropyBackward(),
+               {operands[0], operands[1], reference::make_tensor(batched_type({}), 1, {1})}, 1)[0]
+            .values,
+        (Values{1, -1, 0}));
 }
 
 TEST(SoftmaxCrossEntropy, FirstOfEqualScoresIsThePrediction) {  // the kind of case L4
@@ -67,7 +70,8 @@ TEST(SoftmaxCrossEntropy, LossOfNotANumberIsNotANumber) {
         Values values = {1, 2, 3};
         values[static_cast<size_t>(place)] = nan;
         for (int index = 0; index < 3; index++) {
-            const double loss = run_op(SoftmaxCrossEntropy(), {scores(values), label(index)}, 1)[0].values[0];
+            const double loss =
+                run_op(SoftmaxCrossEntropy(), {scores(values), label(index)}, 1)[0].values[0];
             EXPECT_FALSE(std::isfinite(loss)) << "NaN at " << place << ", label " << index;
         }
     }

@@ -32,7 +32,8 @@ TEST(Flatten, IsTheSameMemory) {
     const Tensor y = run_op(Flatten(), {x}, 3)[0];
     EXPECT_EQ(y.type, flat(30, {3, 2, 5}));
     EXPECT_EQ(reference::pack(x), reference::pack(y));
-    EXPECT_EQ(reference::pack(run_op(*with_shape<Unflatten>({3, 2, 5}), {y}, 3)[0]), reference::pack(x));
+    EXPECT_EQ(reference::pack(run_op(*with_shape<Unflatten>({3, 2, 5}), {y}, 3)[0]),
+              reference::pack(x));
 }
 
 TEST(Flatten, NamesNoFactorsWhereTheOrdersAgree) {
@@ -43,8 +44,8 @@ TEST(Flatten, NamesNoFactorsWhereTheOrdersAgree) {
 }
 
 TEST(Flatten, AgreesWithTheReferenceAndItsGradient) {
-    for (const TensorType& type : {batched_type({3, 2, 5}), batched_type({1, 4, 4}), batched_type({7, 1, 1}),
-                                   batched_type({6})}) {
+    for (const TensorType& type : {batched_type({3, 2, 5}), batched_type({1, 4, 4}),
+                                   batched_type({7, 1, 1}), batched_type({6})}) {
         check_op(std::make_shared<Flatten>(), {{type}, {}});
     }
     check_op(with_shape<Unflatten>({3, 2, 5}), {{flat(30, {3, 2, 5})}, {}});
@@ -62,7 +63,8 @@ TEST(Unfactor, AgreesWithTheReferenceAndItsGradient) {
 }
 
 TEST(Concatenate, AgreesWithTheReferenceAndItsGradient) {
-    check_op(std::make_shared<Concatenate>(), {{batched_type({3, 2, 5}), batched_type({1, 2, 5}), batched_type({17, 2, 5})}, {}});
+    check_op(std::make_shared<Concatenate>(),
+             {{batched_type({3, 2, 5}), batched_type({1, 2, 5}), batched_type({17, 2, 5})}, {}});
     check_op(std::make_shared<Concatenate>(), {{batched_type({3}), batched_type({2})}, {}});
     check_op(std::make_shared<Concatenate>(), {{batched_type({3, 2, 2})}, {}});
     EXPECT_TRUE(is_inlinable(Concatenate(), {batched_type({3, 2, 5}), batched_type({1, 2, 5})}));
@@ -71,7 +73,8 @@ TEST(Concatenate, AgreesWithTheReferenceAndItsGradient) {
 TEST(Concatenate, KeepsAllChannelsInOrder) {  // case X5
     const Tensor a = reference::make_tensor(batched_type({6, 1, 1}), 1, {1, 2, 3, 4, 5, 6});
     const Tensor b = reference::make_tensor(batched_type({6, 1, 1}), 1, {11, 12, 13, 14, 15, 16});
-    EXPECT_EQ(run_op(Concatenate(), {a, b}, 1)[0].values, (Values{1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16}));
+    EXPECT_EQ(run_op(Concatenate(), {a, b}, 1)[0].values,
+              (Values{1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16}));
 }
 
 TEST(Slice, AgreesWithTheReferenceAndItsGradient) {

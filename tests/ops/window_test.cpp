@@ -6,14 +6,22 @@
 namespace emulsion::test {
 namespace {
 
-Window window(int64_t size, int64_t stride = 1, int64_t before = 0, int64_t after = 0, int64_t dilation = 1) {
-    return {{size, size}, {stride, stride}, {dilation, dilation}, {before, after, before, after}, false};
+Window window(int64_t size, int64_t stride = 1, int64_t before = 0, int64_t after = 0,
+              int64_t dilation = 1) {
+    return {{size, size},
+            {stride, stride},
+            {dilation, dilation},
+            {before, after, before, after},
+            false};
 }
 
-// Positions counted one by one: first cells from -before on in steps, as long as the window ends within the padding.
+// Positions counted one by one: first cells from -before on in steps, as long as the window ends
+// within the padding.
 int64_t counted(const Window& w, int64_t in) {
     int64_t count = 0;
-    for (int64_t first = -w.before(0); first + w.covered(0) <= in + w.after(0); first += w.stride[0]) count++;
+    for (int64_t first = -w.before(0); first + w.covered(0) <= in + w.after(0);
+         first += w.stride[0])
+        count++;
     return count;
 }
 
@@ -64,7 +72,8 @@ TEST(Window, SamePaddingGivesInOverStride) {
                 const auto [before, after] = same_padding(in, size, stride, 2);
                 EXPECT_LE(after - before, 1);
                 EXPECT_GE(after, before);
-                EXPECT_EQ(window(size, stride, before, after, 2).positions(0, in), (in + stride - 1) / stride);
+                EXPECT_EQ(window(size, stride, before, after, 2).positions(0, in),
+                          (in + stride - 1) / stride);
             }
 }
 
@@ -79,11 +88,11 @@ TEST(Window, ReceptiveFields) {
     EXPECT_EQ(field_of({three, three}), 5);
     EXPECT_EQ(field_of({three, three, three}), 7);
     EXPECT_EQ(field_of({window(5), pool, window(5), pool, window(5)}), 32);  // LeNet-5, C5
-    EXPECT_EQ(field_of({window(11, 4), window(3, 2), window(5, 1, 2, 2), window(3, 2), three, three, three,
-                        window(3, 2)}),
+    EXPECT_EQ(field_of({window(11, 4), window(3, 2), window(5, 1, 2, 2), window(3, 2), three, three,
+                        three, window(3, 2)}),
               195);  // AlexNet, pool5
-    EXPECT_EQ(field_of({three, three, pool, three, three, pool, three, three, three, pool, three, three, three, pool,
-                        three, three, three}),
+    EXPECT_EQ(field_of({three, three, pool, three, three, pool, three, three, three, pool, three,
+                        three, three, pool, three, three, three}),
               196);  // VGG-16, conv5_3
 }
 

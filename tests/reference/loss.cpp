@@ -10,7 +10,8 @@ namespace {
 
 // Row n of scores [n,C].
 std::vector<double> row(const Tensor& scores, int64_t n) {
-    const auto begin = scores.values.begin() + static_cast<std::ptrdiff_t>(n * scores.type.shape[0]);
+    const auto begin =
+        scores.values.begin() + static_cast<std::ptrdiff_t>(n * scores.type.shape[0]);
     return {begin, begin + static_cast<std::ptrdiff_t>(scores.type.shape[0])};
 }
 
@@ -36,7 +37,8 @@ std::vector<Tensor> softmax_cross_entropy(const Call& call) {
         const std::vector<double> x = row(call.input(0), n);
         const auto label = static_cast<size_t>(call.input(1).at(n));
         loss.at(n) = log_of_sum(x) - x[label];
-        correct.at(n) = std::ranges::max_element(x) - x.begin() == static_cast<std::ptrdiff_t>(label) ? 1 : 0;
+        correct.at(n) =
+            std::ranges::max_element(x) - x.begin() == static_cast<std::ptrdiff_t>(label) ? 1 : 0;
     }
     return {loss, correct};
 }
@@ -47,7 +49,8 @@ std::vector<Tensor> softmax_cross_entropy_backward(const Call& call) {
         const std::vector<double> x = row(call.input(0), n);
         const auto label = static_cast<size_t>(call.input(1).at(n));
         for (size_t c = 0; c < x.size(); c++) {
-            dx.at(n, c) = (std::exp(x[c] - log_of_sum(x)) - (c == label ? 1 : 0)) * call.input(2).at(n);
+            dx.at(n, c) =
+                (std::exp(x[c] - log_of_sum(x)) - (c == label ? 1 : 0)) * call.input(2).at(n);
         }
     }
     return {dx};

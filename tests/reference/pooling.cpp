@@ -10,22 +10,25 @@ namespace emulsion::reference {
 
 namespace {
 
-// The cells of a window that lie inside the map: rows top … bottom - 1, columns left … right - 1, and where the whole
-// window begins.
+// The cells of a window that lie inside the map: rows top … bottom - 1, columns left … right - 1,
+// and where the whole window begins.
 struct Cut {
     int64_t n, c, i, j;  // sample, channel, position
     int64_t first_row, first_column, top, bottom, left, right;
 };
 
-void for_each_window(int64_t samples, const std::vector<int64_t>& map, const std::vector<int64_t>& out,
-                     const PoolAttributes& a, const std::function<void(const Cut&)>& visit) {
+void for_each_window(int64_t samples, const std::vector<int64_t>& map,
+                     const std::vector<int64_t>& out, const PoolAttributes& a,
+                     const std::function<void(const Cut&)>& visit) {
     for (int64_t n = 0; n < samples; n++)
         for (int64_t c = 0; c < map[0]; c++)
             for (int64_t i = 0; i < out[1]; i++)
                 for (int64_t j = 0; j < out[2]; j++) {
-                    const int64_t row = i * a.stride[0] - a.padding[0], column = j * a.stride[1] - a.padding[2];
-                    visit({n, c, i, j, row, column, std::max<int64_t>(row, 0), std::min(row + a.window[0], map[1]),
-                           std::max<int64_t>(column, 0), std::min(column + a.window[1], map[2])});
+                    const int64_t row = i * a.stride[0] - a.padding[0],
+                                  column = j * a.stride[1] - a.padding[2];
+                    visit({n, c, i, j, row, column, std::max<int64_t>(row, 0),
+                           std::min(row + a.window[0], map[1]), std::max<int64_t>(column, 0),
+                           std::min(column + a.window[1], map[2])});
                 }
 }
 
@@ -61,10 +64,12 @@ std::vector<Tensor> max_pool_backward(const Call& call) {
 }
 
 // Cells that the mean divides by.
-double cells(const Cut& w, const PoolAttributes& a, const std::vector<int64_t>& map, bool count_padding) {
+double cells(const Cut& w, const PoolAttributes& a, const std::vector<int64_t>& map,
+             bool count_padding) {
     if (!count_padding) return static_cast<double>((w.bottom - w.top) * (w.right - w.left));
     const int64_t rows = std::min(w.first_row + a.window[0], map[1] + a.padding[1]) - w.first_row;
-    const int64_t columns = std::min(w.first_column + a.window[1], map[2] + a.padding[3]) - w.first_column;
+    const int64_t columns =
+        std::min(w.first_column + a.window[1], map[2] + a.padding[3]) - w.first_column;
     return static_cast<double>(rows * columns);
 }
 
@@ -86,7 +91,8 @@ std::vector<Tensor> average_pool_backward(const Call& call) {
     const Tensor& dy = call.input(0);
     Tensor dx = call.output();
     for_each_window(call.samples, dx.type.shape, dy.type.shape, op, [&](const Cut& w) {
-        const double share = dy.at(w.n, w.c, w.i, w.j) / cells(w, op, dx.type.shape, op.count_padding);
+        const double share =
+            dy.at(w.n, w.c, w.i, w.j) / cells(w, op, dx.type.shape, op.count_padding);
         for (int64_t h = w.top; h < w.bottom; h++)
             for (int64_t v = w.left; v < w.right; v++) dx.at(w.n, w.c, h, v) += share;
     });

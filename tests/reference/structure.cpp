@@ -8,7 +8,8 @@ namespace emulsion::reference {
 
 namespace {
 
-// Values per sample and channel behind (n, c), and the number of channels; a tensor without channels has one.
+// Values per sample and channel behind (n, c), and the number of channels; a tensor without
+// channels has one.
 struct Parts {
     int64_t samples, channels, cells;
 };
@@ -25,7 +26,8 @@ std::vector<Tensor> reduce(const Call& call) {
     const Parts p = parts_of(x);
     for (int64_t i = 0; i < p.samples * p.channels * p.cells; i++) {
         const int64_t n = i / (p.channels * p.cells), c = i / p.cells % p.channels;
-        const int64_t to = (op.keep_samples ? n : 0) * (op.keep_channels ? p.channels : 1) + (op.keep_channels ? c : 0);
+        const int64_t to = (op.keep_samples ? n : 0) * (op.keep_channels ? p.channels : 1) +
+                           (op.keep_channels ? c : 0);
         y.values[static_cast<size_t>(to)] += x.values[static_cast<size_t>(i)];
     }
     const auto terms = static_cast<double>(x.values.size()) / static_cast<double>(y.values.size());
@@ -63,7 +65,8 @@ std::vector<Tensor> same_values(const Call& call) {
 }
 
 // Copies `count` channels.
-void copy_channels(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
+void copy_channels(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin,
+                   int64_t count) {
     const Parts f = parts_of(from), t = parts_of(to);
     for (int64_t n = 0; n < f.samples; n++)
         for (int64_t i = 0; i < count * f.cells; i++) {
@@ -90,7 +93,8 @@ std::vector<Tensor> slice(const Call& call) {
 
 std::vector<Tensor> slice_backward(const Call& call) {
     Tensor dx = call.output();
-    copy_channels(call.input(0), 0, dx, call.as<SliceBackward>().begin, call.input(0).type.shape[0]);
+    copy_channels(call.input(0), 0, dx, call.as<SliceBackward>().begin,
+                  call.input(0).type.shape[0]);
     return {dx};
 }
 

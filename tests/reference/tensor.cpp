@@ -42,7 +42,9 @@ void store(const TensorType& type, double value, std::byte* memory) {
             std::memcpy(memory, &number, sizeof number);
             return;
         }
-        case ElementType::u8: *memory = static_cast<std::byte>(static_cast<int>(value)); return;
+        case ElementType::u8:
+            *memory = static_cast<std::byte>(static_cast<int>(value));
+            return;
     }
 }
 
@@ -87,7 +89,8 @@ Tensor make_tensor(const TensorType& type, int64_t samples) {
 }
 
 Tensor make_tensor(const TensorType& type, int64_t samples, std::vector<double> values) {
-    if (values.size() != count_of(type, samples)) throw std::runtime_error("a tensor gets a wrong number of values");
+    if (values.size() != count_of(type, samples))
+        throw std::runtime_error("a tensor gets a wrong number of values");
     return {type, type.batched ? samples : 1, std::move(values)};
 }
 
@@ -123,7 +126,8 @@ std::vector<std::byte> pack(const Tensor& tensor) {
     std::vector<std::byte> memory(static_cast<size_t>(memory_bytes(tensor.type, tensor.samples)));
     const auto size = static_cast<size_t>(bytes_of(tensor.type.element));
     for (size_t i = 0; i < tensor.values.size(); i++) {
-        store(tensor.type, tensor.values[i], memory.data() + size * memory_offset(tensor.type, tensor.samples, i));
+        store(tensor.type, tensor.values[i],
+              memory.data() + size * memory_offset(tensor.type, tensor.samples, i));
     }
     return memory;
 }

@@ -1,4 +1,5 @@
-// Tensors of the double-precision reference: values in logical order, samples first, whatever the memory layout.
+// Tensors of the double-precision reference: values in logical order, samples first, whatever the
+// memory layout.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +42,8 @@ size_t memory_offset(const TensorType& type, int64_t samples, size_t flat);
 // The bytes of a tensor in memory, padding lanes zero, numbers rounded to the element type.
 std::vector<std::byte> pack(const Tensor& tensor);
 
-// The tensor whose bytes in memory these are. Throws std::runtime_error if a padding lane is not zero.
+// The tensor whose bytes in memory these are. Throws std::runtime_error if a padding lane is not
+// zero.
 Tensor unpack(const TensorType& type, int64_t samples, const void* memory);
 
 // Rounds the values as pack() does.

@@ -35,16 +35,23 @@ void fill(Tensor& tensor, Fill how, int64_t classes, std::mt19937_64& generator)
     for (size_t i = 0; i < tensor.values.size(); i++) {
         double& value = tensor.values[i];
         switch (how) {
-            case Fill::normal: value = normal(generator); break;
+            case Fill::normal:
+                value = normal(generator);
+                break;
             case Fill::off_zero:
                 value = normal(generator);
                 value += value < 0 ? -kKink : kKink;
                 break;
             case Fill::separated:
-                value = 2.5 * kKink * (static_cast<double>(i) - static_cast<double>(tensor.values.size()) / 2);
+                value = 2.5 * kKink *
+                        (static_cast<double>(i) - static_cast<double>(tensor.values.size()) / 2);
                 break;
-            case Fill::positive: value = uniform(generator); break;
-            case Fill::labels: value = static_cast<double>(label(generator)); break;
+            case Fill::positive:
+                value = uniform(generator);
+                break;
+            case Fill::labels:
+                value = static_cast<double>(label(generator));
+                break;
         }
     }
     if (how == Fill::separated) std::shuffle(tensor.values.begin(), tensor.values.end(), generator);
@@ -60,11 +67,12 @@ double norm(const std::vector<double>& values) {
 std::string title(const Op& op, const OpCase& op_case) {
     std::string types;
     for (const TensorType& type : op_case.inputs) types += " " + to_string(type);
-    return fmt::format("{}{} on{}, {} samples, seed {}", op.kind(), print_attributes(op), types, op_case.samples,
-                       op_case.seed);
+    return fmt::format("{}{} on{}, {} samples, seed {}", op.kind(), print_attributes(op), types,
+                       op_case.samples, op_case.seed);
 }
 
-// A graph of one op with its gradient: inputs x0 …, cotangents g0 … of its f32 results, gradients of the inputs.
+// A graph of one op with its gradient: inputs x0 …, cotangents g0 … of its f32 results, gradients
+// of the inputs.
 struct GradientGraph {
     Graph graph;
     std::vector<Value> gradients;
@@ -77,7 +85,8 @@ GradientGraph gradient_graph(const std::shared_ptr<const Op>& op, const OpCase& 
     std::vector<Value> inputs, outputs, gradients;
     std::vector<bool> needed;
     for (size_t i = 0; i < op_case.inputs.size(); i++) {
-        inputs.push_back(builder.add(std::make_shared<Input>(op_case.inputs[i]), {}, fmt::format("x{}", i)));
+        inputs.push_back(
+            builder.add(std::make_shared<Input>(op_case.inputs[i]), {}, fmt::format("x{}", i)));
         needed.push_back(op_case.inputs[i].element == ElementType::f32);
     }
     const Value first = builder.add(op, inputs, "op");
@@ -101,14 +110,15 @@ GradientGraph gradient_graph(const std::shared_ptr<const Op>& op, const OpCase& 
 
 // d/dx of the sum of cotangent * output, by central differences of the reference.
 std::vector<double> central_differences(const Op& op, std::vector<Tensor> operands, size_t which,
-                                        const std::vector<Tensor>& cotangents, const std::vector<int>& outputs,
-                                        int64_t samples) {
+                                        const std::vector<Tensor>& cotangents,
+                                        const std::vector<int>& outputs, int64_t samples) {
     const auto objective = [&] {
         const std::vector<Tensor> results = reference::evaluate(op, operands, samples);
         double sum = 0;
         for (size_t k = 0; k < outputs.size(); k++) {
             const Tensor& result = results[static_cast<size_t>(outputs[k])];
-            for (size_t i = 0; i < result.values.size(); i++) sum += result.values[i] * cotangents[k].values[i];
+            for (size_t i = 0; i < result.values.size(); i++)
+                sum += result.values[i] * cotangents[k].values[i];
         }
         return sum;
     };
@@ -163,7 +173,8 @@ void check_gradient(std::shared_ptr<const Op> op, const OpCase& op_case) {
     std::vector<Tensor> cotangents;
     const int op_node = gradient.graph.find("op");
     for (int k : gradient.differentiated) {
-        cotangents.push_back(reference::make_tensor(gradient.graph.type({op_node, k}), op_case.samples));
+        cotangents.push_back(
+            reference::make_tensor(gradient.graph.type({op_node, k}), op_case.samples));
         fill(cotangents.back(), Fill::normal, 1, generator);
         sources[fmt::format("g{}", k)] = cotangents.back();
     }
@@ -174,10 +185,11 @@ void check_gradient(std::shared_ptr<const Op> op, const OpCase& op_case) {
         if (operands[i].type.element != ElementType::f32) continue;
         ASSERT_TRUE(gradient.gradients[i].defined()) << "operand " << i << " has no gradient";
         EXPECT_EQ(gradient.graph.type(gradient.gradients[i]), operands[i].type);
-        const std::vector<double> expected = central_differences(*op, operands, i, cotangents,
-                                                                 gradient.differentiated, op_case.samples);
+        const std::vector<double> expected = central_differences(
+            *op, operands, i, cotangents, gradient.differentiated, op_case.samples);
         std::vector<double> difference = values[static_cast<size_t>(gradient.gradients[i].node)]
-                                               [static_cast<size_t>(gradient.gradients[i].output)].values;
+                                               [static_cast<size_t>(gradient.gradients[i].output)]
+                                                   .values;
         ASSERT_EQ(difference.size(), expected.size());
         for (size_t k = 0; k < expected.size(); k++) difference[k] -= expected[k];
         const double relative = norm(difference) / std::max(norm(expected), 1e-12);
@@ -187,7 +199,8 @@ void check_gradient(std::shared_ptr<const Op> op, const OpCase& op_case) {
             worst_operand = i;
         }
     }
-    fmt::print("gradient of {}: worst {:.1e} (operand {})\n", title(*op, op_case), worst, worst_operand);
+    fmt::print("gradient of {}: worst {:.1e} (operand {})\n", title(*op, op_case), worst,
+               worst_operand);
 }
 
 void check_op(std::shared_ptr<const Op> op, const OpCase& op_case) {
@@ -199,7 +212,8 @@ std::string node_error(std::shared_ptr<const Op> op, const std::vector<TensorTyp
     GraphBuilder builder("net");
     std::vector<Value> operands;
     for (size_t i = 0; i < inputs.size(); i++) {
-        operands.push_back(builder.add(std::make_shared<Input>(inputs[i]), {}, std::string(1, static_cast<char>('a' + i)),
+        operands.push_back(builder.add(std::make_shared<Input>(inputs[i]), {},
+                                       std::string(1, static_cast<char>('a' + i)),
                                        {"net.cpp", static_cast<int>(i) + 1}));
     }
     try {
@@ -210,7 +224,8 @@ std::string node_error(std::shared_ptr<const Op> op, const std::vector<TensorTyp
     return "";
 }
 
-void expect_near(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance) {
+void expect_near(const std::vector<double>& actual, const std::vector<double>& expected,
+                 double tolerance) {
     ASSERT_EQ(actual.size(), expected.size());
     double worst = 0;
     size_t where = 0;
@@ -222,7 +237,8 @@ void expect_near(const std::vector<double>& actual, const std::vector<double>& e
         }
         if (std::isnan(distance)) break;
     }
-    EXPECT_LE(worst, tolerance) << "at " << where << ": " << actual[where] << ", expected " << expected[where];
+    EXPECT_LE(worst, tolerance) << "at " << where << ": " << actual[where] << ", expected "
+                                << expected[where];
 }
 
 }  // namespace emulsion::test

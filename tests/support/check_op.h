@@ -1,4 +1,5 @@
-// Checks of single ops that every op's test uses: lowering against the reference, gradient against central differences.
+// Checks of single ops that every op's test uses: lowering against the reference, gradient against
+// central differences.
 #pragma once
 
 #include <memory>
@@ -30,21 +31,24 @@ struct OpCase {
 // Random operands of a case, rounded to their element types.
 std::vector<reference::Tensor> random_operands(const OpCase& op_case);
 
-// Lowered == reference on random operands, to `tolerance` times the largest value, for samples 1 … op_case.samples.
+// Lowered == reference on random operands, to `tolerance` times the largest value, for samples 1 …
+// op_case.samples.
 void check_lowering(const Op& op, OpCase op_case, double tolerance = 2e-6);
 
-// The op's gradient, run through the plain lowerings in f32, against central differences of the double-precision
-// reference: norm of the difference over norm of the latter, per operand, below 1e-3. Prints the worst.
+// The op's gradient, run through the plain lowerings in f32, against central differences of the
+// double-precision reference: norm of the difference over norm of the latter, per operand, below
+// 1e-3. Prints the worst.
 void check_gradient(std::shared_ptr<const Op> op, const OpCase& op_case);
 
 // Both.
 void check_op(std::shared_ptr<const Op> op, const OpCase& op_case);
 
-// The full text of the Error that adding this op to a graph throws, empty where there is none. The node is 'it' at
-// net.cpp:7, its operands are the inputs 'a', 'b', … at net.cpp:1, 2, …
+// The full text of the Error that adding this op to a graph throws, empty where there is none. The
+// node is 'it' at net.cpp:7, its operands are the inputs 'a', 'b', … at net.cpp:1, 2, …
 std::string node_error(std::shared_ptr<const Op> op, const std::vector<TensorType>& inputs);
 
 // Values as doubles, for EXPECT_EQ and for comparisons with a tolerance.
-void expect_near(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance);
+void expect_near(const std::vector<double>& actual, const std::vector<double>& expected,
+                 double tolerance);
 
 }  // namespace emulsion::test

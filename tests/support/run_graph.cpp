@@ -24,20 +24,22 @@ std::vector<int> extents_of(const TensorType& type, int64_t samples) {
     return extents;
 }
 
-// A buffer of the size of `tensor` in memory, with its values or, without them, with bytes that spell a huge number.
+// A buffer of the size of `tensor` in memory, with its values or, without them, with bytes that
+// spell a huge number.
 Halide::Buffer<> buffer_of(const TensorType& type, int64_t samples, const Tensor* tensor) {
     Halide::Buffer<> buffer(halide_type(type.element), extents_of(type, samples));
     std::memset(buffer.data(), 0x7E, buffer.size_in_bytes());
     if (tensor != nullptr) {
         const std::vector<std::byte> bytes = reference::pack(*tensor);
-        if (bytes.size() != buffer.size_in_bytes()) throw std::runtime_error("a tensor and its buffer differ in size");
+        if (bytes.size() != buffer.size_in_bytes())
+            throw std::runtime_error("a tensor and its buffer differ in size");
         std::memcpy(buffer.data(), bytes.data(), bytes.size());
     }
     return buffer;
 }
 
-LowerContext context_of(const std::vector<TensorType>& inputs, const std::vector<TensorType>& outputs,
-                        Halide::Expr samples) {
+LowerContext context_of(const std::vector<TensorType>& inputs,
+                        const std::vector<TensorType>& outputs, Halide::Expr samples) {
     LowerContext context;
     context.name = "op";
     context.inputs = inputs;
@@ -49,23 +51,28 @@ LowerContext context_of(const std::vector<TensorType>& inputs, const std::vector
 // An op compiled for given types and any number of samples.
 class CompiledOp {
 public:
-    CompiledOp(const Op& op, const std::vector<TensorType>& inputs, const std::vector<TensorType>& outputs)
+    CompiledOp(const Op& op, const std::vector<TensorType>& inputs,
+               const std::vector<TensorType>& outputs)
         : outputs_(outputs) {
         std::vector<Halide::Func> operands;
         for (const TensorType& type : inputs) {
             params_.emplace_back(halide_type(type.element), dimension_count(type));
             operands.push_back(params_.back());
         }
-        const std::vector<Halide::Func> funcs = op.lower(context_of(inputs, outputs, samples_), operands);
-        if (funcs.size() != outputs.size()) throw std::runtime_error("a lowering gives a wrong number of results");
+        const std::vector<Halide::Func> funcs =
+            op.lower(context_of(inputs, outputs, samples_), operands);
+        if (funcs.size() != outputs.size())
+            throw std::runtime_error("a lowering gives a wrong number of results");
         pipeline_ = Halide::Pipeline(funcs);
     }
 
     std::vector<Tensor> run(const std::vector<const Tensor*>& inputs, int64_t samples) {
         samples_.set(static_cast<int32_t>(samples));
-        for (size_t i = 0; i < inputs.size(); i++) params_[i].set(buffer_of(inputs[i]->type, samples, inputs[i]));
+        for (size_t i = 0; i < inputs.size(); i++)
+            params_[i].set(buffer_of(inputs[i]->type, samples, inputs[i]));
         std::vector<Halide::Buffer<>> buffers;
-        for (const TensorType& type : outputs_) buffers.push_back(buffer_of(type, samples, nullptr));
+        for (const TensorType& type : outputs_)
+            buffers.push_back(buffer_of(type, samples, nullptr));
         pipeline_.realize(Halide::Realization(buffers));
         std::vector<Tensor> results;
         for (size_t i = 0; i < buffers.size(); i++) {
@@ -82,7 +89,8 @@ private:
 };
 
 // Compiles an op once for all its runs in this process.
-CompiledOp& compiled(const Op& op, const std::vector<TensorType>& inputs, const std::vector<TensorType>& outputs) {
+CompiledOp& compiled(const Op& op, const std::vector<TensorType>& inputs,
+                     const std::vector<TensorType>& outputs) {
     static std::map<std::string, CompiledOp> known;
     std::string key = std::string(op.kind()) + print_attributes(op);
     for (const TensorType& type : inputs) key += " " + to_string(type);
@@ -101,7 +109,8 @@ std::vector<Tensor> run_node(const Op& op, const std::vector<const Tensor*>& inp
 
 }  // namespace
 
-reference::Values run_graph(const Graph& graph, const reference::Sources& sources, int64_t samples) {
+reference::Values run_graph(const Graph& graph, const reference::Sources& sources,
+                            int64_t samples) {
     reference::Values values;
     for (const Node& node : graph.nodes()) {
         if (auto found = sources.find(node.name); found != sources.end()) {
@@ -110,7 +119,8 @@ reference::Values run_graph(const Graph& graph, const reference::Sources& source
         }
         std::vector<const Tensor*> inputs;
         for (Value value : node.inputs) {
-            inputs.push_back(&values[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)]);
+            inputs.push_back(
+                &values[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)]);
         }
         values.push_back(run_node(*node.op, inputs, node.types, samples));
     }
@@ -135,8 +145,10 @@ bool is_inlinable(const Op& op, const std::vector<TensorType>& inputs) {
         operands.push_back(operand);
     }
     const std::vector<TensorType> outputs = op.infer(inputs);
-    for (const Halide::Func& func : op.lower(context_of(inputs, outputs, Halide::Expr(2)), operands)) {
-        for (const auto& [name, called] : Halide::Internal::find_transitive_calls(func.function())) {
+    for (const Halide::Func& func :
+         op.lower(context_of(inputs, outputs, Halide::Expr(2)), operands)) {
+        for (const auto& [name, called] :
+             Halide::Internal::find_transitive_calls(func.function())) {
             if (called.has_update_definition()) return false;
         }
     }
