@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 
@@ -33,6 +34,13 @@ std::string format_bytes(uint64_t bytes) {
     constexpr double kMebibyte = 1024.0 * 1024.0;
     if (bytes < 1024 * 1024) return format_thousands(static_cast<double>(bytes)) + " bytes";
     return fixed(static_cast<double>(bytes) / kMebibyte, 1) + " MiB";
+}
+
+std::string format_significant(double value, int digits) {
+    char text[64];
+    const auto [end, code] =
+        std::to_chars(text, text + sizeof(text), value, std::chars_format::general, digits);
+    return code == std::errc() ? std::string(text, end) : concat(value);
 }
 
 std::string format_percent(double share, int digits) { return fixed(100.0 * share, digits) + " %"; }

@@ -14,6 +14,8 @@ std::string format_duration(double seconds);
 std::string format_thousands(double value);
 // "1.9 MiB", or "12,345 bytes" below one MiB.
 std::string format_bytes(uint64_t bytes);
+// At most so many digits that count: "0.007505", "1.43e-08".
+std::string format_significant(double value, int digits);
 // "91.32 %" from 0.9132.
 std::string format_percent(double share, int digits);
 

@@ -46,6 +46,12 @@ std::string draw_bar(double share, int columns, const TerminalStyle& style) {
 
 }  // namespace
 
+int terminal_width(std::FILE* stream, int otherwise) {
+    winsize window{};
+    const bool is_known = ioctl(fileno(stream), TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    return is_known ? window.ws_col : otherwise;
+}
+
 TerminalStyle detect_terminal(std::FILE* stream) {
     TerminalStyle style;
     const int descriptor = fileno(stream);
@@ -53,10 +59,7 @@ TerminalStyle detect_terminal(std::FILE* stream) {
     style.terminal = isatty(descriptor) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
     style.color = style.terminal && !is_set("NO_COLOR");
     style.unicode = locale_is_utf8();
-    winsize window{};
-    if (style.terminal && ioctl(descriptor, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) {
-        style.width = window.ws_col;
-    }
+    if (style.terminal) style.width = terminal_width(stream, style.width);
     return style;
 }
 
@@ -90,6 +93,7 @@ void ProgressBar::update(const ProgressState& state) {
     if (drawn_ && now - last_ < kRedrawInterval) return;
     last_ = now;
     drawn_ = true;
+    style_.width = terminal_width(stream_, style_.width);
     const std::string line = "\r" + render_progress(state, style_) + "\x1b[K";
     std::fwrite(line.data(), 1, line.size(), stream_);
     std::fflush(stream_);

@@ -22,6 +22,9 @@ struct TerminalStyle {
 // Looks at the stream and the environment (TERM, NO_COLOR, LC_ALL, LC_CTYPE, LANG).
 TerminalStyle detect_terminal(std::FILE* stream);
 
+// Columns of the terminal, or `otherwise` where the stream is none.
+int terminal_width(std::FILE* stream, int otherwise);
+
 struct ProgressState {
     int64_t epoch = 0, epochs = 1;  // epoch counts from 1
     int64_t step = 0, steps = 1;    // of this epoch
@@ -42,7 +45,8 @@ class ProgressBar {
     ProgressBar& operator=(const ProgressBar&) = delete;
 
     bool is_shown() const { return style_.terminal; }
-    // Draws the state unless the last drawing is younger than a tenth of a second.
+    // Draws the state in the width that the terminal has, unless the last drawing is younger than
+    // a tenth of a second.
     void update(const ProgressState& state);
     // Removes the line, so that other text can be printed.
     void clear();

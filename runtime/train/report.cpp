@@ -151,7 +151,7 @@ namespace {
 
 // Widths of the columns: epoch, loss, accuracy, validation loss and accuracy, rate, img/s, time.
 std::string join_columns(const std::vector<std::string>& cells, bool has_validation) {
-    constexpr size_t kWidths[] = {5, 8, 9, 11, 10, 9, 8, 7};
+    constexpr size_t kWidths[] = {5, 7, 9, 11, 10, 9, 8, 6};
     std::string line;
     for (size_t c = 0; c < cells.size(); ++c) {
         if (!has_validation && (c == 3 || c == 4)) continue;
@@ -176,11 +176,12 @@ std::string epoch_row(const EpochRecord& record, bool has_validation) {
         if (validation.has_loss) loss = fixed(validation.metrics.loss(), 4);
         if (validation.not_finite > 0) loss = "not finite";
     }
-    return join_columns({concat(record.epoch), fixed(record.metrics.loss(), 4),
-                         format_percent(record.metrics.accuracy(), 2), loss, accuracy,
-                         fixed(record.learning_rate, 7), format_thousands(record.images_per_second),
-                         format_duration(record.seconds)},
-                        has_validation);
+    return join_columns(
+        {concat(record.epoch), fixed(record.metrics.loss(), 4),
+         format_percent(record.metrics.accuracy(), 2), loss, accuracy,
+         format_significant(record.learning_rate, 4), format_thousands(record.images_per_second),
+         format_duration(record.seconds)},
+        has_validation);
 }
 
 std::string epoch_json(const EpochRecord& record, int64_t step) {

@@ -63,6 +63,9 @@ TEST(Format, DurationsThousandsBytes) {
     EXPECT_EQ(format_thousands(-1234567), "-1,234,567");
     EXPECT_EQ(format_bytes(12345), "12,345 bytes");
     EXPECT_EQ(format_bytes(2 * 1024 * 1024), "2.0 MiB");
+    EXPECT_EQ(format_significant(0.0075048123, 4), "0.007505");
+    EXPECT_EQ(format_significant(1.4321e-8, 4), "1.432e-08");
+    EXPECT_EQ(format_significant(0.1f, 4), "0.1");
     EXPECT_EQ(format_percent(0.91325, 2), "91.33 %");
 }
 

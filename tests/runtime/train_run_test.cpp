@@ -247,7 +247,7 @@ TEST_F(TrainRunTest, TableOfEpochs) {
     std::string header, first, second, rest;
     std::getline(lines, header), std::getline(lines, first), std::getline(lines, second);
     EXPECT_EQ(header,
-              "epoch      loss   accuracy  valid. loss  valid. acc       rate     img/s     time");
+              "epoch     loss   accuracy  valid. loss  valid. acc       rate     img/s    time");
     EXPECT_EQ(first.substr(0, 7), "    1  ");
     EXPECT_EQ(second.substr(0, 7), "    2  ");
     EXPECT_EQ(first.size(), header.size());
