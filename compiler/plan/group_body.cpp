@@ -16,8 +16,10 @@ public:
 
     GroupBody build(const std::vector<Value>& results, int batch) {
         for (int node : group_.nodes) compute(node);
-        for (Value value : results) builder_.output(fmt::format("r{}", body_.results.size()), own_.at(value)),
+        for (Value value : results) {
+            builder_.output(fmt::format("r{}", body_.results.size()), own_.at(value));
             body_.results.push_back(value);
+        }
         if (group_.anchor >= 0) body_.group.anchor = own_.at({group_.anchor, 0}).node;
         body_.group.body = builder_.build();
         body_.group.batch = batch;
