@@ -1,3 +1,4 @@
+// The passes in order, then plan, kernels, libraries, programs.
 #include "compiler/pipeline.h"
 
 #include <fmt/format.h>
@@ -82,7 +83,8 @@ void compile_plan(Compiled& compiled, const RecipeLibrary& recipes, const BuildO
     kernel_options.use_cache = options.cache;
     kernel_options.processes = options.jobs;
     for (const VariantPlan& variant : compiled.plan.variants) {
-        compiled.kernels.push_back(compile_kernels(variant.kernels, variant.isa, recipes, kernel_options));
+        compiled.kernels.push_back(
+            compile_kernels(variant.kernels, variant.isa, recipes, kernel_options));
     }
 }
 
@@ -102,18 +104,21 @@ void write_file(const std::filesystem::path& path, const std::string& bytes) {
     }
 }
 
-void write_library(const Library& library, const std::filesystem::path& folder, Artifact& artifact) {
-    for (const auto& [ending, bytes] : {std::pair<std::string, const std::string&>{".a", library.archive},
-                                        {".h", library.header},
-                                        {".json", library.manifest}}) {
+void write_library(const Library& library, const std::filesystem::path& folder,
+                   Artifact& artifact) {
+    for (const auto& [ending, bytes] :
+         {std::pair<std::string, const std::string&>{".a", library.archive},
+          {".h", library.header},
+          {".json", library.manifest}}) {
         std::filesystem::path path = folder / (library.name + ending);
         write_file(path, bytes);
         artifact.files.push_back(path.string());
     }
 }
 
-void write_program(const std::string& name, const std::string& object, const std::vector<std::string>& archives,
-                   const std::filesystem::path& folder, Artifact& artifact) {
+void write_program(const std::string& name, const std::string& object,
+                   const std::vector<std::string>& archives, const std::filesystem::path& folder,
+                   Artifact& artifact) {
     TemporaryFolder temporary;
     std::filesystem::path main = temporary.path() / "main.o";
     write_file(main, object);
@@ -130,8 +135,10 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     std::filesystem::path folder = options.output;
     make_output_folder(folder);
     Compiled train, infer;
-    train.plan = make_plan(training_graph(network), recipes, plan_options(options, /*training=*/true));
-    infer.plan = make_plan(inference_graph(network), recipes, plan_options(options, /*training=*/false));
+    train.plan =
+        make_plan(training_graph(network), recipes, plan_options(options, /*training=*/true));
+    infer.plan =
+        make_plan(inference_graph(network), recipes, plan_options(options, /*training=*/false));
     compile_plan(train, recipes, options);
     compile_plan(infer, recipes, options);
     Library train_library = make_library(network, train.plan, train.kernels);
@@ -142,8 +149,8 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     if (!options.programs) return artifact;
     write_program(network.name + "-train", train_program_object(network, train.plan, infer.plan),
                   {train_library.name, infer_library.name}, folder, artifact);
-    write_program(network.name + "-infer", infer_program_object(network, infer.plan), {infer_library.name}, folder,
-                  artifact);
+    write_program(network.name + "-infer", infer_program_object(network, infer.plan),
+                  {infer_library.name}, folder, artifact);
     return artifact;
 }
 
@@ -168,7 +175,8 @@ std::string show_one(const Network& network, const RecipeLibrary& recipes, const
     Compiled compiled;
     compiled.plan = make_plan(graph, recipes, plan_options(options, training));
     if (stage == "plan") return print(compiled.plan);
-    if (stage == "loops" || stage == "stmt" || stage == "asm") return show_kernels(compiled.plan, recipes, stage);
+    if (stage == "loops" || stage == "stmt" || stage == "asm")
+        return show_kernels(compiled.plan, recipes, stage);
     compile_plan(compiled, recipes, options);
     return library_ir(network, compiled.plan, compiled.kernels);
 }
@@ -186,7 +194,8 @@ std::string show(const Network& network, const RecipeLibrary& recipes, std::stri
                    show_one(network, recipes, name, options, /*training=*/false);
         }
     }
-    fail("stage", fmt::format("unknown stage '{}'", name), "the stages are graph, optimized, plan, loops, stmt, llvm, asm");
+    fail("stage", fmt::format("unknown stage '{}'", name),
+         "the stages are graph, optimized, plan, loops, stmt, llvm, asm");
 }
 
 }  // namespace emulsion

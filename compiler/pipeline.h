@@ -1,4 +1,5 @@
-// The map of the compiler: what happens to a network on its way to a library, in order. Read this first.
+// The map of the compiler: what happens to a network on its way to a library, in order. Read this
+// first.
 #pragma once
 
 #include <string>
@@ -14,13 +15,13 @@ struct BuildOptions {
     std::string output = "out";            // folder of the products; made where it is missing
     int batch = 64;                        // the most samples of a training step
     std::vector<int> infer_batches = {1};  // ascending; `run` takes the smallest that fits
-    int threads = 0;                       // selects records and stated bytes; 0: the CPUs this process may use
-    int jobs = 0;                          // compiling processes; 0: the CPUs this process may use
-    bool exact = false;                    // no recipe that changes rounding (Winograd)
+    int threads = 0;     // selects records and stated bytes; 0: the CPUs this process may use
+    int jobs = 0;        // compiling processes; 0: the CPUs this process may use
+    bool exact = false;  // no recipe that changes rounding (Winograd)
     bool cache = true;
-    bool checked = false;                  // kernels keep Halide's asserts
-    std::string target = "native";         // "native", "portable", "x86-64", "avx2" or "avx512"
-    bool programs = true;                  // link NAME-train and NAME-infer too
+    bool checked = false;           // kernels keep Halide's asserts
+    std::string target = "native";  // "native", "portable", "x86-64", "avx2" or "avx512"
+    bool programs = true;           // link NAME-train and NAME-infer too
 };
 
 // The optimised graphs: all passes, each result verified.
@@ -35,8 +36,9 @@ struct Artifact {
 // Compiles and links. Throws Error.
 Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options);
 
-// One stage as text: "graph" is the network itself, a .emu file; "optimized", "plan", "loops", "stmt", "llvm" and "asm"
-// are of training and inference in turn. Throws Error[stage] for another name.
+// One stage as text: "graph" is the network itself, a .emu file; "optimized", "plan", "loops",
+// "stmt", "llvm" and "asm" are of training and inference in turn. Throws Error[stage] for another
+// name.
 std::string show(const Network& network, const RecipeLibrary& recipes, std::string_view stage,
                  const BuildOptions& options);
 

@@ -1,3 +1,4 @@
+// The walk: nodes in reverse order, each asked for the gradients of its inputs.
 #include "compiler/autodiff/differentiate.h"
 
 #include <map>
@@ -22,7 +23,7 @@ std::vector<bool> reached_from(const Graph& graph, const std::vector<int>& targe
 }
 
 class Differentiator {
-public:
+  public:
     Differentiator(GraphBuilder& builder, const std::vector<int>& targets)
         : builder_(builder), reached_(reached_from(builder.graph(), targets)) {}
 
@@ -38,7 +39,7 @@ public:
         return found == gradients_.end() ? Value() : found->second;
     }
 
-private:
+  private:
     void visit(int index) {
         if (!reached_[static_cast<size_t>(index)]) return;
         const Node node = builder_.graph().node(index);  // a copy: the builder grows
@@ -54,21 +55,26 @@ private:
         }
         if (!any) return;
         GradientContext context{builder_, node.name, node.inputs, outputs, flowing, {}};
-        for (Value input : node.inputs) context.needed.push_back(reached_[static_cast<size_t>(input.node)]);
+        for (Value input : node.inputs)
+            context.needed.push_back(reached_[static_cast<size_t>(input.node)]);
         std::vector<Value> results = node.op->gradient(context);
-        EMU_CHECK(results.size() == node.inputs.size(), "the gradient of {} has {} parts for {} inputs",
-                  node.op->kind(), results.size(), node.inputs.size());
+        EMU_CHECK(results.size() == node.inputs.size(),
+                  "the gradient of {} has {} parts for {} inputs", node.op->kind(), results.size(),
+                  node.inputs.size());
         for (size_t i = 0; i < results.size(); i++) {
-            if (context.needed[i] && results[i].defined()) accumulate(node.inputs[i], results[i], context);
+            if (context.needed[i] && results[i].defined())
+                accumulate(node.inputs[i], results[i], context);
         }
     }
 
     void accumulate(Value input, Value gradient, GradientContext& context) {
-        EMU_CHECK(builder_.type(gradient) == builder_.type(input), "the gradient of '{}' has type {}, not {}",
+        EMU_CHECK(builder_.type(gradient) == builder_.type(input),
+                  "the gradient of '{}' has type {}, not {}",
                   builder_.graph().node(input.node).name, to_string(builder_.type(gradient)),
                   to_string(builder_.type(input)));
         auto [found, inserted] = gradients_.emplace(input, gradient);
-        if (!inserted) found->second = context.add("gradient_sum", make_op("add"), {found->second, gradient});
+        if (!inserted)
+            found->second = context.add("gradient_sum", make_op("add"), {found->second, gradient});
     }
 
     GraphBuilder& builder_;
@@ -78,7 +84,8 @@ private:
 
 }  // namespace
 
-std::vector<Value> differentiate(GraphBuilder& builder, Value loss, const std::vector<int>& targets) {
+std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
+                                 const std::vector<int>& targets) {
     Differentiator differentiator(builder, targets);
     differentiator.run(loss);
     std::vector<Value> gradients;

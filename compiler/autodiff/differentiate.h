@@ -1,5 +1,5 @@
-// Reverse-mode differentiation, graph to graph: each op's gradient is built from ops, so the backward pass is
-// optimised and fused like any other part of the graph.
+// Reverse-mode differentiation, graph to graph: each op's gradient is built from ops, so the
+// backward pass is optimised and fused like any other part of the graph.
 #pragma once
 
 #include <vector>
@@ -8,9 +8,11 @@
 
 namespace emulsion {
 
-// Appends to `builder` the nodes of d loss / d target for each of `targets` (source nodes) and returns the values, in
-// order; undefined where the loss does not depend on a target. `loss` is a plain scalar. Nodes that no target reaches
-// get no gradient work. Contributions of several users are added in the users' order.
-std::vector<Value> differentiate(GraphBuilder& builder, Value loss, const std::vector<int>& targets);
+// Appends to `builder` the nodes of d loss / d target for each of `targets` (source nodes) and
+// returns the values, in order; undefined where the loss does not depend on a target. `loss` is a
+// plain scalar. Nodes that no target reaches get no gradient work. Contributions of several users
+// are added in the users' order.
+std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
+                                 const std::vector<int>& targets);
 
 }  // namespace emulsion

@@ -1,3 +1,4 @@
+// Joins forward graph, gradients, statistics and the optimiser into one graph.
 #include "compiler/autodiff/training_step.h"
 
 #include <fmt/format.h>
@@ -12,8 +13,9 @@ namespace {
 
 // Adds the optimiser's nodes to a graph that has gradients.
 class OptimizerWriter {
-public:
-    OptimizerWriter(GraphBuilder& builder, const OptimizerSpec& spec) : builder_(builder), spec_(spec) {
+  public:
+    OptimizerWriter(GraphBuilder& builder, const OptimizerSpec& spec)
+        : builder_(builder), spec_(spec) {
         auto rate = std::make_shared<Scalar>(plain_type({}));
         rate->name = "learning_rate";
         rate_ = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
@@ -31,21 +33,23 @@ public:
         if (spec_.kind == "adam") return adam(name, weights, gradient, decay);
         if (spec_.momentum == 0) {
             std::string attributes = fmt::format("{{weight_decay={}}}", decay);
-            Value next = builder_.add(op_from_text("sgd_plain", attributes), {weights, gradient, rate_},
-                                      builder_.unique_name(name + ".sgd"));
+            Value next =
+                builder_.add(op_from_text("sgd_plain", attributes), {weights, gradient, rate_},
+                             builder_.unique_name(name + ".sgd"));
             return builder_.update(parameter, next);
         }
         Value momentum = state(name + ".momentum", builder_.type(weights), 0);
         std::string attributes =
-            fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}}}", spec_.momentum, spec_.nesterov,
-                        spec_.damped, decay);
-        Value next = builder_.add(op_from_text("sgd_update", attributes), {weights, gradient, momentum, rate_},
-                                  builder_.unique_name(name + ".sgd"));
+            fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}}}", spec_.momentum,
+                        spec_.nesterov, spec_.damped, decay);
+        Value next =
+            builder_.add(op_from_text("sgd_update", attributes),
+                         {weights, gradient, momentum, rate_}, builder_.unique_name(name + ".sgd"));
         builder_.update(parameter, next);
         builder_.update(momentum.node, {next.node, 1});
     }
 
-private:
+  private:
     Value state(const std::string& name, const TensorType& type, double value) {
         auto op = std::make_shared<State>(type);
         op->value = value;
@@ -66,8 +70,10 @@ private:
         Value m = state(name + ".moment1", builder_.type(weights), 0);
         Value v = state(name + ".moment2", builder_.type(weights), 0);
         std::string attributes = fmt::format(
-            "{{beta1={}, beta2={}, epsilon={}, form=\"{}\", weight_decay={}, decoupled={}, bias_correction={}}}",
-            spec_.beta1, spec_.beta2, spec_.epsilon, spec_.form, decay, spec_.decoupled, spec_.bias_correction);
+            "{{beta1={}, beta2={}, epsilon={}, form=\"{}\", weight_decay={}, decoupled={}, "
+            "bias_correction={}}}",
+            spec_.beta1, spec_.beta2, spec_.epsilon, spec_.form, decay, spec_.decoupled,
+            spec_.bias_correction);
         Value next = builder_.add(op_from_text("adam_update", attributes),
                                   {weights, gradient, m, v, power1_, power2_, rate_},
                                   builder_.unique_name(name + ".adam"));
@@ -95,11 +101,13 @@ std::vector<int> trained_parameters(const Graph& graph) {
 Graph training_step(const Network& network) {
     const Result* loss = network.graph.find_output("loss");
     if (loss == nullptr) {
-        fail("loss", fmt::format("network '{}' has no loss", network.name), "end the model with classify(…) or loss(…)");
+        fail("loss", fmt::format("network '{}' has no loss", network.name),
+             "end the model with classify(…) or loss(…)");
     }
     GraphBuilder builder(network.graph);
     builder.output("loss", loss->value);
-    if (const Result* correct = network.graph.find_output("correct")) builder.output("correct", correct->value);
+    if (const Result* correct = network.graph.find_output("correct"))
+        builder.output("correct", correct->value);
     for (const Result& result : network.graph.results()) {
         if (result.kind == Result::Kind::update) builder.update(result.target, result.value);
     }

@@ -5,9 +5,9 @@
 
 namespace emulsion {
 
-// Results: outputs "loss" and, where the network has it, "correct"; a gradient for each trained parameter; updates of
-// parameters, optimiser state and running statistics. Frozen parameters get neither gradient nor state, and cost no
-// backward work.
+// Results: outputs "loss" and, where the network has it, "correct"; a gradient for each trained
+// parameter; updates of parameters, optimiser state and running statistics. Frozen parameters get
+// neither gradient nor state, and cost no backward work.
 Graph training_step(const Network& network);
 
 }  // namespace emulsion

@@ -1,3 +1,4 @@
+// Files of the kernel cache.
 #include "compiler/codegen/cache.h"
 
 #include <fmt/format.h>
@@ -42,7 +43,9 @@ std::string default_folder() {
 KernelCache::KernelCache(std::string folder, int64_t limit_bytes)
     : folder_(folder.empty() ? default_folder() : std::move(folder)), limit_bytes_(limit_bytes) {}
 
-std::string KernelCache::path_of(const std::string& key) const { return folder_ + "/" + key + ".kernel"; }
+std::string KernelCache::path_of(const std::string& key) const {
+    return folder_ + "/" + key + ".kernel";
+}
 
 std::optional<CacheEntry> KernelCache::find(const std::string& key) const {
     if (folder_.empty()) return std::nullopt;
@@ -50,7 +53,8 @@ std::optional<CacheEntry> KernelCache::find(const std::string& key) const {
     Header header{};
     if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;
     if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return std::nullopt;
-    CacheEntry entry{header.slab0_bytes, header.slab_bytes, {std::istreambuf_iterator<char>(file), {}}};
+    CacheEntry entry{
+        header.slab0_bytes, header.slab_bytes, {std::istreambuf_iterator<char>(file), {}}};
     if (hash_bytes(entry.object) != header.hash) return std::nullopt;
     std::error_code ignored;
     fs::last_write_time(path_of(key), fs::file_time_type::clock::now(), ignored);
@@ -99,7 +103,8 @@ void KernelCache::trim() const {
         items.push_back({time, bytes, file.path()});
         total += bytes;
     }
-    std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.time < b.time; });
+    std::sort(items.begin(), items.end(),
+              [](const Item& a, const Item& b) { return a.time < b.time; });
     for (const Item& item : items) {
         if (total <= limit_bytes_) break;
         fs::remove(item.path, error);

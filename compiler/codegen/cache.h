@@ -1,6 +1,6 @@
-// The cache of compiled kernels: one file per key under $XDG_CACHE_HOME/emulsion (or ~/.cache/emulsion), written
-// atomically, limited in size by removing the files unused for longest. A damaged or unreadable entry counts as absent,
-// and a cache that cannot be written is no error.
+// The cache of compiled kernels: one file per key under $XDG_CACHE_HOME/emulsion (or
+// ~/.cache/emulsion), written atomically, limited in size by removing the files unused for longest.
+// A damaged or unreadable entry counts as absent, and a cache that cannot be written is no error.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,7 @@ struct CacheEntry {
 };
 
 class KernelCache {
-public:
+  public:
     // `folder` empty: the default place. The limit is in bytes.
     explicit KernelCache(std::string folder = "", int64_t limit_bytes = int64_t{512} << 20);
 
@@ -25,7 +25,7 @@ public:
     void trim() const;
     const std::string& folder() const { return folder_; }
 
-private:
+  private:
     std::string path_of(const std::string& key) const;
     std::string folder_;
     int64_t limit_bytes_;

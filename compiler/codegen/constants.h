@@ -1,4 +1,5 @@
-// Writes C constants in LLVM IR: scalars, strings, structs and arrays with the layout of C on x86-64.
+// Writes C constants in LLVM IR: scalars, strings, structs and arrays with the layout of C on
+// x86-64.
 #pragma once
 
 #include <llvm/IR/Constants.h>
@@ -12,15 +13,17 @@
 namespace emulsion {
 
 class ConstantWriter {
-public:
-    explicit ConstantWriter(llvm::Module& module) : module_(module), builder_(module.getContext()) {}
+  public:
+    explicit ConstantWriter(llvm::Module& module)
+        : module_(module), builder_(module.getContext()) {}
 
     llvm::IRBuilder<>& builder() { return builder_; }
     llvm::Constant* i16(int64_t value) { return builder_.getInt16(static_cast<uint16_t>(value)); }
     llvm::Constant* i32(int64_t value) { return builder_.getInt32(static_cast<uint32_t>(value)); }
     llvm::Constant* i64(int64_t value) { return builder_.getInt64(static_cast<uint64_t>(value)); }
     llvm::Constant* f32(double value) {
-        return llvm::ConstantFP::get(builder_.getFloatTy(), static_cast<double>(static_cast<float>(value)));
+        return llvm::ConstantFP::get(builder_.getFloatTy(),
+                                     static_cast<double>(static_cast<float>(value)));
     }
     llvm::Constant* null() { return llvm::ConstantPointerNull::get(builder_.getPtrTy()); }
 
@@ -28,7 +31,8 @@ public:
     llvm::Constant* text(const std::string& value) {
         llvm::GlobalVariable*& global = texts_[value];
         if (global == nullptr) {
-            global = constant(llvm::ConstantDataArray::getString(module_.getContext(), value), "text");
+            global =
+                constant(llvm::ConstantDataArray::getString(module_.getContext(), value), "text");
             global->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
         }
         return global;
@@ -54,7 +58,7 @@ public:
         return module_.getDataLayout().getTypeAllocSize(value->getType());
     }
 
-private:
+  private:
     llvm::Module& module_;
     llvm::IRBuilder<> builder_;
     std::map<std::string, llvm::GlobalVariable*> texts_;

@@ -1,3 +1,4 @@
+// Builds a Halide pipeline per kernel and compiles it in a fork of this process.
 #include "compiler/codegen/kernel.h"
 
 #include <Halide.h>
@@ -21,13 +22,14 @@ namespace emulsion {
 
 namespace {
 
-// Everything that decides the bytes of an object beside the kernel's identity: the code of the compiler itself (the
-// library this function lives in, by content) and Halide's version.
+// Everything that decides the bytes of an object beside the kernel's identity: the code of the
+// compiler itself (the library this function lives in, by content) and Halide's version.
 const std::string& build_identity() {
     static const std::string identity = [] {
         Dl_info info{};
         std::string code;
-        if (dladdr(reinterpret_cast<const void*>(&build_identity), &info) != 0 && info.dli_fname != nullptr) {
+        if (dladdr(reinterpret_cast<const void*>(&build_identity), &info) != 0 &&
+            info.dli_fname != nullptr) {
             std::ifstream file(info.dli_fname, std::ios::binary);
             code.assign(std::istreambuf_iterator<char>(file), {});
         }
@@ -49,7 +51,8 @@ const Recipe& recipe_named(const RecipeLibrary& library, const std::string& name
     for (const auto& recipe : library) {
         if (recipe->name() == name) return *recipe;
     }
-    fail("recipe", fmt::format("unknown recipe '{}'", name), "use a recipe that schedules/library.cpp lists");
+    fail("recipe", fmt::format("unknown recipe '{}'", name),
+         "use a recipe that schedules/library.cpp lists");
 }
 
 std::string read_file_descriptor(int file) {
@@ -74,15 +77,17 @@ struct BuiltPipeline {
     std::vector<Halide::Argument> arguments;
 };
 
-BuiltPipeline build_pipeline(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library) {
+BuiltPipeline build_pipeline(const PlannedKernel& kernel, const Isa& isa,
+                             const RecipeLibrary& library) {
     KernelContext context(kernel.group, isa);
-    std::vector<Halide::Func> outputs = recipe_named(library, kernel.recipe).build(context, kernel.tiling);
+    std::vector<Halide::Func> outputs =
+        recipe_named(library, kernel.recipe).build(context, kernel.tiling);
     context.constrain_outputs(outputs);
     return {Halide::Pipeline(outputs), context.arguments()};
 }
 
-Halide::Module build_module(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool checked,
-                            const std::string& symbol) {
+Halide::Module build_module(const PlannedKernel& kernel, const Isa& isa,
+                            const RecipeLibrary& library, bool checked, const std::string& symbol) {
     BuiltPipeline built = build_pipeline(kernel, isa, library);
     return built.pipeline.compile_to_module(built.arguments, symbol, target_of(isa, checked),
                                             Halide::LinkageType::External);
@@ -116,26 +121,32 @@ CacheEntry unpack(const std::string& bytes) {
     return entry;
 }
 
-std::string compile_one(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool checked,
-                        const std::string& symbol) {
+std::string compile_one(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
+                        bool checked, const std::string& symbol) {
     Halide::Module module = build_module(kernel, isa, library, checked, symbol);
     SlabNeed need = inspect_module(module);
-    return pack({need.calling_thread, need.other_workers, compile_output(module, Halide::OutputFileType::object)});
+    return pack({need.calling_thread, need.other_workers,
+                 compile_output(module, Halide::OutputFileType::object)});
 }
 
-[[noreturn]] void fail_kernel(const PlannedKernel& kernel, const Isa& isa, const std::string& failure) {
+[[noreturn]] void fail_kernel(const PlannedKernel& kernel, const Isa& isa,
+                              const std::string& failure) {
     Diagnostic diagnostic;
     diagnostic.code = "kernel";
-    diagnostic.message = fmt::format("a kernel did not compile: recipe {} for {}", kernel.recipe, isa.name);
-    diagnostic.notes = {"group: " + kernel.group.signature(), "tiling: " + to_string(kernel.tiling), failure};
-    diagnostic.fix = "report this kernel; where memory or time ran out, build with fewer processes at once";
+    diagnostic.message =
+        fmt::format("a kernel did not compile: recipe {} for {}", kernel.recipe, isa.name);
+    diagnostic.notes = {"group: " + kernel.group.signature(), "tiling: " + to_string(kernel.tiling),
+                        failure};
+    diagnostic.fix =
+        "report this kernel; where memory or time ran out, build with fewer processes at once";
     throw Error(std::move(diagnostic));
 }
 
 }  // namespace
 
-std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels, const Isa& isa,
-                                            const RecipeLibrary& library, const KernelOptions& options) {
+std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels,
+                                            const Isa& isa, const RecipeLibrary& library,
+                                            const KernelOptions& options) {
     KernelCache cache;
     std::vector<CompiledKernel> compiled(kernels.size());
     std::vector<size_t> missing;
@@ -143,14 +154,16 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
     for (size_t i = 0; i < kernels.size(); i++) {
         std::string identity = kernels[i].identity(isa);
         compiled[i].symbol = "k_" + hash_text(identity);
-        keys.push_back(hash_text(identity + (options.checked ? " checked " : " ") + build_identity()));
+        keys.push_back(
+            hash_text(identity + (options.checked ? " checked " : " ") + build_identity()));
         std::optional<CacheEntry> entry;
         if (options.use_cache) entry = cache.find(keys[i]);
         if (!entry) {
             missing.push_back(i);
             continue;
         }
-        compiled[i] = {compiled[i].symbol, std::move(entry->object), entry->slab0_bytes, entry->slab_bytes};
+        compiled[i] = {compiled[i].symbol, std::move(entry->object), entry->slab0_bytes,
+                       entry->slab_bytes};
     }
     auto job = [&](size_t j) {
         size_t i = missing[j];
@@ -163,7 +176,8 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
         if (!results[j].ok) fail_kernel(kernels[i], isa, results[j].failure);
         CacheEntry entry = unpack(results[j].output);
         if (options.use_cache) cache.store(keys[i], entry);
-        compiled[i] = {compiled[i].symbol, std::move(entry.object), entry.slab0_bytes, entry.slab_bytes};
+        compiled[i] = {compiled[i].symbol, std::move(entry.object), entry.slab0_bytes,
+                       entry.slab_bytes};
     }
     if (options.use_cache && !missing.empty()) cache.trim();
     return compiled;

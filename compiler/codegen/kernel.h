@@ -1,4 +1,5 @@
-// From a planned kernel to an object file: Halide builds it, in a forked process of its own, and a cache keeps it.
+// From a planned kernel to an object file: Halide builds it, in a forked process of its own, and a
+// cache keeps it.
 #pragma once
 
 #include <string>
@@ -9,24 +10,26 @@
 namespace emulsion {
 
 struct KernelOptions {
-    bool checked = false;        // keep Halide's asserts and bounds queries
+    bool checked = false;  // keep Halide's asserts and bounds queries
     bool use_cache = true;
-    int processes = 0;           // 0: as many as the CPUs allowed
+    int processes = 0;  // 0: as many as the CPUs allowed
     double timeout_seconds = 120;
     int64_t memory_limit_bytes = int64_t{6} << 30;
 };
 
 struct CompiledKernel {
-    std::string symbol;       // the function in the object: k_ and 16 hexadecimal digits of the identity's hash
+    std::string
+        symbol;  // the function in the object: k_ and 16 hexadecimal digits of the identity's hash
     std::string object;       // bytes of a relocatable ELF object
     int64_t slab0_bytes = 0;  // slab need of the calling thread, runtime/abi/instance.h
     int64_t slab_bytes = 0;   // of every other worker
 };
 
-// Compiles all kernels of a variant in parallel; the result is in their order. Throws Error[kernel] naming the group,
-// recipe and tiling where one fails, crashes or runs out of time or memory.
-std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels, const Isa& isa,
-                                            const RecipeLibrary& library, const KernelOptions& options);
+// Compiles all kernels of a variant in parallel; the result is in their order. Throws Error[kernel]
+// naming the group, recipe and tiling where one fails, crashes or runs out of time or memory.
+std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels,
+                                            const Isa& isa, const RecipeLibrary& library,
+                                            const KernelOptions& options);
 
 // Text of one kernel at a stage: "loops" (print_loop_nest), "stmt", "asm".
 std::string show_kernel(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,

@@ -1,3 +1,4 @@
+// A group's operands, prologue and epilogue as Halide Funcs.
 #include "compiler/recipe/kernel_context.h"
 
 #include <algorithm>
@@ -67,7 +68,8 @@ KernelContext::KernelContext(const Group& group, const Isa& isa) : group_(group)
             values_[{i, 0}] = value;
         } else if (group.body.op_as<Input>(i) != nullptr) {
             const TensorType& type = node.types[0];
-            Halide::ImageParam param(halide_type(type.element), dimension_count(type), func_name(node.name));
+            Halide::ImageParam param(halide_type(type.element), dimension_count(type),
+                                     func_name(node.name));
             constrain(param, type, samples_, /*with_bounds=*/true);
             buffers.push_back(param);
             values_[{i, 0}] = param;
@@ -77,7 +79,8 @@ KernelContext::KernelContext(const Group& group, const Isa& isa) : group_(group)
     for (int i = 0; i < static_cast<int>(group.body.nodes().size()); i++) {
         if (i == group.anchor || values_.contains({i, 0})) continue;
         const std::vector<Value>& inputs = group.body.node(i).inputs;
-        bool ready = std::all_of(inputs.begin(), inputs.end(), [&](Value v) { return values_.contains(v); });
+        bool ready =
+            std::all_of(inputs.begin(), inputs.end(), [&](Value v) { return values_.contains(v); });
         if (!ready) continue;  // depends on the anchor
         std::vector<Func> results = lower_node(i, values_);
         for (size_t k = 0; k < results.size(); k++) values_[{i, static_cast<int>(k)}] = results[k];
@@ -92,7 +95,9 @@ std::vector<Func> KernelContext::lower_node(int node, const std::map<Value, Func
 
 Func KernelContext::value_of(Value value) const { return values_.at(value); }
 
-Func KernelContext::operand(int i) const { return value_of(group_.anchor_node().inputs[static_cast<size_t>(i)]); }
+Func KernelContext::operand(int i) const {
+    return value_of(group_.anchor_node().inputs[static_cast<size_t>(i)]);
+}
 
 std::vector<Func> KernelContext::plain() const { return lower_node(group_.anchor, values_); }
 
@@ -126,7 +131,8 @@ Func KernelContext::finish_with(std::vector<Func> anchor_outputs) const {
     const std::vector<Result>& results = group_.body.results();
     std::vector<Halide::Var> vars = coordinates(group_.body.type(results[0].value));
     std::vector<Expr> components;
-    for (const Result& result : results) components.push_back(values.at(result.value)(as_exprs(vars)));
+    for (const Result& result : results)
+        components.push_back(values.at(result.value)(as_exprs(vars)));
     Func out("out");
     if (components.size() == 1) {
         out(vars) = components[0];
@@ -141,7 +147,8 @@ void KernelContext::constrain_outputs(const std::vector<Func>& outputs) const {
     for (Func func : outputs) {
         std::vector<Halide::OutputImageParam> buffers = func.output_buffers();
         for (size_t k = 0; k < buffers.size(); k++) {
-            EMU_CHECK(index < group_.body.results().size(), "a recipe returned more results than the group has");
+            EMU_CHECK(index < group_.body.results().size(),
+                      "a recipe returned more results than the group has");
             const TensorType& type = group_.body.type(group_.body.results()[index++].value);
             constrain(buffers[k], type, samples_, /*with_bounds=*/k == 0);
             if (k != 0) continue;
@@ -151,7 +158,8 @@ void KernelContext::constrain_outputs(const std::vector<Func>& outputs) const {
             }
         }
     }
-    EMU_CHECK(index == group_.body.results().size(), "a recipe returned {} results, the group has {}", index,
+    EMU_CHECK(index == group_.body.results().size(),
+              "a recipe returned {} results, the group has {}", index,
               group_.body.results().size());
 }
 

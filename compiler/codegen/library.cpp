@@ -1,3 +1,4 @@
+// Joins tables, kernels and the runtime into one object and its archive.
 #include "compiler/codegen/library.h"
 
 #include <llvm/IR/LLVMContext.h>
@@ -34,21 +35,26 @@ std::string kernel_with_runtime(const std::string& kernel_object) {
     return link_relocatable({{"kernel", kernel_object}, {"abi", runtime_object()}}, "");
 }
 
-std::string library_ir(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels) {
+std::string library_ir(const Network& network, const Plan& plan,
+                       const std::vector<VariantKernels>& kernels) {
     llvm::LLVMContext context;
-    return print_module(*library_module(context, library_name(network, plan), network, plan, kernels));
+    return print_module(
+        *library_module(context, library_name(network, plan), network, plan, kernels));
 }
 
-Library make_library(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels) {
+Library make_library(const Network& network, const Plan& plan,
+                     const std::vector<VariantKernels>& kernels) {
     Library library;
     library.name = library_name(network, plan);
     llvm::LLVMContext context;
-    std::unique_ptr<llvm::Module> module = library_module(context, library.name, network, plan, kernels);
+    std::unique_ptr<llvm::Module> module =
+        library_module(context, library.name, network, plan, kernels);
     std::vector<std::pair<std::string, std::string>> objects = {{"tables", emit_object(*module)}};
     std::set<std::string> seen;
     for (const VariantKernels& variant : kernels) {
         for (const CompiledKernel& kernel : variant) {
-            if (seen.insert(kernel.symbol).second) objects.emplace_back(kernel.symbol, kernel.object);
+            if (seen.insert(kernel.symbol).second)
+                objects.emplace_back(kernel.symbol, kernel.object);
         }
     }
     objects.emplace_back("abi", runtime_object());

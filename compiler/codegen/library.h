@@ -1,5 +1,5 @@
-// From a plan and its compiled kernels to a library: tables and trampolines in LLVM IR, one linked object with no
-// symbol visible but NAME_*, an archive, a C header, a manifest.
+// From a plan and its compiled kernels to a library: tables and trampolines in LLVM IR, one linked
+// object with no symbol visible but NAME_*, an archive, a C header, a manifest.
 #pragma once
 
 #include <string>
@@ -15,20 +15,23 @@ namespace emulsion {
 using VariantKernels = std::vector<CompiledKernel>;
 
 struct Library {
-    std::string name;      // "lenet_train"
-    std::string object;    // the linked relocatable object: what the archive holds and the tests load
+    std::string name;    // "lenet_train"
+    std::string object;  // the linked relocatable object: what the archive holds and the tests load
     std::string archive;   // bytes of NAME.a
     std::string header;    // text of NAME.h
     std::string manifest;  // text of NAME.json
 };
 
 // The same plan, kernels and network give the same bytes.
-Library make_library(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels);
+Library make_library(const Network& network, const Plan& plan,
+                     const std::vector<VariantKernels>& kernels);
 
 // LLVM IR of the tables and trampolines, as text.
-std::string library_ir(const Network& network, const Plan& plan, const std::vector<VariantKernels>& kernels);
+std::string library_ir(const Network& network, const Plan& plan,
+                       const std::vector<VariantKernels>& kernels);
 
-// Objects whose `main` runs the training or inference program on the libraries' functions; runtime/abi/program.h.
+// Objects whose `main` runs the training or inference program on the libraries' functions;
+// runtime/abi/program.h.
 std::string train_program_object(const Network& network, const Plan& train, const Plan& infer);
 std::string infer_program_object(const Network& network, const Plan& infer);
 

@@ -1,3 +1,4 @@
+// Linking with LLVM's lld and objcopy in this process, programs with the C++ compiler.
 #include "compiler/codegen/link.h"
 
 #include <fcntl.h>
@@ -26,7 +27,7 @@ namespace {
 
 // A file in memory that other code opens by path.
 class MemoryFile {
-public:
+  public:
     explicit MemoryFile(const std::string& name, const std::string& bytes = "")
         : file_(memfd_create(name.c_str(), MFD_CLOEXEC)) {
         EMU_CHECK(file_ >= 0, "no memory file: {}", std::strerror(errno));
@@ -42,13 +43,16 @@ public:
     MemoryFile& operator=(const MemoryFile&) = delete;
     std::string path() const { return fmt::format("/proc/self/fd/{}", file_); }
 
-private:
+  private:
     int file_;
 };
 
 std::string read_file(const std::string& path) {
-    auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-    if (!buffer) fail("link", fmt::format("{} cannot be read: {}", path, buffer.getError().message()), "try again");
+    auto buffer =
+        llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+    if (!buffer)
+        fail("link", fmt::format("{} cannot be read: {}", path, buffer.getError().message()),
+             "try again");
     return (*buffer)->getBuffer().str();
 }
 
@@ -57,7 +61,8 @@ void run_lld(const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
     std::string messages;
     llvm::raw_string_ostream stream(messages);
-    lld::Result result = lld::lldMain(pointers, llvm::nulls(), stream, {{lld::Gnu, &lld::elf::link}});
+    lld::Result result =
+        lld::lldMain(pointers, llvm::nulls(), stream, {{lld::Gnu, &lld::elf::link}});
     if (result.retCode != 0) {
         fail("link", fmt::format("the objects of a library cannot be linked: {}", messages),
              "report this with the model");
@@ -65,20 +70,24 @@ void run_lld(const std::vector<std::string>& arguments) {
 }
 
 std::string keep_global(const std::string& object, const std::string& prefix) {
-    std::unique_ptr<llvm::MemoryBuffer> buffer = llvm::MemoryBuffer::getMemBuffer(object, "library", false);
-    llvm::Expected<std::unique_ptr<llvm::object::Binary>> binary = llvm::object::createBinary(buffer->getMemBufferRef());
+    std::unique_ptr<llvm::MemoryBuffer> buffer =
+        llvm::MemoryBuffer::getMemBuffer(object, "library", false);
+    llvm::Expected<std::unique_ptr<llvm::object::Binary>> binary =
+        llvm::object::createBinary(buffer->getMemBufferRef());
     EMU_CHECK(static_cast<bool>(binary), "the linked object is not valid");
     llvm::objcopy::ConfigManager config;
     std::string pattern = prefix + "*";
-    auto matcher = llvm::objcopy::NameOrPattern::create(pattern, llvm::objcopy::MatchStyle::Wildcard,
-                                                        [](llvm::Error error) { return error; });
+    auto matcher = llvm::objcopy::NameOrPattern::create(
+        pattern, llvm::objcopy::MatchStyle::Wildcard, [](llvm::Error error) { return error; });
     EMU_CHECK(static_cast<bool>(matcher), "'{}' is no pattern", pattern);
-    EMU_CHECK(!config.Common.SymbolsToKeepGlobal.addMatcher(std::move(matcher)), "'{}' is no pattern", pattern);
+    EMU_CHECK(!config.Common.SymbolsToKeepGlobal.addMatcher(std::move(matcher)),
+              "'{}' is no pattern", pattern);
     config.Common.StripDebug = true;
     llvm::SmallString<0> bytes;
     llvm::raw_svector_ostream stream(bytes);
     if (llvm::Error error = llvm::objcopy::executeObjcopyOnBinary(config, **binary, stream)) {
-        fail("link", fmt::format("symbols cannot be made local: {}", llvm::toString(std::move(error))),
+        fail("link",
+             fmt::format("symbols cannot be made local: {}", llvm::toString(std::move(error))),
              "report this with the model");
     }
     return bytes.str().str();
@@ -88,7 +97,8 @@ std::string keep_global(const std::string& object, const std::string& prefix) {
 
 std::string link_relocatable(const std::vector<std::pair<std::string, std::string>>& objects,
                              const std::string& prefix) {
-    // lld takes its inputs by path; the files live in memory, so no name or folder reaches the result.
+    // lld takes its inputs by path; the files live in memory, so no name or folder reaches the
+    // result.
     std::vector<std::unique_ptr<MemoryFile>> files;
     TemporaryFolder folder;
     std::string output = (folder.path() / "library.o").string();
@@ -105,7 +115,8 @@ std::string make_archive(const std::string& member, const std::string& object) {
     std::vector<llvm::NewArchiveMember> members;
     members.emplace_back(llvm::MemoryBufferRef(object, member));
     auto archive = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab,
-                                              llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
+                                              llvm::object::Archive::K_GNU, /*Deterministic=*/true,
+                                              /*Thin=*/false);
     if (!archive) fail("link", llvm::toString(archive.takeError()), "report this with the model");
     return (*archive)->getBuffer().str();
 }
@@ -118,8 +129,9 @@ void link_program(const std::filesystem::path& program, const std::filesystem::p
     for (const char* name : {"libemulsion_train.a", "libemulsion_infer.a", "libemulsion_data.a"}) {
         command.push_back((libraries / name).string());
     }
-    for (const char* flag : {"-static-libstdc++", "-static-libgcc", "-Wl,-Bstatic", "-lpng", "-ljpeg", "-lz",
-                             "-Wl,-Bdynamic", "-lpthread", "-lm", "-Wl,--gc-sections", "-Wl,--build-id=none", "-s"}) {
+    for (const char* flag :
+         {"-static-libstdc++", "-static-libgcc", "-Wl,-Bstatic", "-lpng", "-ljpeg", "-lz",
+          "-Wl,-Bdynamic", "-lpthread", "-lm", "-Wl,--gc-sections", "-Wl,--build-id=none", "-s"}) {
         command.emplace_back(flag);
     }
     std::string output;

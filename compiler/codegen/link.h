@@ -1,4 +1,5 @@
-// Links objects: several into one relocatable object with few visible symbols, and programs with the C++ compiler.
+// Links objects: several into one relocatable object with few visible symbols, and programs with
+// the C++ compiler.
 #pragma once
 
 #include <filesystem>
@@ -8,17 +9,17 @@
 
 namespace emulsion {
 
-// Links the objects (name, bytes) into one relocatable object in which only symbols that begin with `prefix` stay
-// global. Throws Error[link], also where a symbol stays undefined that is neither in `allowed` of libc, libm and
-// pthread nor defined.
+// Links the objects (name, bytes) into one relocatable object in which only symbols that begin with
+// `prefix` stay global. Throws Error[link], also where a symbol stays undefined that is neither in
+// `allowed` of libc, libm and pthread nor defined.
 std::string link_relocatable(const std::vector<std::pair<std::string, std::string>>& objects,
                              const std::string& prefix);
 
 // A static archive with one member.
 std::string make_archive(const std::string& member, const std::string& object);
 
-// Links a program from an object and archives, with the static libraries of the runtime, as static as Debian allows:
-// nothing shared but glibc. Throws Error[link] with the linker's words.
+// Links a program from an object and archives, with the static libraries of the runtime, as static
+// as Debian allows: nothing shared but glibc. Throws Error[link] with the linker's words.
 void link_program(const std::filesystem::path& program, const std::filesystem::path& object,
                   const std::vector<std::filesystem::path>& archives);
 

@@ -1,3 +1,4 @@
+// LLVM target, optimisation and emission of objects.
 #include "compiler/codegen/llvm_object.h"
 
 #include <llvm/IR/LegacyPassManager.h>
@@ -61,13 +62,14 @@ std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const std:
 std::string emit_object(llvm::Module& module) {
     std::string problems;
     llvm::raw_string_ostream report(problems);
-    EMU_CHECK(!llvm::verifyModule(module, &report), "the module {} is not valid: {}", module.getName().str(), problems);
+    EMU_CHECK(!llvm::verifyModule(module, &report), "the module {} is not valid: {}",
+              module.getName().str(), problems);
     optimize(module);
     llvm::SmallString<0> bytes;
     llvm::raw_svector_ostream stream(bytes);
     llvm::legacy::PassManager passes;
-    bool refused =
-        target_machine().addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile);
+    bool refused = target_machine().addPassesToEmitFile(passes, stream, nullptr,
+                                                        llvm::CodeGenFileType::ObjectFile);
     EMU_CHECK(!refused, "LLVM cannot emit an object");
     passes.run(module);
     return bytes.str().str();

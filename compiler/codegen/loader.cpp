@@ -1,3 +1,4 @@
+// LLVM's in-memory linker around one object.
 #include "compiler/codegen/loader.h"
 
 #include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
@@ -28,7 +29,8 @@ struct LoadedObject::Implementation {
     std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-LoadedObject::LoadedObject(const std::string& object) : implementation_(std::make_unique<Implementation>()) {
+LoadedObject::LoadedObject(const std::string& object)
+    : implementation_(std::make_unique<Implementation>()) {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
@@ -43,8 +45,10 @@ LoadedObject::LoadedObject(const std::string& object) : implementation_(std::mak
         });
     implementation_->jit = take(builder.create());
     llvm::orc::LLJIT& jit = *implementation_->jit;
-    jit.getMainJITDylib().addGenerator(take(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
-    if (llvm::Error error = jit.addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object, "object"))) {
+    jit.getMainJITDylib().addGenerator(
+        take(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
+    if (llvm::Error error =
+            jit.addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object, "object"))) {
         fail_load(std::move(error));
     }
 }

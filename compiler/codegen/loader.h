@@ -1,5 +1,5 @@
-// Loads a relocatable object into this process (LLVM's in-memory linker): tests and the tuner run the very bytes
-// that ship.
+// Loads a relocatable object into this process (LLVM's in-memory linker): tests and the tuner run
+// the very bytes that ship.
 #pragma once
 
 #include <memory>
@@ -12,9 +12,9 @@ namespace emulsion {
 std::string kernel_with_runtime(const std::string& kernel_object);
 
 class LoadedObject {
-public:
-    // Throws Error[load]. Undefined symbols resolve to those of this process; a bare kernel is linked with the
-    // runtime's object first (kernel_with_runtime).
+  public:
+    // Throws Error[load]. Undefined symbols resolve to those of this process; a bare kernel is
+    // linked with the runtime's object first (kernel_with_runtime).
     explicit LoadedObject(const std::string& object);
     ~LoadedObject();
     LoadedObject(const LoadedObject&) = delete;
@@ -27,7 +27,7 @@ public:
         return reinterpret_cast<F*>(find(symbol));
     }
 
-private:
+  private:
     struct Implementation;
     std::unique_ptr<Implementation> implementation_;
 };

@@ -1,3 +1,4 @@
+// Texts of a library: JSON manifest, C header, description for its programs.
 #include "compiler/codegen/manifest.h"
 
 #include <algorithm>
@@ -19,15 +20,19 @@ using Json = nlohmann::ordered_json;
 
 // Collects fields as JSON.
 class JsonFields : public Fields {
-public:
+  public:
     explicit JsonFields(Json& json) : json_(json) {}
     void field(std::string_view name, bool& value) override { json_[std::string(name)] = value; }
     void field(std::string_view name, int64_t& value) override { json_[std::string(name)] = value; }
     void field(std::string_view name, double& value) override { json_[std::string(name)] = value; }
-    void field(std::string_view name, std::string& value) override { json_[std::string(name)] = value; }
-    void field(std::string_view name, std::vector<int64_t>& value) override { json_[std::string(name)] = value; }
+    void field(std::string_view name, std::string& value) override {
+        json_[std::string(name)] = value;
+    }
+    void field(std::string_view name, std::vector<int64_t>& value) override {
+        json_[std::string(name)] = value;
+    }
 
-private:
+  private:
     Json& json_;
 };
 
@@ -42,7 +47,8 @@ Json spec_json(Spec spec) {
 int64_t parameter_count(const Network& network) {
     int64_t count = 0;
     for (int i = 0; i < static_cast<int>(network.graph.nodes().size()); i++) {
-        if (network.graph.op_as<Parameter>(i) != nullptr) count += element_count(network.graph.node(i).types[0]);
+        if (network.graph.op_as<Parameter>(i) != nullptr)
+            count += element_count(network.graph.node(i).types[0]);
     }
     return count;
 }
@@ -57,7 +63,8 @@ int64_t multiply_adds(const Graph& graph) {
     return count;
 }
 
-Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKernels& kernels, int threads) {
+Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKernels& kernels,
+                int threads) {
     VariantBytes slabs = bytes_of(variant, kernels);
     auto unsigned_of = [](int64_t value) { return static_cast<uint64_t>(value); };
     return Json{{"threads", threads},
@@ -65,14 +72,20 @@ Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKerne
                 {"gradients", plan.gradient_bytes},
                 {"state", plan.state_bytes},
                 {"prepared", variant.prepared_bytes},
-                {"workspace", emulsion_workspace_bytes(unsigned_of(variant.activation_bytes), unsigned_of(slabs.slab0),
+                {"workspace", emulsion_workspace_bytes(unsigned_of(variant.activation_bytes),
+                                                       unsigned_of(slabs.slab0),
                                                        unsigned_of(slabs.slab), threads)},
-                {"instance", emulsion_instance_bytes(static_cast<int32_t>(variant.buffers.size()), threads)}};
+                {"instance",
+                 emulsion_instance_bytes(static_cast<int32_t>(variant.buffers.size()), threads)}};
 }
 
 Json tensor_json(const PlannedTensor& tensor) {
-    Json json{{"name", tensor.name},     {"class", to_string(tensor.memory)}, {"type", to_string(tensor.type)},
-              {"offset", tensor.offset}, {"bytes", tensor.bytes},             {"trained", tensor.trained}};
+    Json json{{"name", tensor.name},
+              {"class", to_string(tensor.memory)},
+              {"type", to_string(tensor.type)},
+              {"offset", tensor.offset},
+              {"bytes", tensor.bytes},
+              {"trained", tensor.trained}};
     if (tensor.trained) json["gradient_offset"] = tensor.gradient_offset;
     return json;
 }
@@ -100,7 +113,9 @@ Json variant_json(const Plan& plan, const VariantPlan& variant, const VariantKer
     return json;
 }
 
-Json port_json(const PlannedPort& port) { return {{"name", port.name}, {"type", to_string(port.type)}}; }
+Json port_json(const PlannedPort& port) {
+    return {{"name", port.name}, {"type", to_string(port.type)}};
+}
 
 }  // namespace
 
@@ -175,7 +190,8 @@ Json largest_bytes(const Plan& plan, const std::vector<VariantKernels>& kernels,
     for (size_t i = 0; i < plan.variants.size(); i++) {
         Json bytes = bytes_json(plan, plan.variants[i], kernels[i], threads);
         for (const auto& [name, value] : bytes.items()) {
-            if (!largest.contains(name) || largest[name].get<int64_t>() < value.get<int64_t>()) largest[name] = value;
+            if (!largest.contains(name) || largest[name].get<int64_t>() < value.get<int64_t>())
+                largest[name] = value;
         }
     }
     return largest;
@@ -187,48 +203,62 @@ std::string header_text(const std::string& name, const Network& network, const P
                         const std::vector<VariantKernels>& kernels) {
     std::string upper = upper_case(name);
     Json one = largest_bytes(plan, kernels, 1), two = largest_bytes(plan, kernels, 2);
-    auto more = [&](const char* what) { return two[what].get<int64_t>() - one[what].get<int64_t>(); };
+    auto more = [&](const char* what) {
+        return two[what].get<int64_t>() - one[what].get<int64_t>();
+    };
     std::string text(reinterpret_cast<const char*>(emulsion_abi_header), emulsion_abi_header_size);
     text += fmt::format("/* {}: {} of the network '{}', at most {} samples a call.\n", name,
                         plan.training ? "training" : "inference", network.name,
                         plan.variants.back().batches.back().batch);
     text += port_lines(plan.inputs, "input") + port_lines(plan.outputs, "output");
-    text += fmt::format(" * In a type, n is the number of samples; shapes are C, H, W; memory is [n][H][W][C]. */\n");
-    text += fmt::format("#ifndef {0}_H\n#define {0}_H\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n", upper);
+    text += fmt::format(
+        " * In a type, n is the number of samples; shapes are C, H, W; memory is [n][H][W][C]. "
+        "*/\n");
+    text += fmt::format(
+        "#ifndef {0}_H\n#define {0}_H\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n", upper);
     text += fmt::format("#define {}_BATCH {}\n", upper, plan.variants.back().batches.back().batch);
     text += fmt::format("#define {}_SIGNATURE \"{}\"\n", upper, network_signature(network));
     text += "/* Bytes of each class of memory; workspace and instance for `threads` threads. */\n";
     for (const char* what : {"parameters", "gradients", "state", "prepared"}) {
-        text += fmt::format("#define {}_{}_BYTES {}u\n", upper, upper_case(what), one[what].get<int64_t>());
+        text += fmt::format("#define {}_{}_BYTES {}u\n", upper, upper_case(what),
+                            one[what].get<int64_t>());
     }
     for (const char* what : {"workspace", "instance"}) {
-        text += fmt::format("#define {}_{}_BYTES(threads) ({}u + ((threads) - 1) * {}u)\n", upper, upper_case(what),
-                            one[what].get<int64_t>(), more(what));
+        text += fmt::format("#define {}_{}_BYTES(threads) ({}u + ((threads) - 1) * {}u)\n", upper,
+                            upper_case(what), one[what].get<int64_t>(), more(what));
     }
-    text += fmt::format("\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* sizes);\n"
-                        "int {0}_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options);\n",
-                        name);
+    text += fmt::format(
+        "\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* "
+        "sizes);\n"
+        "int {0}_bind(void* instance, const emulsion_memory* memory, const emulsion_options* "
+        "options);\n",
+        name);
     if (plan.training) {
-        text += fmt::format("int {0}_init(uint64_t seed, const emulsion_memory* memory);\n"
-                            "int {0}_forward_backward(void* instance, const emulsion_call* call);\n"
-                            "int {0}_update(void* instance, float learning_rate);\n"
-                            "int {0}_step(void* instance, const emulsion_call* call, float learning_rate);\n",
-                            name);
+        text += fmt::format(
+            "int {0}_init(uint64_t seed, const emulsion_memory* memory);\n"
+            "int {0}_forward_backward(void* instance, const emulsion_call* call);\n"
+            "int {0}_update(void* instance, float learning_rate);\n"
+            "int {0}_step(void* instance, const emulsion_call* call, float learning_rate);\n",
+            name);
     } else {
-        text += fmt::format("int {0}_prepare(void* instance);\n"
-                            "int {0}_run(void* instance, const emulsion_call* call);\n",
-                            name);
+        text += fmt::format(
+            "int {0}_prepare(void* instance);\n"
+            "int {0}_run(void* instance, const emulsion_call* call);\n",
+            name);
     }
-    text += fmt::format("const char* {0}_error(const void* instance);\nvoid {0}_unbind(void* instance);\n\n", name);
+    text += fmt::format(
+        "const char* {0}_error(const void* instance);\nvoid {0}_unbind(void* instance);\n\n", name);
     return text + "#ifdef __cplusplus\n}\n#endif\n#endif\n";
 }
 
 std::string description_text(const Network& network, const Plan* train, const Plan& infer) {
     std::vector<int> infer_batches;
-    for (const BatchPlan& batch : infer.variants.back().batches) infer_batches.push_back(batch.batch);
+    for (const BatchPlan& batch : infer.variants.back().batches)
+        infer_batches.push_back(batch.batch);
     Json normalization;
     if (!network.normalization.empty()) {
-        normalization = {{"mean", network.normalization.mean}, {"deviation", network.normalization.deviation}};
+        normalization = {{"mean", network.normalization.mean},
+                         {"deviation", network.normalization.deviation}};
     }
     Json schedule = spec_json(network.schedule);
     if (schedule.contains("every")) schedule["step_size"] = schedule["every"];

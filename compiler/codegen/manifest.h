@@ -1,5 +1,5 @@
-// What a library says of itself in text: signature of the network, line of the optimiser, bytes, the JSON manifest, the
-// C header, and the description that its programs carry.
+// What a library says of itself in text: signature of the network, line of the optimiser, bytes,
+// the JSON manifest, the C header, and the description that its programs carry.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ struct VariantBytes {
 // The slabs of a variant: the maximum over its kernels.
 VariantBytes bytes_of(const VariantPlan& variant, const VariantKernels& kernels);
 
-// 16 hexadecimal digits, equal for the training and the inference library of one network: hash of what the weights
-// mean, the forward graph and the names and shapes of its tensors.
+// 16 hexadecimal digits, equal for the training and the inference library of one network: hash of
+// what the weights mean, the forward graph and the names and shapes of its tensors.
 std::string network_signature(const Network& network);
 
 // "sgd learning_rate=0.05 momentum=0.9 … schedule=cosine"

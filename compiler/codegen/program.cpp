@@ -10,12 +10,14 @@ namespace emulsion {
 namespace {
 
 // The order of the pointers in emulsion_train_library and emulsion_infer_library.
-const std::vector<std::string> kTrainFunctions = {"info",   "sizes", "init",  "bind",  "forward_backward",
-                                                  "update", "step",  "error", "unbind"};
-const std::vector<std::string> kInferFunctions = {"info", "sizes", "prepare", "bind", "run", "error", "unbind"};
+const std::vector<std::string> kTrainFunctions = {
+    "info", "sizes", "init", "bind", "forward_backward", "update", "step", "error", "unbind"};
+const std::vector<std::string> kInferFunctions = {"info", "sizes", "prepare", "bind",
+                                                  "run",  "error", "unbind"};
 
-std::string main_object(const std::string& entry, const std::string& description,
-                        const std::vector<std::pair<std::string, std::vector<std::string>>>& libraries) {
+std::string main_object(
+    const std::string& entry, const std::string& description,
+    const std::vector<std::pair<std::string, std::vector<std::string>>>& libraries) {
     llvm::LLVMContext context;
     std::unique_ptr<llvm::Module> module = make_module(context, "main");
     ConstantWriter write(*module);
@@ -25,21 +27,24 @@ std::string main_object(const std::string& entry, const std::string& description
     for (const auto& [name, functions] : libraries) {
         std::vector<llvm::Constant*> addresses;
         for (const std::string& function : functions) {
-            auto callee = module->getOrInsertFunction(name + "_" + function,
-                                                      llvm::FunctionType::get(builder.getInt32Ty(), false));
+            auto callee = module->getOrInsertFunction(
+                name + "_" + function, llvm::FunctionType::get(builder.getInt32Ty(), false));
             addresses.push_back(llvm::cast<llvm::Constant>(callee.getCallee()));
         }
         tables.push_back(write.table(addresses, "functions"));
     }
-    auto* main_type = llvm::FunctionType::get(builder.getInt32Ty(), {builder.getInt32Ty(), pointer}, false);
-    auto* main = llvm::Function::Create(main_type, llvm::GlobalValue::ExternalLinkage, "main", *module);
+    auto* main_type =
+        llvm::FunctionType::get(builder.getInt32Ty(), {builder.getInt32Ty(), pointer}, false);
+    auto* main =
+        llvm::Function::Create(main_type, llvm::GlobalValue::ExternalLinkage, "main", *module);
     builder.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", main));
     std::vector<llvm::Value*> arguments = {main->getArg(0), main->getArg(1)};
     arguments.insert(arguments.end(), tables.begin(), tables.end());
     arguments.push_back(write.text(description));
     std::vector<llvm::Type*> types;
     for (llvm::Value* argument : arguments) types.push_back(argument->getType());
-    auto callee = module->getOrInsertFunction(entry, llvm::FunctionType::get(builder.getInt32Ty(), types, false));
+    auto callee = module->getOrInsertFunction(
+        entry, llvm::FunctionType::get(builder.getInt32Ty(), types, false));
     builder.CreateRet(builder.CreateCall(callee, arguments));
     return emit_object(*module);
 }

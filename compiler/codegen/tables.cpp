@@ -1,3 +1,4 @@
+// Writes the structs of runtime/abi/instance.h as constants; each size is checked against C.
 #include "compiler/codegen/tables.h"
 
 #include <algorithm>
@@ -16,41 +17,56 @@ using llvm::Constant;
 
 int32_t type_word(ElementType element) {
     switch (element) {
-        case ElementType::f32: return 2 | (32 << 8) | (1 << 16);
-        case ElementType::i32: return 0 | (32 << 8) | (1 << 16);
-        case ElementType::u8: return 1 | (8 << 8) | (1 << 16);
+        case ElementType::f32:
+            return 2 | (32 << 8) | (1 << 16);
+        case ElementType::i32:
+            return 0 | (32 << 8) | (1 << 16);
+        case ElementType::u8:
+            return 1 | (8 << 8) | (1 << 16);
     }
     return 0;
 }
 
 int32_t abi_type(ElementType element) {
     switch (element) {
-        case ElementType::f32: return EMULSION_F32;
-        case ElementType::i32: return EMULSION_I32;
-        case ElementType::u8: return EMULSION_U8;
+        case ElementType::f32:
+            return EMULSION_F32;
+        case ElementType::i32:
+            return EMULSION_I32;
+        case ElementType::u8:
+            return EMULSION_U8;
     }
     return 0;
 }
 
 int place_of(MemoryClass memory) {
     switch (memory) {
-        case MemoryClass::parameters: return EMULSION_PARAMETERS;
-        case MemoryClass::gradients: return EMULSION_GRADIENTS;
-        case MemoryClass::state: return EMULSION_STATE;
-        case MemoryClass::prepared: return EMULSION_PREPARED;
-        case MemoryClass::workspace: return EMULSION_WORKSPACE;
-        case MemoryClass::input: return EMULSION_INPUT;
-        case MemoryClass::output: return EMULSION_OUTPUT;
+        case MemoryClass::parameters:
+            return EMULSION_PARAMETERS;
+        case MemoryClass::gradients:
+            return EMULSION_GRADIENTS;
+        case MemoryClass::state:
+            return EMULSION_STATE;
+        case MemoryClass::prepared:
+            return EMULSION_PREPARED;
+        case MemoryClass::workspace:
+            return EMULSION_WORKSPACE;
+        case MemoryClass::input:
+            return EMULSION_INPUT;
+        case MemoryClass::output:
+            return EMULSION_OUTPUT;
     }
     return 0;
 }
 
 int initializer_kind(const std::string& init) {
-    return init == "normal" ? EMULSION_NORMAL : init == "uniform" ? EMULSION_UNIFORM : EMULSION_FILL;
+    return init == "normal"    ? EMULSION_NORMAL
+           : init == "uniform" ? EMULSION_UNIFORM
+                               : EMULSION_FILL;
 }
 
 class TableWriter {
-public:
+  public:
     TableWriter(llvm::Module& module, std::string name, const Network& network, const Plan& plan,
                 const std::vector<VariantKernels>& kernels)
         : module_(module),
@@ -68,10 +84,10 @@ public:
         export_functions();
     }
 
-private:
+  private:
     Constant* checked(Constant* value, size_t bytes, const char* what) {
-        EMU_CHECK(write_.size_of(value) == bytes, "{} has {} bytes in IR and {} in C", what, write_.size_of(value),
-                  bytes);
+        EMU_CHECK(write_.size_of(value) == bytes, "{} has {} bytes in IR and {} in C", what,
+                  write_.size_of(value), bytes);
         return value;
     }
 
@@ -79,28 +95,31 @@ private:
 
     Constant* shape_array(const std::vector<int64_t>& shape, size_t size) {
         std::vector<Constant*> values;
-        for (size_t i = 0; i < size; i++) values.push_back(write_.i64(i < shape.size() ? shape[i] : 0));
+        for (size_t i = 0; i < size; i++)
+            values.push_back(write_.i64(i < shape.size() ? shape[i] : 0));
         return write_.array(builder_.getInt64Ty(), values);
     }
 
     Constant* port(const PlannedPort& port) {
         const TensorType& type = port.type;
-        return checked(
-            write_.structure({write_.text(port.name), write_.i32(abi_type(type.element)),
-                              write_.i32(static_cast<int64_t>(type.shape.size())), write_.i32(type.batched), write_.i32(0),
-                              shape_array(type.shape, EMULSION_MAX_RANK), write_.i64(memory_bytes(type, 1))}),
-            sizeof(emulsion_port), "emulsion_port");
+        return checked(write_.structure({write_.text(port.name), write_.i32(abi_type(type.element)),
+                                         write_.i32(static_cast<int64_t>(type.shape.size())),
+                                         write_.i32(type.batched), write_.i32(0),
+                                         shape_array(type.shape, EMULSION_MAX_RANK),
+                                         write_.i64(memory_bytes(type, 1))}),
+                       sizeof(emulsion_port), "emulsion_port");
     }
 
     Constant* tensor(const PlannedTensor& tensor) {
         const TensorType& type = tensor.type;
-        return checked(
-            write_.structure({write_.text(tensor.name), write_.i32(abi_type(type.element)),
-                              write_.i32(place_of(tensor.memory)), write_.i32(static_cast<int64_t>(type.shape.size())),
-                              write_.i32(tensor.trained), shape_array(type.shape, EMULSION_MAX_RANK),
-                              shape_array(type.factors, 3), write_.i64(tensor.offset), write_.i64(tensor.bytes),
-                              write_.i64(tensor.gradient_offset)}),
-            sizeof(emulsion_tensor), "emulsion_tensor");
+        return checked(write_.structure(
+                           {write_.text(tensor.name), write_.i32(abi_type(type.element)),
+                            write_.i32(place_of(tensor.memory)),
+                            write_.i32(static_cast<int64_t>(type.shape.size())),
+                            write_.i32(tensor.trained), shape_array(type.shape, EMULSION_MAX_RANK),
+                            shape_array(type.factors, 3), write_.i64(tensor.offset),
+                            write_.i64(tensor.bytes), write_.i64(tensor.gradient_offset)}),
+                       sizeof(emulsion_tensor), "emulsion_tensor");
     }
 
     Constant* texts(const std::vector<std::string>& values, const char* name) {
@@ -111,7 +130,8 @@ private:
 
     Constant* four_floats(const std::vector<double>& values, double rest) {
         std::vector<Constant*> list;
-        for (size_t i = 0; i < 4; i++) list.push_back(write_.f32(i < values.size() ? values[i] : rest));
+        for (size_t i = 0; i < 4; i++)
+            list.push_back(write_.f32(i < values.size() ? values[i] : rest));
         return write_.array(builder_.getFloatTy(), list);
     }
 
@@ -129,15 +149,27 @@ private:
         auto count = [&](size_t n) { return write_.i32(static_cast<int64_t>(n)); };
         const Normalization& normal = network_.normalization;
         return checked(
-            write_.structure({write_.i32(EMULSION_ABI_VERSION), write_.i32(batch), write_.text(network_.name),
-                              write_.text(network_signature(network_)), write_.text(EMULSION_VERSION),
+            write_.structure({write_.i32(EMULSION_ABI_VERSION),
+                              write_.i32(batch),
+                              write_.text(network_.name),
+                              write_.text(network_signature(network_)),
+                              write_.text(EMULSION_VERSION),
                               write_.text(plan_.training ? optimizer_line(network_) : ""),
-                              texts(network_.classes, "classes"), count(network_.classes.size()), count(inputs.size()),
-                              count(outputs.size()), count(tensors.size()), write_.table(inputs, "inputs"),
-                              write_.table(outputs, "outputs"), write_.table(tensors, "tensors"),
-                              texts(variants, "variant_names"), count(variants.size()), count(kernel_lines_.size()),
-                              texts(kernel_lines_, "kernels"), four_floats(normal.mean, 0),
-                              four_floats(normal.deviation, 1), write_.i32(!normal.empty()),
+                              texts(network_.classes, "classes"),
+                              count(network_.classes.size()),
+                              count(inputs.size()),
+                              count(outputs.size()),
+                              count(tensors.size()),
+                              write_.table(inputs, "inputs"),
+                              write_.table(outputs, "outputs"),
+                              write_.table(tensors, "tensors"),
+                              texts(variants, "variant_names"),
+                              count(variants.size()),
+                              count(kernel_lines_.size()),
+                              texts(kernel_lines_, "kernels"),
+                              four_floats(normal.mean, 0),
+                              four_floats(normal.deviation, 1),
+                              write_.i32(!normal.empty()),
                               write_.i32(plan_.threads)}),
             sizeof(emulsion_info), "emulsion_info");
     }
@@ -148,40 +180,48 @@ private:
         std::vector<Constant*> dimensions;
         int64_t stride = 1;
         auto add = [&](int64_t extent) {
-            dimensions.push_back(
-                write_.structure({write_.i32(0), write_.i32(extent), write_.i32(stride), write_.i32(0)}));
+            dimensions.push_back(write_.structure(
+                {write_.i32(0), write_.i32(extent), write_.i32(stride), write_.i32(0)}));
             stride *= extent;
         };
         for (int64_t extent : memory_extents(buffer.type)) add(extent);
         if (buffer.type.batched) add(batch);
-        return checked(write_.structure({write_.table(dimensions, "dimensions"), write_.null(),
-                                         write_.i64(buffer.offset), write_.i32(type_word(buffer.type.element)),
-                                         write_.i16(static_cast<int64_t>(dimensions.size())),
-                                         write_.i16(place_of(buffer.memory))}),
-                       sizeof(emulsion_buffer), "emulsion_buffer");
+        return checked(
+            write_.structure({write_.table(dimensions, "dimensions"), write_.null(),
+                              write_.i64(buffer.offset), write_.i32(type_word(buffer.type.element)),
+                              write_.i16(static_cast<int64_t>(dimensions.size())),
+                              write_.i16(place_of(buffer.memory))}),
+            sizeof(emulsion_buffer), "emulsion_buffer");
     }
 
     // int trampoline(emulsion_instance*): calls one kernel with its scalars and descriptors.
     llvm::Function* trampoline(const PlannedCall& call, const CompiledKernel& kernel) {
         auto* pointer = builder_.getPtrTy();
         auto* type = llvm::FunctionType::get(builder_.getInt32Ty(), {pointer}, false);
-        auto* function = llvm::Function::Create(type, llvm::GlobalValue::PrivateLinkage, "call", module_);
+        auto* function =
+            llvm::Function::Create(type, llvm::GlobalValue::PrivateLinkage, "call", module_);
         builder_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", function));
         llvm::Value* instance = function->getArg(0);
         auto load = [&](llvm::Type* what, size_t offset) -> llvm::Value* {
-            return builder_.CreateLoad(what, builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), instance, offset));
+            return builder_.CreateLoad(
+                what, builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), instance, offset));
         };
-        std::vector<llvm::Value*> arguments = {load(pointer, offsetof(emulsion_instance, workers)),
-                                               load(builder_.getInt32Ty(), offsetof(emulsion_instance, samples))};
-        for (const std::string& scalar : call.scalars) arguments.push_back(load_scalar(scalar, load));
+        std::vector<llvm::Value*> arguments = {
+            load(pointer, offsetof(emulsion_instance, workers)),
+            load(builder_.getInt32Ty(), offsetof(emulsion_instance, samples))};
+        for (const std::string& scalar : call.scalars)
+            arguments.push_back(load_scalar(scalar, load));
         for (int buffer : call.buffers) {
-            size_t offset = sizeof(emulsion_instance) + sizeof(emulsion_descriptor) * static_cast<size_t>(buffer);
-            arguments.push_back(builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), instance, offset));
+            size_t offset = sizeof(emulsion_instance) +
+                            sizeof(emulsion_descriptor) * static_cast<size_t>(buffer);
+            arguments.push_back(
+                builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), instance, offset));
         }
         std::vector<llvm::Type*> types;
         for (llvm::Value* argument : arguments) types.push_back(argument->getType());
         auto* kernel_type = llvm::FunctionType::get(builder_.getInt32Ty(), types, false);
-        builder_.CreateRet(builder_.CreateCall(module_.getOrInsertFunction(kernel.symbol, kernel_type), arguments));
+        builder_.CreateRet(builder_.CreateCall(
+            module_.getOrInsertFunction(kernel.symbol, kernel_type), arguments));
         return function;
     }
 
@@ -200,31 +240,37 @@ private:
     }
 
     // The calls of one stage as an emulsion_sequence.
-    Constant* sequence(const VariantPlan& variant, const VariantKernels& kernels, const BatchPlan* batch, Stage stage) {
+    Constant* sequence(const VariantPlan& variant, const VariantKernels& kernels,
+                       const BatchPlan* batch, Stage stage) {
         std::vector<Constant*> functions;
         auto first = static_cast<int64_t>(kernel_lines_.size());
-        for (const PlannedCall& call : batch == nullptr ? std::vector<PlannedCall>() : batch->calls) {
+        for (const PlannedCall& call :
+             batch == nullptr ? std::vector<PlannedCall>() : batch->calls) {
             if (call.stage != stage) continue;
             auto index = static_cast<size_t>(call.kernel);
             functions.push_back(trampoline(call, kernels[index]));
             const PlannedKernel& kernel = variant.kernels[index];
-            kernel_lines_.push_back(fmt::format("{} {} {} {}", to_string(stage), call.name, kernel.recipe,
-                                                to_string(kernel.tiling)));
+            kernel_lines_.push_back(fmt::format("{} {} {} {}", to_string(stage), call.name,
+                                                kernel.recipe, to_string(kernel.tiling)));
         }
         return checked(write_.structure({write_.table(functions, "kernels"),
-                                         write_.i32(static_cast<int64_t>(functions.size())), write_.i32(first)}),
+                                         write_.i32(static_cast<int64_t>(functions.size())),
+                                         write_.i32(first)}),
                        sizeof(emulsion_sequence), "emulsion_sequence");
     }
 
     Constant* bindings(const std::vector<std::pair<int, int>>& list) {
         std::vector<Constant*> values;
-        for (auto [buffer, port] : list) values.push_back(write_.structure({write_.i32(buffer), write_.i32(port)}));
+        for (auto [buffer, port] : list)
+            values.push_back(write_.structure({write_.i32(buffer), write_.i32(port)}));
         return write_.table(values, "bindings");
     }
 
-    Constant* batch_plan(const VariantPlan& variant, const VariantKernels& kernels, const BatchPlan& batch) {
+    Constant* batch_plan(const VariantPlan& variant, const VariantKernels& kernels,
+                         const BatchPlan& batch) {
         return checked(
-            write_.structure({write_.i32(batch.batch), write_.i32(static_cast<int64_t>(batch.inputs.size())),
+            write_.structure({write_.i32(batch.batch),
+                              write_.i32(static_cast<int64_t>(batch.inputs.size())),
                               write_.i32(static_cast<int64_t>(batch.outputs.size())), write_.i32(0),
                               bindings(batch.inputs), bindings(batch.outputs),
                               sequence(variant, kernels, &batch, Stage::forward),
@@ -242,14 +288,15 @@ private:
                        : variant.isa.name == "avx2" ? EMULSION_CPU_AVX2
                                                     : 0;
         const BatchPlan* first = &variant.batches.front();
-        return checked(
-            write_.structure({write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),
-                              write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
-                              write_.i64(variant.activation_bytes), write_.i64(bytes.slab0), write_.i64(bytes.slab),
-                              write_.i32(static_cast<int64_t>(plans.size())), write_.i32(0), write_.table(plans, "plans"),
-                              sequence(variant, kernels, first, Stage::prepare),
-                              sequence(variant, kernels, first, Stage::update)}),
-            sizeof(emulsion_variant), "emulsion_variant");
+        return checked(write_.structure(
+                           {write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),
+                            write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
+                            write_.i64(variant.activation_bytes), write_.i64(bytes.slab0),
+                            write_.i64(bytes.slab), write_.i32(static_cast<int64_t>(plans.size())),
+                            write_.i32(0), write_.table(plans, "plans"),
+                            sequence(variant, kernels, first, Stage::prepare),
+                            sequence(variant, kernels, first, Stage::update)}),
+                       sizeof(emulsion_variant), "emulsion_variant");
     }
 
     std::vector<Constant*> all_variants() {
@@ -267,10 +314,11 @@ private:
         for (size_t i = 0; i < plan_.tensors.size() && plan_.training; i++) {
             const PlannedTensor& tensor = plan_.tensors[i];
             if (tensor.init == "fill" && tensor.init_value == 0) continue;
-            entries.push_back(checked(
-                write_.structure({write_.i32(static_cast<int64_t>(i)), write_.i32(initializer_kind(tensor.init)),
-                                  write_.f32(tensor.init_value), write_.i32(0)}),
-                sizeof(emulsion_initializer), "emulsion_initializer"));
+            entries.push_back(
+                checked(write_.structure({write_.i32(static_cast<int64_t>(i)),
+                                          write_.i32(initializer_kind(tensor.init)),
+                                          write_.f32(tensor.init_value), write_.i32(0)}),
+                        sizeof(emulsion_initializer), "emulsion_initializer"));
         }
         count = static_cast<int64_t>(entries.size());
         return write_.table(entries, "initializers");
@@ -288,22 +336,25 @@ private:
         int64_t initializer_count = 0;
         Constant* first_values = initializers(initializer_count);
         return checked(
-            write_.structure({info_, variants, write_.i32(static_cast<int64_t>(plan_.variants.size())),
-                              write_.i32(loss), write_.array(builder_.getInt64Ty(), bytes), first_values,
-                              write_.i32(initializer_count), write_.i32(plan_.training)}),
+            write_.structure(
+                {info_, variants, write_.i32(static_cast<int64_t>(plan_.variants.size())),
+                 write_.i32(loss), write_.array(builder_.getInt64Ty(), bytes), first_values,
+                 write_.i32(initializer_count), write_.i32(plan_.training)}),
             sizeof(emulsion_library), "emulsion_library");
     }
 
     // ---- exported functions ----
 
     // NAME_ending(args…) { return emulsion_library_ending(&library, args…); }
-    void forward(const std::string& ending, llvm::Type* result, const std::vector<llvm::Type*>& parameters) {
+    void forward(const std::string& ending, llvm::Type* result,
+                 const std::vector<llvm::Type*>& parameters) {
         std::vector<llvm::Type*> inner = {builder_.getPtrTy()};
         inner.insert(inner.end(), parameters.begin(), parameters.end());
         auto callee = module_.getOrInsertFunction("emulsion_library_" + ending,
                                                   llvm::FunctionType::get(result, inner, false));
         auto* function = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false),
-                                                llvm::GlobalValue::ExternalLinkage, name_ + "_" + ending, module_);
+                                                llvm::GlobalValue::ExternalLinkage,
+                                                name_ + "_" + ending, module_);
         builder_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", function));
         std::vector<llvm::Value*> arguments = {table_};
         for (llvm::Argument& argument : function->args()) arguments.push_back(&argument);
@@ -315,8 +366,9 @@ private:
     void export_functions() {
         llvm::Type* pointer = builder_.getPtrTy();
         llvm::Type* status = builder_.getInt32Ty();
-        auto* info = llvm::Function::Create(llvm::FunctionType::get(pointer, {}, false),
-                                            llvm::GlobalValue::ExternalLinkage, name_ + "_info", module_);
+        auto* info =
+            llvm::Function::Create(llvm::FunctionType::get(pointer, {}, false),
+                                   llvm::GlobalValue::ExternalLinkage, name_ + "_info", module_);
         builder_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", info));
         builder_.CreateRet(info_);
         forward("sizes", status, {status, pointer});

@@ -1,5 +1,6 @@
-// The constant tables of a library in LLVM IR: emulsion_info and emulsion_library with everything they point to
-// (runtime/abi/instance.h), the trampolines of kernel calls, and the exported functions.
+// The constant tables of a library in LLVM IR: emulsion_info and emulsion_library with everything
+// they point to (runtime/abi/instance.h), the trampolines of kernel calls, and the exported
+// functions.
 #pragma once
 
 #include <memory>

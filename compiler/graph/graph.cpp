@@ -1,7 +1,8 @@
+// Building, checking and comparing graphs.
 #include "compiler/graph/graph.h"
 
-#include <algorithm>
 #include <fmt/ranges.h>
+#include <algorithm>
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
@@ -11,14 +12,16 @@ namespace emulsion {
 namespace {
 
 [[noreturn]] void rethrow_at(const Error& error, const std::string& name, std::string_view kind,
-                             const SourceLocation& where, const Graph& graph, const std::vector<Value>& inputs) {
+                             const SourceLocation& where, const Graph& graph,
+                             const std::vector<Value>& inputs) {
     Diagnostic diagnostic = error.diagnostic();
     if (diagnostic.where.file.empty()) diagnostic.where = where;
     diagnostic.message = fmt::format("{} '{}': {}", kind, name, diagnostic.message);
     for (Value value : inputs) {
         const Node& node = graph.node(value.node);
         std::string note = fmt::format("operand '{}' {}", node.name, to_string(graph.type(value)));
-        if (!node.where.file.empty()) note += fmt::format(" from {}:{}", node.where.file, node.where.line);
+        if (!node.where.file.empty())
+            note += fmt::format(" from {}:{}", node.where.file, node.where.line);
         diagnostic.notes.push_back(note);
     }
     throw Error(std::move(diagnostic));
@@ -30,7 +33,8 @@ std::vector<TensorType> types_of(const Graph& graph, const std::vector<Value>& i
     return types;
 }
 
-std::vector<TensorType> infer_types(const Op& op, const Graph& graph, const std::vector<Value>& inputs) {
+std::vector<TensorType> infer_types(const Op& op, const Graph& graph,
+                                    const std::vector<Value>& inputs) {
     if (const auto* source = dynamic_cast<const SourceOp*>(&op)) return {source->type()};
     return op.infer(types_of(graph, inputs));
 }
@@ -56,7 +60,8 @@ std::vector<std::vector<int>> users_of(const Graph& graph) {
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         for (Value value : graph.nodes()[i].inputs) {
             auto& list = users[static_cast<size_t>(value.node)];
-            if (list.empty() || list.back() != static_cast<int>(i)) list.push_back(static_cast<int>(i));
+            if (list.empty() || list.back() != static_cast<int>(i))
+                list.push_back(static_cast<int>(i));
         }
     }
     return users;
@@ -66,7 +71,8 @@ GraphBuilder::GraphBuilder(std::string name) { graph_.name_ = std::move(name); }
 
 GraphBuilder::GraphBuilder(const Graph& graph, bool keep_results) : graph_(graph) {
     if (!keep_results) graph_.results_.clear();
-    for (size_t i = 0; i < graph_.nodes_.size(); i++) names_[graph_.nodes_[i].name] = static_cast<int>(i);
+    for (size_t i = 0; i < graph_.nodes_.size(); i++)
+        names_[graph_.nodes_[i].name] = static_cast<int>(i);
 }
 
 Value GraphBuilder::add(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::string name,
@@ -86,15 +92,19 @@ Value GraphBuilder::add(std::shared_ptr<const Op> op, std::vector<Value> inputs,
 
 Value GraphBuilder::add_typed(Node node) {
     for (Value value : node.inputs) {
-        EMU_CHECK(value.node >= 0 && value.node < static_cast<int>(graph_.nodes_.size()), "operand of '{}' is undefined",
-                  node.name);
+        EMU_CHECK(value.node >= 0 && value.node < static_cast<int>(graph_.nodes_.size()),
+                  "operand of '{}' is undefined", node.name);
     }
     if (auto found = names_.find(node.name); found != names_.end()) {
         const Node& first = graph_.node(found->second);
-        Diagnostic diagnostic{"name", fmt::format("the name '{}' is used twice", node.name),
-                              "give one of the two another name", node.where, {}};
+        Diagnostic diagnostic{"name",
+                              fmt::format("the name '{}' is used twice", node.name),
+                              "give one of the two another name",
+                              node.where,
+                              {}};
         if (!first.where.file.empty()) {
-            diagnostic.notes.push_back(fmt::format("first used at {}:{}", first.where.file, first.where.line));
+            diagnostic.notes.push_back(
+                fmt::format("first used at {}:{}", first.where.file, first.where.line));
         }
         throw Error(std::move(diagnostic));
     }
@@ -149,9 +159,15 @@ Graph remove_dead_nodes(const Graph& graph) {
     for (Result result : graph.results()) {
         result.value.node = moved[static_cast<size_t>(result.value.node)];
         switch (result.kind) {
-            case Result::Kind::output: builder.output(result.name, result.value); break;
-            case Result::Kind::gradient: builder.gradient(moved[static_cast<size_t>(result.target)], result.value); break;
-            case Result::Kind::update: builder.update(moved[static_cast<size_t>(result.target)], result.value); break;
+            case Result::Kind::output:
+                builder.output(result.name, result.value);
+                break;
+            case Result::Kind::gradient:
+                builder.gradient(moved[static_cast<size_t>(result.target)], result.value);
+                break;
+            case Result::Kind::update:
+                builder.update(moved[static_cast<size_t>(result.target)], result.value);
+                break;
         }
     }
     return builder.build();
@@ -162,13 +178,18 @@ namespace {
 void verify_node(const Graph& graph, int index) {
     const Node& node = graph.node(index);
     auto refuse = [&](std::string message) {
-        throw Error({"verify", fmt::format("node '{}' of graph '{}': {}", node.name, graph.name(), message),
-                     "this graph breaks a rule of the compiler's own: please report it with the model", node.where, {}});
+        throw Error(
+            {"verify",
+             fmt::format("node '{}' of graph '{}': {}", node.name, graph.name(), message),
+             "this graph breaks a rule of the compiler's own: please report it with the model",
+             node.where,
+             {}});
     };
     if (!node.op) refuse("has no op");
     for (Value value : node.inputs) {
         if (value.node < 0 || value.node >= index) refuse("an operand is not defined before it");
-        if (value.output < 0 || value.output >= static_cast<int>(graph.node(value.node).types.size())) {
+        if (value.output < 0 ||
+            value.output >= static_cast<int>(graph.node(value.node).types.size())) {
             refuse(fmt::format("'{}' has no output {}", graph.node(value.node).name, value.output));
         }
     }
@@ -178,7 +199,8 @@ void verify_node(const Graph& graph, int index) {
     }
     for (size_t i = 0; i < inferred.size(); i++) {
         if (inferred[i] != node.types[i]) {
-            refuse(fmt::format("has type {}, its op gives {}", to_string(node.types[i]), to_string(inferred[i])));
+            refuse(fmt::format("has type {}, its op gives {}", to_string(node.types[i]),
+                               to_string(inferred[i])));
         }
     }
 }
@@ -190,29 +212,35 @@ void verify(const Graph& graph) {
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         verify_node(graph, static_cast<int>(i));
         if (!names.emplace(graph.nodes()[i].name, 1).second) {
-            fail("verify", fmt::format("graph '{}' has two nodes named '{}'", graph.name(), graph.nodes()[i].name),
+            fail("verify",
+                 fmt::format("graph '{}' has two nodes named '{}'", graph.name(),
+                             graph.nodes()[i].name),
                  "please report this with the model");
         }
     }
     for (const Result& result : graph.results()) {
-        EMU_CHECK(result.value.node >= 0 && result.value.node < static_cast<int>(graph.nodes().size()),
-                  "a result of graph '{}' is undefined", graph.name());
+        EMU_CHECK(
+            result.value.node >= 0 && result.value.node < static_cast<int>(graph.nodes().size()),
+            "a result of graph '{}' is undefined", graph.name());
         if (result.target < 0) continue;
         if (graph.type(result.value) != graph.node(result.target).types[0]) {
             fail("verify",
-                 fmt::format("'{}' has type {}, its new value '{}' has {}", graph.node(result.target).name,
-                             to_string(graph.node(result.target).types[0]), graph.node(result.value.node).name,
-                             to_string(graph.type(result.value))),
+                 fmt::format(
+                     "'{}' has type {}, its new value '{}' has {}", graph.node(result.target).name,
+                     to_string(graph.node(result.target).types[0]),
+                     graph.node(result.value.node).name, to_string(graph.type(result.value))),
                  "please report this with the model");
         }
     }
 }
 
 bool operator==(const Graph& a, const Graph& b) {
-    if (a.name() != b.name() || a.results() != b.results() || a.nodes().size() != b.nodes().size()) return false;
-    return std::equal(a.nodes().begin(), a.nodes().end(), b.nodes().begin(), [](const Node& x, const Node& y) {
-        return *x.op == *y.op && x.inputs == y.inputs && x.types == y.types && x.name == y.name;
-    });
+    if (a.name() != b.name() || a.results() != b.results() || a.nodes().size() != b.nodes().size())
+        return false;
+    return std::equal(
+        a.nodes().begin(), a.nodes().end(), b.nodes().begin(), [](const Node& x, const Node& y) {
+            return *x.op == *y.op && x.inputs == y.inputs && x.types == y.types && x.name == y.name;
+        });
 }
 
 }  // namespace emulsion

@@ -20,8 +20,9 @@ struct Node {
     SourceLocation where;
 };
 
-// What a graph hands out. An `update` writes its value into the memory of `target`, a parameter or state node, when
-// the graph's run ends well; a `gradient` is the gradient of the parameter `target`.
+// What a graph hands out. An `update` writes its value into the memory of `target`, a parameter or
+// state node, when the graph's run ends well; a `gradient` is the gradient of the parameter
+// `target`.
 struct Result {
     enum class Kind { output, gradient, update };
     Kind kind = Kind::output;
@@ -32,7 +33,7 @@ struct Result {
 };
 
 class Graph {
-public:
+  public:
     Graph() = default;
     const std::string& name() const { return name_; }
     const std::vector<Node>& nodes() const { return nodes_; }
@@ -51,7 +52,7 @@ public:
     // The result that is the output with this name, or null.
     const Result* find_output(std::string_view name) const;
 
-private:
+  private:
     friend class GraphBuilder;
     std::string name_;
     std::vector<Node> nodes_;
@@ -63,14 +64,15 @@ std::vector<std::vector<int>> users_of(const Graph& graph);
 
 // Builds a graph node by node; infers types as nodes are added.
 class GraphBuilder {
-public:
+  public:
     explicit GraphBuilder(std::string name);
     // Starts from all nodes (and, if asked, results) of a graph.
     explicit GraphBuilder(const Graph& graph, bool keep_results = false);
 
-    // Adds a node and returns its first output. Throws Error[…] from the op's `infer`, with `where` and the operands
-    // as notes; Error[name] if the name is taken.
-    Value add(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::string name, SourceLocation where = {});
+    // Adds a node and returns its first output. Throws Error[…] from the op's `infer`, with `where`
+    // and the operands as notes; Error[name] if the name is taken.
+    Value add(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::string name,
+              SourceLocation where = {});
     // As `add`, with the given output types instead of inferred ones (layout factors).
     Value add_typed(Node node);
 
@@ -85,7 +87,7 @@ public:
     // Takes the graph; the builder is empty afterwards.
     Graph build();
 
-private:
+  private:
     Graph graph_;
     std::map<std::string, int, std::less<>> names_;
 };
@@ -93,7 +95,8 @@ private:
 // The nodes that results need, in order, others dropped (sources included where nobody reads them).
 Graph remove_dead_nodes(const Graph& graph);
 
-// Checks all invariants: order, arity, types equal to those inferred, unique names, results. Throws Error[verify].
+// Checks all invariants: order, arity, types equal to those inferred, unique names, results. Throws
+// Error[verify].
 void verify(const Graph& graph);
 
 // Equal nodes (op, inputs, types, names) and results; locations do not count.

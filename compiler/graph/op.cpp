@@ -1,3 +1,4 @@
+// What ops share: default gradient, comparison, helpers of gradients.
 #include "compiler/graph/op.h"
 
 #include <fmt/format.h>
@@ -20,7 +21,8 @@ bool operator==(const Op& a, const Op& b) {
 
 const TensorType& GradientContext::type(Value value) const { return builder.type(value); }
 
-Value GradientContext::add(std::string_view suffix, std::shared_ptr<const Op> op, std::vector<Value> operands) {
+Value GradientContext::add(std::string_view suffix, std::shared_ptr<const Op> op,
+                           std::vector<Value> operands) {
     return builder.add(std::move(op), std::move(operands),
                        builder.unique_name(fmt::format("{}.{}", name, suffix)));
 }
@@ -30,9 +32,10 @@ Value GradientContext::reduce_to(Value gradient, const TensorType& target) {
     if (from == target) return gradient;
     bool keep_samples = target.batched;
     bool keep_channels = !target.shape.empty();
-    EMU_CHECK(target.shape.size() <= 1 || target.shape == from.shape, "cannot reduce {} to {}", to_string(from),
-              to_string(target));
-    std::string attributes = fmt::format("{{keep_samples={}, keep_channels={}}}", keep_samples, keep_channels);
+    EMU_CHECK(target.shape.size() <= 1 || target.shape == from.shape, "cannot reduce {} to {}",
+              to_string(from), to_string(target));
+    std::string attributes =
+        fmt::format("{{keep_samples={}, keep_channels={}}}", keep_samples, keep_channels);
     return add("sum", op_from_text("reduce", attributes), {gradient});
 }
 

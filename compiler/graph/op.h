@@ -1,5 +1,6 @@
-// The interface of an operation: what it is called, which types it takes and gives, how it is differentiated, and what
-// it computes. A pass never knows an op; it asks through this interface. One op is one file pair in compiler/ops.
+// The interface of an operation: what it is called, which types it takes and gives, how it is
+// differentiated, and what it computes. A pass never knows an op; it asks through this interface.
+// One op is one file pair in compiler/ops.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,7 @@ struct Value {
 
 // Visits the attributes of an op in printed order; the same visit prints, parses and compares them.
 class Fields {
-public:
+  public:
     virtual ~Fields() = default;
     virtual void field(std::string_view name, bool& value) = 0;
     virtual void field(std::string_view name, int64_t& value) = 0;
@@ -45,15 +46,19 @@ public:
 enum class OpClass {
     source,     // no inputs: input, parameter, state, scalar, constant
     view,       // same memory, another shape: no code
-    pointwise,  // an output element reads the same position of each input (or its channel, or its scalar)
-    gather,     // an output element reads a bounded few input elements elsewhere: may be inlined into a reader
-    window,     // pooling: an output element reads a window; an anchor, or an epilogue where windows do not overlap
+    pointwise,  // an output element reads the same position of each input (or its channel, or its
+                // scalar)
+    gather,  // an output element reads a bounded few input elements elsewhere: may be inlined into
+             // a reader
+    window,  // pooling: an output element reads a window; an anchor, or an epilogue where windows
+             // do not overlap
     reduction,  // sums over samples or positions: an anchor
     anchor,     // contractions, and everything that is a kernel of its own
 };
 
-// What an op's gradient is built from. `inputs` and `outputs` are the node's values, `gradients` those of its outputs
-// (undefined where nothing flows back). `needed[i]` is false where input i's gradient is not wanted.
+// What an op's gradient is built from. `inputs` and `outputs` are the node's values, `gradients`
+// those of its outputs (undefined where nothing flows back). `needed[i]` is false where input i's
+// gradient is not wanted.
 struct GradientContext {
     GraphBuilder& builder;
     std::string name;  // of the node: prefix for new names
@@ -64,13 +69,15 @@ struct GradientContext {
 
     const TensorType& type(Value value) const;
     // Adds a node named NAME.SUFFIX (made unique) and returns its first output.
-    Value add(std::string_view suffix, std::shared_ptr<const class Op> op, std::vector<Value> operands);
-    // Sums `gradient` down to `type`: over samples and positions for a channel vector, over all for a scalar.
+    Value add(std::string_view suffix, std::shared_ptr<const class Op> op,
+              std::vector<Value> operands);
+    // Sums `gradient` down to `type`: over samples and positions for a channel vector, over all for
+    // a scalar.
     Value reduce_to(Value gradient, const TensorType& type);
 };
 
 class Op {
-public:
+  public:
     virtual ~Op() = default;
 
     // Name in the text form: "conv2d".
@@ -82,17 +89,18 @@ public:
     // Output types from input types. Throws Error with both values and a fix.
     virtual std::vector<TensorType> infer(std::span<const TensorType> inputs) const = 0;
 
-    // Gradients with respect to the inputs, in order; undefined where there is none (integer inputs, not needed).
-    // Throws Error[no_gradient] unless overridden.
+    // Gradients with respect to the inputs, in order; undefined where there is none (integer
+    // inputs, not needed). Throws Error[no_gradient] unless overridden.
     virtual std::vector<Value> gradient(GradientContext& context) const;
 
-    // The plain definition: one Func per output over memory coordinates, innermost first and n last (graph/type.h),
-    // from the Funcs of the inputs. No schedule calls. Padding lanes of a plain output must come out as zero.
+    // The plain definition: one Func per output over memory coordinates, innermost first and n last
+    // (graph/type.h), from the Funcs of the inputs. No schedule calls. Padding lanes of a plain
+    // output must come out as zero.
     virtual std::vector<Halide::Func> lower(const LowerContext& context,
                                             const std::vector<Halide::Func>& inputs) const = 0;
 
-    // For class window: extents (h, w) of the window, and whether windows neither overlap nor leave cells of `input`
-    // out, so that every input element belongs to exactly one output.
+    // For class window: extents (h, w) of the window, and whether windows neither overlap nor leave
+    // cells of `input` out, so that every input element belongs to exactly one output.
     virtual std::vector<int64_t> window_extents() const { return {1, 1}; }
     virtual bool tiles(const TensorType&) const { return false; }
 

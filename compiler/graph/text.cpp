@@ -1,11 +1,10 @@
+// The printer and the parser of graphs. Both visit the attributes of an op through Fields, so
+// neither names an op.
 #include "compiler/graph/text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cctype>
-#include <charconv>
-#include <cmath>
 
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
@@ -29,17 +28,21 @@ std::string quote(std::string_view text) {
 namespace {
 
 class PrintFields : public Fields {
-public:
+  public:
     void field(std::string_view name, bool& value) override { put(name, value ? "true" : "false"); }
-    void field(std::string_view name, int64_t& value) override { put(name, fmt::format("{}", value)); }
-    void field(std::string_view name, double& value) override { put(name, fmt::format("{}", value)); }
+    void field(std::string_view name, int64_t& value) override {
+        put(name, fmt::format("{}", value));
+    }
+    void field(std::string_view name, double& value) override {
+        put(name, fmt::format("{}", value));
+    }
     void field(std::string_view name, std::string& value) override { put(name, quote(value)); }
     void field(std::string_view name, std::vector<int64_t>& value) override {
         put(name, fmt::format("[{}]", fmt::join(value, ",")));
     }
     std::string text() const { return text_.empty() ? "" : "{" + text_ + "}"; }
 
-private:
+  private:
     void put(std::string_view name, const std::string& value) {
         text_ += fmt::format("{}{}={}", text_.empty() ? "" : ", ", name, value);
     }
@@ -48,15 +51,17 @@ private:
 
 // Sets the one attribute `wanted` from the reader; `found` tells whether the op has it.
 class ParseField : public Fields {
-public:
-    ParseField(TextReader& reader, std::string wanted) : reader_(reader), wanted_(std::move(wanted)) {}
+  public:
+    ParseField(TextReader& reader, std::string wanted)
+        : reader_(reader), wanted_(std::move(wanted)) {}
     bool found = false;
 
     void field(std::string_view name, bool& value) override {
         if (!take(name)) return;
         std::string word = reader_.word();
         if (word != "true" && word != "false") {
-            reader_.fail("syntax", fmt::format("attribute '{}' is '{}', expected true or false", name, word),
+            reader_.fail("syntax",
+                         fmt::format("attribute '{}' is '{}', expected true or false", name, word),
                          "write true or false");
         }
         value = word == "true";
@@ -80,7 +85,7 @@ public:
         }
     }
 
-private:
+  private:
     bool take(std::string_view name) {
         if (name != wanted_) return false;
         return found = true;
@@ -100,8 +105,9 @@ std::string print_node(const Graph& graph, const Node& node, bool with_locations
     for (Value value : node.inputs) operands.push_back(reference(graph, value));
     for (const TensorType& type : node.types) types.push_back(to_string(type));
     std::string attributes = print_attributes(*node.op);
-    std::string text = fmt::format("  %{} = {}({}){}{} : {}\n", node.name, node.op->kind(), fmt::join(operands, ", "),
-                                   attributes.empty() ? "" : " ", attributes, fmt::join(types, ", "));
+    std::string text = fmt::format("  %{} = {}({}){}{} : {}\n", node.name, node.op->kind(),
+                                   fmt::join(operands, ", "), attributes.empty() ? "" : " ",
+                                   attributes, fmt::join(types, ", "));
     if (with_locations && !node.where.file.empty()) {
         text.insert(text.size() - 1, fmt::format("  # {}:{}", node.where.file, node.where.line));
     }
@@ -117,7 +123,8 @@ std::string print_fields(const std::function<void(Fields&)>& visit) {
 }
 
 std::string print_attributes(const Op& op) {
-    return print_fields([&](Fields& fields) { const_cast<Op&>(op).fields(fields); });  // the visitor only reads
+    return print_fields(
+        [&](Fields& fields) { const_cast<Op&>(op).fields(fields); });  // the visitor only reads
 }
 
 std::string print(const Graph& graph, bool with_locations) {
@@ -126,7 +133,8 @@ std::string print(const Graph& graph, bool with_locations) {
     for (const Result& result : graph.results()) {
         switch (result.kind) {
             case Result::Kind::output:
-                text += fmt::format("  output {} {}\n", quote(result.name), reference(graph, result.value));
+                text += fmt::format("  output {} {}\n", quote(result.name),
+                                    reference(graph, result.value));
                 break;
             case Result::Kind::gradient:
                 text += fmt::format("  gradient %{} <- {}\n", graph.node(result.target).name,
@@ -141,111 +149,13 @@ std::string print(const Graph& graph, bool with_locations) {
     return text + "}\n";
 }
 
-void TextReader::fail(std::string_view code, std::string message, std::string fix) const {
-    throw Error({std::string(code), std::move(message), std::move(fix), location(), {}});
-}
-
-void TextReader::skip_space() {
-    while (position_ < text_.size()) {
-        char c = text_[position_];
-        if (c == '#') {
-            while (position_ < text_.size() && text_[position_] != '\n') position_++;
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-            if (c == '\n') line_++;
-            position_++;
-        } else {
-            break;
-        }
-    }
-}
-
-bool TextReader::at_end() {
-    skip_space();
-    return position_ >= text_.size();
-}
-
-char TextReader::peek() { return at_end() ? '\0' : text_[position_]; }
-
-bool TextReader::accept(std::string_view token) {
-    skip_space();
-    if (text_.substr(position_, token.size()) != token) return false;
-    position_ += token.size();
-    return true;
-}
-
-void TextReader::expect(std::string_view token) {
-    if (accept(token)) return;
-    if (at_end()) {
-        fail("truncated", fmt::format("the text ends where '{}' is expected", token),
-             "the file is cut short: write it again");
-    }
-    std::string_view found = text_.substr(position_, std::min<size_t>(20, text_.find('\n', position_) - position_));
-    fail("syntax", fmt::format("expected '{}', found '{}'", token, found), "see the text form in graph/text.h");
-}
-
-std::string TextReader::word() {
-    skip_space();
-    size_t start = position_;
-    auto is_word = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
-    };
-    while (position_ < text_.size() && is_word(text_[position_])) position_++;
-    if (position_ == start) {
-        if (at_end()) fail("truncated", "the text ends where a name is expected", "the file is cut short: write it again");
-        fail("syntax", fmt::format("expected a name, found '{}'", text_.substr(position_, 1)),
-             "see the text form in graph/text.h");
-    }
-    return std::string(text_.substr(start, position_ - start));
-}
-
-std::string TextReader::quoted() {
-    expect("\"");
-    std::string value;
-    while (position_ < text_.size() && text_[position_] != '"') {
-        char c = text_[position_++];
-        if (c == '\n') line_++;
-        if (c == '\\' && position_ < text_.size()) {
-            c = text_[position_++];
-            if (c == 'n') c = '\n';
-        }
-        value += c;
-    }
-    if (position_ >= text_.size()) fail("truncated", "a quoted text has no end", "close it with '\"'");
-    position_++;
-    return value;
-}
-
-int64_t TextReader::integer() {
-    std::string text = word();
-    int64_t value = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) {
-        fail("syntax", fmt::format("'{}' is not a whole number", text), "write a whole number such as 3");
-    }
-    return value;
-}
-
-double TextReader::number() {
-    skip_space();
-    size_t start = position_;
-    while (position_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[position_])) != 0 ||
-                                        std::string_view(".+-").find(text_[position_]) != std::string_view::npos)) {
-        position_++;
-    }
-    std::string_view text = text_.substr(start, position_ - start);
-    double value = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-        fail("syntax", fmt::format("'{}' is not a number", text), "write a number such as 0.05");
-    }
-    return value;
-}
-
 void parse_attributes(TextReader& reader, Op& op) {
-    parse_fields(reader, fmt::format("op {}", op.kind()), [&](Fields& fields) { op.fields(fields); });
+    parse_fields(reader, fmt::format("op {}", op.kind()),
+                 [&](Fields& fields) { op.fields(fields); });
 }
 
-void parse_fields(TextReader& reader, std::string_view owner, const std::function<void(Fields&)>& visit) {
+void parse_fields(TextReader& reader, std::string_view owner,
+                  const std::function<void(Fields&)>& visit) {
     if (!reader.accept("{")) return;
     while (!reader.accept("}")) {
         std::string name = reader.word();
@@ -254,8 +164,9 @@ void parse_fields(TextReader& reader, std::string_view owner, const std::functio
         visit(parse);
         if (!parse.found) {
             std::string attributes = print_fields(visit);
-            reader.fail("unknown_attribute", fmt::format("{} has no attribute '{}'", owner, name),
-                        fmt::format("its attributes are {}", attributes.empty() ? "none" : attributes));
+            reader.fail(
+                "unknown_attribute", fmt::format("{} has no attribute '{}'", owner, name),
+                fmt::format("its attributes are {}", attributes.empty() ? "none" : attributes));
         }
         if (reader.peek() != '}') reader.expect(",");
     }
@@ -280,7 +191,8 @@ std::vector<int64_t> parse_list(TextReader& reader, std::string_view close) {
     }
     for (int64_t value : values) {
         if (value < 1 || value > (int64_t{1} << 31)) {
-            reader.fail("syntax", fmt::format("an extent of {} is out of range", value), "extents are 1 to 2^31");
+            reader.fail("syntax", fmt::format("an extent of {} is out of range", value),
+                        "extents are 1 to 2^31");
         }
     }
     return values;
@@ -294,7 +206,8 @@ TensorType parse_type(TextReader& reader) {
     } else if (element == "u8") {
         type.element = ElementType::u8;
     } else if (element != "f32") {
-        reader.fail("syntax", fmt::format("unknown element type '{}'", element), "element types are f32, i32, u8");
+        reader.fail("syntax", fmt::format("unknown element type '{}'", element),
+                    "element types are f32, i32, u8");
     }
     reader.expect("[");
     type.batched = reader.accept("n");
@@ -307,7 +220,7 @@ TensorType parse_type(TextReader& reader) {
 }
 
 class GraphParser {
-public:
+  public:
     explicit GraphParser(TextReader& reader) : reader_(reader), builder_("") {}
 
     Graph parse() {
@@ -318,7 +231,7 @@ public:
         return builder_.build();
     }
 
-private:
+  private:
     void statement() {
         if (reader_.peek() == '%') return node();
         if (reader_.accept("output")) {
@@ -366,9 +279,12 @@ private:
         std::vector<std::string> stated, inferred;
         for (const TensorType& type : types) stated.push_back(to_string(type));
         for (const TensorType& type : node.types) inferred.push_back(to_string(type));
-        throw Error({"type", fmt::format("'{}' is stated as {}, its op gives {}", node.name, fmt::join(stated, ", "),
-                                         fmt::join(inferred, ", ")),
-                     fmt::format("write {} after the colon", fmt::join(inferred, ", ")), node.where, {}});
+        throw Error({"type",
+                     fmt::format("'{}' is stated as {}, its op gives {}", node.name,
+                                 fmt::join(stated, ", "), fmt::join(inferred, ", ")),
+                     fmt::format("write {} after the colon", fmt::join(inferred, ", ")),
+                     node.where,
+                     {}});
     }
 
     Value operand() {
@@ -384,8 +300,10 @@ private:
         if (reader_.accept(":")) value.output = static_cast<int>(reader_.integer());
         auto count = static_cast<int>(builder_.graph().node(index).types.size());
         if (value.output < 0 || value.output >= count) {
-            reader_.fail("unknown_value", fmt::format("'%{}' has {} outputs, not an output {}", name, count, value.output),
-                         fmt::format("use %{}:0 to %{}:{}", name, name, count - 1));
+            reader_.fail(
+                "unknown_value",
+                fmt::format("'%{}' has {} outputs, not an output {}", name, count, value.output),
+                fmt::format("use %{}:0 to %{}:{}", name, name, count - 1));
         }
         return value;
     }

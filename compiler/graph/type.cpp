@@ -1,3 +1,4 @@
+// Text and memory layout of tensor types.
 #include "compiler/graph/type.h"
 
 #include <fmt/format.h>
@@ -27,9 +28,12 @@ TensorType plain_type(std::vector<int64_t> shape, ElementType element) {
 
 std::string to_string(ElementType element) {
     switch (element) {
-        case ElementType::f32: return "f32";
-        case ElementType::i32: return "i32";
-        case ElementType::u8: return "u8";
+        case ElementType::f32:
+            return "f32";
+        case ElementType::i32:
+            return "i32";
+        case ElementType::u8:
+            return "u8";
     }
     return "";
 }

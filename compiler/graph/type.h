@@ -2,18 +2,19 @@
 //
 // Axis letters: n samples, c channels, h height, w width; oc ic kh kw for a filter.
 //
-// A *batched* tensor has one entry per sample. Its `shape` is that of one sample, (C, H, W), (C, L), (F) or (); the
-// leading axis n is symbolic, its extent is the kernel argument `samples`. In memory channels are innermost:
-// [n][H][W][C]. A tensor that is not batched is a parameter, its gradient, or a per-channel intermediate:
+// A *batched* tensor has one entry per sample. Its `shape` is that of one sample, (C, H, W), (C,
+// L), (F) or (); the leading axis n is symbolic, its extent is the kernel argument `samples`. In
+// memory channels are innermost: [n][H][W][C]. A tensor that is not batched is a parameter, its
+// gradient, or a per-channel intermediate:
 //     ()             one value
 //     (O)            [O/16][16]
 //     (O, I)         [O/16][I][16]
 //     (O, I, KH, KW) [O/16][KH][KW][I][16]
 // with the first axis in blocks of 16, the last block padded with zeros.
 //
-// A flattened map keeps its memory: a feature axis F that was (C, H, W) carries `factors` = {C, H, W}; its logical order
-// is c * H * W + y * W + x, its order in memory [H][W][C]. On a batched tensor the factors split axis 0, on a matrix
-// of weights axis 1.
+// A flattened map keeps its memory: a feature axis F that was (C, H, W) carries `factors` = {C, H,
+// W}; its logical order is c * H * W + y * W + x, its order in memory [H][W][C]. On a batched
+// tensor the factors split axis 0, on a matrix of weights axis 1.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +57,8 @@ int64_t memory_bytes(const TensorType& type, int64_t samples);
 // Number of coordinates of the tensor's Func: memory_extents plus n where batched.
 int dimension_count(const TensorType& type);
 
-inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+inline int64_t round_up(int64_t value, int64_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+}
 
 }  // namespace emulsion

@@ -1,5 +1,5 @@
-// Keeps one of several nodes that have the same op, attributes and operands. Sources are left alone, but for equal
-// constants and scalars.
+// Keeps one of several nodes that have the same op, attributes and operands. Sources are left
+// alone, but for equal constants and scalars.
 #pragma once
 
 #include "compiler/graph/graph.h"

@@ -1,3 +1,4 @@
+// Outputs alone, dropout removed, batch norm folded.
 #include "compiler/passes/inference_form.h"
 
 #include "compiler/ops/batch_norm.h"
@@ -10,7 +11,8 @@ namespace {
 Graph outputs_of(const Network& network) {
     GraphBuilder builder(network.graph);
     for (const Result& result : network.graph.results()) {
-        bool training_only = result.kind != Result::Kind::output || result.name == "loss" || result.name == "correct";
+        bool training_only = result.kind != Result::Kind::output || result.name == "loss" ||
+                             result.name == "correct";
         if (!training_only) builder.output(result.name, result.value);
     }
     Graph graph = remove_dead_nodes(builder.build());
@@ -32,7 +34,8 @@ Contraction contraction_before(const Rewriter& r, int index) {
     Contraction found;
     int node = index;
     if (graph.node(node).op->kind() == "add" && r.has_single_user(node) &&
-        graph.type(graph.node(node).inputs[1]).shape.size() == 1 && !graph.type(graph.node(node).inputs[1]).batched) {
+        graph.type(graph.node(node).inputs[1]).shape.size() == 1 &&
+        !graph.type(graph.node(node).inputs[1]).batched) {
         found.bias = node;
         node = graph.node(node).inputs[0].node;
     }
@@ -46,8 +49,8 @@ bool fold(Rewriter& r, int index) {
     if (op == nullptr) return false;
     const Node& node = r.from().node(index);
     std::vector<Value> in = r.at(node.inputs);  // x, gamma, beta, running mean and variance
-    Value scale = r.add("batch_norm_fold", fmt::format("{{epsilon={}}}", op->epsilon), {in[1], in[2], in[3], in[4]},
-                        node.name + ".fold", node.where);
+    Value scale = r.add("batch_norm_fold", fmt::format("{{epsilon={}}}", op->epsilon),
+                        {in[1], in[2], in[3], in[4]}, node.name + ".fold", node.where);
     Value shift{scale.node, 1};
     Contraction before = contraction_before(r, node.inputs[0].node);
     if (before.node < 0) {
@@ -55,7 +58,8 @@ bool fold(Rewriter& r, int index) {
         return true;
     }
     const Node& conv = r.from().node(before.node);
-    Value weights = r.add("scale_filter", "", {r.at(conv.inputs[1]), scale}, conv.name + ".folded", node.where);
+    Value weights =
+        r.add("scale_filter", "", {r.at(conv.inputs[1]), scale}, conv.name + ".folded", node.where);
     if (before.bias >= 0) {
         Value bias = r.at(r.from().node(before.bias).inputs[1]);
         Value scaled = r.add("multiply", "", {bias, scale}, node.name + ".bias", node.where);

@@ -1,3 +1,4 @@
+// The rewrite of one max_pool node and the monotone chain above it.
 #include "compiler/passes/pool_first.h"
 
 #include "compiler/graph/text.h"
@@ -7,7 +8,8 @@ namespace emulsion {
 
 namespace {
 
-// True for relu(x), leaky_relu(x) with a slope that keeps order, and x + b with a plain channel vector b.
+// True for relu(x), leaky_relu(x) with a slope that keeps order, and x + b with a plain channel
+// vector b.
 bool is_monotone(const Graph& graph, const Node& node) {
     std::string_view kind = node.op->kind();
     if (kind == "relu") return true;
@@ -36,7 +38,8 @@ Graph pool_first(const Graph& graph) {
             const Node& node = r.from().node(chain[i]);
             std::vector<Value> inputs = r.at(node.inputs);
             inputs[0] = value;
-            value = r.add(node.op->kind(), print_attributes(*node.op), inputs, node.name + ".pooled", node.where);
+            value = r.add(node.op->kind(), print_attributes(*node.op), inputs,
+                          node.name + ".pooled", node.where);
         }
         r.replace(index, 0, value);
         return true;

@@ -1,3 +1,4 @@
+// Bookkeeping of a rebuild: old values to new ones.
 #include "compiler/passes/rewriter.h"
 
 #include "compiler/graph/text.h"
@@ -5,8 +6,12 @@
 namespace emulsion {
 
 Rewriter::Rewriter(const Graph& from)
-    : from_(from), builder_(from.name()), users_(users_of(from)), is_result_(from.nodes().size(), false) {
-    for (const Result& result : from.results()) is_result_[static_cast<size_t>(result.value.node)] = true;
+    : from_(from),
+      builder_(from.name()),
+      users_(users_of(from)),
+      is_result_(from.nodes().size(), false) {
+    for (const Result& result : from.results())
+        is_result_[static_cast<size_t>(result.value.node)] = true;
 }
 
 bool Rewriter::has_single_user(int node) const {
@@ -15,7 +20,8 @@ bool Rewriter::has_single_user(int node) const {
 
 Value Rewriter::at(Value old) const {
     auto found = moved_.find(old);
-    EMU_CHECK(found != moved_.end(), "'{}' is read before it is rebuilt", from_.node(old.node).name);
+    EMU_CHECK(found != moved_.end(), "'{}' is read before it is rebuilt",
+              from_.node(old.node).name);
     return found->second;
 }
 
@@ -28,7 +34,8 @@ std::vector<Value> Rewriter::at(const std::vector<Value>& old) const {
 void Rewriter::copy(int index) {
     const Node& node = from_.node(index);
     Value value = builder_.add(node.op, at(node.inputs), node.name, node.where);
-    for (int k = 0; k < static_cast<int>(node.types.size()); k++) moved_[{index, k}] = {value.node, k};
+    for (int k = 0; k < static_cast<int>(node.types.size()); k++)
+        moved_[{index, k}] = {value.node, k};
 }
 
 Value Rewriter::add(std::string_view kind, const std::string& attributes, std::vector<Value> inputs,
@@ -44,9 +51,15 @@ Graph Rewriter::finish() {
     for (const Result& result : from_.results()) {
         Value value = at(result.value);
         switch (result.kind) {
-            case Result::Kind::output: builder_.output(result.name, value); break;
-            case Result::Kind::gradient: builder_.gradient(at({result.target, 0}).node, value); break;
-            case Result::Kind::update: builder_.update(at({result.target, 0}).node, value); break;
+            case Result::Kind::output:
+                builder_.output(result.name, value);
+                break;
+            case Result::Kind::gradient:
+                builder_.gradient(at({result.target, 0}).node, value);
+                break;
+            case Result::Kind::update:
+                builder_.update(at({result.target, 0}).node, value);
+                break;
         }
     }
     return remove_dead_nodes(builder_.build());

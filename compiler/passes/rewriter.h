@@ -11,7 +11,7 @@
 namespace emulsion {
 
 class Rewriter {
-public:
+  public:
     explicit Rewriter(const Graph& from);
 
     const Graph& from() const { return from_; }
@@ -28,12 +28,12 @@ public:
     // Lets `value` stand for output k of an old node.
     void replace(int node, int output, Value value) { moved_[{node, output}] = value; }
     // Adds a node; the name is made unique against old names too.
-    Value add(std::string_view kind, const std::string& attributes, std::vector<Value> inputs, const std::string& name,
-              const SourceLocation& where = {});
+    Value add(std::string_view kind, const std::string& attributes, std::vector<Value> inputs,
+              const std::string& name, const SourceLocation& where = {});
     // Moves the results, and drops what they do not need.
     Graph finish();
 
-private:
+  private:
     const Graph& from_;
     GraphBuilder builder_;
     std::vector<std::vector<int>> users_;
@@ -41,8 +41,8 @@ private:
     std::map<Value, Value> moved_;
 };
 
-// Visits the nodes in order; `rule` returns true where it has replaced all outputs that are read, else the node is
-// copied.
+// Visits the nodes in order; `rule` returns true where it has replaced all outputs that are read,
+// else the node is copied.
 Graph rewrite(const Graph& graph, const std::function<bool(Rewriter&, int node)>& rule);
 
 }  // namespace emulsion

@@ -1,3 +1,4 @@
+// The local rules, each a rewrite of its own.
 #include "compiler/passes/simplify.h"
 
 #include <fmt/ranges.h>
@@ -16,7 +17,8 @@ bool rotate(Rewriter& r, int index) {
     const Node& node = r.from().node(index);
     const std::vector<int64_t>& w = r.from().type(node.inputs[1]).shape;  // O, I, KH, KW
     Value dy = r.at(node.inputs[0]);
-    Value rotated = r.add("rotate_filter", "", {r.at(node.inputs[1])}, node.name + ".rotated", node.where);
+    Value rotated =
+        r.add("rotate_filter", "", {r.at(node.inputs[1])}, node.name + ".rotated", node.where);
     std::vector<int64_t> padding(4);
     bool one = op->stride[0] == 1 && op->stride[1] == 1;
     for (size_t i = 0; i < 4; i++) {
@@ -43,7 +45,8 @@ bool drop_views(Rewriter& r, int index) {
     if (kind != "flatten" && kind != "unflatten") return false;
     const Node& below = r.from().node(node.inputs[0].node);
     std::string_view inverse = kind == "flatten" ? "unflatten" : "flatten";
-    if (below.op->kind() != inverse || r.from().type(below.inputs[0]) != node.types[0]) return false;
+    if (below.op->kind() != inverse || r.from().type(below.inputs[0]) != node.types[0])
+        return false;
     r.replace(index, 0, r.at(below.inputs[0]));
     return true;
 }
@@ -63,12 +66,14 @@ bool sink_unflatten(Rewriter& r, int index) {
     for (Value value : node.inputs) {
         const Node& producer = r.from().node(value.node);
         bool is_view = producer.op->kind() == "unflatten";
-        flat.push_back(is_view ? r.at(producer.inputs[0])
-                               : r.add("flatten", "", {r.at(value)}, producer.name + ".flat", producer.where));
+        flat.push_back(
+            is_view ? r.at(producer.inputs[0])
+                    : r.add("flatten", "", {r.at(value)}, producer.name + ".flat", producer.where));
     }
     Value result = r.add(node.op->kind(), print_attributes(*node.op), flat, node.name, node.where);
     r.replace(index, 0,
-              r.add("unflatten", print_attributes(*unflatten.op), {result}, node.name + ".map", node.where));
+              r.add("unflatten", print_attributes(*unflatten.op), {result}, node.name + ".map",
+                    node.where));
     return true;
 }
 

@@ -1,8 +1,11 @@
 // Local rules that leave less to do, on any graph:
-//   - conv2d_backward_data at stride 1 becomes conv2d of the gradient with rotate_filter(w), so it runs as any
+//   - conv2d_backward_data at stride 1 becomes conv2d of the gradient with rotate_filter(w), so it
+//   runs as any
 //     convolution does; at larger strides it reads the rotated filter too;
-//   - pointwise work moves above `unflatten`: f(unflatten(a), b) becomes unflatten(f(a, flatten(b))), so it can be the
-//     epilogue of the dense layer's gradient; flatten(unflatten(x)) and unflatten(flatten(x)) vanish.
+//   - pointwise work moves above `unflatten`: f(unflatten(a), b) becomes unflatten(f(a,
+//   flatten(b))), so it can be the
+//     epilogue of the dense layer's gradient; flatten(unflatten(x)) and unflatten(flatten(x))
+//     vanish.
 #pragma once
 
 #include "compiler/graph/graph.h"

@@ -1,4 +1,5 @@
-// The canonical body of a group: equal groups of different layers get equal text, so they share a kernel.
+// The canonical body of a group: equal groups of different layers get equal text, so they share a
+// kernel.
 #include <algorithm>
 #include <map>
 
@@ -10,7 +11,7 @@ namespace emulsion {
 namespace {
 
 class BodyBuilder {
-public:
+  public:
     BodyBuilder(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined)
         : graph_(graph), group_(group), inlined_(inlined), builder_("group") {}
 
@@ -26,7 +27,7 @@ public:
         return std::move(body_);
     }
 
-private:
+  private:
     // Adds a node of the graph, and what it recomputes, to the body.
     void compute(int index) {
         if (own_.contains({index, 0})) return;
@@ -34,7 +35,8 @@ private:
         std::vector<Value> inputs;
         for (Value value : node.inputs) inputs.push_back(read(value));
         Value added = builder_.add(node.op, inputs, fmt::format("v{}", computed_++));
-        for (int k = 0; k < static_cast<int>(node.types.size()); k++) own_[{index, k}] = {added.node, k};
+        for (int k = 0; k < static_cast<int>(node.types.size()); k++)
+            own_[{index, k}] = {added.node, k};
     }
 
     // The body's value for an operand of one of its nodes.
@@ -54,7 +56,8 @@ private:
             return inputs_[static_cast<size_t>(found - body_.operands.begin())];
         }
         body_.operands.push_back(operand);
-        inputs_.push_back(builder_.add(std::make_shared<Input>(type), {}, fmt::format("a{}", inputs_.size())));
+        inputs_.push_back(
+            builder_.add(std::make_shared<Input>(type), {}, fmt::format("a{}", inputs_.size())));
         return inputs_.back();
     }
 

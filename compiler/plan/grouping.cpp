@@ -1,10 +1,11 @@
-// Fusion. The method: nodes are visited in topological order; each joins the group of an operand if it can be its
-// epilogue, or the pointwise group of an operand, else it starts a group. What is cheap to recompute and large to store
-// (un-pooling, broadcast constants) is never stored: its readers compute it where they read.
+// Fusion. The method: nodes are visited in topological order; each joins the group of an operand if
+// it can be its epilogue, or the pointwise group of an operand, else it starts a group. What is
+// cheap to recompute and large to store (un-pooling, broadcast constants) is never stored: its
+// readers compute it where they read.
 #include "compiler/plan/grouping.h"
 
-#include <algorithm>
 #include <fmt/ranges.h>
+#include <algorithm>
 #include <set>
 
 #include "compiler/ops/sources.h"
@@ -14,8 +15,9 @@ namespace emulsion {
 namespace {
 
 class Grouper {
-public:
-    Grouper(const Graph& graph, const RecipeLibrary& library, const Isa& isa, const PlanOptions& options, int batch)
+  public:
+    Grouper(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+            const PlanOptions& options, int batch)
         : graph_(graph),
           library_(library),
           isa_(isa),
@@ -34,14 +36,16 @@ public:
         choose_inlined();
         for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
             OpClass op_class = graph_.node(i).op->op_class();
-            if (op_class == OpClass::source || op_class == OpClass::view || grouping_.inlined[at(i)]) continue;
+            if (op_class == OpClass::source || op_class == OpClass::view ||
+                grouping_.inlined[at(i)])
+                continue;
             place(i);
         }
         sort_groups();
         return std::move(grouping_);
     }
 
-private:
+  private:
     static size_t at(int index) { return static_cast<size_t>(index); }
 
     // ---- Store or recompute ----
@@ -60,12 +64,15 @@ private:
 
     // Depends on constants and scalars alone.
     bool is_free(const Node& node) const {
-        return !node.inputs.empty() && std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
-            return grouping_.inlined[at(value.node)] || graph_.op_as<Scalar>(value.node) != nullptr;
-        });
+        return !node.inputs.empty() &&
+               std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
+                   return grouping_.inlined[at(value.node)] ||
+                          graph_.op_as<Scalar>(value.node) != nullptr;
+               });
     }
 
-    // A gather whose operands are smaller than its result, read only by anchors that stage what they read.
+    // A gather whose operands are smaller than its result, read only by anchors that stage what
+    // they read.
     bool pays_recomputing(int index) {
         const Node& node = graph_.node(index);
         if (node.op->op_class() != OpClass::gather || users_[at(index)].empty()) return false;
@@ -76,17 +83,19 @@ private:
         for (Value value : node.inputs) read += memory_bytes(graph_.type(value), batch_);
         if (read >= stored) return false;
         grouping_.decisions.push_back(fmt::format(
-            "recompute {} in its {} readers: reads {} instead of storing and reading {} bytes", node.name,
-            users_[at(index)].size(), read, stored));
+            "recompute {} in its {} readers: reads {} instead of storing and reading {} bytes",
+            node.name, users_[at(index)].size(), read, stored));
         return true;
     }
 
-    // Whether the node's recipes copy this operand block by block before use, so that work on it is done once.
+    // Whether the node's recipes copy this operand block by block before use, so that work on it is
+    // done once.
     bool stages_operand(int user, int producer) const {
         const Node& node = graph_.node(user);
         std::string_view kind = node.op->kind();
         if (kind == "conv2d_backward_filter") return true;
-        return (kind == "conv2d" || kind == "conv2d_backward_data") && node.inputs[0].node == producer;
+        return (kind == "conv2d" || kind == "conv2d_backward_data") &&
+               node.inputs[0].node == producer;
     }
 
     // ---- Fuse or pass ----
@@ -94,7 +103,8 @@ private:
     void place(int index) {
         const Node& node = graph_.node(index);
         OpClass op_class = node.op->op_class();
-        bool may_join = options_.fuse && (op_class == OpClass::pointwise || op_class == OpClass::window);
+        bool may_join =
+            options_.fuse && (op_class == OpClass::pointwise || op_class == OpClass::window);
         for (Value value : node.inputs) {
             if (!may_join) break;
             if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
@@ -130,8 +140,8 @@ private:
         NodeGroup fused = group;
         fused.nodes.push_back(index);
         if (!recipe_exists(fused)) {
-            grouping_.decisions.push_back(
-                fmt::format("{} stays apart from {}: no recipe takes both", node.name, name_of(group)));
+            grouping_.decisions.push_back(fmt::format(
+                "{} stays apart from {}: no recipe takes both", node.name, name_of(group)));
             return false;
         }
         group = std::move(fused);
@@ -140,11 +150,14 @@ private:
         return true;
     }
 
-    // Pooling as an epilogue: after a contraction, windows that tile the map, the full map read by nobody else.
+    // Pooling as an epilogue: after a contraction, windows that tile the map, the full map read by
+    // nobody else.
     bool pool_fits(int index, const NodeGroup& group, Value through) const {
-        if (group.anchor < 0 || graph_.node(group.anchor).op->op_class() != OpClass::anchor) return false;
+        if (group.anchor < 0 || graph_.node(group.anchor).op->op_class() != OpClass::anchor)
+            return false;
         if (!graph_.node(index).op->tiles(graph_.type(through))) return false;
-        return group.nodes.size() == 1 && users_[at(through.node)].size() == 1 && !is_result_[at(through.node)];
+        return group.nodes.size() == 1 && users_[at(through.node)].size() == 1 &&
+               !is_result_[at(through.node)];
     }
 
     bool depends_on(int group, int target) const {
@@ -193,12 +206,14 @@ private:
         for (int node : group.nodes) {
             if (node != group.anchor) kinds.emplace_back(graph_.node(node).op->kind());
         }
-        return fmt::format("{} {}", group.anchor < 0 ? "one pass over the tensor:" : "epilogue", fmt::join(kinds, ", "));
+        return fmt::format("{} {}", group.anchor < 0 ? "one pass over the tensor:" : "epilogue",
+                           fmt::join(kinds, ", "));
     }
 
     // ---- Order ----
 
-    // Depth first over dependencies, stages in turn; groups that overwrite a tensor come after its other readers.
+    // Depth first over dependencies, stages in turn; groups that overwrite a tensor come after its
+    // other readers.
     void sort_groups() {
         std::vector<std::set<int>> before(grouping_.groups.size());
         for (int g = 0; g < static_cast<int>(before.size()); g++) before[at(g)] = predecessors(g);
@@ -221,7 +236,8 @@ private:
         grouping_.groups = std::move(sorted);
     }
 
-    void visit(int group, const std::vector<std::set<int>>& before, std::vector<int>& state, std::vector<int>& order) {
+    void visit(int group, const std::vector<std::set<int>>& before, std::vector<int>& state,
+               std::vector<int>& order) {
         if (state[at(group)] == 2) return;
         EMU_CHECK(state[at(group)] == 0, "the groups of graph '{}' form a cycle", graph_.name());
         state[at(group)] = 1;
@@ -237,7 +253,8 @@ private:
             int node = pending.back();
             pending.pop_back();
             for (int user : users_[at(node)]) {
-                bool passes = graph_.node(user).op->op_class() == OpClass::view || grouping_.inlined[at(user)];
+                bool passes = graph_.node(user).op->op_class() == OpClass::view ||
+                              grouping_.inlined[at(user)];
                 if (passes) pending.push_back(user);
                 if (group_of_[at(user)] >= 0) found.insert(group_of_[at(user)]);
             }
@@ -272,7 +289,8 @@ std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, s
             if (own.contains(root.node)) stored.insert(root);
         }
     }
-    for (int node : nodes) {  // a member may read another member through a view: then it goes through memory
+    for (int node :
+         nodes) {  // a member may read another member through a view: then it goes through memory
         for (Value value : graph.node(node).inputs) {
             Value root = root_of(graph, value);
             if (root != value && own.contains(root.node)) stored.insert(root);
@@ -285,8 +303,8 @@ std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, s
     return {stored.begin(), stored.end()};
 }
 
-Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa, const PlanOptions& options,
-                     int batch) {
+Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+                     const PlanOptions& options, int batch) {
     return Grouper(graph, library, isa, options, batch).run();
 }
 

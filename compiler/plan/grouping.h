@@ -8,7 +8,8 @@
 
 namespace emulsion {
 
-// A value as a kernel sees it: its memory belongs to `root`, a value that no view made; `type` is how it is read.
+// A value as a kernel sees it: its memory belongs to `root`, a value that no view made; `type` is
+// how it is read.
 struct Operand {
     Value root;
     TensorType type;
@@ -16,10 +17,11 @@ struct Operand {
 };
 
 struct NodeGroup {
-    std::vector<int> nodes;  // ascending; those that it computes itself, recomputed prologue nodes left out
-    int anchor = -1;         // node of the graph, or -1
+    std::vector<int>
+        nodes;  // ascending; those that it computes itself, recomputed prologue nodes left out
+    int anchor = -1;  // node of the graph, or -1
     Stage stage = Stage::forward;
-    std::string reason;      // why it is fused as it is
+    std::string reason;  // why it is fused as it is
 };
 
 // What the grouping found, with helpers that the plan needs.
@@ -49,9 +51,9 @@ GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vect
 // The values that group `index` must store: read by other groups, or results of the graph.
 std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, size_t index);
 
-// Groups the nodes of an optimized graph. A group is only formed if a recipe of the library applies to it; where none
-// does, it is split and the reason kept.
-Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa, const PlanOptions& options,
-                     int batch);
+// Groups the nodes of an optimized graph. A group is only formed if a recipe of the library applies
+// to it; where none does, it is split and the reason kept.
+Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+                     const PlanOptions& options, int batch);
 
 }  // namespace emulsion

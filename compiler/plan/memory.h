@@ -21,8 +21,8 @@ struct MemoryPlan {
     int64_t largest_live_bytes = 0;  // lower bound: the most that is alive in one call
 };
 
-// Assigns offsets, multiples of 64, so that no two blocks alive in the same call overlap. Greedy: larger blocks first,
-// each at the lowest offset that is free during its life.
+// Assigns offsets, multiples of 64, so that no two blocks alive in the same call overlap. Greedy:
+// larger blocks first, each at the lowest offset that is free during its life.
 MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks);
 
 }  // namespace emulsion

@@ -1,3 +1,4 @@
+// Tensors, ports and variants of a plan.
 #include "compiler/plan/plan.h"
 
 #include <algorithm>
@@ -34,9 +35,12 @@ void set_initializer(PlannedTensor& tensor, const Parameter& parameter) {
         tensor.init_value = parameter.scale;
     } else {
         tensor.init = "fill";
-        tensor.init_value = parameter.init == "ones" ? 1 : parameter.init == "constant" ? parameter.scale : 0;
+        tensor.init_value = parameter.init == "ones"       ? 1
+                            : parameter.init == "constant" ? parameter.scale
+                                                           : 0;
         if (parameter.init != "ones" && parameter.init != "constant" && parameter.init != "zeros") {
-            fail("initializer", fmt::format("'{}': unknown initializer '{}'", tensor.name, parameter.init),
+            fail("initializer",
+                 fmt::format("'{}': unknown initializer '{}'", tensor.name, parameter.init),
                  "use zeros, ones, constant, he, glorot, lecun, normal or uniform");
         }
     }
@@ -50,11 +54,14 @@ void plan_tensors(const Graph& graph, Plan& plan) {
     }
     plan.state_bytes = kStateHeader;
     for (MemoryClass memory : {MemoryClass::parameters, MemoryClass::state}) {
-        int64_t& total = memory == MemoryClass::parameters ? plan.parameter_bytes : plan.state_bytes;
+        int64_t& total =
+            memory == MemoryClass::parameters ? plan.parameter_bytes : plan.state_bytes;
         for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
             const auto* parameter = graph.op_as<Parameter>(i);
             const auto* state = graph.op_as<State>(i);
-            if ((memory == MemoryClass::parameters ? parameter != nullptr : state != nullptr) == false) continue;
+            if ((memory == MemoryClass::parameters ? parameter != nullptr : state != nullptr) ==
+                false)
+                continue;
             PlannedTensor tensor;
             tensor.name = graph.node(i).name;
             tensor.type = graph.node(i).types[0];
@@ -80,10 +87,12 @@ void plan_tensors(const Graph& graph, Plan& plan) {
 
 void plan_ports(const Graph& graph, Plan& plan) {
     for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
-        if (graph.op_as<Input>(i) != nullptr) plan.inputs.push_back({graph.node(i).name, graph.node(i).types[0]});
+        if (graph.op_as<Input>(i) != nullptr)
+            plan.inputs.push_back({graph.node(i).name, graph.node(i).types[0]});
     }
     for (const Result& result : graph.results()) {
-        if (result.kind == Result::Kind::output) plan.outputs.push_back({result.name, graph.type(result.value)});
+        if (result.kind == Result::Kind::output)
+            plan.outputs.push_back({result.name, graph.type(result.value)});
     }
 }
 

@@ -1,7 +1,8 @@
-// The plan: which kernels run in which order, with which recipe, on which bytes. Pure data; it prints.
+// The plan: which kernels run in which order, with which recipe, on which bytes. Pure data; it
+// prints.
 //
-// A library has one VariantPlan per instruction set. Buffers are what descriptors point to; a value of the graph and
-// its views are one buffer with several descriptors.
+// A library has one VariantPlan per instruction set. Buffers are what descriptors point to; a value
+// of the graph and its views are one buffer with several descriptors.
 #pragma once
 
 #include <array>
@@ -19,7 +20,8 @@ std::string to_string(MemoryClass memory);
 enum class Stage { prepare, forward, backward, update };
 std::string to_string(Stage stage);
 
-// A tensor in memory as kernels see it. `offset` counts bytes in its class; for input and output it is the port.
+// A tensor in memory as kernels see it. `offset` counts bytes in its class; for input and output it
+// is the port.
 struct PlannedBuffer {
     std::string name;  // of the graph's value
     TensorType type;
@@ -39,8 +41,8 @@ struct PlannedKernel {
     std::string identity(const Isa& isa) const;
 };
 
-// One call: `buffers` are operands then results, in the order of the group's sources (Scalar nodes left out) and
-// results; `scalars` the names of its Scalar sources in order.
+// One call: `buffers` are operands then results, in the order of the group's sources (Scalar nodes
+// left out) and results; `scalars` the names of its Scalar sources in order.
 struct PlannedCall {
     int kernel = 0;
     Stage stage = Stage::forward;
@@ -50,7 +52,8 @@ struct PlannedCall {
     std::string reason;  // why it is fused as it is
 };
 
-// The calls for one compiled batch, in order; `prepare` and `update` calls stand in the first plan alone.
+// The calls for one compiled batch, in order; `prepare` and `update` calls stand in the first plan
+// alone.
 struct BatchPlan {
     int batch = 1;
     std::vector<PlannedCall> calls;
@@ -77,7 +80,7 @@ struct PlannedTensor {
     int64_t bytes = 0;
     bool trained = false;
     int64_t gradient_offset = 0;
-    std::string init;  // of parameters, graph/sources.h; "fill" for state
+    std::string init;       // of parameters, graph/sources.h; "fill" for state
     double init_value = 0;  // deviation, bound or constant
 };
 
@@ -105,7 +108,8 @@ struct PlanOptions {
     bool fuse = true;  // false: every node a kernel of its own (tests)
 };
 
-// Plans an optimized graph. State starts with 64 bytes of seed and step (runtime/abi/emulsion_abi.h).
+// Plans an optimized graph. State starts with 64 bytes of seed and step
+// (runtime/abi/emulsion_abi.h).
 Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options);
 
 // Kernels, buffers with offsets, calls with their reasons, bytes of each class.

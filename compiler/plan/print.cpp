@@ -21,8 +21,8 @@ std::string print_tensors(const Plan& plan) {
 
 std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
     const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
-    std::string text = fmt::format("    {} {} = k{} {} [{}]", to_string(call.stage), call.name, call.kernel,
-                                   kernel.recipe, to_string(kernel.tiling));
+    std::string text = fmt::format("    {} {} = k{} {} [{}]", to_string(call.stage), call.name,
+                                   call.kernel, kernel.recipe, to_string(kernel.tiling));
     std::vector<std::string> names;
     for (int buffer : call.buffers) names.push_back(fmt::format("b{}", buffer));
     for (const std::string& scalar : call.scalars) names.push_back(scalar);
@@ -30,13 +30,15 @@ std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
 }
 
 std::string print_variant(const VariantPlan& variant) {
-    std::string text = fmt::format("  variant {}: workspace {} bytes (largest live set {}), prepared {} bytes\n",
-                                   variant.isa.name, variant.activation_bytes, variant.largest_live_bytes,
-                                   variant.prepared_bytes);
+    std::string text =
+        fmt::format("  variant {}: workspace {} bytes (largest live set {}), prepared {} bytes\n",
+                    variant.isa.name, variant.activation_bytes, variant.largest_live_bytes,
+                    variant.prepared_bytes);
     for (size_t i = 0; i < variant.buffers.size(); i++) {
         const PlannedBuffer& buffer = variant.buffers[i];
-        text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name, to_string(buffer.type),
-                            to_string(buffer.memory), buffer.offset, buffer.bytes);
+        text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name,
+                            to_string(buffer.type), to_string(buffer.memory), buffer.offset,
+                            buffer.bytes);
     }
     for (size_t i = 0; i < variant.kernels.size(); i++) {
         text += fmt::format("    k{} {}\n", i, variant.kernels[i].identity(variant.isa));
@@ -52,10 +54,11 @@ std::string print_variant(const VariantPlan& variant) {
 }  // namespace
 
 std::string print(const Plan& plan) {
-    std::string text = fmt::format("plan {} {} parameters {} gradients {} state {} bytes\n", plan.network,
-                                   plan.training ? "training" : "inference", plan.parameter_bytes,
-                                   plan.gradient_bytes, plan.state_bytes);
-    for (const PlannedPort& port : plan.inputs) text += fmt::format("  input {} {}\n", port.name, to_string(port.type));
+    std::string text = fmt::format("plan {} {} parameters {} gradients {} state {} bytes\n",
+                                   plan.network, plan.training ? "training" : "inference",
+                                   plan.parameter_bytes, plan.gradient_bytes, plan.state_bytes);
+    for (const PlannedPort& port : plan.inputs)
+        text += fmt::format("  input {} {}\n", port.name, to_string(port.type));
     for (const PlannedPort& port : plan.outputs) {
         text += fmt::format("  output {} {}\n", port.name, to_string(port.type));
     }

@@ -6,36 +6,49 @@ namespace emulsion {
 
 std::string to_string(MemoryClass memory) {
     switch (memory) {
-        case MemoryClass::parameters: return "parameters";
-        case MemoryClass::gradients: return "gradients";
-        case MemoryClass::state: return "state";
-        case MemoryClass::prepared: return "prepared";
-        case MemoryClass::workspace: return "workspace";
-        case MemoryClass::input: return "input";
-        case MemoryClass::output: return "output";
+        case MemoryClass::parameters:
+            return "parameters";
+        case MemoryClass::gradients:
+            return "gradients";
+        case MemoryClass::state:
+            return "state";
+        case MemoryClass::prepared:
+            return "prepared";
+        case MemoryClass::workspace:
+            return "workspace";
+        case MemoryClass::input:
+            return "input";
+        case MemoryClass::output:
+            return "output";
     }
     return "";
 }
 
 std::string to_string(Stage stage) {
     switch (stage) {
-        case Stage::prepare: return "prepare";
-        case Stage::forward: return "forward";
-        case Stage::backward: return "backward";
-        case Stage::update: return "update";
+        case Stage::prepare:
+            return "prepare";
+        case Stage::forward:
+            return "forward";
+        case Stage::backward:
+            return "backward";
+        case Stage::update:
+            return "update";
     }
     return "";
 }
 
 Value root_of(const Graph& graph, Value value) {
-    while (graph.node(value.node).op->op_class() == OpClass::view) value = graph.node(value.node).inputs[0];
+    while (graph.node(value.node).op->op_class() == OpClass::view)
+        value = graph.node(value.node).inputs[0];
     return value;
 }
 
 namespace {
 
 // Gives `stage` to the undecided nodes that `value` depends on, itself included.
-void mark(const Graph& graph, Value value, Stage stage, std::vector<Stage>& stages, std::vector<bool>& decided) {
+void mark(const Graph& graph, Value value, Stage stage, std::vector<Stage>& stages,
+          std::vector<bool>& decided) {
     std::vector<int> pending = {value.node};
     while (!pending.empty()) {
         auto node = static_cast<size_t>(pending.back());
@@ -57,7 +70,8 @@ void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         const Node& node = graph.nodes()[i];
         int index = static_cast<int>(i);
-        bool fixed = graph.op_as<Parameter>(index) != nullptr || graph.op_as<State>(index) != nullptr ||
+        bool fixed = graph.op_as<Parameter>(index) != nullptr ||
+                     graph.op_as<State>(index) != nullptr ||
                      graph.op_as<Constant>(index) != nullptr || !node.inputs.empty();
         for (Value input : node.inputs) {
             if (stages[static_cast<size_t>(input.node)] != Stage::prepare) fixed = false;
@@ -76,14 +90,17 @@ std::vector<Stage> stages_of(const Graph& graph, bool training) {
     }
     std::vector<bool> decided(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
-        if (result.kind == Result::Kind::output) mark(graph, result.value, Stage::forward, stages, decided);
+        if (result.kind == Result::Kind::output)
+            mark(graph, result.value, Stage::forward, stages, decided);
     }
     for (const Result& result : graph.results()) {
-        bool backward = result.kind == Result::Kind::gradient ||
-                        (result.kind == Result::Kind::update && !is_optimizer_update(graph, result));
+        bool backward =
+            result.kind == Result::Kind::gradient ||
+            (result.kind == Result::Kind::update && !is_optimizer_update(graph, result));
         if (backward) mark(graph, result.value, Stage::backward, stages, decided);
     }
-    for (const Result& result : graph.results()) mark(graph, result.value, Stage::update, stages, decided);
+    for (const Result& result : graph.results())
+        mark(graph, result.value, Stage::update, stages, decided);
     return stages;
 }
 

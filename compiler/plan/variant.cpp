@@ -1,3 +1,4 @@
+// One instruction set's groups, buffers, recipes and calls.
 #include "compiler/plan/variant.h"
 
 #include <algorithm>
@@ -12,16 +13,16 @@
 namespace emulsion {
 
 std::string PlannedKernel::identity(const Isa& isa) const {
-    return fmt::format("{} recipe={}.{} tiling=[{}] isa={}", group.signature(), recipe, recipe_version,
-                       to_string(tiling), isa.name);
+    return fmt::format("{} recipe={}.{} tiling=[{}] isa={}", group.signature(), recipe,
+                       recipe_version, to_string(tiling), isa.name);
 }
 
 namespace {
 
 class VariantPlanner {
-public:
-    VariantPlanner(const Graph& graph, const Plan& plan, const RecipeLibrary& library, const PlanOptions& options,
-                   const Isa& isa)
+  public:
+    VariantPlanner(const Graph& graph, const Plan& plan, const RecipeLibrary& library,
+                   const PlanOptions& options, const Isa& isa)
         : graph_(graph), plan_(plan), library_(library), options_(options) {
         variant_.isa = isa;
     }
@@ -32,7 +33,7 @@ public:
         return std::move(variant_);
     }
 
-private:
+  private:
     struct Place {
         MemoryClass memory;
         int64_t offset;
@@ -58,8 +59,9 @@ private:
                 place = {MemoryClass::gradients, tensor_of(result.target).gradient_offset};
             }
             if (!fixed_.emplace(root, place).second) {
-                fail("result", fmt::format("'{}' is a result twice, or a result without any computation",
-                                           graph_.node(root.node).name),
+                fail("result",
+                     fmt::format("'{}' is a result twice, or a result without any computation",
+                                 graph_.node(root.node).name),
                      "give each output, update and gradient a value of its own");
             }
         }
@@ -93,8 +95,8 @@ private:
         variant_.batches.push_back(std::move(plan));
     }
 
-    PlannedCall make_call(const NodeGroup& group, const GroupBody& body, const std::map<Value, Place>& places,
-                          int batch, BatchPlan& plan) {
+    PlannedCall make_call(const NodeGroup& group, const GroupBody& body,
+                          const std::map<Value, Place>& places, int batch, BatchPlan& plan) {
         PlannedCall call;
         call.stage = group.stage;
         call.name = graph_.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
@@ -121,7 +123,8 @@ private:
         for (const auto& recipe : library_) {
             if (!recipe->applies(group, variant_.isa)) continue;
             std::vector<Tiling> tilings = recipe->tilings(group, variant_.isa);
-            EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(), signature);
+            EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(),
+                      signature);
             double cost = recipe->cost(group, tilings[0], variant_.isa, options_.machine);
             if (cost >= best) continue;
             best = cost;
@@ -137,10 +140,11 @@ private:
         return kernels_[signature] = static_cast<int>(variant_.kernels.size()) - 1;
     }
 
-    int buffer_of(Value root, const TensorType& type, const std::map<Value, Place>& places, int batch,
-                  BatchPlan& plan) {
+    int buffer_of(Value root, const TensorType& type, const std::map<Value, Place>& places,
+                  int batch, BatchPlan& plan) {
         const Place& place = places.at(root);
-        PlannedBuffer buffer{graph_.node(root.node).name, type, place.memory, place.offset, memory_bytes(type, batch)};
+        PlannedBuffer buffer{graph_.node(root.node).name, type, place.memory, place.offset,
+                             memory_bytes(type, batch)};
         if (graph_.node(root.node).types.size() > 1) buffer.name += fmt::format(":{}", root.output);
         auto found = std::find(variant_.buffers.begin(), variant_.buffers.end(), buffer);
         int index = static_cast<int>(found - variant_.buffers.begin());
@@ -154,8 +158,10 @@ private:
         return index;
     }
 
-    // Places of all values of one batch: the fixed ones, prepared weights, and the workspace by liveness.
-    std::map<Value, Place> place_values(const Grouping& grouping, const std::vector<GroupBody>& bodies, int batch) {
+    // Places of all values of one batch: the fixed ones, prepared weights, and the workspace by
+    // liveness.
+    std::map<Value, Place> place_values(const Grouping& grouping,
+                                        const std::vector<GroupBody>& bodies, int batch) {
         std::map<Value, Place> places = fixed_;
         std::map<Value, size_t> block_of;
         std::vector<LiveBlock> blocks;
@@ -165,7 +171,8 @@ private:
                 if (places.contains(value)) continue;
                 int64_t bytes = memory_bytes(graph_.type(value), batch);
                 if (grouping.groups[g].stage == Stage::prepare) {
-                    auto [found, inserted] = prepared_.try_emplace(value, Place{MemoryClass::prepared, 0});
+                    auto [found, inserted] =
+                        prepared_.try_emplace(value, Place{MemoryClass::prepared, 0});
                     if (inserted) {
                         found->second.offset = variant_.prepared_bytes;
                         variant_.prepared_bytes += round_up(bytes, kPlanAlignment);
@@ -173,7 +180,8 @@ private:
                     places[value] = found->second;
                     continue;
                 }
-                if (auto shared = reused_block(grouping.groups[g], bodies[g], value, block_of, blocks, call)) {
+                if (auto shared = reused_block(grouping.groups[g], bodies[g], value, block_of,
+                                               blocks, call)) {
                     block_of[value] = *shared;
                     blocks[*shared].last = call;
                     continue;
@@ -186,14 +194,17 @@ private:
                     auto found = block_of.find(operand.root);
                     if (found == block_of.end()) continue;
                     LiveBlock& block = blocks[found->second];
-                    if (is_result_of(bodies[g], operand.root)) block.last = std::max(block.last, static_cast<int>(k));
+                    if (is_result_of(bodies[g], operand.root))
+                        block.last = std::max(block.last, static_cast<int>(k));
                 }
             }
         }
         MemoryPlan memory = assign_offsets(blocks);
         variant_.activation_bytes = std::max(variant_.activation_bytes, memory.bytes);
-        variant_.largest_live_bytes = std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
-        for (const auto& [value, block] : block_of) places[value] = {MemoryClass::workspace, blocks[block].offset};
+        variant_.largest_live_bytes =
+            std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
+        for (const auto& [value, block] : block_of)
+            places[value] = {MemoryClass::workspace, blocks[block].offset};
         return places;
     }
 
@@ -201,10 +212,11 @@ private:
         return std::find(body.results.begin(), body.results.end(), value) != body.results.end();
     }
 
-    // The block of an operand that dies in this call and that a pointwise kernel may overwrite, if there is one.
+    // The block of an operand that dies in this call and that a pointwise kernel may overwrite, if
+    // there is one.
     std::optional<size_t> reused_block(const NodeGroup& group, const GroupBody& body, Value value,
-                                   const std::map<Value, size_t>& block_of, const std::vector<LiveBlock>& blocks,
-                                   int call) const {
+                                       const std::map<Value, size_t>& block_of,
+                                       const std::vector<LiveBlock>& blocks, int call) const {
         if (group.anchor >= 0) return std::nullopt;
         for (int node : group.nodes) {
             if (graph_.node(node).op->op_class() != OpClass::pointwise) return std::nullopt;
@@ -217,8 +229,9 @@ private:
                 auto block = block_of.find(other);
                 return block != block_of.end() && block->second == found->second;
             });
-            auto readers = std::count_if(body.operands.begin(), body.operands.end(),
-                                         [&](const Operand& other) { return other.root == operand.root; });
+            auto readers =
+                std::count_if(body.operands.begin(), body.operands.end(),
+                              [&](const Operand& other) { return other.root == operand.root; });
             if (!taken && readers == 1 && blocks[found->second].last == call) return found->second;
         }
         return std::nullopt;

@@ -1,3 +1,4 @@
+// Instruction sets, and what a group says of itself.
 #include "compiler/recipe/group.h"
 
 #include <fmt/format.h>
@@ -25,7 +26,8 @@ const Isa& isa_named(std::string_view name) {
     for (const Isa* isa : {&isa_baseline(), &isa_avx2(), &isa_avx512()}) {
         if (isa->name == name) return *isa;
     }
-    fail("isa", fmt::format("unknown instruction set '{}'", name), "the instruction sets are x86-64, avx2, avx512");
+    fail("isa", fmt::format("unknown instruction set '{}'", name),
+         "the instruction sets are x86-64, avx2, avx512");
 }
 
 const Isa& native_isa() {
@@ -66,7 +68,8 @@ bool Group::has_epilogue() const {
 std::vector<int64_t> Group::epilogue_window() const {
     for (int i = anchor + 1; anchor >= 0 && i < static_cast<int>(body.nodes().size()); i++) {
         const Op& op = *body.node(i).op;
-        if (op.op_class() == OpClass::window) return {op.window_extents()[1], op.window_extents()[0]};
+        if (op.op_class() == OpClass::window)
+            return {op.window_extents()[1], op.window_extents()[0]};
     }
     return {1, 1};
 }

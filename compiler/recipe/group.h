@@ -1,9 +1,10 @@
 // A fused group: the unit that becomes one kernel.
 //
-// `body` is a graph of its own: its sources are the group's operands in order (Input nodes for tensors, Scalar nodes
-// for numbers), its results the tensors it writes, in order. At most one node is the anchor (an op of class window,
-// reduction or anchor); what the anchor depends on is its prologue, what depends on it the epilogue. A group without
-// an anchor is pointwise. Names in the body are canonical (a0, a1, …, v0, v1, …), so equal groups print equal text.
+// `body` is a graph of its own: its sources are the group's operands in order (Input nodes for
+// tensors, Scalar nodes for numbers), its results the tensors it writes, in order. At most one node
+// is the anchor (an op of class window, reduction or anchor); what the anchor depends on is its
+// prologue, what depends on it the epilogue. A group without an anchor is pointwise. Names in the
+// body are canonical (a0, a1, …, v0, v1, …), so equal groups print equal text.
 #pragma once
 
 #include <string>
@@ -15,9 +16,9 @@ namespace emulsion {
 
 // The instruction set a kernel is compiled for.
 struct Isa {
-    std::string name;       // "x86-64", "avx2", "avx512"
-    int lanes = 16;         // f32 in one register
-    int registers = 32;     // vector registers
+    std::string name;    // "x86-64", "avx2", "avx512"
+    int lanes = 16;      // f32 in one register
+    int registers = 32;  // vector registers
     bool fma = true;
     bool operator==(const Isa&) const = default;
 };
@@ -42,12 +43,15 @@ struct Group {
     const TensorType& anchor_input(int i) const {
         return body.type(anchor_node().inputs[static_cast<size_t>(i)]);
     }
-    const TensorType& anchor_output(int i = 0) const { return anchor_node().types[static_cast<size_t>(i)]; }
+    const TensorType& anchor_output(int i = 0) const {
+        return anchor_node().types[static_cast<size_t>(i)];
+    }
     // True if the anchor's input i is computed inside the group from operands.
     bool has_prologue(int i) const;
     // True if anything but the anchor's own outputs is computed after it.
     bool has_epilogue() const;
-    // Anchor positions (w, h) that one output position reads: {1, 1}, or the window of a pooling in the epilogue.
+    // Anchor positions (w, h) that one output position reads: {1, 1}, or the window of a pooling in
+    // the epilogue.
     std::vector<int64_t> epilogue_window() const;
 };
 

@@ -1,7 +1,8 @@
-// What a recipe builds a kernel from: the group's operands and fused work as Halide Funcs. Includes Halide.
+// What a recipe builds a kernel from: the group's operands and fused work as Halide Funcs. Includes
+// Halide.
 //
-// Prologue and epilogue reach a recipe only as Funcs without a schedule, which Halide inlines into whatever reads
-// them; so no recipe knows what is fused into it.
+// Prologue and epilogue reach a recipe only as Funcs without a schedule, which Halide inlines into
+// whatever reads them; so no recipe knows what is fused into it.
 #pragma once
 
 #include <Halide.h>
@@ -16,7 +17,7 @@
 namespace emulsion {
 
 class KernelContext {
-public:
+  public:
     KernelContext(const Group& group, const Isa& isa);
 
     const Group& group() const { return group_; }
@@ -24,13 +25,14 @@ public:
     // The kernel argument: samples of this call, 1 … group().batch.
     Halide::Expr samples() const { return samples_; }
 
-    // The anchor's input i over memory coordinates, with its prologue. Defined for every coordinate of the tensor
-    // only: clamp coordinates of padding, and select zero after reading.
+    // The anchor's input i over memory coordinates, with its prologue. Defined for every coordinate
+    // of the tensor only: clamp coordinates of padding, and select zero after reading.
     Halide::Func operand(int i) const;
 
-    // The group's result as one Func (a Tuple where the group has several results), from `accumulator`, the Func of
-    // the anchor's result (a Tuple where the anchor has several outputs; only its first output need be defined where
-    // nobody reads the others). The Func is over memory coordinates of the group's results, all of one shape.
+    // The group's result as one Func (a Tuple where the group has several results), from
+    // `accumulator`, the Func of the anchor's result (a Tuple where the anchor has several outputs;
+    // only its first output need be defined where nobody reads the others). The Func is over memory
+    // coordinates of the group's results, all of one shape.
     Halide::Func finish(Halide::Func accumulator) const;
     // The same for a group without an anchor.
     Halide::Func finish() const;
@@ -43,9 +45,10 @@ public:
     // Fixes bounds and strides of the output buffers of `outputs`, and bounds of their Vars but n.
     void constrain_outputs(const std::vector<Halide::Func>& outputs) const;
 
-private:
+  private:
     Halide::Func finish_with(std::vector<Halide::Func> anchor_outputs) const;
-    std::vector<Halide::Func> lower_node(int node, const std::map<Value, Halide::Func>& values) const;
+    std::vector<Halide::Func> lower_node(int node,
+                                         const std::map<Value, Halide::Func>& values) const;
     Halide::Func value_of(Value value) const;
 
     const Group& group_;

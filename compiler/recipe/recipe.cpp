@@ -1,3 +1,4 @@
+// Text of tilings.
 #include "compiler/recipe/recipe.h"
 
 #include <fmt/format.h>
@@ -15,7 +16,8 @@ int Tiling::at(std::string_view name) const {
 
 std::string to_string(const Tiling& tiling) {
     std::string text;
-    for (const auto& [name, value] : tiling.values) text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, value);
+    for (const auto& [name, value] : tiling.values)
+        text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, value);
     return text;
 }
 

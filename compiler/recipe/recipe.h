@@ -1,4 +1,5 @@
-// The interface of a recipe: one fast way to run an anchor. Recipes live in schedules/; the compiler knows only this.
+// The interface of a recipe: one fast way to run an anchor. Recipes live in schedules/; the
+// compiler knows only this.
 #pragma once
 
 #include <memory>
@@ -33,7 +34,7 @@ struct Machine {
 };
 
 class Recipe {
-public:
+  public:
     virtual ~Recipe() = default;
     virtual std::string_view name() const = 0;
     virtual int version() const { return 1; }
@@ -43,9 +44,11 @@ public:
     // Legal tilings, never empty where it applies; the first is the default.
     virtual std::vector<Tiling> tilings(const Group& group, const Isa& isa) const = 0;
     // Estimated seconds.
-    virtual double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const = 0;
+    virtual double cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                        const Machine& machine) const = 0;
 
-    // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's results, in order.
+    // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's
+    // results, in order.
     virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
 };
 

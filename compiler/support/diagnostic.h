@@ -1,7 +1,7 @@
 // What a user reads when something is wrong: what (both values), where, how to mend.
 //
-// The DSL records Diagnostics in the Model; inside the compiler a Diagnostic travels as an Error. EMU_CHECK is for
-// mistakes of the compiler itself, never for a user's.
+// The DSL records Diagnostics in the Model; inside the compiler a Diagnostic travels as an Error.
+// EMU_CHECK is for mistakes of the compiler itself, never for a user's.
 #pragma once
 
 #include <fmt/format.h>
@@ -33,12 +33,12 @@ std::string to_string(const Diagnostic& diagnostic);
 
 // Carries a Diagnostic out of the compiler.
 class Error : public std::exception {
-public:
+  public:
     explicit Error(Diagnostic diagnostic);
     const char* what() const noexcept override { return text_.c_str(); }
     const Diagnostic& diagnostic() const { return diagnostic_; }
 
-private:
+  private:
     Diagnostic diagnostic_;
     std::string text_;
 };
@@ -47,12 +47,14 @@ private:
 [[noreturn]] void fail(std::string_view code, std::string message, std::string fix);
 
 // Reports a broken invariant of the compiler and aborts.
-[[noreturn]] void internal_error(const char* file, int line, const char* condition, const std::string& message);
+[[noreturn]] void internal_error(const char* file, int line, const char* condition,
+                                 const std::string& message);
 
 }  // namespace emulsion
 
-#define EMU_CHECK(condition, ...)                                                                          \
-    do {                                                                                                   \
-        if (!(condition))                                                                                  \
-            ::emulsion::internal_error(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__));        \
+#define EMU_CHECK(condition, ...)                                      \
+    do {                                                               \
+        if (!(condition))                                              \
+            ::emulsion::internal_error(__FILE__, __LINE__, #condition, \
+                                       ::fmt::format(__VA_ARGS__));    \
     } while (false)

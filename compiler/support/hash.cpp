@@ -1,3 +1,4 @@
+// xxHash.
 #include "compiler/support/hash.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// A pool of forked processes that send their results through pipes.
 #include "compiler/support/workers.h"
 
 #include <fcntl.h>
@@ -77,7 +78,8 @@ Worker start(size_t index, const std::function<std::string(size_t)>& job,
              const std::function<std::string()>& describe, const WorkerLimits& limits) {
     Worker worker;
     worker.job = index;
-    worker.deadline = Clock::now() + std::chrono::milliseconds(static_cast<int64_t>(limits.timeout_seconds * 1e3));
+    worker.deadline = Clock::now() +
+                      std::chrono::milliseconds(static_cast<int64_t>(limits.timeout_seconds * 1e3));
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return worker;
     std::fflush(nullptr);
@@ -98,7 +100,8 @@ Worker start(size_t index, const std::function<std::string(size_t)>& job,
 JobResult result_of(const Worker& worker, int status) {
     JobResult result;
     if (WIFSIGNALED(status)) {
-        result.failure = fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        result.failure =
+            fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status) != 0 || worker.bytes.empty()) {
         result.failure = fmt::format("ended with status {} and no result", WEXITSTATUS(status));
     } else if (worker.bytes[0] == '+') {
@@ -121,10 +124,12 @@ bool drain(Worker& worker) {
 }  // namespace
 
 std::vector<JobResult> run_forked(size_t count, const std::function<std::string(size_t)>& job,
-                                  const std::function<std::string()>& describe, const WorkerLimits& limits) {
+                                  const std::function<std::string()>& describe,
+                                  const WorkerLimits& limits) {
     std::vector<JobResult> results(count);
     std::vector<Worker> live;
-    size_t processes = static_cast<size_t>(limits.processes > 0 ? limits.processes : allowed_cpus());
+    size_t processes =
+        static_cast<size_t>(limits.processes > 0 ? limits.processes : allowed_cpus());
     size_t next = 0;
     while (next < count || !live.empty()) {
         while (next < count && live.size() < processes) {
@@ -149,7 +154,9 @@ std::vector<JobResult> run_forked(size_t count, const std::function<std::string(
             }
             close(worker.pipe);
             results[worker.job] = result_of(worker, status);
-            if (late) results[worker.job] = {false, "", fmt::format("took longer than {:.0f} s", limits.timeout_seconds)};
+            if (late)
+                results[worker.job] = {
+                    false, "", fmt::format("took longer than {:.0f} s", limits.timeout_seconds)};
             live.erase(live.begin() + static_cast<std::ptrdiff_t>(i));
         }
     }

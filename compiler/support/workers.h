@@ -1,5 +1,6 @@
-// Forked worker processes: each job runs in a process of its own, so a crash, a hang or a job that takes all memory is
-// one failed job and nothing more, and results do not depend on what ran before.
+// Forked worker processes: each job runs in a process of its own, so a crash, a hang or a job that
+// takes all memory is one failed job and nothing more, and results do not depend on what ran
+// before.
 #pragma once
 
 #include <functional>
@@ -11,7 +12,8 @@ namespace emulsion {
 struct JobResult {
     bool ok = false;
     std::string output;   // what the job returned
-    std::string failure;  // why it failed: an exception's text, "killed by signal 11", "took longer than 120 s"
+    std::string failure;  // why it failed: an exception's text, "killed by signal 11", "took longer
+                          // than 120 s"
 };
 
 struct WorkerLimits {
@@ -20,10 +22,12 @@ struct WorkerLimits {
     int64_t memory_bytes = int64_t{6} << 30;  // address space a job may add
 };
 
-// Runs job(0) … job(count - 1), each in a fork of this process, and returns the results in order. A job reports a
-// failure by throwing; std::exception and Halide::Error texts are kept through `describe`, which turns the current
-// exception into text. REQUIRES: no other thread of this process holds a lock that a job needs.
+// Runs job(0) … job(count - 1), each in a fork of this process, and returns the results in order. A
+// job reports a failure by throwing; std::exception and Halide::Error texts are kept through
+// `describe`, which turns the current exception into text. REQUIRES: no other thread of this
+// process holds a lock that a job needs.
 std::vector<JobResult> run_forked(size_t count, const std::function<std::string(size_t)>& job,
-                                  const std::function<std::string()>& describe, const WorkerLimits& limits);
+                                  const std::function<std::string()>& describe,
+                                  const WorkerLimits& limits);
 
 }  // namespace emulsion
