@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/window.h"
 #include "tests/support/check_op.h"
@@ -86,12 +88,15 @@ TEST(Conv2d, KernelWiderThanTheMap) {  // case C3
         (Values{-32, -28, -24, 21, -19, 7, 52, -32, -28}));
 }
 
-TEST(Conv2d, SeventeenChannels) {  // case C5 less its scale-shift, which the arithmetic here undoes
-    const Values y = run(*conv(), map(3, 2, 2, seq(12)), filter(17, 3, 1, 1, seq(51, 7, 3, 3)));
+TEST(Conv2d, SeventeenChannels) {  // case C5; its scale-shift and activation are done here
+    Values y = run(*conv(), map(3, 2, 2, seq(12)), filter(17, 3, 1, 1, seq(51, 7, 3, 3)));
     double sum = 0;
-    for (size_t i = 0; i < y.size(); i++)
-        sum += std::max(0.0, y[i] * 0.5 + static_cast<double>(i / 4 % 5));
+    for (size_t i = 0; i < y.size(); i++) {
+        y[i] = std::max(0.0, y[i] * 0.5 + static_cast<double>(i / 4 % 5));
+        sum += y[i];
+    }
     EXPECT_EQ(sum, 266.5);
+    EXPECT_EQ(Values(y.end() - 8, y.end()), (Values{7.5, 0, 6, 2.5, 0, 6.5, 0, 3.5}));
 }
 
 TEST(Conv2d, WorkedExample) {
@@ -125,6 +130,30 @@ TEST(Conv2dGradients, StrideThatDoesNotDivide) {  // case G1
     weights.kernel = {1, 3};
     EXPECT_EQ(run(weights, map(1, 1, 6, {2, 3, 5, 7, 11, 13}), map(1, 1, 2, {1, 10})),
               (Values{52, 73, 115}));
+}
+
+double sum_of_squares(const Values& values) {
+    double sum = 0;
+    for (double value : values) sum += value * value;
+    return sum;
+}
+
+TEST(Conv2dGradients, MoreThanSixteenChannelsOnANarrowMap) {  // case G3
+    const Tensor x = map(33, 1, 7, seq(33 * 7));
+    const Tensor w = filter(17, 33, 1, 3, seq(17 * 33 * 3, 5, 3, 2));
+    const Tensor dy = map(17, 1, 4, seq(17 * 4, 3, 2, 1));
+    Conv2dBackwardData data;
+    data.stride = {1, 2};
+    data.padding = {0, 0, 1, 1};
+    data.input = {1, 7};
+    const Values dx = run(data, dy, w);
+    EXPECT_EQ(Values(dx.end() - 7, dx.end()), (Values{2, -2, -1, 4, -1, -2, 2}));
+    EXPECT_EQ(sum_of_squares(dx), 1057);
+    Conv2dBackwardFilter weights;
+    weights.stride = data.stride;
+    weights.padding = data.padding;
+    weights.kernel = {1, 3};
+    EXPECT_EQ(sum_of_squares(run(weights, x, dy)), 51480);
 }
 
 TEST(Conv2dGradients, RotatedFilterGivesTheSameDataGradient) {

@@ -74,6 +74,16 @@ TEST(MaxPool, FirstOfEqualMaximaWins) {  // case G2
     EXPECT_EQ(flat[1].values, (Values{4, 3, 1, 0}));  // each window's first cell inside the map
 }
 
+TEST(MaxPool, OverlappingWindowsShareAWinner) {  // the kind of case G2, in one dimension
+    const std::vector<Tensor> y = run_op(*pool({1, 3}, {1, 1}), {map(1, 6, {2, 7, 7, 1, 7, 3})}, 1);
+    MaxPoolBackward backward;
+    backward.window = {1, 3};
+    backward.stride = {1, 1};
+    backward.input = {1, 6};
+    EXPECT_EQ(run_op(backward, {map(1, 4, {1, 2, 4, 8}), y[1]}, 1)[0].values,
+              (Values{0, 3, 4, 0, 8, 0}));
+}
+
 TEST(MaxPool, LargestWindowOfOneByte) {
     Values x(256, 0);
     x[255] = 1;
