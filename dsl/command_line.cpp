@@ -18,15 +18,19 @@ namespace {
 
 constexpr int kMostSamples = 65536;
 constexpr int kMostThreads = 256;
-const std::vector<std::string> kStages = {"graph", "optimized", "plan", "loops", "stmt", "llvm", "asm"};
+const std::vector<std::string> kStages = {"graph", "optimized", "plan", "loops",
+                                          "stmt",  "llvm",      "asm"};
 const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
 
 // What later versions do, refused by name.
 const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
 const std::vector<std::string> kLaterCommands = {"tune"};
-const std::vector<std::string> kLaterOptions = {"--memory-budget", "--update", "--report", "--processes"};
+const std::vector<std::string> kLaterOptions = {"--memory-budget", "--update", "--report",
+                                                "--processes"};
 
-std::string quoted_list(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+std::string quoted_list(const std::vector<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, ", "));
+}
 
 bool contains(const std::vector<std::string>& words, const std::string& word) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -36,37 +40,51 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
 
 void add_build_options(CLI::App* app, BuildOptions& options) {
     app->add_option("-o,--output", options.output, "Folder of the products")->capture_default_str();
-    app->add_option("--batch", options.batch, "Most samples of a training step")->capture_default_str();
-    app->add_option("--infer-batch", options.infer_batches, "Most samples of an inference; may be repeated")
+    app->add_option("--batch", options.batch, "Most samples of a training step")
+        ->capture_default_str();
+    app->add_option("--infer-batch", options.infer_batches,
+                    "Most samples of an inference; may be repeated")
         ->capture_default_str()
         ->take_all();
-    app->add_option("--threads", options.threads,
-                    "Threads that records are selected for (default: the CPUs this process may use)");
-    app->add_option("--jobs", options.jobs, "Compiling processes (default: the CPUs this process may use)");
-    app->add_option("--target", options.target, "Instruction set: " + quoted_list(kTargets))->capture_default_str();
-    app->add_flag("--exact", options.exact, "Only kernels that round as the plain definition does (no Winograd)");
-    app->add_flag_callback("--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
+    app->add_option(
+        "--threads", options.threads,
+        "Threads that records are selected for (default: the CPUs this process may use)");
+    app->add_option("--jobs", options.jobs,
+                    "Compiling processes (default: the CPUs this process may use)");
+    app->add_option("--target", options.target, "Instruction set: " + quoted_list(kTargets))
+        ->capture_default_str();
+    app->add_flag("--exact", options.exact,
+                  "Only kernels that round as the plain definition does (no Winograd)");
+    app->add_flag_callback(
+        "--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
     app->add_flag("--checked", options.checked, "Keep Halide's checks in the kernels (slow)");
     for (const std::string& name : kLaterOptions) {
-        app->add_option_function<std::string>(name, [name](const std::string&) {
-               fail("unsupported", fmt::format("{} is not in this build", name), "leave it out");
-           })->group("");
+        app->add_option_function<std::string>(name,
+                                              [name](const std::string&) {
+                                                  fail("unsupported",
+                                                       fmt::format("{} is not in this build", name),
+                                                       "leave it out");
+                                              })
+            ->group("");
     }
 }
 
 void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     auto add = [&](const std::string& name, const std::string& help) {
         CLI::App* command = app.add_subcommand(name, help);
-        if (reads_file) command->add_option("FILE", line.file, "The model: a .cpp or .emu file")->required();
+        if (reads_file)
+            command->add_option("FILE", line.file, "The model: a .cpp or .emu file")->required();
         command->callback([&line, name] { line.command = name; });
         return command;
     };
     add_build_options(add("build", "Compile the model into libraries and programs"), line.options);
     CLI::App* show = add("show", "Print a stage of the compilation");
     add_build_options(show, line.options);
-    show->add_option("--emit", line.stage, "The stage: " + quoted_list(kStages))->capture_default_str();
+    show->add_option("--emit", line.stage, "The stage: " + quoted_list(kStages))
+        ->capture_default_str();
     add("summary", "Print the table of layers");
-    CLI::App* train = add("train", "Build, then run the trainer; it gets all options that build does not know");
+    CLI::App* train =
+        add("train", "Build, then run the trainer; it gets all options that build does not know");
     add_build_options(train, line.options);
     train->allow_extras();
     for (const std::string& name : kLaterCommands) {
@@ -89,12 +107,16 @@ void check_options(CLI::App* command, CommandLine& line) {
     BuildOptions& options = line.options;
     if (command->get_option_no_throw("--batch") == nullptr) return;
     check_count("--batch", options.batch, kMostSamples, "a training step takes");
-    for (int batch : options.infer_batches) check_count("--infer-batch", batch, kMostSamples, "an inference takes");
-    if (command->count("--threads") > 0) check_count("--threads", options.threads, kMostThreads, "a network runs on");
-    if (command->count("--jobs") > 0) check_count("--jobs", options.jobs, kMostThreads, "kernels are compiled by");
+    for (int batch : options.infer_batches)
+        check_count("--infer-batch", batch, kMostSamples, "an inference takes");
+    if (command->count("--threads") > 0)
+        check_count("--threads", options.threads, kMostThreads, "a network runs on");
+    if (command->count("--jobs") > 0)
+        check_count("--jobs", options.jobs, kMostThreads, "kernels are compiled by");
     std::sort(options.infer_batches.begin(), options.infer_batches.end());
-    options.infer_batches.erase(std::unique(options.infer_batches.begin(), options.infer_batches.end()),
-                                options.infer_batches.end());
+    options.infer_batches.erase(
+        std::unique(options.infer_batches.begin(), options.infer_batches.end()),
+        options.infer_batches.end());
     if (contains(kLaterTargets, options.target)) {
         fail("unsupported", fmt::format("the target '{}' is not in this build", options.target),
              fmt::format("choose one of {}", quoted_list(kTargets)));
@@ -104,7 +126,8 @@ void check_options(CLI::App* command, CommandLine& line) {
              fmt::format("choose one of {}", quoted_list(kTargets)));
     }
     if (!contains(kStages, line.stage)) {
-        fail("usage", fmt::format("'{}' is no stage", line.stage), fmt::format("choose one of {}", quoted_list(kStages)));
+        fail("usage", fmt::format("'{}' is no stage", line.stage),
+             fmt::format("choose one of {}", quoted_list(kStages)));
     }
 }
 
@@ -121,7 +144,8 @@ void check_file(const std::string& file) {
 
 }  // namespace
 
-ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc, char** argv) {
+ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc,
+                                     char** argv) {
     CommandLine line;
     CLI::App app(reads_file ? "Compiles convolutional networks into native code"
                             : fmt::format("The model {}, and its compiler", program),
@@ -139,7 +163,8 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         return {line, 0};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};
-        fmt::print(stderr, "{}: error[usage]: {}\n  fix: see {} --help\n", program, error.what(), program);
+        fmt::print(stderr, "{}: error[usage]: {}\n  fix: see {} --help\n", program, error.what(),
+                   program);
     } catch (const Error& error) {
         fmt::print(stderr, "{}: {}\n", program, error.what());
     }
@@ -191,9 +216,11 @@ int run_command(const CommandLine& line, const Network& network) {
         for (const std::string& file : artifact.files) fmt::print("{}\n", file);
         return 0;
     }
-    std::filesystem::path trainer = std::filesystem::absolute(line.options.output) / (network.name + "-train");
+    std::filesystem::path trainer =
+        std::filesystem::absolute(line.options.output) / (network.name + "-train");
     std::vector<std::string> command = {trainer.string()};
-    if (line.options.threads > 0) command.insert(command.end(), {"--threads", std::to_string(line.options.threads)});
+    if (line.options.threads > 0)
+        command.insert(command.end(), {"--threads", std::to_string(line.options.threads)});
     command.insert(command.end(), line.rest.begin(), line.rest.end());
     std::fflush(nullptr);
     return run_program(command);

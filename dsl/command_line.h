@@ -1,5 +1,5 @@
-// The command line of a model program (./lenet build …) and of the program `emulsion` (emulsion build lenet.cpp …),
-// which differ in the file that is named.
+// The command line of a model program (./lenet build …) and of the program `emulsion` (emulsion
+// build lenet.cpp …), which differ in the file that is named.
 #pragma once
 
 #include <optional>
@@ -12,21 +12,23 @@
 namespace emulsion {
 
 struct CommandLine {
-    std::string command;            // "build", "show", "summary" or "train"
-    std::string file;               // the model, for `emulsion`
-    std::string stage = "graph";    // of show
+    std::string command;          // "build", "show", "summary" or "train"
+    std::string file;             // the model, for `emulsion`
+    std::string stage = "graph";  // of show
     BuildOptions options;
     std::vector<std::string> rest;  // of train: what the trainer gets
 };
 
-// What the arguments say, or, where they end the program (help, version, wrong usage: printed), the exit code.
+// What the arguments say, or, where they end the program (help, version, wrong usage: printed), the
+// exit code.
 struct ParsedCommandLine {
     std::optional<CommandLine> line;
     int exit_code = 0;
 };
 
 // `program` stands in messages; `reads_file` is true for `emulsion`.
-ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc, char** argv);
+ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc,
+                                     char** argv);
 
 // The arguments of a model program that say the same: "build", "-o", "out", ….
 std::vector<std::string> to_arguments(const CommandLine& line);

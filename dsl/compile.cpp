@@ -21,7 +21,9 @@ int compile(const Model& model, int argc, char** argv) {
     } catch (const Error& error) {
         fmt::print(stderr, "{}: {}\n", program, error.what());
     } catch (const std::exception& error) {
-        fmt::print(stderr, "{}: error[system]: {}\n  fix: free memory or disk space and try again\n", program, error.what());
+        fmt::print(stderr,
+                   "{}: error[system]: {}\n  fix: free memory or disk space and try again\n",
+                   program, error.what());
     }
     return 1;
 }

@@ -1,4 +1,5 @@
-// What a model file includes: a network written as a short C++ program, which is also the network's compiler.
+// What a model file includes: a network written as a short C++ program, which is also the network's
+// compiler.
 //
 //     int main(int argc, char** argv) {
 //         Model m("tiny");
@@ -7,9 +8,10 @@
 //         return compile(m, argc, argv);
 //     }
 //
-// A tensor's shape is that of one sample; the samples of a batch are implied. Nothing here throws or ends the program:
-// a mistake is recorded in the model with the user's file and line, its result silences what follows from it, and
-// compile() prints all mistakes. Options are structs with a default for every field, written by name.
+// A tensor's shape is that of one sample; the samples of a batch are implied. Nothing here throws
+// or ends the program: a mistake is recorded in the model with the user's file and line, its result
+// silences what follows from it, and compile() prints all mistakes. Options are structs with a
+// default for every field, written by name.
 #pragma once
 
 #include <cstdint>
@@ -27,17 +29,19 @@ struct ModelState;
 struct Access;
 }  // namespace internal
 
-// Where in the user's file a function was called; every function takes it as a last argument that nobody writes.
+// Where in the user's file a function was called; every function takes it as a last argument that
+// nobody writes.
 using Place = std::source_location;
 
 // A value of the model: a handle, cheap to copy. It keeps its model's description alive.
 class Tensor {
-public:
+  public:
     Tensor() = default;
-    // {channels, height, width} or {features} of one sample; empty for a number, and after a mistake.
+    // {channels, height, width} or {features} of one sample; empty for a number, and after a
+    // mistake.
     std::vector<int64_t> shape() const;
 
-private:
+  private:
     friend struct internal::Access;
     std::shared_ptr<internal::ModelState> model_;  // null: an empty tensor
     int node_ = -1;                                // -1: the result of a mistake
@@ -53,11 +57,13 @@ struct Size {
     int h, w;
 };
 
-// Zeros around a map: `valid` (none), `same` (output = ceil(input / stride), an odd one goes right and below), cells on
-// all sides `2`, above and below, left and right `{1, 2}`, or `{top, bottom, left, right}`.
+// Zeros around a map: `valid` (none), `same` (output = ceil(input / stride), an odd one goes right
+// and below), cells on all sides `2`, above and below, left and right `{1, 2}`, or `{top, bottom,
+// left, right}`.
 struct Padding {
     constexpr Padding(int all) : Padding(all, all, all, all) {}
-    constexpr Padding(int vertical, int horizontal) : Padding(vertical, vertical, horizontal, horizontal) {}
+    constexpr Padding(int vertical, int horizontal)
+        : Padding(vertical, vertical, horizontal, horizontal) {}
     constexpr Padding(int t, int b, int l, int r) : top(t), bottom(b), left(l), right(r) {}
     static constexpr Padding computed() {
         Padding padding(0);
@@ -70,8 +76,9 @@ struct Padding {
 inline constexpr Padding valid = Padding(0);
 inline constexpr Padding same = Padding::computed();
 
-// How a trained tensor starts. he (normal, deviation sqrt(2 / inputs)) suits layers in front of a ReLU, glorot (uniform)
-// those in front of tanh or sigmoid, lecun (normal, deviation sqrt(1 / inputs)) those without activation.
+// How a trained tensor starts. he (normal, deviation sqrt(2 / inputs)) suits layers in front of a
+// ReLU, glorot (uniform) those in front of tanh or sigmoid, lecun (normal, deviation sqrt(1 /
+// inputs)) those without activation.
 struct Init {
     static Init he() { return {"he", 0}; }
     static Init glorot() { return {"glorot", 0}; }
@@ -85,8 +92,8 @@ struct Init {
     double scale = 0;
 };
 
-// A name of a layer is unique in its model: letters, digits, '_', '-' and '.'. Left empty, it is the function's name and
-// the layer's place among its kind: conv1, conv2, max_pool1.
+// A name of a layer is unique in its model: letters, digits, '_', '-' and '.'. Left empty, it is
+// the function's name and the layer's place among its kind: conv1, conv2, max_pool1.
 struct LayerOptions {
     std::string name = {};
 };
@@ -111,8 +118,9 @@ struct PoolOptions {
     Size window = 2;
     Size stride = 0;  // 0: the window
     Padding padding = valid;
-    bool round_up = false;       // one more window where the last one overhangs
-    bool count_padding = false;  // average: divide by the whole window where it reaches into the padding
+    bool round_up = false;  // one more window where the last one overhangs
+    bool count_padding =
+        false;  // average: divide by the whole window where it reaches into the padding
     std::string name = {};
 };
 
@@ -135,29 +143,39 @@ struct DropoutOptions {
 
 // Layers
 
-// Cross-correlation of a map (C, H, W) with `filters` filters, and a bias for each: (filters, H', W').
-Tensor conv(const Tensor& x, int filters, const ConvOptions& options = {}, Place where = Place::current());
+// Cross-correlation of a map (C, H, W) with `filters` filters, and a bias for each: (filters, H',
+// W').
+Tensor conv(const Tensor& x, int filters, const ConvOptions& options = {},
+            Place where = Place::current());
 // (F) to (units): a weighted sum of all features, and a bias, for each unit.
-Tensor dense(const Tensor& x, int units, const DenseOptions& options = {}, Place where = Place::current());
+Tensor dense(const Tensor& x, int units, const DenseOptions& options = {},
+             Place where = Place::current());
 
 Tensor max_pool(const Tensor& x, const PoolOptions& options = {}, Place where = Place::current());
 // Padding is not counted; a window that overhangs divides by its cells inside.
-Tensor average_pool(const Tensor& x, const PoolOptions& options = {}, Place where = Place::current());
+Tensor average_pool(const Tensor& x, const PoolOptions& options = {},
+                    Place where = Place::current());
 // (C, H, W) to (C): the mean of each map.
-Tensor global_average_pool(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+Tensor global_average_pool(const Tensor& x, const LayerOptions& options = {},
+                           Place where = Place::current());
 
 Tensor relu(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
-Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options = {}, Place where = Place::current());
+Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options = {},
+                  Place where = Place::current());
 Tensor tanh(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 Tensor sigmoid(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 // (F) to (F): probabilities that sum to 1. classify() takes scores, not these.
 Tensor softmax(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 
 // Element by element; both of one shape.
-Tensor add(const Tensor& a, const Tensor& b, const LayerOptions& options = {}, Place where = Place::current());
-Tensor subtract(const Tensor& a, const Tensor& b, const LayerOptions& options = {}, Place where = Place::current());
-Tensor multiply(const Tensor& a, const Tensor& b, const LayerOptions& options = {}, Place where = Place::current());
-Tensor scale(const Tensor& x, double factor, const LayerOptions& options = {}, Place where = Place::current());
+Tensor add(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
+           Place where = Place::current());
+Tensor subtract(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
+                Place where = Place::current());
+Tensor multiply(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
+                Place where = Place::current());
+Tensor scale(const Tensor& x, double factor, const LayerOptions& options = {},
+             Place where = Place::current());
 
 // Along the channels, or the features; all other extents are equal.
 Tensor concatenate(const std::vector<Tensor>& parts, const LayerOptions& options = {},
@@ -168,13 +186,15 @@ Tensor flatten(const Tensor& x, const LayerOptions& options = {}, Place where = 
 Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOptions& options = {},
                Place where = Place::current());
 
-// For each channel: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the statistics of the batch in training
-// and running ones in inference.
-Tensor batch_norm(const Tensor& x, const BatchNormOptions& options = {}, Place where = Place::current());
+// For each channel: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the statistics of
+// the batch in training and running ones in inference.
+Tensor batch_norm(const Tensor& x, const BatchNormOptions& options = {},
+                  Place where = Place::current());
 // Nothing in inference.
 Tensor dropout(const Tensor& x, const DropoutOptions& options = {}, Place where = Place::current());
 
-// An operand of + - *, with the place of the expression: operators take no default arguments of their own.
+// An operand of + - *, with the place of the expression: operators take no default arguments of
+// their own.
 struct Operand {
     Operand(const Tensor& t, Place w = Place::current()) : tensor(t), where(w) {}
     const Tensor& tensor;
@@ -186,7 +206,8 @@ inline Tensor operator*(Operand a, Operand b) { return multiply(a.tensor, b.tens
 
 // Training
 
-// The learning rate over the run: constant, divided in steps (of the optimiser), or falling along a cosine.
+// The learning rate over the run: constant, divided in steps (of the optimiser), or falling along a
+// cosine.
 struct StepRateOptions {
     int64_t every = 1000;
     double gamma = 0.1;
@@ -246,18 +267,21 @@ struct LossOptions {
 };
 
 class Model {
-public:
-    // `name` becomes the prefix of libraries and programs: a letter, then letters, digits, '_' and '-'.
+  public:
+    // `name` becomes the prefix of libraries and programs: a letter, then letters, digits, '_' and
+    // '-'.
     explicit Model(const std::string& name, Place where = Place::current());
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
 
     // A tensor that each sample brings. The first input is the picture (or whatever is classified).
-    Tensor input(const std::string& name, const std::vector<int64_t>& shape, Place where = Place::current());
+    Tensor input(const std::string& name, const std::vector<int64_t>& shape,
+                 Place where = Place::current());
 
-    // Softmax cross-entropy of scores (K) with a class index, its mean over the samples; also the accuracy, and the
-    // outputs "scores" and "probabilities".
-    void classify(const Tensor& scores, const ClassifyOptions& options = {}, Place where = Place::current());
+    // Softmax cross-entropy of scores (K) with a class index, its mean over the samples; also the
+    // accuracy, and the outputs "scores" and "probabilities".
+    void classify(const Tensor& scores, const ClassifyOptions& options = {},
+                  Place where = Place::current());
     // The mean of (prediction - target)^2 over features and samples; also the output "prediction".
     void mean_squared_error(const Tensor& prediction, const MeanSquaredErrorOptions& options = {},
                             Place where = Place::current());
@@ -273,18 +297,19 @@ public:
     // The picture's channels become (pixel / 255 - mean) / deviation.
     void normalize(const std::vector<double>& mean, const std::vector<double>& deviation,
                    Place where = Place::current());
-    // Keeps the weights of all layers that match as they are: '*' stands for any text ("conv*", "conv1.w").
+    // Keeps the weights of all layers that match as they are: '*' stands for any text ("conv*",
+    // "conv1.w").
     void freeze(const std::string& pattern, Place where = Place::current());
     // Exempts all weights that match from weight decay ("*.b").
     void no_decay(const std::string& pattern, Place where = Place::current());
 
-private:
+  private:
     friend struct internal::Access;
     std::shared_ptr<internal::ModelState> state_;
 };
 
-// Prints the model's mistakes and returns 1; without any, does what the command line says (build, show, summary, train)
-// and returns the exit code: 0 done, 1 failed, 2 wrong usage.
+// Prints the model's mistakes and returns 1; without any, does what the command line says (build,
+// show, summary, train) and returns the exit code: 0 done, 1 failed, 2 wrong usage.
 int compile(const Model& model, int argc, char** argv);
 
 }  // namespace emulsion

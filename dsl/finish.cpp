@@ -1,3 +1,5 @@
+// Losses are added up, patterns applied, unused layers dropped; what is wrong with the whole joins
+// the mistakes.
 #include "dsl/finish.h"
 
 #include <fmt/format.h>
@@ -18,7 +20,9 @@ using internal::Pattern;
 namespace {
 
 // The layer a weight belongs to: "conv1" of "conv1.w".
-std::string_view layer_of(std::string_view parameter) { return parameter.substr(0, parameter.rfind('.')); }
+std::string_view layer_of(std::string_view parameter) {
+    return parameter.substr(0, parameter.rfind('.'));
+}
 
 bool matches_parameter(const Pattern& pattern, std::string_view name) {
     return internal::matches(pattern.text, name) || internal::matches(pattern.text, layer_of(name));
@@ -32,7 +36,8 @@ bool any_matches(const std::vector<Pattern>& patterns, std::string_view name) {
 std::vector<std::string> parameter_names(const Graph& graph) {
     std::vector<std::string> names;
     for (size_t i = 0; i < graph.nodes().size(); i++) {
-        if (graph.op_as<Parameter>(static_cast<int>(i)) != nullptr) names.push_back(graph.nodes()[i].name);
+        if (graph.op_as<Parameter>(static_cast<int>(i)) != nullptr)
+            names.push_back(graph.nodes()[i].name);
     }
     return names;
 }
@@ -42,12 +47,14 @@ void check_patterns(const std::vector<Pattern>& patterns, const Graph& graph, st
                     std::vector<Diagnostic>& mistakes) {
     std::vector<std::string> names = parameter_names(graph);
     for (const Pattern& pattern : patterns) {
-        bool found = std::any_of(names.begin(), names.end(),
-                                 [&](const std::string& name) { return matches_parameter(pattern, name); });
+        bool found = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+            return matches_parameter(pattern, name);
+        });
         if (found) continue;
         Diagnostic diagnostic;
         diagnostic.code = "pattern";
-        diagnostic.message = fmt::format("{}: no layer and no weight matches '{}'", what, pattern.text);
+        diagnostic.message =
+            fmt::format("{}: no layer and no weight matches '{}'", what, pattern.text);
         diagnostic.fix = fmt::format("match one of {}", fmt::join(names, ", "));
         diagnostic.where = pattern.where;
         mistakes.push_back(std::move(diagnostic));
@@ -83,8 +90,10 @@ Value total_loss(GraphBuilder& builder, const std::vector<internal::LossTerm>& t
     for (const internal::LossTerm& term : terms) {
         Value value = term.value;
         if (term.weight != 1) {
-            value = builder.add(internal::make_op_with("scale", {{"factor", term.weight}}), {value},
-                                builder.unique_name(builder.graph().node(value.node).name + ".weighted"), term.where);
+            value = builder.add(
+                internal::make_op_with("scale", {{"factor", term.weight}}), {value},
+                builder.unique_name(builder.graph().node(value.node).name + ".weighted"),
+                term.where);
         }
         total = total.defined() ? builder.add(internal::make_op_with("add", {}), {total, value},
                                               builder.unique_name("loss.total"), term.where)
@@ -93,11 +102,13 @@ Value total_loss(GraphBuilder& builder, const std::vector<internal::LossTerm>& t
     return total;
 }
 
-// What loss and outputs need; updates of statistics that nothing reads go, and with them layers that nobody uses.
+// What loss and outputs need; updates of statistics that nothing reads go, and with them layers
+// that nobody uses.
 Graph remove_unused(const Graph& graph) {
     std::vector<bool> live(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
-        if (result.kind == Result::Kind::output) live[static_cast<size_t>(result.value.node)] = true;
+        if (result.kind == Result::Kind::output)
+            live[static_cast<size_t>(result.value.node)] = true;
     }
     for (size_t i = graph.nodes().size(); i-- > 0;) {
         if (!live[i]) continue;
@@ -121,7 +132,8 @@ Network assemble(const ModelState& state) {
     network.classes = state.classes;
     network.normalization = state.normalization;
     GraphBuilder builder = state.builder;
-    if (Value loss = total_loss(builder, state.losses); loss.defined()) builder.output("loss", loss);
+    if (Value loss = total_loss(builder, state.losses); loss.defined())
+        builder.output("loss", loss);
     network.graph = apply_patterns(remove_unused(builder.build()), state);
     return network;
 }
@@ -131,7 +143,8 @@ SourceLocation place_of(const Diagnostic& diagnostic, const ModelState& state) {
     SourceLocation place = state.where;
     if (diagnostic.code == "classes") place = state.classes_where;
     if (diagnostic.code == "normalization") place = state.normalization_where;
-    if (diagnostic.code == "optimizer" || diagnostic.code == "schedule") place = state.optimizer_where;
+    if (diagnostic.code == "optimizer" || diagnostic.code == "schedule")
+        place = state.optimizer_where;
     return place.file.empty() ? state.where : place;
 }
 

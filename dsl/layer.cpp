@@ -16,8 +16,9 @@ namespace emulsion::internal {
 namespace {
 
 class SetField : public Fields {
-public:
-    SetField(std::string_view wanted, const AttributeValue& value) : wanted_(wanted), value_(value) {}
+  public:
+    SetField(std::string_view wanted, const AttributeValue& value)
+        : wanted_(wanted), value_(value) {}
     bool found = false;
 
     void field(std::string_view name, bool& value) override { set(name, value); }
@@ -26,7 +27,7 @@ public:
     void field(std::string_view name, std::string& value) override { set(name, value); }
     void field(std::string_view name, std::vector<int64_t>& value) override { set(name, value); }
 
-private:
+  private:
     template <class T>
     void set(std::string_view name, T& value) {
         if (name != wanted_ || !std::holds_alternative<T>(value_)) return;
@@ -61,7 +62,8 @@ Value Layer::add(std::string_view part, std::string_view kind, const std::vector
     return model_->builder.add(make_op_with(kind, attributes), inputs, name_of(part), where_);
 }
 
-Value Layer::parameter(std::string_view part, TensorType type, const Init& init, int64_t fan_in, int64_t fan_out) {
+Value Layer::parameter(std::string_view part, TensorType type, const Init& init, int64_t fan_in,
+                       int64_t fan_out) {
     auto op = std::make_shared<Parameter>(std::move(type));
     op->init = init.kind;
     op->scale = init.scale;
@@ -79,13 +81,15 @@ Value Layer::state(std::string_view part, std::vector<int64_t> shape, double val
 Value Layer::input(const std::string& name, const TensorType& type) {
     int found = model_->builder.graph().find(name);
     if (found < 0) return model_->builder.add(std::make_shared<Input>(type), {}, name, where_);
-    if (model_->builder.graph().op_as<Input>(found) != nullptr && model_->builder.type({found, 0}) == type) {
+    if (model_->builder.graph().op_as<Input>(found) != nullptr &&
+        model_->builder.type({found, 0}) == type) {
         return {found, 0};
     }
     const Node& node = model_->builder.graph().node(found);
     refuse("name",
-           fmt::format("it needs an input '{}' of type {}, but that name belongs to {} '{}' of type {}", name,
-                       to_string(type), node.op->kind(), name, to_string(node.types[0])),
+           fmt::format(
+               "it needs an input '{}' of type {}, but that name belongs to {} '{}' of type {}",
+               name, to_string(type), node.op->kind(), name, to_string(node.types[0])),
            "give the layer or the input another name", {{found, 0}});
 }
 
@@ -104,17 +108,19 @@ void Layer::refuse(std::string_view code, std::string_view message, std::string 
     std::vector<std::string> notes;
     for (Value value : operands) {
         const Node& node = model_->builder.graph().node(value.node);
-        notes.push_back(fmt::format("operand '{}' {} from {}:{}", node.name, to_string(type(value)), node.where.file,
-                                    node.where.line));
+        notes.push_back(fmt::format("operand '{}' {} from {}:{}", node.name, to_string(type(value)),
+                                    node.where.file, node.where.line));
     }
-    throw Error({std::string(code), fmt::format("{} '{}': {}", kind_, name_, message), std::move(fix), where_,
-                 std::move(notes)});
+    throw Error({std::string(code), fmt::format("{} '{}': {}", kind_, name_, message),
+                 std::move(fix), where_, std::move(notes)});
 }
 
 void Layer::expect_map(Value x) const {
     const TensorType& t = type(x);
     if (t.batched && t.shape.size() == 3) return;
-    refuse("rank", fmt::format("the input must be a map (n, channels, height, width), but is {}", to_string(t)),
+    refuse("rank",
+           fmt::format("the input must be a map (n, channels, height, width), but is {}",
+                       to_string(t)),
            "put it before the layers that flatten the map", {x});
 }
 
@@ -125,7 +131,8 @@ void Layer::expect_features(Value x) const {
            "write flatten(x) in front of it", {x});
 }
 
-Value Layer::weights_of_features(std::string_view part, int64_t units, const TensorType& features, const Init& init) {
+Value Layer::weights_of_features(std::string_view part, int64_t units, const TensorType& features,
+                                 const Init& init) {
     TensorType type = plain_type({units, features.shape[0]});
     type.factors = features.factors;
     return parameter(part, type, init, features.shape[0], units);
@@ -134,7 +141,8 @@ Value Layer::weights_of_features(std::string_view part, int64_t units, const Ten
 Value Layer::reshaped(Value value, const std::vector<int64_t>& shape) {
     const TensorType from = type(value);
     if (from.shape == shape) return value;
-    Value flat = from.shape.size() == 1 ? value : add(shape.size() == 1 ? "" : "flat", "flatten", {value});
+    Value flat =
+        from.shape.size() == 1 ? value : add(shape.size() == 1 ? "" : "flat", "flatten", {value});
     if (shape.size() == 1) return flat;
     std::vector<int64_t> factors = flat_factors(shape[0], shape[1], shape[2]);
     if (type(flat).factors != factors) {
@@ -147,7 +155,8 @@ Value Layer::reshaped(Value value, const std::vector<int64_t>& shape) {
 Value Layer::plain_features(Value value) {
     if (type(value).factors.empty()) return value;
     std::string part = "plain";
-    for (int i = 2; model_->builder.graph().find(name_of(part)) >= 0; i++) part = fmt::format("plain{}", i);
+    for (int i = 2; model_->builder.graph().find(name_of(part)) >= 0; i++)
+        part = fmt::format("plain{}", i);
     return add(part, "unfactor", {value});
 }
 
@@ -169,25 +178,29 @@ bool take_name(ModelState& model, const std::string& name, const SourceLocation&
     }
     auto [first, is_new] = model.layers.emplace(name, where);
     if (is_new) return true;
-    model.mistake("name", fmt::format("the name '{}' is used twice", name), "give one of the two another name", where,
+    model.mistake("name", fmt::format("the name '{}' is used twice", name),
+                  "give one of the two another name", where,
                   {fmt::format("first used at {}:{}", first->second.file, first->second.line)});
     return false;
 }
 
-// Records what is wrong with the operands themselves; false where anything is, or where one is poisoned already.
-bool check_operands(const std::shared_ptr<ModelState>& model, std::string_view kind, const std::string& name,
-                    const std::vector<Tensor>& operands, const SourceLocation& where) {
+// Records what is wrong with the operands themselves; false where anything is, or where one is
+// poisoned already.
+bool check_operands(const std::shared_ptr<ModelState>& model, std::string_view kind,
+                    const std::string& name, const std::vector<Tensor>& operands,
+                    const SourceLocation& where) {
     bool usable = true;
     for (const Tensor& tensor : operands) {
         const auto& owner = Access::model(tensor);
         if (owner == nullptr) {
-            model->mistake("empty", fmt::format("{} '{}': an operand is an empty tensor", kind, name),
-                           "give it a value first: an input of the model or the result of a layer", where);
+            model->mistake(
+                "empty", fmt::format("{} '{}': an operand is an empty tensor", kind, name),
+                "give it a value first: an input of the model or the result of a layer", where);
             usable = false;
         } else if (owner != model) {
             model->mistake("models",
-                           fmt::format("{} '{}': an operand belongs to model '{}', not to '{}'", kind, name,
-                                       owner->name, model->name),
+                           fmt::format("{} '{}': an operand belongs to model '{}', not to '{}'",
+                                       kind, name, owner->name, model->name),
                            "combine tensors of one model only", where);
             usable = false;
         }
@@ -198,12 +211,14 @@ bool check_operands(const std::shared_ptr<ModelState>& model, std::string_view k
 
 }  // namespace
 
-Tensor write_layer_of(std::shared_ptr<ModelState> model, std::string_view kind, const std::string& name,
-                      const std::vector<Tensor>& operands, const Place& place, const LayerBody& body) {
+Tensor write_layer_of(std::shared_ptr<ModelState> model, std::string_view kind,
+                      const std::string& name, const std::vector<Tensor>& operands,
+                      const Place& place, const LayerBody& body) {
     SourceLocation where = location(place);
     std::string full_name = next_name(*model, kind, name);
     bool is_named = take_name(*model, full_name, where);
-    if (!check_operands(model, kind, full_name, operands, where) || !is_named) return Access::poison(model);
+    if (!check_operands(model, kind, full_name, operands, where) || !is_named)
+        return Access::poison(model);
     std::vector<Value> values;
     for (const Tensor& tensor : operands) values.push_back(Access::value(tensor));
     try {
@@ -215,8 +230,8 @@ Tensor write_layer_of(std::shared_ptr<ModelState> model, std::string_view kind, 
     }
 }
 
-Tensor write_layer(std::string_view kind, const std::string& name, const std::vector<Tensor>& operands,
-                   const Place& where, const LayerBody& body) {
+Tensor write_layer(std::string_view kind, const std::string& name,
+                   const std::vector<Tensor>& operands, const Place& where, const LayerBody& body) {
     for (const Tensor& tensor : operands) {
         if (Access::model(tensor) != nullptr) {
             return write_layer_of(Access::model(tensor), kind, name, operands, where, body);
@@ -230,8 +245,10 @@ void write_output(std::shared_ptr<ModelState> model, const std::string& name, co
                   const SourceLocation& where) {
     auto [first, is_new] = model->outputs.emplace(name, where);
     if (!is_new) {
-        model->mistake("name", fmt::format("the output '{}' is named twice", name), "give one of the two another name",
-                       where, {fmt::format("first named at {}:{}", first->second.file, first->second.line)});
+        model->mistake(
+            "name", fmt::format("the output '{}' is named twice", name),
+            "give one of the two another name", where,
+            {fmt::format("first named at {}:{}", first->second.file, first->second.line)});
         return;
     }
     if (!check_operands(model, "output", name, {value}, where)) return;

@@ -1,5 +1,5 @@
-// The frame in which every layer function runs: it checks the operands, finds the layer's name, and turns what the
-// compiler throws into a mistake of the model.
+// The frame in which every layer function runs: it checks the operands, finds the layer's name, and
+// turns what the compiler throws into a mistake of the model.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,9 @@ std::shared_ptr<const Op> make_op_with(std::string_view kind, const Attributes& 
 
 // One layer being written.
 class Layer {
-public:
-    Layer(std::shared_ptr<ModelState> model, std::string_view kind, std::string name, SourceLocation where)
+  public:
+    Layer(std::shared_ptr<ModelState> model, std::string_view kind, std::string name,
+          SourceLocation where)
         : model_(std::move(model)), kind_(kind), name_(std::move(name)), where_(std::move(where)) {}
 
     const std::string& name() const { return name_; }
@@ -33,10 +34,11 @@ public:
     // Adds the node NAME.PART, or NAME where `part` is empty, and returns its first output.
     Value add(std::string_view part, std::string_view kind, const std::vector<Value>& inputs,
               const Attributes& attributes = {});
-    Value parameter(std::string_view part, TensorType type, const Init& init, int64_t fan_in = 0, int64_t fan_out = 0);
+    Value parameter(std::string_view part, TensorType type, const Init& init, int64_t fan_in = 0,
+                    int64_t fan_out = 0);
     Value state(std::string_view part, std::vector<int64_t> shape, double value);
-    // The model's input of this name and type, made at its first use. Throws Error[name] where the name is taken by
-    // something else.
+    // The model's input of this name and type, made at its first use. Throws Error[name] where the
+    // name is taken by something else.
     Value input(const std::string& name, const TensorType& type);
     // The model's scalar of this name, made at its first use.
     Value scalar(const std::string& name, ElementType element);
@@ -50,15 +52,17 @@ public:
     void expect_map(Value x) const;
     void expect_features(Value x) const;
     // The parameter NAME.PART (units, F) that reads features of this type, in their order.
-    Value weights_of_features(std::string_view part, int64_t units, const TensorType& features, const Init& init);
+    Value weights_of_features(std::string_view part, int64_t units, const TensorType& features,
+                              const Init& init);
     // `value`, in the order of plain features where it is a flattened map.
     Value plain_features(Value value);
-    // Another shape of the same values in the same logical order. REQUIRES: one axis or three, the same count.
+    // Another shape of the same values in the same logical order. REQUIRES: one axis or three, the
+    // same count.
     Value reshaped(Value value, const std::vector<int64_t>& shape);
     // Numbers the model's random layers.
     int64_t next_site() { return model_->dropouts++; }
 
-private:
+  private:
     std::string name_of(std::string_view part) const;
 
     std::shared_ptr<ModelState> model_;
@@ -67,17 +71,21 @@ private:
     SourceLocation where_;
 };
 
-// Writes one layer of `kind` on the operands: `body` gets the layer and the operands' values and returns the result.
-// The result is poisoned where an operand is, where operands belong to different models, or where `body` throws Error.
+// Writes one layer of `kind` on the operands: `body` gets the layer and the operands' values and
+// returns the result. The result is poisoned where an operand is, where operands belong to
+// different models, or where `body` throws Error.
 using LayerBody = std::function<Value(Layer&, const std::vector<Value>&)>;
-Tensor write_layer(std::string_view kind, const std::string& name, const std::vector<Tensor>& operands,
-                   const Place& where, const LayerBody& body);
+Tensor write_layer(std::string_view kind, const std::string& name,
+                   const std::vector<Tensor>& operands, const Place& where, const LayerBody& body);
 
-// The same inside a known model: operands of another one are a mistake of `model`. Inputs and losses are written so.
-Tensor write_layer_of(std::shared_ptr<ModelState> model, std::string_view kind, const std::string& name,
-                      const std::vector<Tensor>& operands, const Place& where, const LayerBody& body);
+// The same inside a known model: operands of another one are a mistake of `model`. Inputs and
+// losses are written so.
+Tensor write_layer_of(std::shared_ptr<ModelState> model, std::string_view kind,
+                      const std::string& name, const std::vector<Tensor>& operands,
+                      const Place& where, const LayerBody& body);
 
-// Hands a tensor out as `name`; anything wrong is a mistake of the model. Flattened maps leave in plain order.
+// Hands a tensor out as `name`; anything wrong is a mistake of the model. Flattened maps leave in
+// plain order.
 void write_output(std::shared_ptr<ModelState> model, const std::string& name, const Tensor& value,
                   const SourceLocation& where);
 

@@ -21,19 +21,21 @@ std::vector<int64_t> pair(Size size) { return {size.h, size.w}; }
 
 void check_pair(const Layer& layer, std::string_view what, Size size) {
     if (size.h >= 1 && size.w >= 1) return;
-    layer.refuse("attribute", fmt::format("the {} is {}x{}, but must be 1x1 or more", what, size.h, size.w),
+    layer.refuse("attribute",
+                 fmt::format("the {} is {}x{}, but must be 1x1 or more", what, size.h, size.w),
                  fmt::format("choose a {} of at least 1", what));
 }
 
 void check_count(const Layer& layer, std::string_view what, int64_t count) {
     if (count >= 1 && count <= kMostChannels) return;
-    layer.refuse("attribute", fmt::format("it has {} {}, but must have 1 to {}", count, what, kMostChannels),
+    layer.refuse("attribute",
+                 fmt::format("it has {} {}, but must have 1 to {}", count, what, kMostChannels),
                  fmt::format("choose at least 1 of the {}", what));
 }
 
 // Top, bottom, left, right for a window over the map x.
-std::vector<int64_t> resolve(const Padding& padding, const std::vector<int64_t>& x, Size window, Size stride,
-                             Size dilation) {
+std::vector<int64_t> resolve(const Padding& padding, const std::vector<int64_t>& x, Size window,
+                             Size stride, Size dilation) {
     if (!padding.is_same) return {padding.top, padding.bottom, padding.left, padding.right};
     auto vertical = same_padding(x[1], window.h, stride.h, dilation.h);
     auto horizontal = same_padding(x[2], window.w, stride.w, dilation.w);
@@ -48,52 +50,63 @@ Value add_bias(Layer& layer, Value value, int64_t channels) {
 }  // namespace
 
 Tensor conv(const Tensor& x, int filters, const ConvOptions& options, Place where) {
-    return write_layer("conv", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-        layer.expect_map(in[0]);
-        check_count(layer, "filters", filters);
-        check_pair(layer, "kernel", options.kernel);
-        check_pair(layer, "stride", options.stride);
-        check_pair(layer, "dilation", options.dilation);
-        const std::vector<int64_t> map = layer.type(in[0]).shape;  // C, H, W
-        int64_t taps = int64_t{options.kernel.h} * options.kernel.w;
-        Value w = layer.parameter("w", plain_type({filters, map[0], options.kernel.h, options.kernel.w}), options.init,
-                                  map[0] * taps, filters * taps);
-        std::vector<int64_t> padding = resolve(options.padding, map, options.kernel, options.stride, options.dilation);
-        Value y = layer.add("", "conv2d", {in[0], w},
-                            {{"stride", pair(options.stride)}, {"dilation", pair(options.dilation)},
-                             {"padding", padding}});
-        return options.bias ? add_bias(layer, y, filters) : y;
-    });
+    return write_layer(
+        "conv", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_map(in[0]);
+            check_count(layer, "filters", filters);
+            check_pair(layer, "kernel", options.kernel);
+            check_pair(layer, "stride", options.stride);
+            check_pair(layer, "dilation", options.dilation);
+            const std::vector<int64_t> map = layer.type(in[0]).shape;  // C, H, W
+            int64_t taps = int64_t{options.kernel.h} * options.kernel.w;
+            Value w = layer.parameter(
+                "w", plain_type({filters, map[0], options.kernel.h, options.kernel.w}),
+                options.init, map[0] * taps, filters * taps);
+            std::vector<int64_t> padding =
+                resolve(options.padding, map, options.kernel, options.stride, options.dilation);
+            Value y = layer.add("", "conv2d", {in[0], w},
+                                {{"stride", pair(options.stride)},
+                                 {"dilation", pair(options.dilation)},
+                                 {"padding", padding}});
+            return options.bias ? add_bias(layer, y, filters) : y;
+        });
 }
 
 Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place where) {
-    return write_layer("dense", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-        layer.expect_features(in[0]);
-        check_count(layer, "units", units);
-        const TensorType& features = layer.type(in[0]);
-        Value w = layer.weights_of_features("w", units, features, options.init);
-        Value y = layer.add("", "dense", {in[0], w});
-        return options.bias ? add_bias(layer, y, units) : y;
-    });
+    return write_layer("dense", options.name, {x}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           layer.expect_features(in[0]);
+                           check_count(layer, "units", units);
+                           const TensorType& features = layer.type(in[0]);
+                           Value w = layer.weights_of_features("w", units, features, options.init);
+                           Value y = layer.add("", "dense", {in[0], w});
+                           return options.bias ? add_bias(layer, y, units) : y;
+                       });
 }
 
 // Pooling
 
 namespace {
 
-Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options, const Place& where) {
-    return write_layer(kind, options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-        layer.expect_map(in[0]);
-        Size stride = options.stride.h == 0 && options.stride.w == 0 ? options.window : options.stride;
-        check_pair(layer, "window", options.window);
-        check_pair(layer, "stride", stride);
-        std::vector<int64_t> padding =
-            resolve(options.padding, layer.type(in[0]).shape, options.window, stride, /*dilation=*/1);
-        internal::Attributes attributes = {{"window", pair(options.window)}, {"stride", pair(stride)},
-                                           {"padding", padding}, {"ceil", options.round_up}};
-        if (kind == "average_pool") attributes.emplace_back("count_padding", options.count_padding);
-        return layer.add("", kind, in, attributes);
-    });
+Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options,
+            const Place& where) {
+    return write_layer(
+        kind, options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_map(in[0]);
+            Size stride =
+                options.stride.h == 0 && options.stride.w == 0 ? options.window : options.stride;
+            check_pair(layer, "window", options.window);
+            check_pair(layer, "stride", stride);
+            std::vector<int64_t> padding = resolve(options.padding, layer.type(in[0]).shape,
+                                                   options.window, stride, /*dilation=*/1);
+            internal::Attributes attributes = {{"window", pair(options.window)},
+                                               {"stride", pair(stride)},
+                                               {"padding", padding},
+                                               {"ceil", options.round_up}};
+            if (kind == "average_pool")
+                attributes.emplace_back("count_padding", options.count_padding);
+            return layer.add("", kind, in, attributes);
+        });
 }
 
 }  // namespace
@@ -107,19 +120,22 @@ Tensor average_pool(const Tensor& x, const PoolOptions& options, Place where) {
 }
 
 Tensor global_average_pool(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_layer("global_average_pool", options.name, {x}, where, [](Layer& layer, const auto& in) {
-        layer.expect_map(in[0]);
-        return layer.add("", "reduce", in, {{"keep_samples", true}, {"keep_channels", true}, {"mean", true}});
-    });
+    return write_layer(
+        "global_average_pool", options.name, {x}, where, [](Layer& layer, const auto& in) {
+            layer.expect_map(in[0]);
+            return layer.add("", "reduce", in,
+                             {{"keep_samples", true}, {"keep_channels", true}, {"mean", true}});
+        });
 }
 
 // Shape
 
 Tensor concatenate(const std::vector<Tensor>& parts, const LayerOptions& options, Place where) {
-    return write_layer("concatenate", options.name, parts, where, [](Layer& layer, std::vector<Value> in) {
-        for (Value& value : in) value = layer.plain_features(value);
-        return in.size() == 1 ? in[0] : layer.add("", "concatenate", in);
-    });
+    return write_layer("concatenate", options.name, parts, where,
+                       [](Layer& layer, std::vector<Value> in) {
+                           for (Value& value : in) value = layer.plain_features(value);
+                           return in.size() == 1 ? in[0] : layer.add("", "concatenate", in);
+                       });
 }
 
 Tensor flatten(const Tensor& x, const LayerOptions& options, Place where) {
@@ -127,59 +143,72 @@ Tensor flatten(const Tensor& x, const LayerOptions& options, Place where) {
                        [](Layer& layer, const auto& in) { return layer.add("", "flatten", in); });
 }
 
-Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOptions& options, Place where) {
-    return write_layer("reshape", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-        const TensorType& type = layer.type(in[0]);
-        int64_t count = 1;
-        for (int64_t extent : shape) count *= std::max<int64_t>(extent, 0);
-        if (count != element_count(type) || (shape.size() != 1 && shape.size() != 3)) {
-            layer.refuse("shape",
-                         fmt::format("[{}] holds {} values on {} axes, but the input has {}", fmt::join(shape, ","), count,
-                                     shape.size(), element_count(type)),
-                         "give one axis or three, whose product is the number of values", in);
-        }
-        return layer.reshaped(in[0], shape);
-    });
+Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOptions& options,
+               Place where) {
+    return write_layer(
+        "reshape", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            const TensorType& type = layer.type(in[0]);
+            int64_t count = 1;
+            for (int64_t extent : shape) count *= std::max<int64_t>(extent, 0);
+            if (count != element_count(type) || (shape.size() != 1 && shape.size() != 3)) {
+                layer.refuse(
+                    "shape",
+                    fmt::format("[{}] holds {} values on {} axes, but the input has {}",
+                                fmt::join(shape, ","), count, shape.size(), element_count(type)),
+                    "give one axis or three, whose product is the number of values", in);
+            }
+            return layer.reshaped(in[0], shape);
+        });
 }
 
 // Normalisation and randomness
 
 Tensor batch_norm(const Tensor& x, const BatchNormOptions& options, Place where) {
-    return write_layer("batch_norm", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& given) {
-        Value in = layer.plain_features(given[0]);
-        const TensorType type = layer.type(in);
-        if (!type.batched || type.shape.empty()) layer.expect_map(in);
-        if (!(options.momentum >= 0 && options.momentum <= 1)) {
-            layer.refuse("attribute", fmt::format("the momentum is {}, but must be 0 to 1", options.momentum),
-                         "choose the weight of the new value, such as 0.1");
-        }
-        int64_t channels = type.shape[0];
-        Value gamma = layer.parameter("gamma", plain_type({channels}), Init::ones());
-        Value beta = layer.parameter("beta", plain_type({channels}), Init::zeros());
-        Value mean = layer.state("running_mean", {channels}, 0);
-        Value variance = layer.state("running_variance", {channels}, 1);
-        Value y = layer.add("", "batch_norm", {in, gamma, beta, mean, variance},
-                            {{"epsilon", options.epsilon}, {"momentum", options.momentum}});
-        internal::Attributes average = {{"momentum", options.momentum}, {"count", element_count(type) / channels}};
-        layer.update(mean, layer.add("next_mean", "running_average", {mean, {y.node, 1}}, average));
-        average.emplace_back("unbiased", options.unbiased);
-        layer.update(variance, layer.add("next_variance", "running_average", {variance, {y.node, 2}}, average));
-        return y;
-    });
+    return write_layer(
+        "batch_norm", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& given) {
+            Value in = layer.plain_features(given[0]);
+            const TensorType type = layer.type(in);
+            if (!type.batched || type.shape.empty()) layer.expect_map(in);
+            if (!(options.momentum >= 0 && options.momentum <= 1)) {
+                layer.refuse(
+                    "attribute",
+                    fmt::format("the momentum is {}, but must be 0 to 1", options.momentum),
+                    "choose the weight of the new value, such as 0.1");
+            }
+            int64_t channels = type.shape[0];
+            Value gamma = layer.parameter("gamma", plain_type({channels}), Init::ones());
+            Value beta = layer.parameter("beta", plain_type({channels}), Init::zeros());
+            Value mean = layer.state("running_mean", {channels}, 0);
+            Value variance = layer.state("running_variance", {channels}, 1);
+            Value y = layer.add("", "batch_norm", {in, gamma, beta, mean, variance},
+                                {{"epsilon", options.epsilon}, {"momentum", options.momentum}});
+            internal::Attributes average = {{"momentum", options.momentum},
+                                            {"count", element_count(type) / channels}};
+            layer.update(mean,
+                         layer.add("next_mean", "running_average", {mean, {y.node, 1}}, average));
+            average.emplace_back("unbiased", options.unbiased);
+            layer.update(variance, layer.add("next_variance", "running_average",
+                                             {variance, {y.node, 2}}, average));
+            return y;
+        });
 }
 
 Tensor dropout(const Tensor& x, const DropoutOptions& options, Place where) {
-    return write_layer("dropout", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-        if (!(options.rate >= 0 && options.rate < 1)) {
-            layer.refuse("attribute", fmt::format("the rate is {}, but must be at least 0 and below 1", options.rate),
-                         "choose the share that is dropped, such as 0.5");
-        }
-        std::vector<Value> operands = {in[0]};
-        for (const char* name : {"seed_low", "seed_high", "step_low", "step_high"}) {
-            operands.push_back(layer.scalar(name, ElementType::i32));
-        }
-        return layer.add("", "dropout", operands, {{"rate", options.rate}, {"site", layer.next_site()}});
-    });
+    return write_layer(
+        "dropout", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            if (!(options.rate >= 0 && options.rate < 1)) {
+                layer.refuse(
+                    "attribute",
+                    fmt::format("the rate is {}, but must be at least 0 and below 1", options.rate),
+                    "choose the share that is dropped, such as 0.5");
+            }
+            std::vector<Value> operands = {in[0]};
+            for (const char* name : {"seed_low", "seed_high", "step_low", "step_high"}) {
+                operands.push_back(layer.scalar(name, ElementType::i32));
+            }
+            return layer.add("", "dropout", operands,
+                             {{"rate", options.rate}, {"site", layer.next_site()}});
+        });
 }
 
 }  // namespace emulsion

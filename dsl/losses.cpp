@@ -1,4 +1,5 @@
-// What a model is trained for. Each loss becomes one number, the mean over the samples, and a term of the model's loss.
+// What a model is trained for. Each loss becomes one number, the mean over the samples, and a term
+// of the model's loss.
 #include <fmt/format.h>
 
 #include "dsl/layer.h"
@@ -11,12 +12,15 @@ using internal::ModelState;
 
 namespace {
 
-const internal::Attributes kMeanOfAll = {{"keep_samples", false}, {"keep_channels", false}, {"mean", true}};
-const internal::Attributes kSumOfAll = {{"keep_samples", false}, {"keep_channels", false}, {"mean", false}};
+const internal::Attributes kMeanOfAll = {
+    {"keep_samples", false}, {"keep_channels", false}, {"mean", true}};
+const internal::Attributes kSumOfAll = {
+    {"keep_samples", false}, {"keep_channels", false}, {"mean", false}};
 
 // Writes a loss as a layer: `body` returns its value f32[].
-void write_loss(std::shared_ptr<ModelState> model, std::string_view kind, const std::string& name, const Tensor& x,
-                double weight, const Place& where, const internal::LayerBody& body) {
+void write_loss(std::shared_ptr<ModelState> model, std::string_view kind, const std::string& name,
+                const Tensor& x, double weight, const Place& where,
+                const internal::LayerBody& body) {
     Tensor loss = internal::write_layer_of(model, kind, name, {x}, where, body);
     if (Access::is_poisoned(loss)) {
         model->loss_is_poisoned = true;
@@ -27,7 +31,8 @@ void write_loss(std::shared_ptr<ModelState> model, std::string_view kind, const 
 
 // Half the sum over the features, its mean over the samples.
 Value half_sum(Layer& layer, Value square) {
-    Value sums = layer.add("sums", "reduce", {square}, {{"keep_samples", true}, {"keep_channels", false}});
+    Value sums =
+        layer.add("sums", "reduce", {square}, {{"keep_samples", true}, {"keep_channels", false}});
     Value halves = layer.add("halves", "scale", {sums}, {{"factor", 0.5}});
     return layer.add("", "reduce", {halves}, kMeanOfAll);
 }
@@ -46,12 +51,15 @@ void Model::classify(const Tensor& scores, const ClassifyOptions& options, Place
                    SourceLocation place = internal::location(where);
                    Value x = layer.plain_features(in[0]);
                    Value label = layer.input(options.label, batched_type({}, ElementType::i32));
-                   Value each = layer.add("", "softmax_cross_entropy", {x, label});  // loss [n], correct [n]
+                   Value each =
+                       layer.add("", "softmax_cross_entropy", {x, label});  // loss [n], correct [n]
                    Value loss = layer.add("mean", "reduce", {each}, kMeanOfAll);
-                   Value correct = layer.add("correct", "reduce", {{each.node, 1}}, kSumOfAll);  // of the main head
+                   Value correct = layer.add("correct", "reduce", {{each.node, 1}},
+                                             kSumOfAll);  // of the main head
                    Value probabilities = layer.add("probabilities", "softmax", {x});
                    auto hand_out = [&](const char* name, Value value) {
-                       internal::write_output(state_, output_name(options.name, name), Access::make(state_, value), place);
+                       internal::write_output(state_, output_name(options.name, name),
+                                              Access::make(state_, value), place);
                    };
                    if (options.name.empty()) hand_out("correct", correct);
                    hand_out("scores", x);
@@ -60,16 +68,18 @@ void Model::classify(const Tensor& scores, const ClassifyOptions& options, Place
                });
 }
 
-void Model::mean_squared_error(const Tensor& prediction, const MeanSquaredErrorOptions& options, Place where) {
+void Model::mean_squared_error(const Tensor& prediction, const MeanSquaredErrorOptions& options,
+                               Place where) {
     write_loss(state_, "mean_squared_error", options.name, prediction, options.weight, where,
                [&](Layer& layer, const std::vector<Value>& in) {
                    Value x = layer.plain_features(in[0]);
                    Value target = layer.input(options.target, layer.type(x));
                    Value difference = layer.add("difference", "subtract", {x, target});
                    Value square = layer.add("square", "multiply", {difference, difference});
-                   Value loss = options.half_sum ? half_sum(layer, square) : layer.add("", "reduce", {square}, kMeanOfAll);
-                   internal::write_output(state_, output_name(options.name, "prediction"), Access::make(state_, x),
-                                          internal::location(where));
+                   Value loss = options.half_sum ? half_sum(layer, square)
+                                                 : layer.add("", "reduce", {square}, kMeanOfAll);
+                   internal::write_output(state_, output_name(options.name, "prediction"),
+                                          Access::make(state_, x), internal::location(where));
                    return loss;
                });
 }
@@ -77,7 +87,9 @@ void Model::mean_squared_error(const Tensor& prediction, const MeanSquaredErrorO
 void Model::loss(const Tensor& value, const LossOptions& options, Place where) {
     write_loss(state_, "loss", options.name, value, options.weight, where,
                [&](Layer& layer, const std::vector<Value>& in) {
-                   return layer.type(in[0]) == plain_type({}) ? in[0] : layer.add("", "reduce", in, kMeanOfAll);
+                   return layer.type(in[0]) == plain_type({})
+                              ? in[0]
+                              : layer.add("", "reduce", in, kMeanOfAll);
                });
 }
 

@@ -16,7 +16,9 @@ using internal::ModelState;
 
 namespace internal {
 
-SourceLocation location(const Place& where) { return {where.file_name(), static_cast<int>(where.line())}; }
+SourceLocation location(const Place& where) {
+    return {where.file_name(), static_cast<int>(where.line())};
+}
 
 bool matches(std::string_view pattern, std::string_view text) {
     if (pattern.empty()) return text.empty();
@@ -30,16 +32,19 @@ bool matches(std::string_view pattern, std::string_view text) {
 }
 
 bool is_layer_name(std::string_view name) {
-    if (name.empty() || !std::isalpha(static_cast<unsigned char>(name[0])) || name.back() == '.') return false;
+    if (name.empty() || !std::isalpha(static_cast<unsigned char>(name[0])) || name.back() == '.')
+        return false;
     for (char c : name) {
-        if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-' && c != '.') return false;
+        if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-' && c != '.')
+            return false;
     }
     return true;
 }
 
-void ModelState::mistake(std::string_view code, std::string message, std::string fix, const SourceLocation& place,
-                         std::vector<std::string> notes) {
-    mistakes.push_back({std::string(code), std::move(message), std::move(fix), place, std::move(notes)});
+void ModelState::mistake(std::string_view code, std::string message, std::string fix,
+                         const SourceLocation& place, std::vector<std::string> notes) {
+    mistakes.push_back(
+        {std::string(code), std::move(message), std::move(fix), place, std::move(notes)});
 }
 
 void ModelState::mistake(const Error& error, const SourceLocation& place) {
@@ -76,15 +81,17 @@ Model::Model(const std::string& name, Place where) : state_(std::make_shared<Mod
 }
 
 Tensor Model::input(const std::string& name, const std::vector<int64_t>& shape, Place where) {
-    return internal::write_layer_of(state_, "input", name, {}, where, [&](internal::Layer& layer, const auto&) {
-        bool fits = shape.size() == 1 || shape.size() == 3;
-        for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= (1 << 20);
-        if (!fits) {
-            layer.refuse("shape", fmt::format("[{}] is no shape of an input", fmt::join(shape, ",")),
-                         "give {features} or {channels, height, width}, each at least 1");
-        }
-        return layer.input(layer.name(), batched_type(shape));
-    });
+    return internal::write_layer_of(
+        state_, "input", name, {}, where, [&](internal::Layer& layer, const auto&) {
+            bool fits = shape.size() == 1 || shape.size() == 3;
+            for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= (1 << 20);
+            if (!fits) {
+                layer.refuse("shape",
+                             fmt::format("[{}] is no shape of an input", fmt::join(shape, ",")),
+                             "give {features} or {channels, height, width}, each at least 1");
+            }
+            return layer.input(layer.name(), batched_type(shape));
+        });
 }
 
 void Model::output(const std::string& name, const Tensor& value, Place place) {
@@ -92,8 +99,9 @@ void Model::output(const std::string& name, const Tensor& value, Place place) {
     bool is_reserved = name == "loss" || name == "correct";
     if (is_reserved || !internal::is_layer_name(name)) {
         state_->mistake("name", fmt::format("'{}' is no name for an output", name),
-                        is_reserved ? "choose another name: a classifier hands out loss and correct itself"
-                                    : "use a letter, then letters, digits, '_', '-' and '.'",
+                        is_reserved
+                            ? "choose another name: a classifier hands out loss and correct itself"
+                            : "use a letter, then letters, digits, '_', '-' and '.'",
                         where);
         return;
     }
@@ -111,7 +119,8 @@ void Model::classes(const std::vector<std::string>& names, Place where) {
     state_->classes_where = location(where);
 }
 
-void Model::normalize(const std::vector<double>& mean, const std::vector<double>& deviation, Place where) {
+void Model::normalize(const std::vector<double>& mean, const std::vector<double>& deviation,
+                      Place where) {
     state_->normalization = {mean, deviation};
     state_->normalization_where = location(where);
 }
@@ -165,7 +174,9 @@ Optimizer adam(const AdamOptions& options) {
     spec.beta1 = options.beta1;
     spec.beta2 = options.beta2;
     spec.epsilon = options.epsilon;
-    spec.form = options.form == AdamForm::outside ? "outside" : options.form == AdamForm::inside ? "inside" : "keras";
+    spec.form = options.form == AdamForm::outside  ? "outside"
+                : options.form == AdamForm::inside ? "inside"
+                                                   : "keras";
     spec.weight_decay = options.weight_decay;
     spec.decoupled = options.decoupled;
     spec.bias_correction = options.bias_correction;

@@ -1,5 +1,5 @@
-// Speed counts here more than that of the result: the model program only describes a network and calls the library, so
-// it is compiled without optimisation.
+// Speed counts here more than that of the result: the model program only describes a network and
+// calls the library, so it is compiled without optimisation.
 #include "dsl/model_program.h"
 
 #include <unistd.h>
@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The folder from which dsl/emulsion.h is included: beside an installed library, else that of the build's sources.
+// The folder from which dsl/emulsion.h is included: beside an installed library, else that of the
+// build's sources.
 fs::path include_folder() {
     fs::path installed = library_folder().parent_path() / "include";
     std::error_code error;
@@ -28,11 +29,13 @@ fs::path include_folder() {
 
 std::vector<std::string> compile_command(const std::string& file, const fs::path& program) {
     fs::path libraries = library_folder();
-    std::vector<std::string> command = {find_compiler(), "-std=c++20", "-O0", "-I", include_folder().string()};
+    std::vector<std::string> command = {find_compiler(), "-std=c++20", "-O0", "-I",
+                                        include_folder().string()};
     std::istringstream flags(EMULSION_MODEL_FLAGS);
     for (std::string flag; flags >> flag;) command.push_back(flag);
-    for (const std::string& word : {file, std::string("-o"), program.string(), (libraries / "libemulsion.so").string(),
-                                    "-Wl,-rpath," + libraries.string()}) {
+    for (const std::string& word :
+         {file, std::string("-o"), program.string(), (libraries / "libemulsion.so").string(),
+          "-Wl,-rpath," + libraries.string()}) {
         command.push_back(word);
     }
     return command;
@@ -48,7 +51,8 @@ int run_model_file(const std::string& file, const std::vector<std::string>& argu
     TemporaryFolder folder;
     fs::path program = folder.path() / fs::path(file).stem();
     if (int status = run_program(compile_command(file, program)); status != 0) {
-        fail("model", fmt::format("'{}' does not compile: the C++ compiler ended with {}", file, status),
+        fail("model",
+             fmt::format("'{}' does not compile: the C++ compiler ended with {}", file, status),
              "mend what the compiler reports above");
     }
     std::vector<std::string> command = {program.string()};

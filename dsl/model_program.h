@@ -6,8 +6,9 @@
 
 namespace emulsion {
 
-// Compiles `file` with the system's C++ compiler and runs the result with these arguments; returns its exit code.
-// Throws Error[file] where it cannot be read, [compiler] without a compiler, [model] where it does not compile.
+// Compiles `file` with the system's C++ compiler and runs the result with these arguments; returns
+// its exit code. Throws Error[file] where it cannot be read, [compiler] without a compiler, [model]
+// where it does not compile.
 int run_model_file(const std::string& file, const std::vector<std::string>& arguments);
 
 }  // namespace emulsion

@@ -1,4 +1,5 @@
-// What a Model holds while the user's program writes it: the graph so far, the mistakes so far, and settings.
+// What a Model holds while the user's program writes it: the graph so far, the mistakes so far, and
+// settings.
 #pragma once
 
 #include <functional>
@@ -52,8 +53,8 @@ struct ModelState {
     std::vector<Pattern> frozen, undecayed;
 
     // Records a mistake.
-    void mistake(std::string_view code, std::string message, std::string fix, const SourceLocation& place,
-                 std::vector<std::string> notes = {});
+    void mistake(std::string_view code, std::string message, std::string fix,
+                 const SourceLocation& place, std::vector<std::string> notes = {});
     // Records what the compiler found; the place is filled in where the compiler does not know it.
     void mistake(const Error& error, const SourceLocation& place);
 };

@@ -11,21 +11,24 @@ using internal::write_layer;
 namespace {
 
 // A layer that is one node, of the op `kind` with these attributes.
-Tensor one_node(std::string_view kind, const std::string& name, const std::vector<Tensor>& operands, const Place& where,
-                const internal::Attributes& attributes = {}) {
-    return write_layer(kind, name, operands, where, [&](Layer& layer, const std::vector<Value>& in) {
-        return layer.add("", kind, in, attributes);
-    });
+Tensor one_node(std::string_view kind, const std::string& name, const std::vector<Tensor>& operands,
+                const Place& where, const internal::Attributes& attributes = {}) {
+    return write_layer(kind, name, operands, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           return layer.add("", kind, in, attributes);
+                       });
 }
 
-// The same for two operands of one shape: a flattened map beside plain features is brought into their order.
-Tensor of_two(std::string_view kind, const std::string& name, const Tensor& a, const Tensor& b, const Place& where) {
+// The same for two operands of one shape: a flattened map beside plain features is brought into
+// their order.
+Tensor of_two(std::string_view kind, const std::string& name, const Tensor& a, const Tensor& b,
+              const Place& where) {
     return write_layer(kind, name, {a, b}, where, [&](Layer& layer, std::vector<Value> in) {
         const TensorType first = layer.type(in[0]), second = layer.type(in[1]);
         if (first.shape != second.shape) {
             layer.refuse("shape",
-                         fmt::format("the operands are {} and {}, but must have one shape", to_string(first),
-                                     to_string(second)),
+                         fmt::format("the operands are {} and {}, but must have one shape",
+                                     to_string(first), to_string(second)),
                          "give both the same channels, height and width", in);
         }
         if (first.factors != second.factors) {
@@ -54,10 +57,11 @@ Tensor sigmoid(const Tensor& x, const LayerOptions& options, Place where) {
 }
 
 Tensor softmax(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_layer("softmax", options.name, {x}, where, [](Layer& layer, const std::vector<Value>& in) {
-        layer.expect_features(in[0]);
-        return layer.add("", "softmax", {layer.plain_features(in[0])});
-    });
+    return write_layer("softmax", options.name, {x}, where,
+                       [](Layer& layer, const std::vector<Value>& in) {
+                           layer.expect_features(in[0]);
+                           return layer.add("", "softmax", {layer.plain_features(in[0])});
+                       });
 }
 
 Tensor add(const Tensor& a, const Tensor& b, const LayerOptions& options, Place where) {

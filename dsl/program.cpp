@@ -1,4 +1,5 @@
-// The program `emulsion`: compiles a model file, or reads a .emu file, and does what the command line says.
+// The program `emulsion`: compiles a model file, or reads a .emu file, and does what the command
+// line says.
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -14,7 +15,8 @@ int run(int argc, char** argv) {
     ParsedCommandLine parsed = parse_command_line("emulsion", /*reads_file=*/true, argc, argv);
     if (!parsed.line) return parsed.exit_code;
     const CommandLine& line = *parsed.line;
-    if (std::filesystem::path(line.file).extension() == ".emu") return run_command(line, read_network(line.file));
+    if (std::filesystem::path(line.file).extension() == ".emu")
+        return run_command(line, read_network(line.file));
     return run_model_file(line.file, to_arguments(line));
 }
 
@@ -26,7 +28,9 @@ int main(int argc, char** argv) {
     } catch (const emulsion::Error& error) {
         fmt::print(stderr, "emulsion: {}\n", error.what());
     } catch (const std::exception& error) {
-        fmt::print(stderr, "emulsion: error[system]: {}\n  fix: free memory or disk space and try again\n", error.what());
+        fmt::print(stderr,
+                   "emulsion: error[system]: {}\n  fix: free memory or disk space and try again\n",
+                   error.what());
     }
     return 1;
 }

@@ -1,5 +1,6 @@
-// Layers are found by name: the nodes "conv1", "conv1.w" and "conv1.biased" are the layer conv1. A receptive field is
-// followed through every op with a window; where paths meet, the largest one counts.
+// Layers are found by name: the nodes "conv1", "conv1.w" and "conv1.biased" are the layer conv1. A
+// receptive field is followed through every op with a window; where paths meet, the largest one
+// counts.
 #include "dsl/summary.h"
 
 #include <fmt/ranges.h>
@@ -19,7 +20,7 @@ struct Field {
 
 // Reads the attributes of a window, whatever the op.
 class ReadWindow : public Fields {
-public:
+  public:
     void field(std::string_view, bool&) override {}
     void field(std::string_view, int64_t&) override {}
     void field(std::string_view, double&) override {}
@@ -33,7 +34,8 @@ public:
     Window window;
 };
 
-// The window of a node over its first input: its own, or the whole map where the node folds it into features.
+// The window of a node over its first input: its own, or the whole map where the node folds it into
+// features.
 Window window_of(const Graph& graph, const Node& node) {
     ReadWindow read;
     const_cast<Op&>(*node.op).fields(read);  // the visitor only reads
@@ -54,8 +56,10 @@ Field field_of(const Graph& graph, const Node& node, const std::vector<Field>& f
     for (Value input : node.inputs) {
         if (!graph.type(input).batched) continue;
         const Field& field = fields[static_cast<size_t>(input.node)];
-        if (is_first || field.vertical.size > result.vertical.size) result.vertical = field.vertical;
-        if (is_first || field.horizontal.size > result.horizontal.size) result.horizontal = field.horizontal;
+        if (is_first || field.vertical.size > result.vertical.size)
+            result.vertical = field.vertical;
+        if (is_first || field.horizontal.size > result.horizontal.size)
+            result.horizontal = field.horizontal;
         is_first = false;
     }
     if (is_first) return result;
@@ -71,7 +75,8 @@ std::vector<TensorType> input_types(const Graph& graph, const Node& node) {
 
 bool is_source(const Node& node) { return node.op->op_class() == OpClass::source; }
 
-// The layer of a node: the shortest prefix, up to a dot or the end, that is the name of a node with inputs.
+// The layer of a node: the shortest prefix, up to a dot or the end, that is the name of a node with
+// inputs.
 std::string layer_name(const Graph& graph, const std::string& name) {
     for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
         int found = graph.find(name.substr(0, dot));
@@ -84,7 +89,9 @@ std::string layer_name(const Graph& graph, const std::string& name) {
 std::vector<bool> nodes_of_layers(const Graph& graph) {
     std::vector<bool> live(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
-        if (result.kind != Result::Kind::output || result.name == "loss" || result.name == "correct") continue;
+        if (result.kind != Result::Kind::output || result.name == "loss" ||
+            result.name == "correct")
+            continue;
         live[static_cast<size_t>(result.value.node)] = true;
     }
     for (size_t i = graph.nodes().size(); i-- > 0;) {
@@ -153,23 +160,29 @@ namespace {
 
 std::string grouped(int64_t value) {
     std::string text = std::to_string(value);
-    for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), 1, ',');
+    for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+        text.insert(static_cast<size_t>(at), 1, ',');
     return text;
 }
 
-std::string kibibytes(int64_t bytes) { return fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024); }
-
-std::string both(int64_t vertical, int64_t horizontal) {
-    return vertical == horizontal ? fmt::format("{}", vertical) : fmt::format("{}x{}", vertical, horizontal);
+std::string kibibytes(int64_t bytes) {
+    return fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024);
 }
 
-// "14 every 4 from -6": cells seen, distance to the next output's field, first cell of the first one.
+std::string both(int64_t vertical, int64_t horizontal) {
+    return vertical == horizontal ? fmt::format("{}", vertical)
+                                  : fmt::format("{}x{}", vertical, horizontal);
+}
+
+// "14 every 4 from -6": cells seen, distance to the next output's field, first cell of the first
+// one.
 std::string field_text(const LayerRow& row) {
     auto first = [](const ReceptiveField& field) {
         return static_cast<int64_t>(field.offset - static_cast<double>(field.size - 1) / 2);
     };
     return fmt::format("{} every {} from {}", both(row.vertical.size, row.horizontal.size),
-                       both(row.vertical.jump, row.horizontal.jump), both(first(row.vertical), first(row.horizontal)));
+                       both(row.vertical.jump, row.horizontal.jump),
+                       both(first(row.vertical), first(row.horizontal)));
 }
 
 std::string shape_text(const TensorType& type) {
@@ -196,7 +209,8 @@ std::string print_table(const std::vector<std::vector<std::string>>& lines) {
         std::string row;
         for (size_t i = 0; i < line.size(); i++) {
             bool is_number = i == 3 || i == 4 || i == 6;
-            row += is_number ? fmt::format("{:>{}}  ", line[i], widths[i]) : fmt::format("{:<{}}  ", line[i], widths[i]);
+            row += is_number ? fmt::format("{:>{}}  ", line[i], widths[i])
+                             : fmt::format("{:<{}}  ", line[i], widths[i]);
         }
         text += row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
     }
@@ -215,7 +229,8 @@ std::string summary(const Network& network) {
         total.multiply_adds += row.multiply_adds;
         total.bytes += row.bytes;
     }
-    lines.push_back({"total", "", "", grouped(total.parameters), grouped(total.multiply_adds), "", kibibytes(total.bytes)});
+    lines.push_back({"total", "", "", grouped(total.parameters), grouped(total.multiply_adds), "",
+                     kibibytes(total.bytes)});
     return fmt::format("{}: layers of one sample\n", network.name) + print_table(lines);
 }
 

@@ -12,12 +12,12 @@ namespace emulsion {
 // One layer: the nodes that share its name, parameters and states included.
 struct LayerRow {
     std::string name;
-    std::string op;                 // of the layer's first node: "conv2d"
-    TensorType output;              // of its last node that another layer, the loss or an output reads
-    int64_t parameters = 0;         // trained or frozen values
-    int64_t multiply_adds = 0;      // of one sample
+    std::string op;             // of the layer's first node: "conv2d"
+    TensorType output;          // of its last node that another layer, the loss or an output reads
+    int64_t parameters = 0;     // trained or frozen values
+    int64_t multiply_adds = 0;  // of one sample
     ReceptiveField vertical, horizontal;
-    int64_t bytes = 0;              // of all values the layer computes, for one sample
+    int64_t bytes = 0;  // of all values the layer computes, for one sample
 };
 
 // Layers in the order of the graph, inputs first; losses and what only they need are left out.
@@ -29,7 +29,8 @@ int64_t parameter_count(const Network& network);
 // Multiply-adds of the contractions for one sample.
 int64_t multiply_adds(const Network& network);
 
-// The table with its totals: name, op, output shape, parameters, multiply-adds, receptive field, memory.
+// The table with its totals: name, op, output shape, parameters, multiply-adds, receptive field,
+// memory.
 std::string summary(const Network& network);
 
 }  // namespace emulsion

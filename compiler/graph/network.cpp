@@ -42,8 +42,8 @@ void OptimizerSpec::fields(Fields& f) {
 }
 
 bool operator==(const Network& a, const Network& b) {
-    return a.name == b.name && a.graph == b.graph && a.optimizer == b.optimizer && a.schedule == b.schedule &&
-           a.classes == b.classes && a.normalization == b.normalization;
+    return a.name == b.name && a.graph == b.graph && a.optimizer == b.optimizer &&
+           a.schedule == b.schedule && a.classes == b.classes && a.normalization == b.normalization;
 }
 
 // Text
@@ -88,13 +88,15 @@ Normalization parse_normalization(TextReader& reader) {
     return normalization;
 }
 
-// Reads the kind, which must be one of `kinds`, and the fields of that kind. `what` is "optimizer" or "schedule".
+// Reads the kind, which must be one of `kinds`, and the fields of that kind. `what` is "optimizer"
+// or "schedule".
 template <class Spec>
-Spec parse_spec(TextReader& reader, const std::string& what, const std::vector<std::string>& kinds) {
+Spec parse_spec(TextReader& reader, const std::string& what,
+                const std::vector<std::string>& kinds) {
     Spec spec;
     spec.kind = reader.word();
     if (std::find(kinds.begin(), kinds.end(), spec.kind) == kinds.end()) {
-        reader.fail("unknown_" + what, fmt::format("'{}' is no {}", spec.kind, what),
+        reader.fail("unknown_kind", fmt::format("'{}' is no {}", spec.kind, what),
                     fmt::format("write one of {}", fmt::join(kinds, ", ")));
     }
     parse_fields(reader, what + " " + spec.kind, [&](Fields& f) { spec.fields(f); });
@@ -106,7 +108,8 @@ bool accept_header(TextReader& reader, Network& network) {
     if (reader.accept("optimizer")) {
         network.optimizer = parse_spec<OptimizerSpec>(reader, "optimizer", {"adam", "sgd"});
     } else if (reader.accept("schedule")) {
-        network.schedule = parse_spec<ScheduleSpec>(reader, "schedule", {"constant", "cosine", "step"});
+        network.schedule =
+            parse_spec<ScheduleSpec>(reader, "schedule", {"constant", "cosine", "step"});
     } else if (reader.accept("normalization")) {
         network.normalization = parse_normalization(reader);
     } else if (reader.accept("classes")) {
@@ -124,7 +127,8 @@ std::string print(const Network& network) {
     text += fmt::format("optimizer {}\n", print_spec(network.optimizer));
     text += fmt::format("schedule {}\n", print_spec(network.schedule));
     if (!network.normalization.empty()) {
-        text += fmt::format("normalization {{mean=[{}], deviation=[{}]}}\n", fmt::join(network.normalization.mean, ","),
+        text += fmt::format("normalization {{mean=[{}], deviation=[{}]}}\n",
+                            fmt::join(network.normalization.mean, ","),
                             fmt::join(network.normalization.deviation, ","));
     }
     if (!network.classes.empty()) {
@@ -145,8 +149,10 @@ Network parse_network(std::string_view text, const std::string& file) {
     network.graph = parse_graph(reader);
     if (!reader.at_end()) reader.fail("syntax", "there is text after the graph", "remove it");
     if (network.graph.name() != network.name) {
-        reader.fail("syntax", fmt::format("network '{}' holds the graph '{}'", network.name, network.graph.name()),
-                    "give both the same name");
+        reader.fail(
+            "syntax",
+            fmt::format("network '{}' holds the graph '{}'", network.name, network.graph.name()),
+            "give both the same name");
     }
     verify_network(network);
     return network;
@@ -166,7 +172,8 @@ Network read_network(const std::string& path) {
 // Checks
 
 bool is_network_name(std::string_view name) {
-    if (name.empty() || name.size() > 64 || !std::isalpha(static_cast<unsigned char>(name[0]))) return false;
+    if (name.empty() || name.size() > 64 || !std::isalpha(static_cast<unsigned char>(name[0])))
+        return false;
     for (char c : name) {
         if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
     }
@@ -176,9 +183,11 @@ bool is_network_name(std::string_view name) {
 namespace {
 
 // REQUIRES: lowest <= highest; both ends are allowed.
-void check_range(std::string_view code, std::string_view name, double value, double lowest, double highest) {
+void check_range(std::string_view code, std::string_view name, double value, double lowest,
+                 double highest) {
     if (value >= lowest && value <= highest) return;
-    fail(code, fmt::format("{} is {}, which is not between {} and {}", name, value, lowest, highest),
+    fail(code,
+         fmt::format("{} is {}, which is not between {} and {}", name, value, lowest, highest),
          fmt::format("choose a value from {} to {}", lowest, highest));
 }
 
@@ -197,7 +206,8 @@ void check_optimizer(const Network& network) {
     check_range("optimizer", "beta2", spec.beta2, 0, 0.999999);
     check_range("optimizer", "epsilon", spec.epsilon, 0, 1);
     if (spec.form != "outside" && spec.form != "inside" && spec.form != "keras") {
-        fail("optimizer", fmt::format("adam has no form '{}'", spec.form), "write outside, inside or keras");
+        fail("optimizer", fmt::format("adam has no form '{}'", spec.form),
+             "write outside, inside or keras");
     }
 }
 
@@ -206,7 +216,8 @@ void check_schedule(const Network& network) {
     check_range("schedule", "final", spec.final, 0, 1e6);
     check_range("schedule", "gamma", spec.gamma, 0, 1e6);
     if (spec.every < 1) {
-        fail("schedule", fmt::format("the step schedule drops every {} steps", spec.every), "choose every = 1 or more");
+        fail("schedule", fmt::format("the step schedule drops every {} steps", spec.every),
+             "choose every = 1 or more");
     }
 }
 
@@ -229,7 +240,9 @@ void check_loss(const Network& network) {
     }
     const TensorType& type = network.graph.type(loss->value);
     if (type != plain_type({})) {
-        fail("loss", fmt::format("the loss has type {}, but a loss is one number of type f32[]", to_string(type)),
+        fail("loss",
+             fmt::format("the loss has type {}, but a loss is one number of type f32[]",
+                         to_string(type)),
              "reduce it to its mean over the samples");
     }
     std::vector<bool> reached = ancestors(network.graph, loss->value);
@@ -251,12 +264,15 @@ const Node* first_input(const Graph& graph) {
 void check_input(const Network& network) {
     const Node* image = first_input(network.graph);
     if (image == nullptr) {
-        fail("input", fmt::format("the model '{}' has no input", network.name), "start it with an input");
+        fail("input", fmt::format("the model '{}' has no input", network.name),
+             "start it with an input");
     }
     const TensorType& type = image->types[0];
     if (!type.batched || type.element != ElementType::f32 || type.shape.empty()) {
-        fail("input", fmt::format("the first input '{}' is {}, but must be what is classified: f32 for each sample",
-                                  image->name, to_string(type)),
+        fail("input",
+             fmt::format(
+                 "the first input '{}' is {}, but must be what is classified: f32 for each sample",
+                 image->name, to_string(type)),
              "write the picture's input before all others");
     }
 }
@@ -270,12 +286,14 @@ void check_normalization(const Network& network) {
     if (normalization.mean.size() != channels || normalization.deviation.size() != channels) {
         fail("normalization",
              fmt::format("normalization has {} means and {} deviations, but '{}' has {} channels",
-                         normalization.mean.size(), normalization.deviation.size(), image->name, channels),
+                         normalization.mean.size(), normalization.deviation.size(), image->name,
+                         channels),
              fmt::format("give {} of each", channels));
     }
     for (double deviation : normalization.deviation) {
         if (!(deviation > 0)) {
-            fail("normalization", fmt::format("normalization divides by a deviation of {}", deviation),
+            fail("normalization",
+                 fmt::format("normalization divides by a deviation of {}", deviation),
                  "give deviations above 0");
         }
     }
@@ -285,13 +303,16 @@ void check_classes(const Network& network) {
     const Result* scores = network.graph.find_output("scores");
     if (network.classes.empty()) return;
     if (scores == nullptr) {
-        fail("classes", fmt::format("the model '{}' names {} classes, but it does not classify", network.name,
-                                    network.classes.size()),
+        fail("classes",
+             fmt::format("the model '{}' names {} classes, but it does not classify", network.name,
+                         network.classes.size()),
              "end it with classify(scores), or name no classes");
     }
     const TensorType& type = network.graph.type(scores->value);
     if (type.shape.size() != 1 || type.shape[0] != static_cast<int64_t>(network.classes.size())) {
-        fail("classes", fmt::format("{} classes are named, but the scores are {}", network.classes.size(), to_string(type)),
+        fail("classes",
+             fmt::format("{} classes are named, but the scores are {}", network.classes.size(),
+                         to_string(type)),
              "name one class for each score");
     }
 }
@@ -300,8 +321,8 @@ void check_classes(const Network& network) {
 
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
-    for (auto check : {check_name, check_input, check_loss, check_classes, check_normalization, check_optimizer,
-                       check_schedule}) {
+    for (auto check : {check_name, check_input, check_loss, check_classes, check_normalization,
+                       check_optimizer, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {
@@ -313,7 +334,8 @@ std::vector<Diagnostic> network_faults(const Network& network) {
 
 void verify_network(const Network& network) {
     verify(network.graph);
-    if (std::vector<Diagnostic> faults = network_faults(network); !faults.empty()) throw Error(faults[0]);
+    if (std::vector<Diagnostic> faults = network_faults(network); !faults.empty())
+        throw Error(faults[0]);
 }
 
 }  // namespace emulsion

@@ -1,13 +1,17 @@
-// The whole model as data: what a user's program describes, what the compiler takes, and what a `.emu` file holds.
+// The whole model as data: what a user's program describes, what the compiler takes, and what a
+// `.emu` file holds.
 //
-// `graph` is the forward pass as in training. Its inputs are what each call brings ("image" first, then "label" or
-// "target"), its parameters carry initialisers and the freezing flag, its states (running statistics) start values.
+// `graph` is the forward pass as in training. Its inputs are what each call brings ("image" first,
+// then "label" or "target"), its parameters carry initialisers and the freezing flag, its states
+// (running statistics) start values.
 //     output "loss"            f32[], the mean over the samples: what is differentiated
-//     output "correct"         f32[], the number of samples whose best score is the label's (classifiers only)
-//     output "scores", "probabilities" and others by name: batched, what inference hands out
-//     update %bn.running_mean <- %value: written by a training step, absent from inference
-// Training hands out "loss" and "correct", inference every other output; each drops what it does not need, inputs too.
-// Dropout and batch norm stand in their training form; a pass gives them their inference form.
+//     output "correct"         f32[], the number of samples whose best score is the label's
+//     (classifiers only) output "scores", "probabilities" and others by name: batched, what
+//     inference hands out update %bn.running_mean <- %value: written by a training step, absent
+//     from inference
+// Training hands out "loss" and "correct", inference every other output; each drops what it does
+// not need, inputs too. Dropout and batch norm stand in their training form; a pass gives them
+// their inference form.
 #pragma once
 
 #include <string>
@@ -45,15 +49,16 @@ bool operator==(const Network& a, const Network& b);
 std::string print(const Network& network);
 
 // `file` names the text in messages. Throws what parse_graph throws, Error[unknown_attribute],
-// [unknown_optimizer], [unknown_schedule], or what verify_network finds.
+// [unknown_kind] (of optimizer or schedule), or what verify_network finds.
 Network parse_network(std::string_view text, const std::string& file);
 
 // parse_network of a file's content; Error[file] where it cannot be read.
 Network read_network(const std::string& path);
 
-// Everything that is wrong with what the compiler relies on, beside verify(graph): a scalar "loss" that parameters reach
-// (code loss), an image as first input (input), as many class names as scores (classes), a mean and a deviation for each
-// channel (normalization), rates in range (optimizer, schedule), a name (name). REQUIRES: verify(graph) passes.
+// Everything that is wrong with what the compiler relies on, beside verify(graph): a scalar "loss"
+// that parameters reach (code loss), an image as first input (input), as many class names as scores
+// (classes), a mean and a deviation for each channel (normalization), rates in range (optimizer,
+// schedule), a name (name). REQUIRES: verify(graph) passes.
 std::vector<Diagnostic> network_faults(const Network& network);
 
 // Throws what verify(graph) throws, else the first of network_faults.

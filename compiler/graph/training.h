@@ -1,5 +1,6 @@
-// How a network is trained, as plain data: optimiser, learning-rate schedule, normalisation of the input. The DSL fills
-// these structs and a `.emu` file spells them out. Kept free of other headers, since every model file includes it.
+// How a network is trained, as plain data: optimiser, learning-rate schedule, normalisation of the
+// input. The DSL fills these structs and a `.emu` file spells them out. Kept free of other headers,
+// since every model file includes it.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@ namespace emulsion {
 
 class Fields;
 
-// "constant", "step" (rate * gamma^floor(step / every), counted in optimiser steps) or "cosine" (from the rate down to
-// `final` over the run).
+// "constant", "step" (rate * gamma^floor(step / every), counted in optimiser steps) or "cosine"
+// (from the rate down to `final` over the run).
 struct ScheduleSpec {
     std::string kind = "cosine";
     double final = 0;      // cosine
@@ -31,12 +32,13 @@ struct OptimizerSpec {
     double momentum = 0;
     bool nesterov = false;
     bool damped = false;
-    // adam: `form` says where epsilon stands: "outside" of the root after both corrections, "inside", or "keras".
+    // adam: `form` says where epsilon stands: "outside" of the root after both corrections,
+    // "inside", or "keras".
     double beta1 = 0.9;
     double beta2 = 0.999;
     double epsilon = 1e-8;
     std::string form = "outside";
-    bool decoupled = false;       // weight decay apart from the gradient, scaled by the rate (AdamW)
+    bool decoupled = false;  // weight decay apart from the gradient, scaled by the rate (AdamW)
     bool bias_correction = true;
 
     void fields(Fields& f);  // those of the kind, in printed order

@@ -26,7 +26,9 @@ size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string closest(std::string_view word, const std::vector<std::string_view>& words) {
-    auto nearer = [&](std::string_view a, std::string_view b) { return distance(word, a) < distance(word, b); };
+    auto nearer = [&](std::string_view a, std::string_view b) {
+        return distance(word, a) < distance(word, b);
+    };
     return std::string(*std::min_element(words.begin(), words.end(), nearer));
 }
 

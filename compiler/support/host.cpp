@@ -31,17 +31,19 @@ bool may_run(const fs::path& path) {
     return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
 }
 
-// Ctrl-C is meant for the program that runs: while it does, this process ignores it, as system() of the C library does.
+// Ctrl-C is meant for the program that runs: while it does, this process ignores it, as system() of
+// the C library does.
 class IgnoreInterrupts {
-public:
-    IgnoreInterrupts() : interrupt_(std::signal(SIGINT, SIG_IGN)), quit_(std::signal(SIGQUIT, SIG_IGN)) {}
+  public:
+    IgnoreInterrupts()
+        : interrupt_(std::signal(SIGINT, SIG_IGN)), quit_(std::signal(SIGQUIT, SIG_IGN)) {}
     ~IgnoreInterrupts() { restore(); }
     void restore() const {
         std::signal(SIGINT, interrupt_);
         std::signal(SIGQUIT, quit_);
     }
 
-private:
+  private:
     void (*interrupt_)(int);
     void (*quit_)(int);
 };
@@ -92,8 +94,9 @@ std::string find_compiler() {
     for (const char* name : {"c++", "g++", "clang++"}) {
         if (!find_program(name).empty()) return name;
     }
-    fail("compiler", "no C++ compiler is found, and one compiles the model file and links the programs "
-                     "(c++, g++ and clang++ are not on the PATH)",
+    fail("compiler",
+         "no C++ compiler is found, and one compiles the model file and links the programs "
+         "(c++, g++ and clang++ are not on the PATH)",
          "install g++ (Debian: apt-get install g++), or set CXX to the compiler's path");
 }
 
@@ -101,7 +104,8 @@ fs::path library_folder() {
     if (std::string chosen = environment("EMULSION_LIBRARIES"); !chosen.empty()) return chosen;
     Dl_info info;
     int found = dladdr(reinterpret_cast<const void*>(&find_compiler), &info);
-    EMU_CHECK(found != 0 && info.dli_fname != nullptr, "the library does not know where it was loaded from");
+    EMU_CHECK(found != 0 && info.dli_fname != nullptr,
+              "the library does not know where it was loaded from");
     std::error_code error;
     fs::path path = fs::canonical(info.dli_fname, error);
     return (error ? fs::path(info.dli_fname) : path).parent_path();
@@ -109,12 +113,15 @@ fs::path library_folder() {
 
 int run_program(const std::vector<std::string>& command, std::string* output) {
     if (find_program(command.at(0)).empty()) {
-        fail("program", fmt::format("the program '{}' cannot be run: it is missing or not executable", command[0]),
+        fail("program",
+             fmt::format("the program '{}' cannot be run: it is missing or not executable",
+                         command[0]),
              "check the path and its permissions");
     }
     int ends[2] = {-1, -1};
     if (output != nullptr && pipe2(ends, O_CLOEXEC) != 0) {
-        fail("program", fmt::format("no pipe for '{}': {}", command[0], std::strerror(errno)), "close some files");
+        fail("program", fmt::format("no pipe for '{}': {}", command[0], std::strerror(errno)),
+             "close some files");
     }
     IgnoreInterrupts ignore;
     pid_t child = fork();
@@ -161,7 +168,9 @@ void make_output_folder(const fs::path& folder) {
         }
     }
     if (reason.empty()) return;
-    fail("output", fmt::format("files cannot be written to the output folder '{}': {}", folder.string(), reason),
+    fail("output",
+         fmt::format("files cannot be written to the output folder '{}': {}", folder.string(),
+                     reason),
          "name a folder that you may write to with -o");
 }
 

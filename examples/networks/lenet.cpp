@@ -1,4 +1,5 @@
-// The LeNet of the quickstart: two convolutions with pooling, two dense layers; ten kinds of clothes.
+// The LeNet of the quickstart: two convolutions with pooling, two dense layers; ten kinds of
+// clothes.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 
@@ -10,6 +11,7 @@ int main(int argc, char** argv) {
     x = relu(dense(flatten(x), 128));
     m.classify(dense(x, 10));
     m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.9}));
-    m.classes({"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"});
+    m.classes({"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
+               "bag", "boot"});
     return compile(m, argc, argv);
 }

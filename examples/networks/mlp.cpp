@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
     x = relu(dense(flatten(x), 800));
     m.classify(dense(x, 10));
     m.optimizer(sgd({.learning_rate = 0.1, .momentum = 0.9}));
-    m.classes({"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"});
+    m.classes({"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
+               "bag", "boot"});
     return compile(m, argc, argv);
 }

@@ -1,12 +1,13 @@
-// ResNet-20 for pictures of 32x32: three stages of three residual blocks, each two 3x3 convolutions wide. Where a stage
-// halves the map, the shortcut is a 1x1 convolution with the same stride.
+// ResNet-20 for pictures of 32x32: three stages of three residual blocks, each two 3x3 convolutions
+// wide. Where a stage halves the map, the shortcut is a 1x1 convolution with the same stride.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 
 namespace {
 
 Tensor conv_norm(Tensor x, int width, Size kernel, Size stride) {
-    return batch_norm(conv(x, width, {.kernel = kernel, .stride = stride, .padding = kernel.h / 2, .bias = false}));
+    return batch_norm(conv(
+        x, width, {.kernel = kernel, .stride = stride, .padding = kernel.h / 2, .bias = false}));
 }
 
 // relu(body(x) + shortcut(x))

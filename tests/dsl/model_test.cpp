@@ -29,7 +29,8 @@ TEST(Model, AutomaticNamesCountTheirKind) {
     x = relu(conv(x, 2));
     m.classify(dense(flatten(x), 2));
     Network network = finished(m);
-    for (const char* name : {"conv1", "conv1.w", "conv1.b", "relu1", "middle", "middle.w", "conv3", "relu3", "dense1.w"}) {
+    for (const char* name : {"conv1", "conv1.w", "conv1.b", "relu1", "middle", "middle.w", "conv3",
+                             "relu3", "dense1.w"}) {
         EXPECT_GE(network.graph.find(name), 0) << name;
     }
     EXPECT_EQ(network.graph.find("conv2"), -1);
@@ -67,14 +68,18 @@ TEST(Model, LossesAddUpWithTheirWeights) {
     m.classify(dense(x, 3), {.weight = 0.3, .name = "aux"});
     m.mean_squared_error(x, {.half_sum = true});
     Network network = finished(m);
-    EXPECT_EQ(outputs_of(network), (std::vector<std::string>{"correct", "scores", "probabilities", "aux.scores",
-                                                             "aux.probabilities", "prediction", "loss"}));
-    EXPECT_EQ(node_text(network, "aux.mean.weighted"), "%aux.mean.weighted = scale(%aux.mean) {factor=0.3} : f32[]");
-    EXPECT_EQ(node_text(network, "loss.total"), "%loss.total = add(%classify1.mean, %aux.mean.weighted) : f32[]");
+    EXPECT_EQ(outputs_of(network),
+              (std::vector<std::string>{"correct", "scores", "probabilities", "aux.scores",
+                                        "aux.probabilities", "prediction", "loss"}));
+    EXPECT_EQ(node_text(network, "aux.mean.weighted"),
+              "%aux.mean.weighted = scale(%aux.mean) {factor=0.3} : f32[]");
+    EXPECT_EQ(node_text(network, "loss.total"),
+              "%loss.total = add(%classify1.mean, %aux.mean.weighted) : f32[]");
     EXPECT_EQ(node_text(network, "loss.total.2"),
               "%loss.total.2 = add(%loss.total, %mean_squared_error1) : f32[]");
-    EXPECT_EQ(node_text(network, "mean_squared_error1.halves"),
-              "%mean_squared_error1.halves = scale(%mean_squared_error1.sums) {factor=0.5} : f32[n]");
+    EXPECT_EQ(
+        node_text(network, "mean_squared_error1.halves"),
+        "%mean_squared_error1.halves = scale(%mean_squared_error1.sums) {factor=0.5} : f32[n]");
 }
 
 TEST(Model, BatchNormUpdatesItsStatistics) {
@@ -82,10 +87,14 @@ TEST(Model, BatchNormUpdatesItsStatistics) {
     Tensor x = batch_norm(m.input("image", {4, 3, 5}), {.momentum = 0.2, .name = "bn"});
     m.classify(dense(flatten(x), 2));
     std::string text = print(finished(m));
-    EXPECT_NE(text.find("%bn.next_mean = running_average(%bn.running_mean, %bn:1) {momentum=0.2, count=15, "
-                        "unbiased=false}"),
-              std::string::npos) << text;
-    EXPECT_NE(text.find("%bn.next_variance = running_average(%bn.running_variance, %bn:2) {momentum=0.2, count=15, "
+    EXPECT_NE(
+        text.find(
+            "%bn.next_mean = running_average(%bn.running_mean, %bn:1) {momentum=0.2, count=15, "
+            "unbiased=false}"),
+        std::string::npos)
+        << text;
+    EXPECT_NE(text.find("%bn.next_variance = running_average(%bn.running_variance, %bn:2) "
+                        "{momentum=0.2, count=15, "
                         "unbiased=true}"),
               std::string::npos);
     EXPECT_NE(text.find("update %bn.running_mean <- %bn.next_mean\n"), std::string::npos);
@@ -98,7 +107,8 @@ TEST(Model, DropoutSitesDiffer) {
     m.classify(dense(x, 2));
     Network network = finished(m);
     EXPECT_EQ(node_text(network, "dropout1"),
-              "%dropout1 = dropout(%x, %seed_low, %seed_high, %step_low, %step_high) {rate=0.5, site=0} : f32[n,8]");
+              "%dropout1 = dropout(%x, %seed_low, %seed_high, %step_low, %step_high) {rate=0.5, "
+              "site=0} : f32[n,8]");
     EXPECT_NE(node_text(network, "dropout2").find("{rate=0.2, site=1}"), std::string::npos);
 }
 
@@ -130,7 +140,8 @@ TEST(Model, ScoresThatAreAFlattenedMapLeaveInPlainOrder) {
     Model m("m");
     m.classify(flatten(conv(m.input("image", {1, 4, 4}), 2)));
     Network network = finished(m);
-    EXPECT_EQ(node_text(network, "classify1.plain"), "%classify1.plain = unfactor(%flatten1) : f32[n,8]");
+    EXPECT_EQ(node_text(network, "classify1.plain"),
+              "%classify1.plain = unfactor(%flatten1) : f32[n,8]");
 }
 
 TEST(Model, OptimisersAndSchedules) {
@@ -138,7 +149,9 @@ TEST(Model, OptimisersAndSchedules) {
     m.classify(dense(m.input("x", {4}), 2));
     EXPECT_EQ(finished(m).optimizer.kind, "sgd");
     EXPECT_EQ(finished(m).schedule.kind, "cosine");
-    m.optimizer(adam({.form = AdamForm::keras, .decoupled = true, .schedule = step_rate({.every = 7, .gamma = 0.5})}));
+    m.optimizer(adam({.form = AdamForm::keras,
+                      .decoupled = true,
+                      .schedule = step_rate({.every = 7, .gamma = 0.5})}));
     Network network = finished(m);
     EXPECT_EQ(network.optimizer.kind, "adam");
     EXPECT_EQ(network.optimizer.learning_rate, 0.001);
@@ -146,7 +159,8 @@ TEST(Model, OptimisersAndSchedules) {
     EXPECT_TRUE(network.optimizer.decoupled);
     EXPECT_EQ(network.schedule.kind, "step");
     EXPECT_EQ(network.schedule.every, 7);
-    m.optimizer(sgd({.learning_rate = 0.1, .momentum = 0.9, .nesterov = true, .schedule = constant_rate()}));
+    m.optimizer(sgd(
+        {.learning_rate = 0.1, .momentum = 0.9, .nesterov = true, .schedule = constant_rate()}));
     EXPECT_TRUE(finished(m).optimizer.nesterov);
     EXPECT_EQ(finished(m).schedule.kind, "constant");
 }
@@ -177,9 +191,10 @@ TEST(Model, EmptyTensorsAreReportedWhereTheyMeetTheModel) {
     Model m("m");
     Tensor nothing;
     m.classify(dense(relu(nothing), 10));
-    EXPECT_EQ(mistakes_of(m), (std::vector<std::string>{
-                                  "error[empty]: classify 'classify1': an operand is an empty tensor\n"
-                                  "  fix: give it a value first: an input of the model or the result of a layer"}));
+    EXPECT_EQ(mistakes_of(m),
+              (std::vector<std::string>{
+                  "error[empty]: classify 'classify1': an operand is an empty tensor\n"
+                  "  fix: give it a value first: an input of the model or the result of a layer"}));
 }
 
 TEST(Model, TensorsOutliveTheirModel) {

@@ -25,7 +25,8 @@ TEST(Shapes, SamePadsTheOddOneRightAndBelow) {
 
 TEST(Shapes, SameUsesTheDilatedKernel) {
     Model m("m");
-    Tensor y = conv(m.input("image", {1, 1, 8}), 1, {.kernel = {1, 2}, .dilation = 3, .padding = same});
+    Tensor y =
+        conv(m.input("image", {1, 1, 8}), 1, {.kernel = {1, 2}, .dilation = 3, .padding = same});
     EXPECT_EQ(y.shape(), (Shape{1, 1, 8}));
     m.classify(dense(flatten(y), 10));
     EXPECT_NE(node_text(finished(m), "conv1").find("padding=[0,0,1,2]"), std::string::npos);
@@ -33,7 +34,8 @@ TEST(Shapes, SameUsesTheDilatedKernel) {
 
 TEST(Shapes, SameOfAKernelWiderThanTheMap) {
     Model m("m");
-    EXPECT_EQ(conv(m.input("image", {1, 3, 3}), 2, {.kernel = 5, .padding = same}).shape(), (Shape{2, 3, 3}));
+    EXPECT_EQ(conv(m.input("image", {1, 3, 3}), 2, {.kernel = 5, .padding = same}).shape(),
+              (Shape{2, 3, 3}));
 }
 
 TEST(Shapes, FiveByFiveUntilNothingFits) {
@@ -53,7 +55,8 @@ TEST(Shapes, FiveByFiveUntilNothingFits) {
 TEST(Shapes, PaddingOfHalfTheKernelKeepsTheSize) {
     for (int kernel : {3, 5, 7}) {
         Model m("m");
-        Tensor y = conv(m.input("image", {1, 9, 9}), 1, {.kernel = kernel, .padding = (kernel - 1) / 2});
+        Tensor y =
+            conv(m.input("image", {1, 9, 9}), 1, {.kernel = kernel, .padding = (kernel - 1) / 2});
         EXPECT_EQ(y.shape(), (Shape{1, 9, 9})) << kernel;
     }
 }
@@ -101,7 +104,8 @@ TEST(Shapes, AlexNetFrom227) {
 TEST(Shapes, Pooling) {
     Model m("m");
     Tensor x = m.input("image", {2, 5, 7});
-    EXPECT_EQ(max_pool(x, {.window = {1, 2}}).shape(), (Shape{2, 5, 3}));  // the stride is the window
+    EXPECT_EQ(max_pool(x, {.window = {1, 2}}).shape(),
+              (Shape{2, 5, 3}));  // the stride is the window
     EXPECT_EQ(max_pool(x, {.window = 2}).shape(), (Shape{2, 2, 3}));
     EXPECT_EQ(max_pool(x, {.window = 2, .round_up = true}).shape(), (Shape{2, 3, 4}));
     EXPECT_EQ(max_pool(x, {.window = 3, .stride = 1, .padding = same}).shape(), (Shape{2, 5, 7}));

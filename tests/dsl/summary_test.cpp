@@ -1,4 +1,5 @@
-// Parameters, multiply-adds and receptive fields of the layer table against figures of the literature.
+// Parameters, multiply-adds and receptive fields of the layer table against figures of the
+// literature.
 #include "dsl/summary.h"
 
 #include <gtest/gtest.h>
@@ -112,7 +113,8 @@ TEST(Summary, ReceptiveFieldOfVgg16) {
 TEST(Summary, ReceptiveFieldOfResNet50) {
     auto resnet = [](bool stride_in_1x1) {
         return classifier(224, [=](Tensor x) {
-            x = max_pool(conv(x, 4, {.kernel = 7, .stride = 2, .padding = 3}), {.window = 3, .stride = 2, .padding = 1});
+            x = max_pool(conv(x, 4, {.kernel = 7, .stride = 2, .padding = 3}),
+                         {.window = 3, .stride = 2, .padding = 1});
             int stage = 0;
             for (int depth : {3, 4, 6, 3}) {
                 for (int i = 0; i < depth; i++) {
@@ -146,17 +148,19 @@ TEST(Summary, Table) {
     Tensor x = m.input("image", {3, 8, 8});
     x = max_pool(relu(conv(x, 16, {.kernel = {3, 1}, .stride = 2, .padding = same})));
     m.classify(dense(flatten(x), 10));
-    EXPECT_EQ(summary(finished(m)),
-              "tiny: layers of one sample\n"
-              "layer      op        output      parameters  multiply-adds  receptive field      memory\n"
-              "image      input     3 x 8 x 8                              1 every 1 from 0    0.8 KiB\n"
-              "conv1      conv2d    16 x 4 x 4         160          2,304  3x1 every 2 from 0  2.0 KiB\n"
-              "relu1      relu      16 x 4 x 4                             3x1 every 2 from 0  1.0 KiB\n"
-              "max_pool1  max_pool  16 x 2 x 2                             5x3 every 4 from 0  0.3 KiB\n"
-              "flatten1   flatten   64                                                         0.0 KiB\n"
-              "dense1     dense     10                 650            640                      0.1 KiB\n"
-              "classify1  softmax   10                                                         0.0 KiB\n"
-              "total                                   810          2,944                      4.2 KiB\n");
+    EXPECT_EQ(
+        summary(finished(m)),
+        "tiny: layers of one sample\n"
+        "layer      op        output      parameters  multiply-adds  receptive field      memory\n"
+        "image      input     3 x 8 x 8                              1 every 1 from 0    0.8 KiB\n"
+        "conv1      conv2d    16 x 4 x 4         160          2,304  3x1 every 2 from 0  2.0 KiB\n"
+        "relu1      relu      16 x 4 x 4                             3x1 every 2 from 0  1.0 KiB\n"
+        "max_pool1  max_pool  16 x 2 x 2                             5x3 every 4 from 0  0.3 KiB\n"
+        "flatten1   flatten   64                                                         0.0 KiB\n"
+        "dense1     dense     10                 650            640                      0.1 KiB\n"
+        "classify1  softmax   10                                                         0.0 KiB\n"
+        "total                                   810          2,944                      4.2 "
+        "KiB\n");
 }
 
 }  // namespace

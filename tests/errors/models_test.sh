@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every model in this folder has mistakes; the file of the same name with the ending .txt holds all that is printed for
-# it. `emulsion` must print exactly that and end with 1.
+# Every model in this folder has mistakes; the file of the same name with the ending .txt holds all
+# that is printed for it. `emulsion` must print exactly that and end with 1.
 #
 # Usage: models_test.sh [--update]; --update writes what is printed into the .txt files.
 set -euo pipefail
@@ -22,7 +22,7 @@ print_of() {
 
 failed=0 count=0
 for model in *.cpp *.emu; do
-    [ "$model" != good.emu ] || continue
+    [[ "$model" != good.emu && "$model" != *_test.cpp ]] || continue
     print_of "$model"
     expected=${model%.*}.txt
     if [ "${1:-}" = --update ]; then cp "$printed/$expected" "$expected"; fi
