@@ -33,6 +33,9 @@ const Table& table() {
         add_convolution(t);
         add_dense(t);
         add_loss(t);
+        add_normalization(t);
+        add_optimizer(t);
+        add_pointwise(t);
         add_pooling(t);
         add_structure(t);
         return t;

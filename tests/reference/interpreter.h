@@ -39,6 +39,9 @@ void add_dense(Table& table);
 void add_pooling(Table& table);
 void add_structure(Table& table);
 void add_loss(Table& table);
+void add_normalization(Table& table);
+void add_optimizer(Table& table);
+void add_pointwise(Table& table);
 
 // All of them.
 const Table& table();
