@@ -12,10 +12,12 @@
 #include "compiler/codegen/library.h"
 #include "compiler/codegen/link.h"
 #include "compiler/graph/text.h"
+#include "compiler/passes/choose_winograd.h"
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
 #include "compiler/passes/inference_form.h"
 #include "compiler/passes/pool_first.h"
+#include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
 #include "compiler/plan/plan.h"
 #include "compiler/support/host.h"
@@ -39,17 +41,21 @@ Network pooled_first(const Network& network) {
 
 // ---- The passes, in order ----
 
-Graph training_graph(const Network& network) {
+Graph training_graph(const Network& network, bool exact) {
     Graph graph = checked(training_step(pooled_first(network)));
     graph = checked(expand_batch_norm(graph));
     graph = checked(simplify(graph));
-    return checked(common_subexpressions(graph));
+    if (!exact) graph = checked(choose_winograd(graph));
+    graph = checked(common_subexpressions(graph));
+    return checked(separate_results(graph));
 }
 
-Graph inference_graph(const Network& network) {
+Graph inference_graph(const Network& network, bool exact) {
     Graph graph = checked(inference_form(pooled_first(network)));
     graph = checked(simplify(graph));
-    return checked(common_subexpressions(graph));
+    if (!exact) graph = checked(choose_winograd(graph));
+    graph = checked(common_subexpressions(graph));
+    return checked(separate_results(graph));
 }
 
 // ---- Plan and code ----
@@ -136,9 +142,9 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     make_output_folder(folder);
     Compiled train, infer;
     train.plan =
-        make_plan(training_graph(network), recipes, plan_options(options, /*training=*/true));
+        make_plan(training_graph(network, options.exact), recipes, plan_options(options, /*training=*/true));
     infer.plan =
-        make_plan(inference_graph(network), recipes, plan_options(options, /*training=*/false));
+        make_plan(inference_graph(network, options.exact), recipes, plan_options(options, /*training=*/false));
     compile_plan(train, recipes, options);
     compile_plan(infer, recipes, options);
     Library train_library = make_library(network, train.plan, train.kernels);
@@ -170,7 +176,8 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
 
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
-    Graph graph = training ? training_graph(network) : inference_graph(network);
+    Graph graph = training ? training_graph(network, options.exact)
+                           : inference_graph(network, options.exact);
     if (stage == "optimized") return print(graph);
     Compiled compiled;
     compiled.plan = make_plan(graph, recipes, plan_options(options, training));

@@ -24,9 +24,9 @@ struct BuildOptions {
     bool programs = true;           // link NAME-train and NAME-infer too
 };
 
-// The optimised graphs: all passes, each result verified.
-Graph training_graph(const Network& network);
-Graph inference_graph(const Network& network);
+// The optimised graphs: all passes, each result verified. `exact` leaves out what changes rounding.
+Graph training_graph(const Network& network, bool exact = false);
+Graph inference_graph(const Network& network, bool exact = false);
 
 // What a build wrote, in order: archives, headers, manifests, programs.
 struct Artifact {

@@ -8,6 +8,7 @@
 #include "schedules/pool.h"
 #include "schedules/reduction.h"
 #include "schedules/softmax.h"
+#include "schedules/winograd.h"
 
 namespace emulsion {
 
@@ -23,6 +24,8 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<Pool>());
     library.push_back(std::make_unique<Reduction>());
     library.push_back(std::make_unique<SoftmaxRows>());
+    library.push_back(std::make_unique<Winograd>());
+    library.push_back(std::make_unique<WinogradFilterTransform>());
     library.push_back(std::make_unique<Fallback>());
     return library;
 }

@@ -142,6 +142,57 @@ Func KernelContext::finish_with(std::vector<Func> anchor_outputs) const {
     return out;
 }
 
+namespace {
+
+// Inlines every pure Func of a chain that leads to `hole`, and replaces calls of `hole`.
+class InlineChain : public Halide::Internal::IRMutator {
+public:
+    InlineChain(const Func& hole, const std::function<Expr(const std::vector<Expr>&)>& replacement)
+        : hole_(hole), replacement_(replacement) {}
+
+private:
+    using Halide::Internal::IRMutator::visit;
+
+    Expr visit(const Halide::Internal::Call* call) override {
+        if (call->call_type != Halide::Internal::Call::Halide) return IRMutator::visit(call);
+        std::vector<Expr> arguments;
+        for (const Expr& argument : call->args) arguments.push_back(mutate(argument));
+        if (call->name == hole_.name()) return replacement_(arguments);
+        const Halide::Internal::Function function(call->func);
+        if (!reaches_hole(function)) return IRMutator::visit(call);
+        std::map<std::string, Expr> values;
+        for (size_t i = 0; i < arguments.size(); i++) values[function.args()[i]] = arguments[i];
+        const Expr& value = function.values()[static_cast<size_t>(call->value_index)];
+        return mutate(Halide::Internal::substitute(values, value));
+    }
+
+    bool reaches_hole(const Halide::Internal::Function& function) const {
+        return function.name() == hole_.name() ||
+               Halide::Internal::find_transitive_calls(function).contains(hole_.name());
+    }
+
+    const Func& hole_;
+    const std::function<Expr(const std::vector<Expr>&)>& replacement_;
+};
+
+}  // namespace
+
+std::vector<Expr> KernelContext::finish_at(
+    const std::vector<Expr>& at,
+    const std::function<Expr(const std::vector<Expr>&)>& accumulator) const {
+    Func hole(func_name(group_.anchor_node().name) + "_value");
+    std::vector<Halide::Var> vars = coordinates(group_.anchor_output());
+    hole(vars) = 0.0F;
+    Func out = finish_with({hole});
+    InlineChain inline_chain(hole, accumulator);
+    std::vector<Expr> results;
+    if (out.outputs() == 1) return {inline_chain.mutate(Expr(out(at)))};
+    for (int k = 0; k < out.outputs(); k++) {
+        results.push_back(inline_chain.mutate(Expr(out(at)[k])));
+    }
+    return results;
+}
+
 void KernelContext::constrain_outputs(const std::vector<Func>& outputs) const {
     size_t index = 0;
     for (Func func : outputs) {

@@ -25,6 +25,7 @@
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/sources.h"
 #include "compiler/ops/unfactor.h"
+#include "compiler/ops/winograd.h"
 
 namespace emulsion {
 
@@ -98,6 +99,8 @@ constexpr Entry kOps[] = {
     {"tanh_backward", make<TanhBackward>},
     {"unfactor", make<Unfactor>},
     {"unflatten", make<Unflatten>},
+    {"winograd_conv2d", make<WinogradConv2d>},
+    {"winograd_filter", make<WinogradFilter>},
 };
 
 static_assert(std::ranges::is_sorted(kOps, {}, &Entry::kind));

@@ -94,7 +94,9 @@ class Grouper {
         const Node& node = graph_.node(user);
         std::string_view kind = node.op->kind();
         if (kind == "conv2d_backward_filter") return true;
-        return (kind == "conv2d" || kind == "conv2d_backward_data") &&
+        bool convolves =
+            kind == "conv2d" || kind == "conv2d_backward_data" || kind == "winograd_conv2d";
+        return convolves &&
                node.inputs[0].node == producer;
     }
 

@@ -7,6 +7,7 @@
 
 #include <Halide.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,6 +37,14 @@ class KernelContext {
     Halide::Func finish(Halide::Func accumulator) const;
     // The same for a group without an anchor.
     Halide::Func finish() const;
+
+    // The group's results at memory coordinates `at` as expressions, where `accumulator` gives the
+    // anchor's only result at coordinates of its own: for recipes that walk the output in tiles and
+    // index their accumulator by tile. A window of the epilogue asks for several positions; `at` then
+    // are coordinates of the pooled map.
+    std::vector<Halide::Expr> finish_at(
+        const std::vector<Halide::Expr>& at,
+        const std::function<Halide::Expr(const std::vector<Halide::Expr>&)>& accumulator) const;
 
     // The anchor's plain definition on the group's operands.
     std::vector<Halide::Func> plain() const;

@@ -1,0 +1,312 @@
+// Winograd convolution. Tiles are numbered t = tx + columns * (ty + rows * n), so every shape and
+// every number of samples has a tail in t alone.
+//
+//     parallel to                      block of TB tiles
+//       P[tile row][6][width][C]       input with its prologue and a border of zeros
+//       V[t][C/16][6][6][16]           B^T d B, once for all output channels
+//       ko                             block of kb output channels
+//         M[6][6][t][kb]               for each of the 36 points: registers kb x th, sum over C
+//         t, 16 channels               Y = A^T M A, epilogue, m x m results stored
+//
+// Sums over C and the transforms are the same for every tiling, so bits do not depend on it. With
+// kb=32, th=14 on AVX-512 a point's product runs at the rate of a matrix product; what limits is
+// the transforms' share, a third at 32 channels, a tenth at 128.
+#include "schedules/winograd.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "compiler/ops/strict.h"
+#include "compiler/ops/winograd.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/tiling.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::RVar;
+using Halide::TailStrategy;
+using Halide::Var;
+
+namespace {
+
+constexpr int kPoints = kWinogradPoints;
+constexpr int kLaneCount = 16;
+
+// Sizes of a group whose anchor is winograd_conv2d.
+struct WinogradShape {
+    int channels, height, width;     // of x
+    int out_channels, out_h, out_w;  // of the convolution
+    int tile, kernel, pad_top, pad_left;
+    int window_h, window_w;          // of the epilogue
+    int result_h, result_w;          // of the group's results
+    int columns, rows;               // tiles of a sample
+    double multiply_adds;            // of a sample, by direct convolution
+
+    explicit WinogradShape(const Group& group) {
+        const auto& op = dynamic_cast<const WinogradConv2d&>(*group.anchor_node().op);
+        const std::vector<int64_t>&x = group.anchor_input(0).shape, &y = group.anchor_output().shape;
+        channels = static_cast<int>(x[0]), height = static_cast<int>(x[1]);
+        width = static_cast<int>(x[2]);
+        out_channels = static_cast<int>(y[0]), out_h = static_cast<int>(y[1]);
+        out_w = static_cast<int>(y[2]);
+        tile = static_cast<int>(op.tile), kernel = static_cast<int>(op.kernel());
+        pad_top = static_cast<int>(op.padding[0]), pad_left = static_cast<int>(op.padding[2]);
+        const std::vector<int64_t> window = group.epilogue_window();  // w, h
+        window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
+        const std::vector<int64_t>& r = group.body.type(group.body.results()[0].value).shape;
+        result_h = static_cast<int>(r[1]), result_w = static_cast<int>(r[2]);
+        columns = divide_up(out_w, tile), rows = divide_up(out_h, tile);
+        multiply_adds = 1.0 * out_channels * out_h * out_w * channels * kernel * kernel;
+    }
+    int tiles() const { return columns * rows; }
+    int staged_width() const { return columns * tile + kernel - 1; }
+};
+
+Strict s(const Expr& e) { return Strict(e); }
+
+// B^T d: six combinations of six values, with shared subexpressions.
+std::vector<Expr> input_transform(const std::vector<Expr>& d) {
+    const Strict a = s(d[4]) - s(4.0F) * s(d[2]), b = s(d[3]) - s(4.0F) * s(d[1]);
+    const Strict c = s(d[4]) - s(d[2]), e = s(2.0F) * (s(d[3]) - s(d[1]));
+    return {s(4.0F) * s(d[0]) - s(5.0F) * s(d[2]) + s(d[4]), a + b, a - b, c + e, c - e,
+            s(4.0F) * s(d[1]) - s(5.0F) * s(d[3]) + s(d[5])};
+}
+
+// A^T d for tiles of 2 or 4.
+std::vector<Expr> output_transform(const std::vector<Expr>& d, int tile) {
+    const Strict s1 = s(d[1]) + s(d[2]), d1 = s(d[1]) - s(d[2]);
+    const Strict s2 = s(d[3]) + s(d[4]), d2 = s(d[3]) - s(d[4]);
+    const Strict first = s(d[0]) + s1 + s2;
+    if (tile == 2) return {first, d1 + s(2.0F) * d2 + s(d[5])};
+    return {first, d1 + s(2.0F) * d2, s1 + s(4.0F) * s2, d1 + s(8.0F) * d2 + s(d[5])};
+}
+
+template <class Read>
+std::vector<Expr> six(const Read& read) {
+    std::vector<Expr> values;
+    for (int q = 0; q < kPoints; q++) values.push_back(read(q));
+    return values;
+}
+
+// The Funcs of the algorithm, from the input to the tile's results.
+struct WinogradFuncs {
+    Func staged{"staged"}, half{"half"}, data{"data"}, product{"product"}, sums{"sums"};
+    Func half_result{"half_result"}, result{"result"};
+    Var c{"c"}, ci{"ci"}, co{"co"}, k{"k"}, t{"t"}, i{"i"}, j{"j"}, x{"x"}, y{"y"}, row{"row"};
+    RDom r;
+
+    WinogradFuncs(const WinogradShape& shape, const KernelContext& context)
+        : r(0, kLaneCount, 0, shape.channels / kLaneCount, "r") {
+        const Func input = context.operand(0), filter = context.operand(1);
+        const Expr last = context.samples() - 1;
+        const Expr sample = Halide::min(row / shape.rows, last);
+        const Expr ix = x - shape.pad_left, iy = (row % shape.rows) * shape.tile + y - shape.pad_top;
+        const Expr value = input(c, Halide::clamp(ix, 0, shape.width - 1),
+                                 Halide::clamp(iy, 0, shape.height - 1), sample);
+        staged(c, x, y, row) = Halide::select(
+            ix >= 0 && ix < shape.width && iy >= 0 && iy < shape.height, value, 0.0F);
+        const Expr left = (t % shape.columns) * shape.tile;
+        half(ci, co, t, x, i) = Halide::mux(i, input_transform(six([&](int q) -> Expr {
+                                    return staged(ci + kLaneCount * co, left + x, q, t / shape.columns);
+                                })));
+        data(ci, t, co, j, i) =
+            Halide::mux(j, input_transform(six([&](int q) -> Expr { return half(ci, co, t, q, i); })));
+        product(k, t, j, i) = 0.0F;
+        product(k, t, j, i) +=
+            filter(k % kLaneCount, r.x + kLaneCount * r.y, j, i, k / kLaneCount) *
+            data(r.x, t, r.y, j, i);
+        sums(k, t, j, i) = product(k, t, j, i);
+        half_result(k, t, j, y) = Halide::mux(
+            y, output_transform(six([&](int q) -> Expr { return sums(k, t, j, q); }), shape.tile));
+        result(k, t, x, y) = Halide::mux(
+            x,
+            output_transform(six([&](int q) -> Expr { return half_result(k, t, q, y); }), shape.tile));
+    }
+};
+
+}  // namespace
+
+bool Winograd::applies(const Group& group, const Isa& isa) const {
+    if (group.anchor < 0 || group.anchor_node().op->kind() != "winograd_conv2d") return false;
+    if (group.has_prologue(1) || isa.lanes < 8) return false;
+    const WinogradShape shape(group);
+    if (shape.channels % kLaneCount != 0 || shape.out_channels % kLaneCount != 0) return false;
+    for (const Result& result : group.body.results()) {
+        const TensorType& type = group.body.type(result.value);
+        if (!type.batched || type.shape.size() != 3 || type.shape[0] != shape.out_channels) return false;
+    }
+    return shape.tile % shape.window_w == 0 && shape.tile % shape.window_h == 0;
+}
+
+std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const {
+    const WinogradShape shape(group);
+    const int64_t total = int64_t{shape.tiles()} * group.batch;
+    std::vector<Tiling> tilings;
+    for (int kb : {32, 16}) {
+        if (shape.out_channels % kb != 0 || (kb == 32 && isa.registers < 32)) continue;
+        for (int th : {12, 14, 7, 8, 6}) {
+            const int registers = tile_registers(isa, kb, th);
+            if (registers > accumulator_limit(isa) || registers < 12) continue;
+            const int64_t tile_bytes = int64_t{kPoints} * kPoints * (shape.channels + kb) * 4;
+            int64_t tb = std::max<int64_t>(1, (640 << 10) / tile_bytes / th) * th;
+            const int64_t share = (total + 7) / 8;  // at least eight tasks where there is enough work
+            tb = std::min(tb, std::max<int64_t>(th, round_up(share, th)));
+            tilings.push_back({{{"kb", kb}, {"th", th}, {"tb", static_cast<int>(tb)}}});
+        }
+    }
+    EMU_CHECK(!tilings.empty(), "no register tile for {}", isa.name);
+    return tilings;
+}
+
+double Winograd::cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                      const Machine& machine) const {
+    const WinogradShape shape(group);
+    const double tiles = 1.0 * shape.tiles() * group.batch;
+    const double products = kPoints * kPoints * tiles * shape.channels * shape.out_channels;
+    // Transforms: about 150 operations for each channel of a tile on either side.
+    const double transforms = 150.0 * tiles * (shape.channels + shape.out_channels) / 2;
+    const double tasks = tiles / tiling.at("tb");
+    return roofline(machine, isa, products + 2 * transforms, 0.75, traffic_bytes(group), tasks);
+}
+
+std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) const {
+    const WinogradShape shape(context.group());
+    const int kb = tiling.at("kb"), th = tiling.at("th"), tb = tiling.at("tb");
+    WinogradFuncs f(shape, context);
+
+    // The output as a scatter over tiles: results of tile q.z at (q.x, q.y) of the epilogue's map.
+    const int step_w = shape.tile / shape.window_w, step_h = shape.tile / shape.window_h;
+    RDom q({{0, step_w}, {0, step_h}, {0, context.samples() * shape.tiles()}}, "q");
+    const Expr px = (q.z % shape.columns) * step_w + q.x;
+    const Expr py = ((q.z / shape.columns) % shape.rows) * step_h + q.y;
+    if (shape.result_w % step_w != 0) q.where(px < shape.result_w);
+    if (shape.result_h % step_h != 0) q.where(py < shape.result_h);
+    const Expr ox = Halide::min(px, shape.result_w - 1), oy = Halide::min(py, shape.result_h - 1);
+    const Expr on = q.z / shape.tiles();
+    Var k("k"), x("x"), y("y"), n("n");
+    const std::vector<Expr> values =
+        context.finish_at({k, ox, oy, on}, [&](const std::vector<Expr>& at) -> Expr {
+            // at = (k, ox * window + dx, …): the position inside the tile is a constant
+            const Expr dx = Halide::Internal::simplify(at[1] - ox * shape.window_w);
+            const Expr dy = Halide::Internal::simplify(at[2] - oy * shape.window_h);
+            return f.result(at[0], q.z, q.x * shape.window_w + dx, q.y * shape.window_h + dy);
+        });
+    Func out("out");
+    std::vector<Expr> none;
+    for (const Expr& value : values) none.push_back(Halide::undef(value.type()));
+    if (values.size() == 1) {
+        out(k, x, y, n) = none[0];
+        out(k, ox, oy, on) = values[0];
+    } else {
+        out(k, x, y, n) = Halide::Tuple(none);
+        out(k, ox, oy, on) = Halide::Tuple(values);
+    }
+
+    Var ko("ko"), kt("kt"), kio("kio"), kii("kii"), to_tile("to_tile"), in_tile("in_tile");
+    RVar to("to"), ti("ti");
+    Halide::Stage update = out.update();
+    update.split(q.z, to, ti, tb, TailStrategy::GuardWithIf)
+        .split(k, ko, kt, kb)
+        .split(kt, kio, kii, kLaneCount)
+        .reorder(kii, q.x, q.y, kio, ti, ko, to)
+        .allow_race_conditions()
+        .parallel(to)
+        .vectorize(kii)
+        .unroll(q.x)
+        .unroll(q.y)
+        .never_partition_all();
+    for (Func tile : {f.result, f.half_result}) tile.compute_at(out, kio).vectorize(f.k, kLaneCount);
+    f.result.bound_extent(f.k, kLaneCount).unroll(f.x).unroll(f.y);
+    f.half_result.bound_extent(f.k, kLaneCount).unroll(f.j).unroll(f.y);
+    f.sums.compute_at(out, ko)
+        .bound_extent(f.k, kb)
+        .bound_storage(f.t, tb)
+        .split(f.t, to_tile, in_tile, th, TailStrategy::RoundUp)
+        .reorder(f.k, in_tile, to_tile, f.j, f.i)
+        .vectorize(f.k, kLaneCount)
+        .unroll(f.k)
+        .unroll(in_tile);
+    f.product.compute_at(f.sums, to_tile).vectorize(f.k, kLaneCount).unroll(f.k).unroll(f.t);
+    f.product.update()
+        .reorder(f.k, f.t, f.r.x, f.r.y, f.j, f.i)
+        .vectorize(f.k, kLaneCount)
+        .unroll(f.k)
+        .unroll(f.t);
+    f.data.compute_at(out, to)
+        .bound_storage(f.t, tb)
+        .reorder(f.ci, f.j, f.i, f.co, f.t)
+        .bound_extent(f.ci, kLaneCount)
+        .vectorize(f.ci)
+        .unroll(f.j)
+        .unroll(f.i);
+    f.half.compute_at(f.data, f.co).vectorize(f.ci, kLaneCount).unroll(f.x).unroll(f.i);
+    f.staged.compute_at(out, to)
+        .bound_storage(f.x, shape.staged_width())
+        .bound_extent(f.y, kPoints)
+        .bound_storage(f.row, tb / shape.columns + 2)
+        .vectorize(f.c, kLaneCount)
+        .never_partition_all();
+    return {out};
+}
+
+// ---- Filter transform ----
+
+bool WinogradFilterTransform::applies(const Group& group, const Isa&) const {
+    return group.anchor >= 0 && group.anchor_node().op->kind() == "winograd_filter" &&
+           !group.has_epilogue();
+}
+
+std::vector<Tiling> WinogradFilterTransform::tilings(const Group&, const Isa&) const { return {{}}; }
+
+double WinogradFilterTransform::cost(const Group& group, const Tiling&, const Isa&,
+                                     const Machine& machine) const {
+    return 1e-6 + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+}
+
+std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const Tiling&) const {
+    const auto& op = dynamic_cast<const WinogradFilter&>(*context.group().anchor_node().op);
+    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(op.tile));
+    const auto kernel = static_cast<int>(matrices.filter[0].size());
+    const Func w = context.operand(0);
+    Var lane("lane"), i("i"), x("x"), y("y"), k("k"), task("task");
+    auto combine = [&](const std::vector<double>& row, const auto& read) -> Expr {
+        Strict sum(0.0F);
+        bool first = true;
+        for (int q = 0; q < kernel; q++) {
+            const double factor = row[static_cast<size_t>(q)];
+            if (factor == 0) continue;
+            const Strict term = s(static_cast<float>(factor)) * s(read(q));
+            sum = first ? term : sum + term;
+            first = false;
+        }
+        return sum;
+    };
+    Func half("half"), out("out");
+    std::vector<Expr> rows, columns;
+    for (const auto& row : matrices.filter) {
+        rows.push_back(combine(row, [&](int q) -> Expr { return w(lane, i, x, q, k); }));
+    }
+    half(lane, i, x, y, k) = Halide::mux(y, rows);
+    for (const auto& row : matrices.filter) {
+        columns.push_back(combine(row, [&](int q) -> Expr { return half(lane, i, q, y, k); }));
+    }
+    out(lane, i, x, y, k) = Halide::mux(x, columns);
+    out.reorder(lane, x, y, i, k).vectorize(lane, kLaneCount).unroll(x).unroll(y);
+    out.fuse(i, k, task);
+    const auto inputs = static_cast<int>(context.group().anchor_output().shape[1]);
+    if (inputs % 16 == 0) {
+        Var inner("inner");
+        out.split(task, task, inner, 16, TailStrategy::RoundUp);
+        half.compute_at(out, inner);
+    } else {
+        half.compute_at(out, task);
+    }
+    out.parallel(task);
+    half.vectorize(lane, kLaneCount).unroll(x).unroll(y);
+    return {out};
+}
+
+}  // namespace emulsion
