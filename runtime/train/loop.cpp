@@ -25,8 +25,10 @@ LoopEnd TrainingLoop::run() {
     if (state_.step == 0) save(Need::kMust);
     loader_.start(state_.epoch, state_.batch);
     while (static_cast<int64_t>(state_.step) < total_steps_) {
+        const auto start = Clock::now();
         const Batch& batch = loader_.next();
         train_batch(batch);
+        count_time(batch, start);
         const bool is_last = static_cast<int64_t>(state_.step) == total_steps_;
         if (batch.is_last || is_last) {
             end_epoch(batch.is_last);
@@ -49,7 +51,6 @@ LoopEnd TrainingLoop::run() {
 }
 
 void TrainingLoop::train_batch(const Batch& batch) {
-    const auto start = Clock::now();
     rate_ =
         learning_rate(state_.settings.schedule, static_cast<int64_t>(state_.step), total_steps_);
     const StepResult result = session_.step(batch, rate_);
@@ -61,6 +62,10 @@ void TrainingLoop::train_batch(const Batch& batch) {
     ++run_steps_;
     state_.batch = batch.is_last ? 0 : batch.index + 1;
     state_.epoch = batch.is_last ? batch.epoch + 1 : batch.epoch;
+}
+
+// The wait for the loader belongs to the time of a step; validation and checkpoints do not.
+void TrainingLoop::count_time(const Batch& batch, Clock::time_point start) {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     epoch_seconds_ += seconds;
     run_seconds_ += seconds;

@@ -46,6 +46,7 @@ class TrainingLoop {
     using Clock = std::chrono::steady_clock;
 
     void train_batch(const Batch& batch);
+    void count_time(const Batch& batch, Clock::time_point start);
     void end_epoch(bool is_whole);
     void show_progress(const Batch& batch);
     enum class Need { kMust, kMay };

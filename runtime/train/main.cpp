@@ -225,7 +225,10 @@ int TrainProgram::run() {
     check_weights_path();
     const InterruptGuard guard;
     if (options_.resume) {
-        say(concat("resumed after step ", state_.step, "\n"));
+        const auto total = state_.settings.total_steps(loader_->batches());
+        const bool is_complete = static_cast<int64_t>(state_.step) >= total;
+        say(concat("resumed after step ", state_.step,
+                   is_complete ? ": the run is complete, nothing is left to train\n" : "\n"));
     } else {
         session_.initialize(state_.settings.seed);
     }

@@ -98,7 +98,9 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
     const RunSettings& settings = *facts.settings;
     const int64_t total = settings.total_steps(facts.steps_per_epoch);
     std::vector<std::vector<std::string>> rows{
-        {"network", concat(facts.info->network, ", ", facts.network->parameters, " parameters")},
+        {"network",
+         concat(facts.info->network, ", ",
+                count_text(static_cast<uint64_t>(facts.network->parameters)), " parameters")},
         {"variant", variant_text(facts)},
         {"data", data_text(facts)},
         {"run", length_text(facts, total)},

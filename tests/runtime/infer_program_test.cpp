@@ -286,6 +286,31 @@ TEST_F(InferTest, DecimalCommaChangesNothing) {
     EXPECT_EQ(found.out, expected.out);
 }
 
+uint64_t resident_kib() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("VmRSS:")) return std::stoull(line.substr(6));
+    }
+    return 0;
+}
+
+// Runs of changing size take no memory that stays.
+TEST(InferenceSession, MemoryDoesNotGrowWithCalls) {
+    FakeNetwork network;
+    network.infer_batch = 8;
+    use_fake_network(network);
+    InferenceSession session(fake_infer_library(), {});
+    session.prepare();
+    const AlignedBlock images = allocate_aligned(8 * session.shape().elements() * sizeof(float));
+    uint64_t early = resident_kib();  // the first look takes memory of its own
+    for (int call = 0; call < 10000; ++call) {
+        session.run(static_cast<const float*>(images.get()), call % 8 + 1);
+        if (call == 100) early = resident_kib();
+    }
+    EXPECT_GT(early, 0u);
+    EXPECT_LE(resident_kib(), early + 64);
+}
+
 TEST(RankClasses, EqualScoresKeepTheirOrder) {
     const std::vector<float> scores{0.2f, 0.5f, 0.2f, 0.5f};
     const auto ranked = rank_classes(scores, 3);

@@ -191,6 +191,37 @@ TEST_F(TrainRunTest, InterruptedAndResumedEqualsOneRun) {
     }
 }
 
+// Ctrl-C while validation looks at its pictures: the epoch stays trained, its row has no
+// validation.
+TEST_F(TrainRunTest, InterruptedInValidation) {
+    ASSERT_EQ(train({"--checkpoint", folder_ / "whole", "--validation", "0.2"}).exit_code, 0);
+    fake_hooks().signal = SIGINT;
+    fake_hooks().signal_run = 5;
+    const ProgramResult stopped = train({"--checkpoint", folder_ / "run", "--validation", "0.2"});
+    EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
+    EXPECT_NE(stopped.err.find("stopped by a signal after step 11;"), std::string::npos)
+        << stopped.err;
+    EXPECT_NE(stopped.out.find("            -           -  "), std::string::npos) << stopped.out;
+    fake_hooks() = {};
+    const ProgramResult resumed = run_fake_train({"--checkpoint", folder_ / "run", "--resume"});
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_EQ(read_text(folder_ / "run/weights.safetensors"),
+              read_text(folder_ / "whole/weights.safetensors"));
+}
+
+TEST_F(TrainRunTest, ResumingACompleteRunWritesItsWeightsAgain) {
+    ASSERT_EQ(train({"--checkpoint", folder_ / "run"}).exit_code, 0);
+    const std::string weights = read_text(folder_ / "run/weights.safetensors");
+    std::remove((folder_ / "run/weights.safetensors").c_str());
+    const ProgramResult resumed = run_fake_train({"--checkpoint", folder_ / "run", "--resume"});
+    EXPECT_EQ(resumed.exit_code, 0);
+    EXPECT_NE(
+        resumed.err.find("resumed after step 26: the run is complete, nothing is left to train\n"),
+        std::string::npos)
+        << resumed.err;
+    EXPECT_EQ(read_text(folder_ / "run/weights.safetensors"), weights);
+}
+
 TEST_F(TrainRunTest, TerminateStopsLikeCtrlC) {
     fake_hooks().signal = SIGTERM;
     fake_hooks().signal_step = 3;
