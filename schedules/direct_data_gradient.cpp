@@ -1,10 +1,10 @@
 // Data gradient of a strided convolution by phases. See direct.h.
 //
-// A result position x reads dy at (x + pad - kx * dilation) / stride for those taps kx where the division is exact.
-// Which taps those are depends on x mod stride alone: its phase. The taps of a phase are an arithmetic progression.
-// A tiling is
-//     kw, tx   register tile of one phase: channels of dx, and positions in x that lie `stride` apart
-//     rows     rows of dx, in units of the stride, of one task
+// A result position x reads dy at (x + pad - kx * dilation) / stride for those taps kx where the
+// division is exact. Which taps those are depends on x mod stride alone: its phase. The taps of a
+// phase are an arithmetic progression. A tiling is
+//     kw, tx   register tile of one phase: channels of dx, and positions in x that lie `stride`
+//     apart rows     rows of dx, in units of the stride, of one task
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/direct.h"
 
@@ -21,8 +21,8 @@ using Halide::RDom;
 using Halide::TailStrategy;
 using Halide::Var;
 
-// The taps first, first + step, … (count of them) of one phase along an axis; tap first + j * step reads dy at
-// x / stride + offset - j * shift.
+// The taps first, first + step, … (count of them) of one phase along an axis; tap first + j * step
+// reads dy at x / stride + offset - j * shift.
 struct Phase {
     int first = 0, step = 1, count = 0, offset = 0, shift = 0;
 };
@@ -59,13 +59,14 @@ Reach reach_of(const std::vector<Phase>& phases) {
 struct StridedPlan {
     ConvShape conv;
     std::vector<Phase> x, y;
-    int channels = 0, blocks = 0;   // of dx
-    int columns = 0, lines = 0;     // positions of one phase
+    int channels = 0, blocks = 0;  // of dx
+    int columns = 0, lines = 0;    // positions of one phase
     Reach reach_x, reach_y;
 
     explicit StridedPlan(const Group& group) : conv(conv_shape(group)) {
         channels = conv.channels, blocks = (channels + 15) / 16;
-        columns = divide_up(conv.width, conv.stride_w), lines = divide_up(conv.height, conv.stride_h);
+        columns = divide_up(conv.width, conv.stride_w),
+        lines = divide_up(conv.height, conv.stride_h);
         for (int i = 0; i < conv.stride_w; i++) {
             x.push_back(phase_of(i, conv.kernel_w, conv.stride_w, conv.dilation_w, conv.pad_left));
         }
@@ -75,7 +76,8 @@ struct StridedPlan {
         reach_x = reach_of(x), reach_y = reach_of(y);
     }
     double staged_bytes(int rows) const {
-        return 4.0 * conv.out_channels * (columns + reach_x.high - reach_x.low) * (rows + reach_y.high - reach_y.low);
+        return 4.0 * conv.out_channels * (columns + reach_x.high - reach_x.low) *
+               (rows + reach_y.high - reach_y.low);
     }
 };
 
@@ -83,7 +85,8 @@ struct StridedPlan {
 
 bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_data") return false;
-    if (read_attribute(*group.anchor_node().op, "rotated")[0] == 0 || group.has_prologue(1)) return false;
+    if (read_attribute(*group.anchor_node().op, "rotated")[0] == 0 || group.has_prologue(1))
+        return false;
     ConvShape s = conv_shape(group);
     int phases = s.stride_h * s.stride_w;
     return phases > 1 && phases <= 16 && group.epilogue_window() == std::vector<int64_t>{1, 1};
@@ -99,7 +102,9 @@ std::vector<Tiling> DirectStridedDataGradient::tilings(const Group& group, const
             int rows = divide_up(plan.lines, parts);
             if (parts > 1 && rows == divide_up(plan.lines, parts - 1)) continue;
             bool last = rows == 1;
-            if (!last && (plan.staged_bytes(rows) > 320e3 || group.batch * divide_up(plan.lines, rows) < 8)) continue;
+            if (!last &&
+                (plan.staged_bytes(rows) > 320e3 || group.batch * divide_up(plan.lines, rows) < 8))
+                continue;
             tilings.push_back({{{"kw", tile.channels}, {"tx", tile.x}, {"rows", rows}}});
             found++;
         }
@@ -114,14 +119,16 @@ double DirectStridedDataGradient::cost(const Group& group, const Tiling& tiling,
     double ideal = tile_registers(isa, kw, tx) / 2.0;
     double covered = divide_up(plan.columns, tx) * tx / static_cast<double>(plan.columns);
     double efficiency = 0.88 * ideal / step_cycles(isa, kw, tx) / covered;
-    return roofline(machine, isa, group.batch * plan.conv.multiply_adds(), efficiency, traffic_bytes(group),
-                    1.0 * group.batch * divide_up(plan.lines, rows));
+    return roofline(machine, isa, group.batch * plan.conv.multiply_adds(), efficiency,
+                    traffic_bytes(group), 1.0 * group.batch * divide_up(plan.lines, rows));
 }
 
-std::vector<Func> DirectStridedDataGradient::build(KernelContext& context, const Tiling& tiling) const {
+std::vector<Func> DirectStridedDataGradient::build(KernelContext& context,
+                                                   const Tiling& tiling) const {
     const StridedPlan plan(context.group());
     const ConvShape& conv = plan.conv;
-    const int kw = tiling.at("kw"), tx = tiling.at("tx"), rows = tiling.at("rows"), vector = std::min(kw, 16);
+    const int kw = tiling.at("kw"), tx = tiling.at("tx"), rows = tiling.at("rows"),
+              vector = std::min(kw, 16);
     const int sw = conv.stride_w, sh = conv.stride_h;
 
     // Algorithm. The border of dy is zero after the prologue.
@@ -130,19 +137,21 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context, const
     Func filter = context.operand(1);    // (lane, k, kx, ky, block), rotated
     Func staged("staged");               // dy over coordinates shifted by the reach
     Expr dx = x + plan.reach_x.low, dy = y + plan.reach_y.low;
-    Expr value =
-        gradient(k, Halide::clamp(dx, 0, conv.out_width - 1), Halide::clamp(dy, 0, conv.out_height - 1), n);
-    staged(k, x, y, n) =
-        Halide::select(dx >= 0 && dx < conv.out_width && dy >= 0 && dy < conv.out_height, value, 0.0F);
+    Expr value = gradient(k, Halide::clamp(dx, 0, conv.out_width - 1),
+                          Halide::clamp(dy, 0, conv.out_height - 1), n);
+    staged(k, x, y, n) = Halide::select(
+        dx >= 0 && dx < conv.out_width && dy >= 0 && dy < conv.out_height, value, 0.0F);
 
     std::vector<Func> phases;
     std::vector<RDom> domains;
     std::vector<Expr> values;
     for (int i = 0; i < sh * sw; i++) {
-        const Phase &px = plan.x[static_cast<size_t>(i % sw)], &py = plan.y[static_cast<size_t>(i / sw)];
+        const Phase &px = plan.x[static_cast<size_t>(i % sw)],
+                    &py = plan.y[static_cast<size_t>(i / sw)];
         Func phase("phase" + std::to_string(i));
         phase(c, x, y, n) = 0.0F;
-        RDom r(0, conv.out_channels, 0, std::max(px.count, 1), 0, std::max(py.count, 1), "r" + std::to_string(i));
+        RDom r(0, conv.out_channels, 0, std::max(px.count, 1), 0, std::max(py.count, 1),
+               "r" + std::to_string(i));
         if (px.count * py.count > 0) {
             Expr kx = conv.kernel_w - 1 - (px.first + r.y * px.step);
             Expr ky = conv.kernel_h - 1 - (py.first + r.z * py.step);
@@ -160,7 +169,8 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context, const
 
     // Schedule.
     std::vector<Var> at = out.args();
-    Var ko("ko"), kt("kt"), kb("kb"), kl("kl"), xo("xo"), xi("xi"), yo("yo"), yt("yt"), yi("yi"), task("task");
+    Var ko("ko"), kt("kt"), kb("kb"), kl("kl"), xo("xo"), xi("xi"), yo("yo"), yt("yt"), yi("yi"),
+        task("task");
     split_guarded(out, at[0], ko, kt, kw, plan.channels);
     out.split(kt, kb, kl, vector, TailStrategy::RoundUp);
     split_guarded(out, at[1], xo, xi, tx * sw, conv.width);
@@ -178,7 +188,13 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context, const
         phases[i].vectorize(c, vector).unroll(c).unroll(x).unroll(y);
         if (!phases[i].has_update_definition()) continue;
         const RDom& r = domains[i];
-        phases[i].update().reorder(c, x, y, r.x, r.y, r.z).vectorize(c, vector).unroll(c).unroll(x).unroll(y);
+        phases[i]
+            .update()
+            .reorder(c, x, y, r.x, r.y, r.z)
+            .vectorize(c, vector)
+            .unroll(c)
+            .unroll(x)
+            .unroll(y);
     }
     staged.compute_at(out, task)
         .bound_storage(x, divide_up(plan.columns, tx) * tx + plan.reach_x.high - plan.reach_x.low)

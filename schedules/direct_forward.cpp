@@ -1,10 +1,11 @@
 // Direct forward convolution. See direct.h for the nest.
 //
-// The filter's own layout, blocks of 16 output channels, serves as tiles of 16, 32, 48 or 64 channels: each block is a
-// stream of its own. A tiling is
+// The filter's own layout, blocks of 16 output channels, serves as tiles of 16, 32, 48 or 64
+// channels: each block is a stream of its own. A tiling is
 //     kw, tx, ty   register tile: output channels, and positions of the group's result in x and y
 //     rows         rows of the result of one task
-//     order        0: a task is (sample, rows); 1: a task is one kw, all samples inside, so that a panel of filters
+//     order        0: a task is (sample, rows); 1: a task is one kw, all samples inside, so that a
+//     panel of filters
 //                  too large for a core's share of the cache is read once
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/direct.h"
@@ -43,12 +44,15 @@ struct ForwardPlan {
     int input_rows(int rows) const {
         return (rows * window_h - 1) * conv.stride_h + (conv.kernel_h - 1) * conv.dilation_h + 1;
     }
-    double staged_bytes(int rows) const { return 4.0 * conv.channels * input_columns(width) * input_rows(rows); }
+    double staged_bytes(int rows) const {
+        return 4.0 * conv.channels * input_columns(width) * input_rows(rows);
+    }
     double filter_bytes() const { return 4.0 * conv.blocks() * 16 * conv.channels * conv.taps(); }
 };
 
-// Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks exist. Only cuts into
-// nearly equal parts are taken: a part's missing rows cost as much as real ones.
+// Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks
+// exist. Only cuts into nearly equal parts are taken: a part's missing rows cost as much as real
+// ones.
 std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
     constexpr double kStagedLimit = 320e3;
     std::vector<int> choices;
@@ -70,7 +74,8 @@ Func stage_padded(const ConvShape& conv, const Func& input) {
     Var c("c"), x("x"), y("y"), n("n");
     Func staged("staged");
     Expr ix = x - conv.pad_left, iy = y - conv.pad_top;
-    Expr value = input(c, Halide::clamp(ix, 0, conv.width - 1), Halide::clamp(iy, 0, conv.height - 1), n);
+    Expr value =
+        input(c, Halide::clamp(ix, 0, conv.width - 1), Halide::clamp(iy, 0, conv.height - 1), n);
     staged(c, x, y, n) =
         Halide::select(ix >= 0 && ix < conv.width && iy >= 0 && iy < conv.height, value, 0.0F);
     return staged;
@@ -79,10 +84,13 @@ Func stage_padded(const ConvShape& conv, const Func& input) {
 }  // namespace
 
 bool DirectForward::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d" || group.has_prologue(1)) return false;
+    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d" || group.has_prologue(1))
+        return false;
     for (const Result& result : group.body.results()) {
         const TensorType& type = group.body.type(result.value);
-        if (!type.batched || type.shape.size() != 3 || type.shape[0] != group.anchor_output().shape[0]) return false;
+        if (!type.batched || type.shape.size() != 3 ||
+            type.shape[0] != group.anchor_output().shape[0])
+            return false;
     }
     return true;
 }
@@ -91,40 +99,47 @@ std::vector<Tiling> DirectForward::tilings(const Group& group, const Isa& isa) c
     ForwardPlan plan(group);
     std::vector<Tiling> tilings;
     bool large_filter = plan.filter_bytes() > 1e6 && plan.conv.blocks() >= 8;
-    for (const RegisterTile& tile :
-         register_tiles(isa, plan.conv.blocks(), plan.width, plan.height, plan.window_w, plan.window_h, 8)) {
+    for (const RegisterTile& tile : register_tiles(isa, plan.conv.blocks(), plan.width, plan.height,
+                                                   plan.window_w, plan.window_h, 8)) {
         for (int rows : row_choices(plan, group.batch, tile.y)) {
             for (int order : {large_filter ? 1 : 0, large_filter ? 0 : 1}) {
                 if (order == 1 && (!large_filter || rows < plan.height)) continue;
-                tilings.push_back(
-                    {{{"kw", tile.channels}, {"tx", tile.x}, {"ty", tile.y}, {"rows", rows}, {"order", order}}});
+                tilings.push_back({{{"kw", tile.channels},
+                                    {"tx", tile.x},
+                                    {"ty", tile.y},
+                                    {"rows", rows},
+                                    {"order", order}}});
             }
         }
     }
     return tilings;
 }
 
-double DirectForward::cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const {
+double DirectForward::cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                           const Machine& machine) const {
     ForwardPlan plan(group);
     int kw = tiling.at("kw"), tx = tiling.at("tx"), ty = tiling.at("ty"), rows = tiling.at("rows");
     int positions = tx * ty * plan.window_w * plan.window_h;
     double ideal = tile_registers(isa, kw, positions) / 2.0;
-    double covered = static_cast<double>(divide_up(plan.width, tx) * tx) * (divide_up(plan.height, ty) * ty);
-    double efficiency = ideal / step_cycles(isa, kw, positions) * plan.width * plan.height / covered;
+    double covered =
+        static_cast<double>(divide_up(plan.width, tx) * tx) * (divide_up(plan.height, ty) * ty);
+    double efficiency =
+        ideal / step_cycles(isa, kw, positions) * plan.width * plan.height / covered;
     double tasks = tiling.at("order") == 1 ? divide_up(plan.conv.out_channels, kw)
                                            : 1.0 * group.batch * divide_up(plan.height, rows);
     double panel = plan.filter_bytes() * kw / (plan.conv.blocks() * 16.0);
     double spill = tiling.at("order") == 0 && plan.filter_bytes() > machine.l2_bytes ? 1.5 : 1.0;
     if (panel > static_cast<double>(machine.l2_bytes)) spill *= 1.2;
     double staging = plan.staged ? 1 + 0.5 / (plan.conv.blocks() * plan.conv.taps()) : 1.0;
-    return roofline(machine, isa, group.batch * plan.conv.multiply_adds() * spill * staging, 0.92 * efficiency,
-                    traffic_bytes(group), tasks);
+    return roofline(machine, isa, group.batch * plan.conv.multiply_adds() * spill * staging,
+                    0.92 * efficiency, traffic_bytes(group), tasks);
 }
 
 std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& tiling) const {
     ForwardPlan plan(context.group());
     const ConvShape& conv = plan.conv;
-    const int kw = tiling.at("kw"), tx = tiling.at("tx"), ty = tiling.at("ty"), rows = tiling.at("rows");
+    const int kw = tiling.at("kw"), tx = tiling.at("tx"), ty = tiling.at("ty"),
+              rows = tiling.at("rows");
     const int vector = std::min(kw, 16);
 
     // Algorithm.
@@ -135,15 +150,16 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     RDom r(0, conv.channels, 0, conv.kernel_w, 0, conv.kernel_h, "r");
     Func accumulator("accumulator");
     accumulator(k, x, y, n) = 0.0F;
-    accumulator(k, x, y, n) +=
-        filter(k % 16, r.x, r.y, r.z, k / 16) *
-        source(r.x, x * conv.stride_w + r.y * conv.dilation_w, y * conv.stride_h + r.z * conv.dilation_h, n);
+    accumulator(k, x, y, n) += filter(k % 16, r.x, r.y, r.z, k / 16) *
+                               source(r.x, x * conv.stride_w + r.y * conv.dilation_w,
+                                      y * conv.stride_h + r.z * conv.dilation_h, n);
     Func out = context.finish(accumulator);
 
     // Schedule.
     std::vector<Var> at = out.args();
     Var ok = at[0], ox = at[1], oy = at[2], on = at[3];
-    Var ko("ko"), kt("kt"), kb("kb"), kl("kl"), xo("xo"), xi("xi"), yo("yo"), yt("yt"), yi("yi"), task("task");
+    Var ko("ko"), kt("kt"), kb("kb"), kl("kl"), xo("xo"), xi("xi"), yo("yo"), yt("yt"), yi("yi"),
+        task("task");
     split_guarded(out, ok, ko, kt, kw, conv.out_channels);
     out.split(kt, kb, kl, vector, TailStrategy::RoundUp);
     split_guarded(out, ox, xo, xi, tx, plan.width);
@@ -166,13 +182,15 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
         .unroll(y);
     Halide::Stage update = accumulator.update();
     update.reorder(k, x, y, r.x, r.y, r.z).vectorize(k, vector).unroll(k).unroll(x).unroll(y);
-    if (conv.dilation_w == 1) {  // channels and kernel columns are contiguous, in the filter and in the input
+    if (conv.dilation_w ==
+        1) {  // channels and kernel columns are contiguous, in the filter and in the input
         RVar columns("columns");
         update.fuse(r.x, r.y, columns);
     }
 
     if (plan.staged) {
-        Var sc = source.args()[0], sx = source.args()[1], sy = source.args()[2], sn = source.args()[3];
+        Var sc = source.args()[0], sx = source.args()[1], sy = source.args()[2],
+            sn = source.args()[3];
         if (tiling.at("order") == 1) {
             source.compute_root().fuse(sy, sn, task).parallel(task);
             source.bound_storage(sn, context.group().batch);
@@ -180,7 +198,8 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
             source.compute_at(out, task);
         }
         source.bound_storage(sx, plan.input_columns(divide_up(plan.width, tx) * tx));
-        source.bound_storage(sy, plan.input_rows(divide_up(tiling.at("order") == 1 ? plan.height : rows, ty) * ty));
+        source.bound_storage(
+            sy, plan.input_rows(divide_up(tiling.at("order") == 1 ? plan.height : rows, ty) * ty));
         if (conv.channels >= 8) {
             source.vectorize(sc, 16, TailStrategy::GuardWithIf);
         } else if (conv.channels == 1) {

@@ -33,70 +33,77 @@ DenseShape dense_shape(const Group& group) {
 bool results_are_rows(const Group& group) {
     for (const Result& result : group.body.results()) {
         const TensorType& type = group.body.type(result.value);
-        if (!type.batched || type.shape.size() != 1 || type.shape != group.anchor_output().shape) return false;
+        if (!type.batched || type.shape.size() != 1 || type.shape != group.anchor_output().shape)
+            return false;
     }
     return true;
 }
 
-// Cycles of all tiles of a batch, relative to a full machine's. A last tile that is not full costs as much as a full
-// one and reads its rows by separate addresses.
-double tile_cycles(const Isa& isa, int channels, int samples, int batch, int chains) {
-    double step = chains == 1 ? step_cycles(isa, channels, samples)
-                              : step_cycles(isa, channels, samples * chains) / chains;
-    return (divide_up(batch, samples) + (batch % samples != 0 ? 0.3 : 0.0)) * step / channels;
+// Sums side by side over i: small batches need them to fill the multiply-adders. The order of a sum
+// follows from it, so it depends on neither the instruction set nor the register tile.
+int chains_of(int batch, int inputs) {
+    int chains = batch >= 8 ? 1 : batch >= 4 ? 2 : batch >= 2 ? 4 : 8;
+    while (chains > 1 && inputs < 4 * chains) chains /= 2;
+    return chains;
 }
 
-int chains_for(const Isa& isa, int channels, int samples, int inputs) {
-    int chains = 1;
-    while (chains < 8 && tile_registers(isa, channels, samples * chains) < 8 && inputs >= 4 * chains) chains *= 2;
-    return chains;
+// Cycles of all tiles of a batch for one channel and one i. A last tile that is not full costs as
+// much as a full one and reads its rows by separate addresses.
+double tile_cycles(const Isa& isa, int channels, int samples, int batch, int chains) {
+    double step = step_cycles(isa, channels, samples * chains) / chains;
+    return (divide_up(batch, samples) + (batch % samples != 0 ? 0.3 : 0.0)) * step / channels;
 }
 
 }  // namespace
 
 bool Matmul::applies(const Group& group, const Isa&) const {
-    return group.anchor >= 0 && group.anchor_node().op->kind() == "dense" && !group.has_prologue(1) &&
-           results_are_rows(group);
+    return group.anchor >= 0 && group.anchor_node().op->kind() == "dense" &&
+           !group.has_prologue(1) && results_are_rows(group);
 }
 
 std::vector<Tiling> Matmul::tilings(const Group& group, const Isa& isa) const {
     DenseShape s = dense_shape(group);
+    const int chains = chains_of(group.batch, s.inputs);
     std::vector<std::pair<double, Tiling>> found;
-    for (int channels : {32, 16, 64, 48, 8}) {
-        if (channels == 8 ? isa.lanes > 8 : s.blocks() % (channels / 16) != 0) continue;
+    for (int channels : {32, 16, 64, 48, 8, 4}) {
+        if (channels < 16 ? isa.lanes > channels : s.blocks() % (channels / 16) != 0) continue;
         for (int samples = 1; samples <= std::min(group.batch, 28); samples++) {
-            if (tile_registers(isa, channels, samples) > accumulator_limit(isa)) break;
-            int chains = chains_for(isa, channels, samples, s.inputs);
+            if (tile_registers(isa, channels, samples * chains) > accumulator_limit(isa)) break;
             double cycles = tile_cycles(isa, channels, samples, group.batch, chains);
             int panels = divide_up(s.outputs, channels);
             if (panels < 8 && channels > 16) cycles *= 1.15;  // too few tasks
             found.push_back({cycles, {{{"kw", channels}, {"tn", samples}, {"chains", chains}}}});
         }
     }
-    std::stable_sort(found.begin(), found.end(), [](auto& a, auto& b) { return a.first < b.first; });
+    std::stable_sort(found.begin(), found.end(),
+                     [](auto& a, auto& b) { return a.first < b.first; });
     std::vector<Tiling> tilings;
-    for (size_t i = 0; i < std::min<size_t>(found.size(), 12); i++) tilings.push_back(found[i].second);
+    for (size_t i = 0; i < std::min<size_t>(found.size(), 12); i++)
+        tilings.push_back(found[i].second);
     return tilings;
 }
 
-double Matmul::cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const {
+double Matmul::cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                    const Machine& machine) const {
     DenseShape s = dense_shape(group);
     int kw = tiling.at("kw");
     double cycles = tile_cycles(isa, kw, tiling.at("tn"), group.batch, tiling.at("chains"));
     double efficiency = 0.95 * group.batch / (2.0 * isa.lanes) / cycles;
     double multiply_adds = 1.0 * group.batch * s.inputs * s.blocks() * 16;
-    return roofline(machine, isa, multiply_adds, efficiency, traffic_bytes(group), divide_up(s.outputs, kw));
+    return roofline(machine, isa, multiply_adds, efficiency, traffic_bytes(group),
+                    divide_up(s.outputs, kw));
 }
 
 std::vector<Func> Matmul::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
     const DenseShape s = dense_shape(group);
-    const int kw = tiling.at("kw"), tn = tiling.at("tn"), chains = tiling.at("chains"), vector = std::min(kw, 16);
+    const int kw = tiling.at("kw"), tn = tiling.at("tn"), chains = tiling.at("chains"),
+              vector = std::min(kw, 16);
     Expr samples = context.samples();
 
     // Algorithm. Rows of a tile beyond the last sample repeat it and are not stored.
     Var k("k"), n("n"), i("i"), chain("chain");
-    Func x = context.operand(0);       // (i, n)
+    Func x = context.operand(0);        // (i, n)
     Func weights = context.operand(1);  // (lane, i, block)
     Func staged("staged");
     staged(i, n) = x(i, n);
@@ -130,7 +137,8 @@ std::vector<Func> Matmul::build(KernelContext& context, const Tiling& tiling) co
         .vectorize(kl)
         .unroll(kb)
         .unroll(ni);
-    accumulator.compute_at(out, no).bound_extent(k, kw).bound_extent(n, tn).bound_extent(chain, chains);
+    accumulator.compute_at(out, no).bound_extent(k, kw).bound_extent(n, tn).bound_extent(chain,
+                                                                                         chains);
     accumulator.vectorize(k, vector).unroll(k).unroll(n).unroll(chain);
     accumulator.update(0)
         .reorder(k, n, chain, r)
@@ -140,7 +148,10 @@ std::vector<Func> Matmul::build(KernelContext& context, const Tiling& tiling) co
         .unroll(chain);
     if (rest > 0) accumulator.update(1).reorder(k, n, q).vectorize(k, vector).unroll(k).unroll(n);
     if (group.has_prologue(0)) {
-        staged.compute_root().bound_storage(n, group.batch).parallel(n).vectorize(i, 16, TailStrategy::GuardWithIf);
+        staged.compute_root()
+            .bound_storage(n, group.batch)
+            .parallel(n)
+            .vectorize(i, 16, TailStrategy::GuardWithIf);
     }
     return {out};
 }

@@ -23,7 +23,8 @@ namespace {
 // Takes the tilings of the lowest cycles, best first.
 std::vector<Tiling> best_of(std::vector<std::pair<double, Tiling>> found) {
     constexpr size_t kCount = 10;
-    std::stable_sort(found.begin(), found.end(), [](auto& a, auto& b) { return a.first < b.first; });
+    std::stable_sort(found.begin(), found.end(),
+                     [](auto& a, auto& b) { return a.first < b.first; });
     std::vector<Tiling> tilings;
     for (size_t i = 0; i < std::min(found.size(), kCount); i++) tilings.push_back(found[i].second);
     return tilings;
@@ -36,7 +37,8 @@ int as_int(int64_t value) { return static_cast<int>(value); }
 // Data gradient.
 
 bool MatmulDataGradient::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "dense_backward_data" || group.has_prologue(1)) {
+    if (group.anchor < 0 || group.anchor_node().op->kind() != "dense_backward_data" ||
+        group.has_prologue(1)) {
         return false;
     }
     for (const Result& result : group.body.results()) {
@@ -53,7 +55,8 @@ std::vector<Tiling> MatmulDataGradient::tilings(const Group& group, const Isa& i
         if (width > 16 && width > inputs) continue;
         for (int samples = 1; samples <= std::min(group.batch, 28); samples++) {
             if (tile_registers(isa, width, samples) > accumulator_limit(isa)) break;
-            double tiles = divide_up(group.batch, samples) + (group.batch % samples != 0 ? 0.3 : 0.0);
+            double tiles =
+                divide_up(group.batch, samples) + (group.batch % samples != 0 ? 0.3 : 0.0);
             double covered = divide_up(inputs, width) * width;
             double cycles = tiles * step_cycles(isa, width, samples) / width * covered;
             found.push_back({cycles, {{{"iw", width}, {"tn", samples}}}});
@@ -65,19 +68,22 @@ std::vector<Tiling> MatmulDataGradient::tilings(const Group& group, const Isa& i
 
 double MatmulDataGradient::cost(const Group& group, const Tiling& tiling, const Isa& isa,
                                 const Machine& machine) const {
-    int inputs = as_int(group.anchor_output().shape[0]), outputs = as_int(group.anchor_input(0).shape[0]);
+    int inputs = as_int(group.anchor_output().shape[0]),
+        outputs = as_int(group.anchor_input(0).shape[0]);
     int iw = tiling.at("iw"), tn = tiling.at("tn");
     double tiles = divide_up(group.batch, tn) + (group.batch % tn != 0 ? 0.3 : 0.0);
     double transposed = 0.35 * iw;  // cycles to transpose one row of the panel
-    double efficiency =
-        0.95 * group.batch * iw / (2.0 * isa.lanes) / (tiles * step_cycles(isa, iw, tn) + transposed);
+    double efficiency = 0.95 * group.batch * iw / (2.0 * isa.lanes) /
+                        (tiles * step_cycles(isa, iw, tn) + transposed);
     double multiply_adds = 1.0 * group.batch * outputs * divide_up(inputs, iw) * iw;
-    return roofline(machine, isa, multiply_adds, efficiency, traffic_bytes(group), divide_up(inputs, iw));
+    return roofline(machine, isa, multiply_adds, efficiency, traffic_bytes(group),
+                    divide_up(inputs, iw));
 }
 
 std::vector<Func> MatmulDataGradient::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const int inputs = as_int(group.anchor_output().shape[0]), outputs = as_int(group.anchor_input(0).shape[0]);
+    const int inputs = as_int(group.anchor_output().shape[0]),
+              outputs = as_int(group.anchor_input(0).shape[0]);
     const int iw = tiling.at("iw"), tn = tiling.at("tn"), blocks = divide_up(outputs, 16);
     Expr samples = context.samples();
 
@@ -117,7 +123,10 @@ std::vector<Func> MatmulDataGradient::build(KernelContext& context, const Tiling
     panel.split(i, io, il, 16, TailStrategy::RoundUp).reorder(il, l, io, b).vectorize(il).unroll(l);
     square.compute_at(panel, io).bound_extent(i, 16).vectorize(l, 16).unroll(i);
     if (group.has_prologue(0)) {
-        staged.compute_root().bound_storage(n, group.batch).parallel(n).vectorize(k, 16, TailStrategy::GuardWithIf);
+        staged.compute_root()
+            .bound_storage(n, group.batch)
+            .parallel(n)
+            .vectorize(k, 16, TailStrategy::GuardWithIf);
     }
     return {out};
 }
@@ -161,7 +170,8 @@ double MatmulWeightGradient::cost(const Group& group, const Tiling& tiling, cons
 
 std::vector<Func> MatmulWeightGradient::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const int inputs = as_int(group.anchor_input(0).shape[0]), outputs = as_int(group.anchor_input(1).shape[0]);
+    const int inputs = as_int(group.anchor_input(0).shape[0]),
+              outputs = as_int(group.anchor_input(1).shape[0]);
     const int bo = tiling.at("bo"), ti = tiling.at("ti"), chunk = tiling.at("chunk");
     const int blocks = divide_up(outputs, 16);
     Expr samples = context.samples();
@@ -173,9 +183,10 @@ std::vector<Func> MatmulWeightGradient::build(KernelContext& context, const Tili
     staged_x(i, n) = x(inputs % ti != 0 ? Halide::min(i, inputs - 1) : i, n);
     Func staged_dy("staged_dy");  // (lane, n, block)
     Expr k = b * 16 + l;
-    staged_dy(l, n, b) = outputs % 16 == 0
-                             ? gradient(k, n)
-                             : Halide::select(k < outputs, gradient(Halide::min(k, outputs - 1), n), 0.0F);
+    staged_dy(l, n, b) =
+        outputs % 16 == 0
+            ? gradient(k, n)
+            : Halide::select(k < outputs, gradient(Halide::min(k, outputs - 1), n), 0.0F);
     RDom r(0, samples, "r");
     Func accumulator("accumulator");  // (lane, i, block)
     accumulator(l, i, b) = 0.0F;

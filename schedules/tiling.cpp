@@ -12,7 +12,7 @@ namespace {
 
 // Finds one attribute in an op's visit.
 class AttributeReader : public Fields {
-public:
+  public:
     explicit AttributeReader(std::string_view name) : name_(name) {}
     void field(std::string_view name, bool& value) override { set(name, {value ? 1 : 0}); }
     void field(std::string_view name, int64_t& value) override { set(name, {value}); }
@@ -21,7 +21,7 @@ public:
     void field(std::string_view name, std::vector<int64_t>& value) override { set(name, value); }
     const std::vector<int64_t>& result() const { return result_; }
 
-private:
+  private:
     void set(std::string_view name, std::vector<int64_t> value) {
         if (name == name_) result_ = std::move(value);
     }
@@ -44,14 +44,18 @@ double ConvShape::multiply_adds() const {
 
 ConvShape conv_shape(const Group& group) {
     const Op& op = *group.anchor_node().op;
-    bool to_filter = op.kind() == "conv2d_backward_filter", to_data = op.kind() == "conv2d_backward_data";
+    bool to_filter = op.kind() == "conv2d_backward_filter",
+         to_data = op.kind() == "conv2d_backward_data";
     // x (C, H, W), y (O, OH, OW), filter (O, C, KH, KW)
-    const std::vector<int64_t>& x = to_data ? group.anchor_output().shape : group.anchor_input(0).shape;
+    const std::vector<int64_t>& x =
+        to_data ? group.anchor_output().shape : group.anchor_input(0).shape;
     const std::vector<int64_t>& y = to_filter ? group.anchor_input(1).shape
                                     : to_data ? group.anchor_input(0).shape
                                               : group.anchor_output().shape;
-    const std::vector<int64_t>& w = to_filter ? group.anchor_output().shape : group.anchor_input(1).shape;
-    std::vector<int64_t> stride = read_attribute(op, "stride"), dilation = read_attribute(op, "dilation");
+    const std::vector<int64_t>& w =
+        to_filter ? group.anchor_output().shape : group.anchor_input(1).shape;
+    std::vector<int64_t> stride = read_attribute(op, "stride"),
+                         dilation = read_attribute(op, "dilation");
     std::vector<int64_t> padding = read_attribute(op, "padding");
     auto as_int = [](int64_t value) { return static_cast<int>(value); };
     ConvShape s;
@@ -74,11 +78,12 @@ int accumulator_limit(const Isa& isa) { return isa.registers >= 32 ? 28 : 12; }
 double step_cycles(const Isa& isa, int channels, int positions) {
     double vectors = divide_up(channels, isa.lanes);
     constexpr double kLatency = 4, kVectorLoad = 0.4, kBroadcast = 0.1;
-    return std::max(vectors * positions / 2, kLatency) + kVectorLoad * vectors + kBroadcast * positions;
+    return std::max(vectors * positions / 2, kLatency) + kVectorLoad * vectors +
+           kBroadcast * positions;
 }
 
-std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height, int window_w, int window_h,
-                                         size_t count) {
+std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height,
+                                         int window_w, int window_h, size_t count) {
     struct Candidate {
         RegisterTile tile;
         double cycles;
@@ -94,9 +99,11 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
                 // Tiles at the right and lower edge compute only what they keep.
                 double cycles = 0;
                 for (auto [tile_x, columns] : {std::pair(x, width / x), std::pair(width % x, 1)}) {
-                    for (auto [tile_y, lines] : {std::pair(y, height / y), std::pair(height % y, 1)}) {
+                    for (auto [tile_y, lines] :
+                         {std::pair(y, height / y), std::pair(height % y, 1)}) {
                         if (tile_x * tile_y == 0) continue;
-                        cycles += columns * lines * step_cycles(isa, channels, tile_x * tile_y * window) / channels;
+                        cycles += columns * lines *
+                                  step_cycles(isa, channels, tile_x * tile_y * window) / channels;
                     }
                 }
                 if (y > 1) cycles *= 1.01;  // one row keeps addresses simple
@@ -108,16 +115,18 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.cycles < b.cycles; });
     std::vector<RegisterTile> tiles;
-    for (size_t i = 0; i < std::min(count, candidates.size()); i++) tiles.push_back(candidates[i].tile);
+    for (size_t i = 0; i < std::min(count, candidates.size()); i++)
+        tiles.push_back(candidates[i].tile);
     return tiles;
 }
 
-double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency, double bytes,
-                double tasks) {
+double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency,
+                double bytes, double tasks) {
     double rate = machine.fma_gflops * 1e9 * isa.lanes / 16 * (isa.fma ? 1 : 0.5);
     double threads = std::min<double>(machine.threads, std::max(1.0, tasks));
     double rounds = std::ceil(tasks / threads) * threads / std::max(1.0, tasks);
-    return 2 * multiply_adds / (rate * threads * efficiency) * rounds + bytes / (machine.bandwidth_gbs * 1e9);
+    return 2 * multiply_adds / (rate * threads * efficiency) * rounds +
+           bytes / (machine.bandwidth_gbs * 1e9);
 }
 
 double traffic_bytes(const Group& group) {
@@ -135,17 +144,20 @@ double traffic_bytes(const Group& group) {
 Halide::Expr tree_sum(std::vector<Halide::Expr> terms) {
     while (terms.size() > 1) {
         std::vector<Halide::Expr> next;
-        for (size_t i = 0; i + 1 < terms.size(); i += 2) next.push_back(Strict(terms[i]) + Strict(terms[i + 1]));
+        for (size_t i = 0; i + 1 < terms.size(); i += 2)
+            next.push_back(Strict(terms[i]) + Strict(terms[i + 1]));
         if (terms.size() % 2 == 1) next.push_back(terms.back());
         terms = std::move(next);
     }
     return terms[0];
 }
 
-void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old, const Halide::VarOrRVar& outer,
-                   const Halide::VarOrRVar& inner, int factor, int extent) {
+void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
+                   const Halide::VarOrRVar& outer, const Halide::VarOrRVar& inner, int factor,
+                   int extent) {
     bool exact = extent % factor == 0;
-    stage.split(old, outer, inner, factor, exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf);
+    stage.split(old, outer, inner, factor,
+                exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf);
 }
 
 }  // namespace emulsion

@@ -1,8 +1,9 @@
 // Shapes and register tiles shared by the recipes of contractions.
 //
-// A register tile is a block of results that stays in vector registers for a whole reduction: `channels` output
-// channels (8, or whole blocks of 16) by `x` by `y` positions. Its order of summation does not depend on its size, so
-// tiles may differ between instruction sets while bits do not.
+// A register tile is a block of results that stays in vector registers for a whole reduction:
+// `channels` output channels (8, or whole blocks of 16) by `x` by `y` positions. Its order of
+// summation does not depend on its size, so tiles may differ between instruction sets while bits do
+// not.
 #pragma once
 
 #include <Halide.h>
@@ -14,12 +15,14 @@
 
 namespace emulsion {
 
-// Integers of an op's attribute `name`, one entry for a plain number. Throws a bug report if there is none.
+// Integers of an op's attribute `name`, one entry for a plain number. Throws a bug report if there
+// is none.
 std::vector<int64_t> read_attribute(const Op& op, std::string_view name);
 
-// A two-dimensional convolution seen from its forward direction, whichever of its three directions the anchor is.
+// A two-dimensional convolution seen from its forward direction, whichever of its three directions
+// the anchor is.
 struct ConvShape {
-    int channels = 0, height = 0, width = 0;             // of x
+    int channels = 0, height = 0, width = 0;              // of x
     int out_channels = 0, out_height = 0, out_width = 0;  // of y
     int kernel_h = 1, kernel_w = 1;
     int stride_h = 1, stride_w = 1;
@@ -44,17 +47,20 @@ struct RegisterTile {
 int tile_registers(const Isa& isa, int channels, int positions);
 // The most registers of accumulators that leave room for the operands.
 int accumulator_limit(const Isa& isa);
-// Estimated cycles of one reduction step of a tile: multiply-adds, loads, or the latency of too few chains.
+// Estimated cycles of one reduction step of a tile: multiply-adds, loads, or the latency of too few
+// chains.
 double step_cycles(const Isa& isa, int channels, int positions);
 
-// The register tiles for results of `blocks` blocks of channels at width x height positions, each of which covers
-// window_w x window_h positions of the accumulator; best first by estimated cycles, at most `count`.
-std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height, int window_w, int window_h,
-                                         size_t count);
+// The register tiles for results of `blocks` blocks of channels at width x height positions, each
+// of which covers window_w x window_h positions of the accumulator; best first by estimated cycles,
+// at most `count`.
+std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height,
+                                         int window_w, int window_h, size_t count);
 
-// Seconds for a kernel that runs `multiply_adds` at `efficiency` of the peak and moves `bytes` of memory.
-double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency, double bytes,
-                double tasks);
+// Seconds for a kernel that runs `multiply_adds` at `efficiency` of the peak and moves `bytes` of
+// memory.
+double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency,
+                double bytes, double tasks);
 
 // Bytes of all tensors the group reads and writes, for its whole batch.
 double traffic_bytes(const Group& group);
@@ -62,9 +68,11 @@ double traffic_bytes(const Group& group);
 // The sum of terms as a fixed balanced tree, rounded as written on every target.
 Halide::Expr tree_sum(std::vector<Halide::Expr> terms);
 
-// Splits `old` by `factor`; where it does not divide `extent` the tail is guarded, so nothing is computed twice.
-void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old, const Halide::VarOrRVar& outer,
-                   const Halide::VarOrRVar& inner, int factor, int extent);
+// Splits `old` by `factor`; where it does not divide `extent` the tail is guarded, so nothing is
+// computed twice.
+void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
+                   const Halide::VarOrRVar& outer, const Halide::VarOrRVar& inner, int factor,
+                   int extent);
 
 inline int divide_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
