@@ -71,6 +71,7 @@ std::vector<Isa> isas_of(const std::string& target) {
 PlanOptions plan_options(const BuildOptions& options, bool training) {
     PlanOptions plan;
     plan.training = training;
+    plan.exact = options.exact;
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
     plan.threads = options.threads > 0 ? options.threads : allowed_cpus();
     plan.machine.threads = plan.threads;
@@ -141,10 +142,10 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     std::filesystem::path folder = options.output;
     make_output_folder(folder);
     Compiled train, infer;
-    train.plan =
-        make_plan(training_graph(network, options.exact), recipes, plan_options(options, /*training=*/true));
-    infer.plan =
-        make_plan(inference_graph(network, options.exact), recipes, plan_options(options, /*training=*/false));
+    train.plan = make_plan(training_graph(network, options.exact), recipes,
+                           plan_options(options, /*training=*/true));
+    infer.plan = make_plan(inference_graph(network, options.exact), recipes,
+                           plan_options(options, /*training=*/false));
     compile_plan(train, recipes, options);
     compile_plan(infer, recipes, options);
     Library train_library = make_library(network, train.plan, train.kernels);
@@ -176,8 +177,8 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
 
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
-    Graph graph = training ? training_graph(network, options.exact)
-                           : inference_graph(network, options.exact);
+    Graph graph =
+        training ? training_graph(network, options.exact) : inference_graph(network, options.exact);
     if (stage == "optimized") return print(graph);
     Compiled compiled;
     compiled.plan = make_plan(graph, recipes, plan_options(options, training));

@@ -9,6 +9,7 @@
 #include "schedules/reduction.h"
 #include "schedules/softmax.h"
 #include "schedules/winograd.h"
+#include "schedules/winograd_filter_gradient.h"
 
 namespace emulsion {
 
@@ -26,6 +27,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<SoftmaxRows>());
     library.push_back(std::make_unique<Winograd>());
     library.push_back(std::make_unique<WinogradFilterTransform>());
+    library.push_back(std::make_unique<WinogradFilterGradient>());
     library.push_back(std::make_unique<Fallback>());
     return library;
 }

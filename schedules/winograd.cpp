@@ -14,12 +14,11 @@
 #include "schedules/winograd.h"
 
 #include <algorithm>
-#include <limits>
 
-#include "compiler/ops/strict.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/tiling.h"
+#include "schedules/winograd_transforms.h"
 
 namespace emulsion {
 
@@ -40,14 +39,15 @@ struct WinogradShape {
     int channels, height, width;     // of x
     int out_channels, out_h, out_w;  // of the convolution
     int tile, kernel, pad_top, pad_left;
-    int window_h, window_w;          // of the epilogue
-    int result_h, result_w;          // of the group's results
-    int columns, rows;               // tiles of a sample
-    double multiply_adds;            // of a sample, by direct convolution
+    int window_h, window_w;  // of the epilogue
+    int result_h, result_w;  // of the group's results
+    int columns, rows;       // tiles of a sample
+    double multiply_adds;    // of a sample, by direct convolution
 
     explicit WinogradShape(const Group& group) {
         const auto& op = dynamic_cast<const WinogradConv2d&>(*group.anchor_node().op);
-        const std::vector<int64_t>&x = group.anchor_input(0).shape, &y = group.anchor_output().shape;
+        const std::vector<int64_t>&x = group.anchor_input(0).shape,
+              &y = group.anchor_output().shape;
         channels = static_cast<int>(x[0]), height = static_cast<int>(x[1]);
         width = static_cast<int>(x[2]);
         out_channels = static_cast<int>(y[0]), out_h = static_cast<int>(y[1]);
@@ -65,32 +65,6 @@ struct WinogradShape {
     int staged_width() const { return columns * tile + kernel - 1; }
 };
 
-Strict s(const Expr& e) { return Strict(e); }
-
-// B^T d: six combinations of six values, with shared subexpressions.
-std::vector<Expr> input_transform(const std::vector<Expr>& d) {
-    const Strict a = s(d[4]) - s(4.0F) * s(d[2]), b = s(d[3]) - s(4.0F) * s(d[1]);
-    const Strict c = s(d[4]) - s(d[2]), e = s(2.0F) * (s(d[3]) - s(d[1]));
-    return {s(4.0F) * s(d[0]) - s(5.0F) * s(d[2]) + s(d[4]), a + b, a - b, c + e, c - e,
-            s(4.0F) * s(d[1]) - s(5.0F) * s(d[3]) + s(d[5])};
-}
-
-// A^T d for tiles of 2 or 4.
-std::vector<Expr> output_transform(const std::vector<Expr>& d, int tile) {
-    const Strict s1 = s(d[1]) + s(d[2]), d1 = s(d[1]) - s(d[2]);
-    const Strict s2 = s(d[3]) + s(d[4]), d2 = s(d[3]) - s(d[4]);
-    const Strict first = s(d[0]) + s1 + s2;
-    if (tile == 2) return {first, d1 + s(2.0F) * d2 + s(d[5])};
-    return {first, d1 + s(2.0F) * d2, s1 + s(4.0F) * s2, d1 + s(8.0F) * d2 + s(d[5])};
-}
-
-template <class Read>
-std::vector<Expr> six(const Read& read) {
-    std::vector<Expr> values;
-    for (int q = 0; q < kPoints; q++) values.push_back(read(q));
-    return values;
-}
-
 // The Funcs of the algorithm, from the input to the tile's results.
 struct WinogradFuncs {
     Func staged{"staged"}, half{"half"}, data{"data"}, product{"product"}, sums{"sums"};
@@ -103,27 +77,32 @@ struct WinogradFuncs {
         const Func input = context.operand(0), filter = context.operand(1);
         const Expr last = context.samples() - 1;
         const Expr sample = Halide::min(row / shape.rows, last);
-        const Expr ix = x - shape.pad_left, iy = (row % shape.rows) * shape.tile + y - shape.pad_top;
+        const Expr ix = x - shape.pad_left,
+                   iy = (row % shape.rows) * shape.tile + y - shape.pad_top;
         const Expr value = input(c, Halide::clamp(ix, 0, shape.width - 1),
                                  Halide::clamp(iy, 0, shape.height - 1), sample);
         staged(c, x, y, row) = Halide::select(
             ix >= 0 && ix < shape.width && iy >= 0 && iy < shape.height, value, 0.0F);
         const Expr left = (t % shape.columns) * shape.tile;
-        half(ci, co, t, x, i) = Halide::mux(i, input_transform(six([&](int q) -> Expr {
-                                    return staged(ci + kLaneCount * co, left + x, q, t / shape.columns);
-                                })));
-        data(ci, t, co, j, i) =
-            Halide::mux(j, input_transform(six([&](int q) -> Expr { return half(ci, co, t, q, i); })));
+        half(ci, co, t, x, i) =
+            Halide::mux(i, input_transform(gather(kPoints, [&](int q) -> Expr {
+                            return staged(ci + kLaneCount * co, left + x, q, t / shape.columns);
+                        })));
+        data(ci, t, co, j, i) = Halide::mux(
+            j,
+            input_transform(gather(kPoints, [&](int q) -> Expr { return half(ci, co, t, q, i); })));
         product(k, t, j, i) = 0.0F;
         product(k, t, j, i) +=
             filter(k % kLaneCount, r.x + kLaneCount * r.y, j, i, k / kLaneCount) *
             data(r.x, t, r.y, j, i);
         sums(k, t, j, i) = product(k, t, j, i);
         half_result(k, t, j, y) = Halide::mux(
-            y, output_transform(six([&](int q) -> Expr { return sums(k, t, j, q); }), shape.tile));
+            y, output_transform(gather(kPoints, [&](int q) -> Expr { return sums(k, t, j, q); }),
+                                shape.tile));
         result(k, t, x, y) = Halide::mux(
-            x,
-            output_transform(six([&](int q) -> Expr { return half_result(k, t, q, y); }), shape.tile));
+            x, output_transform(
+                   gather(kPoints, [&](int q) -> Expr { return half_result(k, t, q, y); }),
+                   shape.tile));
     }
 };
 
@@ -136,7 +115,8 @@ bool Winograd::applies(const Group& group, const Isa& isa) const {
     if (shape.channels % kLaneCount != 0 || shape.out_channels % kLaneCount != 0) return false;
     for (const Result& result : group.body.results()) {
         const TensorType& type = group.body.type(result.value);
-        if (!type.batched || type.shape.size() != 3 || type.shape[0] != shape.out_channels) return false;
+        if (!type.batched || type.shape.size() != 3 || type.shape[0] != shape.out_channels)
+            return false;
     }
     return shape.tile % shape.window_w == 0 && shape.tile % shape.window_h == 0;
 }
@@ -152,7 +132,8 @@ std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const 
             if (registers > accumulator_limit(isa) || registers < 12) continue;
             const int64_t tile_bytes = int64_t{kPoints} * kPoints * (shape.channels + kb) * 4;
             int64_t tb = std::max<int64_t>(1, (640 << 10) / tile_bytes / th) * th;
-            const int64_t share = (total + 7) / 8;  // at least eight tasks where there is enough work
+            const int64_t share =
+                (total + 7) / 8;  // at least eight tasks where there is enough work
             tb = std::min(tb, std::max<int64_t>(th, round_up(share, th)));
             tilings.push_back({{{"kb", kb}, {"th", th}, {"tb", static_cast<int>(tb)}}});
         }
@@ -218,7 +199,8 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
         .unroll(q.x)
         .unroll(q.y)
         .never_partition_all();
-    for (Func tile : {f.result, f.half_result}) tile.compute_at(out, kio).vectorize(f.k, kLaneCount);
+    for (Func tile : {f.result, f.half_result})
+        tile.compute_at(out, kio).vectorize(f.k, kLaneCount);
     f.result.bound_extent(f.k, kLaneCount).unroll(f.x).unroll(f.y);
     f.half_result.bound_extent(f.k, kLaneCount).unroll(f.j).unroll(f.y);
     f.sums.compute_at(out, ko)
@@ -259,7 +241,9 @@ bool WinogradFilterTransform::applies(const Group& group, const Isa&) const {
            !group.has_epilogue();
 }
 
-std::vector<Tiling> WinogradFilterTransform::tilings(const Group&, const Isa&) const { return {{}}; }
+std::vector<Tiling> WinogradFilterTransform::tilings(const Group&, const Isa&) const {
+    return {{}};
+}
 
 double WinogradFilterTransform::cost(const Group& group, const Tiling&, const Isa&,
                                      const Machine& machine) const {
@@ -272,26 +256,16 @@ std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const T
     const auto kernel = static_cast<int>(matrices.filter[0].size());
     const Func w = context.operand(0);
     Var lane("lane"), i("i"), x("x"), y("y"), k("k"), task("task");
-    auto combine = [&](const std::vector<double>& row, const auto& read) -> Expr {
-        Strict sum(0.0F);
-        bool first = true;
-        for (int q = 0; q < kernel; q++) {
-            const double factor = row[static_cast<size_t>(q)];
-            if (factor == 0) continue;
-            const Strict term = s(static_cast<float>(factor)) * s(read(q));
-            sum = first ? term : sum + term;
-            first = false;
-        }
-        return sum;
-    };
     Func half("half"), out("out");
     std::vector<Expr> rows, columns;
     for (const auto& row : matrices.filter) {
-        rows.push_back(combine(row, [&](int q) -> Expr { return w(lane, i, x, q, k); }));
+        rows.push_back(
+            combine(row, gather(kernel, [&](int q) -> Expr { return w(lane, i, x, q, k); })));
     }
     half(lane, i, x, y, k) = Halide::mux(y, rows);
     for (const auto& row : matrices.filter) {
-        columns.push_back(combine(row, [&](int q) -> Expr { return half(lane, i, q, y, k); }));
+        columns.push_back(
+            combine(row, gather(kernel, [&](int q) -> Expr { return half(lane, i, q, y, k); })));
     }
     out(lane, i, x, y, k) = Halide::mux(x, columns);
     out.reorder(lane, x, y, i, k).vectorize(lane, kLaneCount).unroll(x).unroll(y);

@@ -7,8 +7,9 @@
 namespace emulsion {
 
 class Winograd : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "winograd"; }
+    bool is_exact() const override { return false; }
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
@@ -18,7 +19,7 @@ public:
 
 // The filter transform: a few vector operations for each 6 x 6 block, bound by memory.
 class WinogradFilterTransform : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "winograd_filter"; }
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;

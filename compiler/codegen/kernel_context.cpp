@@ -146,11 +146,11 @@ namespace {
 
 // Inlines every pure Func of a chain that leads to `hole`, and replaces calls of `hole`.
 class InlineChain : public Halide::Internal::IRMutator {
-public:
+  public:
     InlineChain(const Func& hole, const std::function<Expr(const std::vector<Expr>&)>& replacement)
         : hole_(hole), replacement_(replacement) {}
 
-private:
+  private:
     using Halide::Internal::IRMutator::visit;
 
     Expr visit(const Halide::Internal::Call* call) override {

@@ -45,7 +45,8 @@ namespace {
 
 void expect_tile(int64_t tile) {
     if (tile == 2 || tile == 4) return;
-    fail("attribute", fmt::format("tile is {}", tile), "use tile=4 for 3x3 filters, tile=2 for 5x5");
+    fail("attribute", fmt::format("tile is {}", tile),
+         "use tile=4 for 3x3 filters, tile=2 for 5x5");
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ std::vector<TensorType> WinogradFilter::infer(std::span<const TensorType> inputs
     expect_parameter(inputs[0], 4, "filter", "(out, in, kh, kw)");
     const std::vector<int64_t>& w = inputs[0].shape;
     if (w[2] != kWinogradPoints + 1 - tile || w[3] != w[2]) {
-        fail("attribute", fmt::format("tile {} does not go with a {} x {} filter", tile, w[2], w[3]),
+        fail("attribute",
+             fmt::format("tile {} does not go with a {} x {} filter", tile, w[2], w[3]),
              "use tile=4 for 3x3 filters, tile=2 for 5x5");
     }
     return {plain_type({w[0], w[1], kWinogradPoints, kWinogradPoints})};
@@ -69,7 +71,8 @@ std::vector<TensorType> WinogradConv2d::infer(std::span<const TensorType> inputs
     expect_parameter(inputs[1], 4, "filter", "(out, in, 6, 6)");
     const std::vector<int64_t>&x = inputs[0].shape, &u = inputs[1].shape;
     if (x[0] != u[1]) {
-        fail("channels", fmt::format("input has {} channels, but the filter expects {}", x[0], u[1]),
+        fail("channels",
+             fmt::format("input has {} channels, but the filter expects {}", x[0], u[1]),
              "give the filter as many input channels as the input has");
     }
     return {batched_type({u[0], x[1] + padding[0] + padding[1] - kernel() + 1,
@@ -116,7 +119,8 @@ std::vector<Func> WinogradFilter::lower(const LowerContext& context,
     Var lane("lane"), i("i"), x("x"), y("y"), k("k");
     Func rows(context.name + "__rows"), out(context.name);
     std::vector<Expr> taps, results;
-    for (size_t q = 0; q < kernel; q++) taps.push_back(inputs[0](lane, i, x, static_cast<int>(q), k));
+    for (size_t q = 0; q < kernel; q++)
+        taps.push_back(inputs[0](lane, i, x, static_cast<int>(q), k));
     for (const auto& row : matrices.filter) results.push_back(combine(row, taps));
     rows(lane, i, x, y, k) = Halide::mux(y, results);  // G w, column x of w
     taps.clear();
@@ -135,9 +139,10 @@ std::vector<Func> WinogradConv2d::lower(const LowerContext& context,
     const int m = static_cast<int>(tile);
     Var c("c"), k("k"), x("x"), y("y"), n("n"), i("i"), j("j"), tx("tx"), ty("ty");
     auto read = [&](const Expr& column, const Expr& row) -> Expr {
-        Expr value = inputs[0](c, Halide::clamp(column, 0, width - 1),
-                               Halide::clamp(row, 0, height - 1), n);
-        return Halide::select(column >= 0 && column < width && row >= 0 && row < height, value, 0.0F);
+        Expr value =
+            inputs[0](c, Halide::clamp(column, 0, width - 1), Halide::clamp(row, 0, height - 1), n);
+        return Halide::select(column >= 0 && column < width && row >= 0 && row < height, value,
+                              0.0F);
     };
     Func data(context.name + "__data");  // B^T d B at (i, j) of tile (tx, ty)
     std::vector<Expr> lines;

@@ -22,7 +22,7 @@ struct WinogradMatrices {
 WinogradMatrices winograd_matrices(int tile);
 
 class WinogradFilter : public Op {
-public:
+  public:
     std::string_view kind() const override { return "winograd_filter"; }
     void fields(Fields& f) override { f.field("tile", tile); }
     OpClass op_class() const override { return OpClass::anchor; }
@@ -33,7 +33,7 @@ public:
 };
 
 class WinogradConv2d : public Op {
-public:
+  public:
     std::string_view kind() const override { return "winograd_conv2d"; }
     void fields(Fields& f) override {
         f.field("tile", tile);

@@ -37,8 +37,9 @@ Graph choose_winograd(const Graph& graph) {
                              {r.at(node.inputs[1])}, node.name + ".transformed", node.where);
         std::string attributes =
             fmt::format("{{tile={}, padding=[{}]}}", tile, fmt::join(conv->padding, ","));
-        r.replace(index, 0, r.add("winograd_conv2d", attributes, {r.at(node.inputs[0]), filter},
-                                  node.name, node.where));
+        r.replace(index, 0,
+                  r.add("winograd_conv2d", attributes, {r.at(node.inputs[0]), filter}, node.name,
+                        node.where));
         return true;
     });
 }

@@ -96,8 +96,7 @@ class Grouper {
         if (kind == "conv2d_backward_filter") return true;
         bool convolves =
             kind == "conv2d" || kind == "conv2d_backward_data" || kind == "winograd_conv2d";
-        return convolves &&
-               node.inputs[0].node == producer;
+        return convolves && node.inputs[0].node == producer;
     }
 
     // ---- Fuse or pass ----
@@ -195,8 +194,9 @@ class Grouper {
     bool recipe_exists(const NodeGroup& group) const {
         std::vector<Value> results = {{group.nodes.back(), 0}};
         Group body = build_body(graph_, group, grouping_.inlined, results, batch_).group;
-        return std::any_of(library_.begin(), library_.end(),
-                           [&](const auto& recipe) { return recipe->applies(body, isa_); });
+        return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
+            return (recipe->is_exact() || !options_.exact) && recipe->applies(body, isa_);
+        });
     }
 
     std::string name_of(const NodeGroup& group) const {

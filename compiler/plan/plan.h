@@ -105,7 +105,8 @@ struct PlanOptions {
     int threads = 2;
     std::vector<Isa> isas;
     Machine machine;
-    bool fuse = true;  // false: every node a kernel of its own (tests)
+    bool exact = false;  // recipes that are not exact are left out
+    bool fuse = true;    // false: every node a kernel of its own (tests)
 };
 
 // Plans an optimized graph. State starts with 64 bytes of seed and step

@@ -121,6 +121,7 @@ class VariantPlanner {
         kernel.group = group;
         double best = std::numeric_limits<double>::infinity();
         for (const auto& recipe : library_) {
+            if (options_.exact && !recipe->is_exact()) continue;
             if (!recipe->applies(group, variant_.isa)) continue;
             std::vector<Tiling> tilings = recipe->tilings(group, variant_.isa);
             EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(),

@@ -40,8 +40,8 @@ class KernelContext {
 
     // The group's results at memory coordinates `at` as expressions, where `accumulator` gives the
     // anchor's only result at coordinates of its own: for recipes that walk the output in tiles and
-    // index their accumulator by tile. A window of the epilogue asks for several positions; `at` then
-    // are coordinates of the pooled map.
+    // index their accumulator by tile. A window of the epilogue asks for several positions; `at`
+    // then are coordinates of the pooled map.
     std::vector<Halide::Expr> finish_at(
         const std::vector<Halide::Expr>& at,
         const std::function<Halide::Expr(const std::vector<Halide::Expr>&)>& accumulator) const;

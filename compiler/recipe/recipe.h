@@ -38,6 +38,9 @@ class Recipe {
     virtual ~Recipe() = default;
     virtual std::string_view name() const = 0;
     virtual int version() const { return 1; }
+    // False where it rounds differently from the op's plain definition by more than the order of a
+    // sum; --exact leaves such recipes out.
+    virtual bool is_exact() const { return true; }
 
     // Whether the recipe can run the group. No Halide here or in the next two.
     virtual bool applies(const Group& group, const Isa& isa) const = 0;

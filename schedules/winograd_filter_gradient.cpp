@@ -1,0 +1,207 @@
+// Winograd filter gradient.
+//
+//     parallel p                       fixed partitions of the blocks of tiles: p, p + P, p + 2 P,
+//     …
+//       block of TB tiles, numbered over all samples
+//         V[6][6][t][C], Z[6][6][t][K] B^T d B of the input, A dy A^T of the gradient
+//         36 points, K/kb, C/tc        registers kb x tc, sum over the block's tiles
+//           D[p][6][6][C][K] += registers
+//     dw = G^T (sum over p of D, a fixed tree) G
+//
+// Tiles beyond the samples contribute Z = 0. Partitions and blocks follow from shape and compiled
+// batch alone, so bits depend neither on threads nor on the instruction set.
+#include "schedules/winograd_filter_gradient.h"
+
+#include <algorithm>
+
+#include "compiler/ops/winograd.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/tiling.h"
+#include "schedules/winograd_transforms.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::TailStrategy;
+using Halide::Var;
+
+namespace {
+
+constexpr int kPoints = kWinogradPoints;
+constexpr int kVector = 16;
+constexpr int kMostParts = 16;
+constexpr double kPartialLimit = 8e6;  // bytes of all partial sums: a share of the last cache
+
+struct GradientShape {
+    ConvShape conv;
+    int tile, columns, rows;  // of dy, and tiles of one sample
+
+    explicit GradientShape(const Group& group) : conv(conv_shape(group)) {
+        tile = kPoints + 1 - conv.kernel_w;
+        columns = divide_up(conv.out_width, tile), rows = divide_up(conv.out_height, tile);
+    }
+    int tiles() const { return columns * rows; }
+    double partial_bytes() const {
+        return 4.0 * kPoints * kPoints * conv.channels * conv.out_channels;
+    }
+    // Tiles of a block: V and Z together half a megabyte.
+    int block(int batch) const {
+        const int bytes = 4 * kPoints * kPoints * (conv.channels + conv.out_channels);
+        const int most = std::clamp((560 << 10) / bytes, 8, 128);
+        return std::min(most, std::max(8, divide_up(tiles() * batch, 4)));
+    }
+    int parts(int batch) const {
+        const int blocks = divide_up(tiles() * batch, block(batch));
+        return std::clamp(static_cast<int>(kPartialLimit / partial_bytes()), 1,
+                          std::min(kMostParts, blocks));
+    }
+};
+
+}  // namespace
+
+bool WinogradFilterGradient::applies(const Group& group, const Isa& isa) const {
+    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_filter")
+        return false;
+    const ConvShape s = conv_shape(group);
+    const bool square = s.kernel_h == s.kernel_w && (s.kernel_w == 3 || s.kernel_w == 5);
+    const bool plain = s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1;
+    if (!square || !plain || isa.lanes < 8) return false;
+    if (s.channels % kVector != 0 || s.out_channels % kVector != 0) return false;
+    return GradientShape(group).parts(group.batch) >= std::min(4, group.batch);
+}
+
+std::vector<Tiling> WinogradFilterGradient::tilings(const Group& group, const Isa& isa) const {
+    const GradientShape s(group);
+    std::vector<Tiling> tilings;
+    for (auto [kb, tc] : {std::pair{32, 8}, {16, 16}, {16, 8}, {16, 6}, {16, 4}}) {
+        if (s.conv.out_channels % kb != 0 || s.conv.channels % tc != 0) continue;
+        if (tile_registers(isa, kb, tc) > accumulator_limit(isa)) continue;
+        tilings.push_back({{{"kb", kb},
+                            {"tc", tc},
+                            {"tb", s.block(group.batch)},
+                            {"parts", s.parts(group.batch)}}});
+    }
+    EMU_CHECK(!tilings.empty(), "no register tile for {}", isa.name);
+    return tilings;
+}
+
+double WinogradFilterGradient::cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                                    const Machine& machine) const {
+    const GradientShape s(group);
+    const double tiles = 1.0 * s.tiles() * group.batch;
+    const double products = kPoints * kPoints * tiles * s.conv.channels * s.conv.out_channels;
+    const double transforms = 100.0 * tiles * (s.conv.channels + s.conv.out_channels);
+    const double partials = 2.0 * s.partial_bytes() * tiling.at("parts");
+    return roofline(machine, isa, products + transforms, 0.6, traffic_bytes(group) + partials,
+                    tiling.at("parts"));
+}
+
+std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
+                                                const Tiling& tiling) const {
+    const GradientShape shape(context.group());
+    const ConvShape& s = shape.conv;
+    const int kb = tiling.at("kb"), tc = tiling.at("tc"), tb = tiling.at("tb"),
+              parts = tiling.at("parts");
+    const WinogradMatrices matrices = winograd_matrices(shape.tile);
+    const Expr samples = context.samples(), total = samples * shape.tiles();
+    const Func input = context.operand(0), gradient = context.operand(1);  // (c, x, y, n)
+
+    // Algorithm.
+    Var l("l"), c("c"), k("k"), t("t"), x("x"), i("i"), j("j"), b("b"), p("p"), kx("kx"), ky("ky");
+    const Expr left = (t % shape.columns) * shape.tile;
+    const Expr top = ((t / shape.columns) % shape.rows) * shape.tile;
+    const Expr sample = Halide::min(t / shape.tiles(), samples - 1);
+    auto read_input = [&](int q) -> Expr {
+        const Expr ix = left + x - s.pad_left, iy = top + q - s.pad_top;
+        const Expr value =
+            input(c, Halide::clamp(ix, 0, s.width - 1), Halide::clamp(iy, 0, s.height - 1), sample);
+        return Halide::select(ix >= 0 && ix < s.width && iy >= 0 && iy < s.height, value, 0.0F);
+    };
+    auto read_gradient = [&](int q) -> Expr {
+        const Expr ix = left + x, iy = top + q;
+        Expr inside = t < total;
+        if (s.out_width % shape.tile != 0) inside = inside && ix < s.out_width;
+        if (s.out_height % shape.tile != 0) inside = inside && iy < s.out_height;
+        const Expr value = gradient(k, Halide::min(ix, s.out_width - 1),
+                                    Halide::min(iy, s.out_height - 1), sample);
+        return Halide::select(inside, value, 0.0F);
+    };
+    Func half_x("half_x"), data_x("data_x"), half_y("half_y"), data_y("data_y");
+    half_x(c, t, x, i) = Halide::mux(i, input_transform(gather(kPoints, read_input)));
+    data_x(c, t, j, i) = Halide::mux(
+        j, input_transform(gather(kPoints, [&](int q) -> Expr { return half_x(c, t, q, i); })));
+    half_y(k, t, x, i) = Halide::mux(i, gradient_transform(gather(shape.tile, read_gradient)));
+    data_y(k, t, j, i) = Halide::mux(
+        j,
+        gradient_transform(gather(shape.tile, [&](int q) -> Expr { return half_y(k, t, q, i); })));
+
+    RDom r(0, tb, "r");
+    Func registers("registers"), partial("partial"), sum("sum");
+    registers(k, c, j, i, b) = 0.0F;
+    registers(k, c, j, i, b) += data_y(k, b * tb + r, j, i) * data_x(c, b * tb + r, j, i);
+    RDom q(0, (total + tb * parts - 1) / (tb * parts), "q");
+    partial(k, c, j, i, p) = 0.0F;
+    partial(k, c, j, i, p) += registers(k, c, j, i, q * parts + p);
+    sum(k, c, j, i) =
+        tree_sum(gather(parts, [&](int part) -> Expr { return partial(k, c, j, i, part); }));
+
+    // G^T S G: column j of G weighs point j.
+    auto adjoint = [&](int row, const std::vector<Expr>& points) -> Expr {
+        std::vector<double> factors;
+        for (const auto& g : matrices.filter) factors.push_back(g[static_cast<size_t>(row)]);
+        return combine(factors, points);
+    };
+    Func half("half"), result("result");
+    const std::vector<Expr> columns =
+        gather(kPoints, [&](int point) -> Expr { return sum(k, c, j, point); });
+    half(k, c, j, ky) =
+        Halide::mux(ky, gather(s.kernel_h, [&](int row) -> Expr { return adjoint(row, columns); }));
+    const std::vector<Expr> rows =
+        gather(kPoints, [&](int point) -> Expr { return half(b * kVector + l, c, point, ky); });
+    result(l, c, kx, ky, b) =
+        Halide::mux(kx, gather(s.kernel_w, [&](int row) -> Expr { return adjoint(row, rows); }));
+    Func out = context.finish(result);
+
+    // Schedule.
+    const std::vector<Var> at = out.args();  // lane, c, kx, ky, block
+    Var task("task"), ko("ko"), ki("ki"), co("co"), ci("ci");
+    out.reorder(at[0], at[2], at[3], at[1], at[4])
+        .fuse(at[1], at[4], task)
+        .parallel(task)
+        .vectorize(at[0], kVector)
+        .unroll(at[2])
+        .unroll(at[3]);
+    half.compute_at(out, task).vectorize(k, kVector).unroll(j).unroll(ky);
+
+    partial.compute_root().vectorize(k, kVector).parallel(p);
+    partial.bound(k, 0, s.out_channels).bound(c, 0, s.channels).bound(p, 0, parts);
+    partial.bound(j, 0, kPoints).bound(i, 0, kPoints);
+    partial.update()
+        .split(k, ko, ki, kb)
+        .split(c, co, ci, tc)
+        .reorder(ki, ci, co, ko, j, i, q, p)
+        .vectorize(ki, kVector)
+        .unroll(ki)
+        .unroll(ci)
+        .parallel(p);
+    registers.compute_at(partial, co).vectorize(k, kVector).unroll(k).unroll(c);
+    registers.update().reorder(k, c, r, j, i, b).vectorize(k, kVector).unroll(k).unroll(c);
+    auto stage = [&](Func data, Func first_half, const Var& channel) {
+        Var outer("outer"), inner("inner");
+        data.compute_at(partial, q)
+            .split(channel, outer, inner, kVector)
+            .reorder(inner, j, i, outer, t)
+            .vectorize(inner)
+            .unroll(j)
+            .unroll(i)
+            .bound_storage(t, tb | 1);  // an odd stride spreads the planes over the cache's sets
+        first_half.compute_at(data, outer).vectorize(channel, kVector).unroll(x).unroll(i);
+    };
+    stage(data_x, half_x, c);
+    stage(data_y, half_y, k);
+    return {out};
+}
+
+}  // namespace emulsion
