@@ -1,0 +1,333 @@
+// See kernel_harness.h.
+#include "tests/support/kernel_harness.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/Module.h>
+#include <llvm/Object/ObjectFile.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <random>
+#include <set>
+#include <stdexcept>
+
+#include "compiler/codegen/link.h"
+#include "compiler/codegen/llvm_object.h"
+#include "compiler/ops/max_pool.h"
+#include "compiler/ops/sources.h"
+
+namespace emulsion::test {
+
+namespace {
+
+using reference::Tensor;
+
+constexpr int kPattern = 0x7E;   // floats of these bytes are huge
+constexpr int kFirstFault = -1000;  // code of the first of Halide's errors
+
+size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+size_t round_up_to(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// ---- Halide's errors ----
+
+// Functions that report an error and that nobody defines: those of Halide's runtime.
+std::vector<std::string> error_functions(const std::string& object) {
+    auto buffer = llvm::MemoryBuffer::getMemBuffer(object, "kernel", false);
+    auto file = llvm::object::ObjectFile::createObjectFile(buffer->getMemBufferRef());
+    if (!file) throw std::runtime_error("a kernel's object cannot be read: " + llvm::toString(file.takeError()));
+    std::vector<std::string> names;
+    for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
+        const std::string name = llvm::cantFail(symbol.getName()).str();
+        if (name.rfind("halide_error", 0) == 0) names.push_back(name);
+    }
+    return names;
+}
+
+// Defines them: function i returns kFirstFault - i.
+std::string error_object(const std::vector<std::string>& names) {
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> module = make_module(context, "errors");
+    llvm::IRBuilder<> builder(context);
+    for (size_t i = 0; i < names.size(); i++) {
+        auto* type = llvm::FunctionType::get(builder.getInt32Ty(), /*isVarArg=*/true);
+        auto* function = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, names[i], *module);
+        builder.SetInsertPoint(llvm::BasicBlock::Create(context, "", function));
+        builder.CreateRet(builder.getInt32(static_cast<uint32_t>(kFirstFault - static_cast<int>(i))));
+    }
+    return emit_object(*module);
+}
+
+// ---- Faults ----
+
+char fault_note[4096];
+
+void on_fault(int signal) {
+    constexpr char kText[] = "a kernel touched memory that is not its own: ";
+    (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
+    (void)!write(STDERR_FILENO, fault_note, std::strlen(fault_note));
+    (void)!write(STDERR_FILENO, "\n", 1);
+    std::signal(signal, SIG_DFL);
+    raise(signal);
+}
+
+uint32_t halide_type_code(ElementType element) {
+    switch (element) {
+        case ElementType::f32: return 2 | 32 << 8 | 1 << 16;
+        case ElementType::i32: return 0 | 32 << 8 | 1 << 16;
+        case ElementType::u8: return 1 | 8 << 8 | 1 << 16;
+    }
+    return 0;
+}
+
+}  // namespace
+
+// ---- Blocks ----
+
+GuardedBlock::GuardedBlock(size_t bytes, Edge edge) : bytes_(bytes) {
+    const size_t page = page_bytes();
+    inner_bytes_ = round_up_to(std::max<size_t>(bytes, 1), page);
+    void* pages = mmap(nullptr, inner_bytes_ + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) throw std::runtime_error("no memory for a guarded block");
+    pages_ = static_cast<std::byte*>(pages);
+    if (mprotect(pages_ + page, inner_bytes_, PROT_READ | PROT_WRITE) != 0) {
+        throw std::runtime_error("pages cannot be made writable");
+    }
+    std::memset(pages_ + page, kPattern, inner_bytes_);
+    data_ = pages_ + page;
+    if (edge == Edge::back) data_ += (inner_bytes_ - bytes) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
+}
+
+GuardedBlock::~GuardedBlock() { munmap(pages_, inner_bytes_ + 2 * page_bytes()); }
+
+bool GuardedBlock::is_pattern_intact() const {
+    const std::byte* begin = pages_ + page_bytes();
+    const std::byte* end = begin + inner_bytes_;
+    const auto is_pattern = [](std::byte b) { return b == std::byte{kPattern}; };
+    return std::all_of(begin, static_cast<const std::byte*>(data_), is_pattern) &&
+           std::all_of(static_cast<const std::byte*>(data_) + bytes_, end, is_pattern);
+}
+
+FaultNote::FaultNote(const std::string& text) {
+    std::strncpy(fault_note, text.c_str(), sizeof fault_note - 1);
+    std::signal(SIGSEGV, on_fault);
+    std::signal(SIGBUS, on_fault);
+}
+
+FaultNote::~FaultNote() {
+    std::signal(SIGSEGV, SIG_DFL);
+    std::signal(SIGBUS, SIG_DFL);
+}
+
+// ---- The harness ----
+
+struct KernelHarness::Operands {
+    std::vector<std::unique_ptr<GuardedBlock>> blocks;  // of the buffers
+    std::vector<uint64_t> integers;                     // scalars, in order
+    std::vector<float> numbers;
+    std::vector<std::unique_ptr<GuardedBlock>> slabs;
+};
+
+KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled, bool checked, int threads)
+    : group_(group), checked_(checked), slab0_bytes_(compiled.slab0_bytes), slab_bytes_(compiled.slab_bytes) {
+    faults_ = error_functions(compiled.object);
+    std::string object = compiled.object;
+    if (!faults_.empty()) object = link_relocatable({{"kernel", object}, {"errors", error_object(faults_)}}, "");
+    object_ = std::make_unique<LoadedObject>(kernel_with_runtime(object));
+    kernel_ = object_->find(compiled.symbol);
+    if (kernel_ == nullptr) throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
+    for (const Node& node : group.body.nodes()) {
+        if (node.op->kind() == "input") types_.push_back(node.types[0]);
+    }
+    for (const Result& result : group.body.results()) types_.push_back(group.body.type(result.value));
+    for (const TensorType& type : types_) {
+        std::vector<emulsion_dimension> shape;
+        int64_t stride = 1;
+        for (int64_t extent : memory_extents(type)) {
+            shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
+            stride *= extent;
+        }
+        if (type.batched) shape.push_back({0, group.batch, static_cast<int32_t>(stride), 0});
+        shapes_.push_back(std::move(shape));
+    }
+    for (size_t i = 0; i < types_.size(); i++) {
+        buffers_.push_back({shapes_[i].data(), nullptr, 0, halide_type_code(types_[i].element),
+                            static_cast<int16_t>(shapes_[i].size()), EMULSION_CONSTANT});
+    }
+    variant_names_ = {"kernel"};
+    info_.batch = group.batch;
+    info_.variants = variant_names_.data();
+    info_.variant_count = 1;
+    variant_.buffer_count = static_cast<int32_t>(buffers_.size());
+    variant_.buffers = buffers_.data();
+    variant_.slab0_bytes = static_cast<uint64_t>(slab0_bytes_);
+    variant_.slab_bytes = static_cast<uint64_t>(slab_bytes_);
+    library_.info = &info_;
+    library_.variants = &variant_;
+    library_.variant_count = 1;
+    library_.loss_output = -1;
+    emulsion_sizes sizes;
+    object_->function<decltype(emulsion_library_sizes)>("emulsion_library_sizes")(&library_, threads, &sizes);
+    emulsion_memory memory{};
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        memory_.push_back(std::make_unique<GuardedBlock>(sizes.bytes[i], Edge::back));
+        memory.block[i] = memory_.back()->data();
+    }
+    instance_ = reinterpret_cast<emulsion_instance*>(memory.block[EMULSION_INSTANCE]);
+    emulsion_options options{};
+    options.threads = threads;
+    const int status = object_->function<decltype(emulsion_library_bind)>("emulsion_library_bind")(
+        &library_, instance_, &memory, &options);
+    if (status != EMULSION_OK) throw std::runtime_error(fmt::format("bind of one kernel returns {}", status));
+}
+
+KernelHarness::~KernelHarness() {
+    object_->function<decltype(emulsion_library_unbind)>("emulsion_library_unbind")(&library_, instance_);
+}
+
+void KernelHarness::set_descriptors(const Operands& operands, int64_t samples) {
+    for (size_t i = 0; i < types_.size(); i++) {
+        // Halide's own checks compare extents with those of the call; a shipped kernel reads `samples` alone.
+        if (types_[i].batched) shapes_[i].back().extent = checked_ ? static_cast<int32_t>(samples) : group_.batch;
+        instance_->descriptors[i].host = operands.blocks[i]->data();
+    }
+    for (int i = 0; i < instance_->threads; i++) {
+        emulsion_worker& worker = instance_->workers[i];
+        worker.slab = reinterpret_cast<char*>(operands.slabs[static_cast<size_t>(i)]->data());
+    }
+}
+
+// Arguments of class integer and of class float go to registers, and to the stack, apart from each other on x86-64, and
+// a callee does not see that there are more than it takes. So one call serves every kernel of few enough arguments.
+int KernelHarness::call(const Operands& operands, int64_t samples) {
+    std::vector<uint64_t> a = {reinterpret_cast<uint64_t>(instance_->workers), static_cast<uint64_t>(samples)};
+    a.insert(a.end(), operands.integers.begin(), operands.integers.end());
+    for (size_t i = 0; i < types_.size(); i++) a.push_back(reinterpret_cast<uint64_t>(&instance_->descriptors[i]));
+    std::vector<float> x = operands.numbers;
+    if (a.size() > 30 || x.size() > 4) throw std::runtime_error("a kernel has more arguments than the harness passes");
+    a.resize(30);
+    x.resize(4);
+    using U = uint64_t;
+    using Kernel = int (*)(U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+                           float, float, float, float);
+    return reinterpret_cast<Kernel>(kernel_)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
+                                             a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21],
+                                             a[22], a[23], a[24], a[25], a[26], a[27], a[28], a[29], x[0], x[1], x[2],
+                                             x[3]);
+}
+
+std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources& sources, int64_t samples, Edge edge) {
+    Operands operands;
+    for (const Node& node : group_.body.nodes()) {
+        if (node.op->kind() == "scalar") {
+            const double value = sources.at(node.name).values[0];
+            if (node.types[0].element == ElementType::f32) {
+                operands.numbers.push_back(static_cast<float>(value));
+            } else {
+                operands.integers.push_back(static_cast<uint32_t>(static_cast<int64_t>(value)));
+            }
+        }
+        if (node.op->kind() != "input") continue;
+        const std::vector<std::byte> bytes = reference::pack(sources.at(node.name));
+        operands.blocks.push_back(std::make_unique<GuardedBlock>(bytes.size(), edge));
+        std::copy(bytes.begin(), bytes.end(), operands.blocks.back()->data());
+    }
+    const size_t inputs = operands.blocks.size();
+    for (size_t i = inputs; i < types_.size(); i++) {
+        const auto bytes = static_cast<size_t>(memory_bytes(types_[i], samples));
+        operands.blocks.push_back(std::make_unique<GuardedBlock>(bytes, edge));
+    }
+    for (int i = 0; i < instance_->threads; i++) {
+        const auto bytes = static_cast<size_t>(i == 0 ? slab0_bytes_ : slab_bytes_);
+        operands.slabs.push_back(std::make_unique<GuardedBlock>(bytes, edge));
+    }
+    set_descriptors(operands, samples);
+    EXPECT_EQ(object_->function<decltype(emulsion_call_begin)>("emulsion_call_begin")(instance_), EMULSION_OK);
+    const int status = call(operands, samples);
+    object_->function<decltype(emulsion_call_end)>("emulsion_call_end")(instance_);
+    const int fault = kFirstFault - status;
+    const bool is_known = fault >= 0 && fault < static_cast<int>(faults_.size());
+    EXPECT_EQ(status, 0) << (is_known ? faults_[static_cast<size_t>(fault)] : "");
+    for (size_t i = 0; i < types_.size(); i++) {
+        EXPECT_TRUE(operands.blocks[i]->is_pattern_intact()) << "something was written beside buffer " << i;
+    }
+    for (const auto& slab : operands.slabs) EXPECT_TRUE(slab->is_pattern_intact()) << "beside a slab";
+    std::vector<std::vector<std::byte>> results;
+    for (size_t i = inputs; i < types_.size(); i++) {
+        const GuardedBlock& block = *operands.blocks[i];
+        results.emplace_back(block.data(), block.data() + block.bytes());
+    }
+    return results;
+}
+
+// ---- Random sources ----
+
+namespace {
+
+bool has_window_winner(const Group& group) {
+    for (const Result& result : group.body.results()) {
+        if (group.body.type(result.value).element == ElementType::u8) return true;
+    }
+    return false;
+}
+
+// Variances, and what Adam divides by, are positive.
+bool must_be_positive(const Graph& body, int source) {
+    static const std::set<std::pair<std::string_view, size_t>> kPositive = {
+        {"normalize", 2},       {"batch_norm_coefficients", 1}, {"batch_norm_fold", 3}, {"merge_moments", 1},
+        {"adam_update", 3},     {"adam_update", 4},             {"adam_update", 5},
+    };
+    for (const Node& node : body.nodes()) {
+        for (size_t i = 0; i < node.inputs.size(); i++) {
+            if (node.inputs[i].node == source && kPositive.contains({node.op->kind(), i})) return true;
+        }
+    }
+    return false;
+}
+
+// Number of taps of the windows that an operand names winners of.
+int64_t taps_of(const Graph& body, int source) {
+    for (size_t i = 0; i < body.nodes().size(); i++) {
+        const auto* op = body.op_as<MaxPoolBackward>(static_cast<int>(i));
+        if (op != nullptr && body.nodes()[i].inputs[1].node == source) return op->window[0] * op->window[1];
+    }
+    return 1;
+}
+
+}  // namespace
+
+reference::Sources random_sources(const Group& group, int64_t samples, int64_t classes, uint64_t seed) {
+    // Whole numbers make sums exact, so that which cell of a window wins does not hang on rounding.
+    const bool is_exact = has_window_winner(group);
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal;
+    std::uniform_real_distribution<double> positive(0.1, 0.9);
+    reference::Sources sources;
+    for (int i = 0; i < static_cast<int>(group.body.nodes().size()); i++) {
+        const Node& node = group.body.node(i);
+        if (node.op->op_class() != OpClass::source || node.op->kind() == "constant") continue;
+        Tensor tensor = reference::make_tensor(node.types[0], samples);
+        const bool is_positive = must_be_positive(group.body, i);
+        const int64_t limit = node.types[0].element == ElementType::u8 ? taps_of(group.body, i) : classes;
+        for (double& value : tensor.values) {
+            if (node.types[0].element != ElementType::f32) {
+                value = static_cast<double>(random() % static_cast<uint64_t>(limit));
+            } else if (is_exact) {
+                value = static_cast<double>(random() % 7) - 3;
+            } else {
+                value = is_positive ? positive(random) : normal(random);
+            }
+        }
+        sources[node.name] = reference::rounded(std::move(tensor));
+    }
+    return sources;
+}
+
+}  // namespace emulsion::test
