@@ -8,11 +8,11 @@ namespace emulsion {
 
 namespace {
 
-// True for relu(x), leaky_relu(x) with a slope that keeps order, and x + b with a plain channel
+// True for relu(x), leaky_relu(x), whose slope is never negative, and x + b with a plain channel
 // vector b.
 bool is_monotone(const Graph& graph, const Node& node) {
     std::string_view kind = node.op->kind();
-    if (kind == "relu") return true;
+    if (kind == "relu" || kind == "leaky_relu") return true;
     if (kind != "add") return false;
     const TensorType& b = graph.type(node.inputs[1]);
     return !b.batched && b.shape.size() == 1 && graph.type(node.inputs[0]) == node.types[0];

@@ -66,7 +66,12 @@ bool is_optimizer_update(const Graph& graph, const Result& result) {
     return state != nullptr && state->optimizer;
 }
 
+// What parameters and state alone decide, but for outputs: those are the caller's memory, which only a call knows.
 void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
+    std::vector<bool> is_output(graph.nodes().size(), false);
+    for (const Result& result : graph.results()) {
+        is_output[static_cast<size_t>(root_of(graph, result.value).node)] = true;
+    }
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         const Node& node = graph.nodes()[i];
         int index = static_cast<int>(i);
@@ -76,7 +81,7 @@ void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
         for (Value input : node.inputs) {
             if (stages[static_cast<size_t>(input.node)] != Stage::prepare) fixed = false;
         }
-        if (fixed) stages[i] = Stage::prepare;
+        if (fixed && !is_output[i]) stages[i] = Stage::prepare;
     }
 }
 
