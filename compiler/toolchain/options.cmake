@@ -42,6 +42,14 @@ function(emulsion_library name kind)
     target_link_libraries(${name} PUBLIC emulsion_options emulsion_sanitize)
 endfunction()
 
+# emulsion_precompile(TARGET): Halide.h is compiled once for the whole target, which halves the time of most files. Not
+# with a compiler cache, which works better without.
+function(emulsion_precompile target)
+    if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
+        target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<Halide.h$<ANGLE-R>>")
+    endif()
+endfunction()
+
 # emulsion_embed(TARGET SYMBOL FILE): adds the bytes of FILE to TARGET as
 #     extern "C" const unsigned char SYMBOL[]; extern "C" const unsigned long SYMBOL_size;
 function(emulsion_embed target symbol file)
