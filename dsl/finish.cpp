@@ -138,6 +138,18 @@ Network assemble(const ModelState& state) {
     return network;
 }
 
+// A model without outputs trains, and its inference library would hand nothing out.
+void check_outputs(const ModelState& state, std::vector<Diagnostic>& mistakes) {
+    if (!state.outputs.empty()) return;
+    Diagnostic diagnostic;
+    diagnostic.code = "no_output";
+    diagnostic.message = fmt::format("the model '{}' hands nothing out for inference", state.name);
+    diagnostic.fix =
+        "end it with classify(scores), or name what it computes with output(name, value)";
+    diagnostic.where = state.where;
+    mistakes.push_back(std::move(diagnostic));
+}
+
 // Where the user wrote what a fault of the whole network is about.
 SourceLocation place_of(const Diagnostic& diagnostic, const ModelState& state) {
     SourceLocation place = state.where;
@@ -166,6 +178,7 @@ FinishedModel finish(const Model& model) {
         if (fault.where.file.empty()) fault.where = place_of(fault, state);
         result.mistakes.push_back(std::move(fault));
     }
+    if (result.mistakes.empty()) check_outputs(state, result.mistakes);
     if (result.mistakes.empty()) result.network = std::move(network);
     return result;
 }
