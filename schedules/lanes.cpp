@@ -21,8 +21,11 @@ LaneFold::LaneFold(const std::string& name, const Expr& count, int limit, const 
     const auto fixed = Halide::Internal::as_const_int(count);
     const Expr rounds = fixed ? Expr(divide_up(static_cast<int>(*fixed), kLanes)) : (count + kLanes - 1) / kLanes;
     Halide::RDom r(0, limit <= kLanes ? 1 : rounds, name + "_r");
-    const Expr element = r * kLanes + lane;
-    if (!fixed || *fixed % kLanes != 0) r.where(element < count);
+    Expr element = r * kLanes + lane;
+    if (!fixed || *fixed % kLanes != 0) {
+        r.where(element < count);
+        element = Halide::min(element, count - 1);  // keeps what is read for it inside, too; folds away
+    }
     func_(vars) = start;
     func_(vars) = step(func_(vars), element);
 }
