@@ -3,11 +3,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <llvm/IR/IRBuilder.h>
-#include <llvm/IR/LLVMContext.h>
-#include <llvm/IR/Module.h>
-#include <llvm/Object/ObjectFile.h>
-#include <llvm/Support/MemoryBuffer.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,8 +13,6 @@
 #include <set>
 #include <stdexcept>
 
-#include "compiler/codegen/link.h"
-#include "compiler/codegen/llvm_object.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/sources.h"
 
@@ -30,40 +23,10 @@ namespace {
 using reference::Tensor;
 
 constexpr int kPattern = 0x7E;   // floats of these bytes are huge
-constexpr int kFirstFault = -1000;  // code of the first of Halide's errors
 
 size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 size_t round_up_to(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// ---- Halide's errors ----
-
-// Functions that report an error and that nobody defines: those of Halide's runtime.
-std::vector<std::string> error_functions(const std::string& object) {
-    auto buffer = llvm::MemoryBuffer::getMemBuffer(object, "kernel", false);
-    auto file = llvm::object::ObjectFile::createObjectFile(buffer->getMemBufferRef());
-    if (!file) throw std::runtime_error("a kernel's object cannot be read: " + llvm::toString(file.takeError()));
-    std::vector<std::string> names;
-    for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
-        const std::string name = llvm::cantFail(symbol.getName()).str();
-        if (name.rfind("halide_error", 0) == 0) names.push_back(name);
-    }
-    return names;
-}
-
-// Defines them: function i returns kFirstFault - i.
-std::string error_object(const std::vector<std::string>& names) {
-    llvm::LLVMContext context;
-    std::unique_ptr<llvm::Module> module = make_module(context, "errors");
-    llvm::IRBuilder<> builder(context);
-    for (size_t i = 0; i < names.size(); i++) {
-        auto* type = llvm::FunctionType::get(builder.getInt32Ty(), /*isVarArg=*/true);
-        auto* function = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, names[i], *module);
-        builder.SetInsertPoint(llvm::BasicBlock::Create(context, "", function));
-        builder.CreateRet(builder.getInt32(static_cast<uint32_t>(kFirstFault - static_cast<int>(i))));
-    }
-    return emit_object(*module);
-}
 
 // ---- Faults ----
 
@@ -137,10 +100,7 @@ struct KernelHarness::Operands {
 
 KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled, bool checked, int threads)
     : group_(group), checked_(checked), slab0_bytes_(compiled.slab0_bytes), slab_bytes_(compiled.slab_bytes) {
-    faults_ = error_functions(compiled.object);
-    std::string object = compiled.object;
-    if (!faults_.empty()) object = link_relocatable({{"kernel", object}, {"errors", error_object(faults_)}}, "");
-    object_ = std::make_unique<LoadedObject>(kernel_with_runtime(object));
+    object_ = std::make_unique<LoadedObject>(kernel_with_runtime(compiled.object));
     kernel_ = object_->find(compiled.symbol);
     if (kernel_ == nullptr) throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
     for (const Node& node : group.body.nodes()) {
@@ -252,9 +212,7 @@ std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources&
     EXPECT_EQ(object_->function<decltype(emulsion_call_begin)>("emulsion_call_begin")(instance_), EMULSION_OK);
     const int status = call(operands, samples);
     object_->function<decltype(emulsion_call_end)>("emulsion_call_end")(instance_);
-    const int fault = kFirstFault - status;
-    const bool is_known = fault >= 0 && fault < static_cast<int>(faults_.size());
-    EXPECT_EQ(status, 0) << (is_known ? faults_[static_cast<size_t>(fault)] : "");
+    EXPECT_EQ(status, 0) << "the kernel returns an error of Halide's";
     for (size_t i = 0; i < types_.size(); i++) {
         EXPECT_TRUE(operands.blocks[i]->is_pattern_intact()) << "something was written beside buffer " << i;
     }

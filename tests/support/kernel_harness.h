@@ -68,7 +68,6 @@ private:
     const Group& group_;
     bool checked_;
     int64_t slab0_bytes_, slab_bytes_;
-    std::vector<std::string> faults_;  // names of Halide's error functions, by code
     std::unique_ptr<LoadedObject> object_;
     void* kernel_ = nullptr;
     std::vector<TensorType> types_;                        // of the buffers: operands, then results
