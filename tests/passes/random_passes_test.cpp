@@ -1,0 +1,31 @@
+// All passes together on random networks: the optimised graphs hand out what the plain ones do.
+#include <gtest/gtest.h>
+
+#include "compiler/autodiff/training_step.h"
+#include "compiler/graph/text.h"
+#include "compiler/passes/inference_form.h"
+#include "compiler/pipeline.h"
+#include "tests/support/graph_results.h"
+#include "tests/support/random_network.h"
+
+namespace emulsion::test {
+namespace {
+
+TEST(RandomNetworks, PassesKeepTheirValues) {
+    int trained = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        Network network = random_network(seed);
+        SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + print(network));
+        verify(network.graph);
+        expect_equal_results(training_step(network), training_graph(network), 3, 1e-7);
+        expect_equal_results(inference_form(network), inference_graph(network), 3, 1e-9);
+        for (const Result& result : training_graph(network).results()) {
+            trained += result.kind == Result::Kind::gradient ? 1 : 0;
+        }
+        if (::testing::Test::HasFailure()) return;
+    }
+    EXPECT_GT(trained, 100);  // the networks are not too simple
+}
+
+}  // namespace
+}  // namespace emulsion::test

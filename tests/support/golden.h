@@ -1,0 +1,31 @@
+// Expected texts in files. A test executable started with --update-golden writes them anew; a reviewer reads what moved.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "compiler/graph/network.h"
+
+namespace emulsion::test {
+
+// Whether this process was asked to write expected texts instead of comparing with them.
+bool updates_golden();
+
+// The content of a file below tests/; fails the test where it is missing.
+std::string read_test_file(const std::string& name);
+
+// `text` equals the file below tests/.
+void expect_golden(const std::string& name, const std::string& text);
+
+// tests/golden/NAME.graph.txt
+Network golden_network(const std::string& name);
+
+// A file of cases, each "== TITLE", a graph, "-- after", and the text that `after` makes of the graph:
+//
+//     == relu at once
+//     graph g { … }
+//     -- after
+//     graph g { … }
+void expect_golden_cases(const std::string& name, const std::function<std::string(const Graph&)>& after);
+
+}  // namespace emulsion::test
