@@ -1,0 +1,157 @@
+// Whole training libraries: bits that do not depend on threads or instruction set, part batches, losses that are not
+// finite, batch norm of single values.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "dsl/emulsion.h"
+#include "dsl/finish.h"
+#include "runtime/abi/instance.h"
+#include "tests/integration/integration_support.h"
+#include "tests/support/golden.h"
+
+namespace emulsion::test {
+namespace {
+
+constexpr int kBatch = 8;
+
+bool is_long() { return std::getenv("EMULSION_LONG_TESTS") != nullptr; }
+
+// Weights and state after some steps, part batches among them.
+struct Outcome {
+    std::vector<std::byte> weights, state;
+    float loss = 0;
+    bool operator==(const Outcome&) const = default;
+};
+
+Outcome train(const emulsion_train_library& library, int threads, int variant, int steps) {
+    Trainer trainer(library, threads, variant);
+    for (int i = 0; i < steps; i++) trainer.step(static_cast<uint64_t>(i), i % 5 == 4 ? 3 : kBatch, 0.02f);
+    EXPECT_TRUE(std::isfinite(trainer.loss()));
+    return {trainer.weights(), trainer.state(), trainer.loss()};
+}
+
+void expect_equal_bits_for_all_threads(const Network& network) {
+    const BuiltLibraries built(network, {.batch = kBatch});
+    const int steps = is_long() ? 100 : 20;
+    const Outcome expected = train(built.train(), 1, 0, steps);
+    for (int threads : {2, 3, 4}) {
+        EXPECT_TRUE(train(built.train(), threads, 0, steps) == expected) << threads << " threads";
+    }
+}
+
+TEST(TrainingBits, OfLenetDoNotDependOnThreads) { expect_equal_bits_for_all_threads(golden_network("lenet")); }
+TEST(TrainingBits, OfAResidualNetworkDoNotDependOnThreads) { expect_equal_bits_for_all_threads(residual_network()); }
+TEST(TrainingBits, OfASmallNetworkDoNotDependOnThreads) { expect_equal_bits_for_all_threads(small_network()); }
+
+// Every variant of a portable library that this processor runs trains; those with fused multiply-add agree bit by bit.
+void expect_variants_agree(const Network& network) {
+    const BuiltLibraries built(network, {.batch = kBatch, .target = "portable"});
+    const emulsion_info& info = *built.train().info();
+    ASSERT_EQ(info.variant_count, 3);
+    const Outcome baseline = train(built.train(), 2, 1, 5);
+    constexpr uint32_t kBoth = EMULSION_CPU_AVX2 | EMULSION_CPU_AVX512;
+    if ((emulsion_cpu_features() & kBoth) != kBoth) GTEST_SKIP() << "this processor lacks AVX2 or AVX-512";
+    const Outcome avx2 = train(built.train(), 2, 2, 5), avx512 = train(built.train(), 2, 3, 5);
+    EXPECT_TRUE(avx2 == avx512) << "other bits with AVX2 than with AVX-512";
+    EXPECT_NEAR(baseline.loss, avx2.loss, 1e-3 * std::abs(avx2.loss));
+}
+
+TEST(TrainingBits, OfLenetDoNotDependOnTheVariant) { expect_variants_agree(golden_network("lenet")); }
+TEST(TrainingBits, OfAResidualNetworkDoNotDependOnTheVariant) { expect_variants_agree(residual_network()); }
+
+// ---- Part batches ----
+
+double relative_difference(const float* a, const float* b, size_t count) {
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        difference += std::pow(static_cast<double>(a[i]) - b[i], 2);
+        norm += std::pow(static_cast<double>(b[i]), 2);
+    }
+    return std::sqrt(difference / std::max(norm, 1e-30));
+}
+
+// A step on `samples` of a library compiled for kBatch equals that of a library compiled for them alone.
+void expect_part_batches_exact(const Network& network) {
+    const BuiltLibraries whole(network, {.batch = kBatch});
+    for (int samples : {1, 3, 7}) {
+        SCOPED_TRACE(samples);
+        const BuiltLibraries exact(network, {.batch = samples});
+        Trainer a(whole.train(), 2), b(exact.train(), 2);
+        for (Trainer* trainer : {&a, &b}) {
+            trainer->ports.fill(3, trainer->classes);
+            // The same values in both: random data of the larger batch would differ in their labels' place.
+            for (size_t i = 0; i < static_cast<size_t>(samples) * trainer->info.inputs[0].bytes / sizeof(float); i++) {
+                trainer->ports.input(0)[i] = std::sin(static_cast<float>(i * i % 1001));
+            }
+            for (int i = 0; i < samples; i++) trainer->ports.labels()[i] = i % 3;
+            ASSERT_EQ(trainer->library.forward_backward(trainer->instance(), trainer->ports.call(samples)), EMULSION_OK);
+        }
+        EXPECT_NEAR(a.loss(), b.loss(), 1e-5 * std::abs(b.loss()));
+        EXPECT_EQ(*a.ports.output("correct"), *b.ports.output("correct"));
+        for (int i = 0; i < a.info.tensor_count; i++) {
+            const emulsion_tensor& tensor = a.info.tensors[i];
+            const std::string name = tensor.trained ? std::string("gradient ") + tensor.name : tensor.name;
+            EXPECT_LT(relative_difference(a.tensor(name), b.tensor(name), tensor.bytes / sizeof(float)), 1e-5) << name;
+        }
+    }
+}
+
+TEST(PartBatch, OfLenetIsExact) { expect_part_batches_exact(golden_network("lenet")); }
+TEST(PartBatch, OfAResidualNetworkIsExact) { expect_part_batches_exact(residual_network()); }
+
+// ---- Numbers that are none ----
+
+TEST(NotFinite, StepChangesNothingAndTheNextOneGoesOn) {
+    const BuiltLibraries built(residual_network(), {.batch = kBatch});
+    Trainer trainer(built.train(), 2), twin(built.train(), 2);
+    for (uint64_t i = 0; i < 3; i++) {
+        trainer.step(i, kBatch);
+        twin.step(i, kBatch);
+    }
+    const auto weights = trainer.weights(), state = trainer.state();
+    for (float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        trainer.ports.fill(3, trainer.classes);
+        trainer.ports.input(0)[17] = value;
+        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f), EMULSION_NOT_FINITE);
+        EXPECT_STREQ(trainer.library.error(trainer.instance()),
+                     "the loss of step 3 is NaN: parameters and state are unchanged");
+        EXPECT_EQ(trainer.library.update(trainer.instance(), 0.05f), EMULSION_NOT_FINITE);
+        EXPECT_TRUE(trainer.weights() == weights && trainer.state() == state);
+    }
+    trainer.step(3, kBatch);
+    twin.step(3, kBatch);
+    EXPECT_TRUE(trainer.weights() == twin.weights() && trainer.state() == twin.state());
+}
+
+// ---- Batch norm ----
+
+Network one_value_network() {
+    Model m("one_value");
+    Tensor x = m.input("image", {1, 1, 1});
+    m.mean_squared_error(flatten(batch_norm(x, {.name = "norm"})));
+    m.optimizer(sgd({.learning_rate = 0}));
+    FinishedModel result = finish(m);
+    return result.network.value();
+}
+
+// One value for each channel: the unbiased factor n / (n - 1) is taken as 1.
+TEST(BatchNorm, OfOneValueKeepsFiniteStatistics) {
+    const BuiltLibraries built(one_value_network(), {.batch = 4});
+    Trainer trainer(built.train());
+    trainer.tensor("norm.gamma")[0] = 2;
+    trainer.tensor("norm.beta")[0] = 0.5f;
+    trainer.ports.input(0)[0] = 3;
+    trainer.ports.input(1)[0] = 0;
+    ASSERT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(1), 0.0f), EMULSION_OK)
+        << trainer.library.error(trainer.instance());
+    EXPECT_FLOAT_EQ(trainer.loss(), 0.25f);  // (0.5 - 0)^2
+    EXPECT_FLOAT_EQ(trainer.tensor("norm.running_mean")[0], 0.3f);
+    EXPECT_FLOAT_EQ(trainer.tensor("norm.running_variance")[0], 0.9f);
+}
+
+}  // namespace
+}  // namespace emulsion::test
