@@ -1,6 +1,9 @@
 // Elementwise ops: arithmetic, activations, dropout and the pointwise parts of batch normalisation.
+#include <algorithm>
+#include <array>
 #include <cmath>
-#include <functional>
+#include <initializer_list>
+#include <stdexcept>
 
 #include "compiler/ops/activations.h"
 #include "compiler/ops/arithmetic.h"
@@ -25,15 +28,25 @@ double read(const Tensor& x, const Tensor& y, int64_t i) {
     return x.values[static_cast<size_t>(from)];
 }
 
-using Numbers = std::vector<double>;
+// The operands, or the results, of one element; kept off the heap.
+struct Numbers {
+    Numbers() = default;
+    Numbers(std::initializer_list<double> list) { std::copy(list.begin(), list.end(), values.begin()); }
+    double operator[](size_t i) const { return values[i]; }
+    std::array<double, 8> values{};
+};
 
 // Applies `function` to the operands of every element.
-std::vector<Tensor> map(const Call& call, const std::function<Numbers(const Numbers&)>& function) {
+template <class Function>
+std::vector<Tensor> map(const Call& call, const Function& function) {
     std::vector<Tensor> results;
     for (size_t k = 0; k < call.types.size(); k++) results.push_back(call.output(k));
+    Numbers operands;
+    if (call.inputs.size() > operands.values.size()) throw std::runtime_error("an elementwise op has too many operands");
     for (size_t i = 0; i < results[0].values.size(); i++) {
-        Numbers operands;
-        for (const Tensor* x : call.inputs) operands.push_back(read(*x, results[0], static_cast<int64_t>(i)));
+        for (size_t k = 0; k < call.inputs.size(); k++) {
+            operands.values[k] = read(*call.inputs[k], results[0], static_cast<int64_t>(i));
+        }
         const Numbers values = function(operands);
         for (size_t k = 0; k < results.size(); k++) results[k].values[i] = values[k];
     }
