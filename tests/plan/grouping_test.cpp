@@ -1,0 +1,155 @@
+// Which nodes share a kernel, which values are stored, and why.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "compiler/graph/text.h"
+#include "tests/plan/plan_support.h"
+#include "tests/support/golden.h"
+
+namespace emulsion::test {
+namespace {
+
+using Names = std::vector<std::string>;
+
+bool has_note(const VariantPlan& variant, const std::string& text) {
+    return std::any_of(variant.notes.begin(), variant.notes.end(),
+                       [&](const std::string& note) { return note.find(text) != std::string::npos; });
+}
+
+Plan lenet(bool training, bool fuse = true) {
+    return plan_network(golden_network("lenet"), {training, {training ? 64 : 1}, fuse, {isa_avx2()}});
+}
+
+TEST(Grouping, ConvolutionPoolBiasAndReluAreOneKernel) {
+    Plan plan = lenet(/*training=*/true);
+    const VariantPlan& variant = plan.variants[0];
+    const PlannedCall& conv = call_named(variant, "conv1");
+    EXPECT_EQ(kinds_of(variant, conv), "conv2d max_pool add relu");
+    EXPECT_EQ(conv.reason, "epilogue max_pool, add, relu");
+    EXPECT_EQ(operands_of(variant, conv), (Names{"image", "conv1.w", "conv1.b"}));
+    EXPECT_EQ(results_of_call(variant, conv), (Names{"max_pool1:1", "relu1.pooled"}));  // the winner's tap, the result
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "dense1")), "dense add relu");
+}
+
+TEST(Grouping, InferenceStoresNoTaps) {
+    Plan plan = lenet(/*training=*/false);
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(results_of_call(variant, call_named(variant, "conv1")), (Names{"relu1.pooled"}));
+}
+
+TEST(Grouping, UnpoolingIsRecomputedWhereItIsRead) {
+    Plan plan = lenet(/*training=*/true);
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_TRUE(has_note(variant, "recompute max_pool1.dx in its 1 readers"));
+    EXPECT_TRUE(has_note(variant, "recompute max_pool2.dx in its 2 readers"));
+    for (const PlannedBuffer& buffer : variant.buffers) {
+        EXPECT_EQ(buffer.name.find("max_pool1.dx"), std::string::npos);
+        EXPECT_EQ(buffer.name.find("max_pool2.dx"), std::string::npos);
+    }
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv2.dw")), "max_pool_backward conv2d_backward_filter");
+}
+
+TEST(Grouping, WithoutFusionEveryNodeIsAKernel) {
+    Plan plan = lenet(/*training=*/true, /*fuse=*/false);
+    for (const PlannedCall& call : plan.variants[0].batches[0].calls) {
+        std::string kinds = kinds_of(plan.variants[0], call);
+        size_t nodes = static_cast<size_t>(std::count(kinds.begin(), kinds.end(), ' ')) + 1;
+        nodes -= kinds.starts_with("constant ") ? 1 : 0;
+        EXPECT_LE(nodes, 2u) << kinds;  // one node, and a broadcast constant where it reads one
+    }
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "conv1")), "conv2d");
+}
+
+Graph residual() {
+    return parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %a.w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %a.w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %a.y = relu(%a) : f32[n,16,8,8]
+  %b.w = parameter() : f32[16,16,3,3]
+  %b = conv2d(%a.y, %b.w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %sum = add(%b, %a.y) : f32[n,16,8,8]
+  %y = relu(%sum) : f32[n,16,8,8]
+  output "y" %y
+})", "net.emu");
+}
+
+TEST(Grouping, AValueWithTwoReadersIsStoredOnce) {
+    Plan plan = plan_graph(residual());
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(variant.batches[0].calls.size(), 2u);
+    EXPECT_EQ(results_of_call(variant, call_named(variant, "a")), (Names{"a.y"}));
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "b")), "conv2d add relu");
+    EXPECT_EQ(operands_of(variant, call_named(variant, "b")), (Names{"a.y", "b.w"}));
+}
+
+TEST(Grouping, AMapBeforeItsActivationIsStoredTooWhereSomebodyReadsIt) {
+    Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %y = relu(%a) : f32[n,16,8,8]
+  %b = conv2d(%a, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  output "y" %y
+  output "b" %b
+})", "net.emu"));
+    EXPECT_EQ(results_of_call(plan.variants[0], call_named(plan.variants[0], "a")), (Names{"a", "y"}));
+}
+
+// The sum reads both convolutions, and one of them reads the other: joined with the first it would wait for itself.
+TEST(Grouping, NoKernelWaitsForItself) {
+    Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %b = conv2d(%a, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %c = add(%a, %b) : f32[n,16,8,8]
+  %d = tanh(%a) : f32[n,16,8,8]
+  %y = multiply(%c, %d) : f32[n,16,8,8]
+  output "y" %y
+})", "net.emu"));
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "a")), "conv2d tanh");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "b")), "conv2d add multiply");
+    EXPECT_EQ(expect_sound_memory(plan), 2);
+}
+
+TEST(Grouping, APoolThatDoesNotTileStaysApart) {
+    Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,16,7,7]
+  %w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,7,7]
+  %p = max_pool(%a) : f32[n,16,3,3], u8[n,16,3,3]
+  output "y" %p:0
+})", "net.emu"));
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "a")), "conv2d");
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "p")), "max_pool");
+}
+
+TEST(Grouping, APoolWhoseMapIsReadElsewhereStaysApart) {
+    Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %p = max_pool(%a) : f32[n,16,4,4], u8[n,16,4,4]
+  output "y" %p:0
+  output "map" %a
+})", "net.emu"));
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "p")), "max_pool");
+}
+
+TEST(Grouping, EqualLayersShareAKernel) {
+    Plan plan = plan_network(golden_network("resnet20"), {true, {64}, true, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_LT(variant.kernels.size() * 2, variant.batches[0].calls.size());
+    EXPECT_EQ(call_named(variant, "conv4").kernel, call_named(variant, "conv2").kernel);
+    EXPECT_EQ(call_named(variant, "conv4.dw").kernel, call_named(variant, "conv2.dw").kernel);
+    std::vector<std::string> identities;
+    for (const PlannedKernel& kernel : variant.kernels) identities.push_back(kernel.identity(variant.isa));
+    std::sort(identities.begin(), identities.end());
+    EXPECT_EQ(std::adjacent_find(identities.begin(), identities.end()), identities.end());
+}
+
+}  // namespace
+}  // namespace emulsion::test

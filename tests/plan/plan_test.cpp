@@ -1,0 +1,215 @@
+// Whole plans: memory that stays sound, batches, tensors and the text.
+#include "compiler/plan/plan.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "compiler/graph/text.h"
+#include "tests/plan/plan_support.h"
+#include "tests/support/golden.h"
+
+namespace emulsion::test {
+namespace {
+
+TEST(Plan, NoCallReadsWhatAnotherHasOverwritten) {
+    for (const char* name : {"mlp", "lenet", "resnet20"}) {
+        for (bool training : {true, false}) {
+            for (bool fuse : {true, false}) {
+                SCOPED_TRACE(fmt::format("{} training={} fuse={}", name, training, fuse));
+                std::vector<int> batches = training ? std::vector<int>{16} : std::vector<int>{1, 3, 8};
+                Plan plan = plan_network(golden_network(name), {training, batches, fuse, {isa_avx2(), isa_avx512()}});
+                EXPECT_GT(expect_sound_memory(plan), 0);
+            }
+        }
+    }
+}
+
+// In `fuse` form one kernel, else one after another: x is read again by the sum, after relu and scale.
+const char* const kResidual = R"(graph net {
+  %image = input() : f32[n,16]
+  %x = tanh(%image) : f32[n,16]
+  %a = relu(%x) : f32[n,16]
+  %b = scale(%a) {factor=2} : f32[n,16]
+  %y = add(%b, %x) : f32[n,16]
+  output "y" %y
+})";
+
+TEST(Plan, AResidualKeepsItsMemory) {  // case X4
+    Plan plan = plan_graph(parse_graph(kResidual, "net.emu"), {false, {4}, false, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(expect_sound_memory(plan), 4);
+    EXPECT_EQ(variant.activation_bytes, 2 * 4 * 64);  // x, and a and b in one place
+    auto place = [&](const std::string& call) {
+        return variant.buffers[static_cast<size_t>(call_named(variant, call).buffers.back())].offset;
+    };
+    EXPECT_NE(place("a"), place("x"));
+    EXPECT_EQ(place("b"), place("a"));  // a dies where b is made
+}
+
+TEST(Plan, AResidualOfPointwiseWorkIsOnePass) {
+    Plan plan = plan_graph(parse_graph(kResidual, "net.emu"));
+    EXPECT_EQ(plan.variants[0].batches[0].calls.size(), 1u);
+    EXPECT_EQ(plan.variants[0].activation_bytes, 0);
+}
+
+TEST(Plan, AKernelThatReadsNeighboursNeverWritesInPlace) {
+    Plan plan = plan_graph(parse_graph(R"(graph net {
+  %image = input() : f32[n,16,4,4]
+  %x = tanh(%image) : f32[n,16,4,4]
+  %w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
+  %b = conv2d(%a, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
+  output "y" %b
+})", "net.emu"), {false, {2}, false, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(expect_sound_memory(plan), 3);
+    EXPECT_EQ(variant.activation_bytes, 2 * 2 * 16 * 16 * 4);
+    EXPECT_EQ(variant.activation_bytes, variant.largest_live_bytes);
+}
+
+TEST(Plan, TensorsLieInOrderBehindTheStateHeader) {
+    Plan plan = plan_network(golden_network("mlp"), {true, {8}, true, {isa_avx2()}});
+    int64_t parameters = 0, gradients = 0, state = 64;
+    for (const PlannedTensor& tensor : plan.tensors) {
+        int64_t& total = tensor.memory == MemoryClass::parameters ? parameters : state;
+        EXPECT_EQ(tensor.offset, total) << tensor.name;
+        EXPECT_EQ(tensor.bytes, memory_bytes(tensor.type, 1)) << tensor.name;
+        total += round_up(tensor.bytes, 64);
+        if (!tensor.trained) continue;
+        EXPECT_EQ(tensor.gradient_offset, gradients) << tensor.name;
+        gradients += round_up(tensor.bytes, 64);
+    }
+    EXPECT_EQ(plan.parameter_bytes, parameters);
+    EXPECT_EQ(plan.gradient_bytes, gradients);
+    EXPECT_EQ(plan.state_bytes, state);
+    // 784 x 800 and 800 x 10 (its outputs padded to 16) with their biases
+    EXPECT_EQ(plan.parameter_bytes, 4 * (784 * 800 + 800 + 16 * 800 + 16));
+}
+
+TEST(Plan, InitialValuesFollowTheFans) {
+    Network network = golden_network("mlp");
+    Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,8]
+  %a = parameter() {init="he", fan_in=8} : f32[4,8]
+  %b = parameter() {init="glorot", fan_in=8, fan_out=4} : f32[4,8]
+  %c = parameter() {init="lecun", fan_in=16} : f32[4,8]
+  %d = parameter() {init="uniform", scale=0.3} : f32[4,8]
+  %e = parameter() {init="constant", scale=2} : f32[4,8]
+  %f = parameter() {init="ones"} : f32[4,8]
+  %g = parameter() {init="normal", scale=0.02} : f32[4,8]
+  %ab = add(%a, %b) : f32[4,8]
+  %cd = add(%c, %d) : f32[4,8]
+  %ef = add(%e, %f) : f32[4,8]
+  %abcd = add(%ab, %cd) : f32[4,8]
+  %efg = add(%ef, %g) : f32[4,8]
+  %w = add(%abcd, %efg) : f32[4,8]
+  %y = dense(%x, %w) : f32[n,4]
+  output "y" %y
+})", "net.emu");
+    std::string text;
+    for (const PlannedTensor& tensor : plan_graph(graph).tensors) {
+        text += fmt::format("{} {} {:.6f}\n", tensor.name, tensor.init, tensor.init_value);
+    }
+    EXPECT_EQ(text, "a normal 0.500000\nb uniform 0.707107\nc normal 0.250000\nd uniform 0.300000\n"
+                    "e fill 2.000000\nf fill 1.000000\ng normal 0.020000\n");
+}
+
+TEST(Plan, SeveralInferenceBatches) {
+    Plan plan = plan_network(golden_network("resnet20"), {false, {1, 8}, true, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    ASSERT_EQ(variant.batches.size(), 2u);
+    EXPECT_EQ(variant.batches[0].batch, 1);
+    EXPECT_EQ(variant.batches[1].batch, 8);
+    auto prepare_calls = [](const BatchPlan& batch) {
+        return std::count_if(batch.calls.begin(), batch.calls.end(),
+                             [](const PlannedCall& call) { return call.stage == Stage::prepare; });
+    };
+    EXPECT_GT(prepare_calls(variant.batches[0]), 0);
+    EXPECT_EQ(prepare_calls(variant.batches[1]), 0);
+    for (const BatchPlan& batch : variant.batches) {
+        EXPECT_FALSE(batch.inputs.empty());
+        EXPECT_FALSE(batch.outputs.empty());
+        for (const PlannedCall& call : batch.calls) {
+            EXPECT_EQ(variant.kernels[static_cast<size_t>(call.kernel)].group.batch, batch.batch) << call.name;
+        }
+    }
+    // Folded weights are shared: the larger batch adds workspace, no prepared bytes.
+    Plan single = plan_network(golden_network("resnet20"), {false, {8}, true, {isa_avx2()}});
+    EXPECT_EQ(variant.prepared_bytes, single.variants[0].prepared_bytes);
+    EXPECT_EQ(variant.activation_bytes, single.variants[0].activation_bytes);
+}
+
+// What the text says besides tilings and recipes, which change with every look at a schedule.
+std::string without_schedules(const std::string& text) {
+    std::string plain = std::regex_replace(text, std::regex(R"((= k\d+) \S+ \[[^\]\n]*\] \()"), "$1 (");
+    return std::regex_replace(plain, std::regex(R"( recipe=\S+ tiling=\[[^\]\n]*\])"), "");
+}
+
+TEST(Plan, TextOfLenet) {
+    Network network = golden_network("lenet");
+    std::string text = print(plan_network(network, {true, {64}, true, {isa_avx512()}})) +
+                       print(plan_network(network, {false, {1, 16}, true, {isa_avx512()}}));
+    expect_golden("golden/lenet.plan.txt", without_schedules(text));
+}
+
+TEST(Plan, EveryTilingIsPrintedAndParsesBack) {
+    Plan plan = plan_network(golden_network("lenet"), {true, {64}, true, {isa_avx512()}});
+    std::string text = print(plan);
+    for (const PlannedKernel& kernel : plan.variants[0].kernels) {
+        EXPECT_NE(text.find("recipe=" + kernel.recipe), std::string::npos);
+        EXPECT_EQ(parse_tiling(to_string(kernel.tiling)), kernel.tiling);
+    }
+    EXPECT_EQ(print(plan_network(golden_network("lenet"), {true, {64}, true, {isa_avx512()}})), text);
+}
+
+// Two biases that are added to one sum have one gradient, and each wants it in its own place.
+TEST(Plan, EqualGradientsOfTwoParameters) {
+    Network network = parse_network(R"(network net
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph net {
+  %x = input() : f32[n,16,4,4]
+  %a.w = parameter() : f32[16,16,1,1]
+  %a.b = parameter() : f32[16]
+  %b.w = parameter() : f32[16,16,1,1]
+  %b.b = parameter() : f32[16]
+  %a = conv2d(%x, %a.w) : f32[n,16,4,4]
+  %a.biased = add(%a, %a.b) : f32[n,16,4,4]
+  %b = conv2d(%x, %b.w) : f32[n,16,4,4]
+  %b.biased = add(%b, %b.b) : f32[n,16,4,4]
+  %sum = add(%a.biased, %b.biased) : f32[n,16,4,4]
+  %y = tanh(%sum) : f32[n,16,4,4]
+  %loss = reduce(%y) {mean=true} : f32[]
+  output "loss" %loss
+})", "net.emu");
+    Plan plan = plan_network(network, {true, {4}, true, {isa_avx2()}});
+    expect_sound_memory(plan);
+    std::vector<int64_t> written;
+    for (const PlannedBuffer& buffer : plan.variants[0].buffers) {
+        if (buffer.memory == MemoryClass::gradients) written.push_back(buffer.offset);
+    }
+    std::sort(written.begin(), written.end());
+    written.erase(std::unique(written.begin(), written.end()), written.end());
+    EXPECT_EQ(written.size(), 4u);
+}
+
+TEST(Plan, OneValueUnderTwoNames) {
+    Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,16]
+  %y = tanh(%x) : f32[n,16]
+  output "one" %y
+  output "two" %y
+})", "net.emu");
+    Network network;
+    network.name = "net";
+    network.graph = graph;
+    Plan plan = plan_network(network, {false, {2}, true, {isa_avx2()}});
+    ASSERT_EQ(plan.outputs.size(), 2u);
+    EXPECT_EQ(plan.variants[0].batches[0].outputs.size(), 2u);
+}
+
+}  // namespace
+}  // namespace emulsion::test

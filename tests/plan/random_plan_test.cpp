@@ -1,0 +1,28 @@
+// Plans of random networks: every call finds its operands as they were written, whatever is fused.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "compiler/graph/text.h"
+#include "tests/plan/plan_support.h"
+#include "tests/support/random_network.h"
+
+namespace emulsion::test {
+namespace {
+
+TEST(RandomNetworks, PlansAreSound) {
+    int fused = 0, apart = 0;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        Network network = random_network(seed);
+        for (bool training : {true, false}) {
+            SCOPED_TRACE(fmt::format("seed {} training {}\n{}", seed, training, print(network)));
+            std::vector<int> batches = training ? std::vector<int>{6} : std::vector<int>{1, 4};
+            fused += expect_sound_memory(plan_network(network, {training, batches, true, {isa_avx2()}}));
+            apart += expect_sound_memory(plan_network(network, {training, batches, false, {isa_avx2()}}));
+            if (::testing::Test::HasFailure()) return;
+        }
+    }
+    EXPECT_LT(fused * 10, apart * 8);  // fusion does something
+}
+
+}  // namespace
+}  // namespace emulsion::test
