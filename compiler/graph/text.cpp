@@ -292,9 +292,13 @@ class GraphParser {
         std::string name = reader_.word();
         int index = builder_.graph().find(name);
         if (index < 0) {
+            SourceLocation where = reader_.location();  // the look at the end may pass line breaks
             if (reader_.at_end()) reader_.expect("}");  // nor an unknown value
-            reader_.fail("unknown_value", fmt::format("'%{}' is used before it is defined", name),
-                         "define every value above its uses; a graph has no cycles");
+            throw Error({"unknown_value",
+                         fmt::format("'%{}' is used before it is defined", name),
+                         "define every value above its uses; a graph has no cycles",
+                         where,
+                         {}});
         }
         Value value{index, 0};
         if (reader_.accept(":")) value.output = static_cast<int>(reader_.integer());
