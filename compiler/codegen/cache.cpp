@@ -21,12 +21,16 @@ namespace fs = std::filesystem;
 
 constexpr char kMagic[8] = {'e', 'm', 'u', 'k', 'r', 'n', 'l', '1'};
 
-// An entry's file: magic, slab sizes, hash of the object, the object.
+// An entry's file: magic, slab sizes, hash of sizes and object, the object.
 struct Header {
     char magic[8];
     int64_t slab0_bytes, slab_bytes;
     uint64_t hash;
 };
+
+uint64_t hash_of(const CacheEntry& entry) {
+    return hash_bytes(fmt::format("{} {} {}", entry.slab0_bytes, entry.slab_bytes, hash_text(entry.object)));
+}
 
 std::string default_folder() {
     if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && base[0] == '/') {
@@ -55,7 +59,7 @@ std::optional<CacheEntry> KernelCache::find(const std::string& key) const {
     if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return std::nullopt;
     CacheEntry entry{
         header.slab0_bytes, header.slab_bytes, {std::istreambuf_iterator<char>(file), {}}};
-    if (hash_bytes(entry.object) != header.hash) return std::nullopt;
+    if (hash_of(entry) != header.hash) return std::nullopt;
     std::error_code ignored;
     fs::last_write_time(path_of(key), fs::file_time_type::clock::now(), ignored);
     return entry;
@@ -73,7 +77,7 @@ void KernelCache::store(const std::string& key, const CacheEntry& entry) const {
         std::memcpy(header.magic, kMagic, sizeof kMagic);
         header.slab0_bytes = entry.slab0_bytes;
         header.slab_bytes = entry.slab_bytes;
-        header.hash = hash_bytes(entry.object);
+        header.hash = hash_of(entry);
         file.write(reinterpret_cast<const char*>(&header), sizeof header);
         file.write(entry.object.data(), static_cast<std::streamsize>(entry.object.size()));
         if (!file.flush()) {
