@@ -94,9 +94,11 @@ Halide::Module build_module(const PlannedKernel& kernel, const Isa& isa,
 }
 
 // The current exception in words; Halide's errors are no std::exception.
-std::string describe_failure() {
+std::string describe_failure(int64_t memory_bytes) {
     try {
         throw;
+    } catch (const std::bad_alloc&) {
+        return fmt::format("ran out of memory: more than {} MiB", memory_bytes >> 20);
     } catch (const Halide::Error& error) {
         return error.what();
     } catch (const std::exception& error) {
@@ -170,7 +172,8 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
         return compile_one(kernels[i], isa, library, options.checked, compiled[i].symbol);
     };
     WorkerLimits limits{options.processes, options.timeout_seconds, options.memory_limit_bytes};
-    std::vector<JobResult> results = run_forked(missing.size(), job, describe_failure, limits);
+    auto describe = [&] { return describe_failure(limits.memory_bytes); };
+    std::vector<JobResult> results = run_forked(missing.size(), job, describe, limits);
     for (size_t j = 0; j < missing.size(); j++) {
         size_t i = missing[j];
         if (!results[j].ok) fail_kernel(kernels[i], isa, results[j].failure);
@@ -211,7 +214,9 @@ std::string show_kernel(const PlannedKernel& kernel, const Isa& isa, const Recip
         return compile_output(module, stage == "stmt" ? Halide::OutputFileType::stmt
                                                       : Halide::OutputFileType::assembly);
     };
-    JobResult result = run_forked(1, job, describe_failure, {})[0];
+    WorkerLimits limits;
+    auto describe = [&] { return describe_failure(limits.memory_bytes); };
+    JobResult result = run_forked(1, job, describe, limits)[0];
     if (!result.ok) fail_kernel(kernel, isa, result.failure);
     return result.output;
 }
