@@ -5,6 +5,7 @@
 
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
+#include "compiler/ops/window.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -75,8 +76,13 @@ std::vector<TensorType> WinogradConv2d::infer(std::span<const TensorType> inputs
              fmt::format("input has {} channels, but the filter expects {}", x[0], u[1]),
              "give the filter as many input channels as the input has");
     }
-    return {batched_type({u[0], x[1] + padding[0] + padding[1] - kernel() + 1,
-                          x[2] + padding[2] + padding[3] - kernel() + 1})};
+    if (u[2] != kWinogradPoints || u[3] != kWinogradPoints) {
+        fail("attribute", fmt::format("the filter is {}, but must be transformed to 6x6", by(u[2], u[3])),
+             "pass it through winograd_filter first");
+    }
+    const Window window{{kernel(), kernel()}, {1, 1}, {1, 1}, padding};
+    check_window(window, x[1], x[2], "filter");
+    return {batched_type({u[0], window.positions(0, x[1]), window.positions(1, x[2])})};
 }
 
 int64_t WinogradConv2d::multiply_adds(std::span<const TensorType> inputs) const {

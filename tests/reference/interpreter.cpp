@@ -38,6 +38,7 @@ const Table& table() {
         add_pointwise(t);
         add_pooling(t);
         add_structure(t);
+        add_winograd(t);
         return t;
     }();
     return all;
