@@ -1,0 +1,278 @@
+// The gradient of every tensor of a whole network, from the very library that ships, against the double-precision
+// reference of the unoptimised training step at the same weights. The reference trains on its own, its weights rounded
+// to single precision after each step, and hands them to the library before the steps that are compared.
+//
+// EMULSION_LONG_TESTS=1 in the environment: batch 64, steps 1, 10 and 20, and the network with ReLU too.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <set>
+
+#include "compiler/autodiff/training_step.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/sources.h"
+#include "tests/integration/integration_support.h"
+#include "tests/reference/interpreter.h"
+#include "tests/support/golden.h"
+#include "tests/support/graph_results.h"
+
+namespace emulsion::test {
+namespace {
+
+bool is_long() { return std::getenv("EMULSION_LONG_TESTS") != nullptr; }
+
+constexpr double kRate = 0.1;
+constexpr double kLimit = 2e-5;       // of each tensor; single precision of another framework reaches 7e-6
+constexpr double kLimitKinks = 1e-2;  // of all tensors together, where ReLU may decide otherwise
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+    for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+        text.replace(at, what.size(), by);
+    }
+    return text;
+}
+
+// resnet20, with tanh in the place of ReLU if asked: no kinks.
+Network deep_network(bool is_smooth) {
+    std::string text = replaced(read_test_file("golden/resnet20.graph.txt"), "resnet20", is_smooth ? "tanh20" : "relu20");
+    if (is_smooth) text = replaced(text, "= relu(", "= tanh(");
+    return parse_network(text, "resnet20.graph.txt");
+}
+
+// ---- The reference ----
+
+class ReferenceTraining {
+public:
+    // Starts from the library's initial weights and state.
+    ReferenceTraining(const Graph& graph, const Trainer& trainer, int samples) : graph_(graph), samples_(samples) {
+        for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+            const Node& node = graph.node(i);
+            if (graph.op_as<Scalar>(i) != nullptr) {
+                sources[node.name] = reference::make_tensor(node.types[0], 1, {kRate});
+            } else if (graph.op_as<Parameter>(i) != nullptr || graph.op_as<State>(i) != nullptr) {
+                sources[node.name] = reference::unpack(node.types[0], 1, trainer.tensor(node.name));
+            }
+        }
+    }
+    // Random pictures and labels of a step.
+    void draw(uint64_t seed, int classes) {
+        std::mt19937_64 random(seed);
+        std::normal_distribution<double> normal;
+        for (const Node& node : graph_.nodes()) {
+            if (node.op->kind() != "input") continue;
+            reference::Tensor tensor = reference::make_tensor(node.types[0], samples_);
+            for (double& value : tensor.values) {
+                const bool is_label = node.types[0].element == ElementType::i32;
+                value = is_label ? static_cast<double>(random() % static_cast<uint64_t>(classes)) : normal(random);
+            }
+            sources[node.name] = reference::rounded(std::move(tensor));
+        }
+    }
+    GraphResults results(const Graph& graph) const { return results_of(graph, sources, samples_); }
+    // Takes the updates, in single precision: the library can then have the same weights.
+    void update(const GraphResults& results) {
+        for (auto& [name, tensor] : sources) {
+            auto found = results.find("update " + name);
+            if (found != results.end()) tensor = reference::rounded(found->second);
+        }
+    }
+    reference::Sources sources;
+
+private:
+    const Graph& graph_;
+    int samples_;
+};
+
+// ---- Comparison ----
+
+using Gradients = std::map<std::string, reference::Tensor>;  // by parameter
+
+// The library's gradients at the reference's weights, state and data.
+Gradients library_gradients(const Graph& graph, const ReferenceTraining& training, Trainer& trainer, int samples) {
+    int input = 0;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        const Node& node = graph.node(i);
+        if (node.op->op_class() != OpClass::source || graph.op_as<Scalar>(i) != nullptr ||
+            graph.op_as<Constant>(i) != nullptr) {
+            continue;
+        }
+        const std::vector<std::byte> bytes = reference::pack(training.sources.at(node.name));
+        void* to = graph.op_as<Input>(i) != nullptr ? static_cast<void*>(trainer.ports.input(input++))
+                                                    : static_cast<void*>(trainer.tensor(node.name));
+        std::memcpy(to, bytes.data(), bytes.size());
+    }
+    EXPECT_EQ(trainer.library.forward_backward(trainer.instance(), trainer.ports.call(samples)), EMULSION_OK)
+        << trainer.library.error(trainer.instance());
+    Gradients gradients;
+    for (const Result& result : graph.results()) {
+        if (result.kind != Result::Kind::gradient) continue;
+        const Node& node = graph.node(result.target);
+        gradients[node.name] = reference::unpack(node.types[0], 1, trainer.tensor("gradient " + node.name));
+    }
+    return gradients;
+}
+
+struct Difference {
+    double worst = 0;  // norm of the difference over norm, of one tensor
+    std::string worst_name;
+    double together = 0;  // of all tensors as one
+};
+
+Difference compare(const Gradients& gradients, const GraphResults& expected) {
+    Difference difference;
+    double total = 0, norm = 0;
+    for (const auto& [name, tensor] : gradients) {
+        const reference::Tensor& right = expected.at("gradient " + name);
+        double here = 0, here_norm = 0;
+        for (size_t i = 0; i < right.values.size(); i++) {
+            here += std::pow(tensor.values[i] - right.values[i], 2);
+            here_norm += std::pow(right.values[i], 2);
+        }
+        total += here;
+        norm += here_norm;
+        const double relative = std::sqrt(here / here_norm);
+        if (!(relative <= difference.worst)) difference = {relative, name, 0};
+    }
+    difference.together = std::sqrt(total / norm);
+    return difference;
+}
+
+// ---- Planted faults ----
+
+// The graph with the results of one node multiplied by `factor`.
+Graph with_fault(const Graph& graph, int faulty, double factor) {
+    GraphBuilder builder(graph.name());
+    std::map<Value, Value> values;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        Node node = graph.node(i);
+        for (Value& input : node.inputs) input = values.at(input);
+        const std::vector<TensorType> types = node.types;
+        Value first = builder.add_typed(std::move(node));
+        for (int k = 0; k < static_cast<int>(types.size()); k++) {
+            Value value{first.node, k};
+            if (i == faulty) {
+                auto scale = std::make_shared<Scale>();
+                scale->factor = factor;
+                value = builder.add(scale, {value}, fmt::format("fault.{}", k));
+            }
+            values[{i, k}] = value;
+        }
+    }
+    for (const Result& result : graph.results()) {
+        if (result.kind == Result::Kind::output) builder.output(result.name, values.at(result.value));
+        if (result.kind == Result::Kind::gradient) {
+            builder.gradient(values.at({result.target, 0}).node, values.at(result.value));
+        }
+    }
+    return builder.build();
+}
+
+// The nodes of this kind, in order.
+std::vector<int> nodes_of(const Graph& graph, std::string_view kind) {
+    std::vector<int> nodes;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        if (graph.node(i).op->kind() == kind) nodes.push_back(i);
+    }
+    return nodes;
+}
+
+void expect_faults_are_seen(const Graph& graph, const ReferenceTraining& training, const Gradients& gradients) {
+    const std::vector<int> norms = nodes_of(graph, "batch_norm_backward");
+    const std::vector<int> filters = nodes_of(graph, "conv2d_backward_filter");
+    ASSERT_GE(norms.size(), 5u);
+    ASSERT_GE(filters.size(), 5u);
+    const struct {
+        int node;
+        double factor;
+    } faults[] = {{norms[norms.size() / 2], 0.0}, {filters[filters.size() / 2], -1.0}, {filters[2], 1.1}};
+    for (const auto& fault : faults) {
+        const GraphResults wrong = training.results(with_fault(graph, fault.node, fault.factor));
+        EXPECT_GT(compare(gradients, wrong).worst, kLimit)
+            << graph.node(fault.node).name << " times " << fault.factor << " is not seen";
+    }
+}
+
+void check_network(const Network& network, int batch, const std::set<int>& steps, bool is_smooth) {
+    const Graph graph = training_step(network);
+    const int classes = static_cast<int>(graph.type(network.graph.find_output("scores")->value).shape[0]);
+    const BuiltLibraries built(network, {.batch = batch});
+    Trainer trainer(built.train(), 2);
+    ReferenceTraining training(graph, trainer, batch);
+    for (int step = 1; step <= *steps.rbegin(); step++) {
+        training.draw(static_cast<uint64_t>(step), classes);
+        const GraphResults expected = training.results(graph);
+        if (steps.contains(step)) {
+            const Gradients gradients = library_gradients(graph, training, trainer, batch);
+            ASSERT_GE(gradients.size(), 8u);
+            const Difference difference = compare(gradients, expected);
+            std::cout << fmt::format("step {}: worst tensor {:.2g} ({}), all together {:.2g}\n", step, difference.worst,
+                                     difference.worst_name, difference.together);
+            if (is_smooth) {
+                EXPECT_LT(difference.worst, kLimit) << difference.worst_name << " before step " << step;
+            }
+            EXPECT_LT(difference.together, is_smooth ? kLimit : kLimitKinks) << "before step " << step;
+            EXPECT_NEAR(trainer.loss(), expected.at("output loss").values[0], 1e-4);
+            if (is_smooth && step == 1) expect_faults_are_seen(graph, training, gradients);
+        }
+        training.update(expected);
+    }
+}
+
+TEST(NetworkGradient, OfResnet20WithTanh) {
+    if (is_long()) {
+        check_network(deep_network(/*is_smooth=*/true), 64, {1, 10, 20}, true);
+    } else {
+        check_network(deep_network(/*is_smooth=*/true), 8, {1, 3}, true);
+    }
+}
+
+TEST(NetworkGradient, OfResnet20WithRelu) {
+    if (!is_long()) GTEST_SKIP() << "EMULSION_LONG_TESTS is not set";
+    check_network(deep_network(/*is_smooth=*/false), 64, {1, 10, 20}, false);
+}
+
+TEST(NetworkGradient, OfASmallResidualNetworkWithRelu) { check_network(residual_network(), 8, {1, 3}, false); }
+
+TEST(NetworkGradient, OfLenet) { check_network(golden_network("lenet"), 4, {1, 2}, false); }
+
+// The reference's own gradient is the derivative of its loss: central differences along random directions.
+TEST(NetworkGradient, OfTheReferenceIsTheDerivativeOfItsLoss) {
+    const Network network = residual_network();
+    const BuiltLibraries built(network, {.batch = 4});
+    const Trainer trainer(built.train());
+    const Graph graph = training_step(network);
+    ReferenceTraining training(graph, trainer, 4);
+    training.draw(1, 7);
+    const GraphResults results = training.results(graph);
+    std::mt19937_64 random(5);
+    std::normal_distribution<double> normal;
+    for (const Result& result : graph.results()) {
+        if (result.kind != Result::Kind::gradient) continue;
+        const std::string& name = graph.node(result.target).name;
+        const reference::Tensor& gradient = results.at("gradient " + name);
+        reference::Tensor& weights = training.sources.at(name);
+        const reference::Tensor at = weights;
+        std::vector<double> direction(at.values.size());
+        for (double& value : direction) value = normal(random) / std::sqrt(static_cast<double>(direction.size()));
+        constexpr double kStep = 1e-5;
+        double slope = 0, expected = 0, norm = 0;
+        for (double sign : {1.0, -1.0}) {
+            for (size_t i = 0; i < direction.size(); i++) weights.values[i] = at.values[i] + sign * kStep * direction[i];
+            slope += sign * training.results(network.graph).at("output loss").values[0] / (2 * kStep);
+        }
+        weights = at;
+        for (size_t i = 0; i < direction.size(); i++) {
+            expected += direction[i] * gradient.values[i];
+            norm += gradient.values[i] * gradient.values[i];
+        }
+        EXPECT_NEAR(slope, expected, 1e-3 * std::sqrt(norm)) << name;
+    }
+}
+
+}  // namespace
+}  // namespace emulsion::test
