@@ -81,6 +81,54 @@ struct StridedPlan {
     }
 };
 
+// The accumulator of each phase over (c, x / stride, y / stride, n), and its reduction.
+struct PhaseSum {
+    Func sum;
+    RDom taps;  // (k, tap in x, tap in y)
+};
+
+// The sums of all phases, phase x + stride_w * y, from dy over coordinates shifted by the reach.
+std::vector<PhaseSum> define_phases(const StridedPlan& plan, const Func& filter,
+                                    const Func& staged) {
+    const ConvShape& conv = plan.conv;
+    Var c("c"), x("x"), y("y"), n("n");
+    std::vector<PhaseSum> phases;
+    for (int i = 0; i < conv.stride_h * conv.stride_w; i++) {
+        const Phase& px = plan.x[static_cast<size_t>(i % conv.stride_w)];
+        const Phase& py = plan.y[static_cast<size_t>(i / conv.stride_w)];
+        PhaseSum phase{Func("phase" + std::to_string(i)), RDom()};
+        phase.sum(c, x, y, n) = 0.0F;
+        if (px.count * py.count > 0) {
+            phase.taps =
+                RDom(0, conv.out_channels, 0, px.count, 0, py.count, "taps" + std::to_string(i));
+            const RDom& r = phase.taps;
+            Expr kx = conv.kernel_w - 1 - (px.first + r.y * px.step);
+            Expr ky = conv.kernel_h - 1 - (py.first + r.z * py.step);
+            phase.sum(c, x, y, n) +=
+                filter(c % 16, r.x, kx, ky, c / 16) *
+                staged(r.x, x + (px.offset - plan.reach_x.low) - r.y * px.shift,
+                       y + (py.offset - plan.reach_y.low) - r.z * py.shift, n);
+        }
+        phases.push_back(phase);
+    }
+    return phases;
+}
+
+void schedule_phase(PhaseSum& phase, Func out, const Var& at, int kw, int tx) {
+    const int vector = std::min(kw, 16);
+    std::vector<Var> v = phase.sum.args();
+    phase.sum.compute_at(out, at).bound_extent(v[0], kw).bound_extent(v[1], tx).bound_extent(v[2],
+                                                                                             1);
+    phase.sum.vectorize(v[0], vector).unroll(v[0]).unroll(v[1]).unroll(v[2]);
+    if (!phase.sum.has_update_definition()) return;
+    phase.sum.update()
+        .reorder(v[0], v[1], v[2], phase.taps.x, phase.taps.y, phase.taps.z)
+        .vectorize(v[0], vector)
+        .unroll(v[0])
+        .unroll(v[1])
+        .unroll(v[2]);
+}
+
 }  // namespace
 
 bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
@@ -127,52 +175,26 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context,
                                                    const Tiling& tiling) const {
     const StridedPlan plan(context.group());
     const ConvShape& conv = plan.conv;
-    const int kw = tiling.at("kw"), tx = tiling.at("tx"), rows = tiling.at("rows"),
-              vector = std::min(kw, 16);
+    const int kw = tiling.at("kw"), tx = tiling.at("tx"), rows = tiling.at("rows");
     const int sw = conv.stride_w, sh = conv.stride_h;
 
     // Algorithm. The border of dy is zero after the prologue.
-    Var k("k"), x("x"), y("y"), n("n"), c("c");
-    Func gradient = context.operand(0);  // (k, x, y, n)
-    Func filter = context.operand(1);    // (lane, k, kx, ky, block), rotated
-    Func staged("staged");               // dy over coordinates shifted by the reach
-    Expr dx = x + plan.reach_x.low, dy = y + plan.reach_y.low;
-    Expr value = gradient(k, Halide::clamp(dx, 0, conv.out_width - 1),
-                          Halide::clamp(dy, 0, conv.out_height - 1), n);
-    staged(k, x, y, n) = Halide::select(
-        dx >= 0 && dx < conv.out_width && dy >= 0 && dy < conv.out_height, value, 0.0F);
-
-    std::vector<Func> phases;
-    std::vector<RDom> domains;
+    Func staged = with_border(context.operand(0), conv.out_width, conv.out_height,
+                              -plan.reach_x.low, -plan.reach_y.low);
+    std::vector<PhaseSum> phases = define_phases(plan, context.operand(1), staged);
+    Var c("c"), x("x"), y("y"), n("n");
     std::vector<Expr> values;
-    for (int i = 0; i < sh * sw; i++) {
-        const Phase &px = plan.x[static_cast<size_t>(i % sw)],
-                    &py = plan.y[static_cast<size_t>(i / sw)];
-        Func phase("phase" + std::to_string(i));
-        phase(c, x, y, n) = 0.0F;
-        RDom r(0, conv.out_channels, 0, std::max(px.count, 1), 0, std::max(py.count, 1),
-               "r" + std::to_string(i));
-        if (px.count * py.count > 0) {
-            Expr kx = conv.kernel_w - 1 - (px.first + r.y * px.step);
-            Expr ky = conv.kernel_h - 1 - (py.first + r.z * py.step);
-            phase(c, x, y, n) += filter(c % 16, r.x, kx, ky, c / 16) *
-                                 staged(r.x, x + (px.offset - plan.reach_x.low) - r.y * px.shift,
-                                        y + (py.offset - plan.reach_y.low) - r.z * py.shift, n);
-        }
-        phases.push_back(phase);
-        domains.push_back(r);
-        values.push_back(phase(c, x / sw, y / sh, n));
-    }
+    for (PhaseSum& phase : phases) values.push_back(phase.sum(c, x / sw, y / sh, n));
     Func accumulator("accumulator");
     accumulator(c, x, y, n) = Halide::mux(x % sw + sw * (y % sh), values);
     Func out = context.finish(accumulator);
 
     // Schedule.
-    std::vector<Var> at = out.args();
+    std::vector<Var> at = out.args(), border = staged.args();
     Var ko("ko"), kt("kt"), kb("kb"), kl("kl"), xo("xo"), xi("xi"), yo("yo"), yt("yt"), yi("yi"),
         task("task");
     split_guarded(out, at[0], ko, kt, kw, plan.channels);
-    out.split(kt, kb, kl, vector, TailStrategy::RoundUp);
+    out.split(kt, kb, kl, std::min(kw, 16), TailStrategy::RoundUp);
     split_guarded(out, at[1], xo, xi, tx * sw, conv.width);
     split_guarded(out, at[2], yo, yt, rows * sh, conv.height);
     out.split(yt, yt, yi, sh, TailStrategy::RoundUp)
@@ -183,24 +205,13 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context,
         .unroll(kb)
         .unroll(xi)
         .unroll(yi);
-    for (size_t i = 0; i < phases.size(); i++) {
-        phases[i].compute_at(out, xo).bound_extent(c, kw).bound_extent(x, tx).bound_extent(y, 1);
-        phases[i].vectorize(c, vector).unroll(c).unroll(x).unroll(y);
-        if (!phases[i].has_update_definition()) continue;
-        const RDom& r = domains[i];
-        phases[i]
-            .update()
-            .reorder(c, x, y, r.x, r.y, r.z)
-            .vectorize(c, vector)
-            .unroll(c)
-            .unroll(x)
-            .unroll(y);
-    }
+    for (PhaseSum& phase : phases) schedule_phase(phase, out, xo, kw, tx);
     staged.compute_at(out, task)
-        .bound_storage(x, divide_up(plan.columns, tx) * tx + plan.reach_x.high - plan.reach_x.low)
-        .bound_storage(y, rows + plan.reach_y.high - plan.reach_y.low)
+        .bound_storage(border[1],
+                       divide_up(plan.columns, tx) * tx + plan.reach_x.high - plan.reach_x.low)
+        .bound_storage(border[2], rows + plan.reach_y.high - plan.reach_y.low)
         .never_partition_all();
-    if (conv.out_channels >= 8) staged.vectorize(k, 16, TailStrategy::GuardWithIf);
+    vectorize_staging(staged, border[0], border[1], conv.out_channels);
     return {out};
 }
 

@@ -28,6 +28,16 @@ struct Tile {
     int blocks, channels, x, y;
 };
 
+// Positions in x to unroll: with two blocks or more, neighbouring positions then share broadcasts
+// in registers.
+int unroll_choice(const ConvShape& s, const Isa& isa, int blocks) {
+    if (isa.registers < 32 || blocks < 2) return 1;
+    for (int factor : {8, 7, 6, 5, 4}) {
+        if (s.out_width > factor && s.out_width % factor == 0) return factor;
+    }
+    return 1;
+}
+
 // Register tiles, best first: the one vector load of dy per block serves channels * x * y
 // broadcasts.
 std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
@@ -45,6 +55,7 @@ std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
                         continue;
                     double cycles = step_cycles(isa, 16 * blocks, positions) / (blocks * positions);
                     if (x < s.kernel_w) cycles *= 1.03;
+                    if (unroll_choice(s, isa, blocks) > 1) cycles *= 0.92;
                     found.push_back({cycles, {blocks, channels, x, y}});
                 }
             }
@@ -56,16 +67,6 @@ std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
     for (size_t i = 0; i < std::min<size_t>(found.size(), 10); i++)
         tiles.push_back(found[i].second);
     return tiles;
-}
-
-// Positions in x to unroll: with two blocks or more, neighbouring positions then share broadcasts
-// in registers.
-int unroll_choice(const ConvShape& s, const Isa& isa, int blocks) {
-    if (isa.registers < 32 || blocks < 2) return 1;
-    for (int factor : {8, 7, 6, 5, 4}) {
-        if (s.out_width > factor && s.out_width % factor == 0) return factor;
-    }
-    return 1;
 }
 
 struct Partition {
@@ -97,11 +98,11 @@ Partition partition_of(const ConvShape& s, int batch) {
     const int blocks = std::min(2, s.blocks());
     Partition p;
     p.rows = s.out_height;
-    for (int cuts = 2; p.rows > 1; cuts++) {
+    for (int cuts = 2; chunk_bytes(s, blocks, p.rows, 1) > kChunkLimit && p.rows > 1; cuts++) {
         int fewer = divide_up(s.out_height, cuts);
-        if (chunk_bytes(s, blocks, p.rows, 1) <= kChunkLimit || fewer * s.out_width < kPositions)
-            break;
-        p.rows = fewer;
+        if (fewer * s.out_width < kPositions) break;
+        bool even = divide_up(s.out_height, fewer) * fewer * 25 <= s.out_height * 26;
+        if (even || fewer <= 4) p.rows = fewer;  // missing rows cost as much as real ones
     }
     while (p.rows == s.out_height && p.images * 2 <= batch &&
            p.rows * s.out_width * p.images < kPositions) {
@@ -122,6 +123,130 @@ int split_of(const ConvShape& s, int parts, int tile_blocks) {
     int split = std::min(groups, divide_up(kTasks, parts));
     while (groups % split != 0) split--;
     return split;
+}
+
+// The Funcs of the nest, and the sizes they share.
+struct FilterNest {
+    ConvShape shape;
+    int rows = 1, images = 1, parts = 1, task_blocks = 1, block = 1;
+    Var l{"l"}, b{"b"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, kx{"kx"}, ky{"ky"}, v{"v"}, g{"g"}, p{"p"};
+    Func staged_x{"staged_x"};    // (channel of its block, x, y, block, n), padded coordinates
+    Func staged_dy{"staged_dy"};  // (lane, x, y, block, n)
+    Func tile{"tile"};            // (lane, block, c, kx, ky, v, g): over chunk (v, g)
+    Func partial{"partial"};      // (lane, block, c, kx, ky, p): over partition p
+    RDom positions, chunks;       // (x, y, n) in a chunk; (v, g) in a partition
+};
+
+// The input in blocks, with a border of zeros; absent samples repeat the last one. A kernel one
+// cell wide reads every stride-th cell only, so only those are copied. The gradient is zero outside
+// its channels, rows and samples.
+void define_staging(FilterNest& f, KernelContext& context) {
+    const ConvShape& s = f.shape;
+    const int step_x = s.kernel_w == 1 ? s.stride_w : 1, step_y = s.kernel_h == 1 ? s.stride_h : 1;
+    Expr samples = context.samples(), sample = Halide::min(f.n, samples - 1);
+    Func bordered = with_border(context.operand(0), s.width, s.height, s.pad_left, s.pad_top);
+    f.staged_x(f.c, f.x, f.y, f.b, f.n) =
+        bordered(f.b * f.block + f.c, f.x * step_x, f.y * step_y, sample);
+
+    Expr k = f.b * 16 + f.l, y = f.y, real = f.n < samples;
+    if (s.out_channels % 16 != 0) {
+        real = real && k < s.out_channels;
+        k = Halide::min(k, s.out_channels - 1);
+    }
+    if (s.out_height % f.rows != 0) {
+        real = real && y < s.out_height;
+        y = Halide::min(y, s.out_height - 1);
+    }
+    f.staged_dy(f.l, f.x, f.y, f.b, f.n) =
+        Halide::select(real, context.operand(1)(k, f.x, y, sample), 0.0F);
+}
+
+// Tiles over chunks, and their sums over partitions: sample groups p, p + parts, … belong to
+// partition p.
+void define_sums(FilterNest& f, const Expr& samples) {
+    const ConvShape& s = f.shape;
+    const int step_x = s.kernel_w == 1 ? 1 : s.stride_w, step_y = s.kernel_h == 1 ? 1 : s.stride_h;
+    f.positions = RDom(0, s.out_width, 0, f.rows, 0, f.images, "positions");
+    const RDom& r = f.positions;
+    f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) = 0.0F;
+    Expr row = f.v * f.rows + r.y, image = f.g * f.images + r.z;
+    f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) +=
+        f.staged_dy(f.l, r.x, row, f.b, image) *
+        f.staged_x(f.c % f.block, r.x * step_x + f.kx * s.dilation_w,
+                   row * step_y + f.ky * s.dilation_h, f.c / f.block, image);
+
+    Expr groups = (samples + f.images * f.parts - 1) / (f.images * f.parts);
+    f.chunks = RDom(0, divide_up(s.out_height, f.rows), 0, groups, "chunks");
+    f.partial(f.l, f.b, f.c, f.kx, f.ky, f.p) = 0.0F;
+    f.partial(f.l, f.b, f.c, f.kx, f.ky, f.p) +=
+        f.tile(f.l, f.b, f.c, f.kx, f.ky, f.chunks.x, f.chunks.y * f.parts + f.p);
+}
+
+void schedule_sums(FilterNest& f, const Tiling& tiling) {
+    const ConvShape& s = f.shape;
+    const TailStrategy guard = TailStrategy::GuardWithIf;  // updates allow no other
+    Var task("task"), bt("bt"), bi("bi"), bb("bb"), co("co"), ci("ci"), xo("xo"), xi("xi"),
+        yo("yo"), yi("yi");
+    f.partial.compute_root()
+        .reorder(f.l, f.c, f.kx, f.ky, f.b, f.p)
+        .vectorize(f.l, 16)
+        .fuse(f.b, f.p, task);
+    f.partial.parallel(task);
+    f.partial.bound(f.l, 0, 16).bound(f.b, 0, s.blocks()).bound(f.c, 0, s.channels);
+    f.partial.bound(f.kx, 0, s.kernel_w).bound(f.ky, 0, s.kernel_h).bound(f.p, 0, f.parts);
+    f.partial.update()
+        .split(f.b, bt, bi, f.task_blocks, guard)
+        .split(bi, bi, bb, tiling.at("bo"), guard)
+        .split(f.c, co, ci, tiling.at("tc"), guard)
+        .split(f.kx, xo, xi, tiling.at("tx"), guard)
+        .split(f.ky, yo, yi, tiling.at("ty"), guard)
+        .reorder(f.l, bb, ci, xi, yi, co, xo, yo, bi, f.chunks.x, f.chunks.y, bt, f.p)
+        .fuse(bt, f.p, task)
+        .parallel(task)
+        .vectorize(f.l, 16)
+        .unroll(bb)
+        .unroll(ci)
+        .unroll(xi)
+        .unroll(yi);
+
+    f.tile.compute_at(f.partial, co)
+        .vectorize(f.l, 16)
+        .unroll(f.b)
+        .unroll(f.c)
+        .unroll(f.kx)
+        .unroll(f.ky);
+    f.tile.update()
+        .reorder(f.l, f.b, f.c, f.kx, f.ky, f.positions.x, f.positions.y, f.positions.z)
+        .unroll(f.positions.x, tiling.at("unroll"))
+        .vectorize(f.l, 16)
+        .unroll(f.b)
+        .unroll(f.c)
+        .unroll(f.kx)
+        .unroll(f.ky);
+}
+
+void schedule_staging(FilterNest& f) {
+    const ConvShape& s = f.shape;
+    f.staged_dy.compute_at(f.partial, f.chunks.x)
+        .vectorize(f.l, 16)
+        .reorder(f.l, f.b, f.x, f.y, f.n)
+        .reorder_storage(f.l, f.x, f.y, f.b, f.n)
+        .bound_extent(f.l, 16)
+        .bound_extent(f.b, f.task_blocks)
+        .never_partition_all();
+    if (f.task_blocks <= 4) f.staged_dy.unroll(f.b);
+    if (s.out_width % 2 == 0) {  // cells scattered back through a pooling share what they read
+        Var pair("pair");
+        f.staged_dy.split(f.x, f.x, pair, 2, TailStrategy::RoundUp)
+            .reorder(f.l, pair, f.b, f.x, f.y, f.n)
+            .unroll(pair);
+    }
+    f.staged_x.compute_at(f.partial, f.chunks.x)
+        .reorder(f.c, f.b, f.x, f.y, f.n)
+        .reorder_storage(f.c, f.x, f.y, f.b, f.n)
+        .bound_extent(f.c, f.block)
+        .never_partition_all();
+    vectorize_staging(f.staged_x, f.c, f.x, s.channels);
 }
 
 }  // namespace
@@ -165,116 +290,24 @@ double DirectFilterGradient::cost(const Group& group, const Tiling& tiling, cons
 }
 
 std::vector<Func> DirectFilterGradient::build(KernelContext& context, const Tiling& tiling) const {
-    const ConvShape s = conv_shape(context.group());
-    const int bo = tiling.at("bo"), tc = tiling.at("tc"), tx = tiling.at("tx"),
-              ty = tiling.at("ty");
-    const int rows = tiling.at("rows"), images = tiling.at("images"), parts = tiling.at("parts");
-    const int task_blocks = s.blocks() / tiling.at("split");
-    const int row_chunks = divide_up(s.out_height, rows);
-    Expr samples = context.samples();
-
-    // Algorithm.
-    Var l("l"), b("b"), c("c"), x("x"), y("y"), n("n"), kx("kx"), ky("ky"), v("v"), g("g"), p("p");
-    Func input = context.operand(0), gradient = context.operand(1);  // (c, x, y, n)
-
-    // The input with a border of zeros, over padded coordinates; absent samples repeat the last
-    // one. A kernel one cell wide reads every stride-th cell only, so only those are copied.
-    const int block = staged_block(s);
-    const int step_x = s.kernel_w == 1 ? s.stride_w : 1, step_y = s.kernel_h == 1 ? s.stride_h : 1;
-    Func staged_x("staged_x");  // (channel of its block, x, y, block, n)
-    Expr ix = x * step_x - s.pad_left, iy = y * step_y - s.pad_top;
-    Expr value = input(b * block + c, Halide::clamp(ix, 0, s.width - 1),
-                       Halide::clamp(iy, 0, s.height - 1), Halide::min(n, samples - 1));
-    staged_x(c, x, y, b, n) =
-        Halide::select(ix >= 0 && ix < s.width && iy >= 0 && iy < s.height, value, 0.0F);
-
-    // The gradient in blocks of 16 channels, zero outside its channels, rows and samples.
-    Func staged_dy("staged_dy");  // (lane, x, y, block, n)
-    Expr k = b * 16 + l;
-    Expr real = n < samples;
-    if (s.out_channels % 16 != 0) real = real && k < s.out_channels;
-    if (s.out_height % rows != 0) real = real && y < s.out_height;
-    Expr dy = gradient(s.out_channels % 16 != 0 ? Halide::min(k, s.out_channels - 1) : k, x,
-                       s.out_height % rows != 0 ? Halide::min(y, s.out_height - 1) : y,
-                       Halide::min(n, samples - 1));
-    staged_dy(l, x, y, b, n) = Halide::select(real, dy, 0.0F);
-
-    // One register tile over chunk (v, g): rows v * rows …, samples g * images ….
-    RDom r(0, s.out_width, 0, rows, 0, images, "r");
-    Func tile("tile");
-    tile(l, b, c, kx, ky, v, g) = 0.0F;
-    Expr row = v * rows + r.y, image = g * images + r.z;
-    tile(l, b, c, kx, ky, v, g) +=
-        staged_dy(l, r.x, row, b, image) *
-        staged_x(c % block, r.x * (s.stride_w / step_x) + kx * s.dilation_w,
-                 row * (s.stride_h / step_y) + ky * s.dilation_h, c / block, image);
-
-    // Sample groups p, p + parts, p + 2 * parts, … belong to partition p.
-    Expr groups = (samples + images * parts - 1) / (images * parts);
-    RDom q(0, row_chunks, 0, groups, "q");
-    Func partial("partial");
-    partial(l, b, c, kx, ky, p) = 0.0F;
-    partial(l, b, c, kx, ky, p) += tile(l, b, c, kx, ky, q.x, q.y * parts + p);
-
+    FilterNest f;
+    f.shape = conv_shape(context.group());
+    f.rows = tiling.at("rows"), f.images = tiling.at("images"), f.parts = tiling.at("parts");
+    f.task_blocks = f.shape.blocks() / tiling.at("split");
+    f.block = staged_block(f.shape);
+    define_staging(f, context);
+    define_sums(f, context.samples());
     Func total("total");  // (lane, c, kx, ky, block), the layout of filters
     std::vector<Expr> terms;
-    for (int i = 0; i < parts; i++) terms.push_back(partial(l, b, c, kx, ky, i));
-    total(l, c, kx, ky, b) = tree_sum(terms);
+    for (int i = 0; i < f.parts; i++) terms.push_back(f.partial(f.l, f.b, f.c, f.kx, f.ky, i));
+    total(f.l, f.c, f.kx, f.ky, f.b) = tree_sum(terms);
     Func out = context.finish(total);
 
-    // Schedule.
     std::vector<Var> at = out.args();
-    Var task("task"), bt("bt"), bi("bi"), bb("bb"), co("co"), ci("ci"), xo("xo"), xi("xi"),
-        yo("yo"), yi("yi");
+    Var task("task");
     out.fuse(at[3], at[4], task).parallel(task).vectorize(at[0], 16);
-
-    partial.compute_root()
-        .reorder(l, c, kx, ky, b, p)
-        .vectorize(l, 16)
-        .fuse(b, p, task)
-        .parallel(task);
-    Halide::Stage sum = partial.update();
-    sum.split(b, bt, bi, task_blocks, TailStrategy::GuardWithIf)
-        .split(bi, bi, bb, bo, TailStrategy::GuardWithIf)
-        .split(c, co, ci, tc, TailStrategy::GuardWithIf)
-        .split(kx, xo, xi, tx, TailStrategy::GuardWithIf)
-        .split(ky, yo, yi, ty, TailStrategy::GuardWithIf)
-        .reorder(l, bb, ci, xi, yi, co, xo, yo, bi, q.x, q.y, bt, p)
-        .fuse(bt, p, task)
-        .parallel(task)
-        .vectorize(l, 16)
-        .unroll(bb)
-        .unroll(ci)
-        .unroll(xi)
-        .unroll(yi);
-    partial.bound(l, 0, 16).bound(b, 0, s.blocks()).bound(c, 0, s.channels);
-    partial.bound(kx, 0, s.kernel_w).bound(ky, 0, s.kernel_h).bound(p, 0, parts);
-
-    tile.compute_at(partial, co).vectorize(l, 16).unroll(b).unroll(c).unroll(kx).unroll(ky);
-    tile.update()
-        .reorder(l, b, c, kx, ky, r.x, r.y, r.z)
-        .unroll(r.x, tiling.at("unroll"))
-        .vectorize(l, 16)
-        .unroll(b)
-        .unroll(c)
-        .unroll(kx)
-        .unroll(ky);
-
-    staged_dy.compute_at(partial, q.x)
-        .vectorize(l, 16)
-        .reorder(l, b, x, y, n)
-        .reorder_storage(l, x, y, b, n);
-    staged_dy.bound_extent(l, 16).never_partition_all();
-    staged_x.compute_at(partial, q.x)
-        .reorder(c, b, x, y, n)
-        .reorder_storage(c, x, y, b, n)
-        .bound_extent(c, block);
-    staged_x.never_partition_all();
-    if (s.channels >= 8) {
-        staged_x.vectorize(c, 16, TailStrategy::GuardWithIf);
-    } else if (s.channels == 1) {
-        staged_x.vectorize(x, 16, TailStrategy::GuardWithIf);
-    }
+    schedule_sums(f, tiling);
+    schedule_staging(f);
     return {out};
 }
 

@@ -69,18 +69,6 @@ std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
     return choices;
 }
 
-// The input with a border of zeros over padded coordinates: (c, x, y, n).
-Func stage_padded(const ConvShape& conv, const Func& input) {
-    Var c("c"), x("x"), y("y"), n("n");
-    Func staged("staged");
-    Expr ix = x - conv.pad_left, iy = y - conv.pad_top;
-    Expr value =
-        input(c, Halide::clamp(ix, 0, conv.width - 1), Halide::clamp(iy, 0, conv.height - 1), n);
-    staged(c, x, y, n) =
-        Halide::select(ix >= 0 && ix < conv.width && iy >= 0 && iy < conv.height, value, 0.0F);
-    return staged;
-}
-
 }  // namespace
 
 bool DirectForward::applies(const Group& group, const Isa&) const {
@@ -128,7 +116,7 @@ double DirectForward::cost(const Group& group, const Tiling& tiling, const Isa& 
     double tasks = tiling.at("order") == 1 ? divide_up(plan.conv.out_channels, kw)
                                            : 1.0 * group.batch * divide_up(plan.height, rows);
     double panel = plan.filter_bytes() * kw / (plan.conv.blocks() * 16.0);
-    double spill = tiling.at("order") == 0 && plan.filter_bytes() > machine.l2_bytes ? 1.5 : 1.0;
+    double spill = tiling.at("order") == 0 && plan.filter_bytes() > static_cast<double>(machine.l2_bytes) ? 1.5 : 1.0;
     if (panel > static_cast<double>(machine.l2_bytes)) spill *= 1.2;
     double staging = plan.staged ? 1 + 0.5 / (plan.conv.blocks() * plan.conv.taps()) : 1.0;
     return roofline(machine, isa, group.batch * plan.conv.multiply_adds() * spill * staging,
@@ -146,13 +134,21 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     Var k("k"), x("x"), y("y"), n("n");
     Func filter = context.operand(1);  // (lane, c, kx, ky, block)
     Func input = context.operand(0);   // (c, x, y, n)
-    Func source = plan.staged ? stage_padded(conv, input) : input;
+    Func source = plan.staged
+                      ? with_border(input, conv.width, conv.height, conv.pad_left, conv.pad_top)
+                      : input;
     RDom r(0, conv.channels, 0, conv.kernel_w, 0, conv.kernel_h, "r");
     Func accumulator("accumulator");
     accumulator(k, x, y, n) = 0.0F;
+    // A tile that hangs over the edge reads the last position again where no staged copy goes on.
+    auto inside = [&](const Var& v, int tile, int extent, int last) {
+        return plan.staged || extent % tile == 0 ? Expr(v) : Halide::min(Halide::likely(v), last);
+    };
+    Expr px = inside(x, tx, plan.width, conv.out_width - 1);
+    Expr py = inside(y, rows, plan.height, conv.out_height - 1);
     accumulator(k, x, y, n) += filter(k % 16, r.x, r.y, r.z, k / 16) *
-                               source(r.x, x * conv.stride_w + r.y * conv.dilation_w,
-                                      y * conv.stride_h + r.z * conv.dilation_h, n);
+                               source(r.x, px * conv.stride_w + r.y * conv.dilation_w,
+                                      py * conv.stride_h + r.z * conv.dilation_h, n);
     Func out = context.finish(accumulator);
 
     // Schedule.
@@ -200,11 +196,7 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
         source.bound_storage(sx, plan.input_columns(divide_up(plan.width, tx) * tx));
         source.bound_storage(
             sy, plan.input_rows(divide_up(tiling.at("order") == 1 ? plan.height : rows, ty) * ty));
-        if (conv.channels >= 8) {
-            source.vectorize(sc, 16, TailStrategy::GuardWithIf);
-        } else if (conv.channels == 1) {
-            source.vectorize(sx, 16, TailStrategy::GuardWithIf);
-        }
+        vectorize_staging(source, sc, sx, conv.channels);
         source.never_partition_all();
     }
     return {out};

@@ -1,3 +1,5 @@
+// Estimates here are of cycles on cores with two multiply-adders; their constants are fitted to
+// measured tiles.
 #include "schedules/tiling.h"
 
 #include <algorithm>
@@ -158,6 +160,26 @@ void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
     bool exact = extent % factor == 0;
     stage.split(old, outer, inner, factor,
                 exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf);
+}
+
+Halide::Func with_border(const Halide::Func& input, int width, int height, int left, int top) {
+    Halide::Var c("c"), x("x"), y("y"), n("n");
+    Halide::Func staged("staged");
+    Halide::Expr ix = x - left, iy = y - top;
+    Halide::Expr value =
+        input(c, Halide::clamp(ix, 0, width - 1), Halide::clamp(iy, 0, height - 1), n);
+    staged(c, x, y, n) =
+        Halide::select(ix >= 0 && ix < width && iy >= 0 && iy < height, value, 0.0F);
+    return staged;
+}
+
+void vectorize_staging(Halide::Func staged, const Halide::Var& channel, const Halide::Var& x,
+                       int channels) {
+    if (channels >= 8) {
+        staged.vectorize(channel, 16, Halide::TailStrategy::GuardWithIf);
+    } else if (channels == 1) {
+        staged.vectorize(x, 16, Halide::TailStrategy::GuardWithIf);
+    }
 }
 
 }  // namespace emulsion

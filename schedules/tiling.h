@@ -74,6 +74,15 @@ void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
                    const Halide::VarOrRVar& outer, const Halide::VarOrRVar& inner, int factor,
                    int extent);
 
+// The map `input`, (c, x, y, n), moved right and down by (left, top) and zero outside its width x
+// height: the border of a convolution. What is computed inside `input` is evaluated inside the map
+// only.
+Halide::Func with_border(const Halide::Func& input, int width, int height, int left, int top);
+
+// Vectorises a staged copy along its channels, or along x where there is one channel.
+void vectorize_staging(Halide::Func staged, const Halide::Var& channel, const Halide::Var& x,
+                       int channels);
+
 inline int divide_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
 }  // namespace emulsion

@@ -1,0 +1,240 @@
+// The recipes of direct convolution in its three directions: odd shapes, prologue and epilogue, fused pooling.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/ops/max_pool.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+struct ConvCase {
+    int64_t in, out;  // channels
+    int64_t height, width;
+    std::vector<int64_t> kernel = {3, 3};
+    std::vector<int64_t> stride = {1, 1};
+    std::vector<int64_t> dilation = {1, 1};
+    std::vector<int64_t> padding = {1, 1, 1, 1};
+    int batch = 3;
+};
+
+// Every height from 1 to 13, every pair of 1, 3, 16, 17 and 33 channels that matters.
+const std::vector<ConvCase> kUnitStride = {
+    {1, 16, 1, 1},
+    {16, 16, 2, 2},
+    {3, 17, 3, 3},
+    {16, 33, 4, 4},
+    {33, 16, 5, 5},
+    {17, 3, 6, 7},
+    {1, 33, 7, 7, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}},
+    {16, 32, 8, 8},
+    {3, 16, 9, 11, {7, 7}, {1, 1}, {1, 1}, {3, 3, 3, 3}},
+    {33, 17, 10, 5, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}},
+    {3, 1, 11, 11, {3, 2}, {1, 1}, {2, 3}, {0, 1, 2, 0}},
+    {17, 16, 12, 12, {2, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}},
+    {16, 64, 13, 13, {5, 3}, {1, 1}, {1, 2}, {2, 1, 2, 0}},
+};
+const std::vector<ConvCase> kStrided = {
+    {16, 32, 8, 8, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}},
+    {3, 17, 13, 11, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}},
+    {16, 16, 9, 7, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}},
+    {17, 1, 11, 13, {2, 4}, {3, 2}, {2, 1}, {1, 0, 0, 2}},
+    {33, 16, 5, 12, {3, 3}, {1, 3}, {1, 3}, {0, 0, 2, 2}},
+};
+
+std::vector<ConvCase> all_cases() {
+    std::vector<ConvCase> cases = kUnitStride;
+    cases.insert(cases.end(), kStrided.begin(), kStrided.end());
+    return cases;
+}
+
+template <class T>
+std::shared_ptr<T> conv_op(const ConvCase& c) {
+    auto op = std::make_shared<T>();
+    op->stride = c.stride;
+    op->dilation = c.dilation;
+    op->padding = c.padding;
+    return op;
+}
+
+std::shared_ptr<Conv2dBackwardFilter> filter_gradient_op(const ConvCase& c) {
+    auto op = conv_op<Conv2dBackwardFilter>(c);
+    op->kernel = c.kernel;
+    return op;
+}
+
+std::shared_ptr<Conv2dBackwardData> data_gradient_op(const ConvCase& c) {
+    auto op = conv_op<Conv2dBackwardData>(c);
+    op->input = {c.height, c.width};
+    op->rotated = true;
+    return op;
+}
+
+TensorType input_type(const ConvCase& c) { return batched_type({c.in, c.height, c.width}); }
+TensorType filter_type(const ConvCase& c) {
+    return plain_type({c.out, c.in, c.kernel[0], c.kernel[1]});
+}
+TensorType rotated_type(const ConvCase& c) {
+    return plain_type({c.in, c.out, c.kernel[0], c.kernel[1]});
+}
+TensorType output_type(const ConvCase& c) {
+    return conv_op<Conv2d>(c)->infer({{input_type(c), filter_type(c)}})[0];
+}
+
+RecipeCheck first_tiling() {
+    RecipeCheck check;
+    check.all_tilings = false;
+    return check;
+}
+
+RecipeCheck every_tiling() {
+    RecipeCheck check;
+    check.all_isas = false;
+    return check;
+}
+
+std::shared_ptr<MaxPool> pool_op(int64_t window) {
+    auto op = std::make_shared<MaxPool>();
+    op->window = op->stride = {window, window};
+    return op;
+}
+
+// tanh(x + bias): not zero at zero, so a border that went through it shows.
+Value add_prologue(GraphBuilder& b, Value x, const std::string& name) {
+    const Value bias = add_operand(b, name + "_bias", plain_type({b.type(x).shape[0]}));
+    return b.add(std::make_shared<Tanh>(), {b.add(std::make_shared<Add>(), {x, bias}, name + "_sum")}, name);
+}
+
+TEST(DirectForward, Shapes) {
+    for (const ConvCase& c : all_cases()) {
+        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, c.batch), first_tiling());
+    }
+}
+
+TEST(DirectForward, EveryTiling) {
+    const ConvCase c{17, 32, 9, 10};
+    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2), every_tiling());
+}
+
+// A filter too large for a cache makes output channels the outer loop.
+TEST(DirectForward, LargeFilter) {
+    const ConvCase c{256, 128, 3, 4};
+    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 3), first_tiling());
+}
+
+Group residual_group(const ConvCase& c) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value x = add_operand(b, "a0", input_type(c));
+        const Value w = add_operand(b, "a1", filter_type(c));
+        const Value bias = add_operand(b, "a2", plain_type({c.out}));
+        const Value skip = add_operand(b, "a3", output_type(c));
+        const Value y = b.add(conv_op<Conv2d>(c), {add_prologue(b, x, "v0"), w}, "v1");
+        const Value sum = b.add(std::make_shared<Add>(), {b.add(std::make_shared<Add>(), {y, bias}, "v2"), skip}, "v3");
+        return {b.add(std::make_shared<Relu>(), {sum}, "v4"), sum};
+    });
+}
+
+TEST(DirectForward, PrologueAndTwoResults) {
+    for (const ConvCase& c : {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1], kStrided[2]}) {
+        check_recipe("direct", residual_group(c), first_tiling());
+    }
+}
+
+Group pooled_group(const ConvCase& c, int64_t window) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value x = add_operand(b, "a0", input_type(c));
+        const Value w = add_operand(b, "a1", filter_type(c));
+        const Value bias = add_operand(b, "a2", plain_type({c.out}));
+        const Value y = b.add(conv_op<Conv2d>(c), {x, w}, "v0");
+        const Value pooled = b.add(pool_op(window), {y}, "v1");
+        const Value sum = b.add(std::make_shared<Add>(), {pooled, bias}, "v2");
+        return {b.add(std::make_shared<Relu>(), {sum}, "v3"), {pooled.node, 1}};
+    });
+}
+
+TEST(DirectForward, Pooled) {
+    const ConvCase first{1, 32, 12, 12, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}};
+    const ConvCase odd{16, 17, 13, 11};
+    check_recipe("direct", pooled_group(first, 2), first_tiling());
+    check_recipe("direct", pooled_group(odd, 2), first_tiling());
+    check_recipe("direct", pooled_group(odd, 3), first_tiling());
+    check_recipe("direct", pooled_group(odd, 2), every_tiling());
+}
+
+TEST(DirectFilterGradient, Shapes) {
+    for (const ConvCase& c : all_cases()) {
+        check_recipe("direct_filter_gradient",
+                     group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, c.batch), first_tiling());
+    }
+}
+
+TEST(DirectFilterGradient, EveryTiling) {
+    const ConvCase c{12, 32, 9, 12};
+    check_recipe("direct_filter_gradient", group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
+                 every_tiling());
+}
+
+// More samples than partitions, several samples in a chunk, a share that is not full.
+TEST(DirectFilterGradient, ManySamples) {
+    for (int batch : {17, 40}) {
+        const ConvCase c{3, 16, 4, 5};
+        check_recipe("direct_filter_gradient", group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, batch),
+                     first_tiling());
+    }
+}
+
+// x through an activation, dy scattered back through a max-pooling.
+TEST(DirectFilterGradient, Prologues) {
+    for (const ConvCase& c : {ConvCase{1, 32, 8, 8, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}}, ConvCase{16, 17, 6, 4}}) {
+        const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+            const Value x = add_operand(b, "a0", input_type(c));
+            const std::vector<int64_t> pooled = {c.out, c.height / 2, c.width / 2};
+            const Value dy = add_operand(b, "a1", batched_type(pooled));
+            const Value index = add_operand(b, "a2", batched_type(pooled, ElementType::u8));
+            auto unpool = std::make_shared<MaxPoolBackward>();
+            unpool->input = {c.height, c.width};
+            const Value spread = b.add(unpool, {dy, index}, "v1");
+            return {b.add(filter_gradient_op(c), {add_prologue(b, x, "v0"), spread}, "v2")};
+        });
+        RecipeCheck check = first_tiling();
+        check.classes = 4;
+        check.fills["a2"] = Fill::labels;
+        check_recipe("direct_filter_gradient", group, check);
+    }
+}
+
+TEST(DirectStridedDataGradient, Shapes) {
+    for (const ConvCase& c : kStrided) {
+        check_recipe("direct_strided_data_gradient",
+                     group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch), first_tiling());
+    }
+    check_recipe("direct_strided_data_gradient",
+                 group_of(data_gradient_op(kStrided[0]), {output_type(kStrided[0]), rotated_type(kStrided[0])}, 2),
+                 every_tiling());
+}
+
+TEST(DirectStridedDataGradient, PrologueAndEpilogue) {
+    for (const ConvCase& c : {kStrided[0], kStrided[2], kStrided[3]}) {
+        const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+            const Value dy = add_operand(b, "a0", output_type(c));
+            const Value w = add_operand(b, "a1", rotated_type(c));
+            const Value mask = add_operand(b, "a2", input_type(c));
+            const Value dx = b.add(data_gradient_op(c), {add_prologue(b, dy, "v0"), w}, "v1");
+            return {b.add(std::make_shared<ReluBackward>(), {dx, mask}, "v2")};
+        });
+        RecipeCheck check = first_tiling();
+        check.fills["a2"] = Fill::off_zero;
+        check_recipe("direct_strided_data_gradient", group, check);
+    }
+}
+
+TEST(DirectStridedDataGradient, LeavesStrideOneToTheForwardRecipe) {
+    const ConvCase c{16, 16, 4, 4};
+    const Group group = group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, 2);
+    EXPECT_FALSE(recipe_named("direct_strided_data_gradient").applies(group, isa_avx512()));
+}
+
+}  // namespace
+}  // namespace emulsion::test
