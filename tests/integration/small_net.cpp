@@ -1,0 +1,12 @@
+// The second network of two_networks.c: a small convolutional network for pictures of 12x12.
+#include "dsl/emulsion.h"
+using namespace emulsion;
+
+int main(int argc, char** argv) {
+    Model m("small");
+    Tensor x = m.input("image", {1, 12, 12});
+    x = max_pool(relu(batch_norm(conv(x, 8, {.padding = same}))), {.window = 2});
+    m.classify(dense(flatten(relu(conv(x, 20))), 5));
+    m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.9}));
+    return compile(m, argc, argv);
+}
