@@ -165,7 +165,7 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
             continue;
         }
         compiled[i] = {compiled[i].symbol, std::move(entry->object), entry->slab0_bytes,
-                       entry->slab_bytes};
+                       entry->slab_bytes, options.checked};
     }
     auto job = [&](size_t j) {
         size_t i = missing[j];
@@ -180,7 +180,7 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
         CacheEntry entry = unpack(results[j].output);
         if (options.use_cache) cache.store(keys[i], entry);
         compiled[i] = {compiled[i].symbol, std::move(entry.object), entry.slab0_bytes,
-                       entry.slab_bytes};
+                       entry.slab_bytes, options.checked};
     }
     if (options.use_cache && !missing.empty()) cache.trim();
     return compiled;

@@ -23,6 +23,7 @@ struct CompiledKernel {
     std::string object;       // bytes of a relocatable ELF object
     int64_t slab0_bytes = 0;  // slab need of the calling thread, runtime/abi/instance.h
     int64_t slab_bytes = 0;   // of every other worker
+    bool checked = false;     // its asserts want descriptors that state the samples of the call
 };
 
 // Compiles all kernels of a variant in parallel; the result is in their order. Throws Error[kernel]

@@ -195,7 +195,8 @@ class TableWriter {
     }
 
     // int trampoline(emulsion_instance*): calls one kernel with its scalars and descriptors.
-    llvm::Function* trampoline(const PlannedCall& call, const CompiledKernel& kernel) {
+    llvm::Function* trampoline(const VariantPlan& variant, const PlannedCall& call,
+                               const CompiledKernel& kernel) {
         auto* pointer = builder_.getPtrTy();
         auto* type = llvm::FunctionType::get(builder_.getInt32Ty(), {pointer}, false);
         auto* function =
@@ -214,8 +215,12 @@ class TableWriter {
         for (int buffer : call.buffers) {
             size_t offset = sizeof(emulsion_instance) +
                             sizeof(emulsion_descriptor) * static_cast<size_t>(buffer);
-            arguments.push_back(
-                builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), instance, offset));
+            llvm::Value* descriptor =
+                builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), instance, offset);
+            const TensorType& seen = variant.buffers[static_cast<size_t>(buffer)].type;
+            arguments.push_back(kernel.checked && seen.batched
+                                    ? with_samples(descriptor, dimension_count(seen), arguments[1])
+                                    : descriptor);
         }
         std::vector<llvm::Type*> types;
         for (llvm::Value* argument : arguments) types.push_back(argument->getType());
@@ -223,6 +228,30 @@ class TableWriter {
         builder_.CreateRet(builder_.CreateCall(
             module_.getOrInsertFunction(kernel.symbol, kernel_type), arguments));
         return function;
+    }
+
+    // A copy of a batched tensor's descriptor in which the extent of n is `samples`: a checked
+    // kernel compares the two.
+    llvm::Value* with_samples(llvm::Value* descriptor, int rank, llvm::Value* samples) {
+        auto* byte = builder_.getInt8Ty();
+        auto place = [&](llvm::Value* start, size_t offset) {
+            return builder_.CreateConstInBoundsGEP1_64(byte, start, offset);
+        };
+        auto block = [&](size_t bytes) {
+            return builder_.CreateAlloca(llvm::ArrayType::get(builder_.getInt64Ty(), bytes / 8));
+        };
+        const auto last = static_cast<size_t>(rank - 1) * sizeof(emulsion_dimension);
+        const llvm::Align align(4);
+        llvm::Value* copy = block(sizeof(emulsion_descriptor));
+        llvm::Value* dimensions = block(last + sizeof(emulsion_dimension));
+        builder_.CreateMemCpy(copy, align, descriptor, align, sizeof(emulsion_descriptor));
+        llvm::Value* pointer = place(copy, offsetof(emulsion_descriptor, dimensions));
+        builder_.CreateMemCpy(dimensions, align, builder_.CreateLoad(builder_.getPtrTy(), pointer),
+                              align, last + sizeof(emulsion_dimension));
+        builder_.CreateStore(samples,
+                             place(dimensions, last + offsetof(emulsion_dimension, extent)));
+        builder_.CreateStore(dimensions, pointer);
+        return copy;
     }
 
     template <class Load>
@@ -248,7 +277,7 @@ class TableWriter {
              batch == nullptr ? std::vector<PlannedCall>() : batch->calls) {
             if (call.stage != stage) continue;
             auto index = static_cast<size_t>(call.kernel);
-            functions.push_back(trampoline(call, kernels[index]));
+            functions.push_back(trampoline(variant, call, kernels[index]));
             const PlannedKernel& kernel = variant.kernels[index];
             kernel_lines_.push_back(fmt::format("{} {} {} {}", to_string(stage), call.name,
                                                 kernel.recipe, to_string(kernel.tiling)));
