@@ -1,3 +1,4 @@
+// Copies of values that several results would share.
 #include "compiler/passes/separate_results.h"
 
 #include <set>
