@@ -1,0 +1,165 @@
+// Libraries as files: equal bytes, few symbols, a header that any C99 compiler takes.
+#include "compiler/codegen/library.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "compiler/codegen/link.h"
+#include "compiler/support/host.h"
+#include "tests/codegen/codegen_support.h"
+#include "tests/support/run_program.h"
+
+namespace emulsion::test {
+namespace {
+
+// Built once for all tests here.
+const BuiltNetwork& tiny() {
+    static const BuiltNetwork built = build_network(tiny_network());
+    return built;
+}
+
+TEST(Library, EqualBytesInAnyFolderWithAnyNumberOfProcesses) {
+    BuiltNetwork again = build_network(tiny_network(), {.jobs = 1, .use_cache = false});
+    BuiltNetwork wide = build_network(tiny_network(), {.jobs = 5, .use_cache = false});
+    for (const BuiltNetwork* other : {&again, &wide}) {
+        EXPECT_TRUE(other->train.archive == tiny().train.archive) << "the training archives differ";
+        EXPECT_TRUE(other->infer.archive == tiny().infer.archive)
+            << "the inference archives differ";
+        EXPECT_EQ(other->train.header, tiny().train.header);
+        EXPECT_EQ(other->infer.header, tiny().infer.header);
+        EXPECT_EQ(other->train.manifest, tiny().train.manifest);
+        EXPECT_EQ(other->infer.manifest, tiny().infer.manifest);
+    }
+    for (const std::string& bytes :
+         {tiny().train.archive, tiny().infer.archive, tiny().train.manifest}) {
+        for (const char* trace : {"/tmp", "/proc", "/home", "/root", "/work"}) {
+            EXPECT_EQ(bytes.find(trace), std::string::npos)
+                << "the folder '" << trace << "' is inside";
+        }
+    }
+}
+
+TEST(Library, NothingIsVisibleButItsInterface) {
+    for (const auto& [library, functions] :
+         {std::pair{&tiny().train,
+                    std::set<std::string>{"info", "sizes", "init", "bind", "forward_backward",
+                                          "update", "step", "error", "unbind"}},
+          std::pair{&tiny().infer, std::set<std::string>{"info", "sizes", "prepare", "bind", "run",
+                                                         "error", "unbind"}}}) {
+        std::set<std::string> expected;
+        for (const std::string& function : functions)
+            expected.insert(library->name + "_" + function);
+        Symbols symbols = symbols_of(library->archive);
+        EXPECT_EQ(std::set<std::string>(symbols.global.begin(), symbols.global.end()), expected);
+    }
+}
+
+TEST(Library, NothingIsNeededButTheCLibrary) {
+    // libc, libm and pthread, as far as the runtime's C code calls them.
+    const std::set<std::string> allowed = {"_GLOBAL_OFFSET_TABLE_",
+                                           "abort",
+                                           "clock_gettime",
+                                           "getpid",
+                                           "memcpy",
+                                           "memset",
+                                           "pthread_attr_destroy",
+                                           "pthread_attr_init",
+                                           "pthread_attr_setstacksize",
+                                           "pthread_create",
+                                           "pthread_join",
+                                           "pthread_sigmask",
+                                           "sched_getcpu",
+                                           "sigfillset",
+                                           "strlen",
+                                           "syscall"};
+    for (const BuiltLibrary* library : {&tiny().train, &tiny().infer}) {
+        for (const std::string& name : symbols_of(library->archive).undefined) {
+            EXPECT_TRUE(allowed.contains(name)) << library->name << " needs " << name;
+        }
+    }
+}
+
+TEST(Library, HeadersAreC99AndMeetInOneFile) {
+    TemporaryFolder folder;
+    for (const BuiltLibrary* library : {&tiny().train, &tiny().infer}) {
+        std::ofstream(folder.path() / (library->name + ".h")) << library->header;
+    }
+    std::string both =
+        "#include \"tiny_train.h\"\n#include \"tiny_infer.h\"\n#include \"tiny_train.h\"\n";
+    std::ofstream(folder.path() / "both.c")
+        << both
+        << "int use(void);\nint use(void) {\n    const emulsion_info* info = tiny_train_info();\n"
+        << "    return info->batch + tiny_infer_info()->batch;\n}\n";
+    std::ofstream(folder.path() / "both.cpp")
+        << both << "int use() { return tiny_train_info()->batch; }\n";
+    for (const auto& [standard, file, language] :
+         {std::tuple{"-std=c99", "both.c", "c"}, std::tuple{"-std=c11", "both.c", "c"},
+          std::tuple{"-std=c++98", "both.cpp", "c++"},
+          std::tuple{"-std=c++20", "both.cpp", "c++"}}) {
+        std::string output;
+        std::vector<std::string> command = {find_compiler(),
+                                            "-x",
+                                            language,
+                                            standard,
+                                            "-pedantic",
+                                            "-Wall",
+                                            "-Wextra",
+                                            "-Wno-long-long",
+                                            "-Werror",
+                                            "-fsyntax-only",
+                                            (folder.path() / file).string()};
+        EXPECT_EQ(run_program(command, &output), 0) << standard << "\n" << output;
+    }
+}
+
+TEST(Library, TheManifestSaysWhatTheLibraryHolds) {
+    nlohmann::json train = nlohmann::json::parse(tiny().train.manifest);
+    nlohmann::json infer = nlohmann::json::parse(tiny().infer.manifest);
+    EXPECT_EQ(train.at("network"), "tiny");
+    EXPECT_EQ(train.at("signature"), infer.at("signature"));
+    EXPECT_NE(tiny().train.header.find("tiny_train_step"), std::string::npos);
+}
+
+TEST(Library, NetworksOfOtherShapesHaveOtherSignatures) {
+    Network other = tiny_network("other");
+    BuiltNetwork renamed = build_network(other);
+    nlohmann::json mine = nlohmann::json::parse(tiny().infer.manifest);
+    EXPECT_NE(nlohmann::json::parse(renamed.infer.manifest).at("network"), mine.at("network"));
+    std::vector<std::string> global = symbols_of(renamed.infer.archive).global;
+    EXPECT_NE(std::find(global.begin(), global.end(), "other_infer_run"), global.end());
+}
+
+TEST(Link, ASymbolThatNobodyDefinesIsRefused) {
+    // A checked-looking kernel: it calls a function that neither the library nor the C library has.
+    CompiledKernel kernel = compile_fake([](KernelContext& context) -> std::vector<Halide::Func> {
+        Halide::Func out("out");
+        std::vector<Halide::Var> vars = context.finish().args();
+        Halide::Expr value = context.finish()(vars[0], vars[1]);
+        out(vars) = Halide::Internal::Call::make(Halide::Float(32), "no_such_function", {value},
+                                                 Halide::Internal::Call::PureExtern);
+        return {out};
+    });
+    try {
+        link_relocatable({{"kernel", kernel.object}}, "k_");
+        FAIL() << "an archive with an undefined symbol is made";
+    } catch (const Error& error) {
+        EXPECT_STREQ(error.what(),
+                     "error[link]: a library would need 'no_such_function', which the C library "
+                     "does not have\n"
+                     "  fix: report this with the model");
+    }
+}
+
+TEST(Link, ArchivesAreDeterministic) {
+    std::string archive = make_archive("member.o", symbols_of(tiny().infer.archive).global[0]);
+    EXPECT_TRUE(archive.starts_with("!<arch>\n"));
+    EXPECT_EQ(make_archive("member.o", symbols_of(tiny().infer.archive).global[0]), archive);
+}
+
+}  // namespace
+}  // namespace emulsion::test

@@ -1,0 +1,272 @@
+// Libraries at work: the object that ships against the double-precision reference of the same
+// graph.
+#include <gtest/gtest.h>
+#include <llvm/Object/Archive.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "compiler/autodiff/training_step.h"
+#include "compiler/codegen/loader.h"
+#include "compiler/graph/text.h"
+#include "compiler/passes/inference_form.h"
+#include "compiler/pipeline.h"
+#include "schedules/library.h"
+#include "tests/codegen/codegen_support.h"
+#include "tests/support/graph_results.h"
+
+namespace emulsion::test {
+namespace {
+
+std::string member_of(const std::string& archive) {
+    auto opened = llvm::cantFail(
+        llvm::object::Archive::create(llvm::MemoryBufferRef(llvm::StringRef(archive), "a")));
+    llvm::Error error = llvm::Error::success();
+    std::string bytes;
+    for (const auto& child : opened->children(error))
+        bytes = llvm::cantFail(child.getBuffer()).str();
+    llvm::cantFail(std::move(error));
+    return bytes;
+}
+
+struct Free {
+    void operator()(void* block) const { std::free(block); }
+};
+using Block = std::unique_ptr<void, Free>;
+
+Block aligned(size_t bytes) {
+    Block block(std::aligned_alloc(64, (bytes + 127) / 64 * 64));
+    std::memset(block.get(), 0x7E, bytes);
+    return block;
+}
+
+TensorType type_of(const emulsion_port& port) {
+    TensorType type;
+    type.element = port.type == EMULSION_F32 ? ElementType::f32 : ElementType::i32;
+    type.batched = port.batched != 0;
+    type.shape.assign(port.shape, port.shape + port.rank);
+    return type;
+}
+
+// A library of the graph `graph`, loaded, with memory of its own and two threads.
+class LoadedLibrary {
+  public:
+    LoadedLibrary(const BuiltLibrary& built, const Graph& graph)
+        : name_(built.name), graph_(graph), object_(member_of(built.archive)) {
+        info_ = object_.function<const emulsion_info*()>(name_ + "_info")();
+        emulsion_sizes sizes{};
+        EXPECT_EQ(object_.function<int(int, emulsion_sizes*)>(name_ + "_sizes")(2, &sizes),
+                  EMULSION_OK);
+        for (int i = 0; i < EMULSION_CLASSES; i++) {
+            blocks_.push_back(aligned(sizes.bytes[i]));
+            memory_.block[i] = blocks_.back().get();
+        }
+    }
+    ~LoadedLibrary() { object_.function<void(void*)>(name_ + "_unbind")(instance()); }
+
+    void init(uint64_t seed) {
+        EXPECT_EQ((object_.function<int(uint64_t, const emulsion_memory*)>(name_ + "_init")(
+                      seed, &memory_)),
+                  EMULSION_OK);
+    }
+    void bind() {
+        emulsion_options options{};
+        options.threads = 2;
+        EXPECT_EQ((object_.function<int(void*, const emulsion_memory*, const emulsion_options*)>(
+                      name_ + "_bind")(instance(), &memory_, &options)),
+                  EMULSION_OK)
+            << error();
+    }
+    void prepare() {
+        EXPECT_EQ(object_.function<int(void*)>(name_ + "_prepare")(instance()), EMULSION_OK)
+            << error();
+    }
+
+    // Values of parameters and states by name.
+    reference::Sources tensors() const {
+        reference::Sources values;
+        for (int i = 0; i < info_->tensor_count; i++) {
+            values[info_->tensors[i].name] = reference::unpack(type_of_tensor(i), 1, address_of(i));
+        }
+        return values;
+    }
+    void set_tensors(const reference::Sources& values) {
+        for (int i = 0; i < info_->tensor_count; i++) {
+            std::vector<std::byte> bytes = reference::pack(values.at(info_->tensors[i].name));
+            ASSERT_EQ(bytes.size(), info_->tensors[i].bytes);
+            std::memcpy(address_of(i), bytes.data(), bytes.size());
+        }
+    }
+
+    // Runs `run` (learning_rate < 0) or `step` and returns the outputs by name.
+    GraphResults call(const reference::Sources& inputs, int samples, float learning_rate,
+                      int expected = EMULSION_OK) {
+        std::vector<Block> in, out;
+        std::vector<const void*> in_pointers;
+        std::vector<void*> out_pointers;
+        for (int i = 0; i < info_->input_count; i++) {
+            std::vector<std::byte> bytes = reference::pack(inputs.at(info_->inputs[i].name));
+            in.push_back(aligned(bytes.size()));
+            std::memcpy(in.back().get(), bytes.data(), bytes.size());
+            in_pointers.push_back(in.back().get());
+        }
+        for (int i = 0; i < info_->output_count; i++) {
+            out.push_back(aligned(info_->outputs[i].bytes * static_cast<size_t>(info_->batch)));
+            out_pointers.push_back(out.back().get());
+        }
+        emulsion_call call{samples, 0, in_pointers.data(), out_pointers.data()};
+        int status = learning_rate < 0 ? object_.function<int(void*, const emulsion_call*)>(
+                                             name_ + "_run")(instance(), &call)
+                                       : object_.function<int(void*, const emulsion_call*, float)>(
+                                             name_ + "_step")(instance(), &call, learning_rate);
+        EXPECT_EQ(status, expected) << error();
+        GraphResults results;
+        for (int i = 0; i < info_->output_count; i++) {
+            const emulsion_port& port = info_->outputs[i];
+            results[std::string("output ") + port.name] =
+                reference::unpack(type_of(port), samples, out_pointers[static_cast<size_t>(i)]);
+        }
+        return results;
+    }
+
+  private:
+    void* instance() const { return memory_.block[EMULSION_INSTANCE]; }
+    const char* error() const {
+        return object_.function<const char*(const void*)>(name_ + "_error")(instance());
+    }
+    TensorType type_of_tensor(int i) const {
+        return graph_.node(graph_.find(info_->tensors[i].name)).types[0];
+    }
+    char* address_of(int i) const {
+        return static_cast<char*>(memory_.block[info_->tensors[i].memory_class]) +
+               info_->tensors[i].offset;
+    }
+
+    std::string name_;
+    const Graph& graph_;
+    LoadedObject object_;
+    const emulsion_info* info_ = nullptr;
+    std::vector<Block> blocks_;
+    emulsion_memory memory_{};
+};
+
+// A tensor of each input, images and labels.
+reference::Sources inputs_of(const Graph& graph, int64_t samples) {
+    reference::Sources inputs;
+    for (auto& [name, value] : random_sources(graph, samples, 11, 3)) {
+        if (name == "image" || name == "label") inputs[name] = value;
+    }
+    return inputs;
+}
+
+class RunLibrary : public ::testing::Test {
+  protected:
+    static const BuiltNetwork& built() {
+        static const BuiltNetwork network = build_network(tiny_network());
+        return network;
+    }
+};
+
+// Steps of a library with these numbers of samples, each from where the last one ended.
+void expect_right_steps(const BuiltLibrary& built, std::initializer_list<int> sample_counts) {
+    const Graph graph = training_step(tiny_network());
+    LoadedLibrary library(built, graph);
+    library.init(5);
+    library.bind();
+    for (int samples : sample_counts) {
+        SCOPED_TRACE(samples);
+        reference::Sources sources = library.tensors();
+        const reference::Sources inputs = inputs_of(graph, samples);
+        sources.insert(inputs.begin(), inputs.end());
+        sources["learning_rate"] = reference::make_tensor(plain_type({}), 1, {0.125});
+        GraphResults expected = results_of(graph, sources, samples);
+        GraphResults actual = library.call(inputs, samples, 0.125F);
+        for (const auto& [name, value] : library.tensors()) actual["update " + name] = value;
+        for (const auto& [name, value] : expected) {
+            if (name.starts_with("gradient ")) continue;
+            ASSERT_TRUE(actual.contains(name)) << name;
+            EXPECT_LT(relative_difference(actual.at(name), value), 2e-6) << name;
+        }
+        EXPECT_GT(relative_difference(library.tensors().at("conv.w"), sources.at("conv.w")), 1e-6)
+            << "nothing is learned";
+    }
+}
+
+TEST_F(RunLibrary, StepsAreThoseOfTheReference) { expect_right_steps(built().train, {5, 1, 3}); }
+
+TEST_F(RunLibrary, ACheckedLibraryFindsNothingToReport) {
+    expect_right_steps(build_network(tiny_network(), {.checked = true}).train, {5, 2});
+}
+
+TEST_F(RunLibrary, ALossThatIsNotFiniteChangesNothing) {
+    const Graph graph = training_step(tiny_network());
+    LoadedLibrary library(built().train, graph);
+    library.init(5);
+    library.bind();
+    reference::Sources inputs = inputs_of(graph, 4), before = library.tensors();
+    for (double& pixel : inputs.at("image").values) pixel = pixel > 0 ? 3e38 : -3e38;
+    library.call(inputs, 4, 0.125F, EMULSION_NOT_FINITE);
+    for (const auto& [name, value] : library.tensors()) {
+        EXPECT_EQ(value.values, before.at(name).values) << name;
+    }
+}
+
+// 2 relu(x) + x, in one kernel and in one for each op, whose results share memory where they may.
+TEST_F(RunLibrary, AResidualKeepsItsMemory) {  // case X4
+    Network network;
+    network.name = "residual";
+    network.graph = parse_graph(R"(graph residual {
+  %image = input() : f32[n,2]
+  %w = parameter() : f32[2]
+  %x = multiply(%image, %w) : f32[n,2]
+  %a = relu(%x) : f32[n,2]
+  %b = scale(%a) {factor=2} : f32[n,2]
+  %y = add(%b, %x) : f32[n,2]
+  output "y" %y
+})",
+                                "residual.emu");
+    const Graph graph = inference_graph(network);
+    const RecipeLibrary recipes = make_library();
+    for (bool fuse : {true, false}) {
+        PlanOptions options;
+        options.batches = {2};
+        options.isas = {isa_avx2()};
+        options.fuse = fuse;
+        const Plan plan = make_plan(graph, recipes, options);
+        EXPECT_EQ(plan.variants[0].batches[0].calls.size(), fuse ? 1u : 4u);
+        Library made = make_library(
+            network, plan, {compile_kernels(plan.variants[0].kernels, isa_avx2(), recipes, {})});
+        LoadedLibrary library({made.name, made.archive, made.header, made.manifest}, graph);
+        library.set_tensors({{"w", reference::make_tensor(plain_type({2}), 1, {1, 1})}});
+        library.bind();
+        library.prepare();
+        reference::Sources inputs = {
+            {"image", reference::make_tensor(batched_type({2}), 2, {-2, 3, 5, -7})}};
+        EXPECT_EQ(library.call(inputs, 2, -1).at("output y").values,
+                  (std::vector<double>{-2, 9, 15, -7}));
+    }
+}
+
+TEST_F(RunLibrary, InferenceIsThatOfTheReference) {
+    Network network = tiny_network();
+    const Graph step = training_step(network), graph = inference_form(network);
+    LoadedLibrary trained(built().train, step);
+    trained.init(5);
+    LoadedLibrary library(built().infer, graph);
+    library.set_tensors(trained.tensors());
+    library.bind();
+    library.prepare();
+    for (int samples : {1, 2, 3}) {  // 1 runs the kernels of batch 1, the others those of batch 3
+        reference::Sources sources = library.tensors();
+        const reference::Sources inputs = inputs_of(graph, samples);
+        sources.insert(inputs.begin(), inputs.end());
+        GraphResults expected = results_of(graph, sources, samples),
+                     actual = library.call(inputs, samples, -1);
+        EXPECT_LT(relative_difference(actual.at("output scores"), expected.at("output scores")),
+                  2e-6)
+            << samples;
+    }
+}
+
+}  // namespace
+}  // namespace emulsion::test
