@@ -1,4 +1,5 @@
-// Reverse mode on small graphs: which nodes it adds, and that gradients equal central differences of the reference.
+// Reverse mode on small graphs: which nodes it adds, and that gradients equal central differences
+// of the reference.
 #include "compiler/autodiff/differentiate.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +10,8 @@
 namespace emulsion::test {
 namespace {
 
-// The graph with the gradients of its output "loss" as results, one for each target that the loss depends on.
+// The graph with the gradients of its output "loss" as results, one for each target that the loss
+// depends on.
 Graph with_gradients(const std::string& text, const std::vector<std::string>& targets) {
     Graph graph = parse_graph(text, "net.emu");
     verify(graph);
@@ -95,7 +97,8 @@ TEST(Differentiate, OneOperandReadTwice) {
   %z = multiply(%y, %y) : f32[n,5]
   %loss = reduce(%z) : f32[]
   output "loss" %loss
-})", {"w"});
+})",
+                                 {"w"});
     expect_true_gradients(graph, 3);
 }
 
@@ -108,7 +111,8 @@ TEST(Differentiate, SharedWeights) {
   %two = dense(%bent, %w) : f32[n,4]
   %loss = reduce(%two) {mean=true} : f32[]
   output "loss" %loss
-})", {"w"});
+})",
+                                 {"w"});
     EXPECT_EQ(count(graph, "dense_backward_weights"), 2);
     EXPECT_EQ(count(graph, "dense_backward_data"), 1);
     expect_true_gradients(graph, 3);
@@ -129,7 +133,8 @@ TEST(Differentiate, BothOperandsOfAResidualOfBiasedBranches) {
   %y = tanh(%sum) : f32[n,2,3,3]
   %loss = reduce(%y) {mean=true} : f32[]
   output "loss" %loss
-})", {"a.w", "a.b", "b.w", "b.b"});
+})",
+                                 {"a.w", "a.b", "b.w", "b.b"});
     EXPECT_EQ(count(graph, "conv2d_backward_data"), 0);  // nobody wants the gradient of the picture
     expect_true_gradients(graph, 2);
 }
@@ -187,10 +192,12 @@ TEST(Differentiate, TargetsThatTheLossDoesNotReachHaveNoGradient) {
   %loss = reduce(%a) {mean=true} : f32[]
   output "loss" %loss
   output "other" %b
-})", "net.emu");
+})",
+                              "net.emu");
     GraphBuilder builder(graph, true);
-    std::vector<Value> gradients = differentiate(builder, graph.find_output("loss")->value,
-                                                 {graph.find("unused"), graph.find("w"), graph.find("beside")});
+    std::vector<Value> gradients =
+        differentiate(builder, graph.find_output("loss")->value,
+                      {graph.find("unused"), graph.find("w"), graph.find("beside")});
     ASSERT_EQ(gradients.size(), 3u);
     EXPECT_FALSE(gradients[0].defined());
     EXPECT_TRUE(gradients[1].defined());
@@ -206,7 +213,8 @@ TEST(Differentiate, AnOpWithoutGradientIsNamed) {
   %y = add(%x, %mean) : f32[n,2,4,4]
   %loss = reduce(%y) {mean=true} : f32[]
   output "loss" %loss
-})", {"w"});
+})",
+                       {"w"});
         FAIL() << "running_average has a gradient";
     } catch (const Error& error) {
         EXPECT_STREQ(error.what(),

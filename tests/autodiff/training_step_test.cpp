@@ -1,4 +1,5 @@
-// The training step as a graph: which results it has, in which form each optimiser writes them, and their values.
+// The training step as a graph: which results it has, in which form each optimiser writes them, and
+// their values.
 #include "compiler/autodiff/training_step.h"
 
 #include <gtest/gtest.h>
@@ -11,13 +12,16 @@
 namespace emulsion::test {
 namespace {
 
-// A classifier with batch norm: low.w, gamma, beta and high.w are trained, `decay=false` for the vectors.
-Network classifier(const std::string& optimizer = "sgd {learning_rate=0.1}", const std::string& low = "") {
+// A classifier with batch norm: low.w, gamma, beta and high.w are trained, `decay=false` for the
+// vectors.
+Network classifier(const std::string& optimizer = "sgd {learning_rate=0.1}",
+                   const std::string& low = "") {
     return parse_network("network net\noptimizer " + optimizer + R"(
 schedule constant
 graph net {
   %image = input() : f32[n,2,4,4]
-  %low.w = parameter() {init="he", fan_in=18)" + low + R"(} : f32[3,2,3,3]
+  %low.w = parameter() {init="he", fan_in=18)" +
+                             low + R"(} : f32[3,2,3,3]
   %low = conv2d(%image, %low.w) {padding=[1,1,1,1]} : f32[n,3,4,4]
   %bn.gamma = parameter() {init="ones", decay=false} : f32[3]
   %bn.beta = parameter() {decay=false} : f32[3]
@@ -40,15 +44,18 @@ graph net {
   output "loss" %loss
   update %bn.running_mean <- %bn.next_mean
   update %bn.running_variance <- %bn.next_variance
-})", "net.emu");
+})",
+                         "net.emu");
 }
 
 std::vector<std::string> result_names(const Graph& graph) {
     std::vector<std::string> names;
     for (const Result& result : graph.results()) {
         if (result.kind == Result::Kind::output) names.push_back("output " + result.name);
-        if (result.kind == Result::Kind::gradient) names.push_back("gradient " + graph.node(result.target).name);
-        if (result.kind == Result::Kind::update) names.push_back("update " + graph.node(result.target).name);
+        if (result.kind == Result::Kind::gradient)
+            names.push_back("gradient " + graph.node(result.target).name);
+        if (result.kind == Result::Kind::update)
+            names.push_back("update " + graph.node(result.target).name);
     }
     return names;
 }
@@ -67,20 +74,24 @@ TEST(TrainingStep, ResultsOfPlainDescent) {
     Graph step = training_step(classifier());
     verify(step);
     EXPECT_EQ(result_names(step),
-              (Names{"output loss", "output correct", "update bn.running_mean", "update bn.running_variance",
-                     "gradient low.w", "update low.w", "gradient bn.gamma", "update bn.gamma", "gradient bn.beta",
-                     "update bn.beta", "gradient high.w", "update high.w"}));
+              (Names{"output loss", "output correct", "update bn.running_mean",
+                     "update bn.running_variance", "gradient low.w", "update low.w",
+                     "gradient bn.gamma", "update bn.gamma", "gradient bn.beta", "update bn.beta",
+                     "gradient high.w", "update high.w"}));
     EXPECT_EQ(step.find("probabilities"), -1);  // an output of inference alone
-    EXPECT_EQ(line_of(step, "low.w.sgd"), "%low.w.sgd = sgd_plain(%low.w, %low.dw, %learning_rate) {weight_decay=0}");
+    EXPECT_EQ(line_of(step, "low.w.sgd"),
+              "%low.w.sgd = sgd_plain(%low.w, %low.dw, %learning_rate) {weight_decay=0}");
 }
 
 TEST(TrainingStep, Momentum) {
     Graph step = training_step(classifier(
         "sgd {learning_rate=0.1, momentum=0.9, nesterov=true, damped=true, weight_decay=0.0005}"));
     verify(step);
-    EXPECT_EQ(line_of(step, "low.w.momentum"), "%low.w.momentum = state() {value=0, optimizer=true}");
+    EXPECT_EQ(line_of(step, "low.w.momentum"),
+              "%low.w.momentum = state() {value=0, optimizer=true}");
     EXPECT_EQ(line_of(step, "low.w.sgd"),
-              "%low.w.sgd = sgd_update(%low.w, %low.dw, %low.w.momentum, %learning_rate) {momentum=0.9, nesterov=true, "
+              "%low.w.sgd = sgd_update(%low.w, %low.dw, %low.w.momentum, %learning_rate) "
+              "{momentum=0.9, nesterov=true, "
               "damped=true, weight_decay=0.0005}");
     Names names = result_names(step);
     EXPECT_EQ(std::count(names.begin(), names.end(), "update high.w.momentum"), 1);
@@ -88,32 +99,42 @@ TEST(TrainingStep, Momentum) {
 }
 
 TEST(TrainingStep, Adam) {
-    Graph step = training_step(classifier(
-        "adam {learning_rate=0.001, weight_decay=0.01, beta1=0.8, beta2=0.99, epsilon=1e-06, form=\"inside\", "
-        "decoupled=true}"));
+    Graph step =
+        training_step(classifier("adam {learning_rate=0.001, weight_decay=0.01, beta1=0.8, "
+                                 "beta2=0.99, epsilon=1e-06, form=\"inside\", "
+                                 "decoupled=true}"));
     verify(step);
     EXPECT_EQ(line_of(step, "adam.power1"), "%adam.power1 = state() {value=1, optimizer=true}");
-    EXPECT_EQ(line_of(step, "adam.power1.next"), "%adam.power1.next = scale(%adam.power1) {factor=0.8}");
-    EXPECT_EQ(line_of(step, "adam.power2.next"), "%adam.power2.next = scale(%adam.power2) {factor=0.99}");
+    EXPECT_EQ(line_of(step, "adam.power1.next"),
+              "%adam.power1.next = scale(%adam.power1) {factor=0.8}");
+    EXPECT_EQ(line_of(step, "adam.power2.next"),
+              "%adam.power2.next = scale(%adam.power2) {factor=0.99}");
     EXPECT_EQ(line_of(step, "low.w.adam"),
-              "%low.w.adam = adam_update(%low.w, %low.dw, %low.w.moment1, %low.w.moment2, %adam.power1.next, "
-              "%adam.power2.next, %learning_rate) {beta1=0.8, beta2=0.99, epsilon=1e-06, form=\"inside\", "
+              "%low.w.adam = adam_update(%low.w, %low.dw, %low.w.moment1, %low.w.moment2, "
+              "%adam.power1.next, "
+              "%adam.power2.next, %learning_rate) {beta1=0.8, beta2=0.99, epsilon=1e-06, "
+              "form=\"inside\", "
               "weight_decay=0.01, decoupled=true, bias_correction=true}");
     Names names = result_names(step);
-    for (const char* name : {"update adam.power1", "update adam.power2", "update high.w.moment1", "update bn.beta.moment2"}) {
+    for (const char* name : {"update adam.power1", "update adam.power2", "update high.w.moment1",
+                             "update bn.beta.moment2"}) {
         EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
     }
     EXPECT_EQ(names.size(), 22u);
 }
 
 TEST(TrainingStep, VectorsMarkedSoAreNotDecayed) {
-    for (const char* optimizer : {"sgd {weight_decay=0.25}", "sgd {momentum=0.5, weight_decay=0.25}",
-                                  "adam {weight_decay=0.25}"}) {
+    for (const char* optimizer :
+         {"sgd {weight_decay=0.25}", "sgd {momentum=0.5, weight_decay=0.25}",
+          "adam {weight_decay=0.25}"}) {
         Graph step = training_step(classifier(optimizer));
         std::string ending = std::string(optimizer).starts_with("adam") ? ".adam" : ".sgd";
-        EXPECT_NE(line_of(step, "high.w" + ending).find("weight_decay=0.25"), std::string::npos) << optimizer;
-        EXPECT_EQ(line_of(step, "bn.gamma" + ending).find("weight_decay=0.25"), std::string::npos) << optimizer;
-        EXPECT_NE(line_of(step, "bn.gamma" + ending).find("weight_decay=0"), std::string::npos) << optimizer;
+        EXPECT_NE(line_of(step, "high.w" + ending).find("weight_decay=0.25"), std::string::npos)
+            << optimizer;
+        EXPECT_EQ(line_of(step, "bn.gamma" + ending).find("weight_decay=0.25"), std::string::npos)
+            << optimizer;
+        EXPECT_NE(line_of(step, "bn.gamma" + ending).find("weight_decay=0"), std::string::npos)
+            << optimizer;
     }
 }
 
@@ -121,7 +142,8 @@ TEST(TrainingStep, AFrozenFilterCostsNothing) {
     Graph trained = training_step(classifier());
     Graph step = training_step(classifier("sgd {momentum=0.9}", ", trained=false"));
     verify(step);
-    for (const std::string& name : result_names(step)) EXPECT_EQ(name.find("low.w"), std::string::npos) << name;
+    for (const std::string& name : result_names(step))
+        EXPECT_EQ(name.find("low.w"), std::string::npos) << name;
     EXPECT_EQ(step.find("low.w.momentum"), -1);
     EXPECT_EQ(step.find("low.dw"), -1);
     EXPECT_EQ(step.find("bn.dx"), -1);  // below gamma and beta nobody wants a gradient
@@ -141,11 +163,13 @@ graph net {
   %loss = reduce(%a) {mean=true} : f32[]
   output "loss" %loss
   output "other" %b
-})", "net.emu"));
+})",
+                                             "net.emu"));
     verify(step);
     EXPECT_EQ(step.find("beside"), -1);
-    EXPECT_EQ(result_names(step), (Names{"output loss", "update adam.power1", "update adam.power2", "gradient w",
-                                         "update w", "update w.moment1", "update w.moment2"}));
+    EXPECT_EQ(result_names(step),
+              (Names{"output loss", "update adam.power1", "update adam.power2", "gradient w",
+                     "update w", "update w.moment1", "update w.moment2"}));
 }
 
 TEST(TrainingStep, ValuesOfOneStep) {
@@ -165,7 +189,8 @@ TEST(TrainingStep, ValuesOfOneStep) {
         for (size_t i = 0; i < w.values.size(); i++) {
             double moved = 0.9 * m.values[i] + g.values[i] + decay * w.values[i];
             EXPECT_NEAR(results.at("update " + name + ".momentum").values[i], moved, 1e-12) << name;
-            EXPECT_NEAR(results.at("update " + name).values[i], w.values[i] - rate * moved, 1e-12) << name;
+            EXPECT_NEAR(results.at("update " + name).values[i], w.values[i] - rate * moved, 1e-12)
+                << name;
         }
     }
 }
@@ -173,13 +198,16 @@ TEST(TrainingStep, ValuesOfOneStep) {
 TEST(TrainingStep, ANetworkWithoutLossIsRefused) {
     Network network;
     network.name = "net";
-    network.graph = parse_graph("graph net { %x = input() : f32[n,3] %y = relu(%x) : f32[n,3] output \"y\" %y }", "net.emu");
+    network.graph = parse_graph(
+        "graph net { %x = input() : f32[n,3] %y = relu(%x) : f32[n,3] output \"y\" %y }",
+        "net.emu");
     try {
         training_step(network);
         FAIL();
     } catch (const Error& error) {
-        EXPECT_STREQ(error.what(), "error[loss]: network 'net' has no loss\n"
-                                   "  fix: end the model with classify(…) or loss(…)");
+        EXPECT_STREQ(error.what(),
+                     "error[loss]: network 'net' has no loss\n"
+                     "  fix: end the model with classify(…) or loss(…)");
     }
 }
 

@@ -1,4 +1,5 @@
-// The text of graphs: round trip of everything it can say, and the whole message for what it refuses.
+// The text of graphs: round trip of everything it can say, and the whole message for what it
+// refuses.
 #include "compiler/graph/text.h"
 
 #include <gtest/gtest.h>
@@ -48,7 +49,9 @@ TEST(Text, EverythingRoundTrips) {
 }
 
 TEST(Text, LocationsAreComments) {
-    Graph graph = parse_graph("graph net {\n\n  %x = input() : f32[n,3]  # from elsewhere\n  output \"x\" %x\n}\n", "net.emu");
+    Graph graph = parse_graph(
+        "graph net {\n\n  %x = input() : f32[n,3]  # from elsewhere\n  output \"x\" %x\n}\n",
+        "net.emu");
     EXPECT_EQ(graph.node(0).where, (SourceLocation{"net.emu", 3}));
     std::string text = print(graph, /*with_locations=*/true);
     EXPECT_EQ(text, "graph net {\n  %x = input() : f32[n,3]  # net.emu:3\n  output \"x\" %x\n}\n");
@@ -56,9 +59,12 @@ TEST(Text, LocationsAreComments) {
 }
 
 TEST(Text, BlanksAndLineBreaksDoNotCount) {
-    Graph graph = parse_graph("graph net{%x=input():f32[n,3]%y=leaky_relu(%x){slope=0.5}:f32[n,3]output\"y\"%y}", "a");
-    EXPECT_EQ(print(graph), "graph net {\n  %x = input() : f32[n,3]\n  %y = leaky_relu(%x) {slope=0.5} : f32[n,3]\n"
-                            "  output \"y\" %y\n}\n");
+    Graph graph = parse_graph(
+        "graph net{%x=input():f32[n,3]%y=leaky_relu(%x){slope=0.5}:f32[n,3]output\"y\"%y}", "a");
+    EXPECT_EQ(
+        print(graph),
+        "graph net {\n  %x = input() : f32[n,3]\n  %y = leaky_relu(%x) {slope=0.5} : f32[n,3]\n"
+        "  output \"y\" %y\n}\n");
 }
 
 // Every op prints attributes that it reads back.
@@ -74,16 +80,21 @@ TEST(Text, AttributesOfEveryOp) {
 
 TEST(Text, SyntaxErrors) {
     const std::string form = "\n  fix: see the text form in graph/text.h";
-    EXPECT_EQ(error_of("grph net {}"), "net.emu:1: error[syntax]: expected 'graph', found 'grph net {}'" + form);
+    EXPECT_EQ(error_of("grph net {}"),
+              "net.emu:1: error[syntax]: expected 'graph', found 'grph net {}'" + form);
     EXPECT_EQ(error_of("graph {}"), "net.emu:1: error[syntax]: expected a name, found '{'" + form);
     EXPECT_EQ(error_of_line("%y relu(%x) : f32[n,3,4,4]"),
               "net.emu:3: error[syntax]: expected '=', found 'relu(%x) : f32[n,3,4'" + form);
     EXPECT_EQ(error_of_line("%y = relu %x : f32[n,3,4,4]"),
               "net.emu:3: error[syntax]: expected '(', found '%x : f32[n,3,4,4]'" + form);
-    EXPECT_EQ(error_of_line("%y = relu(%x)"), "net.emu:4: error[syntax]: expected ':', found '}'" + form);
-    EXPECT_EQ(error_of_line("outputs \"y\" %x"), "net.emu:3: error[syntax]: expected '\"', found 's \"y\" %x'" + form);
-    EXPECT_EQ(error_of_line("result %x"), "net.emu:3: error[syntax]: expected 'update', found 'result %x'" + form);
-    EXPECT_EQ(error_of("graph net {\n}\nmore"), "net.emu:3: error[syntax]: there is text after the graph\n  fix: remove it");
+    EXPECT_EQ(error_of_line("%y = relu(%x)"),
+              "net.emu:4: error[syntax]: expected ':', found '}'" + form);
+    EXPECT_EQ(error_of_line("outputs \"y\" %x"),
+              "net.emu:3: error[syntax]: expected '\"', found 's \"y\" %x'" + form);
+    EXPECT_EQ(error_of_line("result %x"),
+              "net.emu:3: error[syntax]: expected 'update', found 'result %x'" + form);
+    EXPECT_EQ(error_of("graph net {\n}\nmore"),
+              "net.emu:3: error[syntax]: there is text after the graph\n  fix: remove it");
 }
 
 TEST(Text, ValuesOfAttributes) {
@@ -91,16 +102,22 @@ TEST(Text, ValuesOfAttributes) {
               "net.emu:3: error[syntax]: attribute 'ceil' is 'maybe', expected true or false\n"
               "  fix: write true or false");
     EXPECT_EQ(error_of_line("%y = max_pool(%x) {window=[2,2.5]} : f32[n,3,2,2], u8[n,3,2,2]"),
-              "net.emu:3: error[syntax]: '2.5' is not a whole number\n  fix: write a whole number such as 3");
-    EXPECT_EQ(error_of_line("%y = max_pool(%x) {window=[99999999999999999999,2]} : f32[n,3,2,2], u8[n,3,2,2]"),
-              "net.emu:3: error[syntax]: '99999999999999999999' is not a whole number\n"
-              "  fix: write a whole number such as 3");
+              "net.emu:3: error[syntax]: '2.5' is not a whole number\n  fix: write a whole number "
+              "such as 3");
+    EXPECT_EQ(
+        error_of_line(
+            "%y = max_pool(%x) {window=[99999999999999999999,2]} : f32[n,3,2,2], u8[n,3,2,2]"),
+        "net.emu:3: error[syntax]: '99999999999999999999' is not a whole number\n"
+        "  fix: write a whole number such as 3");
     for (const char* value : {"one", "0x1p3", "nan", "inf", "1e999", "0.1.2", ""}) {
-        EXPECT_EQ(error_of_line("%y = scale(%x) {factor=" + std::string(value) + "} : f32[n,3,4,4]"),
-                  "net.emu:3: error[syntax]: '" + std::string(value) + "' is not a number\n  fix: write a number such as 0.05");
+        EXPECT_EQ(
+            error_of_line("%y = scale(%x) {factor=" + std::string(value) + "} : f32[n,3,4,4]"),
+            "net.emu:3: error[syntax]: '" + std::string(value) +
+                "' is not a number\n  fix: write a number such as 0.05");
     }
     EXPECT_EQ(error_of_line("%y = relu(%x) {slope=1} : f32[n,3,4,4]"),
-              "net.emu:3: error[unknown_attribute]: op relu has no attribute 'slope'\n  fix: its attributes are none");
+              "net.emu:3: error[unknown_attribute]: op relu has no attribute 'slope'\n  fix: its "
+              "attributes are none");
     EXPECT_EQ(error_of_line("%y = scale(%x) {factr=1} : f32[n,3,4,4]"),
               "net.emu:3: error[unknown_attribute]: op scale has no attribute 'factr'\n"
               "  fix: its attributes are {factor=1}");
@@ -108,27 +125,33 @@ TEST(Text, ValuesOfAttributes) {
 
 TEST(Text, Types) {
     EXPECT_EQ(error_of_line("%y = relu(%x) : f64[n,3,4,4]"),
-              "net.emu:3: error[syntax]: unknown element type 'f64'\n  fix: element types are f32, i32, u8");
-    EXPECT_EQ(error_of_line("%y = input() : f32[n,0]"),
-              "net.emu:3: error[syntax]: an extent of 0 is out of range\n  fix: extents are 1 to 2^31");
+              "net.emu:3: error[syntax]: unknown element type 'f64'\n  fix: element types are f32, "
+              "i32, u8");
+    EXPECT_EQ(
+        error_of_line("%y = input() : f32[n,0]"),
+        "net.emu:3: error[syntax]: an extent of 0 is out of range\n  fix: extents are 1 to 2^31");
     EXPECT_EQ(error_of_line("%y = input() : f32[n,3000000000]"),
-              "net.emu:3: error[syntax]: an extent of 3000000000 is out of range\n  fix: extents are 1 to 2^31");
+              "net.emu:3: error[syntax]: an extent of 3000000000 is out of range\n  fix: extents "
+              "are 1 to 2^31");
     EXPECT_EQ(error_of_line("%y = relu(%x) : f32[n,3,4,5]"),
               "net.emu:3: error[type]: 'y' is stated as f32[n,3,4,5], its op gives f32[n,3,4,4]\n"
               "  fix: write f32[n,3,4,4] after the colon");
     EXPECT_EQ(error_of_line("%y = max_pool(%x) : f32[n,3,2,2]"),
-              "net.emu:3: error[type]: 'y' is stated as f32[n,3,2,2], its op gives f32[n,3,2,2], u8[n,3,2,2]\n"
+              "net.emu:3: error[type]: 'y' is stated as f32[n,3,2,2], its op gives f32[n,3,2,2], "
+              "u8[n,3,2,2]\n"
               "  fix: write f32[n,3,2,2], u8[n,3,2,2] after the colon");
 }
 
 TEST(Text, NamesThatAreUnknownOrTaken) {
     EXPECT_EQ(error_of_line("%y = rela(%x) : f32[n,3,4,4]"),
-              "net.emu:3: error[unknown_op]: 'y' uses the unknown op 'rela'\n  fix: the closest op is 'relu'");
+              "net.emu:3: error[unknown_op]: 'y' uses the unknown op 'rela'\n  fix: the closest op "
+              "is 'relu'");
     EXPECT_EQ(error_of_line("%y = relu(%z) : f32[n,3,4,4]"),
               "net.emu:3: error[unknown_value]: '%z' is used before it is defined\n"
               "  fix: define every value above its uses; a graph has no cycles");
     EXPECT_EQ(error_of_line("%y = relu(%x:1) : f32[n,3,4,4]"),
-              "net.emu:3: error[unknown_value]: '%x' has 1 outputs, not an output 1\n  fix: use %x:0 to %x:0");
+              "net.emu:3: error[unknown_value]: '%x' has 1 outputs, not an output 1\n  fix: use "
+              "%x:0 to %x:0");
     EXPECT_EQ(error_of_line("%x = relu(%x) : f32[n,3,4,4]"),
               "net.emu:3: error[name]: the name 'x' is used twice\n    first used at net.emu:2\n"
               "  fix: give one of the two another name");
@@ -147,16 +170,21 @@ TEST(Text, Cycles) {
 }
 
 TEST(Text, WrongOperandsNameThePlaceAndTheOperands) {
-    EXPECT_EQ(error_of_line("%y = add(%x, %x) : f32[n,3,4,4]\n  %z = multiply(%y) : f32[n,3,4,4]").substr(0, 17),
+    EXPECT_EQ(error_of_line("%y = add(%x, %x) : f32[n,3,4,4]\n  %z = multiply(%y) : f32[n,3,4,4]")
+                  .substr(0, 17),
               "net.emu:4: error[");
 }
 
 TEST(Text, Truncation) {
     const std::string mend = "\n  fix: the file is cut short: write it again";
-    EXPECT_EQ(error_of(""), "net.emu:1: error[truncated]: the text ends where 'graph' is expected" + mend);
-    EXPECT_EQ(error_of("graph"), "net.emu:1: error[truncated]: the text ends where a name is expected" + mend);
-    EXPECT_EQ(error_of("graph net"), "net.emu:1: error[truncated]: the text ends where '{' is expected" + mend);
-    EXPECT_EQ(error_of("graph net {\n  %x = input("), "net.emu:2: error[truncated]: the text ends where '%' is expected" + mend);
+    EXPECT_EQ(error_of(""),
+              "net.emu:1: error[truncated]: the text ends where 'graph' is expected" + mend);
+    EXPECT_EQ(error_of("graph"),
+              "net.emu:1: error[truncated]: the text ends where a name is expected" + mend);
+    EXPECT_EQ(error_of("graph net"),
+              "net.emu:1: error[truncated]: the text ends where '{' is expected" + mend);
+    EXPECT_EQ(error_of("graph net {\n  %x = input("),
+              "net.emu:2: error[truncated]: the text ends where '%' is expected" + mend);
     EXPECT_EQ(error_of("graph net {\n  %x = input() : f32[n"),
               "net.emu:2: error[truncated]: the text ends where ',' is expected" + mend);
     EXPECT_EQ(error_of("graph net {\n  %x = input() : f32[n,3]\n  output \"x"),

@@ -6,11 +6,15 @@
 namespace emulsion::test {
 namespace {
 
-const std::string kReport = "\n  fix: this graph breaks a rule of the compiler's own: please report it with the model";
+const std::string kReport =
+    "\n  fix: this graph breaks a rule of the compiler's own: please report it with the model";
 
 class Verify : public ::testing::Test {
-protected:
-    Verify() : builder_(parse_graph("graph net {\n  %x = input() : f32[n,3]\n  %w = parameter() : f32[3]\n}", "net.emu")) {}
+  protected:
+    Verify()
+        : builder_(
+              parse_graph("graph net {\n  %x = input() : f32[n,3]\n  %w = parameter() : f32[3]\n}",
+                          "net.emu")) {}
 
     Node node(const std::string& kind, std::vector<Value> inputs, std::vector<TensorType> types) {
         return {op_from_text(kind), std::move(inputs), std::move(types), "it", {"net.emu", 9}};
@@ -37,19 +41,24 @@ TEST_F(Verify, ARightGraphPasses) {
 
 TEST_F(Verify, ATypeThatTheOpDoesNotGive) {
     EXPECT_EQ(error_of(node("relu", {x_}, {batched_type({4})})),
-              "net.emu:9: error[verify]: node 'it' of graph 'net': has type f32[n,4], its op gives f32[n,3]" + kReport);
+              "net.emu:9: error[verify]: node 'it' of graph 'net': has type f32[n,4], its op gives "
+              "f32[n,3]" +
+                  kReport);
 }
 
 TEST_F(Verify, ATypeThatDiffersInItsFactorsAlone) {
     TensorType type = batched_type({3});
     type.factors = {3, 1, 1};
     EXPECT_EQ(error_of(node("relu", {x_}, {type})),
-              "net.emu:9: error[verify]: node 'it' of graph 'net': has type f32[n,3]{3,1,1}, its op gives f32[n,3]" + kReport);
+              "net.emu:9: error[verify]: node 'it' of graph 'net': has type f32[n,3]{3,1,1}, its "
+              "op gives f32[n,3]" +
+                  kReport);
 }
 
 TEST_F(Verify, AWrongNumberOfOutputs) {
     EXPECT_EQ(error_of(node("relu", {x_}, {batched_type({3}), batched_type({3})})),
-              "net.emu:9: error[verify]: node 'it' of graph 'net': has 2 outputs, its op gives 1" + kReport);
+              "net.emu:9: error[verify]: node 'it' of graph 'net': has 2 outputs, its op gives 1" +
+                  kReport);
 }
 
 TEST_F(Verify, AnOutputThatAnOperandDoesNotHave) {
@@ -60,7 +69,8 @@ TEST_F(Verify, AnOutputThatAnOperandDoesNotHave) {
 TEST_F(Verify, ANodeWithoutOp) {
     Node empty = node("relu", {x_}, {batched_type({3})});
     empty.op = nullptr;
-    EXPECT_EQ(error_of(std::move(empty)), "net.emu:9: error[verify]: node 'it' of graph 'net': has no op" + kReport);
+    EXPECT_EQ(error_of(std::move(empty)),
+              "net.emu:9: error[verify]: node 'it' of graph 'net': has no op" + kReport);
 }
 
 TEST_F(Verify, OperandsThatTheOpRefuses) {
@@ -70,14 +80,16 @@ TEST_F(Verify, OperandsThatTheOpRefuses) {
 
 TEST_F(Verify, ANewValueOfAnotherType) {
     builder_.update(w_.node, x_);
-    EXPECT_EQ(error(), "error[verify]: 'w' has type f32[3], its new value 'x' has f32[n,3]\n"
-                       "  fix: please report this with the model");
+    EXPECT_EQ(error(),
+              "error[verify]: 'w' has type f32[3], its new value 'x' has f32[n,3]\n"
+              "  fix: please report this with the model");
 }
 
 TEST_F(Verify, AGradientOfAnotherType) {
     builder_.gradient(w_.node, x_);
-    EXPECT_EQ(error(), "error[verify]: 'w' has type f32[3], its new value 'x' has f32[n,3]\n"
-                       "  fix: please report this with the model");
+    EXPECT_EQ(error(),
+              "error[verify]: 'w' has type f32[3], its new value 'x' has f32[n,3]\n"
+              "  fix: please report this with the model");
 }
 
 TEST_F(Verify, NamesAreUniqueWhileBuilding) {
@@ -85,8 +97,10 @@ TEST_F(Verify, NamesAreUniqueWhileBuilding) {
         builder_.add(op_from_text("relu"), {x_}, "w", {"net.emu", 5});
         FAIL() << "a name is used twice";
     } catch (const Error& error) {
-        EXPECT_STREQ(error.what(), "net.emu:5: error[name]: the name 'w' is used twice\n    first used at net.emu:3\n"
-                                   "  fix: give one of the two another name");
+        EXPECT_STREQ(
+            error.what(),
+            "net.emu:5: error[name]: the name 'w' is used twice\n    first used at net.emu:3\n"
+            "  fix: give one of the two another name");
     }
     EXPECT_EQ(builder_.unique_name("w"), "w.2");
     EXPECT_EQ(builder_.unique_name("free"), "free");
@@ -109,7 +123,8 @@ TEST(Graphs, RemoveDeadNodes) {
   %twice = scale(%s) {factor=2} : f32[3]
   output "y" %y
   update %s <- %twice
-})", "net.emu");
+})",
+                              "net.emu");
     EXPECT_EQ(print(remove_dead_nodes(graph)), R"(graph net {
   %x = input() : f32[n,3]
   %w = parameter() {init="zeros", scale=0, fan_in=0, fan_out=0, trained=true, decay=true} : f32[3]
@@ -128,14 +143,19 @@ TEST(Graphs, UsersAreListedOnce) {
   %a = add(%x, %x) : f32[n,3]
   %b = relu(%x) : f32[n,3]
   %c = multiply(%a, %b) : f32[n,3]
-})", "net.emu");
+})",
+                              "net.emu");
     EXPECT_EQ(users_of(graph), (std::vector<std::vector<int>>{{1, 2}, {3}, {3}, {}}));
 }
 
 TEST(Graphs, EqualityIgnoresLocations) {
-    const std::string text = "graph net {\n  %x = input() : f32[n,3]\n  %y = relu(%x) : f32[n,3]\n  output \"y\" %y\n}";
+    const std::string text =
+        "graph net {\n  %x = input() : f32[n,3]\n  %y = relu(%x) : f32[n,3]\n  output \"y\" %y\n}";
     EXPECT_TRUE(parse_graph(text, "a.emu") == parse_graph(text, "b.emu"));
-    for (const auto& [from, to] : {std::pair{"relu", "tanh"}, {"\"y\" %y", "\"z\" %y"}, {"\"y\" %y", "\"y\" %x"}, {"net {", "nets {"}}) {
+    for (const auto& [from, to] : {std::pair{"relu", "tanh"},
+                                   {"\"y\" %y", "\"z\" %y"},
+                                   {"\"y\" %y", "\"y\" %x"},
+                                   {"net {", "nets {"}}) {
         std::string changed = text;
         changed.replace(changed.find(from), std::string(from).size(), to);
         EXPECT_FALSE(parse_graph(text, "a.emu") == parse_graph(changed, "a.emu")) << to;

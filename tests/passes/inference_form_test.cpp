@@ -20,7 +20,9 @@ Graph inference_of(const std::string& text) {
     return graph;
 }
 
-reference::Tensor one_value(const TensorType& type, double value) { return reference::make_tensor(type, 1, {value}); }
+reference::Tensor one_value(const TensorType& type, double value) {
+    return reference::make_tensor(type, 1, {value});
+}
 
 const std::string kSources = R"(graph net {
   %x = input() : f32[n,1,1,1]
@@ -60,7 +62,8 @@ TEST(InferenceForm, SharedWeightsEachWithItsOwnFold) {  // case X2
 })";
     Graph shared_weights = inference_of(kSources + R"(
   %one = conv2d(%x, %w) : f32[n,1,1,1]
-  %two = conv2d(%x, %w) : f32[n,1,1,1])" + norms);
+  %two = conv2d(%x, %w) : f32[n,1,1,1])" +
+                                        norms);
     std::string one_convolution = kSources + "  %one = conv2d(%x, %w) : f32[n,1,1,1]" + norms;
     one_convolution.replace(one_convolution.find("batch_norm(%two"), 15, "batch_norm(%one");
     for (const Graph& graph : {shared_weights, inference_of(one_convolution)}) {
@@ -78,7 +81,8 @@ TEST(InferenceForm, SharedWeightsEachWithItsOwnFold) {  // case X2
     }
 }
 
-// A convolution or dense layer, its bias where it has one, and batch norm, computed without folding.
+// A convolution or dense layer, its bias where it has one, and batch norm, computed without
+// folding.
 void expect_folded_values(const std::string& layer, const std::string& type) {
     SCOPED_TRACE(layer);
     const std::string head = R"(graph net {
@@ -94,8 +98,9 @@ void expect_folded_values(const std::string& layer, const std::string& type) {
 )" + layer;
     const std::string tail = "\n  output \"y\" %y\n}";
     Graph plain = parse_graph(head + tail, "net.emu");
-    Graph folded = inference_of(head + "\n  %bn = batch_norm(%y, %gamma, %beta, %mean, %variance) {epsilon=0.01} : " +
-                                type + ", f32[3], f32[3]\n  output \"y\" %bn:0\n}");
+    Graph folded = inference_of(
+        head + "\n  %bn = batch_norm(%y, %gamma, %beta, %mean, %variance) {epsilon=0.01} : " +
+        type + ", f32[3], f32[3]\n  output \"y\" %bn:0\n}");
     EXPECT_EQ(print(folded).find("batch_norm("), std::string::npos);
     reference::Sources sources = random_sources(plain, 3, 5);
     for (auto& [name, tensor] : random_sources(folded, 3, 5)) sources.try_emplace(name, tensor);
@@ -103,7 +108,8 @@ void expect_folded_values(const std::string& layer, const std::string& type) {
     const int64_t positions = element_count(expected.type) / 3;
     for (size_t i = 0; i < expected.values.size(); i++) {
         size_t c = i / static_cast<size_t>(positions) % 3;
-        expected.values[i] = (expected.values[i] - sources.at("mean").values[c]) * sources.at("gamma").values[c] /
+        expected.values[i] = (expected.values[i] - sources.at("mean").values[c]) *
+                                 sources.at("gamma").values[c] /
                                  std::sqrt(sources.at("variance").values[c] + 0.01) +
                              sources.at("beta").values[c];
     }
@@ -112,24 +118,34 @@ void expect_folded_values(const std::string& layer, const std::string& type) {
 
 TEST(InferenceForm, ValuesAreThoseOfTheRunningStatistics) {
     expect_folded_values("  %y = conv2d(%map, %filter) : f32[n,3,3,3]", "f32[n,3,3,3]");
-    expect_folded_values("  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = add(%c, %bias) : f32[n,3,3,3]",
-                         "f32[n,3,3,3]");
+    expect_folded_values(
+        "  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = add(%c, %bias) : f32[n,3,3,3]",
+        "f32[n,3,3,3]");
     expect_folded_values("  %y = dense(%features, %matrix) : f32[n,3]", "f32[n,3]");
-    expect_folded_values("  %c = dense(%features, %matrix) : f32[n,3]\n  %y = add(%c, %bias) : f32[n,3]", "f32[n,3]");
-    expect_folded_values("  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = tanh(%c) : f32[n,3,3,3]", "f32[n,3,3,3]");
-    expect_folded_values("  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = multiply(%c, %bias) : f32[n,3,3,3]",
-                         "f32[n,3,3,3]");
-    expect_folded_values("  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = add(%bias, %c) : f32[n,3,3,3]",
-                         "f32[n,3,3,3]");
+    expect_folded_values(
+        "  %c = dense(%features, %matrix) : f32[n,3]\n  %y = add(%c, %bias) : f32[n,3]",
+        "f32[n,3]");
+    expect_folded_values(
+        "  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = tanh(%c) : f32[n,3,3,3]",
+        "f32[n,3,3,3]");
+    expect_folded_values(
+        "  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = multiply(%c, %bias) : f32[n,3,3,3]",
+        "f32[n,3,3,3]");
+    expect_folded_values(
+        "  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = add(%bias, %c) : f32[n,3,3,3]",
+        "f32[n,3,3,3]");
 }
 
 TEST(InferenceForm, ANetworkWithoutOutputIsRefused) {
     try {
-        inference_of("graph net { %x = input() : f32[n,3] %y = reduce(%x) {mean=true} : f32[] output \"loss\" %y }");
+        inference_of(
+            "graph net { %x = input() : f32[n,3] %y = reduce(%x) {mean=true} : f32[] output "
+            "\"loss\" %y }");
         FAIL();
     } catch (const Error& error) {
-        EXPECT_STREQ(error.what(), "error[output]: network 'net' has no output for inference\n"
-                                   "  fix: end the model with classify(…), or name an output");
+        EXPECT_STREQ(error.what(),
+                     "error[output]: network 'net' has no output for inference\n"
+                     "  fix: end the model with classify(…), or name an output");
     }
 }
 

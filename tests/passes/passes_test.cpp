@@ -1,4 +1,5 @@
-// Each pass: graph before and after as text, equal values of both by the reference, and what a second run does.
+// Each pass: graph before and after as text, equal values of both by the reference, and what a
+// second run does.
 #include <gtest/gtest.h>
 
 #include "compiler/graph/text.h"
@@ -14,8 +15,8 @@
 namespace emulsion::test {
 namespace {
 
-// Runs a pass on a graph and checks what every pass promises: a valid graph with the same results, which the pass
-// leaves alone.
+// Runs a pass on a graph and checks what every pass promises: a valid graph with the same results,
+// which the pass leaves alone.
 std::string run_pass(Graph (*pass)(const Graph&), const Graph& graph) {
     verify(graph);
     Graph after = pass(graph);
@@ -26,11 +27,13 @@ std::string run_pass(Graph (*pass)(const Graph&), const Graph& graph) {
 }
 
 TEST(PoolFirst, Cases) {
-    expect_golden_cases("passes/pool_first.txt", [](const Graph& graph) { return run_pass(pool_first, graph); });
+    expect_golden_cases("passes/pool_first.txt",
+                        [](const Graph& graph) { return run_pass(pool_first, graph); });
 }
 
 TEST(Simplify, Cases) {
-    expect_golden_cases("passes/simplify.txt", [](const Graph& graph) { return run_pass(simplify, graph); });
+    expect_golden_cases("passes/simplify.txt",
+                        [](const Graph& graph) { return run_pass(simplify, graph); });
 }
 
 TEST(CommonSubexpressions, Cases) {
@@ -76,7 +79,8 @@ TEST(Passes, KeepTheValuesOfWholeNetworks) {
             }
         }
         GraphResults expected = results_of(graph, sources, 2);
-        GraphResults actual = results_of(common_subexpressions(simplify(pool_first(graph))), sources, 2);
+        GraphResults actual =
+            results_of(common_subexpressions(simplify(pool_first(graph))), sources, 2);
         for (const auto& [result, tensor] : expected) {
             EXPECT_LT(relative_difference(actual.at(result), tensor), 1e-12) << result;
         }

@@ -21,12 +21,16 @@ graph net {
   %conv = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,4,7,7]
   %biased = add(%conv, %b) : f32[n,4,7,7]
   %y = relu(%biased) : f32[n,4,7,7]
-  %pool = max_pool(%y) {)" + pool + "} : f32[n," + type + "], u8[n," + type + R"(]
-  %bent = tanh(%pool:0) : f32[n,)" + type + R"(]
-  %square = multiply(%bent, %bent) : f32[n,)" + type + R"(]
+  %pool = max_pool(%y) {)" + pool +
+                             "} : f32[n," + type + "], u8[n," + type + R"(]
+  %bent = tanh(%pool:0) : f32[n,)" +
+                             type + R"(]
+  %square = multiply(%bent, %bent) : f32[n,)" +
+                             type + R"(]
   %loss = reduce(%square) {mean=true} : f32[]
   output "loss" %loss
-})", "net.emu");
+})",
+                         "net.emu");
 }
 
 TEST(PoolFirst, GradientsStayRight) {
@@ -35,12 +39,14 @@ TEST(PoolFirst, GradientsStayRight) {
                                    pooled("window=[7,7], stride=[7,7]", "4,1,1")}) {
         Network moved = network;
         moved.graph = pool_first(network.graph);
-        EXPECT_NE(print(moved.graph).find("max_pool(%conv)"), std::string::npos) << print(moved.graph);
+        EXPECT_NE(print(moved.graph).find("max_pool(%conv)"), std::string::npos)
+            << print(moved.graph);
         expect_equal_results(training_step(network), training_step(moved), 3);
     }
 }
 
-// Where several cells of a window share the maximum only after ReLU, all of it is zero and nothing flows back.
+// Where several cells of a window share the maximum only after ReLU, all of it is zero and nothing
+// flows back.
 TEST(PoolFirst, WindowsThatReluClosesPassNoGradient) {
     Network network = pooled("window=[7,7], stride=[7,7]", "4,1,1");
     network.graph = pool_first(network.graph);

@@ -13,12 +13,14 @@ namespace {
 using Names = std::vector<std::string>;
 
 bool has_note(const VariantPlan& variant, const std::string& text) {
-    return std::any_of(variant.notes.begin(), variant.notes.end(),
-                       [&](const std::string& note) { return note.find(text) != std::string::npos; });
+    return std::any_of(variant.notes.begin(), variant.notes.end(), [&](const std::string& note) {
+        return note.find(text) != std::string::npos;
+    });
 }
 
 Plan lenet(bool training, bool fuse = true) {
-    return plan_network(golden_network("lenet"), {training, {training ? 64 : 1}, fuse, {isa_avx2()}});
+    return plan_network(golden_network("lenet"),
+                        {training, {training ? 64 : 1}, fuse, {isa_avx2()}});
 }
 
 TEST(Grouping, ConvolutionPoolBiasAndReluAreOneKernel) {
@@ -28,7 +30,8 @@ TEST(Grouping, ConvolutionPoolBiasAndReluAreOneKernel) {
     EXPECT_EQ(kinds_of(variant, conv), "conv2d max_pool add relu");
     EXPECT_EQ(conv.reason, "epilogue max_pool, add, relu");
     EXPECT_EQ(operands_of(variant, conv), (Names{"image", "conv1.w", "conv1.b"}));
-    EXPECT_EQ(results_of_call(variant, conv), (Names{"max_pool1:1", "relu1.pooled"}));  // the winner's tap, the result
+    EXPECT_EQ(results_of_call(variant, conv),
+              (Names{"max_pool1:1", "relu1.pooled"}));  // the winner's tap, the result
     EXPECT_EQ(kinds_of(variant, call_named(variant, "dense1")), "dense add relu");
 }
 
@@ -47,7 +50,8 @@ TEST(Grouping, UnpoolingIsRecomputedWhereItIsRead) {
         EXPECT_EQ(buffer.name.find("max_pool1.dx"), std::string::npos);
         EXPECT_EQ(buffer.name.find("max_pool2.dx"), std::string::npos);
     }
-    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv2.dw")), "max_pool_backward conv2d_backward_filter");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv2.dw")),
+              "max_pool_backward conv2d_backward_filter");
 }
 
 TEST(Grouping, WithoutFusionEveryNodeIsAKernel) {
@@ -72,7 +76,8 @@ Graph residual() {
   %sum = add(%b, %a.y) : f32[n,16,8,8]
   %y = relu(%sum) : f32[n,16,8,8]
   output "y" %y
-})", "net.emu");
+})",
+                       "net.emu");
 }
 
 TEST(Grouping, AValueWithTwoReadersIsStoredOnce) {
@@ -93,11 +98,14 @@ TEST(Grouping, AMapBeforeItsActivationIsStoredTooWhereSomebodyReadsIt) {
   %b = conv2d(%a, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
   output "y" %y
   output "b" %b
-})", "net.emu"));
-    EXPECT_EQ(results_of_call(plan.variants[0], call_named(plan.variants[0], "a")), (Names{"a", "y"}));
+})",
+                                       "net.emu"));
+    EXPECT_EQ(results_of_call(plan.variants[0], call_named(plan.variants[0], "a")),
+              (Names{"a", "y"}));
 }
 
-// The sum reads both convolutions, and one of them reads the other: joined with the first it would wait for itself.
+// The sum reads both convolutions, and one of them reads the other: joined with the first it would
+// wait for itself.
 TEST(Grouping, NoKernelWaitsForItself) {
     Plan plan = plan_graph(parse_graph(R"(graph net {
   %x = input() : f32[n,16,8,8]
@@ -108,7 +116,8 @@ TEST(Grouping, NoKernelWaitsForItself) {
   %d = tanh(%a) : f32[n,16,8,8]
   %y = multiply(%c, %d) : f32[n,16,8,8]
   output "y" %y
-})", "net.emu"));
+})",
+                                       "net.emu"));
     const VariantPlan& variant = plan.variants[0];
     EXPECT_EQ(kinds_of(variant, call_named(variant, "a")), "conv2d tanh");
     EXPECT_EQ(kinds_of(variant, call_named(variant, "b")), "conv2d add multiply");
@@ -122,7 +131,8 @@ TEST(Grouping, APoolThatDoesNotTileStaysApart) {
   %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,7,7]
   %p = max_pool(%a) : f32[n,16,3,3], u8[n,16,3,3]
   output "y" %p:0
-})", "net.emu"));
+})",
+                                       "net.emu"));
     EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "a")), "conv2d");
     EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "p")), "max_pool");
 }
@@ -135,7 +145,8 @@ TEST(Grouping, APoolWhoseMapIsReadElsewhereStaysApart) {
   %p = max_pool(%a) : f32[n,16,4,4], u8[n,16,4,4]
   output "y" %p:0
   output "map" %a
-})", "net.emu"));
+})",
+                                       "net.emu"));
     EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "p")), "max_pool");
 }
 
@@ -146,7 +157,8 @@ TEST(Grouping, EqualLayersShareAKernel) {
     EXPECT_EQ(call_named(variant, "conv4").kernel, call_named(variant, "conv2").kernel);
     EXPECT_EQ(call_named(variant, "conv4.dw").kernel, call_named(variant, "conv2.dw").kernel);
     std::vector<std::string> identities;
-    for (const PlannedKernel& kernel : variant.kernels) identities.push_back(kernel.identity(variant.isa));
+    for (const PlannedKernel& kernel : variant.kernels)
+        identities.push_back(kernel.identity(variant.isa));
     std::sort(identities.begin(), identities.end());
     EXPECT_EQ(std::adjacent_find(identities.begin(), identities.end()), identities.end());
 }

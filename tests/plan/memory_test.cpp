@@ -18,7 +18,8 @@ void expect_sound(const std::vector<LiveBlock>& blocks, const MemoryPlan& plan) 
             const LiveBlock& b = blocks[j];
             if (a.last < b.first || b.last < a.first) continue;
             ASSERT_TRUE(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset)
-                << "blocks " << i << " and " << j << " overlap at " << a.offset << " and " << b.offset;
+                << "blocks " << i << " and " << j << " overlap at " << a.offset << " and "
+                << b.offset;
         }
     }
     ASSERT_EQ(plan.bytes % kPlanAlignment, 0);
@@ -53,7 +54,8 @@ TEST(Offsets, AChainNeedsTwoBlocks) {
 }
 
 TEST(Offsets, ASmallBlockFitsIntoAHole) {
-    std::vector<LiveBlock> blocks = {{640, 0, 5, 0}, {512, 0, 1, 0}, {320, 0, 5, 0}, {256, 2, 4, 0}, {256, 2, 4, 0}};
+    std::vector<LiveBlock> blocks = {
+        {640, 0, 5, 0}, {512, 0, 1, 0}, {320, 0, 5, 0}, {256, 2, 4, 0}, {256, 2, 4, 0}};
     MemoryPlan plan = assign_offsets(blocks);
     expect_sound(blocks, plan);
     EXPECT_EQ(plan.bytes, 640 + 512 + 320);

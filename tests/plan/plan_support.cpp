@@ -1,3 +1,4 @@
+// Plans of networks, and the walk that checks them.
 #include "tests/plan/plan_support.h"
 
 #include <fmt/format.h>
@@ -28,7 +29,7 @@ const PlannedBuffer& buffer_at(const VariantPlan& variant, int index) {
 
 // What the bytes of the memory classes hold: blocks and the values that were written there last.
 class Memory {
-public:
+  public:
     void write(const PlannedBuffer& buffer) {
         int64_t end = end_of(buffer);
         std::erase_if(blocks_, [&](const Block& block) {
@@ -40,14 +41,16 @@ public:
     std::string read(const PlannedBuffer& buffer) const {
         std::string names;
         for (const Block& block : blocks_) {
-            if (block.memory != buffer.memory || block.begin >= end_of(buffer) || buffer.offset >= block.end) continue;
+            if (block.memory != buffer.memory || block.begin >= end_of(buffer) ||
+                buffer.offset >= block.end)
+                continue;
             if (block.begin == buffer.offset && block.end == end_of(buffer)) return block.name;
             names += "a part of " + block.name + " ";
         }
         return names;
     }
 
-private:
+  private:
     struct Block {
         MemoryClass memory;
         int64_t begin, end;
@@ -61,7 +64,8 @@ private:
 };
 
 bool is_given(MemoryClass memory) {
-    return memory == MemoryClass::parameters || memory == MemoryClass::state || memory == MemoryClass::input;
+    return memory == MemoryClass::parameters || memory == MemoryClass::state ||
+           memory == MemoryClass::input;
 }
 
 void expect_inside(const Plan& plan, const VariantPlan& variant) {
@@ -79,10 +83,12 @@ void expect_inside(const Plan& plan, const VariantPlan& variant) {
     EXPECT_GE(variant.activation_bytes, variant.largest_live_bytes);
 }
 
-void expect_calls_read_what_was_written(const VariantPlan& variant, const BatchPlan& batch, Memory memory) {
+void expect_calls_read_what_was_written(const VariantPlan& variant, const BatchPlan& batch,
+                                        Memory memory) {
     Stage stage = Stage::prepare;
     for (const PlannedCall& call : batch.calls) {
-        EXPECT_GE(static_cast<int>(call.stage), static_cast<int>(stage)) << call.name << " runs after a later stage";
+        EXPECT_GE(static_cast<int>(call.stage), static_cast<int>(stage))
+            << call.name << " runs after a later stage";
         stage = call.stage;
         size_t operands = call.buffers.size() - result_count(variant, call);
         for (size_t i = 0; i < call.buffers.size(); i++) {
@@ -93,7 +99,8 @@ void expect_calls_read_what_was_written(const VariantPlan& variant, const BatchP
             }
             std::string held = memory.read(buffer);
             EXPECT_TRUE(held == buffer.name || (held.empty() && is_given(buffer.memory)))
-                << "batch " << batch.batch << ": " << call.name << " reads " << buffer.name << ", but finds '" << held << "'";
+                << "batch " << batch.batch << ": " << call.name << " reads " << buffer.name
+                << ", but finds '" << held << "'";
         }
     }
 }
@@ -110,7 +117,8 @@ Plan plan_graph(const Graph& graph, const PlanSettings& settings) {
 }
 
 Plan plan_network(const Network& network, const PlanSettings& settings) {
-    return plan_graph(settings.training ? training_graph(network) : inference_graph(network), settings);
+    return plan_graph(settings.training ? training_graph(network) : inference_graph(network),
+                      settings);
 }
 
 const PlannedCall& call_named(const VariantPlan& variant, const std::string& name) {
@@ -141,7 +149,8 @@ std::vector<std::string> operands_of(const VariantPlan& variant, const PlannedCa
 
 std::vector<std::string> results_of_call(const VariantPlan& variant, const PlannedCall& call) {
     std::vector<std::string> names;
-    for (size_t i = call.buffers.size() - result_count(variant, call); i < call.buffers.size(); i++) {
+    for (size_t i = call.buffers.size() - result_count(variant, call); i < call.buffers.size();
+         i++) {
         names.push_back(buffer_at(variant, call.buffers[i]).name);
     }
     return names;
@@ -154,7 +163,8 @@ int expect_sound_memory(const Plan& plan) {
         Memory prepared;  // what `prepare`, which stands in the first batch, leaves for the others
         for (const PlannedCall& call : variant.batches.at(0).calls) {
             if (call.stage != Stage::prepare) continue;
-            for (size_t i = call.buffers.size() - result_count(variant, call); i < call.buffers.size(); i++) {
+            for (size_t i = call.buffers.size() - result_count(variant, call);
+                 i < call.buffers.size(); i++) {
                 const PlannedBuffer& buffer = buffer_at(variant, call.buffers[i]);
                 prepared.write(buffer);
             }
@@ -165,7 +175,8 @@ int expect_sound_memory(const Plan& plan) {
             calls += static_cast<int>(batch.calls.size());
             if (b == 0) continue;
             for (const PlannedCall& call : batch.calls) {
-                EXPECT_TRUE(call.stage == Stage::forward || call.stage == Stage::backward) << call.name;
+                EXPECT_TRUE(call.stage == Stage::forward || call.stage == Stage::backward)
+                    << call.name;
             }
         }
     }

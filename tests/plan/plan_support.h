@@ -28,8 +28,9 @@ std::string kinds_of(const VariantPlan& variant, const PlannedCall& call);
 std::vector<std::string> operands_of(const VariantPlan& variant, const PlannedCall& call);
 std::vector<std::string> results_of_call(const VariantPlan& variant, const PlannedCall& call);
 
-// Walks the calls of every batch and checks that each operand still is what its producer wrote, that stages stand in
-// order, and that blocks are aligned and lie inside their class. Returns the number of calls.
+// Walks the calls of every batch and checks that each operand still is what its producer wrote,
+// that stages stand in order, and that blocks are aligned and lie inside their class. Returns the
+// number of calls.
 int expect_sound_memory(const Plan& plan);
 
 }  // namespace emulsion::test

@@ -19,15 +19,18 @@ TEST(Plan, NoCallReadsWhatAnotherHasOverwritten) {
         for (bool training : {true, false}) {
             for (bool fuse : {true, false}) {
                 SCOPED_TRACE(fmt::format("{} training={} fuse={}", name, training, fuse));
-                std::vector<int> batches = training ? std::vector<int>{16} : std::vector<int>{1, 3, 8};
-                Plan plan = plan_network(golden_network(name), {training, batches, fuse, {isa_avx2(), isa_avx512()}});
+                std::vector<int> batches =
+                    training ? std::vector<int>{16} : std::vector<int>{1, 3, 8};
+                Plan plan = plan_network(golden_network(name),
+                                         {training, batches, fuse, {isa_avx2(), isa_avx512()}});
                 EXPECT_GT(expect_sound_memory(plan), 0);
             }
         }
     }
 }
 
-// In `fuse` form one kernel, else one after another: x is read again by the sum, after relu and scale.
+// In `fuse` form one kernel, else one after another: x is read again by the sum, after relu and
+// scale.
 const char* const kResidual = R"(graph net {
   %image = input() : f32[n,16]
   %x = tanh(%image) : f32[n,16]
@@ -43,7 +46,8 @@ TEST(Plan, AResidualKeepsItsMemory) {  // case X4
     EXPECT_EQ(expect_sound_memory(plan), 4);
     EXPECT_EQ(variant.activation_bytes, 2 * 4 * 64);  // x, and a and b in one place
     auto place = [&](const std::string& call) {
-        return variant.buffers[static_cast<size_t>(call_named(variant, call).buffers.back())].offset;
+        return variant.buffers[static_cast<size_t>(call_named(variant, call).buffers.back())]
+            .offset;
     };
     EXPECT_NE(place("a"), place("x"));
     EXPECT_EQ(place("b"), place("a"));  // a dies where b is made
@@ -63,7 +67,9 @@ TEST(Plan, AKernelThatReadsNeighboursNeverWritesInPlace) {
   %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
   %b = conv2d(%a, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
   output "y" %b
-})", "net.emu"), {false, {2}, false, {isa_avx2()}});
+})",
+                                       "net.emu"),
+                           {false, {2}, false, {isa_avx2()}});
     const VariantPlan& variant = plan.variants[0];
     EXPECT_EQ(expect_sound_memory(plan), 3);
     EXPECT_EQ(variant.activation_bytes, 2 * 2 * 16 * 16 * 4);
@@ -108,13 +114,15 @@ TEST(Plan, InitialValuesFollowTheFans) {
   %w = add(%abcd, %efg) : f32[4,8]
   %y = dense(%x, %w) : f32[n,4]
   output "y" %y
-})", "net.emu");
+})",
+                              "net.emu");
     std::string text;
     for (const PlannedTensor& tensor : plan_graph(graph).tensors) {
         text += fmt::format("{} {} {:.6f}\n", tensor.name, tensor.init, tensor.init_value);
     }
-    EXPECT_EQ(text, "a normal 0.500000\nb uniform 0.707107\nc normal 0.250000\nd uniform 0.300000\n"
-                    "e fill 2.000000\nf fill 1.000000\ng normal 0.020000\n");
+    EXPECT_EQ(text,
+              "a normal 0.500000\nb uniform 0.707107\nc normal 0.250000\nd uniform 0.300000\n"
+              "e fill 2.000000\nf fill 1.000000\ng normal 0.020000\n");
 }
 
 TEST(Plan, SeveralInferenceBatches) {
@@ -133,7 +141,8 @@ TEST(Plan, SeveralInferenceBatches) {
         EXPECT_FALSE(batch.inputs.empty());
         EXPECT_FALSE(batch.outputs.empty());
         for (const PlannedCall& call : batch.calls) {
-            EXPECT_EQ(variant.kernels[static_cast<size_t>(call.kernel)].group.batch, batch.batch) << call.name;
+            EXPECT_EQ(variant.kernels[static_cast<size_t>(call.kernel)].group.batch, batch.batch)
+                << call.name;
         }
     }
     // Folded weights are shared: the larger batch adds workspace, no prepared bytes.
@@ -144,7 +153,8 @@ TEST(Plan, SeveralInferenceBatches) {
 
 // What the text says besides tilings and recipes, which change with every look at a schedule.
 std::string without_schedules(const std::string& text) {
-    std::string plain = std::regex_replace(text, std::regex(R"((= k\d+) \S+ \[[^\]\n]*\] \()"), "$1 (");
+    std::string plain =
+        std::regex_replace(text, std::regex(R"((= k\d+) \S+ \[[^\]\n]*\] \()"), "$1 (");
     return std::regex_replace(plain, std::regex(R"( recipe=\S+ tiling=\[[^\]\n]*\])"), "");
 }
 
@@ -162,7 +172,8 @@ TEST(Plan, EveryTilingIsPrintedAndParsesBack) {
         EXPECT_NE(text.find("recipe=" + kernel.recipe), std::string::npos);
         EXPECT_EQ(parse_tiling(to_string(kernel.tiling)), kernel.tiling);
     }
-    EXPECT_EQ(print(plan_network(golden_network("lenet"), {true, {64}, true, {isa_avx512()}})), text);
+    EXPECT_EQ(print(plan_network(golden_network("lenet"), {true, {64}, true, {isa_avx512()}})),
+              text);
 }
 
 // Two biases that are added to one sum have one gradient, and each wants it in its own place.
@@ -184,7 +195,8 @@ graph net {
   %y = tanh(%sum) : f32[n,16,4,4]
   %loss = reduce(%y) {mean=true} : f32[]
   output "loss" %loss
-})", "net.emu");
+})",
+                                    "net.emu");
     Plan plan = plan_network(network, {true, {4}, true, {isa_avx2()}});
     expect_sound_memory(plan);
     std::vector<int64_t> written;
@@ -202,7 +214,8 @@ TEST(Plan, OneValueUnderTwoNames) {
   %y = tanh(%x) : f32[n,16]
   output "one" %y
   output "two" %y
-})", "net.emu");
+})",
+                              "net.emu");
     Network network;
     network.name = "net";
     network.graph = graph;

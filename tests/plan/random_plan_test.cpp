@@ -16,8 +16,10 @@ TEST(RandomNetworks, PlansAreSound) {
         for (bool training : {true, false}) {
             SCOPED_TRACE(fmt::format("seed {} training {}\n{}", seed, training, print(network)));
             std::vector<int> batches = training ? std::vector<int>{6} : std::vector<int>{1, 4};
-            fused += expect_sound_memory(plan_network(network, {training, batches, true, {isa_avx2()}}));
-            apart += expect_sound_memory(plan_network(network, {training, batches, false, {isa_avx2()}}));
+            fused +=
+                expect_sound_memory(plan_network(network, {training, batches, true, {isa_avx2()}}));
+            apart += expect_sound_memory(
+                plan_network(network, {training, batches, false, {isa_avx2()}}));
             if (::testing::Test::HasFailure()) return;
         }
     }

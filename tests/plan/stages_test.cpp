@@ -18,16 +18,19 @@ std::string stage_of(const Graph& graph, bool training, const std::string& name)
 
 TEST(Stages, OfATrainingStep) {
     Graph graph = training_graph(golden_network("resnet20"));
-    for (const char* name : {"conv1", "batch_norm1", "batch_norm1.moments", "classify1.mean", "classify1.correct"}) {
+    for (const char* name :
+         {"conv1", "batch_norm1", "batch_norm1.moments", "classify1.mean", "classify1.correct"}) {
         EXPECT_EQ(stage_of(graph, true, name), "forward") << name;
     }
-    for (const char* name : {"conv1.dw", "batch_norm1.next_mean", "batch_norm1.next_variance", "classify1.dscores"}) {
+    for (const char* name :
+         {"conv1.dw", "batch_norm1.next_mean", "batch_norm1.next_variance", "classify1.dscores"}) {
         EXPECT_EQ(stage_of(graph, true, name), "backward") << name;
     }
     EXPECT_EQ(stage_of(graph, true, "conv1.w.sgd"), "update");
 }
 
-// Running statistics are written after the loss test, by forward_backward; optimiser state by update.
+// Running statistics are written after the loss test, by forward_backward; optimiser state by
+// update.
 TEST(Stages, OfAdamsPowers) {
     Network network = golden_network("mlp");
     network.optimizer = OptimizerSpec();
@@ -40,7 +43,8 @@ TEST(Stages, OfAdamsPowers) {
 
 TEST(Stages, OfInference) {
     Graph graph = inference_graph(golden_network("resnet20"));
-    for (const char* name : {"batch_norm1.fold", "conv1.folded"}) EXPECT_EQ(stage_of(graph, false, name), "prepare");
+    for (const char* name : {"batch_norm1.fold", "conv1.folded"})
+        EXPECT_EQ(stage_of(graph, false, name), "prepare");
     for (const char* name : {"conv1.normalized", "relu1", "classify1.probabilities"}) {
         EXPECT_EQ(stage_of(graph, false, name), "forward") << name;
     }
@@ -58,14 +62,17 @@ TEST(Stages, OutputsAreNeverWrittenByPrepare) {
   output "y" %y
   output "w" %w
   output "twice" %twice
-})", "net.emu");
+})",
+                                "net.emu");
     Plan plan = plan_network(network, {false, {1, 2}, true, {isa_avx2()}});
     expect_sound_memory(plan);
     for (const BatchPlan& batch : plan.variants[0].batches) {
         for (const PlannedCall& call : batch.calls) {
             if (call.stage != Stage::prepare) continue;
             for (int buffer : call.buffers) {
-                EXPECT_NE(plan.variants[0].buffers[static_cast<size_t>(buffer)].memory, MemoryClass::output) << call.name;
+                EXPECT_NE(plan.variants[0].buffers[static_cast<size_t>(buffer)].memory,
+                          MemoryClass::output)
+                    << call.name;
             }
         }
         EXPECT_EQ(batch.outputs.size(), 3u);
@@ -79,7 +86,8 @@ TEST(Stages, ValuesBehindViewsAreFollowed) {
   %flat = flatten(%y) : f32[n,12]{3,2,2}
   %map = unflatten(%flat) {shape=[3,2,2]} : f32[n,3,2,2]
   output "y" %map
-})", "net.emu");
+})",
+                              "net.emu");
     Value root = root_of(graph, {graph.find("map"), 0});
     EXPECT_EQ(root.node, graph.find("y"));
     EXPECT_EQ(root_of(graph, root), root);

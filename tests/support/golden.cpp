@@ -1,3 +1,4 @@
+// Files of expected texts: reading, comparing, writing anew.
 #include "tests/support/golden.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,9 @@ namespace emulsion::test {
 
 namespace {
 
-std::string path_of(const std::string& name) { return std::string(EMULSION_TEST_SOURCE_DIR) + "/tests/" + name; }
+std::string path_of(const std::string& name) {
+    return std::string(EMULSION_TEST_SOURCE_DIR) + "/tests/" + name;
+}
 
 void write_golden(const std::string& name, const std::string& text) {
     std::ofstream file(path_of(name), std::ios::binary);
@@ -44,7 +47,8 @@ std::vector<GraphCase> parse_cases(const std::string& text) {
 
 bool updates_golden() {
     static const bool updates = [] {
-        std::ifstream file("/proc/self/cmdline", std::ios::binary);  // gtest's own main keeps the arguments to itself
+        std::ifstream file("/proc/self/cmdline",
+                           std::ios::binary);  // gtest's own main keeps the arguments to itself
         for (std::string argument; std::getline(file, argument, '\0');) {
             if (argument == "--update-golden") return true;
         }
@@ -63,14 +67,16 @@ std::string read_test_file(const std::string& name) {
 
 void expect_golden(const std::string& name, const std::string& text) {
     if (updates_golden()) return write_golden(name, text);
-    EXPECT_EQ(text, read_test_file(name)) << "tests/" << name << " differs; --update-golden writes it anew";
+    EXPECT_EQ(text, read_test_file(name))
+        << "tests/" << name << " differs; --update-golden writes it anew";
 }
 
 Network golden_network(const std::string& name) {
     return parse_network(read_test_file("golden/" + name + ".graph.txt"), name + ".graph.txt");
 }
 
-void expect_golden_cases(const std::string& name, const std::function<std::string(const Graph&)>& after) {
+void expect_golden_cases(const std::string& name,
+                         const std::function<std::string(const Graph&)>& after) {
     std::string head = read_test_file(name), updated;
     std::vector<GraphCase> cases = parse_cases(head);
     ASSERT_FALSE(cases.empty()) << name << " has no case";

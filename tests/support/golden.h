@@ -1,4 +1,5 @@
-// Expected texts in files. A test executable started with --update-golden writes them anew; a reviewer reads what moved.
+// Expected texts in files. A test executable started with --update-golden writes them anew; a
+// reviewer reads what moved.
 #pragma once
 
 #include <functional>
@@ -20,12 +21,14 @@ void expect_golden(const std::string& name, const std::string& text);
 // tests/golden/NAME.graph.txt
 Network golden_network(const std::string& name);
 
-// A file of cases, each "== TITLE", a graph, "-- after", and the text that `after` makes of the graph:
+// A file of cases, each "== TITLE", a graph, "-- after", and the text that `after` makes of the
+// graph:
 //
 //     == relu at once
 //     graph g { … }
 //     -- after
 //     graph g { … }
-void expect_golden_cases(const std::string& name, const std::function<std::string(const Graph&)>& after);
+void expect_golden_cases(const std::string& name,
+                         const std::function<std::string(const Graph&)>& after);
 
 }  // namespace emulsion::test

@@ -1,3 +1,4 @@
+// Grows a graph value by value from a seeded generator.
 #include "tests/support/random_network.h"
 
 #include <fmt/format.h>
@@ -12,9 +13,10 @@ namespace emulsion::test {
 namespace {
 
 class RandomGraph {
-public:
+  public:
     explicit RandomGraph(uint64_t seed) : random_(seed), builder_("random") {
-        values_.push_back(builder_.add(std::make_shared<Input>(batched_type({3, 4, 4})), {}, "image"));
+        values_.push_back(
+            builder_.add(std::make_shared<Input>(batched_type({3, 4, 4})), {}, "image"));
     }
 
     Graph build() {
@@ -31,12 +33,13 @@ public:
         return builder_.build();
     }
 
-private:
+  private:
     Value pick() { return values_[random_() % values_.size()]; }
     const std::vector<int64_t>& shape(Value value) const { return builder_.type(value).shape; }
 
     Value add(const std::string& kind, const std::string& attributes, std::vector<Value> inputs) {
-        return builder_.add(op_from_text(kind, attributes), std::move(inputs), builder_.unique_name(kind));
+        return builder_.add(op_from_text(kind, attributes), std::move(inputs),
+                            builder_.unique_name(kind));
     }
     Value parameter(std::vector<int64_t> parameter_shape) {
         auto op = std::make_shared<Parameter>(plain_type(std::move(parameter_shape)));
@@ -52,19 +55,27 @@ private:
     void grow() {
         Value x = random_() % 3 == 0 ? pick() : values_.back();
         switch (random_() % 9) {
-            case 0: return values_.push_back(add("relu", "", {x}));
-            case 1: return values_.push_back(add(random_() % 2 == 0 ? "tanh" : "scale", "", {x}));
-            case 2: return values_.push_back(add("add", "", {x, parameter({shape(x)[0]})}));
-            case 3: return residual(x);
-            case 4: return pool(x);
-            case 5: return batch_norm(x);
-            default: return convolve(x);
+            case 0:
+                return values_.push_back(add("relu", "", {x}));
+            case 1:
+                return values_.push_back(add(random_() % 2 == 0 ? "tanh" : "scale", "", {x}));
+            case 2:
+                return values_.push_back(add("add", "", {x, parameter({shape(x)[0]})}));
+            case 3:
+                return residual(x);
+            case 4:
+                return pool(x);
+            case 5:
+                return batch_norm(x);
+            default:
+                return convolve(x);
         }
     }
 
     void residual(Value x) {
         Value other = pick();
-        if (shape(other) == shape(x)) values_.push_back(add(random_() % 3 == 0 ? "multiply" : "add", "", {x, other}));
+        if (shape(other) == shape(x))
+            values_.push_back(add(random_() % 3 == 0 ? "multiply" : "add", "", {x, other}));
     }
 
     void pool(Value x) {
@@ -75,10 +86,14 @@ private:
     }
 
     void convolve(Value x) {
-        int64_t channels = 2 + static_cast<int64_t>(random_() % 2), kernel = random_() % 3 == 0 ? 1 : 3;
+        int64_t channels = 2 + static_cast<int64_t>(random_() % 2),
+                kernel = random_() % 3 == 0 ? 1 : 3;
         int64_t stride = shape(x)[1] == 4 && random_() % 4 == 0 ? 2 : 1, padding = kernel / 2;
         Value w = parameter({channels, shape(x)[0], kernel, kernel});
-        values_.push_back(add("conv2d", fmt::format("{{stride=[{0},{0}], padding=[{1},{1},{1},{1}]}}", stride, padding), {x, w}));
+        values_.push_back(
+            add("conv2d",
+                fmt::format("{{stride=[{0},{0}], padding=[{1},{1},{1},{1}]}}", stride, padding),
+                {x, w}));
     }
 
     void batch_norm(Value x) {
@@ -86,9 +101,11 @@ private:
         Value gamma = parameter({channels}), beta = parameter({channels});
         Value mean = state(channels, 0, "mean"), variance = state(channels, 1, "variance");
         Value y = add("batch_norm", "{epsilon=0.01}", {x, gamma, beta, mean, variance});
-        updates_.emplace_back(mean.node, add("running_average", fmt::format("{{count={}}}", count), {mean, {y.node, 1}}));
-        updates_.emplace_back(variance.node, add("running_average", fmt::format("{{count={}, unbiased=true}}", count),
-                                                 {variance, {y.node, 2}}));
+        updates_.emplace_back(mean.node, add("running_average", fmt::format("{{count={}}}", count),
+                                             {mean, {y.node, 1}}));
+        updates_.emplace_back(
+            variance.node, add("running_average", fmt::format("{{count={}, unbiased=true}}", count),
+                               {variance, {y.node, 2}}));
         values_.push_back(y);
     }
 

@@ -1,5 +1,6 @@
-// Small random networks: convolutions, pooling, batch norm, residual sums and pointwise work in any order, some values read
-// several times, a loss at the end. What holds for all of them is a property of a pass or a plan.
+// Small random networks: convolutions, pooling, batch norm, residual sums and pointwise work in any
+// order, some values read several times, a loss at the end. What holds for all of them is a
+// property of a pass or a plan.
 #pragma once
 
 #include <cstdint>
