@@ -11,7 +11,7 @@ namespace emulsion {
 // Appends to `builder` the nodes of d loss / d target for each of `targets` (source nodes) and
 // returns the values, in order; undefined where the loss does not depend on a target. `loss` is a
 // plain scalar. Nodes that no target reaches get no gradient work. Contributions of several users
-// are added in the users' order.
+// are added from the last user to the first.
 std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
                                  const std::vector<int>& targets);
 
