@@ -27,7 +27,8 @@ LaneFold::LaneFold(const std::string& name, const Expr& count, int limit, const 
         element = Halide::min(element, count - 1);  // keeps what is read for it inside, too; folds away
     }
     func_(vars) = start;
-    func_(vars) = step(func_(vars), element);
+    // The clamp changes nothing: it tells Halide how far elements are read where it cannot derive that.
+    func_(vars) = step(func_(vars), fixed ? element : Halide::min(element, count - 1));
 }
 
 Expr LaneFold::join(const std::vector<Expr>& outer, const Join& join) const {

@@ -143,22 +143,32 @@ void compute_factors_once(const std::vector<Func>& outputs) {
     }
 }
 
+namespace {
+
+void vectorize_stages(Func func, const Var& var) {
+    func.vectorize(var, kLanes, TailStrategy::GuardWithIf);
+    for (int i = 0; i < func.num_update_definitions(); i++) {
+        func.update(i).vectorize(var, kLanes, TailStrategy::GuardWithIf);
+    }
+}
+
+}  // namespace
+
 void compute_helpers(const std::vector<Func>& outputs, const MapLoops& loops) {
     for (Func& helper : helpers_of(outputs)) {
         if (!helper.has_update_definition()) continue;
         const std::vector<Var> args = helper.args();
         const bool has_samples = std::any_of(args.begin(), args.end(), [](const Var& v) { return v.name() == "n"; });
-        const bool is_vector = !args.empty() && (!has_samples || args[0].name() == loops.vector);
         if (!has_samples || loops.inner.empty()) {
             helper.compute_root();
-        } else {
-            helper.compute_at(outputs[0], Var(loops.inner));
-            if (is_vector) helper.bound_storage(args[0], kLanes);
+            if (!args.empty()) vectorize_stages(helper, args[0]);
+            continue;
         }
-        if (!is_vector) continue;
-        helper.vectorize(args[0], kLanes, TailStrategy::GuardWithIf);
-        for (int i = 0; i < helper.num_update_definitions(); i++) {
-            helper.update(i).vectorize(args[0], kLanes, TailStrategy::GuardWithIf);
+        helper.compute_at(outputs[0], Var(loops.inner));
+        for (const Var& arg : args) {
+            if (arg.name() != loops.vector) continue;
+            helper.bound_storage(arg, kLanes);
+            vectorize_stages(helper, arg);
         }
     }
 }

@@ -46,7 +46,8 @@ Func sum_samples(const std::string& name, const KernelContext& context, int chan
     inside.where(n < samples);
     Func block(name + "_block"), total(name);
     block(c, b) = 0.0F;
-    block(c, b) = strict_sum(block(c, b), value(c, n));
+    // The clamp changes nothing: it tells Halide how far samples are read.
+    block(c, b) = strict_sum(block(c, b), value(c, Halide::min(n, samples - 1)));
     const RDom blocks(0, (samples + kSampleBlock - 1) / kSampleBlock, name + "_b");
     total(c) = 0.0F;
     total(c) = strict_sum(total(c), block(c, blocks));
