@@ -1,0 +1,137 @@
+// The recipe `pointwise`: odd shapes, broadcasting, several results, results in the memory of operands.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/adam.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/dropout.h"
+#include "compiler/ops/expand.h"
+#include "compiler/ops/rotate_filter.h"
+#include "compiler/ops/sgd.h"
+#include "compiler/ops/unfactor.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+const TensorType kScalar = plain_type({});
+
+// relu(x * scale + shift) + skip
+Group residual(const TensorType& type, int batch) {
+    return make_group(batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const TensorType channels = plain_type({type.shape[0]});
+        const Value x = add_operand(b, "a0", type), scale = add_operand(b, "a1", channels);
+        const Value shift = add_operand(b, "a2", channels), skip = add_operand(b, "a3", type);
+        const Value v0 = b.add(std::make_shared<ScaleShift>(), {x, scale, shift}, "v0");
+        const Value v1 = b.add(std::make_shared<Relu>(), {v0}, "v1");
+        return {b.add(std::make_shared<Add>(), {v1, skip}, "v2")};
+    });
+}
+
+TEST(PointwiseRecipe, ChannelsOfEveryCount) {
+    RecipeCheck check;
+    check.all_tilings = check.all_isas = false;
+    for (int64_t channels : {1, 3, 10, 16, 17, 33, 64}) {
+        check_recipe("pointwise", residual(batched_type({channels, 5, 7}), 3), check);
+        check_recipe("pointwise", residual(batched_type({channels}), 5), check);
+    }
+}
+
+TEST(PointwiseRecipe, ManyTasks) {
+    check_recipe("pointwise", residual(batched_type({16, 40, 41}), 3));      // cut along y
+    check_recipe("pointwise", residual(batched_type({24, 7, 5}), 65));       // cut along n
+    check_recipe("pointwise", group_of(std::make_shared<Negate>(), {batched_type({})}, 40000));
+    check_recipe("pointwise", group_of(std::make_shared<Negate>(), {batched_type({50001})}, 2));
+    check_recipe("pointwise", group_of(std::make_shared<Relu>(), {batched_type({3, 101, 67})}, 4));  // flat
+}
+
+TEST(PointwiseRecipe, PlainTensors) {
+    RecipeCheck check;
+    check.all_tilings = false;
+    for (const TensorType& type : {kScalar, plain_type({5}), plain_type({70000}), plain_type({17, 3}),
+                                   plain_type({40, 3137}), plain_type({33, 17, 3, 3}), plain_type({128, 96, 3, 3})}) {
+        check_recipe("pointwise", group_of(std::make_shared<SgdPlain>(), {type, type, kScalar}, 1), check);
+        auto sgd = std::make_shared<SgdUpdate>();
+        sgd->nesterov = true;
+        sgd->weight_decay = 0.01;
+        check_recipe("pointwise", group_of(sgd, {type, type, type, kScalar}, 1), check);
+    }
+}
+
+TEST(PointwiseRecipe, SeveralResults) {
+    for (int64_t channels : {1, 10, 32}) {
+        const TensorType type = batched_type({channels, 6, 5});
+        check_recipe("pointwise", make_group(4, [&](GraphBuilder& b) -> std::vector<Value> {
+                         const Value x = add_operand(b, "a0", type), y = add_operand(b, "a1", type);
+                         const Value sum = b.add(std::make_shared<Add>(), {x, y}, "v0");
+                         return {sum, b.add(std::make_shared<Tanh>(), {sum}, "v1"),
+                                 b.add(std::make_shared<Multiply>(), {sum, x}, "v2")};
+                     }));
+    }
+    auto adam = std::make_shared<AdamUpdate>();
+    adam->bias_correction = false;
+    const TensorType w = plain_type({17, 5, 3, 3});
+    RecipeCheck check;
+    check.fills["a3"] = Fill::positive;
+    check_recipe("pointwise", group_of(adam, {w, w, w, w, kScalar, kScalar, kScalar}, 1), check);
+}
+
+TEST(PointwiseRecipe, NormalizeComputesItsFactorsOnce) {
+    RecipeCheck check;
+    check.fills["a2"] = Fill::positive;
+    for (int64_t channels : {1, 10, 16, 48}) {
+        const TensorType c = plain_type({channels});
+        check_recipe("pointwise", group_of(std::make_shared<Normalize>(), {batched_type({channels, 9, 8}), c, c, c, c}, 5),
+                     check);
+    }
+}
+
+TEST(PointwiseRecipe, RandomNumbersAndBroadcasts) {
+    const TensorType word = plain_type({}, ElementType::i32);
+    RecipeCheck check;
+    check.classes = 100000;
+    check_recipe("pointwise", group_of(std::make_shared<Dropout>(), {batched_type({10, 5, 5}), word, word, word, word}, 4),
+                 check);
+    auto expand = std::make_shared<Expand>();
+    expand->shape = {10, 5, 3};
+    check_recipe("pointwise", group_of(expand, {batched_type({10})}, 4));
+    check_recipe("pointwise", group_of(expand, {batched_type({})}, 4));
+}
+
+TEST(PointwiseRecipe, MovesValues) {
+    check_recipe("pointwise", group_of(std::make_shared<RotateFilter>(), {plain_type({17, 5, 3, 2})}, 1));
+    TensorType flat = batched_type({30});
+    flat.factors = {5, 2, 3};
+    check_recipe("pointwise", group_of(std::make_shared<Unfactor>(), {flat}, 3));
+}
+
+// An update writes the weights and the momentum where the old ones are.
+TEST(PointwiseRecipe, ResultsInTheMemoryOfOperands) {
+    for (const Isa* isa : runnable_isas()) {
+        for (const TensorType& type : {plain_type({37, 5, 3, 3}), plain_type({7}), plain_type({64, 1000})}) {
+            auto op = std::make_shared<SgdUpdate>();
+            op->weight_decay = 0.1;
+            const Group group = group_of(op, {type, type, type, kScalar}, 1);
+            const reference::Sources sources = random_sources(group, 1);
+            const Recipe& recipe = recipe_named("pointwise");
+            CompiledRecipe apart(group, recipe, recipe.tilings(group, *isa)[0], *isa);
+            CompiledRecipe in_place(group, recipe, recipe.tilings(group, *isa)[0], *isa);
+            in_place.place_result(0, "a0");
+            in_place.place_result(1, "a2");
+            EXPECT_TRUE(apart.run(sources, 1) == in_place.run(sources, 1)) << isa->name << " " << to_string(type);
+        }
+    }
+}
+
+TEST(PointwiseRecipe, LeavesAnchorsAndMixedShapesToOthers) {
+    const Recipe& recipe = recipe_named("pointwise");
+    const Group mixed = make_group(2, [](GraphBuilder& b) -> std::vector<Value> {
+        const Value x = add_operand(b, "a0", batched_type({4})), y = add_operand(b, "a1", plain_type({4}));
+        return {b.add(std::make_shared<Relu>(), {x}, "v0"), b.add(std::make_shared<Relu>(), {y}, "v1")};
+    });
+    EXPECT_FALSE(recipe.applies(mixed, isa_avx2()));
+}
+
+}  // namespace
+}  // namespace emulsion::test

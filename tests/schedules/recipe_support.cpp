@@ -1,0 +1,243 @@
+// Compiles groups with Halide's own JIT and sets the kernel's arguments through its parameters.
+#include "tests/schedules/recipe_support.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <set>
+
+#include "compiler/codegen/lowered.h"
+#include "compiler/ops/sources.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/library.h"
+
+namespace emulsion::test {
+
+namespace {
+
+using Halide::Parameter;
+using reference::Tensor;
+
+// Collects the parameters that a pipeline reads, by name.
+class ParameterFinder : public Halide::Internal::IRGraphVisitor {
+public:
+    using IRGraphVisitor::visit;
+    void visit(const Halide::Internal::Variable* op) override {
+        if (op->param.defined()) found[op->param.name()] = op->param;
+        IRGraphVisitor::visit(op);
+    }
+    void visit(const Halide::Internal::Call* op) override {
+        if (op->param.defined()) found[op->param.name()] = op->param;
+        IRGraphVisitor::visit(op);
+    }
+    std::map<std::string, Parameter> found;
+};
+
+std::map<std::string, Parameter> parameters_of(const std::vector<Halide::Func>& outputs) {
+    ParameterFinder finder;
+    for (const Halide::Func& output : outputs) {
+        for (auto& [name, function] : Halide::Internal::find_transitive_calls(output.function())) {
+            function.accept(&finder);
+        }
+        output.function().accept(&finder);
+    }
+    return finder.found;
+}
+
+std::string features(const Isa& isa) {
+    if (isa.name == "avx2") return "-sse41-avx-avx2-fma-f16c";
+    if (isa.name == "avx512") return "-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake";
+    return "";
+}
+
+std::vector<int> extents_of(const TensorType& type, int64_t samples) {
+    std::vector<int> extents;
+    for (int64_t extent : memory_extents(type)) extents.push_back(static_cast<int>(extent));
+    if (type.batched) extents.push_back(static_cast<int>(samples));
+    return extents;
+}
+
+Halide::Buffer<> buffer_of(const TensorType& type, int64_t samples) {
+    Halide::Buffer<> buffer(halide_type(type.element), extents_of(type, samples));
+    std::memset(buffer.data(), 0x7E, buffer.size_in_bytes());  // a huge number where nothing is written
+    return buffer;
+}
+
+void inspect(const Group& group, const Recipe& recipe, const Tiling& tiling, const Isa& isa) {
+    KernelContext context(group, isa);
+    std::vector<Halide::Func> outputs = recipe.build(context, tiling);
+    context.constrain_outputs(outputs);
+    const Halide::Target target("x86-64-linux-no_runtime-user_context-no_asserts-no_bounds_query" + features(isa));
+    inspect_module(Halide::Pipeline(outputs).compile_to_module(context.arguments(), "kernel", target));
+}
+
+void expect_close(const Tensor& actual, const Tensor& expected, double tolerance) {
+    double largest = 1e-30;
+    for (double value : expected.values) largest = std::max(largest, std::abs(value));
+    expect_near(actual.values, expected.values, tolerance * largest);
+}
+
+void check_samples(CompiledRecipe& compiled, const Group& group, const RecipeCheck& check, int64_t samples,
+                   std::map<int64_t, std::vector<Tensor>>* same_bits) {
+    SCOPED_TRACE(fmt::format("{} samples", samples));
+    reference::Sources sources = random_sources(group, samples, check.fills, check.classes);
+    if (check.adjust) check.adjust(sources, samples);
+    const reference::Values expected = reference::evaluate(group.body, sources, samples);
+    const std::vector<Tensor> actual = compiled.run(sources, samples);
+    for (size_t k = 0; k < actual.size(); k++) {
+        const Value value = group.body.results()[k].value;
+        SCOPED_TRACE(fmt::format("result {}", k));
+        expect_close(actual[k], expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)],
+                     check.tolerance);
+    }
+    if (same_bits == nullptr) return;
+    auto [first, is_new] = same_bits->try_emplace(samples, actual);
+    EXPECT_TRUE(is_new || first->second == actual) << "other bits than with another instruction set or tiling";
+}
+
+}  // namespace
+
+Value add_operand(GraphBuilder& builder, const std::string& name, const TensorType& type) {
+    if (type.batched || !type.shape.empty()) return builder.add(std::make_shared<Input>(type), {}, name);
+    auto scalar = std::make_shared<Scalar>(type);
+    scalar->name = name;
+    return builder.add(scalar, {}, name);
+}
+
+Group make_group(int batch, const BodyBuilder& body) {
+    GraphBuilder builder("group");
+    int index = 0;
+    for (Value value : body(builder)) builder.output(fmt::format("r{}", index++), value);
+    Group group;
+    group.body = builder.build();
+    group.batch = batch;
+    for (size_t i = 0; i < group.body.nodes().size(); i++) {
+        const OpClass kind = group.body.nodes()[i].op->op_class();
+        const bool is_anchor = kind == OpClass::window || kind == OpClass::reduction || kind == OpClass::anchor;
+        if (is_anchor && group.anchor < 0) group.anchor = static_cast<int>(i);
+    }
+    return group;
+}
+
+Group group_of(std::shared_ptr<const Op> op, const std::vector<TensorType>& inputs, int batch) {
+    return make_group(batch, [&](GraphBuilder& builder) {
+        std::vector<Value> operands, results;
+        for (size_t i = 0; i < inputs.size(); i++) {
+            operands.push_back(add_operand(builder, fmt::format("a{}", i), inputs[i]));
+        }
+        const Value first = builder.add(op, operands, "v0");
+        const auto count = static_cast<int>(builder.graph().node(first.node).types.size());
+        for (int k = 0; k < count; k++) results.push_back({first.node, k});
+        return results;
+    });
+}
+
+CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const Tiling& tiling, const Isa& isa)
+    : group_(group), target_("x86-64-linux-jit" + features(isa)) {
+    try {
+        inspect(group, recipe, tiling, isa);
+        KernelContext context(group, isa);
+        std::vector<Halide::Func> outputs = recipe.build(context, tiling);
+        context.constrain_outputs(outputs);
+        parameters_ = parameters_of(outputs);
+        pipeline_ = Halide::Pipeline(outputs);
+        pipeline_.compile_jit(target_);
+    } catch (const Halide::Error& error) {  // is no std::exception
+        throw std::runtime_error(error.what());
+    }
+}
+
+std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64_t samples) {
+    for (auto& [name, parameter] : parameters_) {
+        if (name == "samples") {
+            parameter.set_scalar<int32_t>(static_cast<int32_t>(samples));
+            continue;
+        }
+        const bool is_scalar = !parameter.is_buffer();
+        const Tensor& tensor = sources.at(name.substr(0, name.size() - 4));  // less "_arg"
+        if (is_scalar && tensor.type.element == ElementType::f32) {
+            parameter.set_scalar<float>(static_cast<float>(tensor.values[0]));
+        } else if (is_scalar) {
+            parameter.set_scalar<int32_t>(static_cast<int32_t>(static_cast<int64_t>(tensor.values[0])));
+        } else {
+            Halide::Buffer<> buffer = buffer_of(tensor.type, samples);
+            const std::vector<std::byte> bytes = reference::pack(tensor);
+            std::memcpy(buffer.data(), bytes.data(), bytes.size());
+            parameter.set_buffer(buffer);
+        }
+    }
+    std::vector<Halide::Buffer<>> buffers;
+    for (size_t k = 0; k < group_.body.results().size(); k++) {
+        auto found = placed_.find(k);
+        buffers.push_back(found != placed_.end() ? Halide::Buffer<>(parameters_.at(found->second + "_arg").buffer())
+                                                 : buffer_of(group_.body.type(group_.body.results()[k].value), samples));
+    }
+    try {
+        pipeline_.realize(Halide::Realization(buffers), target_);
+    } catch (const Halide::Error& error) {
+        throw std::runtime_error(error.what());
+    }
+    std::vector<Tensor> results;
+    for (size_t k = 0; k < buffers.size(); k++) {
+        const TensorType& type = group_.body.type(group_.body.results()[k].value);
+        results.push_back(reference::unpack(type, samples, buffers[k].data()));
+    }
+    return results;
+}
+
+const Recipe& recipe_named(const std::string& name) {
+    static const RecipeLibrary library = make_library();
+    for (const auto& recipe : library) {
+        if (recipe->name() == name) return *recipe;
+    }
+    throw std::runtime_error("the library has no recipe '" + name + "'");
+}
+
+std::vector<const Isa*> runnable_isas() {
+    std::vector<const Isa*> isas = {&isa_baseline()};
+    const Halide::Target host = Halide::get_host_target();
+    if (host.has_feature(Halide::Target::AVX2)) isas.push_back(&isa_avx2());
+    if (host.has_feature(Halide::Target::AVX512_Skylake)) isas.push_back(&isa_avx512());
+    return isas;
+}
+
+reference::Sources random_sources(const Group& group, int64_t samples, const std::map<std::string, Fill>& fills,
+                                  int64_t classes, uint64_t seed) {
+    reference::Sources sources;
+    for (const Node& node : group.body.nodes()) {
+        if (node.op->op_class() != OpClass::source) continue;
+        auto found = fills.find(node.name);
+        OpCase op_case{{node.types[0]}, {}, samples, classes, seed++};
+        if (found != fills.end()) op_case.fills = {found->second};
+        sources[node.name] = random_operands(op_case)[0];
+    }
+    return sources;
+}
+
+void check_recipe(const std::string& name, const Group& group, const RecipeCheck& check) {
+    SCOPED_TRACE(name + ": " + group.signature());
+    const Recipe& recipe = recipe_named(name);
+    std::map<int64_t, std::vector<Tensor>> bits;  // with fused multiply-add
+    for (const Isa* isa : check.all_isas ? runnable_isas() : std::vector<const Isa*>{runnable_isas().back()}) {
+        ASSERT_TRUE(recipe.applies(group, *isa));
+        std::vector<Tiling> tilings = recipe.tilings(group, *isa);
+        ASSERT_FALSE(tilings.empty());
+        if (!check.all_tilings) tilings.resize(1);
+        for (const Tiling& tiling : tilings) {
+            SCOPED_TRACE(isa->name + " " + to_string(tiling));
+            EXPECT_GT(recipe.cost(group, tiling, *isa, Machine()), 0);
+            EXPECT_EQ(parse_tiling(to_string(tiling)), tiling);
+            CompiledRecipe compiled(group, recipe, tiling, *isa);
+            for (int64_t samples : std::set<int64_t>{1, 2, group.batch - 1, group.batch}) {
+                if (samples < 1 || samples > group.batch) continue;
+                check_samples(compiled, group, check, samples, isa->fma ? &bits : nullptr);
+            }
+        }
+    }
+}
+
+}  // namespace emulsion::test

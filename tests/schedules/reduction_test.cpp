@@ -1,0 +1,140 @@
+// The recipe `reduction`: every reduction over odd shapes, its accuracy, prologue and epilogue.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/moments.h"
+#include "compiler/ops/reduce.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+using reference::Tensor;
+
+const std::vector<TensorType> kMaps = {
+    batched_type({1, 5, 7}),    batched_type({5, 3, 4}),  batched_type({16, 7, 7}), batched_type({17, 1, 1}),
+    batched_type({48, 6, 8}),   batched_type({80, 4, 2}), batched_type({7, 13}),    batched_type({33}),
+    batched_type({64, 37, 41}), batched_type({96}),
+};
+
+std::shared_ptr<Reduce> reduce(bool keep_samples, bool keep_channels, bool mean) {
+    auto op = std::make_shared<Reduce>();
+    op->keep_samples = keep_samples;
+    op->keep_channels = keep_channels;
+    op->mean = mean;
+    return op;
+}
+
+TEST(ReductionRecipe, Reduce) {
+    for (const TensorType& type : kMaps) {
+        for (int kept = 0; kept < 4; kept++) {
+            const auto op = reduce(kept % 2 == 1, kept >= 2, kept % 3 == 0);
+            RecipeCheck check{.tolerance = 2e-5};
+            check.all_isas = type.shape[0] == 5 || type.shape[0] == 64;
+            check_recipe("reduction", group_of(op, {type}, 21), check);
+        }
+    }
+    for (bool keep : {false, true}) check_recipe("reduction", group_of(reduce(keep, false, true), {batched_type({})}, 40));
+}
+
+TEST(ReductionRecipe, PartialMoments) {
+    for (const TensorType& type : kMaps) {
+        check_recipe("reduction", group_of(std::make_shared<PartialMoments>(), {type}, 4), {.tolerance = 2e-5});
+    }
+}
+
+TEST(ReductionRecipe, PartialDots) {
+    for (const TensorType& type : kMaps) {
+        const TensorType channels = plain_type({type.shape[0]});
+        check_recipe("reduction", group_of(std::make_shared<PartialDots>(), {type, type, channels}, 4),
+                     {.tolerance = 2e-5});
+    }
+}
+
+TEST(ReductionRecipe, MergeMoments) {
+    auto op = std::make_shared<MergeMoments>();
+    op->count = 12;
+    for (int64_t channels : {1, 5, 16, 17, 80}) {
+        RecipeCheck check;
+        check.fills["a1"] = Fill::positive;
+        const TensorType type = batched_type({channels});
+        check_recipe("reduction", group_of(op, {type, type}, 37), check);
+    }
+}
+
+TEST(ReductionRecipe, PrologueAndEpilogue) {
+    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({32, 6, 6}), batched_type({17})}) {
+        for (int kept = 0; kept < 4; kept++) {
+            const Group group = make_group(5, [&](GraphBuilder& b) -> std::vector<Value> {
+                const Value x = add_operand(b, "a0", type), bias = add_operand(b, "a1", plain_type({type.shape[0]}));
+                const Value v0 = b.add(std::make_shared<Add>(), {x, bias}, "v0");
+                const Value v1 = b.add(std::make_shared<Sigmoid>(), {v0}, "v1");
+                const Value v2 = b.add(reduce(kept % 2 == 1, kept >= 2, true), {v1}, "v2");
+                return {v2, b.add(std::make_shared<Scale>(3), {v2}, "v3")};
+            });
+            check_recipe("reduction", group);
+        }
+    }
+}
+
+TEST(ReductionRecipe, CoefficientsBehindASum) {
+    const Group group = make_group(9, [](GraphBuilder& b) -> std::vector<Value> {
+        const TensorType c = plain_type({20});
+        const Value x = add_operand(b, "a0", batched_type({20}));
+        const Value gamma = add_operand(b, "a1", c), variance = add_operand(b, "a2", c), sum = add_operand(b, "a3", c);
+        const Value dot = b.add(reduce(false, true, false), {x}, "v0");
+        auto op = std::make_shared<BatchNormCoefficients>();
+        op->count = 6;
+        const Value v1 = b.add(op, {gamma, variance, sum, dot}, "v1");
+        return {dot, v1, {v1.node, 1}, {v1.node, 2}, {v1.node, 3}};
+    });
+    RecipeCheck check;
+    check.fills["a2"] = Fill::positive;
+    check_recipe("reduction", group, check);
+}
+
+Tensor run_reduction(const Group& group, const Isa& isa, const reference::Sources& sources, int64_t samples) {
+    const Recipe& recipe = recipe_named("reduction");
+    return CompiledRecipe(group, recipe, recipe.tilings(group, isa)[0], isa).run(sources, samples)[0];
+}
+
+TEST(ReductionRecipe, GlobalAverageOfALargeMap) {  // case P7, and the same with every value different
+    for (int64_t channels : {1, 16}) {
+        const Group group = group_of(reduce(true, true, true), {batched_type({channels, 512, 512})}, 1);
+        Tensor x = reference::make_tensor(batched_type({channels, 512, 512}), 1);
+        for (size_t i = 0; i < x.values.size(); i++) x.values[i] = i % 2 == 0 ? 1000 : 1000.25;
+        for (const Isa* isa : runnable_isas()) {
+            EXPECT_NEAR(run_reduction(group, *isa, {{"a0", x}}, 1).values[0], 1000.125, 1e-3) << isa->name;
+        }
+        for (size_t i = 0; i < x.values.size(); i++) x.values[i] = 1000 + std::fmod(0.618 * static_cast<double>(i), 1.0);
+        x = reference::rounded(x);
+        double mean = 0;
+        for (size_t i = 0; i < 512 * 512; i++) mean += x.values[i] / (512 * 512);
+        EXPECT_NEAR(run_reduction(group, isa_baseline(), {{"a0", x}}, 1).values[0], mean, 1e-3);
+    }
+}
+
+TEST(ReductionRecipe, MomentsKeepTheirDigitsAtALargeMean) {  // mean 3000, deviation about 1
+    const TensorType type = batched_type({16, 56, 56});
+    const Group group = group_of(std::make_shared<PartialMoments>(), {type}, 2);
+    reference::Sources sources = random_sources(group, 2);
+    for (double& value : sources.at("a0").values) value += 3000;
+    sources.at("a0") = reference::rounded(sources.at("a0"));
+    const auto expected = reference::evaluate(PartialMoments(), {sources.at("a0")}, 2);
+    const Recipe& recipe = recipe_named("reduction");
+    for (const Isa* isa : runnable_isas()) {
+        CompiledRecipe compiled(group, recipe, recipe.tilings(group, *isa)[0], *isa);
+        const std::vector<Tensor> actual = compiled.run(sources, 2);
+        for (size_t i = 0; i < 32; i++) {
+            EXPECT_NEAR(actual[0].values[i], expected[0].values[i], 1e-3);
+            EXPECT_NEAR(actual[1].values[i] / expected[1].values[i], 1, 1e-4);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace emulsion::test
