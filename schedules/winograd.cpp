@@ -11,6 +11,10 @@
 // Sums over C and the transforms are the same for every tiling, so bits do not depend on it. With
 // kb=32, th=14 on AVX-512 a point's product runs at the rate of a matrix product; what limits is
 // the transforms' share, a third at 32 channels, a tenth at 128.
+//
+// The largest error over that of the largest result, against double precision with uniform inputs:
+// 3e-6 at 16 channels, 7e-6 at 64, 1.3e-5 at 512 (5x5 filters: 2e-6, 4e-6, 1e-5). It is relative to
+// the tile: a small pattern on a large constant (60000 and 0.05) needs --exact.
 #include "schedules/winograd.h"
 
 #include <algorithm>
@@ -108,9 +112,9 @@ struct WinogradFuncs {
 
 }  // namespace
 
-bool Winograd::applies(const Group& group, const Isa& isa) const {
+bool Winograd::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || group.anchor_node().op->kind() != "winograd_conv2d") return false;
-    if (group.has_prologue(1) || isa.lanes < 8) return false;
+    if (group.has_prologue(1)) return false;
     const WinogradShape shape(group);
     if (shape.channels % kLaneCount != 0 || shape.out_channels % kLaneCount != 0) return false;
     for (const Result& result : group.body.results()) {
@@ -127,7 +131,7 @@ std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const 
     std::vector<Tiling> tilings;
     for (int kb : {32, 16}) {
         if (shape.out_channels % kb != 0 || (kb == 32 && isa.registers < 32)) continue;
-        for (int th : {12, 14, 7, 8, 6}) {
+        for (int th : {12, 14, 7, 8, 6, 3}) {
             const int registers = tile_registers(isa, kb, th);
             if (registers > accumulator_limit(isa) || registers < 12) continue;
             const int64_t tile_bytes = int64_t{kPoints} * kPoints * (shape.channels + kb) * 4;
