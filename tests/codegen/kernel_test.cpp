@@ -70,7 +70,8 @@ TEST(Workers, MemoryThatRunsOutIsOneError) {
     options.memory_limit_bytes = int64_t{256} << 20;
     EXPECT_EQ(kernel_error(
                   [](KernelContext&) -> std::vector<Func> {
-                      for (;;) static_cast<void>(std::malloc(0)), new char[32 << 20];
+                      std::vector<std::unique_ptr<char[]>> blocks;
+                      for (;;) blocks.push_back(std::make_unique<char[]>(32 << 20));
                   },
                   options),
               failed("ran out of memory: more than 256 MiB"));
