@@ -36,7 +36,8 @@ std::vector<PlannedKernel> kernels_of(const Network& network, const Isa& isa) {
         options.training = is_training;
         options.batches = {kBatch};
         options.isas = {isa};
-        const Plan plan = make_plan(is_training ? training_graph(network) : inference_graph(network), recipes(), options);
+        const Plan plan = make_plan(
+            is_training ? training_graph(network) : inference_graph(network), recipes(), options);
         for (const PlannedKernel& kernel : plan.variants[0].kernels) {
             if (seen.insert(kernel.identity(isa)).second) kernels.push_back(kernel);
         }

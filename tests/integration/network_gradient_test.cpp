@@ -262,7 +262,8 @@ TEST(NetworkGradient, OfTheReferenceIsTheDerivativeOfItsLoss) {
         constexpr double kStep = 1e-5;
         double slope = 0, expected = 0, norm = 0;
         for (double sign : {1.0, -1.0}) {
-            for (size_t i = 0; i < direction.size(); i++) weights.values[i] = at.values[i] + sign * kStep * direction[i];
+            for (size_t i = 0; i < direction.size(); i++)
+                weights.values[i] = at.values[i] + sign * kStep * direction[i];
             slope += sign * training.results(network.graph).at("output loss").values[0] / (2 * kStep);
         }
         weights = at;

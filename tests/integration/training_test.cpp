@@ -88,7 +88,9 @@ void expect_part_batches_exact(const Network& network) {
                 trainer->ports.input(0)[i] = std::sin(static_cast<float>(i * i % 1001));
             }
             for (int i = 0; i < samples; i++) trainer->ports.labels()[i] = i % 3;
-            ASSERT_EQ(trainer->library.forward_backward(trainer->instance(), trainer->ports.call(samples)), EMULSION_OK);
+            ASSERT_EQ(trainer->library.forward_backward(trainer->instance(),
+                                                        trainer->ports.call(samples)),
+                      EMULSION_OK);
         }
         EXPECT_NEAR(a.loss(), b.loss(), 1e-5 * std::abs(b.loss()));
         EXPECT_EQ(*a.ports.output("correct"), *b.ports.output("correct"));

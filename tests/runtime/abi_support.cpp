@@ -1,3 +1,4 @@
+// The library made by hand: its tables, and the kernels that stand in for Halide's.
 #include "tests/runtime/abi_support.h"
 
 #include <cstring>

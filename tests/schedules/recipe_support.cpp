@@ -173,8 +173,10 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
     std::vector<Halide::Buffer<>> buffers;
     for (size_t k = 0; k < group_.body.results().size(); k++) {
         auto found = placed_.find(k);
-        buffers.push_back(found != placed_.end() ? Halide::Buffer<>(parameters_.at(found->second + "_arg").buffer())
-                                                 : buffer_of(group_.body.type(group_.body.results()[k].value), samples));
+        buffers.push_back(
+            found != placed_.end()
+                ? Halide::Buffer<>(parameters_.at(found->second + "_arg").buffer())
+                : buffer_of(group_.body.type(group_.body.results()[k].value), samples));
     }
     try {
         pipeline_.realize(Halide::Realization(buffers), target_);

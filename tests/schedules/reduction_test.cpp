@@ -110,7 +110,8 @@ TEST(ReductionRecipe, GlobalAverageOfALargeMap) {  // case P7, and the same with
         for (const Isa* isa : runnable_isas()) {
             EXPECT_NEAR(run_reduction(group, *isa, {{"a0", x}}, 1).values[0], 1000.125, 1e-3) << isa->name;
         }
-        for (size_t i = 0; i < x.values.size(); i++) x.values[i] = 1000 + std::fmod(0.618 * static_cast<double>(i), 1.0);
+        for (size_t i = 0; i < x.values.size(); i++)
+            x.values[i] = 1000 + std::fmod(0.618 * static_cast<double>(i), 1.0);
         x = reference::rounded(x);
         double mean = 0;
         for (size_t i = 0; i < 512 * 512; i++) mean += x.values[i] / (512 * 512);

@@ -49,7 +49,8 @@ TEST(SoftmaxRecipe, PrologueAndEpilogue) {
     check_recipe("softmax", group, with_classes(10));
 }
 
-std::vector<Tensor> run_rows(const std::shared_ptr<const Op>& op, const std::vector<Tensor>& operands, int64_t samples) {
+std::vector<Tensor> run_rows(const std::shared_ptr<const Op>& op,
+                             const std::vector<Tensor>& operands, int64_t samples) {
     std::vector<TensorType> types;
     reference::Sources sources;
     for (size_t i = 0; i < operands.size(); i++) {
@@ -58,7 +59,8 @@ std::vector<Tensor> run_rows(const std::shared_ptr<const Op>& op, const std::vec
     }
     const Group group = group_of(op, types, static_cast<int>(samples));
     const Recipe& recipe = recipe_named("softmax");
-    return CompiledRecipe(group, recipe, recipe.tilings(group, isa_baseline())[0], isa_baseline()).run(sources, samples);
+    return CompiledRecipe(group, recipe, recipe.tilings(group, isa_baseline())[0], isa_baseline())
+        .run(sources, samples);
 }
 
 TEST(SoftmaxRecipe, LargeScores) {  // case L1
@@ -73,7 +75,8 @@ TEST(SoftmaxRecipe, LargeScores) {  // case L1
 
 TEST(SoftmaxRecipe, TheFirstOfEqualScoresCounts) {
     const Tensor scores = make_tensor(batched_type({20}), 2, std::vector<double>(40, 0.25));
-    const auto result = run_rows(std::make_shared<SoftmaxCrossEntropy>(), {scores, make_tensor(kLabels, 2, {0, 19})}, 2);
+    const auto result = run_rows(std::make_shared<SoftmaxCrossEntropy>(),
+                                 {scores, make_tensor(kLabels, 2, {0, 19})}, 2);
     EXPECT_EQ(result[1].values, (std::vector<double>{1, 0}));
 }
 

@@ -160,7 +160,8 @@ void run_kernel(const PlannedKernel& kernel, const Isa& isa, const CompiledKerne
             if (samples < 1 || samples > group.batch) continue;
             SCOPED_TRACE(fmt::format("{} samples, {} threads", samples, threads));
             const reference::Sources sources = sources_of(group, samples);
-            const Bytes results = harness.run(sources, samples, (threads + samples) % 2 == 0 ? Edge::front : Edge::back);
+            const Bytes results = harness.run(
+                sources, samples, (threads + samples) % 2 == 0 ? Edge::front : Edge::back);
             auto [first, is_new] = bits.try_emplace({group.signature() + (isa.fma ? "" : " without fma"), samples}, results);
             if (!is_new) {
                 EXPECT_TRUE(first->second == results) << "other bits than with other threads, tiling or processor";
