@@ -120,13 +120,17 @@ class VariantPlanner {
         PlannedKernel kernel;
         kernel.group = group;
         double best = std::numeric_limits<double>::infinity();
+        // One judge for all instruction sets: variants of a network then run the same recipes, so
+        // their bits agree.
+        const Isa& judge = isa_avx512();
         for (const auto& recipe : library_) {
             if (options_.exact && !recipe->is_exact()) continue;
-            if (!recipe->applies(group, variant_.isa)) continue;
+            if (!recipe->applies(group, variant_.isa) || !recipe->applies(group, judge)) continue;
             std::vector<Tiling> tilings = recipe->tilings(group, variant_.isa);
             EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(),
                       signature);
-            double cost = recipe->cost(group, tilings[0], variant_.isa, options_.machine);
+            double cost =
+                recipe->cost(group, recipe->tilings(group, judge)[0], judge, options_.machine);
             if (cost >= best) continue;
             best = cost;
             kernel.recipe = recipe->name();

@@ -88,6 +88,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     build_options.infer_batches = options.infer_batches;
     build_options.threads = 2;
     build_options.target = options.target;
+    build_options.exact = options.exact;
     build_options.programs = false;
     build(network, recipes, build_options);
     const std::string train = network.name + "_train", infer = network.name + "_infer";

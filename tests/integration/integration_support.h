@@ -26,6 +26,7 @@ struct LibraryOptions {
     int batch = 8;
     std::vector<int> infer_batches = {1};
     std::string target = "native";
+    bool exact = false;  // no Winograd
 };
 
 // Both libraries of a network, as `emulsion build` writes them, without the programs.
