@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+
+#include "compiler/support/host.h"
 
 namespace emulsion {
 
@@ -28,12 +29,6 @@ struct Worker {
     Clock::time_point deadline;
     std::string bytes;
 };
-
-int allowed_cpus() {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    return std::max(1, CPU_COUNT(&set));
-}
 
 void write_all(int file, const std::string& bytes) {
     size_t done = 0;
