@@ -32,7 +32,7 @@ golden() {
 }
 
 # Example networks
-for net in mlp lenet resnet20; do
+for net in mlp lenet resnet20 resnet18_cifar resnet18; do
     "$emulsion" show "$root/examples/networks/$net.cpp" --emit=graph >$net.emu || fault "show $net"
     golden $net.graph.txt $net.emu
     "$emulsion" show $net.emu >again.emu || fault "show $net.emu"
@@ -41,7 +41,8 @@ done
 "$emulsion" summary "$root/examples/networks/lenet.cpp" >summary.txt
 golden lenet.summary.txt summary.txt
 # Parameters and multiply-adds of the same networks in PyTorch (tests/bench/peers/nets.py list).
-for row in mlp,636,010,635,200 lenet,454,922,11,065,088 resnet20,272,474,40,813,184; do
+for row in mlp,636,010,635,200 lenet,454,922,11,065,088 resnet20,272,474,40,813,184 \
+    resnet18_cifar,11,173,962,555,422,720 resnet18,11,689,512,1,814,073,344; do
     net=${row%%,*}
     totals=$("$emulsion" summary $net.emu | awk '$1 == "total" { print $2 "," $3 }')
     [ "$net,$totals" = "$row" ] || fault "totals of $net are $totals, expected ${row#*,}"

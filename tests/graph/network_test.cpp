@@ -27,7 +27,7 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(Network, TextRoundTrip) {
-    for (const char* name : {"lenet", "mlp", "resnet20"}) {
+    for (const char* name : {"lenet", "mlp", "resnet18", "resnet18_cifar", "resnet20"}) {
         std::string text = golden(std::string(name) + ".graph.txt");
         ASSERT_FALSE(text.empty()) << name;
         Network network = parse_network(text, name);
