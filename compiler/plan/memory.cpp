@@ -1,7 +1,8 @@
-// Greedy placement, larger blocks first.
+// Greedy placement in several orders of the blocks.
 #include "compiler/plan/memory.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "compiler/graph/type.h"
@@ -9,6 +10,9 @@
 namespace emulsion {
 
 namespace {
+
+// Attempts with one order: each moves the block that reached highest to the front.
+constexpr int kPromotions = 100;
 
 bool overlap_in_time(const LiveBlock& a, const LiveBlock& b) {
     return a.first <= b.last && b.first <= a.last;
@@ -25,35 +29,81 @@ int64_t lowest_offset(const LiveBlock& block, const std::vector<const LiveBlock*
     return offset;
 }
 
-}  // namespace
-
-MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks) {
-    std::vector<size_t> order(blocks.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
+// Places the blocks in this order and returns the bytes that they need.
+int64_t place(std::vector<LiveBlock>& blocks, const std::vector<size_t>& order) {
     std::vector<const LiveBlock*> placed;
-    MemoryPlan plan;
+    int64_t bytes = 0;
     for (size_t index : order) {
         LiveBlock& block = blocks[index];
         block.offset = lowest_offset(block, placed);
-        plan.bytes = std::max(plan.bytes, block.offset + block.bytes);
+        bytes = std::max(bytes, block.offset + block.bytes);
         auto by_offset = [](const LiveBlock* a, const LiveBlock* b) {
             return a->offset < b->offset;
         };
         placed.insert(std::upper_bound(placed.begin(), placed.end(), &block, by_offset), &block);
     }
-    plan.bytes = round_up(plan.bytes, kPlanAlignment);
+    return round_up(bytes, kPlanAlignment);
+}
+
+// The most bytes that are alive in one call.
+int64_t largest_live_set(const std::vector<LiveBlock>& blocks) {
     int calls = 0;
     for (const LiveBlock& block : blocks) calls = std::max(calls, block.last + 1);
+    int64_t largest = 0;
     for (int call = 0; call < calls; call++) {
         int64_t live = 0;
         for (const LiveBlock& block : blocks) {
             if (block.first <= call && call <= block.last)
                 live += round_up(block.bytes, kPlanAlignment);
         }
-        plan.largest_live_bytes = std::max(plan.largest_live_bytes, live);
+        largest = std::max(largest, live);
     }
+    return largest;
+}
+
+// All blocks, those with the largest `key` first.
+template <class Key>
+std::vector<size_t> largest_first(const std::vector<LiveBlock>& blocks, const Key& key) {
+    std::vector<size_t> order(blocks.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return key(blocks[a]) > key(blocks[b]); });
+    return order;
+}
+
+// Moves the block that reaches highest to the front: it then gets the lowest offset.
+void promote_highest(const std::vector<LiveBlock>& blocks, std::vector<size_t>& order) {
+    auto highest = std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return blocks[a].offset + blocks[a].bytes < blocks[b].offset + blocks[b].bytes;
+    });
+    std::rotate(order.begin(), highest, highest + 1);
+}
+
+}  // namespace
+
+MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks) {
+    MemoryPlan plan;
+    if (blocks.empty()) return plan;
+    plan.largest_live_bytes = largest_live_set(blocks);
+    std::vector<LiveBlock> best = blocks, tried = blocks;
+    plan.bytes = std::numeric_limits<int64_t>::max();
+    auto attempt = [&](const std::vector<size_t>& order) {
+        int64_t bytes = place(tried, order);
+        if (bytes >= plan.bytes) return;
+        plan.bytes = bytes;
+        best = tried;
+    };
+    auto bytes = [](const LiveBlock& block) { return block.bytes; };
+    auto area = [](const LiveBlock& block) {
+        return block.bytes * (block.last - block.first + 1);
+    };
+    for (std::vector<size_t> order : {largest_first(blocks, bytes), largest_first(blocks, area)}) {
+        for (int i = 0; i < kPromotions && plan.bytes > plan.largest_live_bytes; i++) {
+            attempt(order);
+            promote_highest(tried, order);
+        }
+    }
+    blocks = std::move(best);
     return plan;
 }
 

@@ -22,7 +22,8 @@ struct MemoryPlan {
 };
 
 // Assigns offsets, multiples of 64, so that no two blocks alive in the same call overlap. Greedy:
-// larger blocks first, each at the lowest offset that is free during its life.
+// one block after another, each at the lowest offset that is free during its life; of several
+// orders of the blocks, the one that needs the fewest bytes.
 MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks);
 
 }  // namespace emulsion

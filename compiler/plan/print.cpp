@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "compiler/plan/plan.h"
 
 namespace emulsion {
@@ -31,9 +33,12 @@ std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
 
 std::string print_variant(const VariantPlan& variant) {
     std::string text =
-        fmt::format("  variant {}: workspace {} bytes (largest live set {}), prepared {} bytes\n",
-                    variant.isa.name, variant.activation_bytes, variant.largest_live_bytes,
-                    variant.prepared_bytes);
+        fmt::format("  variant {}: workspace {} bytes, {:.3f} times the largest live set of {}, "
+                    "prepared {} bytes\n",
+                    variant.isa.name, variant.activation_bytes,
+                    static_cast<double>(variant.activation_bytes) /
+                        static_cast<double>(std::max<int64_t>(1, variant.largest_live_bytes)),
+                    variant.largest_live_bytes, variant.prepared_bytes);
     for (size_t i = 0; i < variant.buffers.size(); i++) {
         const PlannedBuffer& buffer = variant.buffers[i];
         text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name,

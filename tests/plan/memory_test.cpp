@@ -1,9 +1,13 @@
 // Offsets by liveness.
 #include "compiler/plan/memory.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
+
+#include "tests/plan/plan_support.h"
+#include "tests/support/golden.h"
 
 namespace emulsion::test {
 namespace {
@@ -78,11 +82,45 @@ TEST(Offsets, AReaderInTheCallThatWritesCounts) {
     EXPECT_NE(blocks[0].offset, blocks[1].offset);
 }
 
+// The largest blocks first need 576 bytes here.
+TEST(Offsets, SeveralOrdersAreTried) {
+    std::vector<LiveBlock> blocks = {
+        {192, 3, 5, 0}, {384, 0, 2, 0}, {64, 1, 3, 0}, {320, 4, 6, 0}};
+    MemoryPlan plan = assign_offsets(blocks);
+    expect_sound(blocks, plan);
+    EXPECT_EQ(plan.bytes, plan.largest_live_bytes);
+}
+
 TEST(Offsets, NothingNeedsNothing) {
     std::vector<LiveBlock> blocks;
     MemoryPlan plan = assign_offsets(blocks);
     EXPECT_EQ(plan.bytes, 0);
     EXPECT_EQ(plan.largest_live_bytes, 0);
+}
+
+// The whole workspace of a network without its slabs: within 5 % of what no placement can go below.
+TEST(Offsets, OfEveryExampleNetwork) {
+    for (const auto& [name, batch] : {std::pair("mlp", 64), std::pair("lenet", 64),
+                                      std::pair("resnet20", 128), std::pair("resnet18_cifar", 64),
+                                      std::pair("resnet18", 16)}) {
+        for (bool training : {true, false}) {
+            std::vector<int> batches =
+                training ? std::vector<int>{batch} : std::vector<int>{1, batch};
+            Plan plan = plan_network(golden_network(name), {training, batches, true, {isa_avx2()}});
+            const VariantPlan& variant = plan.variants[0];
+            double ratio = static_cast<double>(variant.activation_bytes) /
+                           static_cast<double>(variant.largest_live_bytes);
+            SCOPED_TRACE(fmt::format("{} training={}: {} bytes, largest live set {}", name,
+                                     training, variant.activation_bytes,
+                                     variant.largest_live_bytes));
+            EXPECT_GT(variant.largest_live_bytes, 0);
+            EXPECT_GE(ratio, 1);
+            EXPECT_LE(ratio, 1.05);
+            EXPECT_NE(print(plan).find(fmt::format("{} bytes, {:.3f} times the largest live set",
+                                                   variant.activation_bytes, ratio)),
+                      std::string::npos);
+        }
+    }
 }
 
 }  // namespace
