@@ -1,150 +1,197 @@
-/* A C99 program that links the training and inference libraries of one network and the inference library of another:
- * it trains one-conv on two kinds of pictures, hands the parameters over as they lie in memory, and classifies. */
+/* A C99 program with two networks: trains both for some steps on noise that it learns by heart, then runs inference
+ * with the trained weights. All memory is the program's; the libraries take none. Ends with 0 where all went well.
+ *
+ * Usage: two_networks [THREADS] */
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mlp_infer.h"
-#include "one_conv_infer.h"
-#include "one_conv_train.h"
+#include "mlp_train.h"
+#include "small_infer.h"
+#include "small_train.h"
 
-enum { BATCH = ONE_CONV_TRAIN_BATCH, PIXELS = 28 * 28, CLASSES = 10 };
+enum { kSteps = 12, kMostPorts = 4 };
 
-static void require(int condition, const char* what) {
-    if (condition) return;
-    fprintf(stderr, "two_networks: %s\n", what);
+/* The functions of the two libraries of a network. */
+typedef struct network {
+    const char* name;
+    int classes;
+    const emulsion_info* (*train_info)(void);
+    int (*train_sizes)(int threads, emulsion_sizes* sizes);
+    int (*train_init)(uint64_t seed, const emulsion_memory* memory);
+    int (*train_bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*train_step)(void* instance, const emulsion_call* call, float learning_rate);
+    const char* (*train_error)(const void* instance);
+    void (*train_unbind)(void* instance);
+    const emulsion_info* (*infer_info)(void);
+    int (*infer_sizes)(int threads, emulsion_sizes* sizes);
+    int (*infer_bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*infer_prepare)(void* instance);
+    int (*infer_run)(void* instance, const emulsion_call* call);
+    const char* (*infer_error)(const void* instance);
+    void (*infer_unbind)(void* instance);
+} network;
+
+#define NETWORK(name, classes)                                                                              \
+    {                                                                                                       \
+        #name, classes, name##_train_info, name##_train_sizes, name##_train_init, name##_train_bind,        \
+            name##_train_step, name##_train_error, name##_train_unbind, name##_infer_info,                  \
+            name##_infer_sizes, name##_infer_bind, name##_infer_prepare, name##_infer_run, name##_infer_error, \
+            name##_infer_unbind                                                                             \
+    }
+
+static void fail(const char* network, const char* what, int status, const char* message) {
+    fprintf(stderr, "%s: %s returns %d: %s\n", network, what, status, message);
     exit(1);
 }
 
-static void check(int status, const char* what, const char* (*error)(const void*), const void* instance) {
-    if (status == EMULSION_OK) return;
-    fprintf(stderr, "two_networks: %s: status %d, %s\n", what, status, error ? error(instance) : "");
-    exit(1);
-}
-
-/* One block of memory, aligned as the libraries ask for it, without C11's aligned_alloc. */
-static void* block(size_t bytes) {
-    char* memory = calloc(1, bytes + EMULSION_ALIGNMENT);
-    require(memory != NULL, "out of memory");
-    return memory + (EMULSION_ALIGNMENT - (size_t)memory % EMULSION_ALIGNMENT);
-}
-
-/* Memory is sized for one thread, so one thread is what bind must be asked for. */
-static const emulsion_options kOneThread = {1, 0, 0, 0, NULL, NULL, NULL};
-
-static void allocate(emulsion_memory* memory, const emulsion_sizes* sizes) {
-    int c;
-    for (c = 0; c < EMULSION_CLASSES; c++) memory->block[c] = block(sizes->bytes[c]);
-}
-
-/* Pictures of label 0 have horizontal bars, those of label 1 vertical ones, shifted from picture to picture. */
-static void draw(float* pictures, int32_t* labels) {
-    int i, y, x;
-    for (i = 0; i < BATCH; i++) {
-        labels[i] = i % 2;
-        for (y = 0; y < 28; y++)
-            for (x = 0; x < 28; x++)
-                pictures[i * PIXELS + y * 28 + x] = ((labels[i] ? x : y) + i) / 2 % 2 ? 1.0f : -1.0f;
+/* Zeroed bytes aligned to EMULSION_ALIGNMENT. They are kept until the program ends. */
+static void* aligned_bytes(uint64_t bytes) {
+    char* block = malloc((size_t)bytes + 2 * EMULSION_ALIGNMENT);
+    if (block == NULL) {
+        fprintf(stderr, "no memory\n");
+        exit(1);
     }
+    memset(block, 0, (size_t)bytes + 2 * EMULSION_ALIGNMENT);
+    return block + EMULSION_ALIGNMENT - (uintptr_t)block % EMULSION_ALIGNMENT;
 }
 
-/* Trains for 200 steps on the pictures; the loss must fall below a tenth of where it began. */
-static void train(const emulsion_memory* memory, void* instance, const float* pictures, const int32_t* labels) {
-    const void* inputs[2];
-    void* outputs[2];
-    float *loss = block(sizeof(float)), *correct = block(sizeof(float)), first = 0.0f;
-    emulsion_options options;
-    emulsion_call call;
-    int step;
-    memset(&options, 0, sizeof options);
-    memset(&call, 0, sizeof call);
-    options.threads = 2;
-    check(one_conv_train_init(1, memory), "init", NULL, NULL);
-    check(one_conv_train_bind(instance, memory, &options), "bind", one_conv_train_error, instance);
-    inputs[0] = pictures, inputs[1] = labels, outputs[0] = loss, outputs[1] = correct;
-    call.samples = BATCH, call.inputs = inputs, call.outputs = outputs;
-    for (step = 0; step < 200; step++) {
-        check(one_conv_train_step(instance, &call, 0.05f), "step", one_conv_train_error, instance);
-        if (step == 0) first = *loss;
-    }
-    one_conv_train_unbind(instance);
-    printf("loss %.4f, then %.4f\n", (double)first, (double)*loss);
-    require(*loss < 0.1f * first, "training did not reduce the loss to a tenth");
+static emulsion_memory memory_of(const emulsion_sizes* sizes) {
+    emulsion_memory memory;
+    for (int i = 0; i < EMULSION_CLASSES; i++) memory.block[i] = aligned_bytes(sizes->bytes[i]);
+    return memory;
 }
 
-/* How many of the pictures the inference library classifies right, four at a time. */
-static int classify(void* instance, const float* pictures, const int32_t* labels) {
-    float* scores = block(4 * CLASSES * sizeof(float));
-    float* output = block(4 * CLASSES * sizeof(float)); /* probabilities: (n, class) */
-    float* input = block(4 * PIXELS * sizeof(float));
-    const void* inputs[1];
-    void* outputs[2];
-    emulsion_call call;
-    int right = 0, i, k, s;
-    memset(&call, 0, sizeof call);
-    inputs[0] = input, outputs[0] = scores, outputs[1] = output;
-    call.samples = 4, call.inputs = inputs, call.outputs = outputs;
-    for (i = 0; i < BATCH; i += 4) {
-        memcpy(input, pictures + i * PIXELS, 4 * PIXELS * sizeof(float));
-        check(one_conv_infer_run(instance, &call), "run", one_conv_infer_error, instance);
-        for (s = 0; s < 4; s++) {
-            int best = 0;
-            for (k = 1; k < CLASSES; k++)
-                if (output[s * CLASSES + k] > output[s * CLASSES + best]) best = k;
-            right += best == labels[i + s];
+static uint64_t port_bytes(const emulsion_info* info, const emulsion_port* port) {
+    return port->bytes * (uint64_t)(port->batched ? info->batch : 1);
+}
+
+/* Noise in [-1, 1) for the pictures, and class indices. */
+static void fill(const emulsion_info* info, void* const* inputs, int classes) {
+    uint32_t noise = 1;
+    for (int i = 0; i < info->input_count; i++) {
+        const size_t count = (size_t)port_bytes(info, &info->inputs[i]) / 4;
+        for (size_t k = 0; k < count; k++) {
+            noise = noise * 1664525u + 1013904223u;
+            if (info->inputs[i].type == EMULSION_F32) {
+                ((float*)inputs[i])[k] = (float)(noise >> 8) / 8388608.0f - 1.0f;
+            } else {
+                ((int32_t*)inputs[i])[k] = (int32_t)((noise >> 8) % (uint32_t)classes);
+            }
         }
     }
+}
+
+static int port_named(const emulsion_port* ports, int count, const char* name) {
+    for (int i = 0; i < count; i++) {
+        if (strcmp(ports[i].name, name) == 0) return i;
+    }
+    fprintf(stderr, "there is no port '%s'\n", name);
+    exit(1);
+}
+
+/* Trains; the memory holds the weights afterwards. */
+static emulsion_memory train(const network* net, const emulsion_options* options, void* const* inputs) {
+    const emulsion_info* info = net->train_info();
+    emulsion_sizes sizes;
+    void* outputs[kMostPorts];
+    const void* bound[kMostPorts];
+    net->train_sizes(options->threads, &sizes);
+    const emulsion_memory memory = memory_of(&sizes);
+    void* instance = memory.block[EMULSION_INSTANCE];
+    for (int i = 0; i < info->output_count; i++) outputs[i] = aligned_bytes(port_bytes(info, &info->outputs[i]));
+    for (int i = 0; i < info->input_count; i++) bound[i] = inputs[i];
+    const float* loss = outputs[port_named(info->outputs, info->output_count, "loss")];
+    emulsion_call call = {0, 0, bound, outputs};
+    int status = net->train_init(1, &memory);
+    if (status == EMULSION_OK) status = net->train_bind(instance, &memory, options);
+    if (status != EMULSION_OK) fail(net->name, "bind", status, net->train_error(instance));
+    float first = 0, last = 0;
+    for (int step = 0; step < kSteps; step++) {
+        call.samples = info->batch;
+        status = net->train_step(instance, &call, 0.02f);
+        if (status != EMULSION_OK) fail(net->name, "step", status, net->train_error(instance));
+        if (step == 0) first = *loss;
+        last = *loss;
+    }
+    net->train_unbind(instance);
+    printf("%s: loss %.3f at first, %.3f after %d steps\n", net->name, first, last, kSteps - 1);
+    if (!isfinite(last) || last > 0.8f * first) fail(net->name, "training", 0, "the loss does not fall");
+    return memory;
+}
+
+/* Copies every tensor of the inference library from the training library's memory. */
+static void copy_tensors(const network* net, const emulsion_memory* from, const emulsion_memory* to) {
+    const emulsion_info *train = net->train_info(), *infer = net->infer_info();
+    for (int i = 0; i < infer->tensor_count; i++) {
+        const emulsion_tensor* target = &infer->tensors[i];
+        int found = 0;
+        for (int k = 0; k < train->tensor_count; k++) {
+            const emulsion_tensor* source = &train->tensors[k];
+            if (strcmp(source->name, target->name) != 0) continue;
+            memcpy((char*)to->block[target->memory_class] + target->offset,
+                   (const char*)from->block[source->memory_class] + source->offset, (size_t)target->bytes);
+            found = 1;
+        }
+        if (!found) fail(net->name, "the training library lacks a tensor", 0, target->name);
+    }
+}
+
+/* Classifies the pictures of the training, one by one; returns how many have their label as best class. */
+static int infer(const network* net, const emulsion_options* options, const emulsion_memory* weights,
+                 void* const* inputs) {
+    const emulsion_info* info = net->infer_info();
+    emulsion_sizes sizes;
+    void* outputs[kMostPorts];
+    net->infer_sizes(options->threads, &sizes);
+    const emulsion_memory memory = memory_of(&sizes);
+    void* instance = memory.block[EMULSION_INSTANCE];
+    copy_tensors(net, weights, &memory);
+    for (int i = 0; i < info->output_count; i++) outputs[i] = aligned_bytes(port_bytes(info, &info->outputs[i]));
+    int status = net->infer_bind(instance, &memory, options);
+    if (status == EMULSION_OK) status = net->infer_prepare(instance);
+    if (status != EMULSION_OK) fail(net->name, "bind", status, net->infer_error(instance));
+    const float* scores = outputs[port_named(info->outputs, info->output_count, "scores")];
+    const float* probabilities = outputs[port_named(info->outputs, info->output_count, "probabilities")];
+    void* picture = aligned_bytes(info->inputs[0].bytes);
+    int right = 0;
+    for (int n = 0; n < net->train_info()->batch; n++) {
+        memcpy(picture, (char*)inputs[0] + (size_t)n * info->inputs[0].bytes, (size_t)info->inputs[0].bytes);
+        const void* bound[1] = {picture};
+        const emulsion_call call = {1, 0, bound, outputs};
+        status = net->infer_run(instance, &call);
+        if (status != EMULSION_OK) fail(net->name, "run", status, net->infer_error(instance));
+        float sum = 0;
+        int best = 0;
+        for (int k = 0; k < net->classes; k++) {
+            sum += probabilities[k];
+            if (scores[k] > scores[best]) best = k;
+        }
+        if (!(fabsf(sum - 1) < 1e-5f)) fail(net->name, "run", 0, "the probabilities do not sum to 1");
+        right += best == ((const int32_t*)inputs[1])[n];
+    }
+    net->infer_unbind(instance);
+    printf("%s: %d of %d pictures known\n", net->name, right, net->train_info()->batch);
     return right;
 }
 
-/* The other network, with all parameters zero, finds every class equally likely. */
-static void run_mlp(const float* pictures) {
-    float *scores = block(CLASSES * sizeof(float)), *output = block(CLASSES * sizeof(float));
-    const void* inputs[1];
-    void* outputs[2];
-    emulsion_call call;
-    emulsion_sizes sizes;
-    emulsion_memory memory;
-    void* instance;
-    int k;
-    check(mlp_infer_sizes(1, &sizes), "sizes of mlp", NULL, NULL);
-    allocate(&memory, &sizes);
-    instance = memory.block[EMULSION_INSTANCE];
-    check(mlp_infer_bind(instance, &memory, &kOneThread), "bind mlp", mlp_infer_error, instance);
-    check(mlp_infer_prepare(instance), "prepare mlp", mlp_infer_error, instance);
-    memset(&call, 0, sizeof call);
-    inputs[0] = pictures, outputs[0] = scores, outputs[1] = output;
-    call.samples = 1, call.inputs = inputs, call.outputs = outputs;
-    check(mlp_infer_run(instance, &call), "run mlp", mlp_infer_error, instance);
-    for (k = 0; k < CLASSES; k++) require(fabs(output[k] - 0.1) < 1e-6, "mlp with zero weights is not indifferent");
-    mlp_infer_unbind(instance);
-}
-
-int main(void) {
-    float* pictures = block(BATCH * PIXELS * sizeof(float)); /* (n, h, w) */
-    int32_t* labels = block(BATCH * sizeof(int32_t));
-    emulsion_sizes sizes;
-    emulsion_memory trained, memory;
-    void* instance;
-    int right;
-    draw(pictures, labels);
-    require(strcmp(one_conv_train_info()->signature, one_conv_infer_info()->signature) == 0, "signatures differ");
-    check(one_conv_train_sizes(2, &sizes), "sizes", NULL, NULL);
-    allocate(&trained, &sizes);
-    train(&trained, trained.block[EMULSION_INSTANCE], pictures, labels);
-
-    check(one_conv_infer_sizes(1, &sizes), "sizes", NULL, NULL);
-    allocate(&memory, &sizes);
-    memory.block[EMULSION_PARAMETERS] = trained.block[EMULSION_PARAMETERS];
-    instance = memory.block[EMULSION_INSTANCE];
-    check(one_conv_infer_bind(instance, &memory, &kOneThread), "bind", one_conv_infer_error, instance);
-    check(one_conv_infer_prepare(instance), "prepare", one_conv_infer_error, instance);
-    right = classify(instance, pictures, labels);
-    one_conv_infer_unbind(instance);
-    printf("%d of %d right\n", right, BATCH);
-    require(right == BATCH, "a picture is classified wrongly");
-    run_mlp(pictures);
-    puts("both networks ran");
+int main(int argc, char** argv) {
+    static const network networks[] = {NETWORK(mlp, 10), NETWORK(small, 5)};
+    emulsion_options options;
+    memset(&options, 0, sizeof options);
+    options.threads = argc > 1 ? atoi(argv[1]) : 2;
+    for (int i = 0; i < 2; i++) {
+        const network* net = &networks[i];
+        const emulsion_info* info = net->train_info();
+        void* inputs[kMostPorts];
+        if (info->input_count > kMostPorts || info->output_count > kMostPorts) return 1;
+        for (int k = 0; k < info->input_count; k++) inputs[k] = aligned_bytes(port_bytes(info, &info->inputs[k]));
+        fill(info, inputs, net->classes);
+        const emulsion_memory weights = train(net, &options, inputs);
+        if (infer(net, &options, &weights, inputs) < info->batch / 2) return 1;
+    }
     return 0;
 }
