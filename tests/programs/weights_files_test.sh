@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Weights files of the programs: batch norm stays unfolded in them, by name, so that training can go on; files that are
+# cut, missing or of another network are refused.
+set -uo pipefail
+source "$(dirname "$0")/programs_support.sh"
+build small_net.cpp --batch 8
+build networks/lenet.cpp --batch 16
+cd "$work"
+write_pictures small 5 12 20 10
+write_pictures data 10 28 20 10
+
+./small-train --data small --steps 5 --checkpoint norm >norm.out 2>norm.err || fault "training: $(cat norm.err)"
+python3 - <<'PYTHON' || fault "the weights of the batch norm"
+import json, struct
+data = open("norm/weights.safetensors", "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8:8 + size])
+for part, initial in (("gamma", 1), ("beta", 0), ("running_mean", 0), ("running_variance", 1)):
+    entry = header[f"batch_norm1.{part}"]
+    assert entry["shape"] == [8] and entry["dtype"] == "F32", entry
+    begin, end = entry["data_offsets"]
+    values = struct.unpack("<8f", data[8 + size + begin:8 + size + end])
+    assert all(abs(value - initial) > 1e-6 for value in values), (part, values)
+PYTHON
+
+# refused CODE TEXT COMMAND...: the command ends with CODE and says TEXT.
+refused() {
+    local code=$1 text=$2 got=0; shift 2
+    "$@" >refused.out 2>refused.err || got=$?
+    [ $got = "$code" ] || fault "$* ends with $got: $(cat refused.err)"
+    grep -qF -- "$text" refused.err || fault "$* says $(cat refused.err), expected $text"
+}
+weights=norm/weights.safetensors
+refused 1 "belong to the network 'small'" ./lenet-infer --weights $weights --data data
+head -c 5000 $weights >cut.safetensors
+refused 1 "cut.safetensors" ./small-infer --weights cut.safetensors --data small
+refused 1 "none.safetensors" ./small-infer --weights none.safetensors --data small
+mkdir broken && head -c 1000 norm/checkpoint >broken/checkpoint
+refused 1 "broken/checkpoint" ./small-train --data small --checkpoint broken --resume
+refused 1 "belong" ./lenet-train --data data --checkpoint norm --resume
+touch file
+refused 1 "file/run" ./small-train --data small --checkpoint file/run
+refused 2 "--threads" ./small-train --data small --threads 0
+finish
