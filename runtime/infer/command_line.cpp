@@ -58,6 +58,12 @@ int find_variant(const emulsion_info& info, std::string_view name) {
                      concat("choose one of ", list_variants(info), ", or leave the option out"));
 }
 
+CLI::Option* add_profile_option(CLI::App& app, std::string* profile) {
+    return app.add_flag("--profile{-}", *profile,
+                        "print the time of every kernel; --profile=FILE writes it for\n"
+                        "`emulsion show MODEL --emit=roofline --profile=FILE`");
+}
+
 namespace {
 
 // CLI11's sentences begin with a capital letter; ours do not.

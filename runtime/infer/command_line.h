@@ -11,7 +11,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace emulsion {
 
@@ -40,6 +41,12 @@ int find_variant(const emulsion_info& info, std::string_view name);
 
 // "x86-64, avx2, avx512".
 std::string list_variants(const emulsion_info& info);
+
+// Adds --profile, which prints the time of every kernel, and --profile=FILE, which writes it. A file
+// is given with "=" only, so that no other argument is taken for one. `profile` becomes the file, or
+// kPrintProfile.
+inline constexpr std::string_view kPrintProfile = "-";
+CLI::Option* add_profile_option(CLI::App& app, std::string* profile);
 
 // What a command line asks for besides running the program.
 enum class CommandLineResult { kRun, kShown };

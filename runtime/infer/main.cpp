@@ -171,8 +171,9 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
              const char* description) {
     const NetworkDescription network = parse_description(description);
     SessionOptions bound{options.threads, options.variant, options.stays_awake};
-    KernelTimes times;
-    if (options.profile) bound.profile = &KernelTimes::record, bound.profile_self = &times;
+    KernelProfile profile(*library.info());
+    if (options.has_profile())
+        bound.profile = &KernelProfile::record, bound.profile_self = &profile;
     InferenceSession session(library, bound);
     if (options.weights.empty()) {
         fill_parameters(session);
@@ -184,10 +185,16 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
         const BenchmarkResult result = run_benchmark(session, network.infer_batches);
         print_results(benchmark_text(result, session.info(), options.threads, options.json));
     }
-    if (options.profile) {
-        const int runs = run_profile(session, &times, kProfileSeconds);
-        print_results(profile_text(times, runs, session.info(), options.json));
+    if (!options.has_profile()) return;
+    const auto calls = run_profile(session, network.infer_batches, &profile, kProfileSeconds);
+    if (options.profile == kPrintProfile) {
+        for (const CallProfile& call : calls)
+            print_results(profile_text(call, session.info(), options.json));
+        return;
     }
+    const std::string variant = chosen_variant(session.info(), options.variant);
+    write_profile(options.profile, {&session.info(), "inference", variant, options.threads}, calls);
+    print_talk(profile_written_text(options.profile));
 }
 
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
@@ -200,7 +207,7 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
         write_pictures(options, *library.info());
         return kExitDone;
     }
-    if (options.benchmark || options.profile) {
+    if (options.benchmark || options.has_profile()) {
         measure(library, options, description);
         return kExitDone;
     }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "runtime/infer/format.h"
 #include "runtime/support/text.h"
@@ -132,48 +131,23 @@ std::string benchmark_text(const BenchmarkResult& result, const emulsion_info& i
            format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft});
 }
 
-void KernelTimes::record(void* self, int kernel, double seconds) {
-    auto* times = static_cast<KernelTimes*>(self);
-    const size_t index = static_cast<size_t>(kernel);
-    if (times->is_recording && index < times->seconds.size()) times->seconds[index] += seconds;
-}
-
-int run_profile(InferenceSession& session, KernelTimes* times, double seconds) {
-    times->seconds.assign(static_cast<size_t>(session.info().kernel_count), 0.0);
-    times->is_recording = false;
-    const AlignedBlock block = random_images(session, 1);
-    const float* images = static_cast<const float*>(block.get());
-    for (int i = 0; i < BenchmarkTimes{}.warm_up_runs; ++i) session.run(images, 1);
-    times->is_recording = true;
-    int runs = 0;
-    const auto start = Clock::now();
-    for (; runs < kMinRuns || seconds_since(start) < seconds; ++runs) session.run(images, 1);
-    times->is_recording = false;
-    return runs;
-}
-
-std::string profile_text(const KernelTimes& times, int runs, const emulsion_info& info,
-                         bool is_json) {
-    const double total = std::accumulate(times.seconds.begin(), times.seconds.end(), 0.0);
-    std::vector<std::vector<std::string>> rows{{"us a run", "share", "kernel"}};
-    std::string lines;
-    for (size_t k = 0; k < times.seconds.size(); ++k) {
-        const double microseconds = 1e6 * times.seconds[k] / std::max(runs, 1);
-        const double share = total > 0 ? times.seconds[k] / total : 0.0;
-        if (is_json) {
-            lines += Json{{"kernel", k},
-                          {"microseconds", microseconds},
-                          {"share", share},
-                          {"signature", info.kernels[k]}}
-                         .dump() +
-                     "\n";
+std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const int> batches,
+                                     KernelProfile* profile, double seconds) {
+    std::vector<CallProfile> results;
+    for (int batch : batches) {
+        if (batch < 1 || batch > session.batch()) continue;
+        const int warm_up = BenchmarkTimes{}.warm_up_runs;
+        profile->start(batch, batch, warm_up);
+        const AlignedBlock block = random_images(session, batch);
+        const auto start = Clock::now();
+        for (int runs = 0; runs < warm_up + kMinRuns || seconds_since(start) < seconds; ++runs) {
+            profile->begin_call();
+            session.run(static_cast<const float*>(block.get()), batch);
+            profile->end_call(batch);
         }
-        rows.push_back(
-            {fixed(microseconds, 2), format_percent(share, 1), one_line(info.kernels[k])});
+        results.push_back(profile->result());
     }
-    rows.push_back({fixed(1e6 * total / std::max(runs, 1), 2), "100.0 %",
-                    concat("all kernels, mean of ", runs, " runs of one picture")});
-    return is_json ? lines : format_table(rows, {Align::kRight, Align::kRight, Align::kLeft});
+    return results;
 }
 
 void fill_parameters(const InferenceSession& session) {

@@ -1,5 +1,4 @@
-/* The inference program's `--benchmark` and `--profile`: time of whole runs, and of every kernel of
- * a run.
+/* The inference program's `--benchmark`, and the runs of its `--profile`.
  *
  * Latency: 5 warm-up runs of one picture, then single runs for 2 s, at least ten; median and
  * minimum. Throughput of a batch: 3 warm-up runs, then 5 windows of at least 0.6 s; the median
@@ -9,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/infer/profile.h"
 #include "runtime/infer/session.h"
 
 namespace emulsion {
@@ -41,21 +41,10 @@ BenchmarkResult run_benchmark(InferenceSession& session, std::span<const int> ba
 std::string benchmark_text(const BenchmarkResult& result, const emulsion_info& info, int threads,
                            bool is_json);
 
-// Sums the times of each kernel; the pointer to it goes into SessionOptions::profile_self.
-struct KernelTimes {
-    std::vector<double> seconds;  // by kernel
-    bool is_recording = false;
-
-    static void record(void* self, int kernel, double seconds);
-};
-
-// Runs single pictures for about `seconds` and returns how many. The session must have been made
-// with `times`.
-int run_profile(InferenceSession& session, KernelTimes* times, double seconds);
-
-// One row a kernel in the order of the calls: microseconds a run, share, signature.
-std::string profile_text(const KernelTimes& times, int runs, const emulsion_info& info,
-                         bool is_json);
+// Calls the library with pictures of each batch for about `seconds`, but at least ten times, and
+// returns what `profile` has measured. The session must have been made with it.
+std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const int> batches,
+                                     KernelProfile* profile, double seconds);
 
 // Small fixed values in parameters and state, for measuring without weights.
 void fill_parameters(const InferenceSession& session);

@@ -52,7 +52,7 @@ void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
     app.add_flag("--benchmark", options->benchmark,
                  "measure latency, and throughput of every batch")
         ->group(speed);
-    app.add_flag("--profile", options->profile, "measure the time of every kernel")->group(speed);
+    add_profile_option(app, &options->profile)->group(speed);
     app.add_flag("--stay-awake", options->stays_awake,
                  "workers do not sleep between runs of a benchmark")
         ->group(speed);
@@ -78,7 +78,7 @@ void check_combination(const InferOptions& options) {
     const auto refuse = [](const char* option, const char* problem, const std::string& fix) {
         throw UsageError(option, problem, fix);
     };
-    const bool measures = options.benchmark || options.profile;
+    const bool measures = options.benchmark || options.has_profile();
     if (!options.data.empty() && !options.idx.empty()) {
         refuse("--idx", "cannot be combined with --data", "give one source of pictures");
     }
@@ -96,6 +96,10 @@ void check_combination(const InferOptions& options) {
     }
     if (options.take && !options.has_set()) {
         refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
+    }
+    if (options.has_profile() && !options.pictures.empty()) {
+        refuse("--profile", "measures with random pictures, so it takes none",
+               "leave the pictures out; a file for the times is named --profile=FILE");
     }
     if (measures || !options.write_pictures.empty()) return;
     if (!options.has_set() && options.pictures.empty()) {

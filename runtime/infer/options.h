@@ -22,8 +22,10 @@ struct InferOptions {
     int threads = 1;
     int variant = 0;  // as in emulsion_options
     int top = 3;
-    bool json = false, benchmark = false, profile = false, stays_awake = false;
+    bool json = false, benchmark = false, stays_awake = false;
+    std::string profile;  // file, kPrintProfile, or empty: none
 
+    bool has_profile() const { return !profile.empty(); }
     bool has_set() const { return !data.empty() || !idx.empty(); }
 };
 

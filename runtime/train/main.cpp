@@ -21,6 +21,8 @@ namespace emulsion {
 
 namespace {
 
+constexpr int kProfileWarmUp = 1;  // steps
+
 // Everything a run reads: the parts of the data set and the indices of each purpose.
 struct RunData {
     Dataset train, test;  // `test` is empty where the set has no such part
@@ -81,7 +83,11 @@ class TrainProgram {
   public:
     TrainProgram(const emulsion_train_library& train, const emulsion_infer_library& infer,
                  const NetworkDescription& network, const TrainOptions& options)
-        : infer_(infer), network_(network), options_(options), session_(train, options.threads) {}
+        : infer_(infer),
+          network_(network),
+          options_(options),
+          profile_(*train.info()),
+          session_(train, options.threads) {}
 
     int run();
 
@@ -93,17 +99,22 @@ class TrainProgram {
         if (!options_.quiet) print_talk(text);
     }
     std::string weights_path() const;
-    void check_weights_path() const;
+    void check_paths() const;
     std::optional<Evaluation> evaluate_now(const Dataset& dataset,
                                            std::span<const uint32_t> subset);
     LoopOptions loop_options();
     int finish(LoopEnd end);
     void write_weights();
+    bool writes_profile() const {
+        return !options_.profile.empty() && options_.profile != kPrintProfile;
+    }
+    void report_profile();
     void test();
 
     const emulsion_infer_library& infer_;
     const NetworkDescription& network_;
     const TrainOptions& options_;
+    KernelProfile profile_;
     TrainingSession session_;
     RunState state_;
     RunData data_;
@@ -164,20 +175,19 @@ std::string TrainProgram::weights_path() const {
     return join_path(options_.checkpoint, kWeightsName);
 }
 
-// A run must not end with weights that cannot be written.
-void TrainProgram::check_weights_path() const {
-    if (options_.weights.empty()) {
-        if (options_.checkpoint.empty()) {
-            say("note: nothing is kept; add --checkpoint FOLDER to keep the trained weights\n");
-        }
-        return;
-    }
-    const size_t slash = options_.weights.find_last_of('/');
-    const std::string folder =
-        slash == std::string::npos ? "." : options_.weights.substr(0, slash + 1);
-    if (access(folder.c_str(), W_OK) == 0) return;
-    throw RuntimeError(options_.weights, concat("cannot be written: ", std::strerror(errno)),
-                       "make the folder, or choose another one for --weights");
+// A run must not end with results that cannot be written.
+void TrainProgram::check_paths() const {
+    if (options_.weights.empty() && options_.checkpoint.empty())
+        say("note: nothing is kept; add --checkpoint FOLDER to keep the trained weights\n");
+    const auto check = [](const std::string& path, const char* option) {
+        const size_t slash = path.find_last_of('/');
+        const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+        if (access(folder.c_str(), W_OK) == 0) return;
+        throw RuntimeError(path, concat("cannot be written: ", std::strerror(errno)),
+                           concat("make the folder, or choose another one for ", option));
+    };
+    if (!options_.weights.empty()) check(options_.weights, "--weights");
+    if (writes_profile()) check(options_.profile, "--profile");
 }
 
 // Nothing where a signal has ended it.
@@ -222,7 +232,7 @@ int TrainProgram::run() {
     }
     if (options_.json) print_results(settings_json(facts()));
     say(settings_text(facts(), /*has_rates=*/false));
-    check_weights_path();
+    check_paths();
     const InterruptGuard guard;
     if (options_.resume) {
         const auto total = state_.settings.total_steps(loader_->batches());
@@ -232,7 +242,11 @@ int TrainProgram::run() {
     } else {
         session_.initialize(state_.settings.seed);
     }
-    session_.bind(options_.variant);
+    KernelProfile* profile = options_.profile.empty() ? nullptr : &profile_;
+    if (profile != nullptr) {
+        profile->start(session_.info().batch, state_.settings.batch, kProfileWarmUp);
+    }
+    session_.bind(options_.variant, profile);
     const LoopOptions options = loop_options();
     TrainingLoop loop(session_, *loader_, state_, options);
     return finish(loop.run());
@@ -242,6 +256,7 @@ int TrainProgram::finish(LoopEnd end) {
     if (end == LoopEnd::kComplete) {
         session_.release_workspace();
         write_weights();
+        report_profile();
         if (data_.has_test()) test();
     } else {
         say(concat("stopped by a signal after step ", state_.step,
@@ -249,6 +264,7 @@ int TrainProgram::finish(LoopEnd end) {
                        ? "; nothing is kept without --checkpoint\n"
                        : "; the checkpoint is saved, --resume goes on from it\n"));
     }
+    if (end != LoopEnd::kComplete) report_profile();
     const int number = InterruptGuard::signal_number();
     return number != 0 ? kExitSignal + number : kExitDone;
 }
@@ -258,6 +274,25 @@ void TrainProgram::write_weights() {
     if (path.empty()) return;
     save_weights(path, session_.info(), session_.memory(), *infer_.info());
     print_results(options_.json ? weights_json(path) : weights_text(path));
+}
+
+void TrainProgram::report_profile() {
+    if (options_.profile.empty()) return;
+    const CallProfile call = profile_.result();
+    if (call.calls == 0) {
+        throw RuntimeError("--profile",
+                           concat("the run had no step of ", call.samples,
+                                  " pictures after the first ", kProfileWarmUp),
+                           "train longer, or choose a --batch that the pictures fill");
+    }
+    if (!writes_profile()) {
+        print_results(profile_text(call, session_.info(), options_.json));
+        return;
+    }
+    const std::string variant = chosen_variant(session_.info(), options_.variant);
+    write_profile(options_.profile, {&session_.info(), "training", variant, options_.threads},
+                  {&call, 1});
+    say(profile_written_text(options_.profile));
 }
 
 // The test part is looked at once, at the end, and nothing is chosen by it.

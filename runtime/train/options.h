@@ -25,6 +25,7 @@ struct TrainOptions {
     std::string checkpoint;  // folder
     double checkpoint_minutes = 10.0;
     std::string weights;  // file; CHECKPOINT/weights.safetensors where a folder is given
+    std::string profile;  // file, kPrintProfile, or empty: none
     bool resume = false, overwrite = false, dry_run = false;
     bool quiet = false, no_progress = false, json = false;
 };

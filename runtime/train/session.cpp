@@ -78,10 +78,13 @@ void TrainingSession::initialize(uint64_t seed) {
     check(library_.init(seed, &blocks_.memory()), "init");
 }
 
-void TrainingSession::bind(int variant) {
+void TrainingSession::bind(int variant, KernelProfile* profile) {
     emulsion_options options{};
     options.threads = threads_;
     options.variant = variant;
+    profile_ = profile;
+    if (profile != nullptr) options.profile = &KernelProfile::record;
+    options.profile_self = profile;
     check(library_.bind(blocks_.instance(), &blocks_.memory(), &options), "bind");
     is_bound_ = true;
 }
@@ -90,7 +93,9 @@ StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     inputs_[static_cast<size_t>(picture_input_)] = batch.images;
     inputs_[static_cast<size_t>(label_input_)] = batch.labels;
     const emulsion_call call{batch.samples, 0, inputs_.data(), output_pointers_.data()};
+    if (profile_ != nullptr) profile_->begin_call();
     const int status = library_.step(blocks_.instance(), &call, learning_rate);
+    if (profile_ != nullptr && status == EMULSION_OK) profile_->end_call(batch.samples);
     StepResult result;
     if (status == EMULSION_NOT_FINITE) {
         result.is_finite = false;

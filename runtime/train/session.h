@@ -6,6 +6,7 @@
 #include "runtime/abi/program.h"
 #include "runtime/data/loader.h"
 #include "runtime/infer/memory.h"
+#include "runtime/infer/profile.h"
 #include "runtime/infer/session.h"
 
 namespace emulsion {
@@ -35,7 +36,8 @@ class TrainingSession {
     const PictureShape& shape() const { return shape_; }
 
     void initialize(uint64_t seed);  // parameters and state
-    void bind(int variant);
+    // `profile`, or null, measures every step and must outlive the session.
+    void bind(int variant, KernelProfile* profile = nullptr);
     // REQUIRES: bind.
     StepResult step(const Batch& batch, float learning_rate);
     // Unbinds and gives back all memory but parameters and state.
@@ -51,6 +53,7 @@ class TrainingSession {
     const emulsion_info& info_;
     int threads_;
     bool is_bound_ = false;
+    KernelProfile* profile_ = nullptr;
     PictureShape shape_;
     MemoryBlocks blocks_;
     int picture_input_ = 0, label_input_ = 0;

@@ -234,6 +234,9 @@ TEST_F(InferTest, UsageErrors) {
     expect_failure(infer({"--write-pictures", "d"}), 2,
                    "error: --write-pictures: needs the pictures of a data set\n  fix: add --data "
                    "NAME or --idx FILE\n");
+    expect_failure(infer({"--profile", "a.png"}), 2,
+                   "error: --profile: measures with random pictures, so it takes none\n"
+                   "  fix: leave the pictures out; a file for the times is named --profile=FILE\n");
     expect_failure(infer({"a.png", "--resize", "2"}), 2,
                    "error: command line: the following argument was not expected: --resize\n"
                    "  fix: fake-infer --help lists the options\n");
@@ -253,11 +256,12 @@ TEST_F(InferTest, HelpAndVersion) {
 TEST_F(InferTest, ProfileListsEveryKernel) {
     const ProgramResult result = run_fake_infer({"--profile"});
     EXPECT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_NE(result.out.find("    3.00   75.0 %  fake dense\n"), std::string::npos) << result.out;
-    EXPECT_NE(result.out.find("    1.00   25.0 %  fake softmax\n"), std::string::npos)
+    EXPECT_NE(result.out.find("     3.00   75.0 %  fake dense\n"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("     1.00   25.0 %  fake softmax\n"), std::string::npos)
         << result.out;
-    EXPECT_NE(result.out.find("    4.00  100.0 %  all kernels, mean of "), std::string::npos)
+    EXPECT_NE(result.out.find("     4.00  100.0 %  all kernels, medians of "), std::string::npos)
         << result.out;
+    EXPECT_NE(result.out.find(" calls with 2 pictures\n"), std::string::npos) << result.out;
 }
 
 TEST_F(InferTest, BenchmarkGivesLatencyAndThroughput) {

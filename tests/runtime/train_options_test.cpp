@@ -95,7 +95,7 @@ TEST_F(TrainOptionsTest, HelpGoesToStandardOutput) {
     for (const char* text :
          {"--data", "--epochs", "--steps", "--learning-rate", "--schedule", "--threads", "--seed",
           "--validation", "--checkpoint", "--resume", "--dry-run", "--batch", "--quiet",
-          "--no-progress", "--json", "--version",
+          "--no-progress", "--json", "--profile", "--version",
           "Exit codes: 0 done, 1 failed, 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM"}) {
         EXPECT_NE(result.out.find(text), std::string::npos) << text;
     }

@@ -1,104 +1,23 @@
-// See fake_library.h.
+// The functions of the library written by hand. See fake_library.h.
 #include "tests/support/fake_library.h"
 
 #include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <cstring>
-#include <deque>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include "tests/support/fake_memory.h"
 
 namespace emulsion {
 
 namespace {
 
-constexpr uint64_t kHeaderBytes = 64;  // seed and step count at the head of the state
-constexpr int kBlock = 16;
-
-struct Instance {
-    emulsion_memory memory;
-    const char* error;
-    void (*profile)(void* self, int kernel, double seconds);
-    void* profile_self;
-};
-
-// Everything the info structs point to.
-struct Fake {
-    FakeNetwork network;
-    FakeHooks hooks;
-    std::deque<std::string> names;
-    std::vector<const char*> class_names;
-    std::vector<emulsion_tensor> train_tensors, infer_tensors;
-    int64_t runs = 0;  // of the inference library
-    size_t first_velocity =
-        0;  // the velocities follow in the order of the parameters, equally spaced
-    emulsion_port train_inputs[2], train_outputs[2], infer_inputs[1], infer_outputs[1];
-    emulsion_info train{}, infer{};
-    emulsion_sizes train_sizes{}, infer_sizes{};
-};
-
-Fake& fake() {
-    static Fake instance;
-    return instance;
-}
-
-int elements() { return static_cast<int>(fake().network.shape.elements()); }
-
-emulsion_tensor make_tensor(const char* name, int memory_class, std::vector<int64_t> shape,
-                            uint64_t* end) {
-    emulsion_tensor tensor{};
-    tensor.name = name;
-    tensor.type = EMULSION_F32;
-    tensor.memory_class = memory_class;
-    tensor.rank = static_cast<int32_t>(shape.size());
-    tensor.trained = memory_class == EMULSION_PARAMETERS ? 1 : 0;
-    std::copy(shape.begin(), shape.end(), tensor.shape);
-    const uint64_t blocks = (static_cast<uint64_t>(shape[0]) + kBlock - 1) / kBlock;
-    const uint64_t inner = shape.size() > 1 ? static_cast<uint64_t>(shape[1]) : 1;
-    tensor.bytes = blocks * kBlock * inner * sizeof(float);
-    tensor.offset = *end;
-    tensor.gradient_offset = tensor.offset;
-    if (shape.size() == 2) {
-        const PictureShape& map = fake().network.shape;
-        tensor.flattened[0] = map.channels, tensor.flattened[1] = map.height,
-        tensor.flattened[2] = map.width;
-    }
-    *end += tensor.bytes;
-    return tensor;
-}
-
-emulsion_port make_port(const char* name, int type, std::vector<int64_t> shape, bool is_batched) {
-    emulsion_port port{};
-    port.name = name;
-    port.type = type;
-    port.rank = static_cast<int32_t>(shape.size());
-    port.batched = is_batched ? 1 : 0;
-    port.bytes = 4;
-    for (size_t i = 0; i < shape.size(); ++i) {
-        port.shape[i] = shape[i];
-        port.bytes *= static_cast<uint64_t>(shape[i]);
-    }
-    return port;
-}
-
-// Where an output channel's weight of a flattened element lies: [O/16][elements][16].
-size_t weight_at(int o, int element) {
-    return (static_cast<size_t>(o / kBlock) * static_cast<size_t>(elements()) +
-            static_cast<size_t>(element)) *
-               kBlock +
-           static_cast<size_t>(o % kBlock);
-}
-
-float* tensor_values(const emulsion_tensor& tensor, const emulsion_memory& memory) {
-    return reinterpret_cast<float*>(static_cast<std::byte*>(memory.block[tensor.memory_class]) +
-                                    tensor.offset);
-}
-
 int sizes_of(const emulsion_sizes& stated, int threads, emulsion_sizes* sizes) {
     if (threads < 0 || threads > EMULSION_MAX_THREADS) return EMULSION_INVALID_ARGUMENT;
     *sizes = stated;
+    sizes->threads = std::max(threads, 1);
     return EMULSION_OK;
 }
 
@@ -133,7 +52,7 @@ int init(uint64_t seed, const emulsion_memory* memory) {
 }
 
 int bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
-    auto* bound = static_cast<Instance*>(instance);
+    auto* bound = static_cast<FakeInstance*>(instance);
     bound->memory = *memory;
     bound->profile = options->profile;
     bound->profile_self = options->profile_self;
@@ -141,7 +60,7 @@ int bind(void* instance, const emulsion_memory* memory, const emulsion_options* 
     return fake().hooks.bind_status;
 }
 
-const char* error_of(const void* instance) { return static_cast<const Instance*>(instance)->error; }
+const char* error_of(const void* instance) { return static_cast<const FakeInstance*>(instance)->error; }
 void unbind(void*) {}
 
 void softmax(const float* scores, int classes, float* probabilities) {
@@ -203,7 +122,7 @@ void quadratic_gradients(const emulsion_memory& memory, const emulsion_call& cal
 }
 
 int forward_backward(void* instance, const emulsion_call* call) {
-    const emulsion_memory& memory = static_cast<Instance*>(instance)->memory;
+    const emulsion_memory& memory = static_cast<FakeInstance*>(instance)->memory;
     std::memset(memory.block[EMULSION_WORKSPACE], 1, fake().network.workspace_bytes);
     std::memset(memory.block[EMULSION_GRADIENTS], 0, fake().train_sizes.bytes[EMULSION_GRADIENTS]);
     float loss = 0.0f, correct = 0.0f;
@@ -232,7 +151,7 @@ void obey_hooks(const emulsion_memory& memory, int64_t step) {
 }
 
 int update(void* instance, float learning_rate) {
-    const emulsion_memory& memory = static_cast<Instance*>(instance)->memory;
+    const emulsion_memory& memory = static_cast<FakeInstance*>(instance)->memory;
     const auto* gradients = static_cast<const float*>(memory.block[EMULSION_GRADIENTS]);
     for (const emulsion_tensor& tensor : fake().train_tensors) {
         if (tensor.trained == 0) continue;
@@ -251,19 +170,24 @@ int update(void* instance, float learning_rate) {
 }
 
 int step(void* instance, const emulsion_call* call, float learning_rate) {
+    const auto* bound = static_cast<FakeInstance*>(instance);
+    if (bound->profile != nullptr) {
+        bound->profile(bound->profile_self, 0, 2e-6 * call->samples);
+        bound->profile(bound->profile_self, 1, 1e-6);
+    }
     const int status = forward_backward(instance, call);
     return status != EMULSION_OK ? status : update(instance, learning_rate);
 }
 
 int prepare(void* instance) {
-    const emulsion_memory& memory = static_cast<Instance*>(instance)->memory;
+    const emulsion_memory& memory = static_cast<FakeInstance*>(instance)->memory;
     std::memcpy(memory.block[EMULSION_PREPARED], memory.block[EMULSION_PARAMETERS],
                 fake().infer_sizes.bytes[EMULSION_PREPARED]);
     return EMULSION_OK;
 }
 
 int run(void* instance, const emulsion_call* call) {
-    const auto* bound = static_cast<Instance*>(instance);
+    const auto* bound = static_cast<FakeInstance*>(instance);
     const emulsion_memory& memory = bound->memory;
     if (++fake().runs == fake().hooks.signal_run) std::raise(fake().hooks.signal);
     if (bound->profile != nullptr) {
@@ -287,88 +211,7 @@ int run(void* instance, const emulsion_call* call) {
     return EMULSION_OK;
 }
 
-// Tensors and sizes of both libraries.
-void lay_out_memory() {
-    Fake& f = fake();
-    uint64_t parameters = 0, state = kHeaderBytes, infer_state = kHeaderBytes;
-    const int64_t classes = f.network.classes, inputs = elements();
-    f.train_tensors.clear();
-    if (f.network.kind == FakeKind::kSoftmax) {
-        f.train_tensors.push_back(
-            make_tensor("dense1.w", EMULSION_PARAMETERS, {classes, inputs}, &parameters));
-        f.train_tensors.push_back(
-            make_tensor("dense1.b", EMULSION_PARAMETERS, {classes}, &parameters));
-        f.infer_tensors = f.train_tensors;
-        f.train_tensors.push_back(make_tensor("loss1.mean", EMULSION_STATE, {1}, &state));
-        f.infer_tensors.push_back(make_tensor("loss1.mean", EMULSION_STATE, {1}, &infer_state));
-        f.first_velocity = f.train_tensors.size();
-        f.train_tensors.push_back(
-            make_tensor("dense1.w.velocity", EMULSION_STATE, {classes, inputs}, &state));
-        f.train_tensors.push_back(
-            make_tensor("dense1.b.velocity", EMULSION_STATE, {classes}, &state));
-    } else {
-        f.train_tensors.push_back(make_tensor("w", EMULSION_PARAMETERS, {1}, &parameters));
-        f.infer_tensors = f.train_tensors;
-        f.first_velocity = f.train_tensors.size();
-        f.train_tensors.push_back(make_tensor("w.velocity", EMULSION_STATE, {1}, &state));
-    }
-    f.train_sizes = {
-        {parameters, parameters, state, 0, f.network.workspace_bytes, sizeof(Instance)}};
-    f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(Instance)}};
-}
-
-void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor>& tensors) {
-    static const char* const kVariants[] = {"x86-64", "avx2"};
-    static const char* const kKernels[] = {"fake dense", "fake softmax"};
-    Fake& f = fake();
-    *info = {};
-    info->abi_version = EMULSION_ABI_VERSION;
-    info->batch = batch;
-    info->network = f.network.name.c_str();
-    info->signature = f.network.signature.c_str();
-    info->version = "0.1.0";
-    info->optimizer = "sgd";
-    info->classes = f.class_names.empty() ? nullptr : f.class_names.data();
-    info->class_count = static_cast<int32_t>(f.class_names.size());
-    info->tensors = tensors.data();
-    info->tensor_count = static_cast<int32_t>(tensors.size());
-    info->variants = kVariants;
-    info->variant_count = 2;
-    info->kernels = kKernels;
-    info->kernel_count = 2;
-    info->normalized = f.network.is_normalized ? 1 : 0;
-    std::fill_n(info->input_mean, 4, f.network.mean);
-    std::fill_n(info->input_deviation, 4, f.network.deviation);
-}
-
 }  // namespace
-
-void use_fake_network(const FakeNetwork& network) {
-    Fake& f = fake();
-    f.network = network;
-    f.hooks = {};
-    f.runs = 0;
-    f.class_names.clear();
-    for (const std::string& name : f.network.class_names) f.class_names.push_back(name.c_str());
-    lay_out_memory();
-    const PictureShape& shape = f.network.shape;
-    const emulsion_port image =
-        make_port("image", EMULSION_F32, {shape.channels, shape.height, shape.width}, true);
-    f.train_inputs[0] = f.infer_inputs[0] = image;
-    f.train_inputs[1] = make_port("label", EMULSION_I32, {}, true);
-    f.train_outputs[0] = make_port("loss", EMULSION_F32, {}, false);
-    f.train_outputs[1] = make_port("correct", EMULSION_F32, {}, false);
-    f.infer_outputs[0] =
-        make_port(f.network.score_name.c_str(), EMULSION_F32, {f.network.classes}, true);
-    fill_info(&f.train, f.network.batch, f.train_tensors);
-    fill_info(&f.infer, f.network.infer_batch, f.infer_tensors);
-    f.train.inputs = f.train_inputs, f.train.input_count = 2;
-    f.train.outputs = f.train_outputs, f.train.output_count = 2;
-    f.infer.inputs = f.infer_inputs, f.infer.input_count = 1;
-    f.infer.outputs = f.infer_outputs, f.infer.output_count = 1;
-}
-
-FakeHooks& fake_hooks() { return fake().hooks; }
 
 const emulsion_train_library& fake_train_library() {
     static const emulsion_train_library library{
@@ -380,28 +223,6 @@ const emulsion_infer_library& fake_infer_library() {
     static const emulsion_infer_library library{infer_info, infer_sizes, prepare, bind,
                                                 run,        error_of,    unbind};
     return library;
-}
-
-std::string fake_description(const std::string& changes) {
-    const FakeNetwork& network = fake().network;
-    nlohmann::json json{{"version", "0.1.0"},
-                        {"network", network.name},
-                        {"signature", network.signature},
-                        {"batch", network.batch},
-                        {"infer_batches", {network.infer_batch}},
-                        {"optimizer",
-                         {{"kind", "sgd"},
-                          {"learning_rate", 0.1},
-                          {"momentum", network.momentum},
-                          {"nesterov", false},
-                          {"weight_decay", 0}}},
-                        {"schedule", {{"kind", "cosine"}, {"final", 0.0}}},
-                        {"threads", 2},
-                        {"parameters", network.classes * elements() + network.classes},
-                        {"multiply_adds", network.classes * elements()},
-                        {"defaults", {{"epochs", 2}}}};
-    json.merge_patch(nlohmann::json::parse(changes));
-    return json.dump();
 }
 
 }  // namespace emulsion

@@ -1,0 +1,167 @@
+// See profile.h.
+#include "runtime/infer/profile.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "runtime/infer/format.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kMostCalls = 1000;  // that are kept: enough for a median, and little memory
+
+double seconds_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+// Digits that mean nothing are left out.
+double whole_nanoseconds(double seconds) { return std::round(seconds * 1e9) / 1e9; }
+double whole_millions(double rate) { return std::round(rate / 1e6) * 1e6; }
+
+double median(std::vector<float> values) {
+    if (values.empty()) return 0.0;
+    std::sort(values.begin(), values.end());
+    const size_t middle = values.size() / 2;
+    if (values.size() % 2 == 1) return whole_nanoseconds(values[middle]);
+    return whole_nanoseconds(0.5 * (static_cast<double>(values[middle - 1]) + values[middle]));
+}
+
+}  // namespace
+
+KernelProfile::KernelProfile(const emulsion_info& info)
+    : current_(static_cast<size_t>(info.kernel_count)), kernels_(current_.size()) {}
+
+void KernelProfile::start(int batch, int samples, int warm_up) {
+    profile_ = {};
+    profile_.batch = batch;
+    profile_.samples = samples;
+    profile_.warm_up = warm_up;
+    seen_ = 0;
+    calls_.clear();
+    for (std::vector<float>& kernel : kernels_) kernel.clear();
+}
+
+void KernelProfile::begin_call() {
+    std::fill(current_.begin(), current_.end(), -1.0f);
+    begin_ = seconds_now();
+}
+
+void KernelProfile::record(void* self, int kernel, double seconds) {
+    std::vector<float>& current = static_cast<KernelProfile*>(self)->current_;
+    const auto index = static_cast<size_t>(kernel);
+    if (index < current.size()) current[index] = static_cast<float>(seconds);
+}
+
+void KernelProfile::end_call(int samples) {
+    const double seconds = seconds_now() - begin_;
+    if (samples != profile_.samples || ++seen_ <= profile_.warm_up) return;
+    if (calls_.size() == kMostCalls) return;
+    calls_.push_back(static_cast<float>(seconds));
+    for (size_t k = 0; k < current_.size(); ++k) {
+        if (current_[k] >= 0.0f) kernels_[k].push_back(current_[k]);
+    }
+}
+
+CallProfile KernelProfile::result() const {
+    CallProfile result = profile_;
+    result.calls = static_cast<int>(calls_.size());
+    result.seconds = median(calls_);
+    for (size_t k = 0; k < kernels_.size(); ++k) {
+        if (!kernels_[k].empty())
+            result.kernels.push_back({static_cast<int>(k), median(kernels_[k])});
+    }
+    return result;
+}
+
+std::string profile_text(const CallProfile& profile, const emulsion_info& info, bool is_json) {
+    double total = 0.0;
+    for (const KernelTime& time : profile.kernels) total += time.seconds;
+    std::vector<std::vector<std::string>> rows{{"us a call", "share", "kernel"}};
+    std::string lines;
+    for (const KernelTime& time : profile.kernels) {
+        const double share = total > 0 ? time.seconds / total : 0.0;
+        const char* signature = info.kernels[time.kernel];
+        if (is_json) {
+            lines += Json{{"event", "kernel"},
+                          {"kernel", time.kernel},
+                          {"samples", profile.samples},
+                          {"microseconds", 1e6 * time.seconds},
+                          {"share", share},
+                          {"signature", signature}}
+                         .dump() +
+                     "\n";
+        }
+        rows.push_back(
+            {fixed(1e6 * time.seconds, 2), format_percent(share, 1), one_line(signature)});
+    }
+    rows.push_back({fixed(1e6 * total, 2), "100.0 %",
+                    concat("all kernels, medians of ", profile.calls, " calls with ",
+                           profile.samples, profile.samples == 1 ? " picture" : " pictures")});
+    return is_json ? lines : format_table(rows, {Align::kRight, Align::kRight, Align::kLeft});
+}
+
+std::string chosen_variant(const emulsion_info& info, int variant) {
+    if (variant > 0) return info.variants[variant - 1];
+    for (int i = info.variant_count - 1; i > 0; --i) {
+        if (can_run(info.variants[i])) return info.variants[i];
+    }
+    return info.variants[0];
+}
+
+std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile> calls,
+                         const MachineSpeed& machine) {
+    const emulsion_info& info = *facts.info;
+    Json json{{"format", "emulsion-profile"},
+              {"format_version", 1},
+              {"version", info.version},
+              {"network", info.network},
+              {"signature", info.signature},
+              {"mode", facts.mode},
+              {"variant", facts.variant},
+              {"threads", facts.threads},
+              {"planned_threads", info.threads},
+              {"machine", {{"peak", whole_millions(machine.peak)}, {"bandwidth", Json::array()}}},
+              {"calls", Json::array()}};
+    for (const Bandwidth& entry : machine.bandwidth) {
+        json["machine"]["bandwidth"].push_back(
+            {{"bytes", entry.bytes},
+             {"read", whole_millions(entry.read)},
+             {"write", whole_millions(entry.write)}});
+    }
+    for (const CallProfile& call : calls) {
+        Json kernels = Json::array();
+        for (const KernelTime& time : call.kernels) {
+            kernels.push_back({{"name", info.kernels[time.kernel]}, {"seconds", time.seconds}});
+        }
+        json["calls"].push_back({{"batch", call.batch},
+                                 {"samples", call.samples},
+                                 {"warm_up", call.warm_up},
+                                 {"measured", call.calls},
+                                 {"seconds", call.seconds},
+                                 {"kernels", kernels}});
+    }
+    return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_profile(const std::string& path, const ProfileFacts& facts,
+                   std::span<const CallProfile> calls) {
+    write_file(path, profile_json(facts, calls, measure_machine(facts.variant, facts.threads)));
+}
+
+std::string profile_written_text(const std::string& path) {
+    return concat("profile written to ", one_line(path),
+                  "; emulsion show MODEL --emit=roofline --profile=", one_line(path),
+                  " reads it\n");
+}
+
+}  // namespace emulsion
