@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -11,6 +12,7 @@
 #include "compiler/codegen/kernel.h"
 #include "compiler/codegen/library.h"
 #include "compiler/codegen/link.h"
+#include "compiler/codegen/manifest.h"
 #include "compiler/graph/text.h"
 #include "compiler/passes/choose_winograd.h"
 #include "compiler/passes/common_subexpressions.h"
@@ -20,6 +22,7 @@
 #include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
 #include "compiler/plan/plan.h"
+#include "compiler/plan/roofline.h"
 #include "compiler/support/host.h"
 
 namespace emulsion {
@@ -204,6 +207,29 @@ std::string show(const Network& network, const RecipeLibrary& recipes, std::stri
     }
     fail("stage", fmt::format("unknown stage '{}'", name),
          "the stages are graph, optimized, plan, loops, stmt, llvm, asm");
+}
+
+std::string show_roofline(const Network& network, const RecipeLibrary& recipes,
+                          const std::string& profile_file, const BuildOptions& options) {
+    verify_network(network);
+    const Profile profile = read_profile(profile_file);
+    if (const std::string signature = network_signature(network); signature != profile.signature) {
+        fail("profile",
+             fmt::format("'{}' was measured on the network '{}' of signature {}, but the model is "
+                         "'{}' of signature {}",
+                         profile_file, profile.network, profile.signature, network.name, signature),
+             "name the model that the program was built from, or build and profile it anew");
+    }
+    BuildOptions build = options;
+    build.target = profile.variant;
+    build.threads = profile.planned_threads;
+    build.batch = profile.calls[0].batch;
+    build.infer_batches.clear();
+    for (const ProfiledCall& call : profile.calls) build.infer_batches.push_back(call.batch);
+    std::sort(build.infer_batches.begin(), build.infer_batches.end());
+    const Graph graph = profile.training ? training_graph(network, options.exact)
+                                         : inference_graph(network, options.exact);
+    return roofline_text(make_plan(graph, recipes, plan_options(build, profile.training)), profile);
 }
 
 }  // namespace emulsion

@@ -19,7 +19,7 @@ namespace {
 constexpr int kMostSamples = 65536;
 constexpr int kMostThreads = 256;
 const std::vector<std::string> kStages = {"graph", "optimized", "plan", "loops",
-                                          "stmt",  "llvm",      "asm"};
+                                          "stmt",  "llvm",      "asm",  "roofline"};
 const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
 
 // What later versions do, refused by name.
@@ -82,6 +82,9 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     add_build_options(show, line.options);
     show->add_option("--emit", line.stage, "The stage: " + quoted_list(kStages))
         ->capture_default_str();
+    show->add_option("--profile", line.profile,
+                     "For roofline: what NET-train --profile=FILE or NET-infer --profile=FILE "
+                     "has written");
     add("summary", "Print the table of layers");
     CLI::App* train =
         add("train", "Build, then run the trainer; it gets all options that build does not know");
@@ -131,6 +134,25 @@ void check_options(CLI::App* command, CommandLine& line) {
     }
 }
 
+// The stage "roofline" and --profile belong together; what the profile says is not said again.
+void check_profile(CLI::App* command, const CommandLine& line) {
+    if (line.command != "show") return;
+    if (line.stage != "roofline") {
+        if (line.profile.empty()) return;
+        fail("usage", fmt::format("--profile belongs to the stage roofline, not to {}", line.stage),
+             "add --emit=roofline, or leave --profile out");
+    }
+    if (line.profile.empty()) {
+        fail("usage", "--emit=roofline needs a profile",
+             "write one with NET-train --profile=FILE or NET-infer --profile=FILE, then add "
+             "--profile=FILE");
+    }
+    for (const char* option : {"--batch", "--infer-batch", "--threads", "--target"}) {
+        if (command->count(option) == 0) continue;
+        fail("usage", fmt::format("{} stands in the profile already", option), "leave it out");
+    }
+}
+
 void check_file(const std::string& file) {
     std::string extension = std::filesystem::path(file).extension().string();
     if (extension == ".onnx") {
@@ -158,6 +180,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         app.parse(argc, argv);
         CLI::App* command = app.get_subcommands().at(0);
         check_options(command, line);
+        check_profile(command, line);
         if (reads_file) check_file(line.file);
         line.rest = command->remaining();
         return {line, 0};
@@ -180,15 +203,18 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
         words.push_back(value);
     };
     add("--output", options.output);
-    add("--batch", std::to_string(options.batch));
-    for (int batch : options.infer_batches) add("--infer-batch", std::to_string(batch));
-    if (options.threads > 0) add("--threads", std::to_string(options.threads));
+    if (line.profile.empty()) {  // which says the same
+        add("--batch", std::to_string(options.batch));
+        for (int batch : options.infer_batches) add("--infer-batch", std::to_string(batch));
+        if (options.threads > 0) add("--threads", std::to_string(options.threads));
+        add("--target", options.target);
+    }
     if (options.jobs > 0) add("--jobs", std::to_string(options.jobs));
-    add("--target", options.target);
     if (options.exact) words.push_back("--exact");
     if (!options.cache) words.push_back("--no-cache");
     if (options.checked) words.push_back("--checked");
     if (line.command == "show") add("--emit", line.stage);
+    if (!line.profile.empty()) words.push_back("--profile=" + line.profile);
     if (!line.rest.empty()) words.push_back("--");
     words.insert(words.end(), line.rest.begin(), line.rest.end());
     return words;
@@ -206,6 +232,10 @@ int run_command(const CommandLine& line, const Network& network) {
         return 0;
     }
     RecipeLibrary recipes = make_library();
+    if (line.command == "show" && line.stage == "roofline") {
+        fmt::print("{}", show_roofline(network, recipes, line.profile, line.options));
+        return 0;
+    }
     if (line.command == "show") {
         fmt::print("{}", show(network, recipes, line.stage, line.options));
         return 0;

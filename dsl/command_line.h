@@ -15,6 +15,7 @@ struct CommandLine {
     std::string command;          // "build", "show", "summary" or "train"
     std::string file;             // the model, for `emulsion`
     std::string stage = "graph";  // of show
+    std::string profile;          // of show: what the stage "roofline" reads
     BuildOptions options;
     std::vector<std::string> rest;  // of train: what the trainer gets
 };

@@ -67,6 +67,9 @@ struct WinogradShape {
         multiply_adds = 1.0 * out_channels * out_h * out_w * channels * kernel * kernel;
     }
     int tiles() const { return columns * rows; }
+    double products() const {  // multiply-adds of a sample, transforms apart
+        return 1.0 * kPoints * kPoints * tiles() * channels * out_channels;
+    }
     int staged_width() const { return columns * tile + kernel - 1; }
 };
 
@@ -147,11 +150,15 @@ std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const 
     return tilings;
 }
 
+double Winograd::multiply_adds(const Group& group) const {
+    return WinogradShape(group).products() * group.batch;
+}
+
 double Winograd::cost(const Group& group, const Tiling& tiling, const Isa& isa,
                       const Machine& machine) const {
     const WinogradShape shape(group);
     const double tiles = 1.0 * shape.tiles() * group.batch;
-    const double products = kPoints * kPoints * tiles * shape.channels * shape.out_channels;
+    const double products = shape.products() * group.batch;
     // Transforms: about 150 operations for each channel of a tile on either side.
     const double transforms = 150.0 * tiles * (shape.channels + shape.out_channels) / 2;
     const double tasks = tiles / tiling.at("tb");

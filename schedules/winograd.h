@@ -10,6 +10,9 @@ class Winograd : public Recipe {
   public:
     std::string_view name() const override { return "winograd"; }
     bool is_exact() const override { return false; }
+    bool sums_strips() const override { return true; }
+    double relative_error() const override { return 2e-5; }
+    double multiply_adds(const Group& group) const override;
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

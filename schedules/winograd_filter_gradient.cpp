@@ -45,6 +45,9 @@ struct GradientShape {
         columns = divide_up(conv.out_width, tile), rows = divide_up(conv.out_height, tile);
     }
     int tiles() const { return columns * rows; }
+    double products() const {  // multiply-adds of a sample, transforms apart
+        return 1.0 * kPoints * kPoints * tiles() * conv.channels * conv.out_channels;
+    }
     double partial_bytes() const {
         return 4.0 * kPoints * kPoints * conv.channels * conv.out_channels;
     }
@@ -91,11 +94,15 @@ std::vector<Tiling> WinogradFilterGradient::tilings(const Group& group, const Is
     return tilings;
 }
 
+double WinogradFilterGradient::multiply_adds(const Group& group) const {
+    return GradientShape(group).products() * group.batch;
+}
+
 double WinogradFilterGradient::cost(const Group& group, const Tiling& tiling, const Isa& isa,
                                     const Machine& machine) const {
     const GradientShape s(group);
     const double tiles = 1.0 * s.tiles() * group.batch;
-    const double products = kPoints * kPoints * tiles * s.conv.channels * s.conv.out_channels;
+    const double products = s.products() * group.batch;
     const double transforms = 100.0 * tiles * (s.conv.channels + s.conv.out_channels);
     const double partials = 2.0 * s.partial_bytes() * tiling.at("parts");
     return roofline(machine, isa, products + transforms, 0.6, traffic_bytes(group) + partials,

@@ -278,9 +278,7 @@ class TableWriter {
             if (call.stage != stage) continue;
             auto index = static_cast<size_t>(call.kernel);
             functions.push_back(trampoline(variant, call, kernels[index]));
-            const PlannedKernel& kernel = variant.kernels[index];
-            kernel_lines_.push_back(fmt::format("{} {} {} {}", to_string(stage), call.name,
-                                                kernel.recipe, to_string(kernel.tiling)));
+            kernel_lines_.push_back(call_line(variant, call));
         }
         return checked(write_.structure({write_.table(functions, "kernels"),
                                          write_.i32(static_cast<int64_t>(functions.size())),

@@ -37,6 +37,8 @@ struct PlannedKernel {
     std::string recipe;
     int recipe_version = 1;
     Tiling tiling;
+    double multiply_adds = 0;   // that the recipe does, of group.batch samples
+    double relative_error = 0;  // the recipe's bound; 0: it rounds as the plain definition does
     // The kernel's identity in text: signature, recipe, tiling, isa. Cache key and line of reports.
     std::string identity(const Isa& isa) const;
 };
@@ -70,6 +72,9 @@ struct VariantPlan {
     int64_t largest_live_bytes = 0;  // lower bound of activation_bytes
     std::vector<std::string> notes;  // decisions in words: fuse or pass, store or recompute
 };
+
+// A call in a line, "forward conv1 direct kw=16 tx=7": what emulsion_info lists and profiles quote.
+std::string call_line(const VariantPlan& variant, const PlannedCall& call);
 
 // A parameter or state tensor as the library's user sees it.
 struct PlannedTensor {

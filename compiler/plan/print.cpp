@@ -46,7 +46,13 @@ std::string print_variant(const VariantPlan& variant) {
                             buffer.bytes);
     }
     for (size_t i = 0; i < variant.kernels.size(); i++) {
-        text += fmt::format("    k{} {}\n", i, variant.kernels[i].identity(variant.isa));
+        const PlannedKernel& kernel = variant.kernels[i];
+        text += fmt::format("    k{} {}", i, kernel.identity(variant.isa));
+        if (kernel.relative_error > 0) {
+            text += fmt::format("  # differs from double precision by at most {} of the largest value",
+                                kernel.relative_error);
+        }
+        text += "\n";
     }
     for (const BatchPlan& batch : variant.batches) {
         text += fmt::format("   batch {}: {} kernel calls\n", batch.batch, batch.calls.size());

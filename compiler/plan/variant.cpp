@@ -17,6 +17,12 @@ std::string PlannedKernel::identity(const Isa& isa) const {
                        recipe_version, to_string(tiling), isa.name);
 }
 
+std::string call_line(const VariantPlan& variant, const PlannedCall& call) {
+    const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+    return fmt::format("{} {} {} {}", to_string(call.stage), call.name, kernel.recipe,
+                       to_string(kernel.tiling));
+}
+
 namespace {
 
 class VariantPlanner {
@@ -136,6 +142,8 @@ class VariantPlanner {
             kernel.recipe = recipe->name();
             kernel.recipe_version = recipe->version();
             kernel.tiling = tilings[0];
+            kernel.multiply_adds = recipe->multiply_adds(group);
+            kernel.relative_error = recipe->relative_error();
         }
         if (kernel.recipe.empty()) {
             fail("recipe", fmt::format("no recipe runs '{}': {}", name, signature),

@@ -53,6 +53,16 @@ std::string Group::signature() const {
     return fmt::format("batch={} {}", batch, line);
 }
 
+int64_t Group::multiply_adds() const {
+    int64_t count = 0;
+    for (const Node& node : body.nodes()) {
+        std::vector<TensorType> types;
+        for (Value value : node.inputs) types.push_back(body.type(value));
+        count += node.op->multiply_adds(types);
+    }
+    return count * batch;
+}
+
 bool Group::has_prologue(int i) const {
     Value value = anchor_node().inputs[static_cast<size_t>(i)];
     return body.node(value.node).op->op_class() != OpClass::source;

@@ -46,6 +46,8 @@ struct Group {
     const TensorType& anchor_output(int i = 0) const {
         return anchor_node().types[static_cast<size_t>(i)];
     }
+    // Multiply-adds of `batch` samples, by the ops' plain definitions.
+    int64_t multiply_adds() const;
     // True if the anchor's input i is computed inside the group from operands.
     bool has_prologue(int i) const;
     // True if anything but the anchor's own outputs is computed after it.

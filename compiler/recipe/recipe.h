@@ -41,6 +41,12 @@ class Recipe {
     // False where it rounds differently from the op's plain definition by more than the order of a
     // sum; --exact leaves such recipes out.
     virtual bool is_exact() const { return true; }
+    // Where it is not: a bound, held by a test, of the largest difference to double precision over
+    // the largest value of the anchor's result, for values around zero.
+    virtual double relative_error() const { return 0; }
+
+    // Whether its kernels can sum strips of the map they make (Group::strip_sums).
+    virtual bool sums_strips() const { return false; }
 
     // Whether the recipe can run the group. No Halide here or in the next two.
     virtual bool applies(const Group& group, const Isa& isa) const = 0;
@@ -49,6 +55,12 @@ class Recipe {
     // Estimated seconds.
     virtual double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                         const Machine& machine) const = 0;
+
+    // Multiply-adds it does for group.batch samples: those of the plain definition, but for
+    // algorithms that save some.
+    virtual double multiply_adds(const Group& group) const {
+        return static_cast<double>(group.multiply_adds());
+    }
 
     // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's
     // results, in order.

@@ -62,5 +62,24 @@ if [ -d /usr/share/dataset-fashion-mnist ]; then
     [ $code = 2 ] && grep -q -- --no-such-option err.txt || fault "train with a wrong option ended with $code: $(cat err.txt)"
 fi
 
+# What the programs measure, `show` explains, from the model file and from its text
+if [ -d /usr/share/dataset-fashion-mnist ]; then
+    built/one-conv-train --data fashion-mnist --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
+        fault "train --profile: $(cat err.txt)"
+    "$emulsion" show "$lesson" --emit=roofline --profile=train.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
+    grep -q '^one-conv, training of 16 samples on [a-z0-9-]*, 1 thread: medians of 4 calls after 1 to warm up$' table.txt ||
+        fault "roofline says $(head -1 table.txt)"
+    grep -q ' conv1 .*tx=' table.txt || fault "the table of the training lacks conv1: $(cat table.txt)"
+    "$emulsion" show one-conv.emu --emit=roofline --profile=train.json | cmp - table.txt || fault "roofline of the text differs"
+    code=0
+    "$emulsion" show "$root/examples/networks/mlp.cpp" --emit=roofline --profile=train.json >out.txt 2>err.txt || code=$?
+    [ $code = 1 ] && grep -q "was measured on the network 'one-conv' of signature" err.txt || fault "a foreign profile: $code $(cat err.txt)"
+fi
+built/one-conv-infer --profile=infer.json --threads 1 2>err.txt || fault "infer --profile: $(cat err.txt)"
+"$emulsion" show one-conv.emu --emit=roofline --profile=infer.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
+for samples in "1 sample" "4 samples"; do
+    grep -q "^one-conv, inference of $samples on " table.txt || fault "no table of $samples: $(cat table.txt)"
+done
+
 [ $failed = 0 ] && echo "all as expected"
 exit $failed

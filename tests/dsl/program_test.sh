@@ -70,8 +70,14 @@ expect 2 "" $'emulsion: error[usage]: --threads is 0, but a network runs on 1 to
     "$emulsion" build $net --threads 0
 expect 2 "" $'emulsion: error[usage]: \'sse9\' is no target\n  fix: choose one of native, portable, x86-64, avx2, avx512\n' \
     "$emulsion" build $net --target sse9
-expect 2 "" $'emulsion: error[usage]: \'tree\' is no stage\n  fix: choose one of graph, optimized, plan, loops, stmt, llvm, asm\n' \
+expect 2 "" $'emulsion: error[usage]: \'tree\' is no stage\n  fix: choose one of graph, optimized, plan, loops, stmt, llvm, asm, roofline\n' \
     "$emulsion" show $net --emit=tree
+expect 2 "" $'emulsion: error[usage]: --emit=roofline needs a profile\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, then add --profile=FILE\n' \
+    "$emulsion" show $net --emit=roofline
+expect 2 "" $'emulsion: error[usage]: --profile belongs to the stage roofline, not to plan\n  fix: add --emit=roofline, or leave --profile out\n' \
+    "$emulsion" show $net --emit=plan --profile=p.json
+expect 2 "" $'emulsion: error[usage]: --batch stands in the profile already\n  fix: leave it out\n' \
+    "$emulsion" show $net --emit=roofline --profile=p.json --batch 64
 expect 2 "" $'emulsion: error[usage]: \'lenet.py\' is no model file\n  fix: name a .cpp or .emu file\n' "$emulsion" build lenet.py
 
 # What this build lacks is refused by name
@@ -100,6 +106,9 @@ expect 1 "" $'emulsion: error[output]: files cannot be written to the output fol
     "$emulsion" build $net -o /proc
 expect 1 "" $'emulsion: error[temporary]: no temporary folder can be made in \'/proc\': No such file or directory\n  fix: set TMPDIR to a folder that you may write to\n' \
     env TMPDIR=/proc "$emulsion" summary lenet.cpp
+
+expect 1 "" $'emulsion: error[profile]: \'p.json\' cannot be read: No such file or directory\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the network\n' \
+    "$emulsion" show $net --emit=roofline --profile=p.json
 
 # Help and version go to stdout
 "$emulsion" --version >out.txt 2>err.txt || fault "--version"

@@ -1,0 +1,154 @@
+// Reads a profile and refuses what cannot have been measured.
+#include "compiler/plan/profile.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kMostSamples = 65536, kMostThreads = 256, kMostCalls = 1'000'000'000;
+constexpr const char* kFix =
+    "write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the network";
+
+[[noreturn]] void refuse(const std::string& file, const std::string& problem) {
+    fail("profile", fmt::format("'{}' is no profile: {}", file, problem), kFix);
+}
+
+// One object of the file; `where` names it in messages.
+class Reader {
+  public:
+    Reader(const std::string& file, const Json& json, std::string where)
+        : file_(file), json_(json), where_(std::move(where)) {
+        if (!json.is_object()) refuse(file, fmt::format("{} is no object", where_));
+    }
+
+    std::string text(const char* name) const {
+        const Json& value = find(name);
+        if (!value.is_string() || value.get_ref<const std::string&>().empty())
+            wrong(name, "is no text");
+        return value.get<std::string>();
+    }
+    int64_t count(const char* name, int64_t least, int64_t most) const {
+        const Json& value = find(name);
+        if (!value.is_number_integer() || value < least || value > most)
+            wrong(name, fmt::format("is no whole number from {} to {}", least, most));
+        return value.get<int64_t>();
+    }
+    int small(const char* name, int64_t least, int64_t most) const {
+        return static_cast<int>(count(name, least, most));
+    }
+    // A positive number, or zero where `zero` is true.
+    double number(const char* name, bool zero) const {
+        const Json& value = find(name);
+        const double number = value.is_number() ? value.get<double>() : -1;
+        if (!std::isfinite(number) || number < 0 || (number == 0 && !zero))
+            wrong(name, zero ? "is no number from 0 on" : "is no number above 0");
+        return number;
+    }
+    // The objects of a list that is not empty.
+    std::vector<Reader> list(const char* name) const {
+        const Json& value = find(name);
+        if (!value.is_array() || value.empty()) wrong(name, "is no list with entries");
+        std::vector<Reader> readers;
+        for (const Json& entry : value)
+            readers.emplace_back(file_, entry, fmt::format("an entry of \"{}\"", name));
+        return readers;
+    }
+    Reader object(const char* name) const {
+        return Reader(file_, find(name), fmt::format("\"{}\"", name));
+    }
+
+  private:
+    const Json& find(const char* name) const {
+        const auto found = json_.find(name);
+        if (found == json_.end())
+            refuse(file_, fmt::format("{} has no field \"{}\"", where_, name));
+        return *found;
+    }
+    [[noreturn]] void wrong(const char* name, const std::string& problem) const {
+        refuse(file_, fmt::format("\"{}\" of {} {}", name, where_, problem));
+    }
+
+    const std::string& file_;
+    const Json& json_;
+    std::string where_;
+};
+
+Json parse_file(const std::string& file) {
+    errno = 0;
+    std::ifstream stream(file, std::ios::binary);
+    std::ostringstream text;
+    if (stream) text << stream.rdbuf();
+    if (!stream || !text) {
+        const int code = errno;
+        fail("profile",
+             fmt::format("'{}' cannot be read: {}", file,
+                         code != 0 ? std::strerror(code) : "it is empty"),
+             kFix);
+    }
+    try {
+        return Json::parse(text.str());
+    } catch (const Json::parse_error& error) {
+        refuse(file, fmt::format("the text is no JSON from byte {} of {} on", error.byte,
+                                 text.str().size()));
+    }
+}
+
+MachineSpeed read_machine(const Reader& reader) {
+    MachineSpeed machine;
+    machine.peak = reader.number("peak", /*zero=*/false);
+    for (const Reader& entry : reader.list("bandwidth")) {
+        machine.bandwidth.push_back({static_cast<uint64_t>(entry.count("bytes", 1, INT64_MAX)),
+                                     entry.number("read", false), entry.number("write", false)});
+    }
+    return machine;
+}
+
+ProfiledCall read_call(const Reader& reader) {
+    ProfiledCall call;
+    call.batch = reader.small("batch", 1, kMostSamples);
+    call.samples = reader.small("samples", 1, call.batch);
+    call.warm_up = reader.small("warm_up", 0, kMostCalls);
+    call.measured = reader.small("measured", 1, kMostCalls);
+    call.seconds = reader.number("seconds", /*zero=*/false);
+    for (const Reader& kernel : reader.list("kernels"))
+        call.kernels.push_back({kernel.text("name"), kernel.number("seconds", /*zero=*/true)});
+    return call;
+}
+
+}  // namespace
+
+Profile read_profile(const std::string& file) {
+    const Json json = parse_file(file);
+    const Reader reader(file, json, "the file");
+    if (reader.text("format") != "emulsion-profile") refuse(file, "its format is another");
+    reader.count("format_version", 1, 1);
+    Profile profile;
+    profile.file = file;
+    profile.network = reader.text("network");
+    profile.signature = reader.text("signature");
+    const std::string mode = reader.text("mode");
+    if (mode != "training" && mode != "inference")
+        refuse(file, "\"mode\" of the file is neither training nor inference");
+    profile.training = mode == "training";
+    profile.variant = reader.text("variant");
+    if (profile.variant != "x86-64" && profile.variant != "avx2" && profile.variant != "avx512")
+        refuse(file, fmt::format("its variant '{}' is none of x86-64, avx2, avx512", profile.variant));
+    profile.threads = reader.small("threads", 1, kMostThreads);
+    profile.planned_threads = reader.small("planned_threads", 1, kMostThreads);
+    profile.machine = read_machine(reader.object("machine"));
+    for (const Reader& call : reader.list("calls")) profile.calls.push_back(read_call(call));
+    return profile;
+}
+
+}  // namespace emulsion
