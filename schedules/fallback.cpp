@@ -42,7 +42,6 @@ std::vector<Func> Fallback::build(KernelContext& context, const Tiling&) const {
             outputs.push_back(plain[static_cast<size_t>(result.value.output)]);
         }
     }
-    compute_factors_once(outputs);
     MapLoops loops;
     for (size_t i = outputs.size(); i-- > 0;) {
         loops = schedule_map(outputs[i], group.body.type(group.body.results()[i].value), group.batch);

@@ -135,14 +135,6 @@ std::vector<Func> helpers_of(const std::vector<Func>& outputs) {
     return helpers;
 }
 
-void compute_factors_once(const std::vector<Func>& outputs) {
-    for (Func& helper : helpers_of(outputs)) {
-        if (helper.name().find("__factor") == std::string::npos) continue;
-        helper.compute_root();
-        helper.vectorize(helper.args()[0], kLanes, TailStrategy::GuardWithIf);
-    }
-}
-
 namespace {
 
 void vectorize_stages(Func func, const Var& var) {

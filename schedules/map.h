@@ -36,9 +36,6 @@ void vectorize_first(Halide::Func func, int extent);
 // The Funcs that `outputs` are made of and that have no schedule of their own, sorted by name.
 std::vector<Halide::Func> helpers_of(const std::vector<Halide::Func>& outputs);
 
-// Computes per-channel factors (Funcs named ...__factor) once, in front of everything else.
-void compute_factors_once(const std::vector<Halide::Func>& outputs);
-
 // Computes helpers with update definitions where they are needed: those that depend on no sample in front of everything
 // else, the others around the vectors of the first output, whose loops are `loops`.
 void compute_helpers(const std::vector<Halide::Func>& outputs, const MapLoops& loops);

@@ -39,7 +39,6 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
     const TensorType& type = group.body.type(group.body.results()[0].value);
     const MapOptions options{.fuse_rows = reads_own_position(group), .task_elements = tiling.at("task")};
     Func values = context.finish();
-    compute_factors_once({values});
     if (values.outputs() == 1) {
         schedule_map(values, type, group.batch, options);
         return {values};

@@ -60,7 +60,6 @@ std::vector<Func> Pool::build(KernelContext& context, const Tiling& tiling) cons
     const Group& group = context.group();
     Func out = finish_plain(context);
     const TensorType& type = group.body.type(group.body.results()[0].value);
-    compute_factors_once({out});
     compute_helpers({out}, schedule_map(out, type, group.batch, {.task_elements = tiling.at("task")}));
     return {out};
 }

@@ -36,12 +36,6 @@ Func define_sums(const std::string& name, const std::vector<Var>& vars, size_t c
     return func;
 }
 
-// Value k of a Func; Halide knows no Tuple of one value.
-Expr component(const Func& func, const std::vector<Expr>& at, size_t k) {
-    if (func.outputs() == 1) return func(at);
-    return func(at)[static_cast<int>(k)];
-}
-
 // func(at)[k] += values[k]
 void add_update(Func func, const std::vector<Expr>& at, const std::vector<Expr>& values) {
     std::vector<Expr> sums;
@@ -79,8 +73,14 @@ SumShape::SumShape(const MapShape& map) {
     blocks = map.height / rows;
 }
 
+SumShape::SumShape(const MapShape& map, int rows_of_block) : SumShape(map) {
+    rows = std::min(rows_of_block, map.height);
+    blocks = divide_up(map.height, rows);
+}
+
 PositionSum::PositionSum(const std::string& name, const MapShape& map, const SumShape& shape, const Values& values)
     : shape_(shape),
+      height_(map.height),
       over_row_(0, map.width / shape.chains, name + "_i"),
       over_block_(0, shape.rows, name + "_j") {
     const Var c("c"), l("l"), y("y"), b("b"), n("n");
@@ -89,11 +89,16 @@ PositionSum::PositionSum(const std::string& name, const MapShape& map, const Sum
     row_ = define_sums(name + "_row", {c, l, y, n}, terms.size());
     add_update(row_, {c, l, y, n}, terms);
     block_ = define_sums(name + "_block", {c, b, n}, terms.size());
+    Expr row_of_block = b * shape.rows + over_block_.x;
+    if (height_ % shape.rows != 0) {
+        over_block_.where(row_of_block < height_);
+        row_of_block = Halide::min(row_of_block, height_ - 1);
+    }
     std::vector<Expr> rows;
     for (size_t k = 0; k < terms.size(); k++) {
         std::vector<Expr> chains;
         for (int i = 0; i < shape.chains; i++) {
-            chains.push_back(component(row_, {c, i, b * shape.rows + over_block_.x, n}, k));
+            chains.push_back(component(row_, {c, i, row_of_block, n}, k));
         }
         rows.push_back(tree_sum(chains));
     }

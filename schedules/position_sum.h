@@ -25,9 +25,11 @@ struct MapShape {
 // How sums over positions are cut up: a function of the shape alone.
 struct SumShape {
     explicit SumShape(const MapShape& map);
+    // Blocks of `rows` rows, the last one with what is left.
+    SumShape(const MapShape& map, int rows);
     int chunk = 1;   // channels side by side: 1, or one to four vectors
     int chains = 1;  // interleaved along a row; divides the width
-    int rows = 1;    // of a block; divides the height
+    int rows = 1;    // of a block
     int blocks = 1;  // of a sample
     bool even = true;  // chunks are whole vectors and divide the channels
 };
@@ -51,6 +53,7 @@ public:
 
 private:
     SumShape shape_;
+    int height_;
     Halide::Func row_, block_;
     Halide::RDom over_row_, over_block_;
 };

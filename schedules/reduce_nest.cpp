@@ -67,7 +67,6 @@ Func ReduceNest::keep_both() {
     Func value("value");
     value(c, n) = result(channel_(c, n));
     Func out = context_.finish(value);
-    compute_factors_once({out});
     const LoopLevel level = schedule_samples(out, shape_, map_, batch_);
     if (positions_) compute_positions(sum_, *positions_, level, shape_);
     return out;
@@ -78,8 +77,8 @@ Func ReduceNest::keep_channels() {
         const LoopLevel level = store_samples(channel_, shape_, map_, batch_);
         compute_positions(sum_, *positions_, level, shape_);
     }
-    const Func total = sum_samples("total", context_, map_.channels,
-                                   [&](const Expr& c, const Expr& n) { return Expr(channel_(c, n)); });
+    const Func total = sum_in_blocks("total", context_.samples(), map_.channels,
+                                     [&](const Expr& c, const Expr& n) { return Expr(channel_(c, n)); });
     const Var k("k");
     const Expr value = padded_vector(k, map_.channels, [&](const Expr& c) { return result(total(c)); });
     return finish_vector(context_, k, {value});
@@ -107,7 +106,6 @@ Func ReduceNest::keep_samples() {
     Func value("value");
     value(n) = result(per_sample(n));
     Func out = context_.finish(value);
-    compute_factors_once({out});
     const Var row = out.args()[0];
     compute_sample(out, row);
     if (is_large()) out.parallel(row);
@@ -123,7 +121,6 @@ Func ReduceNest::keep_none() {
     samples.compute_root();
     value() = result(samples.join({}, strict_sum));
     Func out = context_.finish(value);
-    compute_factors_once({out});
     if (positions_ || channels_) {
         sample.compute_root().bound_storage(n, batch_);
         compute_sample(sample, n);

@@ -21,49 +21,25 @@ using Halide::Var;
 
 namespace {
 
-// partial_moments: mean and squares of each block, the block being read twice while it is in the cache, then Chan's
-// formula for blocks of equal size.
+// partial_moments: sums of deviations from the first value of a strip.
 Func build_moments(const KernelContext& context) {
     const Group& group = context.group();
     const MapShape map(group.anchor_input(0));
-    const SumShape shape(map);
+    const SumShape shape(map, kStripRows);
     const Func x = context.operand(0);
-    const Strict block_size(static_cast<float>(shape.rows * map.width));
-    const Var c("c"), b("b"), n("n");
-
-    const PositionSum sums("sum", map, shape, [&](const Expr& k, const Expr& i, const Expr& y, const Expr&,
-                                                  const Expr& s) { return std::vector<Expr>{x(map.at(k, i, y, s))}; });
-    Func block_mean("block_mean");
-    block_mean(c, b, n) = Strict(sums.block(0, c, b, n)) / block_size;
-    PositionSum squares("squares", map, shape,
-                        [&](const Expr& k, const Expr& i, const Expr& y, const Expr& block, const Expr& s) {
-                            const Strict d = Strict(x(map.at(k, i, y, s))) - Strict(block_mean(k, block, s));
-                            return std::vector<Expr>{d * d};
-                        });
-    Func parts("parts");  // (c, b, n): mean and m2 of block b
-    parts(c, b, n) = Tuple(block_mean(c, b, n), squares.block(0, c, b, n));
-
-    const RDom r(0, shape.blocks, "r");
-    const Strict first(parts(c, 0, n)[0]);
-    Func drift("drift"), mean("mean"), m2("m2");
-    drift(c, n) = 0.0F;
-    drift(c, n) = Strict(drift(c, n)) + (Strict(parts(c, r, n)[0]) - first);
-    mean(c, n) = first + Strict(drift(c, n)) / Strict(static_cast<float>(shape.blocks));
-    const Strict apart = Strict(parts(c, r, n)[0]) - Strict(mean(c, n));
-    m2(c, n) = 0.0F;
-    m2(c, n) = Strict(m2(c, n)) + (Strict(parts(c, r, n)[1]) + block_size * (apart * apart));
-
+    const auto pivot = [&](const Expr& c, const Expr& strip, const Expr& n) {
+        return x(map.at(c, 0, strip * kStripRows, n));
+    };
+    PositionSum sums("sum", map, shape,
+                     [&](const Expr& c, const Expr& i, const Expr& y, const Expr& strip, const Expr& n) {
+                         const Strict d = Strict(x(map.at(c, i, y, n))) - Strict(pivot(c, strip, n));
+                         return std::vector<Expr>{d, d * d};
+                     });
+    const Var c("c"), w("w"), s("s"), n("n");
     Func result("result");
-    result(c, n) = Tuple(mean(c, n), m2(c, n));
+    result(c, w, s, n) = Tuple(pivot(c, s, n), sums.block(0, c, s, n), sums.block(1, c, s, n));
     Func out = context.finish(result);
-    compute_factors_once({out});
-    const LoopLevel level = schedule_samples(out, shape, map, group.batch);
-    for (const Func& func : {parts, drift, mean, m2}) compute_chunk_at(func, level, shape);
-    const LoopLevel inside(parts, b);
-    PositionSum first_pass = sums;
-    first_pass.compute_at(inside);
-    compute_chunk_at(block_mean, inside, shape);
-    squares.compute_at(inside);
+    sums.compute_at(schedule_strips(out, shape, map, group.batch));
     return out;
 }
 
@@ -71,42 +47,47 @@ Func build_moments(const KernelContext& context) {
 Func build_dots(const KernelContext& context) {
     const Group& group = context.group();
     const MapShape map(group.anchor_input(1));
-    const SumShape shape(map);
+    const SumShape shape(map, kStripRows);
     const Func dy = context.operand(0), x = context.operand(1), mean = context.operand(2);
     PositionSum sums("dots", map, shape, [&](const Expr& c, const Expr& i, const Expr& y, const Expr&, const Expr& n) {
         const Strict g(dy(map.at(c, i, y, n)));
         return std::vector<Expr>{g, g * (Strict(x(map.at(c, i, y, n))) - Strict(mean(c)))};
     });
-    const Func total = sum_blocks("total", sums, 2, shape);
-    const Var c("c"), n("n");
+    const Var c("c"), w("w"), s("s"), n("n");
     Func result("result");
-    result(c, n) = Tuple(total(c, n)[0], total(c, n)[1]);
+    result(c, w, s, n) = Tuple(sums.block(0, c, s, n), sums.block(1, c, s, n));
     Func out = context.finish(result);
-    compute_factors_once({out});
-    compute_chunk_at(total, schedule_samples(out, shape, map, group.batch), shape);
-    sums.compute_at(LoopLevel(total, Halide::RVar(total.rvars()[0].name())));
+    sums.compute_at(schedule_strips(out, shape, map, group.batch));
     return out;
 }
 
-// merge_moments: Chan's formula over the samples, in two passes over their small table.
+// merge_moments: Chan's formula over all strips, in two passes over their small table.
 Func build_merge(const KernelContext& context, const MergeMoments& op) {
-    const int channels = static_cast<int>(context.group().anchor_input(0).shape[0]);
-    const Func means = context.operand(0), m2 = context.operand(1);
-    const Strict samples(Halide::cast<float>(context.samples())), count(static_cast<float>(op.count));
+    const auto channels = static_cast<int>(context.group().anchor_input(0).shape[0]);
+    const auto strips = static_cast<int>(context.group().anchor_input(0).shape[1]);
+    const auto width = static_cast<int>(op.width), height = static_cast<int>(op.height);
+    const Func pivots = context.operand(0), offsets = context.operand(1), squared = context.operand(2);
+    const Expr count = context.samples() * strips;
+    const Strict total(Halide::cast<float>(context.samples() * (width * height)));
+    const auto size = [&](const Expr& i) { return Strict(strip_count(i % strips, width, height)); };
+    const auto at = [&](const Func& table, const Expr& c, const Expr& i) {
+        return Strict(table(c, 0, i % strips, i / strips));
+    };
     const Var c("c"), k("k");
     Func mean("mean");
-    // Around the first sample's mean, so that a large common mean keeps its digits.
-    const Func drift = sum_samples("drift", context, channels, [&](const Expr& i, const Expr& n) {
-        return Expr(Strict(means(i, n)) - Strict(means(i, 0)));
+    // Around the first strip's pivot, so that a large common mean keeps its digits.
+    const Func drift = sum_in_blocks("drift", count, channels, [&](const Expr& k2, const Expr& i) {
+        return Expr((at(pivots, k2, i) - at(pivots, k2, 0)) * size(i) + at(offsets, k2, i));
     });
-    mean(c) = Strict(means(c, 0)) + Strict(drift(c)) / samples;
+    mean(c) = at(pivots, c, 0) + Strict(drift(c)) / total;
     vectorize_first(mean.compute_root(), channels);
-    const Func squares = sum_samples("squares", context, channels, [&](const Expr& i, const Expr& n) {
-        const Strict apart = Strict(means(i, n)) - Strict(mean(i));
-        return Expr(Strict(m2(i, n)) + count * (apart * apart));
+    const Func squares = sum_in_blocks("squares", count, channels, [&](const Expr& k2, const Expr& i) {
+        const Strict average = at(offsets, k2, i) / size(i);
+        const Strict apart = (at(pivots, k2, i) - Strict(mean(k2))) + average;
+        return Expr((at(squared, k2, i) - average * at(offsets, k2, i)) + size(i) * (apart * apart));
     });
-    const Expr variance = padded_vector(
-        k, channels, [&](const Expr& i) { return Expr(Strict(squares(i)) / (samples * count)); });
+    const Expr variance =
+        padded_vector(k, channels, [&](const Expr& i) { return Expr(Strict(squares(i)) / total); });
     return finish_vector(context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
 }
 

@@ -16,7 +16,7 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kSampleBlock = 16;
+constexpr int kTerms = 16;
 constexpr int64_t kSerial = 32768;  // below this many elements one thread is enough
 
 }  // namespace
@@ -30,6 +30,19 @@ LoopLevel schedule_samples(Func func, const SumShape& shape, const MapShape& map
     return {func, task};
 }
 
+LoopLevel schedule_strips(Func func, const SumShape& shape, const MapShape& map, int batch) {
+    const Var c = func.args()[0], strip = func.args()[2], n = func.args()[3];
+    const Var outer("co"), inner("ci"), task("task");
+    func.split(c, outer, inner, shape.chunk, shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    std::vector<Halide::VarOrRVar> order = vectorize_chunk(func, inner, shape);
+    for (const Var& var : {func.args()[1], strip, outer, n}) order.emplace_back(var);
+    func.reorder(order);
+    if (static_cast<int64_t>(map.channels) * map.positions() * batch >= kSerial) {
+        func.fuse(outer, n, task).parallel(task);
+    }
+    return {func, strip};
+}
+
 LoopLevel store_samples(Func func, const SumShape& shape, const MapShape& map, int batch) {
     func.compute_root();
     func.bound_storage(func.args()[0], static_cast<int>(round_up(map.channels, kLanes)));
@@ -37,18 +50,17 @@ LoopLevel store_samples(Func func, const SumShape& shape, const MapShape& map, i
     return schedule_samples(func, shape, map, batch);
 }
 
-Func sum_samples(const std::string& name, const KernelContext& context, int channels,
-                 const std::function<Expr(const Expr& c, const Expr& n)>& value) {
+Func sum_in_blocks(const std::string& name, const Expr& count, int channels,
+                   const std::function<Expr(const Expr& c, const Expr& i)>& value) {
     const Var c("c"), b("b");
-    const Expr samples = context.samples();
-    RDom inside(0, kSampleBlock, name + "_n");
-    const Expr n = b * kSampleBlock + inside;
-    inside.where(n < samples);
+    RDom inside(0, kTerms, name + "_i");
+    const Expr i = b * kTerms + inside;
+    inside.where(i < count);
     Func block(name + "_block"), total(name);
     block(c, b) = 0.0F;
-    // The clamp changes nothing: it tells Halide how far samples are read.
-    block(c, b) = strict_sum(block(c, b), value(c, Halide::min(n, samples - 1)));
-    const RDom blocks(0, (samples + kSampleBlock - 1) / kSampleBlock, name + "_b");
+    // The clamp changes nothing: it tells Halide how far values are read.
+    block(c, b) = strict_sum(block(c, b), value(c, Halide::min(i, count - 1)));
+    const RDom blocks(0, (count + kTerms - 1) / kTerms, name + "_b");
     total(c) = 0.0F;
     total(c) = strict_sum(total(c), block(c, blocks));
 
@@ -77,7 +89,6 @@ Func finish_vector(const KernelContext& context, const Var& k, const std::vector
         result(k) = Tuple(values);
     }
     Func out = context.finish(result);
-    compute_factors_once({out});
     out.vectorize(out.args()[0], kLanes, TailStrategy::RoundUp);
     return out;
 }

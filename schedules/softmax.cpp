@@ -132,7 +132,6 @@ std::vector<Func> SoftmaxRows::build(KernelContext& context, const Tiling& tilin
     const bool is_parallel = group.batch >= 2 * rows;
     if (is_parallel) out.split(n, outer, inner, rows, TailStrategy::GuardWithIf).parallel(outer);
     if (out.dimensions() == 2) out.vectorize(out.args()[0], kLanes, TailStrategy::GuardWithIf);
-    compute_factors_once({out});
     row.schedule(out, is_parallel ? inner : n);
     return {out};
 }

@@ -154,6 +154,11 @@ Halide::Expr tree_sum(std::vector<Halide::Expr> terms) {
     return terms[0];
 }
 
+Halide::Expr component(const Halide::Func& func, const std::vector<Halide::Expr>& at, size_t k) {
+    if (func.outputs() == 1) return func(at);
+    return func(at)[static_cast<int>(k)];
+}
+
 void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
                    const Halide::VarOrRVar& outer, const Halide::VarOrRVar& inner, int factor,
                    int extent) {

@@ -68,6 +68,9 @@ double traffic_bytes(const Group& group);
 // The sum of terms as a fixed balanced tree, rounded as written on every target.
 Halide::Expr tree_sum(std::vector<Halide::Expr> terms);
 
+// Value k of a Func, which may have only one: Halide knows no Tuple of one value.
+Halide::Expr component(const Halide::Func& func, const std::vector<Halide::Expr>& at, size_t k);
+
 // Splits `old` by `factor`; where it does not divide `extent` the tail is guarded, so nothing is
 // computed twice.
 void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,

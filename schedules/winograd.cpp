@@ -6,7 +6,8 @@
 //       V[t][C/16][6][6][16]           B^T d B, once for all output channels
 //       ko                             block of kb output channels
 //         M[6][6][t][kb]               for each of the 36 points: registers kb x th, sum over C
-//         t, 16 channels               Y = A^T M A, epilogue, m x m results stored
+//         t, 16 channels               Y = A^T M A, epilogue, m x m results stored, and summed over
+//                                      strips where the group asks for it
 //
 // Sums over C and the transforms are the same for every tiling, so bits do not depend on it. With
 // kb=32, th=14 on AVX-512 a point's product runs at the rate of a matrix product; what limits is
@@ -19,9 +20,12 @@
 #include "schedules/winograd.h"
 
 #include <algorithm>
+#include <numeric>
 
+#include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/strips.h"
 #include "schedules/tiling.h"
 #include "schedules/winograd_transforms.h"
 
@@ -61,7 +65,7 @@ struct WinogradShape {
         pad_top = static_cast<int>(op.padding[0]), pad_left = static_cast<int>(op.padding[2]);
         const std::vector<int64_t> window = group.epilogue_window();  // w, h
         window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
-        const std::vector<int64_t>& r = group.body.type(group.body.results()[0].value).shape;
+        const std::vector<int64_t>& r = group.body.type(group.maps()[0]).shape;
         result_h = static_cast<int>(r[1]), result_w = static_cast<int>(r[2]);
         columns = divide_up(out_w, tile), rows = divide_up(out_h, tile);
         multiply_adds = 1.0 * out_channels * out_h * out_w * channels * kernel * kernel;
@@ -114,6 +118,84 @@ struct WinogradFuncs {
     }
 };
 
+// About `tb` tiles in whole rows of tiles, so that a strip belongs to one block; a multiple of th
+// where that is not far off.
+int64_t whole_rows(int64_t tb, int64_t th, int64_t columns) {
+    const int64_t both = std::lcm(th, columns);
+    if (both <= tb * 4 / 3) return std::max<int64_t>(1, tb / both) * both;
+    return std::max<int64_t>(1, tb / columns) * columns;
+}
+
+// The epilogue over tiles: what the kernel stores, and what it sums over strips.
+struct TileEpilogue {
+    const WinogradShape& shape;
+    const KernelContext& context;
+    int step_w, step_h;         // positions of the group's maps in a tile
+    std::vector<Value> values;  // of the group, the components of `func`: first its maps
+    Func func{"epilogue"};
+    Var k{"k"}, t{"t"}, x{"x"}, y{"y"};  // its coordinates
+
+    TileEpilogue(const WinogradShape& s, const KernelContext& c, const WinogradFuncs& f)
+        : shape(s),
+          context(c),
+          step_w(s.tile / s.window_w),
+          step_h(s.tile / s.window_h),
+          values(c.group().maps()) {
+        const Graph& body = context.group().body;
+        for (int node : context.group().strip_sums()) {
+            for (Value value : body.node(node).inputs) {
+                if (context.group().follows_anchor(value) && !contains(value)) values.push_back(value);
+            }
+        }
+        const std::vector<Expr> place = at(t, x, y);
+        func(k, t, x, y) =
+            Halide::Tuple(context.values_at(values, place, [&](const std::vector<Expr>& p) -> Expr {
+                // p = (k, column * window + dx, ...): the position inside the tile is a constant
+                const Expr dx = Halide::Internal::simplify(p[1] - place[1] * shape.window_w);
+                const Expr dy = Halide::Internal::simplify(p[2] - place[2] * shape.window_h);
+                return f.result(p[0], t, x * shape.window_w + dx, y * shape.window_h + dy);
+            }));
+    }
+    bool contains(Value value) const {
+        return std::find(values.begin(), values.end(), value) != values.end();
+    }
+    // Coordinates of the maps for position (x, y) of a tile; the last ones beyond the edge.
+    std::vector<Expr> at(const Expr& tile, const Expr& px, const Expr& py) const {
+        const Expr column = (tile % shape.columns) * step_w + px;
+        const Expr row = ((tile / shape.columns) % shape.rows) * step_h + py;
+        return {k, Halide::min(column, shape.result_w - 1), Halide::min(row, shape.result_h - 1),
+                tile / shape.tiles()};
+    }
+    // `value` at position (x, y) of a tile.
+    Expr read(Value value, const Expr& tile, const Expr& px, const Expr& py) const {
+        const auto found = std::find(values.begin(), values.end(), value);
+        if (found == values.end()) return context.values_at({value}, at(tile, px, py), {})[0];
+        return component(func, {k, tile, px, py}, static_cast<size_t>(found - values.begin()));
+    }
+};
+
+// The sums of node `node` over strips as a Func over (k, w, strip, n), made tile by tile. `q` loops
+// over all tiles.
+Func define_strip_sums(const TileEpilogue& epilogue, int node, const RDom& q) {
+    const WinogradShape& shape = epilogue.shape;
+    const Node& sum = epilogue.context.group().body.node(node);
+    const Expr t = q.z + q.x + q.y;
+    const Expr strip = (t / shape.columns) % shape.rows, n = t / shape.tiles();
+    const StripTile tile{shape.tile,   shape.columns,     shape.out_w, shape.out_h,
+                         t % shape.columns, strip, n};
+    Var k = epilogue.k, w("w"), y("y"), sample("sample");
+    Func sums("strip_sums");
+    const std::vector<Expr> none(sum.types.size(), Halide::undef<float>());
+    sums(k, w, y, sample) = Halide::Tuple(none);
+    std::vector<Expr> old;
+    for (size_t i = 0; i < none.size(); i++) old.push_back(sums(k, 0, strip, n)[static_cast<int>(i)]);
+    sums(k, 0, strip, n) =
+        Halide::Tuple(add_tile(*sum.op, tile, old, [&](int i, int x, int y2) -> Expr {
+            return epilogue.read(sum.inputs[static_cast<size_t>(i)], t, x, y2);
+        }));
+    return sums;
+}
+
 }  // namespace
 
 bool Winograd::applies(const Group& group, const Isa&) const {
@@ -121,11 +203,13 @@ bool Winograd::applies(const Group& group, const Isa&) const {
     if (group.has_prologue(1)) return false;
     const WinogradShape shape(group);
     if (shape.channels % kLaneCount != 0 || shape.out_channels % kLaneCount != 0) return false;
-    for (const Result& result : group.body.results()) {
-        const TensorType& type = group.body.type(result.value);
+    for (Value value : group.maps()) {
+        const TensorType& type = group.body.type(value);
         if (!type.batched || type.shape.size() != 3 || type.shape[0] != shape.out_channels)
             return false;
     }
+    const bool sums = !group.strip_sums().empty();
+    if (sums && (shape.tile != kStripRows || shape.window_h * shape.window_w != 1)) return false;
     return shape.tile % shape.window_w == 0 && shape.tile % shape.window_h == 0;
 }
 
@@ -143,6 +227,7 @@ std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const 
             const int64_t share =
                 (total + 7) / 8;  // at least eight tasks where there is enough work
             tb = std::min(tb, std::max<int64_t>(th, round_up(share, th)));
+            if (!group.strip_sums().empty()) tb = whole_rows(tb, th, shape.columns);
             tilings.push_back({{{"kb", kb}, {"th", th}, {"tb", static_cast<int>(tb)}}});
         }
     }
@@ -168,56 +253,66 @@ double Winograd::cost(const Group& group, const Tiling& tiling, const Isa& isa,
 std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) const {
     const WinogradShape shape(context.group());
     const int kb = tiling.at("kb"), th = tiling.at("th"), tb = tiling.at("tb");
+    const auto stored = static_cast<int>(round_up(tb, th));
     WinogradFuncs f(shape, context);
 
     // The output as a scatter over tiles: results of tile q.z at (q.x, q.y) of the epilogue's map.
-    const int step_w = shape.tile / shape.window_w, step_h = shape.tile / shape.window_h;
-    RDom q({{0, step_w}, {0, step_h}, {0, context.samples() * shape.tiles()}}, "q");
-    const Expr px = (q.z % shape.columns) * step_w + q.x;
-    const Expr py = ((q.z / shape.columns) % shape.rows) * step_h + q.y;
-    if (shape.result_w % step_w != 0) q.where(px < shape.result_w);
-    if (shape.result_h % step_h != 0) q.where(py < shape.result_h);
-    const Expr ox = Halide::min(px, shape.result_w - 1), oy = Halide::min(py, shape.result_h - 1);
-    const Expr on = q.z / shape.tiles();
-    Var k("k"), x("x"), y("y"), n("n");
-    const std::vector<Expr> values =
-        context.finish_at({k, ox, oy, on}, [&](const std::vector<Expr>& at) -> Expr {
-            // at = (k, ox * window + dx, …): the position inside the tile is a constant
-            const Expr dx = Halide::Internal::simplify(at[1] - ox * shape.window_w);
-            const Expr dy = Halide::Internal::simplify(at[2] - oy * shape.window_h);
-            return f.result(at[0], q.z, q.x * shape.window_w + dx, q.y * shape.window_h + dy);
-        });
-    Func out("out");
-    std::vector<Expr> none;
-    for (const Expr& value : values) none.push_back(Halide::undef(value.type()));
-    if (values.size() == 1) {
-        out(k, x, y, n) = none[0];
-        out(k, ox, oy, on) = values[0];
-    } else {
-        out(k, x, y, n) = Halide::Tuple(none);
-        out(k, ox, oy, on) = Halide::Tuple(values);
+    TileEpilogue epilogue(shape, context, f);
+    const int step_w = epilogue.step_w, step_h = epilogue.step_h;
+    const Expr total = context.samples() * shape.tiles();
+    RDom q({{0, step_w}, {0, step_h}, {0, total}}, "q");
+    if (shape.result_w % step_w != 0) q.where((q.z % shape.columns) * step_w + q.x < shape.result_w);
+    if (shape.result_h % step_h != 0) {
+        q.where(((q.z / shape.columns) % shape.rows) * step_h + q.y < shape.result_h);
     }
+    Var k = epilogue.k, x("x"), y("y"), n("n");
+    Func out("out");
+    std::vector<Expr> none, values;
+    for (Value value : context.group().maps()) {
+        values.push_back(epilogue.read(value, q.z, q.x, q.y));
+        none.push_back(Halide::undef(values.back().type()));
+    }
+    const std::vector<Expr> at = epilogue.at(q.z, q.x, q.y);
+    out(k, x, y, n) = Halide::Tuple(none);
+    out(k, at[1], at[2], at[3]) = Halide::Tuple(values);
 
     Var ko("ko"), kt("kt"), kio("kio"), kii("kii"), to_tile("to_tile"), in_tile("in_tile");
     RVar to("to"), ti("ti");
-    Halide::Stage update = out.update();
-    update.split(q.z, to, ti, tb, TailStrategy::GuardWithIf)
-        .split(k, ko, kt, kb)
-        .split(kt, kio, kii, kLaneCount)
-        .reorder(kii, q.x, q.y, kio, ti, ko, to)
-        .allow_race_conditions()
-        .parallel(to)
-        .vectorize(kii)
-        .unroll(q.x)
-        .unroll(q.y)
-        .never_partition_all();
+    auto walk_tiles = [&](Halide::Stage stage, const RDom& r) {
+        stage.split(r.z, to, ti, tb, TailStrategy::GuardWithIf)
+            .split(k, ko, kt, kb)
+            .split(kt, kio, kii, kLaneCount)
+            .reorder(kii, r.x, r.y, kio, ti, ko, to)
+            .allow_race_conditions()
+            .parallel(to)
+            .vectorize(kii)
+            .never_partition_all();
+    };
+    walk_tiles(out.update(), q);
+    out.update().unroll(q.x).unroll(q.y);
+    std::vector<Func> results = {out};
+    for (int node : context.group().strip_sums()) {
+        // The same loops under the same names, or Halide does not join them.
+        const RDom tiles({{0, 1}, {0, 1}, {0, total}}, "q");
+        Func sums = define_strip_sums(epilogue, node, tiles);
+        walk_tiles(sums.update(), tiles);
+        sums.compute_root().update().compute_with(out.update(), kio);
+        results.push_back(sums);
+    }
+    if (results.size() > 1) {
+        epilogue.func.compute_at(out, kio)
+            .bound_extent(epilogue.k, kLaneCount)
+            .vectorize(epilogue.k)
+            .unroll(epilogue.x)
+            .unroll(epilogue.y);
+    }
     for (Func tile : {f.result, f.half_result})
         tile.compute_at(out, kio).vectorize(f.k, kLaneCount);
     f.result.bound_extent(f.k, kLaneCount).unroll(f.x).unroll(f.y);
     f.half_result.bound_extent(f.k, kLaneCount).unroll(f.j).unroll(f.y);
     f.sums.compute_at(out, ko)
         .bound_extent(f.k, kb)
-        .bound_storage(f.t, tb)
+        .bound_storage(f.t, stored)
         .split(f.t, to_tile, in_tile, th, TailStrategy::RoundUp)
         .reorder(f.k, in_tile, to_tile, f.j, f.i)
         .vectorize(f.k, kLaneCount)
@@ -230,7 +325,7 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
         .unroll(f.k)
         .unroll(f.t);
     f.data.compute_at(out, to)
-        .bound_storage(f.t, tb)
+        .bound_storage(f.t, stored)
         .reorder(f.ci, f.j, f.i, f.co, f.t)
         .bound_extent(f.ci, kLaneCount)
         .vectorize(f.ci)
@@ -240,10 +335,10 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
     f.staged.compute_at(out, to)
         .bound_storage(f.x, shape.staged_width())
         .bound_extent(f.y, kPoints)
-        .bound_storage(f.row, tb / shape.columns + 2)
+        .bound_storage(f.row, stored / shape.columns + 2)
         .vectorize(f.c, kLaneCount)
         .never_partition_all();
-    return {out};
+    return results;
 }
 
 // ---- Filter transform ----

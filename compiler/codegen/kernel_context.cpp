@@ -94,10 +94,8 @@ std::vector<Func> KernelContext::lower_node(int node, const std::map<Value, Func
     return group_.body.node(node).op->lower(lower_context(group_.body, node, samples_), inputs);
 }
 
-Func KernelContext::value_of(Value value) const { return values_.at(value); }
-
 Func KernelContext::operand(int i) const {
-    return value_of(group_.anchor_node().inputs[static_cast<size_t>(i)]);
+    return values_.at(group_.anchor_node().inputs[static_cast<size_t>(i)]);
 }
 
 std::vector<Func> KernelContext::plain() const { return lower_node(group_.anchor, values_); }
@@ -119,21 +117,26 @@ Func KernelContext::finish(Func accumulator) const {
     return finish_with(std::move(outputs));
 }
 
-Func KernelContext::finish_with(std::vector<Func> anchor_outputs) const {
+std::map<Value, Func> KernelContext::complete(const std::vector<Func>& anchor_outputs) const {
     std::map<Value, Func> values = values_;
     for (size_t k = 0; k < anchor_outputs.size(); k++) {
         values[{group_.anchor, static_cast<int>(k)}] = anchor_outputs[k];
     }
     for (int i = 0; i < static_cast<int>(group_.body.nodes().size()); i++) {
         if (values.contains({i, 0}) || i == group_.anchor) continue;
+        if (group_.body.node(i).op->sums_strips()) continue;
         std::vector<Func> results = lower_node(i, values);
         for (size_t k = 0; k < results.size(); k++) values[{i, static_cast<int>(k)}] = results[k];
     }
-    const std::vector<Result>& results = group_.body.results();
-    std::vector<Halide::Var> vars = coordinates(group_.body.type(results[0].value));
+    return values;
+}
+
+Func KernelContext::finish_with(std::vector<Func> anchor_outputs) const {
+    const std::map<Value, Func> values = complete(anchor_outputs);
+    const std::vector<Value> results = group_.maps();
+    std::vector<Halide::Var> vars = coordinates(group_.body.type(results[0]));
     std::vector<Expr> components;
-    for (const Result& result : results)
-        components.push_back(values.at(result.value)(as_exprs(vars)));
+    for (Value result : results) components.push_back(values.at(result)(as_exprs(vars)));
     Func out("out");
     if (components.size() == 1) {
         out(vars) = components[0];
@@ -178,18 +181,20 @@ class InlineChain : public Halide::Internal::IRMutator {
 
 }  // namespace
 
-std::vector<Expr> KernelContext::finish_at(
-    const std::vector<Expr>& at,
+std::vector<Expr> KernelContext::values_at(
+    const std::vector<Value>& values, const std::vector<Expr>& at,
     const std::function<Expr(const std::vector<Expr>&)>& accumulator) const {
     Func hole(func_name(group_.anchor_node().name) + "_value");
     std::vector<Halide::Var> vars = coordinates(group_.anchor_output());
     hole(vars) = 0.0F;
-    Func out = finish_with({hole});
+    const std::map<Value, Func> funcs = complete({hole});
     InlineChain inline_chain(hole, accumulator);
     std::vector<Expr> results;
-    if (out.outputs() == 1) return {inline_chain.mutate(Expr(out(at)))};
-    for (int k = 0; k < out.outputs(); k++) {
-        results.push_back(inline_chain.mutate(Expr(out(at)[k])));
+    for (Value value : values) {
+        Func func = funcs.at(value);
+        const auto rank = static_cast<size_t>(func.dimensions());
+        const std::vector<Expr> own(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(rank));
+        results.push_back(inline_chain.mutate(Expr(func(own))));
     }
     return results;
 }

@@ -104,6 +104,10 @@ class Op {
     virtual std::vector<int64_t> window_extents() const { return {1, 1}; }
     virtual bool tiles(const TensorType&) const { return false; }
 
+    // For class reduction: whether it sums strips of rows (ops/moments.h), so that the kernel which
+    // makes its map may sum on the way.
+    virtual bool sums_strips() const { return false; }
+
     // Multiply-adds of one sample; 0 for all but contractions.
     virtual int64_t multiply_adds(std::span<const TensorType> inputs) const;
 };

@@ -18,7 +18,7 @@ using Exprs = std::vector<Halide::Expr>;
 // Shape
 
 std::vector<TensorType> Normalize::infer(std::span<const TensorType> inputs) const {
-    expect_operands(inputs, 5);
+    expect_operands(inputs, 4);
     expect_normalizable(inputs[0]);
     for (const TensorType& type : inputs.subspan(1)) expect_channels(type, inputs[0]);
     return {inputs[0]};
@@ -50,38 +50,6 @@ std::vector<TensorType> ScaleFilter::infer(std::span<const TensorType> inputs) c
 
 // Gradient
 
-std::vector<Value> Normalize::gradient(GradientContext& context) const {
-    if (context.needed[1] || context.needed[2]) {
-        fail("no_gradient", fmt::format("'{}': normalize has no gradient for its statistics", context.name),
-             "use batch_norm, whose gradient counts them");
-    }
-    std::vector<Value> result(5);
-    const Value dy = context.gradients[0], x = context.inputs[0];
-    const Value mean = context.inputs[1], variance = context.inputs[2], gamma = context.inputs[3];
-    const TensorType channels = context.type(gamma);
-    auto constant = [&](std::string_view suffix, double value) {
-        auto op = std::make_shared<Constant>(channels);
-        op->value = value;
-        return context.add(suffix, op, {});
-    };
-    if (context.needed[0]) {
-        auto fold = std::make_shared<BatchNormFold>();
-        fold->epsilon = epsilon;
-        const Value scale = context.add("fold", fold, {gamma, constant("zero", 0), mean, variance});
-        result[0] = context.add("dx", std::make_shared<Multiply>(), {dy, scale});
-    }
-    if (context.needed[3]) {
-        auto normal = std::make_shared<Normalize>();
-        normal->epsilon = epsilon;
-        const Value xhat =
-            context.add("normal", normal, {x, mean, variance, constant("one", 1), constant("zero", 0)});
-        const Value product = context.add("dgamma", std::make_shared<Multiply>(), {dy, xhat});
-        result[3] = context.reduce_to(product, channels);
-    }
-    if (context.needed[4]) result[4] = context.reduce_to(dy, channels);
-    return result;
-}
-
 std::vector<Value> ScaleShift::gradient(GradientContext& context) const {
     std::vector<Value> result(3);
     const Value dy = context.gradients[0];
@@ -97,19 +65,12 @@ std::vector<Value> ScaleShift::gradient(GradientContext& context) const {
 
 // Lowering
 
-std::vector<Halide::Func> Normalize::lower(const LowerContext& context,
-                                           const std::vector<Halide::Func>& inputs) const {
-    const Halide::Var k("k");
-    Halide::Func factor(context.name + "__factor");
-    factor(k) = Strict(inputs[3](k)) / square_root(Strict(inputs[2](k)) + Strict(epsilon));
-    std::vector<Halide::Func> with_factor = inputs;
-    with_factor[2] = factor;
-    return PointwiseOp::lower(context, with_factor);
+Exprs BatchNormFactor::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    return {Strict(operands[0]) / square_root(Strict(operands[1]) + Strict(epsilon))};
 }
 
-// The third operand is the factor, not the variance.
 Exprs Normalize::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
-    const Strict x(operands[0]), mean(operands[1]), factor(operands[2]), beta(operands[4]);
+    const Strict x(operands[0]), mean(operands[1]), factor(operands[2]), beta(operands[3]);
     return {(x - mean) * factor + beta};
 }
 

@@ -1,6 +1,7 @@
 // The pointwise parts of batch normalisation, forward, backward and for inference. Vectors are f32[C].
 //
-//     normalize(x, mean, variance, gamma, beta)       (x - mean) * (gamma / sqrt(variance + epsilon)) + beta
+//     batch_norm_factor(gamma, variance)              gamma / sqrt(variance + epsilon)
+//     normalize(x, mean, factor, beta)                (x - mean) * factor + beta
 //     batch_norm_coefficients(gamma, variance, sum, dot) -> a, b, c, dgamma
 //     batch_norm_backward(dy, x, mean, a, b, c)       a * dy + b * (x - mean) + c
 //     running_average(running, batch)                 (1 - momentum) * running + momentum * batch
@@ -13,20 +14,25 @@
 
 namespace emulsion {
 
-class Normalize : public PointwiseOp {
+class BatchNormFactor : public PointwiseOp {
 public:
-    std::string_view kind() const override { return "normalize"; }
+    std::string_view kind() const override { return "batch_norm_factor"; }
     void fields(Fields& f) override { f.field("epsilon", epsilon); }
-    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
-    // With statistics that are no function of x: constants as far as the gradient goes.
-    std::vector<Value> gradient(GradientContext& context) const override;
-    // The factor of each channel is a Func of its own, NAME__factor over (k), so that a recipe may compute it once.
-    std::vector<Halide::Func> lower(const LowerContext& context,
-                                    const std::vector<Halide::Func>& inputs) const override;
     double epsilon = 1e-5;
 
 protected:
-    int arity() const override { return 5; }
+    int arity() const override { return 2; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+class Normalize : public PointwiseOp {
+public:
+    std::string_view kind() const override { return "normalize"; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+
+protected:
+    int arity() const override { return 4; }
     std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };

@@ -50,6 +50,7 @@ constexpr Entry kOps[] = {
     {"batch_norm", make<BatchNorm>},
     {"batch_norm_backward", make<BatchNormBackward>},
     {"batch_norm_coefficients", make<BatchNormCoefficients>},
+    {"batch_norm_factor", make<BatchNormFactor>},
     {"batch_norm_fold", make<BatchNormFold>},
     {"concatenate", make<Concatenate>},
     {"constant", make<Constant>},

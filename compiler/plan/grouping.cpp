@@ -60,6 +60,9 @@ class Grouper {
             if (!cheap || is_result_[at(i)]) continue;
             grouping_.inlined[at(i)] = is_free(node) || (options_.fuse && pays_recomputing(i));
         }
+        for (int i = static_cast<int>(graph_.nodes().size()); options_.fuse && i-- > 0;) {
+            if (!grouping_.inlined[at(i)]) grouping_.inlined[at(i)] = pays_in_readers(i);
+        }
     }
 
     // Depends on constants and scalars alone.
@@ -88,6 +91,69 @@ class Grouper {
         return true;
     }
 
+    // A pointwise map that anchors stage anyway, where reading its operands costs its readers no
+    // more than storing and reading it: a normalisation with its activation, the gradient of one.
+    bool pays_in_readers(int index) {
+        const Node& node = graph_.node(index);
+        if (node.op->op_class() != OpClass::pointwise || node.types.size() != 1) return false;
+        if (!is_map(node.types[0]) || is_result_[at(index)]) return false;
+        int readers = 0;
+        bool staged = false;
+        if (!count_readers(index, readers, staged) || !staged) return false;
+        int64_t map = memory_bytes(node.types[0], batch_), read = recomputed_bytes(index);
+        if (read < 0) return false;
+        // A store reads the line that it overwrites.
+        const int64_t kept = (2 + readers) * map;
+        if (readers * read > kept) return false;
+        grouping_.decisions.push_back(
+            fmt::format("recompute {} in its {} readers: reads {} instead of storing and reading {} bytes", node.name,
+                        readers, readers * read, kept));
+        return true;
+    }
+
+    static bool is_map(const TensorType& type) { return type.batched && type.shape.size() == 3; }
+
+    // Adds the readers of a node, those of readers that recompute themselves included. False where
+    // one of them cannot compute what it reads.
+    bool count_readers(int index, int& readers, bool& staged) const {
+        for (int user : users_[at(index)]) {
+            if (grouping_.inlined[at(user)]) {
+                if (!count_readers(user, readers, staged)) return false;
+                continue;
+            }
+            const bool stages = stages_operand(user, index);
+            if (!stages && graph_.node(user).op->op_class() != OpClass::pointwise) return false;
+            staged = staged || stages;
+            readers++;
+        }
+        return true;
+    }
+
+    std::ptrdiff_t readers_of(Value value) const {
+        const std::vector<int>& users = users_[at(value.node)];
+        return std::count_if(users.begin(), users.end(), [&](int user) {
+            const std::vector<Value>& inputs = graph_.node(user).inputs;
+            return std::find(inputs.begin(), inputs.end(), value) != inputs.end();
+        });
+    }
+
+    // Bytes of the maps that recomputing a node reads; -1 where it can be the epilogue of one.
+    int64_t recomputed_bytes(int index) const {
+        int64_t bytes = 0;
+        for (Value value : graph_.node(index).inputs) {
+            if (!is_map(graph_.type(value))) continue;
+            const bool alone = readers_of(value) == 1 && !is_result_[at(value.node)];
+            const OpClass op_class = graph_.node(value.node).op->op_class();
+            if (alone && op_class != OpClass::pointwise && op_class != OpClass::source) return -1;
+            const int64_t part = alone && op_class == OpClass::pointwise
+                                     ? recomputed_bytes(value.node)
+                                     : memory_bytes(graph_.type(value), batch_);
+            if (part < 0) return -1;
+            bytes += part;
+        }
+        return bytes;
+    }
+
     // Whether the node's recipes copy this operand block by block before use, so that work on it is
     // done once.
     bool stages_operand(int user, int producer) const {
@@ -105,7 +171,8 @@ class Grouper {
         const Node& node = graph_.node(index);
         OpClass op_class = node.op->op_class();
         bool may_join =
-            options_.fuse && (op_class == OpClass::pointwise || op_class == OpClass::window);
+            options_.fuse && (op_class == OpClass::pointwise || op_class == OpClass::window ||
+                              node.op->sums_strips());
         for (Value value : node.inputs) {
             if (!may_join) break;
             if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
@@ -127,10 +194,12 @@ class Grouper {
         const Node& node = graph_.node(index);
         NodeGroup& group = grouping_.groups[at(target)];
         if (group.stage != stages_[at(index)]) return false;
-        const TensorType& domain = graph_.type({group.nodes.back(), 0});
+        const TensorType& domain = domain_of(group);
         if (root_of(graph_, through) != through || graph_.type(through) != domain) return false;
         if (node.op->op_class() == OpClass::window) {
             if (!pool_fits(index, group, through)) return false;
+        } else if (node.op->sums_strips()) {
+            if (group.anchor < 0) return false;
         } else if (node.types[0] != domain) {
             return false;
         }
@@ -149,6 +218,15 @@ class Grouper {
         group.reason = describe(group);
         group_of_[at(index)] = target;
         return true;
+    }
+
+    // The type of the maps that a group makes; sums over strips stand beside them.
+    const TensorType& domain_of(const NodeGroup& group) const {
+        for (size_t i = group.nodes.size(); i-- > 0;) {
+            const bool sum = graph_.node(group.nodes[i]).op->sums_strips();
+            if (!sum || group.nodes[i] == group.anchor) return graph_.type({group.nodes[i], 0});
+        }
+        return graph_.type({group.nodes.back(), 0});
     }
 
     // Pooling as an epilogue: after a contraction, windows that tile the map, the full map read by
@@ -192,10 +270,16 @@ class Grouper {
     }
 
     bool recipe_exists(const NodeGroup& group) const {
-        std::vector<Value> results = {{group.nodes.back(), 0}};
+        std::vector<Value> results;
+        for (int node : group.nodes) {
+            if (graph_.type({node, 0}) == domain_of(group)) results = {{node, 0}};
+        }
+        for (int node : group.nodes) {
+            if (node != group.anchor && graph_.node(node).op->sums_strips()) results.push_back({node, 0});
+        }
         Group body = build_body(graph_, group, grouping_.inlined, results, batch_).group;
         return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
-            return (recipe->is_exact() || !options_.exact) && recipe->applies(body, isa_);
+            return can_run(*recipe, body, isa_, options_.exact);
         });
     }
 
@@ -302,7 +386,12 @@ std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, s
         Value root = root_of(graph, result.value);
         if (own.contains(root.node)) stored.insert(root);
     }
-    return {stored.begin(), stored.end()};
+    std::vector<Value> sorted(stored.begin(), stored.end());
+    std::stable_partition(sorted.begin(), sorted.end(), [&](Value value) {
+        return value.node == grouping.groups[index].anchor ||
+               !graph.node(value.node).op->sums_strips();
+    });
+    return sorted;
 }
 
 Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,

@@ -130,8 +130,8 @@ class VariantPlanner {
         // their bits agree.
         const Isa& judge = isa_avx512();
         for (const auto& recipe : library_) {
-            if (options_.exact && !recipe->is_exact()) continue;
-            if (!recipe->applies(group, variant_.isa) || !recipe->applies(group, judge)) continue;
+            if (!can_run(*recipe, group, variant_.isa, options_.exact)) continue;
+            if (!recipe->applies(group, judge)) continue;
             std::vector<Tiling> tilings = recipe->tilings(group, variant_.isa);
             EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(),
                       signature);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "compiler/graph/text.h"
 
 namespace emulsion {
@@ -73,6 +75,30 @@ bool Group::has_epilogue() const {
         if (result.value.node != anchor) return true;
     }
     return false;
+}
+
+std::vector<int> Group::strip_sums() const {
+    std::vector<int> nodes;
+    for (int i = anchor + 1; anchor >= 0 && i < static_cast<int>(body.nodes().size()); i++) {
+        if (body.node(i).op->sums_strips()) nodes.push_back(i);
+    }
+    return nodes;
+}
+
+std::vector<Value> Group::maps() const {
+    std::vector<Value> values;
+    for (const Result& result : body.results()) {
+        const bool is_sum = result.value.node != anchor && body.node(result.value.node).op->sums_strips();
+        if (!is_sum) values.push_back(result.value);
+    }
+    return values;
+}
+
+bool Group::follows_anchor(Value value) const {
+    if (anchor < 0 || value.node < anchor) return false;
+    const std::vector<Value>& inputs = body.node(value.node).inputs;
+    return value.node == anchor ||
+           std::any_of(inputs.begin(), inputs.end(), [&](Value v) { return follows_anchor(v); });
 }
 
 std::vector<int64_t> Group::epilogue_window() const {

@@ -38,12 +38,13 @@ class KernelContext {
     // The same for a group without an anchor.
     Halide::Func finish() const;
 
-    // The group's results at memory coordinates `at` as expressions, where `accumulator` gives the
+    // Values of the group at memory coordinates `at` as expressions, where `accumulator` gives the
     // anchor's only result at coordinates of its own: for recipes that walk the output in tiles and
     // index their accumulator by tile. A window of the epilogue asks for several positions; `at`
-    // then are coordinates of the pooled map.
-    std::vector<Halide::Expr> finish_at(
-        const std::vector<Halide::Expr>& at,
+    // then are coordinates of the pooled map. A value without samples is read at as many of the
+    // coordinates as it has.
+    std::vector<Halide::Expr> values_at(
+        const std::vector<Value>& values, const std::vector<Halide::Expr>& at,
         const std::function<Halide::Expr(const std::vector<Halide::Expr>&)>& accumulator) const;
 
     // The anchor's plain definition on the group's operands.
@@ -56,9 +57,10 @@ class KernelContext {
 
   private:
     Halide::Func finish_with(std::vector<Halide::Func> anchor_outputs) const;
+    // Operands, prologue, the given outputs of the anchor, and what follows from them but sums.
+    std::map<Value, Halide::Func> complete(const std::vector<Halide::Func>& anchor_outputs) const;
     std::vector<Halide::Func> lower_node(int node,
                                          const std::map<Value, Halide::Func>& values) const;
-    Halide::Func value_of(Value value) const;
 
     const Group& group_;
     const Isa& isa_;

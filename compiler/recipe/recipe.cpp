@@ -21,6 +21,12 @@ std::string to_string(const Tiling& tiling) {
     return text;
 }
 
+bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exact) {
+    if (exact && !recipe.is_exact()) return false;
+    if (!recipe.sums_strips() && !group.strip_sums().empty()) return false;
+    return recipe.applies(group, isa);
+}
+
 Tiling parse_tiling(std::string_view text) {
     Tiling tiling;
     TextReader reader(text, "tiling");

@@ -67,6 +67,9 @@ class Recipe {
     virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
 };
 
+// Whether the group may run by this recipe.
+bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exact);
+
 // The schedule library, in order of preference at equal cost. schedules/library.h makes one.
 using RecipeLibrary = std::vector<std::unique_ptr<const Recipe>>;
 

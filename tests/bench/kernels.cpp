@@ -2,9 +2,10 @@
 //
 //     bench_kernels conv2d batch=64 in=32 size=14 out=64 kernel=5 pool=2
 //
-// OP is conv2d, conv2d_backward_filter, conv2d_backward_data, dense, dense_backward_data or
-// dense_backward_weights. Numbers, with their defaults: batch=64 in=64 out=64 size=14 kernel=3
-// stride=1 padding=kernel/2 isa=512 (or 256), tilings=8 (per recipe), and switches: pool=2
+// OP is conv2d, winograd_conv2d, conv2d_backward_filter, conv2d_backward_data, dense,
+// dense_backward_data or dense_backward_weights. Numbers, with their defaults: batch=64 in=64 out=64 size=14 kernel=3
+// stride=1 padding=kernel/2 isa=512 (or 256), tilings=8 (per recipe), cold=1 (sets of tensors that
+// the runs go through in turn: with more than the caches hold they come from memory), and switches: pool=2
 // (max-pooling of conv2d's result, with bias and ReLU), unpool=1 (dy of the filter gradient comes
 // through a max-pooling of 2), activation=1 (the first input comes through a ReLU).
 //
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <deque>
 #include <map>
 
 #include "compiler/codegen/kernel.h"
@@ -28,6 +30,7 @@
 #include "compiler/ops/dense.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/sources.h"
+#include "compiler/ops/winograd.h"
 #include "runtime/abi/instance.h"
 #include "schedules/library.h"
 
@@ -124,6 +127,15 @@ std::vector<Value> build_body(GraphBuilder& b, const std::string& op, const Numb
             b.add(std::make_shared<Add>(), {pooled, add_input(b, "a2", plain_type({out}))}, "v2");
         return {b.add(std::make_shared<Relu>(), {value}, "v3"), {pooled.node, 1}};
     }
+    if (op == "winograd_conv2d") {
+        auto convolution = std::make_shared<WinogradConv2d>();
+        const int64_t p = n.at("padding");
+        convolution->tile = kWinogradPoints + 1 - kernel;
+        convolution->padding = {p, p, p, p};
+        const Value u =
+            add_input(b, "a1", plain_type({out, in, kWinogradPoints, kWinogradPoints}));
+        return {b.add(convolution, {active(add_input(b, "a0", x)), u}, "v0")};
+    }
     if (op == "conv2d_backward_data") {
         auto gradient = conv_op<Conv2dBackwardData>(n);
         gradient->input = {size, size};
@@ -180,6 +192,8 @@ class Arguments {
             pointers_[i] = &buffers_[i];
         }
     }
+    Arguments(const Arguments&) = delete;
+    Arguments& operator=(const Arguments&) = delete;
     void* at(size_t i) { return pointers_[i]; }
 
   private:
@@ -219,7 +233,7 @@ struct Timing {
     double share = 0;  // of the peak: upper quartile over the runs
 };
 
-Timing time_kernel(const Group& group, const CompiledKernel& kernel, double (*peak)()) {
+Timing time_kernel(const Group& group, const CompiledKernel& kernel, int sets, double (*peak)()) {
     LoadedObject object(kernel_with_runtime(kernel.object));
     using Function = int(void*, int, void*, void*, void*, void*, void*, void*, void*, void*);
     auto* run = object.function<Function>(kernel.symbol);
@@ -234,7 +248,8 @@ Timing time_kernel(const Group& group, const CompiledKernel& kernel, double (*pe
     worker.instance = &instance;
     worker.slab = slab;
     worker.slab_bytes = slab_bytes;
-    Arguments a(group);
+    std::deque<Arguments> arguments;
+    for (int i = 0; i < sets; i++) arguments.emplace_back(group);
     Timing timing;
     std::vector<double> shares;
     const double work = 2 * multiply_adds(group) / 1e9;
@@ -242,6 +257,7 @@ Timing time_kernel(const Group& group, const CompiledKernel& kernel, double (*pe
         const double before = peak(), begin = cpu_seconds();
         int count = 0;
         do {
+            Arguments& a = arguments[static_cast<size_t>(count % sets)];
             run(&worker, group.batch, a.at(0), a.at(1), a.at(2), a.at(3), a.at(4), a.at(5), a.at(6),
                 a.at(7));
             count++;
@@ -273,7 +289,8 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
     const std::vector<CompiledKernel> compiled = compile_kernels(kernels, isa, library, {});
     for (size_t i = 0; i < kernels.size(); i++) {
         const Timing timing =
-            time_kernel(group, compiled[i], isa.lanes == 16 ? peak_avx512 : peak_avx2);
+            time_kernel(group, compiled[i], static_cast<int>(numbers.at("cold")),
+                        isa.lanes == 16 ? peak_avx512 : peak_avx2);
         fmt::print("{:<28} {:<64} {:9.4f} ms {:8.1f} GFLOP/s {:5.1f} % of the peak\n",
                    kernels[i].recipe, to_string(kernels[i].tiling), timing.seconds * 1e3,
                    2 * multiply_adds(group) / timing.seconds / 1e9, 100 * timing.share);
@@ -285,7 +302,8 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
 Numbers parse_numbers(int count, char** words) {
     Numbers numbers = {{"batch", 64},  {"in", 64},    {"out", 64},       {"size", 14},
                        {"kernel", 3},  {"stride", 1}, {"isa", 512},      {"pool", 0},
-                       {"tilings", 8}, {"unpool", 0}, {"activation", 0}, {"padding", -1}};
+                       {"tilings", 8}, {"unpool", 0}, {"activation", 0}, {"padding", -1},
+                       {"cold", 1}};
     for (int i = 0; i < count; i++) {
         const std::string word = words[i];
         const size_t equals = word.find('=');

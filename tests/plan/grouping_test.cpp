@@ -150,12 +150,33 @@ TEST(Grouping, APoolWhoseMapIsReadElsewhereStaysApart) {
     EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "p")), "max_pool");
 }
 
+TEST(Grouping, BatchNormNeedsNoPassOfItsOwn) {
+    Plan plan = plan_network(golden_network("resnet20"), {true, {128}, true, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    const PlannedCall& second = call_named(variant, "conv3");  // of the first block
+    EXPECT_EQ(kinds_of(variant, second), "normalize relu winograd_conv2d partial_moments");
+    EXPECT_EQ(results_of_call(variant, second),
+              (Names{"conv3", "batch_norm3.partial:0", "batch_norm3.partial:1", "batch_norm3.partial:2"}));
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv3.dx")),
+              "batch_norm_backward winograd_conv2d normalize relu relu_backward partial_dots");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv3.dw")),
+              "normalize relu batch_norm_backward conv2d_backward_filter");
+    // The tail of a block is stored, as four read it: one pass, and backwards an epilogue.
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "relu3")), "normalize normalize relu add relu");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv4.dx")),
+              "batch_norm_backward winograd_conv2d add relu_backward partial_dots");
+    EXPECT_TRUE(has_note(variant, "recompute relu2 in its 3 readers"));
+    for (const PlannedCall& call : variant.batches[0].calls) {
+        EXPECT_EQ(call.name.find("batch_norm3.dx"), std::string::npos);
+    }
+}
+
 TEST(Grouping, EqualLayersShareAKernel) {
     Plan plan = plan_network(golden_network("resnet20"), {true, {64}, true, {isa_avx2()}});
     const VariantPlan& variant = plan.variants[0];
     EXPECT_LT(variant.kernels.size() * 2, variant.batches[0].calls.size());
-    EXPECT_EQ(call_named(variant, "conv4").kernel, call_named(variant, "conv2").kernel);
-    EXPECT_EQ(call_named(variant, "conv4.dw").kernel, call_named(variant, "conv2.dw").kernel);
+    EXPECT_EQ(call_named(variant, "conv6").kernel, call_named(variant, "conv4").kernel);
+    EXPECT_EQ(call_named(variant, "conv6.dw").kernel, call_named(variant, "conv4.dw").kernel);
     std::vector<std::string> identities;
     for (const PlannedKernel& kernel : variant.kernels)
         identities.push_back(kernel.identity(variant.isa));

@@ -1,4 +1,5 @@
 // Batch normalisation and the moments it is made of.
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/ops/batch_norm.h"
@@ -20,43 +21,69 @@ struct Cells {
     int64_t channels, count;
 };
 
-std::vector<Tensor> partial_moments(const Call& call) {
-    const Cells x(call.input(0));
-    Tensor mean = call.output(0), m2 = call.output(1);
-    for (int64_t n = 0; n < call.samples; n++) {
-        for (int64_t c = 0; c < x.channels; c++) {
-            for (int64_t i = 0; i < x.count; i++) mean.at(n, c) += x.at(n, c, i) / static_cast<double>(x.count);
-            for (int64_t i = 0; i < x.count; i++) m2.at(n, c) += std::pow(x.at(n, c, i) - mean.at(n, c), 2);
+// Rows first … last - 1 of a strip of a map with `cells` cells a channel, as cells.
+struct Strip {
+    Strip(const TensorType& map, int64_t index) {
+        const int64_t height = map.shape.size() > 2 ? map.shape[1] : 1;
+        const int64_t width = element_count(map) / map.shape[0] / height;
+        first = kStripRows * index * width;
+        last = std::min(height, kStripRows * (index + 1)) * width;
+    }
+    int64_t first, last;
+};
+
+// Calls visit(sample, channel, strip) for every value of strips.
+template <class Visit>
+void each_strip(const Tensor& strips, const Visit& visit) {
+    for (int64_t n = 0; n < strips.samples; n++) {
+        for (int64_t c = 0; c < strips.type.shape[0]; c++) {
+            for (int64_t s = 0; s < strips.type.shape[1]; s++) visit(n, c, s);
         }
     }
-    return {mean, m2};
+}
+
+std::vector<Tensor> partial_moments(const Call& call) {
+    const Cells x(call.input(0));
+    Tensor pivot = call.output(0), sum = call.output(1), squares = call.output(2);
+    each_strip(pivot, [&](int64_t n, int64_t c, int64_t s) {
+        const Strip strip(call.input(0).type, s);
+        const double first = pivot.at(n, c, s, 0) = x.at(n, c, strip.first);
+        for (int64_t i = strip.first; i < strip.last; i++) {
+            sum.at(n, c, s, 0) += x.at(n, c, i) - first;
+            squares.at(n, c, s, 0) += std::pow(x.at(n, c, i) - first, 2);
+        }
+    });
+    return {pivot, sum, squares};
 }
 
 std::vector<Tensor> merge_moments(const Call& call) {
-    const Tensor &means = call.input(0), &m2 = call.input(1);
-    const auto count = static_cast<double>(call.as<MergeMoments>().count);
-    const auto samples = static_cast<double>(call.samples);
+    const Tensor &pivot = call.input(0), &sum = call.input(1), &squares = call.input(2);
+    const auto& op = call.as<MergeMoments>();
+    const auto total = static_cast<double>(call.samples * op.width * op.height);
+    const TensorType map = batched_type({pivot.type.shape[0], op.height, op.width});
+    const auto count = [&](int64_t s) { return static_cast<double>(Strip(map, s).last - Strip(map, s).first); };
     Tensor mean = call.output(0), variance = call.output(1);
-    for (int64_t c = 0; c < means.type.shape[0]; c++) {
-        for (int64_t n = 0; n < call.samples; n++) mean.at(c) += means.at(n, c) / samples;
-        for (int64_t n = 0; n < call.samples; n++) {
-            variance.at(c) += (m2.at(n, c) + count * std::pow(means.at(n, c) - mean.at(c), 2)) / (samples * count);
-        }
-    }
+    each_strip(pivot, [&](int64_t n, int64_t c, int64_t s) {
+        mean.at(c) += (count(s) * pivot.at(n, c, s, 0) + sum.at(n, c, s, 0)) / total;
+    });
+    each_strip(pivot, [&](int64_t n, int64_t c, int64_t s) {
+        const double average = sum.at(n, c, s, 0) / count(s);
+        const double inside = squares.at(n, c, s, 0) - average * sum.at(n, c, s, 0);
+        variance.at(c) += (inside + count(s) * std::pow(pivot.at(n, c, s, 0) + average - mean.at(c), 2)) / total;
+    });
     return {mean, variance};
 }
 
 std::vector<Tensor> partial_dots(const Call& call) {
     const Cells dy(call.input(0)), x(call.input(1));
     Tensor sum = call.output(0), dot = call.output(1);
-    for (int64_t n = 0; n < call.samples; n++) {
-        for (int64_t c = 0; c < x.channels; c++) {
-            for (int64_t i = 0; i < x.count; i++) {
-                sum.at(n, c) += dy.at(n, c, i);
-                dot.at(n, c) += dy.at(n, c, i) * (x.at(n, c, i) - call.input(2).at(c));
-            }
+    each_strip(sum, [&](int64_t n, int64_t c, int64_t s) {
+        const Strip strip(call.input(1).type, s);
+        for (int64_t i = strip.first; i < strip.last; i++) {
+            sum.at(n, c, s, 0) += dy.at(n, c, i);
+            dot.at(n, c, s, 0) += dy.at(n, c, i) * (x.at(n, c, i) - call.input(2).at(c));
         }
-    }
+    });
     return {sum, dot};
 }
 

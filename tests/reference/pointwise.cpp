@@ -88,10 +88,12 @@ std::vector<Tensor> leaky_relu_backward(const Call& call) {
 }
 
 std::vector<Tensor> normalize(const Call& call) {
-    const double epsilon = call.as<Normalize>().epsilon;
-    return map(call, [&](const Numbers& x) {
-        return Numbers{(x[0] - x[1]) / std::sqrt(x[2] + epsilon) * x[3] + x[4]};
-    });
+    return map(call, [](const Numbers& x) { return Numbers{(x[0] - x[1]) * x[2] + x[3]}; });
+}
+
+std::vector<Tensor> batch_norm_factor(const Call& call) {
+    const double epsilon = call.as<BatchNormFactor>().epsilon;
+    return map(call, [&](const Numbers& x) { return Numbers{x[0] / std::sqrt(x[1] + epsilon)}; });
 }
 
 std::vector<Tensor> coefficients(const Call& call) {
@@ -135,6 +137,7 @@ void add_pointwise(Table& table) {
     table["add"] = binary<add>;
     table["batch_norm_backward"] = batch_norm_backward;
     table["batch_norm_coefficients"] = coefficients;
+    table["batch_norm_factor"] = batch_norm_factor;
     table["batch_norm_fold"] = batch_norm_fold;
     table["leaky_relu"] = leaky_relu;
     table["leaky_relu_backward"] = leaky_relu_backward;

@@ -14,6 +14,7 @@
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/max_pool.h"
+#include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "schedules/library.h"
 #include "schedules/winograd.h"
@@ -281,6 +282,58 @@ TEST(Winograd, PooledWithIndex) {
     std::vector<ConvCase> cases = kFused;
     cases.push_back({16, 32, 7, 9, 3, {0, 1, 1, 2}, 2});  // odd, so the pool leaves cells out
     check_groups(groups_of(cases, pooled_group), {"winograd"});
+}
+
+// A convolution whose result goes into the moments of a batch norm.
+Group moments_group(const ConvCase& c) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value x = add_operand(b, "a0", input_type(c));
+        const Value u = add_operand(b, "a1", plain_type({c.out, c.in, 6, 6}));
+        const Value y = b.add(forward_op(c), {add_prologue(b, x), u}, "v1");
+        const Value moments = b.add(std::make_shared<PartialMoments>(), {y}, "v2");
+        return {y, moments, {moments.node, 1}, {moments.node, 2}};
+    });
+}
+
+// The tail of a residual block backwards: a sum of gradients, masked, stored and summed for two batch norms.
+Group dots_group(const ConvCase& c) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value dy = add_operand(b, "a0", input_type(c));
+        const Value u = add_operand(b, "a1", plain_type({c.out, c.in, 6, 6}));
+        const Value skip = add_operand(b, "a2", output_type(c)), mask = add_operand(b, "a3", output_type(c));
+        const Value dx = b.add(forward_op(c), {dy, u}, "v0");
+        const Value sum = b.add(std::make_shared<Add>(), {dx, skip}, "v1");
+        const Value dz = b.add(std::make_shared<ReluBackward>(), {sum, mask}, "v2");
+        std::vector<Value> results = {dz};
+        for (int i = 0; i < 2; i++) {
+            const Value below = add_operand(b, fmt::format("a{}", 4 + 2 * i), output_type(c));
+            const Value mean = add_operand(b, fmt::format("a{}", 5 + 2 * i), plain_type({c.out}));
+            const Value dots = b.add(std::make_shared<PartialDots>(), {dz, below, mean}, fmt::format("v{}", 3 + i));
+            results.push_back(dots);
+            results.push_back({dots.node, 1});
+        }
+        return results;
+    });
+}
+
+// Sizes where strips and tiles end early in either direction, and one tile a row.
+std::vector<ConvCase> strip_cases() {
+    std::vector<ConvCase> cases;
+    const std::vector<std::vector<int64_t>> paddings = {{1, 1, 1, 1}, {0, 0, 0, 0}, {2, 0, 1, 3}};
+    for (int64_t height = 3; height <= 13; height++) {
+        const auto turn = static_cast<size_t>(height);
+        cases.push_back({height % 2 == 0 ? 16 : 32, height % 3 == 0 ? 48 : 32, height, 16 - height, 3,
+                         paddings[height < 12 ? 0 : turn % 3], static_cast<int>(1 + turn % 4)});
+    }
+    return cases;
+}
+
+TEST(Winograd, SumsMomentsOfStrips) { check_groups(groups_of(strip_cases(), moments_group), {"winograd"}); }
+TEST(Winograd, SumsDotsOfStrips) { check_groups(groups_of(strip_cases(), dots_group), {"winograd"}); }
+TEST(Winograd, SumsStripsWithEveryTiling) {
+    Check check{"winograd"};
+    check.all_tilings = true;
+    check_groups({moments_group({16, 64, 9, 22, 3, {1, 1, 1, 1}, 4})}, check);
 }
 
 // ---- Filter gradient ----

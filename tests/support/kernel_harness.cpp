@@ -133,9 +133,9 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
     library_.variants = &variant_;
     library_.variant_count = 1;
     library_.loss_output = -1;
-    emulsion_sizes sizes;
-    object_->function<decltype(emulsion_library_sizes)>("emulsion_library_sizes")(&library_, threads, &sizes);
     emulsion_memory memory{};
+    const emulsion_sizes& sizes = memory.sizes;
+    object_->function<decltype(emulsion_library_sizes)>("emulsion_library_sizes")(&library_, threads, &memory.sizes);
     for (int i = 0; i < EMULSION_CLASSES; i++) {
         memory_.push_back(std::make_unique<GuardedBlock>(sizes.bytes[i], Edge::back));
         memory.block[i] = memory_.back()->data();
@@ -239,7 +239,7 @@ bool has_window_winner(const Group& group) {
 // Variances, and what Adam divides by, are positive.
 bool must_be_positive(const Graph& body, int source) {
     static const std::set<std::pair<std::string_view, size_t>> kPositive = {
-        {"normalize", 2},       {"batch_norm_coefficients", 1}, {"batch_norm_fold", 3}, {"merge_moments", 1},
+        {"batch_norm_factor", 1}, {"batch_norm_coefficients", 1}, {"batch_norm_fold", 3}, {"merge_moments", 2},
         {"adam_update", 3},     {"adam_update", 4},             {"adam_update", 5},
     };
     for (const Node& node : body.nodes()) {
