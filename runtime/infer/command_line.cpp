@@ -59,7 +59,7 @@ int find_variant(const emulsion_info& info, std::string_view name) {
 }
 
 CLI::Option* add_profile_option(CLI::App& app, std::string* profile) {
-    return app.add_flag("--profile{-}", *profile,
+    return app.add_flag("--profile", *profile,
                         "print the time of every kernel; --profile=FILE writes it for\n"
                         "`emulsion show MODEL --emit=roofline --profile=FILE`");
 }

@@ -44,8 +44,8 @@ std::string list_variants(const emulsion_info& info);
 
 // Adds --profile, which prints the time of every kernel, and --profile=FILE, which writes it. A file
 // is given with "=" only, so that no other argument is taken for one. `profile` becomes the file, or
-// kPrintProfile.
-inline constexpr std::string_view kPrintProfile = "-";
+// kPrintProfile, the value of a flag without one.
+inline constexpr std::string_view kPrintProfile = "true";
 CLI::Option* add_profile_option(CLI::App& app, std::string* profile);
 
 // What a command line asks for besides running the program.
