@@ -24,7 +24,7 @@ constexpr uint64_t kSmallestBlock = 256 << 10, kLargestBlock = 256 << 20;
 constexpr uint64_t kMovedBytes = 256 << 20;  // by one measurement
 
 template <int kLanes>
-using Vector [[gnu::vector_size(4 * kLanes)]] = float;
+using Vector [[gnu::vector_size(4 * kLanes), gnu::may_alias]] = float;
 
 // What the loops compute, so that they are not removed.
 std::atomic<float> kept_result;
