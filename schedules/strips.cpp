@@ -38,7 +38,9 @@ private:
         return Halide::Internal::is_const_one(inside) ? term : Halide::select(inside, term, 0.0F);
     }
     // Whether position i of some tile lies outside the map.
-    static bool may_leave(int i, int tile, int extent) { return extent > tile && extent % tile != 0 && i >= extent % tile; }
+    static bool may_leave(int i, int tile, int extent) {
+        return extent > tile && extent % tile != 0 && i >= extent % tile;
+    }
 
     const StripTile& tile_;
 };
