@@ -22,13 +22,14 @@ int emulsion_variant_sizes(const emulsion_library* library, int variant, int thr
         variant >= library->variant_count) {
         return EMULSION_INVALID_ARGUMENT;
     }
-    if (threads == 0) threads = emulsion_cpu_count();
+    memset(sizes, 0, sizeof *sizes);
+    sizes->threads = threads > 0 ? threads : emulsion_cpu_count();
     const emulsion_variant* chosen = &library->variants[variant];
     memcpy(sizes->bytes, library->bytes, sizeof sizes->bytes);
     sizes->bytes[EMULSION_PREPARED] = chosen->prepared_bytes;
     sizes->bytes[EMULSION_WORKSPACE] = emulsion_workspace_bytes(
-        chosen->activation_bytes, chosen->slab0_bytes, chosen->slab_bytes, threads);
-    sizes->bytes[EMULSION_INSTANCE] = emulsion_instance_bytes(chosen->buffer_count, threads);
+        chosen->activation_bytes, chosen->slab0_bytes, chosen->slab_bytes, sizes->threads);
+    sizes->bytes[EMULSION_INSTANCE] = emulsion_instance_bytes(chosen->buffer_count, sizes->threads);
     return EMULSION_OK;
 }
 
@@ -36,9 +37,10 @@ int emulsion_library_sizes(const emulsion_library* library, int threads, emulsio
     if (sizes == NULL || threads < 0 || threads > EMULSION_MAX_THREADS)
         return EMULSION_INVALID_ARGUMENT;
     memset(sizes, 0, sizeof *sizes);
+    sizes->threads = threads > 0 ? threads : emulsion_cpu_count();
     for (int variant = 0; variant < library->variant_count; variant++) {
         emulsion_sizes one;
-        emulsion_variant_sizes(library, variant, threads, &one);
+        emulsion_variant_sizes(library, variant, sizes->threads, &one);
         for (int i = 0; i < EMULSION_CLASSES; i++) {
             if (one.bytes[i] > sizes->bytes[i]) sizes->bytes[i] = one.bytes[i];
         }
@@ -66,14 +68,20 @@ static int fail_range(emulsion_instance* instance, const char* what, int64_t val
     return EMULSION_INVALID_ARGUMENT;
 }
 
-static int check_options(emulsion_instance* instance, const emulsion_options* options) {
+static int check_options(emulsion_instance* instance, const emulsion_options* options,
+                         int sized_threads) {
     const int variants = instance->library->variant_count;
     if (options->variant < 0 || options->variant > variants) {
         return fail_range(instance, "options.variant", options->variant, 0, variants);
     }
     if (options->pool == NULL) {
-        if (options->threads >= 0 && options->threads <= EMULSION_MAX_THREADS) return EMULSION_OK;
-        return fail_range(instance, "options.threads", options->threads, 0, EMULSION_MAX_THREADS);
+        if (options->threads < 0 || options->threads > EMULSION_MAX_THREADS) {
+            return fail_range(instance, "options.threads", options->threads, 0,
+                              EMULSION_MAX_THREADS);
+        }
+        if (options->threads > 0) return EMULSION_OK;
+        if (sized_threads >= 1 && sized_threads <= EMULSION_MAX_THREADS) return EMULSION_OK;
+        return fail_range(instance, "memory.sizes.threads", sized_threads, 1, EMULSION_MAX_THREADS);
     }
     if (options->pool->parallel_for == NULL) {
         return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT,
@@ -96,9 +104,31 @@ static int fail_variant(emulsion_instance* instance, int wanted) {
     return EMULSION_UNSUPPORTED_CPU;
 }
 
+/* The memory must be sized for the threads of this bind. */
+static int check_sizes(emulsion_instance* instance, const emulsion_sizes* has,
+                       const emulsion_sizes* needs) {
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        if (has->bytes[i] >= needs->bytes[i]) continue;
+        emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "memory.sizes states ");
+        emulsion_append_number(instance, (int64_t)has->bytes[i]);
+        emulsion_append(instance, " bytes of class ");
+        emulsion_append(instance, kClassNames[i]);
+        emulsion_append(instance, ", but ");
+        emulsion_append_number(instance, (int64_t)needs->bytes[i]);
+        emulsion_append(instance, " are needed with ");
+        emulsion_append_number(instance, instance->threads);
+        emulsion_append(instance, instance->threads == 1 ? " thread" : " threads");
+        emulsion_append(instance, "; fill it with the sizes function, and allocate as it says");
+        return EMULSION_INVALID_ARGUMENT;
+    }
+    return EMULSION_OK;
+}
+
 static int check_blocks(emulsion_instance* instance, const emulsion_memory* memory, int variant) {
     emulsion_sizes sizes;
     emulsion_variant_sizes(instance->library, variant, instance->threads, &sizes);
+    const int enough = check_sizes(instance, &memory->sizes, &sizes);
+    if (enough != EMULSION_OK) return enough;
     for (int i = 0; i < EMULSION_INSTANCE; i++) {
         if (sizes.bytes[i] == 0) continue;
         int status = EMULSION_OK;
@@ -178,14 +208,14 @@ int emulsion_library_bind(const emulsion_library* library, void* block,
     instance->descriptors = (emulsion_descriptor*)(void*)(instance + 1);
     if (memory == NULL) return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "memory is null");
     if (options == NULL) options = &defaults;
-    int status = check_options(instance, options);
+    int status = check_options(instance, options, memory->sizes.threads);
     if (status != EMULSION_OK) return status;
     const int variant = emulsion_choose_variant(library, emulsion_cpu_features(), options->variant);
     if (variant < 0) return fail_variant(instance, options->variant);
     instance->variant = &library->variants[variant];
     instance->pool = options->pool;
     instance->threads = options->pool != NULL ? options->pool->threads : options->threads;
-    if (instance->threads == 0) instance->threads = emulsion_cpu_count();
+    if (instance->threads == 0) instance->threads = memory->sizes.threads;
     instance->profile = options->profile;
     instance->profile_self = options->profile_self;
     status = check_blocks(instance, memory, variant);

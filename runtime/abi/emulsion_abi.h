@@ -20,10 +20,10 @@
  * emulsion_status (a library built with checks may return Halide's error codes, which are
  * negative).
  *
- * All memory is the caller's. Each class is one block of at least `bytes[class]` bytes, aligned to
- * EMULSION_ALIGNMENT, that stays in place from bind to unbind. bind must not be given more threads
- * than `sizes` was. One instance serves one thread at a time. bind on a bound instance unbinds
- * first.
+ * All memory is the caller's. Each class is one block of `sizes.bytes[class]` bytes, aligned to
+ * EMULSION_ALIGNMENT, that stays in place from bind to unbind. bind compares what it needs with
+ * `sizes` in emulsion_memory and refuses memory that is sized for fewer threads. One instance
+ * serves one thread at a time. bind on a bound instance unbinds first.
  */
 #ifndef EMULSION_ABI_H
 #define EMULSION_ABI_H
@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define EMULSION_ABI_VERSION 1
+#define EMULSION_ABI_VERSION 2
 #define EMULSION_ALIGNMENT 64
 #define EMULSION_MAX_THREADS 256
 #define EMULSION_MAX_RANK 5
@@ -65,14 +65,19 @@ typedef enum emulsion_class {
 
 typedef struct emulsion_sizes {
     uint64_t bytes[EMULSION_CLASSES];
+/* What NAME_sizes(threads, &sizes) states: the bytes of each class for up to so many threads; 0
+ * stands for the CPUs that the calling thread may use. */
 } emulsion_sizes;
 
+    int32_t threads; /* the count, never 0 */
+    int32_t reserved;
 /* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
- * bytes may be null. */
+ * bytes may be null. `sizes` says what the blocks hold: fill it with NAME_sizes. */
 typedef struct emulsion_memory {
     void* block[EMULSION_CLASSES];
 } emulsion_memory;
 
+    emulsion_sizes sizes;
 /* A named tensor inside a class of memory. Its logical shape and order are those of the weights
  * file; in memory the first axis is split into blocks of 16 (the last block padded with zeros),
  * innermost, and the second axis of a matrix that reads a flattened map is the map's (C, H, W),
@@ -137,7 +142,7 @@ typedef struct emulsion_pool {
 
 /* All zero is a good default: threads = the CPUs this thread may use, own pool, best variant. */
 typedef struct emulsion_options {
-    int32_t threads;    /* 0: as many as the CPUs allowed; ignored with a pool */
+    int32_t threads;    /* 0: the count in memory->sizes; ignored with a pool */
     int32_t variant;    /* 0: the best this processor runs; else 1 + an index into info->variants */
     int32_t stay_awake; /* 1: workers spin between calls (benchmarks) */
     int32_t pin;        /* 1: one CPU per worker, the binding thread included, until unbind */

@@ -43,7 +43,8 @@ const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view n
 
 }  // namespace
 
-MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) : sizes_(sizes) {
+MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) {
+    memory_.sizes = sizes;
     for (int c = 0; c < EMULSION_CLASSES; ++c) {
         if (sizes.bytes[c] > 0) memory_.block[c] = map_block(sizes.bytes[c], c);
     }
@@ -55,7 +56,7 @@ MemoryBlocks::~MemoryBlocks() {
 
 void MemoryBlocks::release(emulsion_class memory_class) {
     void*& block = memory_.block[memory_class];
-    if (block != nullptr) munmap(block, sizes_.bytes[memory_class]);
+    if (block != nullptr) munmap(block, memory_.sizes.bytes[memory_class]);
     block = nullptr;
 }
 

@@ -16,7 +16,7 @@ class MemoryBlocks {
     MemoryBlocks& operator=(const MemoryBlocks&) = delete;
 
     const emulsion_memory& memory() const { return memory_; }
-    const emulsion_sizes& sizes() const { return sizes_; }
+    const emulsion_sizes& sizes() const { return memory_.sizes; }
     // The block to pass as `instance`.
     void* instance() const { return memory_.block[EMULSION_INSTANCE]; }
 
@@ -24,7 +24,6 @@ class MemoryBlocks {
     void release(emulsion_class memory_class);
 
   private:
-    emulsion_sizes sizes_;
     emulsion_memory memory_{};
 };
 

@@ -64,9 +64,8 @@ class Instance {
     explicit Instance(const Options& options) : info_(CALL(info)()) {
         if (options.batch < 1 || options.batch > info_->batch)
             stop("batch " + std::to_string(options.batch) + " is not in 1.." + std::to_string(info_->batch));
-        emulsion_sizes sizes;
-        check(CALL(sizes)(options.threads, &sizes));
-        for (int c = 0; c < EMULSION_CLASSES; c++) memory_.block[c] = allocate(sizes.bytes[c]);
+        check(CALL(sizes)(options.threads, &memory_.sizes));
+        for (int c = 0; c < EMULSION_CLASSES; c++) memory_.block[c] = allocate(memory_.sizes.bytes[c]);
         instance_ = memory_.block[EMULSION_INSTANCE];
         initialize();
         emulsion_options settings = {};

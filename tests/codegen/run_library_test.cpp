@@ -54,8 +54,8 @@ class LoadedLibrary {
     LoadedLibrary(const BuiltLibrary& built, const Graph& graph)
         : name_(built.name), graph_(graph), object_(member_of(built.archive)) {
         info_ = object_.function<const emulsion_info*()>(name_ + "_info")();
-        emulsion_sizes sizes{};
-        EXPECT_EQ(object_.function<int(int, emulsion_sizes*)>(name_ + "_sizes")(2, &sizes),
+        const emulsion_sizes& sizes = memory_.sizes;
+        EXPECT_EQ(object_.function<int(int, emulsion_sizes*)>(name_ + "_sizes")(2, &memory_.sizes),
                   EMULSION_OK);
         for (int i = 0; i < EMULSION_CLASSES; i++) {
             blocks_.push_back(aligned(sizes.bytes[i]));

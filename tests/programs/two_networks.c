@@ -61,6 +61,7 @@ static void* aligned_bytes(uint64_t bytes) {
 
 static emulsion_memory memory_of(const emulsion_sizes* sizes) {
     emulsion_memory memory;
+    memory.sizes = *sizes;
     for (int i = 0; i < EMULSION_CLASSES; i++) memory.block[i] = aligned_bytes(sizes->bytes[i]);
     return memory;
 }

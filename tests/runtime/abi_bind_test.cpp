@@ -16,6 +16,7 @@ TEST(AbiSizes, FollowTheStatedFormulas) {
     FakeLibrary fake;
     emulsion_sizes sizes;
     ASSERT_EQ(emulsion_library_sizes(&fake.library, 3, &sizes), EMULSION_OK);
+    EXPECT_EQ(sizes.threads, 3);
     EXPECT_EQ(sizes.bytes[EMULSION_PARAMETERS], 64u);
     EXPECT_EQ(sizes.bytes[EMULSION_STATE], 64u);
     EXPECT_EQ(sizes.bytes[EMULSION_PREPARED], 0u);
@@ -62,9 +63,9 @@ TEST(AbiBind, PlacesDescriptorsAndSlabsInsideTheBlocks) {
     EXPECT_EQ(instance->descriptors[kX].dimensions[1].stride, kWidth);
     EXPECT_EQ(instance->workers[0].slab, workspace + 128);
     const emulsion_worker& last = instance->workers[2];
-    EXPECT_EQ(last.slab + last.slab_bytes, workspace + network.sizes.bytes[EMULSION_WORKSPACE]);
+    EXPECT_EQ(last.slab + last.slab_bytes, workspace + network.memory.sizes.bytes[EMULSION_WORKSPACE]);
     EXPECT_EQ(reinterpret_cast<const char*>(&last + 1),
-              reinterpret_cast<const char*>(instance) + network.sizes.bytes[EMULSION_INSTANCE]);
+              reinterpret_cast<const char*>(instance) + network.memory.sizes.bytes[EMULSION_INSTANCE]);
 }
 
 TEST(AbiBind, ConstantsNeedNoMemoryOfTheCaller) {
@@ -82,7 +83,7 @@ TEST(AbiBind, RefusesMisalignedBlocks) {
     FakeNetwork network(2);
     const char* names[] = {"parameters", "gradients", "state", "", "workspace"};
     for (int i = 0; i < EMULSION_INSTANCE; i++) {
-        if (network.sizes.bytes[i] == 0) continue;
+        if (network.memory.sizes.bytes[i] == 0) continue;
         void* block = network.memory.block[i];
         network.memory.block[i] = static_cast<char*>(block) + 4;
         EXPECT_EQ(network.bind(), EMULSION_MISALIGNED);
@@ -136,6 +137,43 @@ TEST(AbiBind, RefusesBadOptions) {
     pool.parallel_for = [](void*, void (*)(void*, int, int), void*, int) {};
     EXPECT_EQ(network.bind(&options), EMULSION_INVALID_ARGUMENT);
     EXPECT_STREQ(network.error(), "options.pool.threads is 0, but must be 1 to 256");
+}
+
+TEST(AbiBind, TakesTheThreadsThatTheMemoryIsSizedFor) {
+    FakeNetwork network(3);
+    emulsion_instance* instance = network.instance();
+    EXPECT_EQ(emulsion_library_bind(instance->library, instance, &network.memory, nullptr),
+              EMULSION_OK);
+    EXPECT_EQ(instance->threads, 3);
+    network.memory.sizes.threads = 0;
+    EXPECT_EQ(emulsion_library_bind(instance->library, instance, &network.memory, nullptr),
+              EMULSION_INVALID_ARGUMENT);
+    EXPECT_STREQ(network.error(), "memory.sizes.threads is 0, but must be 1 to 256");
+}
+
+TEST(AbiBind, RefusesMemorySizedForFewerThreads) {
+    FakeNetwork network(2);
+    emulsion_pool pool = {};
+    pool.threads = 3;
+    pool.parallel_for = [](void*, void (*)(void*, int, int), void*, int) {};
+    emulsion_options more = {}, own_pool = {};
+    more.threads = 3;
+    own_pool.pool = &pool;
+    for (const emulsion_options& options : {more, own_pool}) {
+        EXPECT_EQ(network.bind(&options), EMULSION_INVALID_ARGUMENT);
+        EXPECT_STREQ(network.error(),
+                     "memory.sizes states 384 bytes of class workspace, but 512 are needed with 3 "
+                     "threads; fill it with the sizes function, and allocate as it says");
+        EXPECT_EQ(network.run(1), EMULSION_NOT_BOUND);
+    }
+    // Every class counts, the instance too.
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        if (network.memory.sizes.bytes[i] == 0) continue;
+        network.memory.sizes.bytes[i] -= 1;
+        EXPECT_EQ(network.bind(), EMULSION_INVALID_ARGUMENT) << "class " << i;
+        network.memory.sizes.bytes[i] += 1;
+    }
+    EXPECT_EQ(network.bind(), EMULSION_OK);
 }
 
 TEST(AbiBind, CallsNeedABoundInstance) {

@@ -291,7 +291,7 @@ TEST(AbiPool, DefaultThreadsAreTheAllowedCpus) {
             FakeLibrary fake;
             emulsion_library_sizes(&fake.library, 1, &sizes);
             if (network.status != EMULSION_OK || network.instance()->threads != 1) return 1;
-            return sizes.bytes[EMULSION_INSTANCE] == network.sizes.bytes[EMULSION_INSTANCE] ? 0 : 2;
+            return sizes.bytes[EMULSION_INSTANCE] == network.memory.sizes.bytes[EMULSION_INSTANCE] ? 0 : 2;
         }),
         0);
 }

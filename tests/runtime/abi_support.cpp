@@ -154,7 +154,6 @@ Block::Block(std::size_t size, std::size_t shift)
 
 FakeNetwork::FakeNetwork(FakeLibrary& fake, int threads, const emulsion_options* options)
     : memory{},
-      sizes{},
       status(0),
       fake_(&fake),
       threads_(threads),
@@ -177,9 +176,9 @@ FakeNetwork::~FakeNetwork() {
 }
 
 void FakeNetwork::allocate() {
-    emulsion_library_sizes(&fake_->library, threads_, &sizes);
+    emulsion_library_sizes(&fake_->library, threads_, &memory.sizes);
     for (int i = 0; i < EMULSION_CLASSES; i++) {
-        blocks_.emplace_back(sizes.bytes[i]);
+        blocks_.emplace_back(memory.sizes.bytes[i]);
         memory.block[i] = blocks_.back().get();
     }
     emulsion_library_init(&fake_->library, 7, &memory);

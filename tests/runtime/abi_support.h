@@ -77,7 +77,6 @@ class FakeNetwork {
     std::uint64_t* state() const;
 
     emulsion_memory memory;
-    emulsion_sizes sizes;
     int status;  // of the bind in the constructor
 
   private:

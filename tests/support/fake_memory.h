@@ -1,0 +1,38 @@
+/* What the two halves of the library written by hand share: its network, and where its tensors
+ * lie (fake_memory.cpp); the functions of the library (fake_library.cpp). */
+#pragma once
+#include "tests/support/fake_library.h"
+
+namespace emulsion {
+
+struct FakeInstance {
+    emulsion_memory memory;
+    const char* error;
+    void (*profile)(void* self, int kernel, double seconds);
+    void* profile_self;
+};
+
+// Everything the info structs point to.
+struct Fake {
+    FakeNetwork network;
+    FakeHooks hooks;
+    std::vector<const char*> class_names;
+    std::vector<emulsion_tensor> train_tensors, infer_tensors;
+    int64_t runs = 0;  // of the inference library
+    size_t first_velocity = 0;  // velocities lie in the order of the parameters, equally spaced
+    emulsion_port train_inputs[2], train_outputs[2], infer_inputs[1], infer_outputs[1];
+    emulsion_info train{}, infer{};
+    emulsion_sizes train_sizes{}, infer_sizes{};
+};
+
+Fake& fake();
+
+// Of one picture.
+int elements();
+
+// Where an output channel's weight of a flattened element lies: [O/16][elements][16].
+size_t weight_at(int o, int element);
+
+float* tensor_values(const emulsion_tensor& tensor, const emulsion_memory& memory);
+
+}  // namespace emulsion
