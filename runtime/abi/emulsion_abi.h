@@ -63,21 +63,19 @@ typedef enum emulsion_class {
     EMULSION_CLASSES = 6
 } emulsion_class;
 
-typedef struct emulsion_sizes {
-    uint64_t bytes[EMULSION_CLASSES];
 /* What NAME_sizes(threads, &sizes) states: the bytes of each class for up to so many threads; 0
  * stands for the CPUs that the calling thread may use. */
+typedef struct emulsion_sizes {
+    uint64_t bytes[EMULSION_CLASSES];
 } emulsion_sizes;
 
-    int32_t threads; /* the count, never 0 */
-    int32_t reserved;
 /* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
  * bytes may be null. `sizes` says what the blocks hold: fill it with NAME_sizes. */
 typedef struct emulsion_memory {
     void* block[EMULSION_CLASSES];
+    emulsion_sizes sizes;
 } emulsion_memory;
 
-    emulsion_sizes sizes;
 /* A named tensor inside a class of memory. Its logical shape and order are those of the weights
  * file; in memory the first axis is split into blocks of 16 (the last block padded with zeros),
  * innermost, and the second axis of a matrix that reads a flattened map is the map's (C, H, W),
@@ -140,7 +138,7 @@ typedef struct emulsion_pool {
                          void* closure, int count);
 } emulsion_pool;
 
-/* All zero is a good default: threads = the CPUs this thread may use, own pool, best variant. */
+/* All zero is a good default: the threads that the memory is sized for, own pool, best variant. */
 typedef struct emulsion_options {
     int32_t threads;    /* 0: the count in memory->sizes; ignored with a pool */
     int32_t variant;    /* 0: the best this processor runs; else 1 + an index into info->variants */

@@ -176,10 +176,10 @@ std::vector<float> Ports::row(const std::string& name, int sample) const {
 }
 
 Memory::Memory(const emulsion_sizes& sizes) {
+    memory_.sizes = sizes;
     for (uint64_t bytes : sizes.bytes) blocks_.emplace_back(bytes);
     for (size_t i = 0; i < blocks_.size(); i++) memory_.block[i] = blocks_[i].get();
 }
-    memory_.sizes = sizes;
 
 std::vector<std::byte> Memory::bytes(emulsion_class which) const {
     const Block& block = blocks_[which];
