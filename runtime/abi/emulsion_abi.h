@@ -67,6 +67,8 @@ typedef enum emulsion_class {
  * stands for the CPUs that the calling thread may use. */
 typedef struct emulsion_sizes {
     uint64_t bytes[EMULSION_CLASSES];
+    int32_t threads; /* the count, never 0 */
+    int32_t reserved;
 } emulsion_sizes;
 
 /* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
