@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -17,33 +16,8 @@
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
 #include "tests/integration/integration_support.h"
+#include "tests/support/count_allocations.h"
 #include "tests/support/golden.h"
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define EMULSION_COUNTS_ALLOCATIONS 1
-namespace {
-std::atomic<long> allocations = 0;
-}
-
-extern "C" {
-void* __libc_malloc(std::size_t bytes);
-void* __libc_calloc(std::size_t count, std::size_t bytes);
-void* __libc_realloc(void* block, std::size_t bytes);
-
-void* malloc(std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_malloc(bytes);
-}
-void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_calloc(count, bytes);
-}
-void* realloc(void* block, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_realloc(block, bytes);
-}
-}
-#endif
 
 namespace emulsion::test {
 namespace {
@@ -71,7 +45,7 @@ TEST(Calls, TakeNoMemoryFromTheCLibrary) {
     runner.run(1);
     trainer.ports.fill(1, trainer.classes);
     const emulsion_call* whole = trainer.ports.call(kBatch);
-    const long before = allocations;
+    const long before = allocation_count();
     ASSERT_GT(before, 0) << "the replacement of malloc is not in effect";
     int failures = 0;
     for (int i = 0; i < 5; i++) failures += trainer.library.step(trainer.instance(), whole, 0.01f) != EMULSION_OK;
@@ -79,7 +53,7 @@ TEST(Calls, TakeNoMemoryFromTheCLibrary) {
     for (int i = 0; i < 5; i++) {
         failures += runner.library.run(runner.memory.instance(), runner.ports.call(1 + i % 4)) != EMULSION_OK;
     }
-    const long after = allocations;
+    const long after = allocation_count();
     EXPECT_EQ(failures, 0);
     EXPECT_EQ(after, before);
 }

@@ -1,50 +1,26 @@
-// No call allocates from the C library: malloc and its kin are replaced by counting ones for this
-// whole program.
-#include <gtest/gtest.h>
+// No call allocates from the C library.
+#include "tests/support/count_allocations.h"
 
-#include <atomic>
+#include <gtest/gtest.h>
 
 #include "tests/runtime/abi_support.h"
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-namespace {
-std::atomic<long> allocations = 0;
-}
-
-extern "C" {
-void* __libc_malloc(std::size_t bytes);
-void* __libc_calloc(std::size_t count, std::size_t bytes);
-void* __libc_realloc(void* block, std::size_t bytes);
-
-void* malloc(std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_malloc(bytes);
-}
-void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_calloc(count, bytes);
-}
-void* realloc(void* block, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_realloc(block, bytes);
-}
-}
-
+#ifdef EMULSION_COUNTS_ALLOCATIONS
 namespace emulsion::testing {
 namespace {
 
 TEST(AbiMalloc, CallsAllocateNothing) {
-    const long at_start = allocations;
+    const long at_start = allocation_count();
     FakeNetwork network(3);
-    ASSERT_GT(allocations, at_start) << "the replacement is not in effect";
+    ASSERT_GT(allocation_count(), at_start) << "the replacement is not in effect";
     ASSERT_EQ(network.step(kBatch, 0.1f), EMULSION_OK);
-    const long before = allocations;
+    const long before = allocation_count();
     for (int call = 0; call < 1000; call++) {
         if (network.step(1 + call % kBatch, 0.01f) != EMULSION_OK) break;
         if (network.run(1 + call % kBatch) != EMULSION_OK) break;
     }
     network.run(0);  // an error, with its message
-    const long after = allocations;
+    const long after = allocation_count();
     EXPECT_EQ(after, before);
     EXPECT_EQ(network.state()[1], 1001u);
 }

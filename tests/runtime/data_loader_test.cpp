@@ -8,6 +8,7 @@
 #include "runtime/data/split.h"
 #include "runtime/support/text.h"
 #include "tests/runtime/data_support.h"
+#include "tests/support/count_allocations.h"
 
 namespace emulsion {
 namespace {
@@ -167,18 +168,18 @@ TEST(DataLoader, OneSampleAndBatchesLargerThanTheSet) {
 }
 
 TEST(DataLoader, TakesNoMemoryAfterConstruction) {
-    if (testing::allocations() == 0) GTEST_SKIP() << "the address sanitizer has its own new";
+    if (allocation_count() == 0) GTEST_SKIP() << "the sanitizer has its own malloc";
     const Dataset dataset = make_dataset(100);
     Loader loader(dataset, whole_set(100), kPlain, {.batch = 8});
     EXPECT_EQ(loader.bytes(), 3u * 8 * (6 * 4 + 4));
     loader.next();
-    const uint64_t before = testing::allocations();
+    const long before = allocation_count();
     for (int i = 0; i < 200; i++) loader.next();
     loader.start(3, 5);
     loader.next();
-    EXPECT_EQ(testing::allocations(), before);
+    EXPECT_EQ(allocation_count(), before);
     ::operator delete(::operator new(1));
-    EXPECT_GT(testing::allocations(), before);  // the count is at work
+    EXPECT_GT(allocation_count(), before);  // the count is at work
 }
 
 }  // namespace

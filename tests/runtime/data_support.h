@@ -84,7 +84,4 @@ struct Faults {
 };
 extern Faults faults;
 
-/* Calls of operator new since the program began; always 0 under the address sanitizer. */
-uint64_t allocations();
-
 }  // namespace emulsion::testing

@@ -1,0 +1,16 @@
+/* Counts what a test program takes from the C library: malloc and its kin are replaced by counting
+ * ones in every program that uses the count. */
+#pragma once
+#include <cstddef>  // defines __GLIBC__
+
+// Where malloc can be replaced: with glibc, and without sanitizers that replace it themselves.
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define EMULSION_COUNTS_ALLOCATIONS 1
+#endif
+
+namespace emulsion {
+
+// Blocks taken by all threads so far, with operator new too; 0 where malloc cannot be replaced.
+long allocation_count();
+
+}  // namespace emulsion
