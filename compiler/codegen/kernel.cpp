@@ -3,9 +3,7 @@
 
 #include <Halide.h>
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -16,6 +14,7 @@
 #include "compiler/codegen/lowered.h"
 #include "compiler/recipe/kernel_context.h"
 #include "compiler/support/hash.h"
+#include "compiler/support/memory_file.h"
 #include "compiler/support/workers.h"
 
 namespace emulsion {
@@ -55,21 +54,11 @@ const Recipe& recipe_named(const RecipeLibrary& library, const std::string& name
          "use a recipe that schedules/library.cpp lists");
 }
 
-std::string read_file_descriptor(int file) {
-    std::string bytes(static_cast<size_t>(lseek(file, 0, SEEK_END)), '\0');
-    ssize_t count = pread(file, bytes.data(), bytes.size(), 0);
-    EMU_CHECK(count == static_cast<ssize_t>(bytes.size()), "a memory file could not be read back");
-    return bytes;
-}
-
-// Compiles one output of a module through a file in memory.
+// Compiles one output of a module.
 std::string compile_output(const Halide::Module& module, Halide::OutputFileType type) {
-    int file = memfd_create("kernel", MFD_CLOEXEC);
-    EMU_CHECK(file >= 0, "no memory file: {}", std::strerror(errno));
-    module.compile({{type, fmt::format("/proc/self/fd/{}", file)}});
-    std::string bytes = read_file_descriptor(file);
-    close(file);
-    return bytes;
+    MemoryFile file("kernel");
+    module.compile({{type, file.path()}});
+    return file.read();
 }
 
 struct BuiltPipeline {
@@ -190,18 +179,15 @@ namespace {
 
 // print_loop_nest writes to stderr only: it is pointed to a file in memory meanwhile.
 std::string loop_nest(Halide::Pipeline pipeline) {
-    int file = memfd_create("loops", MFD_CLOEXEC);
-    EMU_CHECK(file >= 0, "no memory file: {}", std::strerror(errno));
+    MemoryFile file("loops");
     std::fflush(stderr);
     int saved = dup(2);
-    dup2(file, 2);
+    dup2(file.descriptor(), 2);
     pipeline.print_loop_nest();
     std::fflush(stderr);
     dup2(saved, 2);
     close(saved);
-    std::string text = read_file_descriptor(file);
-    close(file);
-    return text;
+    return file.read();
 }
 
 }  // namespace

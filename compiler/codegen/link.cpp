@@ -1,7 +1,6 @@
 // Linking with LLVM's lld and objcopy in this process, programs with the C++ compiler.
 #include "compiler/codegen/link.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <lld/Common/Driver.h>
 #include <llvm/ObjCopy/CommonConfig.h>
@@ -12,44 +11,20 @@
 #include <llvm/Object/ObjectFile.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/raw_ostream.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string_view>
 
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/host.h"
+#include "compiler/support/memory_file.h"
 
 LLD_HAS_DRIVER(elf)
 
 namespace emulsion {
 
 namespace {
-
-// A file in memory that other code opens by path.
-class MemoryFile {
-  public:
-    explicit MemoryFile(const std::string& name, const std::string& bytes = "")
-        : file_(memfd_create(name.c_str(), MFD_CLOEXEC)) {
-        EMU_CHECK(file_ >= 0, "no memory file: {}", std::strerror(errno));
-        size_t done = 0;
-        while (done < bytes.size()) {
-            ssize_t count = write(file_, bytes.data() + done, bytes.size() - done);
-            EMU_CHECK(count > 0, "a memory file cannot be written: {}", std::strerror(errno));
-            done += static_cast<size_t>(count);
-        }
-    }
-    ~MemoryFile() { close(file_); }
-    MemoryFile(const MemoryFile&) = delete;
-    MemoryFile& operator=(const MemoryFile&) = delete;
-    std::string path() const { return fmt::format("/proc/self/fd/{}", file_); }
-
-  private:
-    int file_;
-};
 
 std::string read_file(const std::string& path) {
     auto buffer =
