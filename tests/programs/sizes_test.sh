@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Programs stay small: lenet-train below 5 MB stripped and needing nothing beyond glibc's own libraries; a static C
-# program with lenet's inference library below 1.0 MB, weights apart. Sizes are in units of 1,000,000 bytes.
-set -u
+# Programs stay small: lenet-train below 5 MB stripped and needing nothing beyond glibc's own libraries; the C99 program
+# of the examples, static, with lenet's inference library below 1.0 MB, weights apart, in units of 1,000,000 bytes. It
+# classifies what lenet-infer classifies.
+set -uo pipefail
 source "$(dirname "$0")/programs_support.sh"
 build networks/lenet.cpp
 
@@ -21,12 +22,35 @@ for program in lenet-train lenet-infer; do
     [ -z "$others" ] || fault "$program needs shared libraries beyond glibc's: $others"
 done
 
-cc -std=c99 -Os -static -I"$work" "$source_dir/tests/programs/smallest.c" "$work/lenet_infer.a" \
-    -o "$work/smallest" -lpthread -lm || fault "the static program does not link"
-at_most "$work/smallest" 1000000
+# The C99 program of the examples, as its first lines say to build it.
+cc -std=c99 -pedantic -Wall -Wextra -Werror -O2 -I"$work" "$source_dir/examples/classify.c" "$work/lenet_infer.a" \
+    -static -lpthread -lm -o "$work/classify" || { fault "the C99 program does not build"; finish; }
+at_most "$work/classify" 1000000
 
-# The program says what lenet-infer's library says: with weights of zero every class is equal, and the first wins.
-head -c 4000000 /dev/zero >"$work/weights"
-head -c 3136 /dev/zero >"$work/picture"
-[ "$("$work/smallest" "$work/weights" "$work/picture")" = "0 0.100" ] || fault "the static program does not run"
+# It says what lenet-infer says, picture by picture.
+cd "$work"
+write_pictures data 10 28 150 40
+./lenet-train --data data --epochs 2 --checkpoint run >train.out 2>train.err || fault "training: $(cat train.err)"
+./lenet-infer --weights run/weights.safetensors --data data --take 40 --top 1 --json 2>infer.err | python3 -c '
+import json, sys
+for line in sys.stdin:
+    result = json.loads(line)
+    if "class" in result: print(result["picture"] + ": " + result["class"])' >expected.txt
+./classify run/weights.safetensors data/t10k-images-idx3-ubyte >output.txt || fault "the C99 program fails"
+[ "$(wc -l <expected.txt)" = 40 ] || fault "lenet-infer says $(cat expected.txt infer.err)"
+diff expected.txt <(sed 's/ [0-9.]*$//' output.txt) || fault "the C99 program sees other classes than lenet-infer"
+
+# refused TEXT ARGUMENT...: it fails, and says TEXT.
+refused() {
+    local text=$1; shift
+    ./classify "$@" >refused.out 2>refused.err && fault "classify $* succeeds"
+    grep -qF -- "$text" refused.err || fault "classify $* says $(cat refused.err), expected $text"
+}
+images=data/t10k-images-idx3-ubyte
+refused "none: cannot be opened" none $images
+head -c 5000 run/weights.safetensors >cut.safetensors
+refused "has other bytes than the library expects" cut.safetensors $images
+head -c 5000 $images >cut.idx
+refused "cut.idx: holds fewer pictures than it says" run/weights.safetensors cut.idx
+refused "is no IDX file" run/weights.safetensors data/t10k-labels-idx1-ubyte
 finish
