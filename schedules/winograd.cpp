@@ -9,6 +9,10 @@
 //         t, 16 channels               Y = A^T M A, epilogue, m x m results stored, and summed over
 //                                      strips where the group asks for it
 //
+// Where there are few tiles and many channels (order=1), V of all tiles is computed first and the
+// blocks of output channels are the parallel loop around the blocks of tiles, so that the filter,
+// then larger than the second cache, is read once.
+//
 // Sums over C and the transforms are the same for every tiling, so bits do not depend on it. With
 // kb=32, th=14 on AVX-512 a point's product runs at the rate of a matrix product; what limits is
 // the transforms' share, a third at 32 channels, a tenth at 128.
@@ -20,13 +24,13 @@
 #include "schedules/winograd.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/strips.h"
 #include "schedules/tiling.h"
+#include "schedules/winograd_shape.h"
 #include "schedules/winograd_transforms.h"
 
 namespace emulsion {
@@ -42,40 +46,7 @@ namespace {
 
 constexpr int kPoints = kWinogradPoints;
 constexpr int kLaneCount = 16;
-
-// Sizes of a group whose anchor is winograd_conv2d.
-struct WinogradShape {
-    int channels, height, width;     // of x
-    int out_channels, out_h, out_w;  // of the convolution
-    int tile, kernel, pad_top, pad_left;
-    int window_h, window_w;  // of the epilogue
-    int result_h, result_w;  // of the group's results
-    int columns, rows;       // tiles of a sample
-    double multiply_adds;    // of a sample, by direct convolution
-
-    explicit WinogradShape(const Group& group) {
-        const auto& op = dynamic_cast<const WinogradConv2d&>(*group.anchor_node().op);
-        const std::vector<int64_t>&x = group.anchor_input(0).shape,
-              &y = group.anchor_output().shape;
-        channels = static_cast<int>(x[0]), height = static_cast<int>(x[1]);
-        width = static_cast<int>(x[2]);
-        out_channels = static_cast<int>(y[0]), out_h = static_cast<int>(y[1]);
-        out_w = static_cast<int>(y[2]);
-        tile = static_cast<int>(op.tile), kernel = static_cast<int>(op.kernel());
-        pad_top = static_cast<int>(op.padding[0]), pad_left = static_cast<int>(op.padding[2]);
-        const std::vector<int64_t> window = group.epilogue_window();  // w, h
-        window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
-        const std::vector<int64_t>& r = group.body.type(group.maps()[0]).shape;
-        result_h = static_cast<int>(r[1]), result_w = static_cast<int>(r[2]);
-        columns = divide_up(out_w, tile), rows = divide_up(out_h, tile);
-        multiply_adds = 1.0 * out_channels * out_h * out_w * channels * kernel * kernel;
-    }
-    int tiles() const { return columns * rows; }
-    double products() const {  // multiply-adds of a sample, transforms apart
-        return 1.0 * kPoints * kPoints * tiles() * channels * out_channels;
-    }
-    int staged_width() const { return columns * tile + kernel - 1; }
-};
+constexpr int kPanelTiles = 16;             // of one task that transforms input into panels
 
 // The Funcs of the algorithm, from the input to the tile's results.
 struct WinogradFuncs {
@@ -117,14 +88,6 @@ struct WinogradFuncs {
                    shape.tile));
     }
 };
-
-// About `tb` tiles in whole rows of tiles, so that a strip belongs to one block; a multiple of th
-// where that is not far off.
-int64_t whole_rows(int64_t tb, int64_t th, int64_t columns) {
-    const int64_t both = std::lcm(th, columns);
-    if (both <= tb * 4 / 3) return std::max<int64_t>(1, tb / both) * both;
-    return std::max<int64_t>(1, tb / columns) * columns;
-}
 
 // The epilogue over tiles: what the kernel stores, and what it sums over strips.
 struct TileEpilogue {
@@ -196,6 +159,57 @@ Func define_strip_sums(const TileEpilogue& epilogue, int node, const RDom& q) {
     return sums;
 }
 
+// Products over a block of tiles and a block of channels, in register tiles.
+void schedule_products(WinogradFuncs& f, const Tiling& tiling) {
+    const int th = tiling.at("th");
+    Var to_tile("to_tile"), in_tile("in_tile"), ko("ko"), ki("ki");
+    f.sums.bound_extent(f.k, tiling.at("kb"))
+        .bound_storage(f.t, static_cast<int>(round_up(tiling.at("tb"), th)))
+        .split(f.t, to_tile, in_tile, th, TailStrategy::RoundUp)
+        .split(f.k, ko, ki, tiling.at("kw"))
+        .reorder(ki, in_tile, to_tile, ko, f.j, f.i)
+        .vectorize(ki, kLaneCount)
+        .unroll(ki)
+        .unroll(in_tile);
+    f.product.compute_at(f.sums, to_tile).vectorize(f.k, kLaneCount).unroll(f.k).unroll(f.t);
+    f.product.update()
+        .reorder(f.k, f.t, f.r.x, f.r.y, f.j, f.i)
+        .vectorize(f.k, kLaneCount)
+        .unroll(f.k)
+        .unroll(f.t);
+}
+
+// The transformed input: of a block of tiles inside loop `level`, or of all tiles in front of
+// everything else.
+void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& tiling,
+                   const Halide::LoopLevel& level, int batch) {
+    const auto block = static_cast<int>(round_up(tiling.at("tb"), tiling.at("th")));
+    const bool panels = tiling.at("order") == 1;
+    const int rows = panels ? kPanelTiles / shape.columns + 2 : block / shape.columns + 2;
+    f.data.compute_at(level)
+        .reorder(f.ci, f.j, f.i, f.co, f.t)
+        .bound_extent(f.ci, kLaneCount)
+        .vectorize(f.ci)
+        .unroll(f.j)
+        .unroll(f.i);
+    f.half.compute_at(f.data, f.co).vectorize(f.ci, kLaneCount).unroll(f.x).unroll(f.i);
+    if (panels) {
+        Var task("task"), inner("inner");
+        const auto most = static_cast<int>(round_up(int64_t{shape.tiles()} * batch, tiling.at("tb")));
+        f.data.split(f.t, task, inner, kPanelTiles, TailStrategy::GuardWithIf).parallel(task);
+        f.data.bound_storage(f.t, most + tiling.at("th"));
+        f.staged.compute_at(f.data, task);
+    } else {
+        f.data.bound_storage(f.t, block);
+        f.staged.compute_at(level);
+    }
+    f.staged.bound_storage(f.x, shape.staged_width())
+        .bound_extent(f.y, kPoints)
+        .bound_storage(f.row, rows)
+        .vectorize(f.c, kLaneCount)
+        .never_partition_all();
+}
+
 }  // namespace
 
 bool Winograd::applies(const Group& group, const Isa&) const {
@@ -214,25 +228,7 @@ bool Winograd::applies(const Group& group, const Isa&) const {
 }
 
 std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const {
-    const WinogradShape shape(group);
-    const int64_t total = int64_t{shape.tiles()} * group.batch;
-    std::vector<Tiling> tilings;
-    for (int kb : {32, 16}) {
-        if (shape.out_channels % kb != 0 || (kb == 32 && isa.registers < 32)) continue;
-        for (int th : {12, 14, 7, 8, 6, 3}) {
-            const int registers = tile_registers(isa, kb, th);
-            if (registers > accumulator_limit(isa) || registers < 12) continue;
-            const int64_t tile_bytes = int64_t{kPoints} * kPoints * (shape.channels + kb) * 4;
-            int64_t tb = std::max<int64_t>(1, (640 << 10) / tile_bytes / th) * th;
-            const int64_t share =
-                (total + 7) / 8;  // at least eight tasks where there is enough work
-            tb = std::min(tb, std::max<int64_t>(th, round_up(share, th)));
-            if (!group.strip_sums().empty()) tb = whole_rows(tb, th, shape.columns);
-            tilings.push_back({{{"kb", kb}, {"th", th}, {"tb", static_cast<int>(tb)}}});
-        }
-    }
-    EMU_CHECK(!tilings.empty(), "no register tile for {}", isa.name);
-    return tilings;
+    return winograd_tilings(group, isa);
 }
 
 double Winograd::multiply_adds(const Group& group) const {
@@ -246,14 +242,13 @@ double Winograd::cost(const Group& group, const Tiling& tiling, const Isa& isa,
     const double products = shape.products() * group.batch;
     // Transforms: about 150 operations for each channel of a tile on either side.
     const double transforms = 150.0 * tiles * (shape.channels + shape.out_channels) / 2;
-    const double tasks = tiles / tiling.at("tb");
+    const double tasks = tiling.at("order") == 1 ? 1.0 * shape.out_channels / tiling.at("kb")
+                                                 : tiles / tiling.at("tb");
     return roofline(machine, isa, products + 2 * transforms, 0.75, traffic_bytes(group), tasks);
 }
 
 std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) const {
     const WinogradShape shape(context.group());
-    const int kb = tiling.at("kb"), th = tiling.at("th"), tb = tiling.at("tb");
-    const auto stored = static_cast<int>(round_up(tb, th));
     WinogradFuncs f(shape, context);
 
     // The output as a scatter over tiles: results of tile q.z at (q.x, q.y) of the epilogue's map.
@@ -276,17 +271,21 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
     out(k, x, y, n) = Halide::Tuple(none);
     out(k, at[1], at[2], at[3]) = Halide::Tuple(values);
 
-    Var ko("ko"), kt("kt"), kio("kio"), kii("kii"), to_tile("to_tile"), in_tile("in_tile");
+    Var ko("ko"), kt("kt"), kio("kio"), kii("kii");
     RVar to("to"), ti("ti");
+    const bool panels = tiling.at("order") == 1;
     auto walk_tiles = [&](Halide::Stage stage, const RDom& r) {
-        stage.split(r.z, to, ti, tb, TailStrategy::GuardWithIf)
-            .split(k, ko, kt, kb)
+        stage.split(r.z, to, ti, tiling.at("tb"), TailStrategy::GuardWithIf)
+            .split(k, ko, kt, tiling.at("kb"))
             .split(kt, kio, kii, kLaneCount)
-            .reorder(kii, r.x, r.y, kio, ti, ko, to)
             .allow_race_conditions()
-            .parallel(to)
             .vectorize(kii)
             .never_partition_all();
+        if (panels) {
+            stage.reorder(kii, r.x, r.y, kio, ti, to, ko).parallel(ko);
+        } else {
+            stage.reorder(kii, r.x, r.y, kio, ti, ko, to).parallel(to);
+        }
     };
     walk_tiles(out.update(), q);
     out.update().unroll(q.x).unroll(q.y);
@@ -310,84 +309,16 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
         tile.compute_at(out, kio).vectorize(f.k, kLaneCount);
     f.result.bound_extent(f.k, kLaneCount).unroll(f.x).unroll(f.y);
     f.half_result.bound_extent(f.k, kLaneCount).unroll(f.j).unroll(f.y);
-    f.sums.compute_at(out, ko)
-        .bound_extent(f.k, kb)
-        .bound_storage(f.t, stored)
-        .split(f.t, to_tile, in_tile, th, TailStrategy::RoundUp)
-        .reorder(f.k, in_tile, to_tile, f.j, f.i)
-        .vectorize(f.k, kLaneCount)
-        .unroll(f.k)
-        .unroll(in_tile);
-    f.product.compute_at(f.sums, to_tile).vectorize(f.k, kLaneCount).unroll(f.k).unroll(f.t);
-    f.product.update()
-        .reorder(f.k, f.t, f.r.x, f.r.y, f.j, f.i)
-        .vectorize(f.k, kLaneCount)
-        .unroll(f.k)
-        .unroll(f.t);
-    f.data.compute_at(out, to)
-        .bound_storage(f.t, stored)
-        .reorder(f.ci, f.j, f.i, f.co, f.t)
-        .bound_extent(f.ci, kLaneCount)
-        .vectorize(f.ci)
-        .unroll(f.j)
-        .unroll(f.i);
-    f.half.compute_at(f.data, f.co).vectorize(f.ci, kLaneCount).unroll(f.x).unroll(f.i);
-    f.staged.compute_at(out, to)
-        .bound_storage(f.x, shape.staged_width())
-        .bound_extent(f.y, kPoints)
-        .bound_storage(f.row, stored / shape.columns + 2)
-        .vectorize(f.c, kLaneCount)
-        .never_partition_all();
-    return results;
-}
-
-// ---- Filter transform ----
-
-bool WinogradFilterTransform::applies(const Group& group, const Isa&) const {
-    return group.anchor >= 0 && group.anchor_node().op->kind() == "winograd_filter" &&
-           !group.has_epilogue();
-}
-
-std::vector<Tiling> WinogradFilterTransform::tilings(const Group&, const Isa&) const {
-    return {{}};
-}
-
-double WinogradFilterTransform::cost(const Group& group, const Tiling&, const Isa&,
-                                     const Machine& machine) const {
-    return 1e-6 + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
-}
-
-std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const Tiling&) const {
-    const auto& op = dynamic_cast<const WinogradFilter&>(*context.group().anchor_node().op);
-    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(op.tile));
-    const auto kernel = static_cast<int>(matrices.filter[0].size());
-    const Func w = context.operand(0);
-    Var lane("lane"), i("i"), x("x"), y("y"), k("k"), task("task");
-    Func half("half"), out("out");
-    std::vector<Expr> rows, columns;
-    for (const auto& row : matrices.filter) {
-        rows.push_back(
-            combine(row, gather(kernel, [&](int q) -> Expr { return w(lane, i, x, q, k); })));
-    }
-    half(lane, i, x, y, k) = Halide::mux(y, rows);
-    for (const auto& row : matrices.filter) {
-        columns.push_back(
-            combine(row, gather(kernel, [&](int q) -> Expr { return half(lane, i, q, y, k); })));
-    }
-    out(lane, i, x, y, k) = Halide::mux(x, columns);
-    out.reorder(lane, x, y, i, k).vectorize(lane, kLaneCount).unroll(x).unroll(y);
-    out.fuse(i, k, task);
-    const auto inputs = static_cast<int>(context.group().anchor_output().shape[1]);
-    if (inputs % 16 == 0) {
-        Var inner("inner");
-        out.split(task, task, inner, 16, TailStrategy::RoundUp);
-        half.compute_at(out, inner);
+    if (panels) {
+        f.sums.compute_at(out, to);
+        schedule_products(f, tiling);
+        schedule_data(f, shape, tiling, Halide::LoopLevel::root(), context.group().batch);
     } else {
-        half.compute_at(out, task);
+        f.sums.compute_at(out, ko);
+        schedule_products(f, tiling);
+        schedule_data(f, shape, tiling, Halide::LoopLevel(out, to), context.group().batch);
     }
-    out.parallel(task);
-    half.vectorize(lane, kLaneCount).unroll(x).unroll(y);
-    return {out};
+    return results;
 }
 
 }  // namespace emulsion
