@@ -75,6 +75,7 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     PlanOptions plan;
     plan.training = training;
     plan.exact = options.exact;
+    plan.update_at_once = training && options.update_at_once;
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
     plan.threads = options.threads > 0 ? options.threads : allowed_cpus();
     plan.machine.threads = plan.threads;

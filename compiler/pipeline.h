@@ -18,6 +18,7 @@ struct BuildOptions {
     int threads = 0;     // selects records and stated bytes; 0: the CPUs this process may use
     int jobs = 0;        // compiling processes; 0: the CPUs this process may use
     bool exact = false;  // no recipe that changes rounding (Winograd)
+    bool update_at_once = false;  // each parameter right after its gradient, PlanOptions
     bool cache = true;
     bool checked = false;           // kernels keep Halide's asserts
     std::string target = "native";  // "native", "portable", "x86-64", "avx2" or "avx512"

@@ -25,8 +25,7 @@ const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2
 // What later versions do, refused by name.
 const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
 const std::vector<std::string> kLaterCommands = {"tune"};
-const std::vector<std::string> kLaterOptions = {"--memory-budget", "--update", "--report",
-                                                "--processes"};
+const std::vector<std::string> kLaterOptions = {"--memory-budget", "--report", "--processes"};
 
 std::string quoted_list(const std::vector<std::string>& words) {
     return fmt::format("{}", fmt::join(words, ", "));
@@ -37,6 +36,13 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
 }
 
 // Options
+
+bool is_at_once(const std::string& form) {
+    if (form == "at-once") return true;
+    if (form == "apart") return false;
+    fail("usage", fmt::format("--update is '{}', but must be apart or at-once", form),
+         "choose one of the two");
+}
 
 void add_build_options(CLI::App* app, BuildOptions& options) {
     app->add_option("-o,--output", options.output, "Folder of the products")->capture_default_str();
@@ -55,6 +61,12 @@ void add_build_options(CLI::App* app, BuildOptions& options) {
         ->capture_default_str();
     app->add_flag("--exact", options.exact,
                   "Only kernels that round as the plain definition does (no Winograd)");
+    app->add_option_function<std::string>(
+           "--update",
+           [&options](const std::string& form) { options.update_at_once = is_at_once(form); },
+           "A parameter's update: apart (after all gradients, for processes that share them), or "
+           "at-once (right after its gradient, in less memory)")
+        ->default_str("apart");
     app->add_flag_callback(
         "--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
     app->add_flag("--checked", options.checked, "Keep Halide's checks in the kernels (slow)");
@@ -211,6 +223,7 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
     }
     if (options.jobs > 0) add("--jobs", std::to_string(options.jobs));
     if (options.exact) words.push_back("--exact");
+    if (options.update_at_once) words.push_back("--update=at-once");
     if (!options.cache) words.push_back("--no-cache");
     if (options.checked) words.push_back("--checked");
     if (line.command == "show") add("--emit", line.stage);

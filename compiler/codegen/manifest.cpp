@@ -79,14 +79,14 @@ Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKerne
                  emulsion_instance_bytes(static_cast<int32_t>(variant.buffers.size()), threads)}};
 }
 
-Json tensor_json(const PlannedTensor& tensor) {
+Json tensor_json(const Plan& plan, const PlannedTensor& tensor) {
     Json json{{"name", tensor.name},
               {"class", to_string(tensor.memory)},
               {"type", to_string(tensor.type)},
               {"offset", tensor.offset},
               {"bytes", tensor.bytes},
               {"trained", tensor.trained}};
-    if (tensor.trained) json["gradient_offset"] = tensor.gradient_offset;
+    if (tensor.trained && !plan.update_at_once) json["gradient_offset"] = tensor.gradient_offset;
     return json;
 }
 
@@ -157,10 +157,12 @@ std::string manifest_text(const std::string& name, const Network& network, const
     if (plan.training) {
         json["optimizer"] = spec_json(network.optimizer);
         json["schedule"] = spec_json(network.schedule);
+        json["update"] = plan.update_at_once ? "at-once" : "apart";
     }
     for (const PlannedPort& port : plan.inputs) json["inputs"].push_back(port_json(port));
     for (const PlannedPort& port : plan.outputs) json["outputs"].push_back(port_json(port));
-    for (const PlannedTensor& tensor : plan.tensors) json["tensors"].push_back(tensor_json(tensor));
+    for (const PlannedTensor& tensor : plan.tensors)
+        json["tensors"].push_back(tensor_json(plan, tensor));
     for (size_t i = 0; i < plan.variants.size(); i++) {
         json["variants"].push_back(variant_json(plan, plan.variants[i], kernels[i]));
     }
@@ -234,10 +236,14 @@ std::string header_text(const std::string& name, const Network& network, const P
         "options);\n",
         name);
     if (plan.training) {
+        text += fmt::format("int {0}_init(uint64_t seed, const emulsion_memory* memory);\n", name);
+        if (!plan.update_at_once) {
+            text += fmt::format(
+                "int {0}_forward_backward(void* instance, const emulsion_call* call);\n"
+                "int {0}_update(void* instance, float learning_rate);\n",
+                name);
+        }
         text += fmt::format(
-            "int {0}_init(uint64_t seed, const emulsion_memory* memory);\n"
-            "int {0}_forward_backward(void* instance, const emulsion_call* call);\n"
-            "int {0}_update(void* instance, float learning_rate);\n"
             "int {0}_step(void* instance, const emulsion_call* call, float learning_rate);\n",
             name);
     } else {

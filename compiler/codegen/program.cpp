@@ -9,7 +9,7 @@ namespace emulsion {
 
 namespace {
 
-// The order of the pointers in emulsion_train_library and emulsion_infer_library.
+// The order of the pointers in emulsion_train_library and emulsion_infer_library; "" is null.
 const std::vector<std::string> kTrainFunctions = {
     "info", "sizes", "init", "bind", "forward_backward", "update", "step", "error", "unbind"};
 const std::vector<std::string> kInferFunctions = {"info", "sizes", "prepare", "bind",
@@ -27,6 +27,10 @@ std::string main_object(
     for (const auto& [name, functions] : libraries) {
         std::vector<llvm::Constant*> addresses;
         for (const std::string& function : functions) {
+            if (function.empty()) {
+                addresses.push_back(write.null());
+                continue;
+            }
             auto callee = module->getOrInsertFunction(
                 name + "_" + function, llvm::FunctionType::get(builder.getInt32Ty(), false));
             addresses.push_back(llvm::cast<llvm::Constant>(callee.getCallee()));
@@ -58,8 +62,14 @@ std::string symbol_name(const Network& network, const char* ending) {
 }  // namespace
 
 std::string train_program_object(const Network& network, const Plan& train, const Plan& infer) {
+    std::vector<std::string> functions = kTrainFunctions;
+    for (std::string& function : functions) {
+        bool lacks =
+            train.update_at_once && (function == "forward_backward" || function == "update");
+        if (lacks) function.clear();
+    }
     return main_object("emulsion_train_main", description_text(network, &train, infer),
-                       {{symbol_name(network, "_train"), kTrainFunctions},
+                       {{symbol_name(network, "_train"), functions},
                         {symbol_name(network, "_infer"), kInferFunctions}});
 }
 

@@ -404,8 +404,10 @@ class TableWriter {
         forward("unbind", builder_.getVoidTy(), {pointer});
         if (plan_.training) {
             forward("init", status, {builder_.getInt64Ty(), pointer});
-            forward("forward_backward", status, {pointer, pointer});
-            forward("update", status, {pointer, builder_.getFloatTy()});
+            if (!plan_.update_at_once) {
+                forward("forward_backward", status, {pointer, pointer});
+                forward("update", status, {pointer, builder_.getFloatTy()});
+            }
             forward("step", status, {pointer, pointer, builder_.getFloatTy()});
         } else {
             forward("prepare", status, {pointer});

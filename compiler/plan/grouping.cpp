@@ -299,7 +299,7 @@ class Grouper {
     // ---- Order ----
 
     // Depth first over dependencies, stages in turn; groups that overwrite a tensor come after its
-    // other readers.
+    // other readers. Updates at once are part of the backward stage, each as early as it can be.
     void sort_groups() {
         std::vector<std::set<int>> before(grouping_.groups.size());
         for (int g = 0; g < static_cast<int>(before.size()); g++) before[at(g)] = predecessors(g);
@@ -313,6 +313,7 @@ class Grouper {
         }
         std::vector<int> state(before.size(), 0), order;
         for (Stage stage : {Stage::prepare, Stage::forward, Stage::backward, Stage::update}) {
+            releases_updates_ = options_.update_at_once && stage == Stage::backward;
             for (int g = 0; g < static_cast<int>(before.size()); g++) {
                 if (grouping_.groups[at(g)].stage == stage) visit(g, before, state, order);
             }
@@ -330,6 +331,21 @@ class Grouper {
         for (int predecessor : before[at(group)]) visit(predecessor, before, state, order);
         state[at(group)] = 2;
         order.push_back(group);
+        if (releases_updates_) visit_updates(before, state, order);
+    }
+
+    // Visits the updates that have all they need by now.
+    void visit_updates(const std::vector<std::set<int>>& before, std::vector<int>& state,
+                       std::vector<int>& order) {
+        for (int g = 0; g < static_cast<int>(before.size()); g++) {
+            NodeGroup& group = grouping_.groups[at(g)];
+            if (group.stage != Stage::update || state[at(g)] == 2) continue;
+            bool ready = std::all_of(before[at(g)].begin(), before[at(g)].end(),
+                                     [&](int other) { return state[at(other)] == 2; });
+            if (!ready) continue;
+            visit(g, before, state, order);
+            group.stage = Stage::backward;
+        }
     }
 
     std::set<int> readers(int source) const {
@@ -358,6 +374,7 @@ class Grouper {
     std::vector<int> group_of_;
     std::vector<bool> is_result_;
     Grouping grouping_;
+    bool releases_updates_ = false;  // updates at once follow what they wait for
 };
 
 }  // namespace

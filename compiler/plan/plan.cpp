@@ -72,7 +72,7 @@ void plan_tensors(const Graph& graph, Plan& plan) {
             if (parameter != nullptr) {
                 set_initializer(tensor, *parameter);
                 tensor.trained = trained.contains(i);
-                if (tensor.trained) {
+                if (tensor.trained && !plan.update_at_once) {
                     tensor.gradient_offset = plan.gradient_bytes;
                     plan.gradient_bytes += round_up(tensor.bytes, kPlanAlignment);
                 }
@@ -102,6 +102,7 @@ Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptio
     Plan plan;
     plan.network = graph.name();
     plan.training = options.training;
+    plan.update_at_once = options.update_at_once;
     plan.threads = options.threads;
     plan_tensors(graph, plan);
     plan_ports(graph, plan);

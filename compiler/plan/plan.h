@@ -84,9 +84,9 @@ struct PlannedTensor {
     int64_t offset = 0;
     int64_t bytes = 0;
     bool trained = false;
-    int64_t gradient_offset = 0;
-    std::string init;       // of parameters, graph/sources.h; "fill" for state
-    double init_value = 0;  // deviation, bound or constant
+    int64_t gradient_offset = 0;  // 0 where the update is at once
+    std::string init;             // of parameters, graph/sources.h; "fill" for state
+    double init_value = 0;        // deviation, bound or constant
 };
 
 struct PlannedPort {
@@ -97,7 +97,8 @@ struct PlannedPort {
 struct Plan {
     std::string network;
     bool training = false;
-    int threads = 0;  // that records were chosen for
+    bool update_at_once = false;  // PlanOptions
+    int threads = 0;              // that records were chosen for
     std::vector<PlannedTensor> tensors;
     std::vector<PlannedPort> inputs, outputs;
     int64_t parameter_bytes = 0, gradient_bytes = 0, state_bytes = 0;
@@ -112,6 +113,10 @@ struct PlanOptions {
     Machine machine;
     bool exact = false;  // recipes that are not exact are left out
     bool fuse = true;    // false: every node a kernel of its own (tests)
+    // Training: a parameter is updated right after its gradient, in the backward stage (which runs
+    // after the test of the loss); gradients live in the workspace until then. Else updates are a
+    // stage of their own, and gradients a class of memory.
+    bool update_at_once = false;
 };
 
 // Plans an optimized graph. State starts with 64 bytes of seed and step

@@ -15,7 +15,8 @@ std::string print_tensors(const Plan& plan) {
     for (const PlannedTensor& tensor : plan.tensors) {
         text += fmt::format("  {} {} {} at {}, {} bytes", to_string(tensor.memory), tensor.name,
                             to_string(tensor.type), tensor.offset, tensor.bytes);
-        if (tensor.trained) text += fmt::format(", gradient at {}", tensor.gradient_offset);
+        if (tensor.trained && !plan.update_at_once)
+            text += fmt::format(", gradient at {}", tensor.gradient_offset);
         text += fmt::format(", {} {}\n", tensor.init, tensor.init_value);
     }
     return text;
@@ -32,13 +33,13 @@ std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
 }
 
 std::string print_variant(const VariantPlan& variant) {
-    std::string text =
-        fmt::format("  variant {}: workspace {} bytes, {:.3f} times the largest live set of {}, "
-                    "prepared {} bytes\n",
-                    variant.isa.name, variant.activation_bytes,
-                    static_cast<double>(variant.activation_bytes) /
-                        static_cast<double>(std::max<int64_t>(1, variant.largest_live_bytes)),
-                    variant.largest_live_bytes, variant.prepared_bytes);
+    std::string text = fmt::format(
+        "  variant {}: workspace {} bytes, {:.3f} times the largest live set of {}, "
+        "prepared {} bytes\n",
+        variant.isa.name, variant.activation_bytes,
+        static_cast<double>(variant.activation_bytes) /
+            static_cast<double>(std::max<int64_t>(1, variant.largest_live_bytes)),
+        variant.largest_live_bytes, variant.prepared_bytes);
     for (size_t i = 0; i < variant.buffers.size(); i++) {
         const PlannedBuffer& buffer = variant.buffers[i];
         text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name,
@@ -65,8 +66,9 @@ std::string print_variant(const VariantPlan& variant) {
 }  // namespace
 
 std::string print(const Plan& plan) {
-    std::string text = fmt::format("plan {} {} parameters {} gradients {} state {} bytes\n",
+    std::string text = fmt::format("plan {} {}{} parameters {} gradients {} state {} bytes\n",
                                    plan.network, plan.training ? "training" : "inference",
+                                   plan.update_at_once ? " update=at-once" : "",
                                    plan.parameter_bytes, plan.gradient_bytes, plan.state_bytes);
     for (const PlannedPort& port : plan.inputs)
         text += fmt::format("  input {} {}\n", port.name, to_string(port.type));

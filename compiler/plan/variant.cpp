@@ -61,6 +61,8 @@ class VariantPlanner {
                 place.offset = output++;
             } else if (result.kind == Result::Kind::update) {
                 place = fixed_.at({result.target, 0});
+            } else if (plan_.update_at_once) {
+                continue;  // in the workspace, until its update
             } else {
                 place = {MemoryClass::gradients, tensor_of(result.target).gradient_offset};
             }

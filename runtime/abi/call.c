@@ -213,6 +213,7 @@ int emulsion_library_step(const emulsion_library* library, void* block, const em
     if (status == EMULSION_OK) status = check_rate(instance, learning_rate);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
+    instance->learning_rate = learning_rate; /* updates at once run among the gradients */
     status = run_gradients(instance, call);
     if (status == EMULSION_OK) status = run_update(instance, learning_rate);
     emulsion_call_end(instance);

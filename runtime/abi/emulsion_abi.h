@@ -13,7 +13,8 @@
  *     int  NAME_step(void* instance, const emulsion_call* call, float learning_rate);
  *     const char* NAME_error(const void* instance);                   the last status in words
  *     void NAME_unbind(void* instance);                               stops the pool's threads
- * and one of an inference network
+ * (one built with --update=at-once has no gradients, no forward_backward and no update), and one of
+ * an inference network
  *     info, sizes, prepare(instance), bind, run(instance, call), error, unbind.
  * `prepare` writes the prepared weights from parameters and state; call it after `bind` and
  * whenever the parameters changed. Every function but `info`, `error` and `unbind` returns an
@@ -55,7 +56,8 @@ typedef enum emulsion_type { EMULSION_F32 = 0, EMULSION_I32 = 1, EMULSION_U8 = 2
 /* Classes of memory, each one block that the caller owns. */
 typedef enum emulsion_class {
     EMULSION_PARAMETERS = 0, /* weights, in the canonical layout below */
-    EMULSION_GRADIENTS = 1,  /* one per trained parameter, contiguous; 0 bytes in inference */
+    EMULSION_GRADIENTS = 1,  /* one per trained parameter, contiguous; 0 bytes in inference, and
+                                where updates are at once */
     EMULSION_STATE = 2,      /* 64 bytes: seed, step (uint64_t); then statistics, optimiser */
     EMULSION_PREPARED = 3,   /* packed or folded copies that the kernels read; inference only */
     EMULSION_WORKSPACE = 4,  /* activations, then one scratch slab per thread */
@@ -90,12 +92,12 @@ typedef struct emulsion_tensor {
     int32_t type;         /* emulsion_type */
     int32_t memory_class; /* EMULSION_PARAMETERS or EMULSION_STATE */
     int32_t rank;         /* of the logical shape */
-    int32_t trained;      /* 1: has a gradient */
+    int32_t trained;      /* 1: a step updates it */
     int64_t shape[EMULSION_MAX_RANK];
     int64_t flattened[3];     /* C, H, W of the flattened map, or zeros */
     uint64_t offset;          /* bytes from the start of its class */
     uint64_t bytes;           /* in memory, padding included */
-    uint64_t gradient_offset; /* bytes from the start of EMULSION_GRADIENTS, where trained */
+    uint64_t gradient_offset; /* bytes from the start of EMULSION_GRADIENTS, if any */
 } emulsion_tensor;
 
 /* An input or output: samples are outermost, channels innermost: [samples][H][W][C]. */

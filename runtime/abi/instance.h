@@ -90,7 +90,8 @@ typedef struct emulsion_plan {
     const emulsion_binding* inputs;
     const emulsion_binding* outputs;
     emulsion_sequence forward;
-    emulsion_sequence backward; /* training: everything between the loss test and the update */
+    emulsion_sequence backward; /* training: everything between the loss test and the update, or,
+                                   where updates are at once, to the end */
 } emulsion_plan;
 
 /* What a variant asks of the processor: a sum of these; 0 is the architecture's baseline. */
@@ -111,7 +112,7 @@ typedef struct emulsion_variant {
     int32_t reserved;
     const emulsion_plan* plans; /* batch ascending; training has one */
     emulsion_sequence prepare;  /* inference */
-    emulsion_sequence update;   /* training */
+    emulsion_sequence update;   /* training; empty where updates are at once */
 } emulsion_variant;
 
 /* First values of one tensor of info->tensors. Padding lanes are zero. Tensors without an entry are

@@ -12,8 +12,8 @@ typedef struct emulsion_train_library {
     int (*sizes)(int threads, emulsion_sizes* sizes);
     int (*init)(uint64_t seed, const emulsion_memory* memory);
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
-    int (*forward_backward)(void* instance, const emulsion_call* call);
-    int (*update)(void* instance, float learning_rate);
+    int (*forward_backward)(void* instance, const emulsion_call* call); /* null: at once */
+    int (*update)(void* instance, float learning_rate);                 /* null: at once */
     int (*step)(void* instance, const emulsion_call* call, float learning_rate);
     const char* (*error)(const void* instance);
     void (*unbind)(void* instance);

@@ -95,6 +95,7 @@ BuiltNetwork build_network(const Network& network, const BuildSettings& settings
     options.jobs = settings.jobs;
     options.cache = settings.use_cache;
     options.checked = settings.checked;
+    options.update_at_once = settings.update_at_once;
     options.target = "avx2";
     options.programs = false;
     Artifact artifact = build(network, make_library(), options);

@@ -71,6 +71,7 @@ struct BuildSettings {
     int jobs = 2;
     bool use_cache = true;
     bool checked = false;
+    bool update_at_once = false;
 };
 // Batch 5 for training, 1 and 3 for inference, AVX2.
 BuiltNetwork build_network(const Network& network, const BuildSettings& settings = {});

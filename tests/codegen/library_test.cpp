@@ -59,6 +59,28 @@ TEST(Library, NothingIsVisibleButItsInterface) {
     }
 }
 
+// Updates at once: no gradients to hand out, so neither their class nor the functions around it.
+TEST(Library, UpdatesAtOnceLeaveTheStepAlone) {
+    BuiltLibrary train = build_network(tiny_network(), {.update_at_once = true}).train;
+    Symbols symbols = symbols_of(train.archive);
+    std::set<std::string> visible(symbols.global.begin(), symbols.global.end());
+    EXPECT_EQ(visible,
+              (std::set<std::string>{"tiny_train_info", "tiny_train_sizes", "tiny_train_init",
+                                     "tiny_train_bind", "tiny_train_step", "tiny_train_error",
+                                     "tiny_train_unbind"}));
+    EXPECT_NE(train.header.find("#define TINY_TRAIN_GRADIENTS_BYTES 0u"), std::string::npos);
+    EXPECT_EQ(train.header.find("tiny_train_forward_backward"), std::string::npos);
+    EXPECT_EQ(train.header.find("tiny_train_update"), std::string::npos);
+    EXPECT_NE(train.header.find("int tiny_train_step("), std::string::npos);
+    nlohmann::json manifest = nlohmann::json::parse(train.manifest);
+    EXPECT_EQ(manifest["update"], "at-once");
+    EXPECT_EQ(manifest["variants"][0]["bytes"]["gradients"], 0);
+    for (const auto& tensor : manifest["tensors"]) {
+        EXPECT_FALSE(tensor.contains("gradient_offset")) << tensor["name"];
+    }
+    EXPECT_EQ(nlohmann::json::parse(tiny().train.manifest)["update"], "apart");
+}
+
 TEST(Library, NothingIsNeededButTheCLibrary) {
     // libc, libm and pthread, as far as the runtime's C code calls them.
     const std::set<std::string> allowed = {"_GLOBAL_OFFSET_TABLE_",

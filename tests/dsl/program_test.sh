@@ -48,6 +48,15 @@ for row in mlp,636,010,635,200 lenet,454,922,11,065,088 resnet20,272,474,40,813,
     [ "$net,$totals" = "$row" ] || fault "totals of $net are $totals, expected ${row#*,}"
 done
 
+
+# Updates at once: of a .emu file, and through the program that a .cpp file becomes
+for file in $net.emu "$root/examples/networks/$net.cpp"; do
+    "$emulsion" show "$file" --emit=plan --update=at-once >plan.txt || fault "show --update=at-once"
+    grep -q "^plan $net training update=at-once" plan.txt || fault "the plan of $file does not update at once"
+    "$emulsion" show "$file" --emit=plan --update=apart >plan.txt || fault "show --update=apart"
+    ! grep -q "at-once" plan.txt || fault "the plan of $file updates at once"
+done
+
 # A user's own file is free of warnings, and its header is light.
 for file in "$root"/examples/networks/*.cpp "$root"/examples/*.cpp "$folder/every_layer.cpp"; do
     c++ -std=c++20 -fsyntax-only -Wall -Wextra -Wshadow -Wconversion -Wpedantic -Werror -I "$root" "$file" ||
@@ -79,6 +88,9 @@ expect 2 "" $'emulsion: error[usage]: --profile belongs to the stage roofline, n
 expect 2 "" $'emulsion: error[usage]: --batch stands in the profile already\n  fix: leave it out\n' \
     "$emulsion" show $net --emit=roofline --profile=p.json --batch 64
 expect 2 "" $'emulsion: error[usage]: \'lenet.py\' is no model file\n  fix: name a .cpp or .emu file\n' "$emulsion" build lenet.py
+
+expect 2 "" $'emulsion: error[usage]: --update is \'later\', but must be apart or at-once\n  fix: choose one of the two\n' \
+    "$emulsion" build $net --update=later
 
 # What this build lacks is refused by name
 expect 2 "" $'emulsion: error[unsupported]: the target \'cuda\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512\n' \

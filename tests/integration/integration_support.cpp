@@ -89,6 +89,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     build_options.threads = 2;
     build_options.target = options.target;
     build_options.exact = options.exact;
+    build_options.update_at_once = options.update_at_once;
     build_options.programs = false;
     build(network, recipes, build_options);
     const std::string train = network.name + "_train", infer = network.name + "_infer";
@@ -102,8 +103,10 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     take(*train_object_, train, "sizes", train_.sizes);
     take(*train_object_, train, "init", train_.init);
     take(*train_object_, train, "bind", train_.bind);
-    take(*train_object_, train, "forward_backward", train_.forward_backward);
-    take(*train_object_, train, "update", train_.update);
+    if (!options.update_at_once) {
+        take(*train_object_, train, "forward_backward", train_.forward_backward);
+        take(*train_object_, train, "update", train_.update);
+    }
     take(*train_object_, train, "step", train_.step);
     take(*train_object_, train, "error", train_.error);
     take(*train_object_, train, "unbind", train_.unbind);

@@ -27,6 +27,7 @@ struct LibraryOptions {
     std::vector<int> infer_batches = {1};
     std::string target = "native";
     bool exact = false;  // no Winograd
+    bool update_at_once = false;
 };
 
 // Both libraries of a network, as `emulsion build` writes them, without the programs.

@@ -63,6 +63,40 @@ void expect_variants_agree(const Network& network) {
 TEST(TrainingBits, OfLenetDoNotDependOnTheVariant) { expect_variants_agree(golden_network("lenet")); }
 TEST(TrainingBits, OfAResidualNetworkDoNotDependOnTheVariant) { expect_variants_agree(residual_network()); }
 
+// ---- Updates at once ----
+
+void expect_updates_at_once_agree(const Network& network) {
+    const BuiltLibraries apart(network, {.batch = kBatch});
+    const BuiltLibraries at_once(network, {.batch = kBatch, .update_at_once = true});
+    EXPECT_TRUE(train(apart.train(), 2, 0, 10) == train(at_once.train(), 2, 0, 10));
+    emulsion_sizes before{}, after{};
+    ASSERT_EQ(apart.train().sizes(2, &before), EMULSION_OK);
+    ASSERT_EQ(at_once.train().sizes(2, &after), EMULSION_OK);
+    EXPECT_GT(before.bytes[EMULSION_GRADIENTS], 0u);
+    EXPECT_EQ(after.bytes[EMULSION_GRADIENTS], 0u);
+    EXPECT_LT(after.bytes[EMULSION_WORKSPACE], before.bytes[EMULSION_WORKSPACE] + before.bytes[EMULSION_GRADIENTS]);
+}
+
+TEST(UpdateAtOnce, OfLenetGivesTheSameBits) { expect_updates_at_once_agree(golden_network("lenet")); }
+TEST(UpdateAtOnce, OfAResidualNetworkGivesTheSameBits) { expect_updates_at_once_agree(residual_network()); }
+TEST(UpdateAtOnce, OfASmallNetworkWithAdamGivesTheSameBits) { expect_updates_at_once_agree(small_network()); }
+
+// The test of the loss stands in front of all updates.
+TEST(UpdateAtOnce, NothingChangesWhereTheLossIsNotFinite) {
+    for (const Network& network : {residual_network(), small_network()}) {
+        const BuiltLibraries built(network, {.batch = kBatch, .update_at_once = true});
+        Trainer trainer(built.train(), 2);
+        trainer.step(0, kBatch);
+        const auto weights = trainer.weights(), state = trainer.state();
+        trainer.ports.fill(1, trainer.classes);
+        trainer.ports.input(0)[17] = std::numeric_limits<float>::quiet_NaN();
+        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f), EMULSION_NOT_FINITE);
+        EXPECT_TRUE(trainer.weights() == weights && trainer.state() == state);
+        trainer.step(1, kBatch);
+        EXPECT_FALSE(trainer.weights() == weights || trainer.state() == state);
+    }
+}
+
 // ---- Part batches ----
 
 double relative_difference(const float* a, const float* b, size_t count) {

@@ -113,6 +113,7 @@ Plan plan_graph(const Graph& graph, const PlanSettings& settings) {
     options.batches = settings.batches;
     options.isas = settings.isas;
     options.fuse = settings.fuse;
+    options.update_at_once = settings.update_at_once;
     return make_plan(graph, recipes(), options);
 }
 

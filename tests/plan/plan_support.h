@@ -13,6 +13,7 @@ struct PlanSettings {
     std::vector<int> batches = {1};
     bool fuse = true;
     std::vector<Isa> isas = {isa_avx2()};
+    bool update_at_once = false;
 };
 
 // The plan of a graph as it stands.

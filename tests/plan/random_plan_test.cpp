@@ -18,6 +18,10 @@ TEST(RandomNetworks, PlansAreSound) {
             std::vector<int> batches = training ? std::vector<int>{6} : std::vector<int>{1, 4};
             fused +=
                 expect_sound_memory(plan_network(network, {training, batches, true, {isa_avx2()}}));
+            if (training) {
+                expect_sound_memory(
+                    plan_network(network, {true, batches, true, {isa_avx2()}, true}));
+            }
             apart += expect_sound_memory(
                 plan_network(network, {training, batches, false, {isa_avx2()}}));
             if (::testing::Test::HasFailure()) return;

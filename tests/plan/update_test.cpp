@@ -1,0 +1,103 @@
+// Updates apart from the gradients, and at once behind each of them.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/plan/plan_support.h"
+#include "tests/support/golden.h"
+
+namespace emulsion::test {
+namespace {
+
+Plan plan_with(const Network& network, int batch, bool at_once) {
+    return plan_network(network, {true, {batch}, true, {isa_avx2()}, at_once});
+}
+
+bool is_update(const PlannedCall& call) {
+    return call.name.ends_with(".sgd") || call.name.ends_with(".adam");
+}
+
+TEST(Updates, ApartAreAStageOfTheirOwn) {
+    Plan plan = plan_with(golden_network("lenet"), 64, false);
+    EXPECT_EQ(plan.gradient_bytes, plan.parameter_bytes);
+    for (const PlannedCall& call : plan.variants[0].batches[0].calls) {
+        EXPECT_EQ(call.stage == Stage::update, is_update(call)) << call.name;
+    }
+}
+
+TEST(Updates, AtOnceLeaveNoGradients) {
+    for (const auto& [name, batch] :
+         {std::pair("mlp", 64), std::pair("lenet", 64), std::pair("resnet20", 128),
+          std::pair("resnet18_cifar", 64), std::pair("resnet18", 16)}) {
+        SCOPED_TRACE(name);
+        Plan apart = plan_with(golden_network(name), batch, false);
+        Plan at_once = plan_with(golden_network(name), batch, true);
+        expect_sound_memory(at_once);
+        EXPECT_EQ(at_once.gradient_bytes, 0);
+        for (const PlannedTensor& tensor : at_once.tensors) {
+            EXPECT_EQ(tensor.gradient_offset, 0) << tensor.name;
+        }
+        const VariantPlan &before = apart.variants[0], &after = at_once.variants[0];
+        EXPECT_EQ(after.batches[0].calls.size(), before.batches[0].calls.size());
+        EXPECT_EQ(after.kernels.size(), before.kernels.size());
+        // One matrix is nearly all of mlp; elsewhere few gradients live at a time.
+        int64_t most = apart.gradient_bytes / (std::string(name) == "mlp" ? 1 : 2);
+        EXPECT_LT(after.activation_bytes, before.activation_bytes + most);
+        EXPECT_LE(static_cast<double>(after.activation_bytes),
+                  1.05 * static_cast<double>(after.largest_live_bytes));
+        for (const PlannedCall& call : after.batches[0].calls) {
+            EXPECT_NE(call.stage, Stage::update) << call.name;
+        }
+    }
+}
+
+// The call in front of an update is what it waited for: it writes the gradient, or reads the
+// parameter that the update overwrites, or is an update that waited for the same.
+TEST(Updates, AtOnceStandAsEarlyAsTheyCan) {
+    Plan plan = plan_with(golden_network("resnet18_cifar"), 64, true);
+    const VariantPlan& variant = plan.variants[0];
+    const std::vector<PlannedCall>& calls = variant.batches[0].calls;
+    int updates = 0;
+    for (size_t i = 0; i < calls.size(); i++) {
+        if (!is_update(calls[i])) continue;
+        updates++;
+        size_t before = i - 1;
+        while (is_update(calls[before])) before--;
+        std::vector<std::string> touched = operands_of(variant, calls[before]);
+        for (const std::string& result : results_of_call(variant, calls[before]))
+            touched.push_back(result);
+        std::vector<std::string> awaited = operands_of(variant, calls[i]);
+        EXPECT_TRUE(std::any_of(touched.begin(), touched.end(),
+                                [&](const std::string& name) {
+                                    return std::find(awaited.begin(), awaited.end(), name) !=
+                                           awaited.end();
+                                }))
+            << calls[i].name << " stands behind " << calls[before].name;
+    }
+    EXPECT_EQ(updates, 62);  // 20 filters, 20 batch norms with two tensors, a dense layer with two
+}
+
+TEST(Updates, OfAdamAtOnce) {
+    Network network = golden_network("mlp");
+    network.optimizer = OptimizerSpec();
+    network.optimizer.kind = "adam";
+    Plan plan = plan_with(network, 32, true);
+    expect_sound_memory(plan);
+    const std::vector<PlannedCall>& calls = plan.variants[0].batches[0].calls;
+    EXPECT_EQ(std::count_if(calls.begin(), calls.end(), is_update), 4);
+    for (const PlannedCall& call : calls) EXPECT_NE(call.stage, Stage::update) << call.name;
+    // beta^t is state, so it moves only where the loss is finite.
+    EXPECT_EQ(call_named(plan.variants[0], "adam.power1.next").stage, Stage::backward);
+}
+
+TEST(Updates, TheTextNamesTheForm) {
+    Plan plan = plan_with(golden_network("mlp"), 8, true);
+    EXPECT_EQ(print(plan).find("plan mlp training update=at-once parameters "), 0u);
+    EXPECT_EQ(print(plan).find("gradient at"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace emulsion::test
