@@ -25,7 +25,6 @@ using testing::in_child;
 using testing::message_of;
 using testing::put_file;
 using testing::SmallNetwork;
-using testing::TestFolder;
 
 constexpr const char* kFix = "\n  fix: give another checkpoint, or train from the start";
 

@@ -18,7 +18,6 @@ using testing::faults;
 using testing::Faults;
 using testing::message_of;
 using testing::put_file;
-using testing::TestFolder;
 
 using Names = std::vector<std::string>;
 

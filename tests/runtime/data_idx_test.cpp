@@ -16,7 +16,6 @@ using testing::gzip;
 using testing::make_idx;
 using testing::message_of;
 using testing::put_file;
-using testing::TestFolder;
 
 Bytes counting(size_t count) {
     Bytes values(count);

@@ -1,13 +1,10 @@
 /* The helpers of data_support.h. */
-#include <dirent.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <numeric>
 
 #include "runtime/data/layout.h"
@@ -18,25 +15,6 @@ namespace emulsion::testing {
 
 std::string file_path(std::string_view name) {
     return join_path(EMULSION_TEST_SOURCE_DIR "/tests/runtime/files", name);
-}
-
-TestFolder::TestFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "emulsion-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-}
-
-TestFolder::~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-}
-
-std::vector<std::string> TestFolder::names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-        names.push_back(entry.path().filename().string());
-    }
-    std::sort(names.begin(), names.end());
-    return names;
 }
 
 std::string message_of(const std::function<void()>& body, std::string_view folder) {

@@ -10,29 +10,12 @@
 
 #include "runtime/abi/emulsion_abi.h"
 #include "runtime/support/file.h"
+#include "tests/support/test_folder.h"
 
 namespace emulsion::testing {
 
 /* tests/runtime/files/NAME. */
 std::string file_path(std::string_view name);
-
-/* An empty folder that goes away with its content. */
-class TestFolder {
-  public:
-    TestFolder();
-    ~TestFolder();
-    TestFolder(const TestFolder&) = delete;
-    TestFolder& operator=(const TestFolder&) = delete;
-
-    const std::string& path() const { return path_; }
-    std::string operator/(std::string_view name) const { return join_path(path_, name); }
-
-    /* The names in it, sorted. */
-    std::vector<std::string> names() const;
-
-  private:
-    std::string path_;
-};
 
 /* The whole text of the RuntimeError that `body` throws, with the folder's path replaced by "DIR";
  * "no error" where it throws none. */

@@ -37,7 +37,7 @@ TEST(DataText, ReadsWholeNumbersOnly) {
 }
 
 TEST(DataText, DecimalCommaOfALocaleChangesNothing) {
-    testing::TestFolder folder;
+    TestFolder folder;
     const int code = testing::in_child([&] {
         if (!use_comma_locale(folder.path())) return 77;
         char printed[16];

@@ -14,7 +14,6 @@ namespace {
 using testing::message_of;
 using testing::put_file;
 using testing::SmallNetwork;
-using testing::TestFolder;
 
 constexpr const char* kOwnFix = "\n  fix: give the weights that training 'small' wrote";
 

@@ -7,8 +7,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -84,17 +82,6 @@ ProgramResult run_fake_infer(std::vector<std::string> arguments) {
         return emulsion_infer_main(argc, argv, &fake_infer_library(), fake_description().c_str());
     };
     return run_program(main, std::move(arguments));
-}
-
-TestFolder::TestFolder() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "emulsion-test-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-}
-
-TestFolder::~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
 }
 
 std::string read_text(const std::string& path) {

@@ -1,9 +1,10 @@
-/* Runs a main function in a child process and collects what it prints, and folders for its files.
- */
+/* Runs a main function in a child process and collects what it prints, and writes its data. */
 #pragma once
 #include <functional>
 #include <string>
 #include <vector>
+
+#include "tests/support/test_folder.h"
 
 namespace emulsion {
 
@@ -23,21 +24,6 @@ ProgramResult run_program(const ProgramMain& main, std::vector<std::string> argu
 // fake_description.
 ProgramResult run_fake_train(std::vector<std::string> arguments, const std::string& changes = "{}");
 ProgramResult run_fake_infer(std::vector<std::string> arguments);
-
-// A new folder that disappears with the object.
-class TestFolder {
-  public:
-    TestFolder();
-    ~TestFolder();
-    TestFolder(const TestFolder&) = delete;
-    TestFolder& operator=(const TestFolder&) = delete;
-
-    const std::string& path() const { return path_; }
-    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
-  private:
-    std::string path_;
-};
 
 // The whole file; fails the test where it cannot be read.
 std::string read_text(const std::string& path);
