@@ -15,6 +15,7 @@
 
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
+#include "runtime/abi/instance.h"
 #include "tests/integration/integration_support.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/golden.h"
@@ -278,6 +279,43 @@ TEST(Calls, NotANumberGivesTheSameForAllThreads) {
         for (size_t i = 0; i < 4; i++) {
             EXPECT_EQ(std::memcmp(rows[i].data(), first[i].data(), rows[i].size() * sizeof(float)), 0)
                 << threads << " threads, row " << i;
+        }
+    }
+}
+
+Network pool_network(int channels) {
+    Model m("pools");
+    const Tensor map = max_pool(m.input("image", {channels, 1, 4}), {.window = {1, 2}, .stride = {1, 2}});
+    m.output("map", map);
+    m.classify(dense(flatten(map), 3));
+    return finish(m).network.value();
+}
+
+// What a maximum makes of a NaN is not defined, but it is the same in every lane, with every instruction set and for
+// any number of threads; maxima of numbers beside it are right.
+TEST(Calls, AMaximumOverNotANumberIsTheSameInAllLanes) {
+    constexpr int kChannels = 19;
+    const BuiltLibraries built(pool_network(kChannels), {.batch = 2, .infer_batches = {2}, .target = "portable"});
+    const uint32_t features = emulsion_cpu_features();
+    std::vector<float> first;
+    for (int variant = 1; variant <= built.infer().info()->variant_count; variant++) {
+        if (variant == 2 && (features & EMULSION_CPU_AVX2) == 0) break;
+        if (variant == 3 && (features & EMULSION_CPU_AVX512) == 0) break;
+        for (int threads : {1, 2}) {
+            SCOPED_TRACE(testing::Message() << "variant " << variant << ", threads " << threads);
+            Trainer trainer(built.train());
+            Runner runner(built.infer(), trainer, threads, variant);
+            const float values[] = {1, std::numeric_limits<float>::quiet_NaN(), 3, 4};
+            for (int i = 0; i < 2 * 4 * kChannels; i++) runner.ports.input(0)[i] = values[i / kChannels % 4];
+            runner.run(2);
+            const std::vector<float> map = runner.ports.row("map", 1);  // (w, c)
+            ASSERT_EQ(map.size(), 2u * kChannels);
+            for (size_t c = 0; c < kChannels; c++) {
+                EXPECT_EQ(std::memcmp(&map[c], &map[0], sizeof(float)), 0) << "channel " << c << " is " << map[c];
+                EXPECT_EQ(map[kChannels + c], 4.0f);
+            }
+            if (first.empty()) first = map;
+            EXPECT_EQ(std::memcmp(map.data(), first.data(), map.size() * sizeof(float)), 0);
         }
     }
 }
