@@ -29,9 +29,9 @@ struct Tile {
 };
 
 // Positions in x to unroll: with two blocks or more, neighbouring positions then share broadcasts
-// in registers.
-int unroll_choice(const ConvShape& s, const Isa& isa, int blocks) {
-    if (isa.registers < 32 || blocks < 2) return 1;
+// in registers, if the tile of `positions` results leaves any.
+int unroll_choice(const ConvShape& s, const Isa& isa, int blocks, int positions) {
+    if (isa.registers < 32 || blocks < 2 || blocks * (positions + 1) > 28) return 1;
     for (int factor : {8, 7, 6, 5, 4}) {
         if (s.out_width > factor && s.out_width % factor == 0) return factor;
     }
@@ -55,7 +55,9 @@ std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
                         continue;
                     double cycles = step_cycles(isa, 16 * blocks, positions) / (blocks * positions);
                     if (x < s.kernel_w) cycles *= 1.03;
-                    if (unroll_choice(s, isa, blocks) > 1) cycles *= 0.92;
+                    if (unroll_choice(s, isa, blocks, positions) > 1) cycles *= 0.97;
+                    // Loads wait for the caches now and then.
+                    cycles *= 1 + 0.2 * (blocks + positions) / (blocks * positions);
                     found.push_back({cycles, {blocks, channels, x, y}});
                 }
             }
@@ -264,7 +266,7 @@ std::vector<Tiling> DirectFilterGradient::tilings(const Group& group, const Isa&
                             {"tc", t.channels},
                             {"tx", t.x},
                             {"ty", t.y},
-                            {"unroll", unroll_choice(s, isa, t.blocks)},
+                            {"unroll", unroll_choice(s, isa, t.blocks, t.channels * t.x * t.y)},
                             {"rows", p.rows},
                             {"images", p.images},
                             {"parts", p.parts},
