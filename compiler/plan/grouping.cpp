@@ -91,7 +91,7 @@ class Grouper {
         return true;
     }
 
-    // A pointwise map that anchors stage anyway, where reading its operands costs its readers no
+    // A pointwise map that anchors stage anyway, or that windows read a few times each, where reading its operands costs its readers no
     // more than storing and reading it: a normalisation with its activation, the gradient of one.
     bool pays_in_readers(int index) {
         const Node& node = graph_.node(index);
@@ -121,7 +121,8 @@ class Grouper {
                 if (!count_readers(user, readers, staged)) return false;
                 continue;
             }
-            const bool stages = stages_operand(user, index);
+            const bool stages = stages_operand(user, index) ||
+                                graph_.node(user).op->op_class() == OpClass::window;
             if (!stages && graph_.node(user).op->op_class() != OpClass::pointwise) return false;
             staged = staged || stages;
             readers++;
