@@ -1,7 +1,6 @@
 // Fusion. The method: nodes are visited in topological order; each joins the group of an operand if
-// it can be its epilogue, or the pointwise group of an operand, else it starts a group. What is
-// cheap to recompute and large to store (un-pooling, broadcast constants) is never stored: its
-// readers compute it where they read.
+// it can be its epilogue, or the pointwise group of an operand, else it starts a group. What its
+// readers recompute (recompute.cpp) is in their groups' bodies alone.
 #include "compiler/plan/grouping.h"
 
 #include <fmt/ranges.h>
@@ -9,6 +8,7 @@
 #include <set>
 
 #include "compiler/ops/sources.h"
+#include "compiler/plan/recompute.h"
 
 namespace emulsion {
 
@@ -33,7 +33,7 @@ class Grouper {
     }
 
     Grouping run() {
-        choose_inlined();
+        grouping_.inlined = choose_recomputed(graph_, options_, batch_, grouping_.decisions);
         for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
             OpClass op_class = graph_.node(i).op->op_class();
             if (op_class == OpClass::source || op_class == OpClass::view ||
@@ -47,124 +47,6 @@ class Grouper {
 
   private:
     static size_t at(int index) { return static_cast<size_t>(index); }
-
-    // ---- Store or recompute ----
-
-    void choose_inlined() {
-        grouping_.inlined.assign(graph_.nodes().size(), false);
-        for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
-            const Node& node = graph_.node(i);
-            OpClass op_class = node.op->op_class();
-            if (graph_.op_as<Constant>(i) != nullptr) grouping_.inlined[at(i)] = true;
-            bool cheap = op_class == OpClass::pointwise || op_class == OpClass::gather;
-            if (!cheap || is_result_[at(i)]) continue;
-            grouping_.inlined[at(i)] = is_free(node) || (options_.fuse && pays_recomputing(i));
-        }
-        for (int i = static_cast<int>(graph_.nodes().size()); options_.fuse && i-- > 0;) {
-            if (!grouping_.inlined[at(i)]) grouping_.inlined[at(i)] = pays_in_readers(i);
-        }
-    }
-
-    // Depends on constants and scalars alone.
-    bool is_free(const Node& node) const {
-        return !node.inputs.empty() &&
-               std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
-                   return grouping_.inlined[at(value.node)] ||
-                          graph_.op_as<Scalar>(value.node) != nullptr;
-               });
-    }
-
-    // A gather whose operands are smaller than its result, read only by anchors that stage what
-    // they read.
-    bool pays_recomputing(int index) {
-        const Node& node = graph_.node(index);
-        if (node.op->op_class() != OpClass::gather || users_[at(index)].empty()) return false;
-        for (int user : users_[at(index)]) {
-            if (!stages_operand(user, index)) return false;
-        }
-        int64_t stored = memory_bytes(node.types[0], batch_), read = 0;
-        for (Value value : node.inputs) read += memory_bytes(graph_.type(value), batch_);
-        if (read >= stored) return false;
-        grouping_.decisions.push_back(fmt::format(
-            "recompute {} in its {} readers: reads {} instead of storing and reading {} bytes",
-            node.name, users_[at(index)].size(), read, stored));
-        return true;
-    }
-
-    // A pointwise map that anchors stage anyway, or that windows read a few times each, where reading its operands costs its readers no
-    // more than storing and reading it: a normalisation with its activation, the gradient of one.
-    bool pays_in_readers(int index) {
-        const Node& node = graph_.node(index);
-        if (node.op->op_class() != OpClass::pointwise || node.types.size() != 1) return false;
-        if (!is_map(node.types[0]) || is_result_[at(index)]) return false;
-        int readers = 0;
-        bool staged = false;
-        if (!count_readers(index, readers, staged) || !staged) return false;
-        int64_t map = memory_bytes(node.types[0], batch_), read = recomputed_bytes(index);
-        if (read < 0) return false;
-        // A store reads the line that it overwrites.
-        const int64_t kept = (2 + readers) * map;
-        if (readers * read > kept) return false;
-        grouping_.decisions.push_back(
-            fmt::format("recompute {} in its {} readers: reads {} instead of storing and reading {} bytes", node.name,
-                        readers, readers * read, kept));
-        return true;
-    }
-
-    static bool is_map(const TensorType& type) { return type.batched && type.shape.size() == 3; }
-
-    // Adds the readers of a node, those of readers that recompute themselves included. False where
-    // one of them cannot compute what it reads.
-    bool count_readers(int index, int& readers, bool& staged) const {
-        for (int user : users_[at(index)]) {
-            if (grouping_.inlined[at(user)]) {
-                if (!count_readers(user, readers, staged)) return false;
-                continue;
-            }
-            const bool stages = stages_operand(user, index) ||
-                                graph_.node(user).op->op_class() == OpClass::window;
-            if (!stages && graph_.node(user).op->op_class() != OpClass::pointwise) return false;
-            staged = staged || stages;
-            readers++;
-        }
-        return true;
-    }
-
-    std::ptrdiff_t readers_of(Value value) const {
-        const std::vector<int>& users = users_[at(value.node)];
-        return std::count_if(users.begin(), users.end(), [&](int user) {
-            const std::vector<Value>& inputs = graph_.node(user).inputs;
-            return std::find(inputs.begin(), inputs.end(), value) != inputs.end();
-        });
-    }
-
-    // Bytes of the maps that recomputing a node reads; -1 where it can be the epilogue of one.
-    int64_t recomputed_bytes(int index) const {
-        int64_t bytes = 0;
-        for (Value value : graph_.node(index).inputs) {
-            if (!is_map(graph_.type(value))) continue;
-            const bool alone = readers_of(value) == 1 && !is_result_[at(value.node)];
-            const OpClass op_class = graph_.node(value.node).op->op_class();
-            if (alone && op_class != OpClass::pointwise && op_class != OpClass::source) return -1;
-            const int64_t part = alone && op_class == OpClass::pointwise
-                                     ? recomputed_bytes(value.node)
-                                     : memory_bytes(graph_.type(value), batch_);
-            if (part < 0) return -1;
-            bytes += part;
-        }
-        return bytes;
-    }
-
-    // Whether the node's recipes copy this operand block by block before use, so that work on it is
-    // done once.
-    bool stages_operand(int user, int producer) const {
-        const Node& node = graph_.node(user);
-        std::string_view kind = node.op->kind();
-        if (kind == "conv2d_backward_filter") return true;
-        bool convolves =
-            kind == "conv2d" || kind == "conv2d_backward_data" || kind == "winograd_conv2d";
-        return convolves && node.inputs[0].node == producer;
-    }
 
     // ---- Fuse or pass ----
 

@@ -15,6 +15,7 @@
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
+#include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/winograd.h"
 #include "schedules/library.h"
 #include "schedules/winograd.h"
@@ -334,6 +335,31 @@ TEST(Winograd, SumsStripsWithEveryTiling) {
     Check check{"winograd"};
     check.all_tilings = true;
     check_groups({moments_group({16, 64, 9, 22, 3, {1, 1, 1, 1}, 4})}, check);
+}
+
+// ---- Filter transform ----
+
+std::shared_ptr<WinogradFilter> transform_op(int64_t kernel) {
+    auto op = std::make_shared<WinogradFilter>();
+    op->tile = 7 - kernel;
+    return op;
+}
+
+TEST(WinogradFilterTransform, AgreesWithTheReference) {
+    for (int64_t kernel : {3, 5}) {
+        for (int64_t channels : {1, 16, 48}) {
+            check_recipe("winograd_filter", group_of(transform_op(kernel), {plain_type({32, channels, kernel, kernel})}, 1));
+        }
+    }
+}
+
+TEST(WinogradFilterTransform, TurnsFiltersOnTheWay) {
+    for (int64_t kernel : {3, 5}) {
+        check_recipe("winograd_filter", make_group(1, [&](GraphBuilder& b) -> std::vector<Value> {
+                         const Value w = add_operand(b, "a0", plain_type({48, 32, kernel, kernel}));
+                         return {b.add(transform_op(kernel), {b.add(std::make_shared<RotateFilter>(), {w}, "v0")}, "v1")};
+                     }));
+    }
 }
 
 // ---- Filter gradient ----
