@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "compiler/support/diagnostic.h"
+
 namespace emulsion {
 
 class ConstantWriter {
@@ -52,6 +54,12 @@ class ConstantWriter {
     llvm::GlobalVariable* constant(llvm::Constant* value, const char* name) {
         return new llvm::GlobalVariable(module_, value->getType(), /*isConstant=*/true,
                                         llvm::GlobalValue::PrivateLinkage, value, name);
+    }
+    // The struct, whose layout must have as many bytes as that of C.
+    llvm::Constant* checked(llvm::Constant* value, size_t bytes, const char* what) const {
+        EMU_CHECK(size_of(value) == bytes, "{} has {} bytes in IR and {} in C", what,
+                  size_of(value), bytes);
+        return value;
     }
     // Bytes that C counts for the struct.
     size_t size_of(llvm::Constant* value) const {

@@ -1,10 +1,11 @@
-// Writes the structs of runtime/abi/instance.h as constants; each size is checked against C.
+// Writes the structs of runtime/abi/instance.h as constants, the kernel calls and the exported
+// functions.
 #include "compiler/codegen/tables.h"
 
-#include <algorithm>
 #include <cstddef>
 
 #include "compiler/codegen/constants.h"
+#include "compiler/codegen/info.h"
 #include "compiler/codegen/llvm_object.h"
 #include "compiler/codegen/manifest.h"
 #include "runtime/abi/instance.h"
@@ -23,38 +24,6 @@ int32_t type_word(ElementType element) {
             return 0 | (32 << 8) | (1 << 16);
         case ElementType::u8:
             return 1 | (8 << 8) | (1 << 16);
-    }
-    return 0;
-}
-
-int32_t abi_type(ElementType element) {
-    switch (element) {
-        case ElementType::f32:
-            return EMULSION_F32;
-        case ElementType::i32:
-            return EMULSION_I32;
-        case ElementType::u8:
-            return EMULSION_U8;
-    }
-    return 0;
-}
-
-int place_of(MemoryClass memory) {
-    switch (memory) {
-        case MemoryClass::parameters:
-            return EMULSION_PARAMETERS;
-        case MemoryClass::gradients:
-            return EMULSION_GRADIENTS;
-        case MemoryClass::state:
-            return EMULSION_STATE;
-        case MemoryClass::prepared:
-            return EMULSION_PREPARED;
-        case MemoryClass::workspace:
-            return EMULSION_WORKSPACE;
-        case MemoryClass::input:
-            return EMULSION_INPUT;
-        case MemoryClass::output:
-            return EMULSION_OUTPUT;
     }
     return 0;
 }
@@ -79,101 +48,12 @@ class TableWriter {
 
     void run() {
         Constant* variants = write_.table(all_variants(), "variants");  // fills kernel_lines_
-        info_ = write_.constant(info(), "info");
+        info_ = write_.constant(info_struct(write_, network_, plan_, kernel_lines_), "info");
         table_ = write_.constant(library(variants), "library");
         export_functions();
     }
 
   private:
-    Constant* checked(Constant* value, size_t bytes, const char* what) {
-        EMU_CHECK(write_.size_of(value) == bytes, "{} has {} bytes in IR and {} in C", what,
-                  write_.size_of(value), bytes);
-        return value;
-    }
-
-    // ---- info ----
-
-    Constant* shape_array(const std::vector<int64_t>& shape, size_t size) {
-        std::vector<Constant*> values;
-        for (size_t i = 0; i < size; i++)
-            values.push_back(write_.i64(i < shape.size() ? shape[i] : 0));
-        return write_.array(builder_.getInt64Ty(), values);
-    }
-
-    Constant* port(const PlannedPort& port) {
-        const TensorType& type = port.type;
-        return checked(write_.structure({write_.text(port.name), write_.i32(abi_type(type.element)),
-                                         write_.i32(static_cast<int64_t>(type.shape.size())),
-                                         write_.i32(type.batched), write_.i32(0),
-                                         shape_array(type.shape, EMULSION_MAX_RANK),
-                                         write_.i64(memory_bytes(type, 1))}),
-                       sizeof(emulsion_port), "emulsion_port");
-    }
-
-    Constant* tensor(const PlannedTensor& tensor) {
-        const TensorType& type = tensor.type;
-        return checked(write_.structure(
-                           {write_.text(tensor.name), write_.i32(abi_type(type.element)),
-                            write_.i32(place_of(tensor.memory)),
-                            write_.i32(static_cast<int64_t>(type.shape.size())),
-                            write_.i32(tensor.trained), shape_array(type.shape, EMULSION_MAX_RANK),
-                            shape_array(type.factors, 3), write_.i64(tensor.offset),
-                            write_.i64(tensor.bytes), write_.i64(tensor.gradient_offset)}),
-                       sizeof(emulsion_tensor), "emulsion_tensor");
-    }
-
-    Constant* texts(const std::vector<std::string>& values, const char* name) {
-        std::vector<Constant*> addresses;
-        for (const std::string& value : values) addresses.push_back(write_.text(value));
-        return write_.table(addresses, name);
-    }
-
-    Constant* four_floats(const std::vector<double>& values, double rest) {
-        std::vector<Constant*> list;
-        for (size_t i = 0; i < 4; i++)
-            list.push_back(write_.f32(i < values.size() ? values[i] : rest));
-        return write_.array(builder_.getFloatTy(), list);
-    }
-
-    Constant* info() {
-        std::vector<Constant*> inputs, outputs, tensors;
-        for (const PlannedPort& p : plan_.inputs) inputs.push_back(port(p));
-        for (const PlannedPort& p : plan_.outputs) outputs.push_back(port(p));
-        for (const PlannedTensor& t : plan_.tensors) tensors.push_back(tensor(t));
-        std::vector<std::string> variants;
-        int batch = 1;
-        for (const VariantPlan& variant : plan_.variants) {
-            variants.push_back(variant.isa.name);
-            batch = variant.batches.back().batch;
-        }
-        auto count = [&](size_t n) { return write_.i32(static_cast<int64_t>(n)); };
-        const Normalization& normal = network_.normalization;
-        return checked(
-            write_.structure({write_.i32(EMULSION_ABI_VERSION),
-                              write_.i32(batch),
-                              write_.text(network_.name),
-                              write_.text(network_signature(network_)),
-                              write_.text(EMULSION_VERSION),
-                              write_.text(plan_.training ? optimizer_line(network_) : ""),
-                              texts(network_.classes, "classes"),
-                              count(network_.classes.size()),
-                              count(inputs.size()),
-                              count(outputs.size()),
-                              count(tensors.size()),
-                              write_.table(inputs, "inputs"),
-                              write_.table(outputs, "outputs"),
-                              write_.table(tensors, "tensors"),
-                              texts(variants, "variant_names"),
-                              count(variants.size()),
-                              count(kernel_lines_.size()),
-                              texts(kernel_lines_, "kernels"),
-                              four_floats(normal.mean, 0),
-                              four_floats(normal.deviation, 1),
-                              write_.i32(!normal.empty()),
-                              write_.i32(plan_.threads)}),
-            sizeof(emulsion_info), "emulsion_info");
-    }
-
     // ---- variants ----
 
     Constant* buffer(const PlannedBuffer& buffer, int batch) {
@@ -186,7 +66,7 @@ class TableWriter {
         };
         for (int64_t extent : memory_extents(buffer.type)) add(extent);
         if (buffer.type.batched) add(batch);
-        return checked(
+        return write_.checked(
             write_.structure({write_.table(dimensions, "dimensions"), write_.null(),
                               write_.i64(buffer.offset), write_.i32(type_word(buffer.type.element)),
                               write_.i16(static_cast<int64_t>(dimensions.size())),
@@ -280,10 +160,10 @@ class TableWriter {
             functions.push_back(trampoline(variant, call, kernels[index]));
             kernel_lines_.push_back(call_line(variant, call));
         }
-        return checked(write_.structure({write_.table(functions, "kernels"),
-                                         write_.i32(static_cast<int64_t>(functions.size())),
-                                         write_.i32(first)}),
-                       sizeof(emulsion_sequence), "emulsion_sequence");
+        return write_.checked(write_.structure({write_.table(functions, "kernels"),
+                                                write_.i32(static_cast<int64_t>(functions.size())),
+                                                write_.i32(first)}),
+                              sizeof(emulsion_sequence), "emulsion_sequence");
     }
 
     Constant* bindings(const std::vector<std::pair<int, int>>& list) {
@@ -295,7 +175,7 @@ class TableWriter {
 
     Constant* batch_plan(const VariantPlan& variant, const VariantKernels& kernels,
                          const BatchPlan& batch) {
-        return checked(
+        return write_.checked(
             write_.structure({write_.i32(batch.batch),
                               write_.i32(static_cast<int64_t>(batch.inputs.size())),
                               write_.i32(static_cast<int64_t>(batch.outputs.size())), write_.i32(0),
@@ -315,15 +195,16 @@ class TableWriter {
                        : variant.isa.name == "avx2" ? EMULSION_CPU_AVX2
                                                     : 0;
         const BatchPlan* first = &variant.batches.front();
-        return checked(write_.structure(
-                           {write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),
-                            write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
-                            write_.i64(variant.activation_bytes), write_.i64(bytes.slab0),
-                            write_.i64(bytes.slab), write_.i32(static_cast<int64_t>(plans.size())),
-                            write_.i32(0), write_.table(plans, "plans"),
-                            sequence(variant, kernels, first, Stage::prepare),
-                            sequence(variant, kernels, first, Stage::update)}),
-                       sizeof(emulsion_variant), "emulsion_variant");
+        return write_.checked(
+            write_.structure({write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),
+                              write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
+                              write_.i64(variant.activation_bytes), write_.i64(bytes.slab0),
+                              write_.i64(bytes.slab),
+                              write_.i32(static_cast<int64_t>(plans.size())), write_.i32(0),
+                              write_.table(plans, "plans"),
+                              sequence(variant, kernels, first, Stage::prepare),
+                              sequence(variant, kernels, first, Stage::update)}),
+            sizeof(emulsion_variant), "emulsion_variant");
     }
 
     std::vector<Constant*> all_variants() {
@@ -342,10 +223,10 @@ class TableWriter {
             const PlannedTensor& tensor = plan_.tensors[i];
             if (tensor.init == "fill" && tensor.init_value == 0) continue;
             entries.push_back(
-                checked(write_.structure({write_.i32(static_cast<int64_t>(i)),
-                                          write_.i32(initializer_kind(tensor.init)),
-                                          write_.f32(tensor.init_value), write_.i32(0)}),
-                        sizeof(emulsion_initializer), "emulsion_initializer"));
+                write_.checked(write_.structure({write_.i32(static_cast<int64_t>(i)),
+                                                 write_.i32(initializer_kind(tensor.init)),
+                                                 write_.f32(tensor.init_value), write_.i32(0)}),
+                               sizeof(emulsion_initializer), "emulsion_initializer"));
         }
         count = static_cast<int64_t>(entries.size());
         return write_.table(entries, "initializers");
@@ -362,7 +243,7 @@ class TableWriter {
         bytes[EMULSION_STATE] = write_.i64(plan_.state_bytes);
         int64_t initializer_count = 0;
         Constant* first_values = initializers(initializer_count);
-        return checked(
+        return write_.checked(
             write_.structure(
                 {info_, variants, write_.i32(static_cast<int64_t>(plan_.variants.size())),
                  write_.i32(loss), write_.array(builder_.getInt64Ty(), bytes), first_values,
