@@ -117,6 +117,7 @@ TEST(Conv2d, EdgeFiltersOnOnePatch) {
     EXPECT_EQ(run(*conv(), x, filter(1, 1, 3, 3, {-1, -2, -1, 0, 0, 0, 1, 2, 1})), (Values{-55}));
     EXPECT_EQ(run(*conv(), x, filter(1, 1, 3, 3, {0, -1, 0, -1, 4, -1, 0, -1, 0})), (Values{-158}));
     EXPECT_EQ(run(*conv(), x, filter(1, 1, 3, 3, {0, -1, 0, -1, 5, -1, 0, -1, 0})), (Values{-11}));
+    expect_near(run(*conv(), x, filter(1, 1, 3, 3, Values(9, 1 / 9.0))), {1634 / 9.0}, 1e-4);
 }
 
 TEST(Conv2dGradients, StrideThatDoesNotDivide) {  // case G1

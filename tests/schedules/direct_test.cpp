@@ -113,6 +113,13 @@ TEST(DirectForward, Shapes) {
     }
 }
 
+TEST(DirectForward, OneByOneOfOddChannelsAtTheEndOfAPage) {  // case R12
+    for (int64_t channels : {1, 3, 7, 17}) {
+        const ConvCase c{channels, channels, 3, 5, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}};
+        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2), first_tiling());
+    }
+}
+
 TEST(DirectForward, EveryTiling) {
     const ConvCase c{17, 32, 9, 10};
     check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2), every_tiling());

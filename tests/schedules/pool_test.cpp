@@ -52,6 +52,13 @@ TEST(PoolRecipe, Forward) {
     }
 }
 
+TEST(PoolRecipe, OddChannelsAtTheEndOfAPage) {  // case R12
+    for (int64_t channels : {3, 7, 17}) {
+        const TensorType type = batched_type({channels, 6, 8});
+        check_recipe("pool", group_of(pool_op<MaxPool>(kCases[0]), {type}, 2), quick("a0"));
+    }
+}
+
 TEST(PoolRecipe, LargeWindow) {
     const TensorType type = batched_type({20, kLarge.height, kLarge.width});
     check_recipe("pool", group_of(pool_op<MaxPool>(kLarge), {type}, 2), quick("a0"));
