@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "compiler/ops/sources.h"
 #include "compiler/plan/grouping.h"
@@ -35,11 +36,20 @@ class VariantPlanner {
 
     VariantPlan run() {
         place_fixed();
-        for (int batch : options_.batches) plan_batch(batch);
+        std::vector<GroupedBatch> batches;
+        for (int batch : options_.batches) batches.push_back(group_batch(batch));
+        find_lasting(batches);
+        for (const GroupedBatch& batch : batches) plan_batch(batch);
         return std::move(variant_);
     }
 
   private:
+    // The groups of one compiled batch, in order, and their bodies.
+    struct GroupedBatch {
+        int batch = 1;
+        Grouping grouping;
+        std::vector<GroupBody> bodies;
+    };
     struct Place {
         MemoryClass memory;
         int64_t offset;
@@ -82,15 +92,33 @@ class VariantPlanner {
         EMU_CHECK(false, "'{}' is no tensor of the plan", graph_.node(node).name);
     }
 
-    void plan_batch(int batch) {
-        Grouping grouping = group_nodes(graph_, library_, variant_.isa, options_, batch);
+    GroupedBatch group_batch(int batch) const {
+        GroupedBatch grouped{batch, {}, {}};
+        grouped.grouping = group_nodes(graph_, library_, variant_.isa, options_, batch);
+        for (size_t g = 0; g < grouped.grouping.groups.size(); g++) {
+            grouped.bodies.push_back(build_body(graph_, grouped.grouping.groups[g],
+                                                grouped.grouping.inlined,
+                                                stored_values(graph_, grouped.grouping, g), batch));
+        }
+        return grouped;
+    }
+
+    // Prepared weights are what any batch reads outside `prepare`; the other values of `prepare`
+    // are steps on the way to them.
+    void find_lasting(const std::vector<GroupedBatch>& batches) {
+        for (const GroupedBatch& batch : batches) {
+            for (size_t g = 0; g < batch.bodies.size(); g++) {
+                if (batch.grouping.groups[g].stage == Stage::prepare) continue;
+                for (const Operand& operand : batch.bodies[g].operands)
+                    lasting_.insert(operand.root);
+            }
+        }
+    }
+
+    void plan_batch(const GroupedBatch& grouped) {
+        const auto& [batch, grouping, bodies] = grouped;
         bool first = variant_.batches.empty();
         if (first) variant_.notes = grouping.decisions;
-        std::vector<GroupBody> bodies;
-        for (size_t g = 0; g < grouping.groups.size(); g++) {
-            bodies.push_back(build_body(graph_, grouping.groups[g], grouping.inlined,
-                                        stored_values(graph_, grouping, g), batch));
-        }
         BatchPlan plan;
         plan.batch = batch;
         std::map<Value, Place> places = place_values(grouping, bodies, batch);
@@ -185,7 +213,8 @@ class VariantPlanner {
             for (Value value : bodies[g].results) {
                 if (places.contains(value)) continue;
                 int64_t bytes = memory_bytes(graph_.type(value), batch);
-                if (grouping.groups[g].stage == Stage::prepare) {
+                bool prepared = grouping.groups[g].stage == Stage::prepare;
+                if (prepared && lasting_.contains(value)) {
                     auto [found, inserted] =
                         prepared_.try_emplace(value, Place{MemoryClass::prepared, 0});
                     if (inserted) {
@@ -258,6 +287,7 @@ class VariantPlanner {
     const PlanOptions& options_;
     VariantPlan variant_;
     std::map<Value, Place> fixed_, prepared_;
+    std::set<Value> lasting_;
     std::map<std::string, int> kernels_;
 };
 

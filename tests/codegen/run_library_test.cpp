@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <llvm/Object/Archive.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -244,6 +245,57 @@ TEST_F(RunLibrary, AResidualKeepsItsMemory) {  // case X4
             {"image", reference::make_tensor(batched_type({2}), 2, {-2, 3, 5, -7})}};
         EXPECT_EQ(library.call(inputs, 2, -1).at("output y").values,
                   (std::vector<double>{-2, 9, 15, -7}));
+    }
+}
+
+// Folded filters that are transformed further are steps of `prepare`: they lie in the workspace,
+// which runs overwrite, so `prepare` may follow a run.
+TEST_F(RunLibrary, PreparesAgainAfterARun) {
+    Network network;
+    network.name = "folded";
+    network.graph = parse_graph(R"(graph folded {
+  %image = input() : f32[n,16,8,8]
+  %a.w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%image, %a.w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %gamma = parameter() : f32[16]
+  %beta = parameter() : f32[16]
+  %mean = state() : f32[16]
+  %variance = state() : f32[16]
+  %norm = batch_norm(%a, %gamma, %beta, %mean, %variance) : f32[n,16,8,8], f32[16], f32[16]
+  %x = relu(%norm:0) : f32[n,16,8,8]
+  %b.w = parameter() : f32[16,16,3,3]
+  %b = conv2d(%x, %b.w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %again = batch_norm(%b, %beta, %gamma, %mean, %variance) : f32[n,16,8,8], f32[16], f32[16]
+  output "y" %again:0
+})",
+                                "folded.emu");
+    const Graph plain = inference_form(network), graph = inference_graph(network);
+    const RecipeLibrary recipes = make_library();
+    PlanOptions options;
+    options.batches = {1, 2};
+    options.isas = {isa_avx2()};
+    const Plan plan = make_plan(graph, recipes, options);
+    const std::vector<PlannedBuffer>& buffers = plan.variants[0].buffers;
+    EXPECT_TRUE(std::any_of(buffers.begin(), buffers.end(), [](const PlannedBuffer& buffer) {
+        return buffer.name == "a.folded" && buffer.memory == MemoryClass::workspace;
+    }));
+    Library made = make_library(
+        network, plan, {compile_kernels(plan.variants[0].kernels, isa_avx2(), recipes, {})});
+    LoadedLibrary library({made.name, made.archive, made.header, made.manifest}, graph);
+    for (uint64_t seed : {1, 2}) {
+        for (int samples : {2, 1}) {
+            const reference::Sources sources = random_sources(plain, samples, seed);
+            library.set_tensors(sources);
+            if (seed == 1 && samples == 2) library.bind();
+            library.prepare();
+            const reference::Sources inputs = {{"image", sources.at("image")}};
+            const GraphResults expected = results_of(plain, sources, samples);
+            for (int run = 0; run < 2; run++) {
+                const GraphResults actual = library.call(inputs, samples, -1);
+                EXPECT_LT(relative_difference(actual.at("output y"), expected.at("output y")), 1e-5)
+                    << "seed " << seed << ", " << samples << " samples, run " << run;
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <regex>
+#include <set>
 
 #include "compiler/graph/text.h"
 #include "tests/plan/plan_support.h"
@@ -153,6 +154,38 @@ TEST(Plan, SeveralInferenceBatches) {
     Plan single = plan_network(golden_network("resnet20"), {false, {8}, true, {isa_avx2()}});
     EXPECT_EQ(variant.prepared_bytes, single.variants[0].prepared_bytes);
     EXPECT_EQ(variant.activation_bytes, single.variants[0].activation_bytes);
+}
+
+// Folded weights that are only transformed further live in the workspace while `prepare` runs.
+TEST(Plan, PreparedWeightsAreWhatRunsRead) {
+    for (const char* name : {"lenet", "resnet20"}) {
+        Plan plan = plan_network(golden_network(name), {false, {1, 8}, true, {isa_avx2()}});
+        const VariantPlan& variant = plan.variants[0];
+        std::set<std::string> read, prepared;
+        int64_t bytes = 0, steps = 0;
+        for (const BatchPlan& batch : variant.batches) {
+            for (const PlannedCall& call : batch.calls) {
+                if (call.stage == Stage::prepare) continue;
+                for (const std::string& operand : operands_of(variant, call)) read.insert(operand);
+            }
+        }
+        for (const PlannedCall& call : variant.batches[0].calls) {
+            if (call.stage != Stage::prepare) continue;
+            for (const std::string& result : results_of_call(variant, call)) {
+                prepared.insert(result);
+                steps += read.contains(result) ? 0 : 1;
+            }
+        }
+        std::set<int64_t> offsets;
+        for (const PlannedBuffer& buffer : variant.buffers) {
+            if (buffer.memory != MemoryClass::prepared) continue;
+            EXPECT_TRUE(prepared.contains(buffer.name) && read.contains(buffer.name))
+                << buffer.name;
+            if (offsets.insert(buffer.offset).second) bytes += round_up(buffer.bytes, 64);
+        }
+        EXPECT_EQ(variant.prepared_bytes, bytes);
+        EXPECT_EQ(steps > 0, std::string(name) == "resnet20");  // which has batch norm to fold
+    }
 }
 
 // What the text says besides tilings and recipes, which change with every look at a schedule.
