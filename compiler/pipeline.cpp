@@ -44,19 +44,19 @@ Network pooled_first(const Network& network) {
 
 // ---- The passes, in order ----
 
-Graph training_graph(const Network& network, bool exact) {
+Graph training_graph(const Network& network, bool exact, int batch) {
     Graph graph = checked(training_step(pooled_first(network)));
     graph = checked(expand_batch_norm(graph));
     graph = checked(simplify(graph));
-    if (!exact) graph = checked(choose_winograd(graph));
+    if (!exact) graph = checked(choose_winograd(graph, batch));
     graph = checked(common_subexpressions(graph));
     return checked(separate_results(graph));
 }
 
-Graph inference_graph(const Network& network, bool exact) {
+Graph inference_graph(const Network& network, bool exact, int batch) {
     Graph graph = checked(inference_form(pooled_first(network)));
     graph = checked(simplify(graph));
-    if (!exact) graph = checked(choose_winograd(graph));
+    if (!exact) graph = checked(choose_winograd(graph, batch));
     graph = checked(common_subexpressions(graph));
     return checked(separate_results(graph));
 }
@@ -81,6 +81,17 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.machine.threads = plan.threads;
     plan.isas = isas_of(options.target);
     return plan;
+}
+
+Graph optimized_graph(const Network& network, const BuildOptions& options, bool training) {
+    if (training) return training_graph(network, options.exact, options.batch);
+    return inference_graph(network, options.exact, options.infer_batches.back());
+}
+
+Plan planned(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
+             bool training) {
+    return make_plan(optimized_graph(network, options, training), recipes,
+                     plan_options(options, training));
 }
 
 struct Compiled {
@@ -146,10 +157,8 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     std::filesystem::path folder = options.output;
     make_output_folder(folder);
     Compiled train, infer;
-    train.plan = make_plan(training_graph(network, options.exact), recipes,
-                           plan_options(options, /*training=*/true));
-    infer.plan = make_plan(inference_graph(network, options.exact), recipes,
-                           plan_options(options, /*training=*/false));
+    train.plan = planned(network, recipes, options, /*training=*/true);
+    infer.plan = planned(network, recipes, options, /*training=*/false);
     compile_plan(train, recipes, options);
     compile_plan(infer, recipes, options);
     Library train_library = make_library(network, train.plan, train.kernels);
@@ -181,8 +190,7 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
 
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
-    Graph graph =
-        training ? training_graph(network, options.exact) : inference_graph(network, options.exact);
+    Graph graph = optimized_graph(network, options, training);
     if (stage == "optimized") return print(graph);
     Compiled compiled;
     compiled.plan = make_plan(graph, recipes, plan_options(options, training));
@@ -228,9 +236,7 @@ std::string show_roofline(const Network& network, const RecipeLibrary& recipes,
     build.infer_batches.clear();
     for (const ProfiledCall& call : profile.calls) build.infer_batches.push_back(call.batch);
     std::sort(build.infer_batches.begin(), build.infer_batches.end());
-    const Graph graph = profile.training ? training_graph(network, options.exact)
-                                         : inference_graph(network, options.exact);
-    return roofline_text(make_plan(graph, recipes, plan_options(build, profile.training)), profile);
+    return roofline_text(planned(network, recipes, build, profile.training), profile);
 }
 
 }  // namespace emulsion

@@ -25,9 +25,10 @@ struct BuildOptions {
     bool programs = true;           // link NAME-train and NAME-infer too
 };
 
-// The optimised graphs: all passes, each result verified. `exact` leaves out what changes rounding.
-Graph training_graph(const Network& network, bool exact = false);
-Graph inference_graph(const Network& network, bool exact = false);
+// The optimised graphs for calls of at most `batch` samples: all passes, each result verified.
+// `exact` leaves out what changes rounding.
+Graph training_graph(const Network& network, bool exact = false, int batch = 64);
+Graph inference_graph(const Network& network, bool exact = false, int batch = 64);
 
 // What a build wrote, in order: archives, headers, manifests, programs.
 struct Artifact {

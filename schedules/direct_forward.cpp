@@ -89,16 +89,15 @@ std::vector<Tiling> DirectForward::tilings(const Group& group, const Isa& isa) c
     bool large_filter = plan.filter_bytes() > 1e6 && plan.conv.blocks() >= 8;
     for (const RegisterTile& tile : register_tiles(isa, plan.conv.blocks(), plan.width, plan.height,
                                                    plan.window_w, plan.window_h, 8)) {
-        for (int rows : row_choices(plan, group.batch, tile.y)) {
-            for (int order : {large_filter ? 1 : 0, large_filter ? 0 : 1}) {
-                if (order == 1 && (!large_filter || rows < plan.height)) continue;
-                tilings.push_back({{{"kw", tile.channels},
-                                    {"tx", tile.x},
-                                    {"ty", tile.y},
-                                    {"rows", rows},
-                                    {"order", order}}});
-            }
-        }
+        const auto add = [&](int rows, int order) {
+            tilings.push_back({{{"kw", tile.channels},
+                                {"tx", tile.x},
+                                {"ty", tile.y},
+                                {"rows", rows},
+                                {"order", order}}});
+        };
+        if (large_filter) add(divide_up(plan.height, tile.y) * tile.y, 1);
+        for (int rows : row_choices(plan, group.batch, tile.y)) add(rows, 0);
     }
     return tilings;
 }

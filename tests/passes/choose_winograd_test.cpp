@@ -14,10 +14,10 @@ namespace {
 TEST(ChooseWinograd, Cases) {
     expect_golden_cases("passes/choose_winograd.txt", [](const Graph& graph) {
         verify(graph);
-        Graph after = choose_winograd(graph);
+        Graph after = choose_winograd(graph, 64);
         verify(after);
         expect_equal_results(graph, after, 2);
-        EXPECT_TRUE(choose_winograd(after) == after) << "a second run changes the graph again";
+        EXPECT_TRUE(choose_winograd(after, 64) == after) << "a second run changes the graph again";
         return print(after);
     });
 }
@@ -53,6 +53,11 @@ TEST(ChooseWinograd, TrainingStepKeepsItsResults) {
     EXPECT_EQ(count(print(fast), "= winograd_filter("), 2u) << "the filter and the rotated one";
     EXPECT_EQ(count(print(fast), "= conv2d_backward_filter("), 2u);
     expect_equal_results(exact, fast, 2);
+}
+
+TEST(ChooseWinograd, LeavesFewPositionsToDirectConvolution) {
+    EXPECT_EQ(count(print(training_graph(small_network(), false, 6)), "winograd"), 0u);
+    EXPECT_EQ(count(print(training_graph(small_network(), false, 8)), "= winograd_conv2d("), 3u);
 }
 
 }  // namespace
