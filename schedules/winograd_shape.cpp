@@ -83,15 +83,19 @@ int best_order(const Group& group, const WinogradShape& shape, int kw, int th) {
     return more_tasks && (blocks.tasks < 4 || panels.bytes < blocks.bytes) ? 1 : 0;
 }
 
-// Tiles of a register tile, best first: as many as registers allow, but few that hang over the end
-// of all tiles.
-std::vector<int> tile_counts(int64_t total) {
+// Register tiles of a block, best first: as many tiles as registers allow, but first those whose
+// last one is full, and few where there are few tiles in all.
+std::vector<int> tile_counts(const Group& group, const WinogradShape& shape, int kw) {
+    const int64_t total = int64_t{shape.tiles()} * group.batch;
+    auto idle = [&](int th) {  // share that is computed for nothing
+        const int64_t tb = Sizes(group, shape, kw, th, best_order(group, shape, kw, th)).tb;
+        const int64_t computed = total / tb * round_up(tb, th) + round_up(total % tb, th);
+        return static_cast<double>(computed - total) / static_cast<double>(total);
+    };
     std::vector<int> counts = {14, 12, 7, 8, 6, 3};
-    if (total < 4 * counts[0]) {
-        std::stable_sort(counts.begin(), counts.end(), [&](int a, int b) {
-            return round_up(total, a) < round_up(total, b);
-        });
-    }
+    std::stable_sort(counts.begin(), counts.end(), [&](int a, int b) {
+        return idle(a) + (a < 12 ? 0.1 : 0) < idle(b) + (b < 12 ? 0.1 : 0);  // 12 hide all latency
+    });
     return counts;
 }
 
@@ -102,7 +106,7 @@ std::vector<Tiling> winograd_tilings(const Group& group, const Isa& isa) {
     std::vector<Tiling> tilings;
     for (int kw : {32, 16}) {
         if (shape.out_channels % kw != 0 || (kw == 32 && isa.registers < 32)) continue;
-        for (int th : tile_counts(int64_t{shape.tiles()} * group.batch)) {
+        for (int th : tile_counts(group, shape, kw)) {
             const int registers = tile_registers(isa, kw, th);
             if (registers > accumulator_limit(isa) || registers < 12) continue;
             const int best = best_order(group, shape, kw, th);
