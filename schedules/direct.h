@@ -17,6 +17,7 @@ namespace emulsion {
 class DirectForward : public Recipe {
   public:
     std::string_view name() const override { return "direct"; }
+    bool writes_in_place() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

@@ -256,16 +256,36 @@ class VariantPlanner {
         return std::find(body.results.begin(), body.results.end(), value) != body.results.end();
     }
 
-    // The block of an operand that dies in this call and that a pointwise kernel may overwrite, if
-    // there is one.
+    // Whether the group's kernel may write its result over operand i, of the same type: it reads
+    // each element of it before it stores that element, and never again.
+    bool may_overwrite(const NodeGroup& group, const GroupBody& body, size_t i) {
+        if (group.anchor < 0) {
+            return std::all_of(group.nodes.begin(), group.nodes.end(), [&](int node) {
+                return graph_.node(node).op->op_class() == OpClass::pointwise;
+            });
+        }
+        const Graph& nodes = body.group.body;
+        if (nodes.results().size() != 1) return false;
+        if (body.group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
+        const std::vector<int> users =
+            users_of(nodes)[static_cast<size_t>(nodes.find(fmt::format("a{}", i)))];
+        if (users.size() != 1 || users[0] == body.group.anchor) return false;
+        if (!body.group.follows_anchor({users[0], 0})) return false;
+        if (nodes.node(users[0]).op->op_class() != OpClass::pointwise) return false;
+        const int kernel = kernel_of(body.group, graph_.node(group.anchor).name);
+        const std::string& name = variant_.kernels[static_cast<size_t>(kernel)].recipe;
+        return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
+            return recipe->name() == name && recipe->writes_in_place();
+        });
+    }
+
+    // The block of an operand that dies in this call and that its kernel may overwrite, if there is
+    // one.
     std::optional<size_t> reused_block(const NodeGroup& group, const GroupBody& body, Value value,
                                        const std::map<Value, size_t>& block_of,
-                                       const std::vector<LiveBlock>& blocks, int call) const {
-        if (group.anchor >= 0) return std::nullopt;
-        for (int node : group.nodes) {
-            if (graph_.node(node).op->op_class() != OpClass::pointwise) return std::nullopt;
-        }
-        for (const Operand& operand : body.operands) {
+                                       const std::vector<LiveBlock>& blocks, int call) {
+        for (size_t i = 0; i < body.operands.size(); i++) {
+            const Operand& operand = body.operands[i];
             auto found = block_of.find(operand.root);
             if (found == block_of.end() || operand.type != graph_.type(value)) continue;
             if (operand.type != graph_.type(operand.root)) continue;
@@ -276,7 +296,8 @@ class VariantPlanner {
             auto readers =
                 std::count_if(body.operands.begin(), body.operands.end(),
                               [&](const Operand& other) { return other.root == operand.root; });
-            if (!taken && readers == 1 && blocks[found->second].last == call) return found->second;
+            if (taken || readers != 1 || blocks[found->second].last != call) continue;
+            if (may_overwrite(group, body, i)) return found->second;
         }
         return std::nullopt;
     }

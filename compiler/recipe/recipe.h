@@ -48,6 +48,10 @@ class Recipe {
     // Whether its kernels can sum strips of the map they make (Group::strip_sums).
     virtual bool sums_strips() const { return false; }
 
+    // Whether its one result may lie where an operand does that only the epilogue reads, element by
+    // element: each element is read before it is stored, and stored once.
+    virtual bool writes_in_place() const { return false; }
+
     // Whether the recipe can run the group. No Halide here or in the next two.
     virtual bool applies(const Group& group, const Isa& isa) const = 0;
     // Legal tilings, never empty where it applies; the first is the default.

@@ -299,6 +299,64 @@ TEST_F(RunLibrary, PreparesAgainAfterARun) {
     }
 }
 
+// The last convolution of a block adds the shortcut, which dies there, and writes its sum over it.
+void expect_residual_in_place(const std::string& size, bool exact, const std::string& recipe) {
+    SCOPED_TRACE(size + " by " + recipe);
+    Network network;
+    network.name = "residual";
+    const std::string map = " : f32[n,32," + size + "]";
+    network.graph = parse_graph(
+        "graph residual {\n  %image = input()" + map + "\n  %a.w = parameter() : f32[32,32,3,3]\n" +
+            "  %b.w = parameter() : f32[32,32,3,3]\n  %bias = parameter() : f32[32]\n" +
+            "  %x = conv2d(%image, %a.w) {padding=[1,1,1,1]}" + map +
+            "\n  %a = conv2d(%x, %a.w) {padding=[1,1,1,1]}" + map + "\n  %y = relu(%a)" + map +
+            "\n  %b = conv2d(%y, %b.w) {padding=[1,1,1,1]}" + map + "\n  %biased = add(%b, %bias)" +
+            map + "\n  %sum = add(%biased, %x)" + map + "\n  %z = relu(%sum)" + map +
+            "\n  %c = conv2d(%z, %a.w) {padding=[1,1,1,1]}" + map + "\n  output \"c\" %c\n}",
+        "residual.emu");
+    const Graph graph = inference_graph(network, exact);
+    const RecipeLibrary recipes = make_library();
+    PlanOptions options;
+    options.batches = {3};
+    options.isas = {isa_avx2()};
+    options.exact = exact;
+    const Plan plan = make_plan(graph, recipes, options);
+    const VariantPlan& variant = plan.variants[0];
+    const std::vector<PlannedCall>& calls = variant.batches[0].calls;
+    const PlannedCall& adds = *std::find_if(calls.begin(), calls.end(), [](const auto& call) {
+        return call.name == "b" && call.stage == Stage::forward;
+    });
+    EXPECT_EQ(variant.kernels[static_cast<size_t>(adds.kernel)].recipe, recipe);
+    auto place = [&](const std::string& name) -> int64_t {
+        for (const PlannedBuffer& buffer : variant.buffers) {
+            if (buffer.name == name) return buffer.offset;
+        }
+        return -1;
+    };
+    EXPECT_GE(place("x"), 0);
+    EXPECT_EQ(place("z"), place("x"));
+    EXPECT_NE(place("y"), place("x"));
+    Library made =
+        make_library(network, plan, {compile_kernels(variant.kernels, isa_avx2(), recipes, {})});
+    LoadedLibrary library({made.name, made.archive, made.header, made.manifest}, graph);
+    for (int samples : {1, 2, 3}) {
+        const reference::Sources sources = random_sources(network.graph, samples);
+        library.set_tensors(sources);
+        if (samples == 1) library.bind();
+        library.prepare();
+        const GraphResults expected = results_of(network.graph, sources, samples);
+        const GraphResults actual = library.call({{"image", sources.at("image")}}, samples, -1);
+        EXPECT_LT(relative_difference(actual.at("output c"), expected.at("output c")), 1e-5);
+    }
+}
+
+TEST_F(RunLibrary, AResidualIsAddedInPlace) {
+    expect_residual_in_place("8,8", false, "winograd");
+    expect_residual_in_place("7,9", false, "winograd");
+    expect_residual_in_place("8,8", true, "direct");
+    expect_residual_in_place("7,9", true, "direct");
+}
+
 TEST_F(RunLibrary, InferenceIsThatOfTheReference) {
     Network network = tiny_network();
     const Graph step = training_step(network), graph = inference_form(network);

@@ -81,6 +81,24 @@ TEST(Plan, AKernelThatReadsNeighboursNeverWritesInPlace) {
     EXPECT_EQ(variant.activation_bytes, variant.largest_live_bytes);
 }
 
+// The shortcut is what the convolution reads too, so its neighbours are still needed.
+TEST(Plan, AShortcutThatTheConvolutionReadsIsNotOverwritten) {
+    Plan plan = plan_graph(parse_graph(R"(graph net {
+  %image = input() : f32[n,16,4,4]
+  %w = parameter() : f32[16,16,3,3]
+  %x = conv2d(%image, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
+  %sum = add(%a, %x) : f32[n,16,4,4]
+  %y = conv2d(%sum, %w) {padding=[1,1,1,1]} : f32[n,16,4,4]
+  output "y" %y
+})",
+                                       "net.emu"),
+                           {false, {2}, true, {isa_avx2()}});
+    EXPECT_EQ(expect_sound_memory(plan), 3);
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "a")), "conv2d add");
+    EXPECT_EQ(plan.variants[0].activation_bytes, 2 * 2 * 16 * 16 * 4);  // x beside the sum
+}
+
 TEST(Plan, TensorsLieInOrderBehindTheStateHeader) {
     Plan plan = plan_network(golden_network("mlp"), {true, {8}, true, {isa_avx2()}});
     int64_t parameters = 0, gradients = 0, state = 64;
