@@ -10,6 +10,7 @@
 #include "schedules/softmax.h"
 #include "schedules/winograd.h"
 #include "schedules/winograd_filter_gradient.h"
+#include "schedules/winograd_panel_gradient.h"
 
 namespace emulsion {
 
@@ -28,6 +29,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<Winograd>());
     library.push_back(std::make_unique<WinogradFilterTransform>());
     library.push_back(std::make_unique<WinogradFilterGradient>());
+    library.push_back(std::make_unique<WinogradPanelGradient>());
     library.push_back(std::make_unique<Fallback>());
     return library;
 }

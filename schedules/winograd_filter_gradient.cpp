@@ -14,9 +14,9 @@
 
 #include <algorithm>
 
-#include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/tiling.h"
+#include "schedules/winograd_gradient_parts.h"
 #include "schedules/winograd_transforms.h"
 
 namespace emulsion {
@@ -36,91 +36,69 @@ constexpr double kPartialLimit = 2e6;  // bytes of the partial sums of more part
 constexpr double kPartLimit = 2.4e6;   // bytes of one: that of 128 x 128 channels
 constexpr int kSmallestBlock = 8, kLargestBlock = 128;  // tiles
 
-struct GradientShape {
-    ConvShape conv;
-    int tile, columns, rows;  // of dy, and tiles of one sample
+// Few where partial sums are large: each is cleared, updated block by block and read back.
+int partitions(const WinogradGradientShape& s, int batch) {
+    int most = kMostParts;
+    while (most > kFewestParts && most * s.sum_bytes() > kPartialLimit) most /= 2;
+    return std::clamp(divide_up(s.tiles() * batch, kSmallestBlock), 1, most);
+}
 
-    explicit GradientShape(const Group& group) : conv(conv_shape(group)) {
-        tile = kPoints + 1 - conv.kernel_w;
-        columns = divide_up(conv.out_width, tile), rows = divide_up(conv.out_height, tile);
-    }
-    int tiles() const { return columns * rows; }
-    double products() const {  // multiply-adds of a sample, transforms apart
-        return 1.0 * kPoints * kPoints * tiles() * conv.channels * conv.out_channels;
-    }
-    double partial_bytes() const {
-        return 4.0 * kPoints * kPoints * conv.channels * conv.out_channels;
-    }
-    // Few where partial sums are large: each is cleared, updated block by block and read back.
-    int parts(int batch) const {
-        int most = kMostParts;
-        while (most > kFewestParts && most * partial_bytes() > kPartialLimit) most /= 2;
-        return std::clamp(divide_up(tiles() * batch, kSmallestBlock), 1, most);
-    }
-    // Tiles of a block: V and Z together at most 640 KB, every partition equally full.
-    int block(int batch) const {
-        const int bytes = 4 * kPoints * kPoints * (conv.channels + conv.out_channels);
-        const int most = std::clamp((640 << 10) / bytes, kSmallestBlock, kLargestBlock);
-        const int share = divide_up(tiles() * batch, parts(batch));
-        return divide_up(share, divide_up(share, most));
-    }
-};
+// Tiles of a block: V and Z together at most 640 KB, every partition equally full.
+int block_tiles(const WinogradGradientShape& s, int batch) {
+    const int bytes = 4 * kPoints * kPoints * (s.conv.channels + s.conv.out_channels);
+    const int most = std::clamp((640 << 10) / bytes, kSmallestBlock, kLargestBlock);
+    const int share = divide_up(s.tiles() * batch, partitions(s, batch));
+    return divide_up(share, divide_up(share, most));
+}
 
 }  // namespace
 
 bool WinogradFilterGradient::applies(const Group& group, const Isa& isa) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_filter")
-        return false;
-    const ConvShape s = conv_shape(group);
-    const bool square = s.kernel_h == s.kernel_w && (s.kernel_w == 3 || s.kernel_w == 5);
-    const bool plain = s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1;
-    if (!square || !plain || isa.lanes < 8) return false;
-    if (s.channels % kVector != 0 || s.out_channels % kVector != 0) return false;
-    return GradientShape(group).partial_bytes() <= kPartLimit;
+    return has_winograd_gradient(group, isa) &&
+           WinogradGradientShape(group).sum_bytes() <= kPartLimit;
 }
 
 std::vector<Tiling> WinogradFilterGradient::tilings(const Group& group, const Isa& isa) const {
-    const GradientShape s(group);
+    const WinogradGradientShape s(group);
     std::vector<Tiling> tilings;
     for (auto [kb, tc] : {std::pair{32, 8}, {16, 16}, {16, 8}, {16, 6}, {16, 4}}) {
         if (s.conv.out_channels % kb != 0 || s.conv.channels % tc != 0) continue;
         if (tile_registers(isa, kb, tc) > accumulator_limit(isa)) continue;
         tilings.push_back({{{"kb", kb},
                             {"tc", tc},
-                            {"tb", s.block(group.batch)},
-                            {"parts", s.parts(group.batch)}}});
+                            {"tb", block_tiles(s, group.batch)},
+                            {"parts", partitions(s, group.batch)}}});
     }
     EMU_CHECK(!tilings.empty(), "no register tile for {}", isa.name);
     return tilings;
 }
 
 double WinogradFilterGradient::multiply_adds(const Group& group) const {
-    return GradientShape(group).products() * group.batch;
+    return WinogradGradientShape(group).products() * group.batch;
 }
 
 double WinogradFilterGradient::cost(const Group& group, const Tiling& tiling, const Isa& isa,
                                     const Machine& machine) const {
-    const GradientShape s(group);
+    const WinogradGradientShape s(group);
     const double tiles = 1.0 * s.tiles() * group.batch;
     const double products = s.products() * group.batch;
     const double transforms = 100.0 * tiles * (s.conv.channels + s.conv.out_channels);
-    const double partials = 2.0 * s.partial_bytes() * tiling.at("parts");
+    const double partials = 2.0 * s.sum_bytes() * tiling.at("parts");
     return roofline(machine, isa, products + transforms, 0.6, traffic_bytes(group) + partials,
                     tiling.at("parts"));
 }
 
 std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
                                                 const Tiling& tiling) const {
-    const GradientShape shape(context.group());
+    const WinogradGradientShape shape(context.group());
     const ConvShape& s = shape.conv;
     const int kb = tiling.at("kb"), tc = tiling.at("tc"), tb = tiling.at("tb"),
               parts = tiling.at("parts");
-    const WinogradMatrices matrices = winograd_matrices(shape.tile);
     const Expr samples = context.samples(), total = samples * shape.tiles();
     const Func input = context.operand(0), gradient = context.operand(1);  // (c, x, y, n)
 
     // Algorithm.
-    Var l("l"), c("c"), k("k"), t("t"), x("x"), i("i"), j("j"), b("b"), p("p"), kx("kx"), ky("ky");
+    Var c("c"), k("k"), t("t"), x("x"), i("i"), j("j"), b("b"), p("p");
     const Expr left = (t % shape.columns) * shape.tile;
     const Expr top = ((t / shape.columns) % shape.rows) * shape.tile;
     const Expr sample = Halide::min(t / shape.tiles(), samples - 1);
@@ -158,22 +136,11 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     sum(k, c, j, i) =
         tree_sum(gather(parts, [&](int part) -> Expr { return partial(k, c, j, i, part); }));
 
-    // G^T S G: column j of G weighs point j.
-    auto adjoint = [&](int row, const std::vector<Expr>& points) -> Expr {
-        std::vector<double> factors;
-        for (const auto& g : matrices.filter) factors.push_back(g[static_cast<size_t>(row)]);
-        return combine(factors, points);
-    };
-    Func half("half"), result("result");
-    const std::vector<Expr> columns =
-        gather(kPoints, [&](int point) -> Expr { return sum(k, c, j, point); });
-    half(k, c, j, ky) =
-        Halide::mux(ky, gather(s.kernel_h, [&](int row) -> Expr { return adjoint(row, columns); }));
-    const std::vector<Expr> rows =
-        gather(kPoints, [&](int point) -> Expr { return half(b * kVector + l, c, point, ky); });
-    result(l, c, kx, ky, b) =
-        Halide::mux(kx, gather(s.kernel_w, [&](int row) -> Expr { return adjoint(row, rows); }));
-    Func out = context.finish(result);
+    FilterAdjoint adjoint(
+        shape, [&](const Expr& ck, const Expr& cc, const Expr& cj, const Expr& ci) -> Expr {
+            return sum(ck, cc, cj, ci);
+        });
+    Func out = context.finish(adjoint.result);
 
     // Schedule.
     const std::vector<Var> at = out.args();  // lane, c, kx, ky, block
@@ -184,7 +151,10 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
         .vectorize(at[0], kVector)
         .unroll(at[2])
         .unroll(at[3]);
-    half.compute_at(out, task).vectorize(k, kVector).unroll(j).unroll(ky);
+    adjoint.half.compute_at(out, task)
+        .vectorize(adjoint.k, kVector)
+        .unroll(adjoint.j)
+        .unroll(adjoint.ky);
 
     partial.compute_root().vectorize(k, kVector).parallel(p);
     partial.bound(k, 0, s.out_channels).bound(c, 0, s.channels).bound(p, 0, parts);

@@ -364,31 +364,44 @@ TEST(WinogradFilterTransform, TurnsFiltersOnTheWay) {
 
 // ---- Filter gradient ----
 
-TEST(WinogradFilterGradient, ShapesOf3x3) {
-    check_groups(groups_of(sweep(3), gradient_group), {"winograd_filter_gradient"});
+// Both recipes, by name.
+class WinogradFilterGradients : public testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Recipes, WinogradFilterGradients,
+                         testing::Values("winograd_filter_gradient", "winograd_panel_gradient"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(WinogradFilterGradients, ShapesOf3x3) {
+    check_groups(groups_of(sweep(3), gradient_group), {GetParam()});
 }
-TEST(WinogradFilterGradient, ShapesOf5x5) {
-    check_groups(groups_of(sweep(5), gradient_group), {"winograd_filter_gradient"});
+TEST_P(WinogradFilterGradients, ShapesOf5x5) {
+    check_groups(groups_of(sweep(5), gradient_group), {GetParam()});
 }
 
-TEST(WinogradFilterGradient, EveryTiling) {
-    Check check{"winograd_filter_gradient"};
+TEST_P(WinogradFilterGradients, EveryTiling) {
+    Check check{GetParam()};
     check.all_tilings = true;
     check_groups({gradient_group({48, 64, 9, 10}), gradient_group({16, 32, 6, 7, 5, {2, 2, 2, 2}, 2})}, check);
 }
 
-TEST(WinogradFilterGradient, WithHalidesAsserts) {
-    Check check{"winograd_filter_gradient"};
+TEST_P(WinogradFilterGradients, WithHalidesAsserts) {
+    Check check{GetParam()};
     check.checked = true;
     check_groups({gradient_group({16, 32, 5, 7}), gradient_group({32, 16, 8, 4, 5, {2, 2, 2, 2}, 2})}, check);
 }
 
 // More blocks than partitions, a last round that is not full.
-TEST(WinogradFilterGradient, ManySamples) {
-    check_groups({gradient_group({16, 16, 13, 13, 3, {1, 1, 1, 1}, 40})}, {"winograd_filter_gradient"});
+TEST_P(WinogradFilterGradients, ManySamples) {
+    check_groups({gradient_group({16, 16, 13, 13, 3, {1, 1, 1, 1}, 40})}, {GetParam()});
 }
 
-TEST(WinogradFilterGradient, Prologues) {
+// Several tasks either way, and one tile a sample.
+TEST_P(WinogradFilterGradients, ManyChannels) {
+    check_groups({gradient_group({160, 96, 7, 7}), gradient_group({64, 256, 4, 4, 3, {1, 1, 1, 1}, 5})},
+                 {GetParam()});
+}
+
+TEST_P(WinogradFilterGradients, Prologues) {
     std::vector<Group> groups;
     for (const ConvCase& c : kFused) {
         groups.push_back(make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
@@ -402,7 +415,7 @@ TEST(WinogradFilterGradient, Prologues) {
             return {b.add(gradient_op(c), {add_prologue(b, x), spread}, "v2")};
         }));
     }
-    check_groups(groups, {"winograd_filter_gradient"});
+    check_groups(groups, {GetParam()});
 }
 
 // ---- Accuracy ----
@@ -436,14 +449,15 @@ TEST(WinogradAccuracy, Forward) {
     expect_error("winograd", groups);
 }
 
-TEST(WinogradAccuracy, FilterGradient) {
+TEST_P(WinogradFilterGradients, Accuracy) {
     std::vector<Group> groups;
     for (int64_t channels : {16, 64, 256}) {
         groups.push_back(gradient_group({channels, 32, 8, 8, 3, {1, 1, 1, 1}, 5}));
         groups.push_back(gradient_group({channels, 32, 8, 8, 5, {2, 2, 2, 2}, 5}));
     }
-    groups.push_back(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 64}));  // long sums
-    expect_error("winograd_filter_gradient", groups);
+    const int batch = GetParam() == "winograd_panel_gradient" ? 16 : 64;  // sums as long as it takes
+    groups.push_back(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, batch}));
+    expect_error(GetParam(), groups);
 }
 
 TEST(WinogradAccuracy, ExactRecipesStateNoError) {
@@ -480,6 +494,33 @@ TEST(Winograd, LeavesTheRestToOthers) {
     const Group group = group_of(std::make_shared<Conv2dBackwardFilter>(strided),
                                  {batched_type({16, 9, 9}), batched_type({16, 5, 5})}, 2);
     EXPECT_FALSE(gradient.applies(group, isa_avx512()));
+    const Recipe& panels = recipe_named("winograd_panel_gradient");
+    EXPECT_FALSE(panels.is_exact());
+    EXPECT_FALSE(panels.applies(group, isa_avx512()));
+    EXPECT_TRUE(panels.applies(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 16}), isa_avx512()));
+    EXPECT_FALSE(panels.applies(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 17}), isa_avx512()));
+}
+
+// The recipe of the lowest estimate: partitions of few channels, panels of many.
+TEST(WinogradFilterGradient, RecipeByShape) {
+    auto cheapest = [](const ConvCase& c) {
+        const Group group = gradient_group(c);
+        std::pair<double, std::string> best{1e9, ""};
+        for (const auto& recipe : make_library()) {
+            if (!recipe->applies(group, isa_avx512()) || recipe->name() == "default") continue;
+            const Tiling tiling = recipe->tilings(group, isa_avx512())[0];
+            best = std::min(best, {recipe->cost(group, tiling, isa_avx512(), Machine()), std::string(recipe->name())});
+        }
+        return best.second;
+    };
+    const std::vector<int64_t> same = {1, 1, 1, 1};
+    EXPECT_EQ(cheapest({64, 64, 56, 56, 3, same, 16}), "winograd_filter_gradient");
+    EXPECT_EQ(cheapest({128, 128, 28, 28, 3, same, 16}), "winograd_filter_gradient");
+    EXPECT_EQ(cheapest({16, 16, 32, 32, 3, same, 128}), "winograd_filter_gradient");
+    EXPECT_EQ(cheapest({256, 256, 14, 14, 3, same, 16}), "winograd_panel_gradient");
+    EXPECT_EQ(cheapest({512, 512, 7, 7, 3, same, 16}), "winograd_panel_gradient");
+    EXPECT_EQ(cheapest({256, 256, 8, 8, 3, same, 64}), "winograd_panel_gradient");
+    EXPECT_EQ(cheapest({512, 512, 4, 4, 3, same, 64}), "winograd_panel_gradient");
 }
 
 }  // namespace

@@ -1,0 +1,52 @@
+// Sizes and the adjoint of the filter transform.
+#include "schedules/winograd_gradient_parts.h"
+
+#include "schedules/winograd_transforms.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::Var;
+
+namespace {
+
+constexpr int kBlockChannels = 16;
+
+}  // namespace
+
+WinogradGradientShape::WinogradGradientShape(const Group& group) : conv(conv_shape(group)) {
+    tile = kWinogradPoints + 1 - conv.kernel_w;
+    columns = divide_up(conv.out_width, tile), rows = divide_up(conv.out_height, tile);
+}
+
+bool has_winograd_gradient(const Group& group, const Isa& isa) {
+    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_filter")
+        return false;
+    const ConvShape s = conv_shape(group);
+    const bool square = s.kernel_h == s.kernel_w && (s.kernel_w == 3 || s.kernel_w == 5);
+    const bool plain = s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1;
+    return square && plain && isa.lanes >= 8 && s.channels % kBlockChannels == 0 &&
+           s.out_channels % kBlockChannels == 0;
+}
+
+FilterAdjoint::FilterAdjoint(const WinogradGradientShape& shape, const Sum& sum) {
+    const WinogradMatrices matrices = winograd_matrices(shape.tile);
+    // Column j of G weighs point j.
+    auto adjoint = [&](int row, const std::vector<Expr>& points) -> Expr {
+        std::vector<double> factors;
+        for (const auto& g : matrices.filter) factors.push_back(g[static_cast<size_t>(row)]);
+        return combine(factors, points);
+    };
+    const std::vector<Expr> columns =
+        gather(kWinogradPoints, [&](int point) -> Expr { return sum(k, c, j, point); });
+    half(k, c, j, ky) = Halide::mux(
+        ky, gather(shape.conv.kernel_h, [&](int row) -> Expr { return adjoint(row, columns); }));
+    const std::vector<Expr> rows = gather(kWinogradPoints, [&](int point) -> Expr {
+        return half(block * kBlockChannels + l, c, point, ky);
+    });
+    result(l, c, kx, ky, block) = Halide::mux(
+        kx, gather(shape.conv.kernel_w, [&](int row) -> Expr { return adjoint(row, rows); }));
+}
+
+}  // namespace emulsion
