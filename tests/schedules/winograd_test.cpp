@@ -369,7 +369,7 @@ class WinogradFilterGradients : public testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Recipes, WinogradFilterGradients,
                          testing::Values("winograd_filter_gradient", "winograd_panel_gradient"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST_P(WinogradFilterGradients, ShapesOf3x3) {
     check_groups(groups_of(sweep(3), gradient_group), {GetParam()});
