@@ -46,7 +46,7 @@ namespace {
 
 constexpr int kPoints = kWinogradPoints;
 constexpr int kLaneCount = 16;
-constexpr int kPanelTiles = 16;             // of one task that transforms input into panels
+constexpr int kPanelTiles = 16;  // of one task that transforms input into panels
 
 // The Funcs of the algorithm, from the input to the tile's results.
 struct WinogradFuncs {
@@ -57,15 +57,11 @@ struct WinogradFuncs {
 
     WinogradFuncs(const WinogradShape& shape, const KernelContext& context)
         : r(0, kLaneCount, 0, shape.channels / kLaneCount, "r") {
-        const Func input = context.operand(0), filter = context.operand(1);
-        const Expr last = context.samples() - 1;
-        const Expr sample = Halide::min(row / shape.rows, last);
-        const Expr ix = x - shape.pad_left,
-                   iy = (row % shape.rows) * shape.tile + y - shape.pad_top;
-        const Expr value = input(c, Halide::clamp(ix, 0, shape.width - 1),
-                                 Halide::clamp(iy, 0, shape.height - 1), sample);
-        staged(c, x, y, row) = Halide::select(
-            ix >= 0 && ix < shape.width && iy >= 0 && iy < shape.height, value, 0.0F);
+        const Func filter = context.operand(1);
+        const Func input = with_border(context.operand(0), shape.width, shape.height,
+                                       shape.pad_left, shape.pad_top);
+        staged(c, x, y, row) = input(c, x, (row % shape.rows) * shape.tile + y,
+                                     Halide::min(row / shape.rows, context.samples() - 1));
         const Expr left = (t % shape.columns) * shape.tile;
         half(ci, co, t, x, i) =
             Halide::mux(i, input_transform(gather(kPoints, [&](int q) -> Expr {

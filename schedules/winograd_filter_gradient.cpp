@@ -95,19 +95,15 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     const int kb = tiling.at("kb"), tc = tiling.at("tc"), tb = tiling.at("tb"),
               parts = tiling.at("parts");
     const Expr samples = context.samples(), total = samples * shape.tiles();
-    const Func input = context.operand(0), gradient = context.operand(1);  // (c, x, y, n)
+    const Func gradient = context.operand(1);  // (c, x, y, n)
+    const Func input = with_border(context.operand(0), s.width, s.height, s.pad_left, s.pad_top);
 
     // Algorithm.
     Var c("c"), k("k"), t("t"), x("x"), i("i"), j("j"), b("b"), p("p");
     const Expr left = (t % shape.columns) * shape.tile;
     const Expr top = ((t / shape.columns) % shape.rows) * shape.tile;
     const Expr sample = Halide::min(t / shape.tiles(), samples - 1);
-    auto read_input = [&](int q) -> Expr {
-        const Expr ix = left + x - s.pad_left, iy = top + q - s.pad_top;
-        const Expr value =
-            input(c, Halide::clamp(ix, 0, s.width - 1), Halide::clamp(iy, 0, s.height - 1), sample);
-        return Halide::select(ix >= 0 && ix < s.width && iy >= 0 && iy < s.height, value, 0.0F);
-    };
+    auto read_input = [&](int q) -> Expr { return input(c, left + x, top + q, sample); };
     auto read_gradient = [&](int q) -> Expr {
         const Expr ix = left + x, iy = top + q;
         Expr inside = t < total;

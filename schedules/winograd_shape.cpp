@@ -25,7 +25,6 @@ WinogradShape::WinogradShape(const Group& group) {
     const std::vector<int64_t>& r = group.body.type(group.maps()[0]).shape;
     result_h = static_cast<int>(r[1]), result_w = static_cast<int>(r[2]);
     columns = divide_up(out_w, tile), rows = divide_up(out_h, tile);
-    multiply_adds = 1.0 * out_channels * out_h * out_w * channels * kernel * kernel;
 }
 
 namespace {

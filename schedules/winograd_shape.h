@@ -16,7 +16,6 @@ struct WinogradShape {
     int window_h, window_w;  // of the epilogue
     int result_h, result_w;  // of the group's results
     int columns, rows;       // tiles of a sample
-    double multiply_adds;    // of a sample, by direct convolution
 
     // REQUIRES: the anchor is winograd_conv2d.
     explicit WinogradShape(const Group& group);
