@@ -26,11 +26,7 @@ class Grouper {
           stages_(stages_of(graph, options.training)),
           users_(users_of(graph)),
           group_of_(graph.nodes().size(), -1),
-          is_result_(graph.nodes().size(), false) {
-        for (const Result& result : graph.results()) {
-            is_result_[static_cast<size_t>(root_of(graph, result.value).node)] = true;
-        }
-    }
+          is_result_(result_owners(graph)) {}
 
     Grouping run() {
         grouping_.inlined = choose_recomputed(graph_, options_, batch_, grouping_.decisions);

@@ -34,6 +34,9 @@ struct Grouping {
 // The value behind a chain of views.
 Value root_of(const Graph& graph, Value value);
 
+// True for nodes that own a result of the graph.
+std::vector<bool> result_owners(const Graph& graph);
+
 // Stage of every node: sources get the stage of their first reader.
 std::vector<Stage> stages_of(const Graph& graph, bool training);
 

@@ -21,12 +21,8 @@ class Recomputation {
           batch_(batch),
           users_(users_of(graph)),
           inlined_(graph.nodes().size(), false),
-          is_result_(graph.nodes().size(), false),
-          decisions_(decisions) {
-        for (const Result& result : graph.results()) {
-            is_result_[at(root_of(graph, result.value).node)] = true;
-        }
-    }
+          is_result_(result_owners(graph)),
+          decisions_(decisions) {}
 
     std::vector<bool> run() {
         for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {

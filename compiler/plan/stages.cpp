@@ -44,6 +44,14 @@ Value root_of(const Graph& graph, Value value) {
     return value;
 }
 
+std::vector<bool> result_owners(const Graph& graph) {
+    std::vector<bool> owners(graph.nodes().size(), false);
+    for (const Result& result : graph.results()) {
+        owners[static_cast<size_t>(root_of(graph, result.value).node)] = true;
+    }
+    return owners;
+}
+
 namespace {
 
 // Gives `stage` to the undecided nodes that `value` depends on, itself included.
@@ -68,10 +76,7 @@ bool is_optimizer_update(const Graph& graph, const Result& result) {
 
 // What parameters and state alone decide, but for outputs: those are the caller's memory, which only a call knows.
 void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
-    std::vector<bool> is_output(graph.nodes().size(), false);
-    for (const Result& result : graph.results()) {
-        is_output[static_cast<size_t>(root_of(graph, result.value).node)] = true;
-    }
+    const std::vector<bool> is_output = result_owners(graph);
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         const Node& node = graph.nodes()[i];
         int index = static_cast<int>(i);
