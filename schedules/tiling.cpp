@@ -108,7 +108,8 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
                                   step_cycles(isa, channels, tile_x * tile_y * window) / channels;
                     }
                 }
-                if (y > 1) cycles *= 1.01;  // one row keeps addresses simple
+                if (y > 1) cycles *= 1.01;           // one row keeps addresses simple
+                if (channels > 32) cycles *= 1.06;  // more than two streams of filters
                 candidates.push_back({{channels, x, y}, cycles});
             }
         }
