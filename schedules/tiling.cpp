@@ -98,16 +98,9 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
             for (int x = 1; x <= width; x++) {
                 int window = window_w * window_h;
                 if (tile_registers(isa, channels, x * y * window) > accumulator_limit(isa)) break;
-                // Tiles at the right and lower edge compute only what they keep.
-                double cycles = 0;
-                for (auto [tile_x, columns] : {std::pair(x, width / x), std::pair(width % x, 1)}) {
-                    for (auto [tile_y, lines] :
-                         {std::pair(y, height / y), std::pair(height % y, 1)}) {
-                        if (tile_x * tile_y == 0) continue;
-                        cycles += columns * lines *
-                                  step_cycles(isa, channels, tile_x * tile_y * window) / channels;
-                    }
-                }
+                // Tiles at the right and lower edge compute what they do not keep, too.
+                double cycles = 1.0 * divide_up(width, x) * divide_up(height, y) *
+                                step_cycles(isa, channels, x * y * window) / channels;
                 if (y > 1) cycles *= 1.01;           // one row keeps addresses simple
                 if (channels > 32) cycles *= 1.06;  // more than two streams of filters
                 candidates.push_back({{channels, x, y}, cycles});
