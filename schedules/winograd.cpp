@@ -252,8 +252,9 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
     const int step_w = epilogue.step_w, step_h = epilogue.step_h;
     const Expr total = context.samples() * shape.tiles();
     RDom q({{0, step_w}, {0, step_h}, {0, total}}, "q");
-    if (shape.result_w % step_w != 0) q.where((q.z % shape.columns) * step_w + q.x < shape.result_w);
-    if (shape.result_h % step_h != 0) {
+    if (shape.columns * step_w > shape.result_w)
+        q.where((q.z % shape.columns) * step_w + q.x < shape.result_w);
+    if (shape.rows * step_h > shape.result_h) {
         q.where(((q.z / shape.columns) % shape.rows) * step_h + q.y < shape.result_h);
     }
     Var k = epilogue.k, x("x"), y("y"), n("n");

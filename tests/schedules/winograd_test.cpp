@@ -282,6 +282,7 @@ TEST(Winograd, PrologueAndTwoResults) { check_groups(groups_of(kFused, residual_
 TEST(Winograd, PooledWithIndex) {
     std::vector<ConvCase> cases = kFused;
     cases.push_back({16, 32, 7, 9, 3, {0, 1, 1, 2}, 2});  // odd, so the pool leaves cells out
+    cases.push_back({16, 16, 9, 5});  // tiles without any pooled cell
     check_groups(groups_of(cases, pooled_group), {"winograd"});
 }
 
