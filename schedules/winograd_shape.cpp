@@ -66,7 +66,7 @@ struct Sizes {
             tasks = static_cast<double>(shape.out_channels) / static_cast<double>(kb);
             bytes = static_cast<double>(filter) + (2 + tasks) * static_cast<double>(input);
         } else {  // at least eight tasks where there is enough work
-            tb = fit(points * (shape.channels + kb) * 4, (total + 7) / 8);
+            tb = fit(points * (shape.channels + kb) * 4, total / 8 / th * th);
             tasks = std::ceil(static_cast<double>(total) / static_cast<double>(tb));
             bytes = static_cast<double>(filter) * (filter > 2 * kBlockBytes ? tasks : 1);
         }
