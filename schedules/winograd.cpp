@@ -28,6 +28,7 @@
 #include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/prefetch.h"
 #include "schedules/strips.h"
 #include "schedules/tiling.h"
 #include "schedules/winograd_shape.h"
@@ -52,10 +53,11 @@ constexpr int kPanelTiles = 16;  // of one task that transforms input into panel
 struct WinogradFuncs {
     Func staged{"staged"}, half{"half"}, data{"data"}, product{"product"}, sums{"sums"};
     Func half_result{"half_result"}, result{"result"};
+    Func next{"next"};  // register tiles ask for the next block's input; undefined where none does
     Var c{"c"}, ci{"ci"}, co{"co"}, k{"k"}, t{"t"}, i{"i"}, j{"j"}, x{"x"}, y{"y"}, row{"row"};
     RDom r;
 
-    WinogradFuncs(const WinogradShape& shape, const KernelContext& context)
+    WinogradFuncs(const WinogradShape& shape, const KernelContext& context, const Tiling& tiling)
         : r(0, kLaneCount, 0, shape.channels / kLaneCount, "r") {
         const Func filter = context.operand(1);
         const Func input = with_border(context.operand(0), shape.width, shape.height,
@@ -70,7 +72,16 @@ struct WinogradFuncs {
         data(ci, t, co, j, i) = Halide::mux(
             j,
             input_transform(gather(kPoints, [&](int q) -> Expr { return half(ci, co, t, q, i); })));
-        product(k, t, j, i) = 0.0F;
+        const int kb = tiling.at("kb"), th = tiling.at("th"), tb = tiling.at("tb");
+        if (tiling.at("order") == 0 && tb % th == 0 && shape.asks_ahead()) {
+            // Over (block of channels, register tile, j, i), in the order of the loops.
+            const int tiles = tb / th, points = kPoints * kPoints * shape.out_channels / kb;
+            const Expr point = (k * kPoints + i) * kPoints + j;
+            const Expr part = ((t / tiles + 1) * points + point) * tiles + t % tiles;
+            next(k, t, j, i) = read_ahead(context, 0, part, tb * shape.height * shape.width / shape.tiles(),
+                                          points * tiles);
+        }
+        product(k, t, j, i) = next.defined() ? next(k / kb, t / th, j, i) : Expr(0.0F);
         product(k, t, j, i) +=
             filter(k % kLaneCount, r.x + kLaneCount * r.y, j, i, k / kLaneCount) *
             data(r.x, t, r.y, j, i);
@@ -167,6 +178,7 @@ void schedule_products(WinogradFuncs& f, const Tiling& tiling) {
         .vectorize(ki, kLaneCount)
         .unroll(ki)
         .unroll(in_tile);
+    if (f.next.defined()) f.next.compute_at(f.sums, to_tile);
     f.product.compute_at(f.sums, to_tile).vectorize(f.k, kLaneCount).unroll(f.k).unroll(f.t);
     f.product.update()
         .reorder(f.k, f.t, f.r.x, f.r.y, f.j, f.i)
@@ -245,7 +257,7 @@ double Winograd::cost(const Group& group, const Tiling& tiling, const Isa& isa,
 
 std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) const {
     const WinogradShape shape(context.group());
-    WinogradFuncs f(shape, context);
+    WinogradFuncs f(shape, context, tiling);
 
     // The output as a scatter over tiles: results of tile q.z at (q.x, q.y) of the epilogue's map.
     TileEpilogue epilogue(shape, context, f);

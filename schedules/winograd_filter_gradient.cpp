@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/prefetch.h"
 #include "schedules/tiling.h"
 #include "schedules/winograd_gradient_parts.h"
 #include "schedules/winograd_transforms.h"
@@ -57,10 +58,19 @@ bool is_staged(const WinogradGradientShape& s) {
     return s.columns <= kLargestBlock && s.columns * tile_bytes(s) <= 2 * kBlockBytes;
 }
 
-// Tiles of a block: V and Z fill half of the second cache, every partition is equally full, and
-// where operands are copied the rows of tiles are whole.
+// Whether a block's products ask for the operands of the next one.
+bool asks_ahead(const WinogradGradientShape& s, int batch) {
+    const double bytes = 2.0 * s.conv.out_height * s.conv.out_width * batch *
+                         (s.conv.channels + s.conv.out_channels);
+    return is_staged(s) && reads_ahead(s.conv.channels, s.conv.out_channels, bytes);
+}
+
+// Tiles of a block: V and Z fill half of the second cache, a quarter where the next operands come
+// meanwhile; every partition is equally full, and where operands are copied the rows of tiles are
+// whole.
 int block_tiles(const WinogradGradientShape& s, int batch) {
-    const int most = std::clamp(static_cast<int>(kBlockBytes / tile_bytes(s)), kSmallestBlock,
+    const double bytes = asks_ahead(s, batch) ? kBlockBytes / 2 : kBlockBytes;
+    const int most = std::clamp(static_cast<int>(bytes / tile_bytes(s)), kSmallestBlock,
                                 kLargestBlock);
     const int share = divide_up(s.tiles() * batch, partitions(s, batch));
     const int even = divide_up(share, divide_up(share, most));
@@ -143,7 +153,19 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
 
     RDom r(0, tb, "r");
     Func registers("registers"), partial("partial"), sum("sum");
-    registers(k, c, j, i, b) = 0.0F;
+    // Each register tile asks for a part of its partition's next block.
+    const bool ahead = asks_ahead(shape, context.group().batch);
+    Func next("next");
+    if (ahead) {
+        const int tiles_k = s.out_channels / kb, tiles_c = s.channels / tc;
+        const int shares = kPoints * kPoints * tiles_k * tiles_c;
+        const Expr share = (((b + parts) * kPoints + i) * kPoints + j) * tiles_k * tiles_c +
+                           k * tiles_c + c;
+        const int rows = tb / shape.columns * shape.tile;  // of the operands, a block
+        next(k, c, j, i, b) = read_ahead(context, 0, share, rows * s.width, shares) +
+                              read_ahead(context, 1, share, rows * s.out_width, shares);
+    }
+    registers(k, c, j, i, b) = ahead ? next(k / kb, c / tc, j, i, b) : Expr(0.0F);
     registers(k, c, j, i, b) += data_y(k, b * tb + r, j, i) * data_x(c, b * tb + r, j, i);
     RDom q(0, (total + tb * parts - 1) / (tb * parts), "q");
     partial(k, c, j, i, p) = 0.0F;
@@ -184,6 +206,7 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
         .parallel(p);
     registers.compute_at(partial, co).vectorize(k, kVector).unroll(k).unroll(c);
     registers.update().reorder(k, c, r, j, i, b).vectorize(k, kVector).unroll(k).unroll(c);
+    if (ahead) next.compute_at(partial, co);
     auto stage = [&](Func data, Func first_half, const Var& channel) {
         Var outer("outer"), inner("inner");
         data.compute_at(partial, q)

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "compiler/support/diagnostic.h"
+#include "schedules/prefetch.h"
 #include "schedules/tiling.h"
 
 namespace emulsion {
@@ -25,12 +26,19 @@ WinogradShape::WinogradShape(const Group& group) {
     const std::vector<int64_t>& r = group.body.type(group.maps()[0]).shape;
     result_h = static_cast<int>(r[1]), result_w = static_cast<int>(r[2]);
     columns = divide_up(out_w, tile), rows = divide_up(out_h, tile);
+    batch = group.batch;
+}
+
+bool WinogradShape::asks_ahead() const {
+    return reads_ahead(channels, out_channels, 4.0 * channels * height * width * batch);
 }
 
 namespace {
 
 constexpr int kPoints = kWinogradPoints;
-constexpr int64_t kBlockBytes = 640 << 10;  // transformed input and products of a block of tiles
+// Bytes of transformed input and products of a block of tiles: they share the second cache with the
+// filter, or with the input of the next block.
+constexpr int64_t kBlockBytes = 640 << 10, kAheadBlockBytes = 256 << 10;
 
 // About `tb` tiles in whole rows of tiles, so that a strip belongs to one block; a multiple of th
 // where that is not far off.
@@ -51,8 +59,9 @@ struct Sizes {
         const int64_t total = int64_t{shape.tiles()} * group.batch, points = kPoints * kPoints;
         const int64_t filter = points * shape.channels * shape.out_channels * 4;
         const int64_t input = points * shape.channels * total * 4;
+        const int64_t block = order == 0 && shape.asks_ahead() ? kAheadBlockBytes : kBlockBytes;
         auto fit = [&](int64_t bytes_of_tile, int64_t most) {
-            const int64_t tiles = std::max<int64_t>(1, kBlockBytes / bytes_of_tile / th) * th;
+            const int64_t tiles = std::max<int64_t>(1, block / bytes_of_tile / th) * th;
             return std::min(tiles, std::max<int64_t>(th, round_up(most, th)));
         };
         kb = kw;

@@ -16,6 +16,7 @@ struct WinogradShape {
     int window_h, window_w;  // of the epilogue
     int result_h, result_w;  // of the group's results
     int columns, rows;       // tiles of a sample
+    int batch;
 
     // REQUIRES: the anchor is winograd_conv2d.
     explicit WinogradShape(const Group& group);
@@ -23,6 +24,8 @@ struct WinogradShape {
     double products() const {  // multiply-adds of a sample, transforms apart
         return 1.0 * kWinogradPoints * kWinogradPoints * tiles() * channels * out_channels;
     }
+    // Whether a block's products ask for the input of the next block.
+    bool asks_ahead() const;
     int staged_width() const { return columns * tile + kernel - 1; }
 };
 

@@ -2,6 +2,7 @@
 #include "compiler/recipe/kernel_context.h"
 
 #include <algorithm>
+#include <set>
 
 #include "compiler/ops/sources.h"
 #include "compiler/support/diagnostic.h"
@@ -73,6 +74,7 @@ KernelContext::KernelContext(const Group& group, const Isa& isa) : group_(group)
                                      func_name(node.name) + "_arg");
             constrain(param, type, samples_, /*with_bounds=*/true);
             buffers.push_back(param);
+            buffers_[{i, 0}] = param;
             values_[{i, 0}] = param;
         }
     }
@@ -96,6 +98,30 @@ std::vector<Func> KernelContext::lower_node(int node, const std::map<Value, Func
 
 Func KernelContext::operand(int i) const {
     return values_.at(group_.anchor_node().inputs[static_cast<size_t>(i)]);
+}
+
+std::vector<Expr> KernelContext::buffers_under(int i) const {
+    const Value operand = group_.anchor_node().inputs[static_cast<size_t>(i)];
+    const std::vector<int64_t>& shape = group_.body.type(operand).shape;
+    std::vector<Expr> buffers;
+    std::vector<Value> open = {operand};
+    std::set<Value> seen;
+    while (!open.empty()) {
+        const Value value = open.back();
+        open.pop_back();
+        const TensorType& type = group_.body.type(value);
+        if (!type.batched || type.shape != shape || !seen.insert(value).second) continue;
+        const auto found = buffers_.find(value);
+        if (found == buffers_.end()) {
+            const std::vector<Value>& inputs = group_.body.node(value.node).inputs;
+            open.insert(open.end(), inputs.begin(), inputs.end());
+            continue;
+        }
+        const Halide::ImageParam& param = found->second;
+        buffers.push_back(Halide::Internal::Variable::make(
+            Halide::type_of<halide_buffer_t*>(), param.name() + ".buffer", param.parameter()));
+    }
+    return buffers;
 }
 
 std::vector<Func> KernelContext::plain() const { return lower_node(group_.anchor, values_); }

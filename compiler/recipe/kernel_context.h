@@ -30,6 +30,10 @@ class KernelContext {
     // of the tensor only: clamp coordinates of padding, and select zero after reading.
     Halide::Func operand(int i) const;
 
+    // The inputs of the group that operand(i) is computed from position by position, as handles of
+    // their buffers.
+    std::vector<Halide::Expr> buffers_under(int i) const;
+
     // The group's result as one Func (a Tuple where the group has several results), from
     // `accumulator`, the Func of the anchor's result (a Tuple where the anchor has several outputs;
     // only its first output need be defined where nobody reads the others). The Func is over memory
@@ -66,7 +70,8 @@ class KernelContext {
     const Isa& isa_;
     Halide::Param<int32_t> samples_{"samples"};
     std::vector<Halide::Argument> arguments_;
-    std::map<Value, Halide::Func> values_;  // operands and prologue
+    std::map<Value, Halide::Func> values_;         // operands and prologue
+    std::map<Value, Halide::ImageParam> buffers_;  // operands
 };
 
 // The lowering context of one node of a group.

@@ -270,6 +270,12 @@ int halide_do_par_for(void* user_context,
                       int extent, uint8_t* closure);
 void* halide_malloc(void* user_context, size_t bytes);
 void halide_free(void* user_context, void* block);
+/* Asks for part `part` of the buffer's lines of 64 bytes, where `parts` parts have `lines` lines:
+ * the first cache then has them when a later task reads them. Lines beyond the end are asked for in
+ * vain, nothing else. Returns 0, which the kernel adds to a sum, so that no compiler drops the
+ * call. */
+float emulsion_prefetch(const emulsion_descriptor* buffer, int32_t part, int32_t lines,
+                        int32_t parts);
 
 /* For tests and the tuner, which run single kernels on a bound instance. */
 

@@ -215,6 +215,11 @@ TEST(Winograd, EveryTiling) {
     check_groups({forward_group({32, 64, 9, 10}), forward_group({16, 32, 6, 7, 5, {2, 2, 2, 2}, 2})}, check);
 }
 
+// Maps of more than 3 MB and few channels: products ask for the next block's input, beyond the last one too.
+const ConvCase kLargeMap = {16, 16, 20, 20, 3, {1, 1, 1, 1}, 128};
+
+TEST(Winograd, ReadsAhead) { check_groups({forward_group(kLargeMap)}, {"winograd"}); }
+
 // The pass runs for every processor, so the recipe must.
 TEST(Winograd, WithoutFusedMultiplyAdd) {
     Check check{"winograd"};
@@ -389,6 +394,10 @@ TEST_P(WinogradFilterGradients, WithHalidesAsserts) {
     Check check{GetParam()};
     check.checked = true;
     check_groups({gradient_group({16, 32, 5, 7}), gradient_group({32, 16, 8, 4, 5, {2, 2, 2, 2}, 2})}, check);
+}
+
+TEST(WinogradFilterGradient, ReadsAhead) {
+    check_groups({gradient_group(kLargeMap)}, {"winograd_filter_gradient"});
 }
 
 // More blocks than partitions, a last round that is not full.
