@@ -2,7 +2,7 @@
 // every number of samples has a tail in t alone.
 //
 //     parallel to                      block of TB tiles
-//       P[tile row][6][width][C]       input with its prologue and a border of zeros
+//       P[row][width][C]               input with its prologue and a border of zeros
 //       V[t][C/16][6][6][16]           B^T d B, once for all output channels
 //       ko                             block of kb output channels
 //         M[6][6][t][kb]               for each of the 36 points: registers kb x th, sum over C
@@ -49,6 +49,12 @@ constexpr int kPoints = kWinogradPoints;
 constexpr int kLaneCount = 16;
 constexpr int kPanelTiles = 16;  // of one task that transforms input into panels
 
+// The staged row where tile t begins. Samples are staged with their borders, one below the other;
+// rows of tiles overlap by kernel - 1 rows, so each adds `tile` rows, and a sample kernel - 1.
+Expr first_row(const WinogradShape& shape, const Expr& t) {
+    return t / shape.columns * shape.tile + t / shape.tiles() * (shape.kernel - 1);
+}
+
 // The Funcs of the algorithm, from the input to the tile's results.
 struct WinogradFuncs {
     Func staged{"staged"}, half{"half"}, data{"data"}, product{"product"}, sums{"sums"};
@@ -62,12 +68,12 @@ struct WinogradFuncs {
         const Func filter = context.operand(1);
         const Func input = with_border(context.operand(0), shape.width, shape.height,
                                        shape.pad_left, shape.pad_top);
-        staged(c, x, y, row) = input(c, x, (row % shape.rows) * shape.tile + y,
-                                     Halide::min(row / shape.rows, context.samples() - 1));
+        staged(c, x, row) = input(c, x, row % shape.staged_height(),
+                                  Halide::min(row / shape.staged_height(), context.samples() - 1));
         const Expr left = (t % shape.columns) * shape.tile;
         half(ci, co, t, x, i) =
             Halide::mux(i, input_transform(gather(kPoints, [&](int q) -> Expr {
-                            return staged(ci + kLaneCount * co, left + x, q, t / shape.columns);
+                            return staged(ci + kLaneCount * co, left + x, first_row(shape, t) + q);
                         })));
         data(ci, t, co, j, i) = Halide::mux(
             j,
@@ -193,7 +199,8 @@ void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& t
                    const Halide::LoopLevel& level, int batch) {
     const auto block = static_cast<int>(round_up(tiling.at("tb"), tiling.at("th")));
     const bool panels = tiling.at("order") == 1;
-    const int rows = panels ? kPanelTiles / shape.columns + 2 : block / shape.columns + 2;
+    const int tile_rows = (panels ? kPanelTiles : block) / shape.columns + 2;
+    const int samples = tile_rows / shape.rows + 2;
     f.data.compute_at(level)
         .reorder(f.ci, f.j, f.i, f.co, f.t)
         .bound_extent(f.ci, kLaneCount)
@@ -212,8 +219,7 @@ void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& t
         f.staged.compute_at(level);
     }
     f.staged.bound_storage(f.x, shape.staged_width())
-        .bound_extent(f.y, kPoints)
-        .bound_storage(f.row, rows)
+        .bound_storage(f.row, tile_rows * shape.tile + samples * (shape.kernel - 1))
         .vectorize(f.c, kLaneCount)
         .never_partition_all();
 }

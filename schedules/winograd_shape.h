@@ -27,6 +27,7 @@ struct WinogradShape {
     // Whether a block's products ask for the input of the next block.
     bool asks_ahead() const;
     int staged_width() const { return columns * tile + kernel - 1; }
+    int staged_height() const { return rows * tile + kernel - 1; }  // of a sample
 };
 
 // Legal tilings, best first. A tiling is
