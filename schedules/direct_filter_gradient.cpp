@@ -55,7 +55,7 @@ std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
                         continue;
                     double cycles = step_cycles(isa, 16 * blocks, positions) / (blocks * positions);
                     if (x < s.kernel_w) cycles *= 1.03;
-                    if (unroll_choice(s, isa, blocks, positions) > 1) cycles *= 0.97;
+                    if (unroll_choice(s, isa, blocks, positions) > 1) cycles *= 0.9;
                     // Loads wait for the caches now and then.
                     cycles *= 1 + 0.2 * (blocks + positions) / (blocks * positions);
                     found.push_back({cycles, {blocks, channels, x, y}});
@@ -79,21 +79,25 @@ struct Partition {
 // cache line apart.
 int staged_block(const ConvShape& s) { return s.channels % 16 == 0 ? 16 : s.channels; }
 
+// Lines of x under `rows` rows of dy.
+int lines_under(const ConvShape& s, int rows) {
+    return s.kernel_h == 1 ? rows : (rows - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1;
+}
+
 // Bytes that one pass over a chunk touches again and again: `blocks` blocks of dy and one block of
 // x.
 double chunk_bytes(const ConvShape& s, int blocks, int rows, int images) {
     double columns = s.kernel_w == 1
                          ? s.out_width
                          : (s.out_width - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w + 1;
-    double lines =
-        s.kernel_h == 1 ? rows : (rows - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1;
-    return 4.0 * images * (staged_block(s) * columns * lines + 16.0 * blocks * s.out_width * rows);
+    return 4.0 * images *
+           (staged_block(s) * columns * lines_under(s, rows) + 16.0 * blocks * s.out_width * rows);
 }
 
 // Chunks fit the first cache, if that leaves enough positions to pay for loading and storing the
-// tile; partitions are many enough for some threads, and together no larger than a cache. All of it
-// changes the order of the sum, so it follows from shape and compiled batch alone: neither from the
-// instruction set nor from the register tile.
+// tile, and copies no line of x more than twice; partitions are many enough for some threads, and
+// together no larger than a cache. All of it changes the order of the sum, so it follows from shape
+// and compiled batch alone: neither from the instruction set nor from the register tile.
 Partition partition_of(const ConvShape& s, int batch) {
     constexpr double kChunkLimit = 44e3, kPartialLimit = 2e6;
     constexpr int kPositions = 96, kMostParts = 16;
@@ -103,6 +107,7 @@ Partition partition_of(const ConvShape& s, int batch) {
     for (int cuts = 2; chunk_bytes(s, blocks, p.rows, 1) > kChunkLimit && p.rows > 1; cuts++) {
         int fewer = divide_up(s.out_height, cuts);
         if (fewer * s.out_width < kPositions) break;
+        if (lines_under(s, fewer) > 2 * fewer * s.stride_h) break;
         bool even = divide_up(s.out_height, fewer) * fewer * 25 <= s.out_height * 26;
         if (even || fewer <= 4) p.rows = fewer;  // missing rows cost as much as real ones
     }
