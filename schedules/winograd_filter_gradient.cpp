@@ -52,7 +52,7 @@ double tile_bytes(const WinogradGradientShape& s) {
 }
 
 // Whether operands are copied for a block of whole rows of tiles. The copy reads memory in order,
-// evaluates a prologue 1.5 times for each position of x instead of 2.25 times, and its select
+// evaluates a prologue once for each position of x instead of 2.25 times, and its select
 // stands outside the transform.
 bool is_staged(const WinogradGradientShape& s) {
     return s.columns <= kLargestBlock && s.columns * tile_bytes(s) <= 2 * kBlockBytes;
@@ -127,11 +127,14 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     // Algorithm.
     Var c("c"), k("k"), t("t"), x("x"), y("y"), row("row"), i("i"), j("j"), b("b"), p("p");
     const Expr left = (t % shape.columns) * shape.tile, tile_row = t / shape.columns;
-    // Rows of tiles are numbered over all samples.
+    // Samples of x are copied with their borders, one below the other; rows of tiles overlap.
+    const int overlap = s.kernel_h - 1, height = shape.rows * shape.tile + overlap;
+    const Expr first_row = tile_row * shape.tile + t / shape.tiles() * overlap;
+    Func staged_x("staged_x"), staged_y("staged_y");
+    staged_x(c, x, row) = input(c, x, row % height, Halide::min(row / height, samples - 1));
+    // Rows of tiles of dy are numbered over all samples.
     const Expr top = (row % shape.rows) * shape.tile;
     const Expr sample = Halide::min(row / shape.rows, samples - 1);
-    Func staged_x("staged_x"), staged_y("staged_y");
-    staged_x(c, x, y, row) = input(c, x, top + y, sample);
     Expr inside = row < samples * shape.rows;
     if (s.out_width % shape.tile != 0) inside = inside && x < s.out_width;
     if (s.out_height % shape.tile != 0) inside = inside && top + y < s.out_height;
@@ -140,7 +143,7 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
                        gradient(k, Halide::min(x, s.out_width - 1),
                                 Halide::min(top + y, s.out_height - 1), sample),
                        0.0F);
-    auto read_input = [&](int q) -> Expr { return staged_x(c, left + x, q, tile_row); };
+    auto read_input = [&](int q) -> Expr { return staged_x(c, left + x, first_row + q); };
     auto read_gradient = [&](int q) -> Expr { return staged_y(k, left + x, q, tile_row); };
     Func half_x("half_x"), data_x("data_x"), half_y("half_y"), data_y("data_y");
     half_x(c, t, x, i) = Halide::mux(i, input_transform(gather(kPoints, read_input)));
@@ -220,17 +223,19 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     };
     stage(data_x, half_x, c);
     stage(data_y, half_y, k);
-    auto copy = [&](Func staged, const Var& channel, int width, int height) {
+    auto copy = [&](Func staged, const Var& channel, int width, int rows) {
         staged.compute_at(partial, q)
             .bound_storage(x, width)
-            .bound_extent(y, height)
-            .bound_storage(row, tb / shape.columns)
+            .bound_storage(row, rows)
             .vectorize(channel, kVector)
             .never_partition_all();
     };
     if (is_staged(shape)) {
-        copy(staged_x, c, shape.columns * shape.tile + s.kernel_w - 1, kPoints);
-        copy(staged_y, k, shape.columns * shape.tile, shape.tile);
+        const int tile_rows = tb / shape.columns, most_samples = tile_rows / shape.rows + 2;
+        copy(staged_x, c, shape.columns * shape.tile + overlap,
+             tile_rows * shape.tile + most_samples * overlap);
+        copy(staged_y, k, shape.columns * shape.tile, tile_rows);
+        staged_y.bound_extent(y, shape.tile);
     }
     return {out};
 }
