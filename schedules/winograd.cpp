@@ -2,7 +2,8 @@
 // every number of samples has a tail in t alone.
 //
 //     parallel to                      block of TB tiles
-//       P[row][width][C]               input with its prologue and a border of zeros
+//       P[row][width][C]               input with its prologue and a border of zeros; rows without
+//                                      it stored where the group asks for that
 //       V[t][C/16][6][6][16]           B^T d B, once for all output channels
 //       ko                             block of kb output channels
 //         M[6][6][t][kb]               for each of the 36 points: registers kb x th, sum over C
@@ -73,7 +74,8 @@ struct WinogradFuncs {
         const Expr left = (t % shape.columns) * shape.tile;
         half(ci, co, t, x, i) =
             Halide::mux(i, input_transform(gather(kPoints, [&](int q) -> Expr {
-                            return staged(ci + kLaneCount * co, left + x, first_row(shape, t) + q);
+                            return staged(ci + kLaneCount * co, left + x,
+                                          first_row(shape, t) + q);
                         })));
         data(ci, t, co, j, i) = Halide::mux(
             j,
@@ -224,6 +226,34 @@ void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& t
         .never_partition_all();
 }
 
+// Stores what the prologue makes, from the copy that a block stages, in the blocks of `out`, whose
+// loops have the same names: with the first tile of a row of tiles the rows of positions that
+// it alone has, so that they are written in the order of memory.
+Func store_input(const WinogradFuncs& f, const WinogradShape& shape, const Expr& tiles,
+                 const Tiling& tiling, Func out) {
+    RDom q({{0, shape.width}, {0, shape.tile}, {0, tiles}}, "q");
+    q.where(q.z % shape.columns == 0);
+    const Expr row = (q.z / shape.columns) % shape.rows * shape.tile + q.y;
+    if (shape.height % shape.tile != 0) q.where(row < shape.height);
+    Var c = f.c, x("x"), y("y"), n("n"), co("co"), ci("ci");
+    RVar to("to"), ti("ti");
+    Func stored("stored");
+    stored(c, x, y, n) = Halide::undef<float>();
+    stored(c, q.x, Halide::min(row, shape.height - 1), q.z / shape.tiles()) =
+        f.staged(c, q.x + shape.pad_left, first_row(shape, q.z) + q.y + shape.pad_top);
+    stored.compute_root()
+        .update()
+        .split(q.z, to, ti, tiling.at("tb"), TailStrategy::GuardWithIf)
+        .split(c, co, ci, kLaneCount)
+        .reorder(ci, co, q.x, q.y, ti, to)
+        .allow_race_conditions()
+        .vectorize(ci)
+        .never_partition_all()
+        .parallel(to)
+        .compute_with(out.update(), to);
+    return stored;
+}
+
 }  // namespace
 
 bool Winograd::applies(const Group& group, const Isa&) const {
@@ -235,6 +265,13 @@ bool Winograd::applies(const Group& group, const Isa&) const {
         const TensorType& type = group.body.type(value);
         if (!type.batched || type.shape.size() != 3 || type.shape[0] != shape.out_channels)
             return false;
+    }
+    const std::vector<Value> stored = group.stored_prologues();
+    if (!stored.empty()) {
+        const bool is_input = stored == std::vector<Value>{group.anchor_node().inputs[0]};
+        const bool same_size = shape.width == shape.out_w && shape.height == shape.out_h;
+        if (!is_input || !same_size) return false;
+        if (std::max(shape.pad_left, shape.pad_top) + shape.tile > kPoints) return false;
     }
     const bool sums = !group.strip_sums().empty();
     if (sums && (shape.tile != kStripRows || shape.window_h * shape.window_w != 1)) return false;
@@ -320,6 +357,8 @@ std::vector<Func> Winograd::build(KernelContext& context, const Tiling& tiling) 
             .unroll(epilogue.x)
             .unroll(epilogue.y);
     }
+    if (!context.group().stored_prologues().empty())
+        results.push_back(store_input(f, shape, total, tiling, out));
     for (Func tile : {f.result, f.half_result})
         tile.compute_at(out, kio).vectorize(f.k, kLaneCount);
     f.result.bound_extent(f.k, kLaneCount).unroll(f.x).unroll(f.y);

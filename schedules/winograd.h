@@ -11,6 +11,7 @@ class Winograd : public Recipe {
     std::string_view name() const override { return "winograd"; }
     bool is_exact() const override { return false; }
     bool sums_strips() const override { return true; }
+    bool stores_prologue() const override { return true; }
     bool writes_in_place() const override { return true; }
     double relative_error() const override { return 2e-5; }
     double multiply_adds(const Group& group) const override;

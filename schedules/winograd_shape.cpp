@@ -86,6 +86,7 @@ struct Sizes {
 // The order for a register tile. Blocks overlap their reads with more work each, so panels must
 // bring more tasks where blocks are few, and fewer bytes.
 int best_order(const Group& group, const WinogradShape& shape, int kw, int th) {
+    if (!group.stored_prologues().empty()) return 0;  // from the copy that a block stages
     const Sizes blocks(group, shape, kw, th, 0), panels(group, shape, kw, th, 1);
     const bool more_tasks = blocks.tasks < 8 && panels.tasks > blocks.tasks;
     return more_tasks && (blocks.tasks < 4 || panels.bytes < blocks.bytes) ? 1 : 0;
@@ -119,6 +120,7 @@ std::vector<Tiling> winograd_tilings(const Group& group, const Isa& isa) {
             if (registers > accumulator_limit(isa) || registers < 12) continue;
             const int best = best_order(group, shape, kw, th);
             for (int order : {best, 1 - best}) {
+                if (order == 1 && !group.stored_prologues().empty()) continue;
                 const Sizes sizes(group, shape, kw, th, order);
                 tilings.push_back({{{"kw", kw},
                                     {"th", th},

@@ -1,5 +1,6 @@
 // Fusion. The method: nodes are visited in topological order; each joins the group of an operand if
-// it can be its epilogue, or the pointwise group of an operand, else it starts a group. What its
+// it can be its epilogue, or the pointwise group of an operand, else it starts a group. An anchor
+// takes the pass that it reads as its prologue where that leaves the cache. What its
 // readers recompute (recompute.cpp) is in their groups' bodies alone.
 #include "compiler/plan/grouping.h"
 
@@ -56,6 +57,7 @@ class Grouper {
             if (!may_join) break;
             if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
         }
+        if (options_.fuse && op_class == OpClass::anchor && take_prologue(index)) return;
         NodeGroup group;
         group.nodes = {index};
         bool pointwise = op_class == OpClass::pointwise || op_class == OpClass::gather;
@@ -75,6 +77,7 @@ class Grouper {
         if (group.stage != stages_[at(index)]) return false;
         const TensorType& domain = domain_of(group);
         if (root_of(graph_, through) != through || graph_.type(through) != domain) return false;
+        if (through.node < group.anchor) return false;  // of the prologue
         if (node.op->op_class() == OpClass::window) {
             if (!pool_fits(index, group, through)) return false;
         } else if (node.op->sums_strips()) {
@@ -82,10 +85,7 @@ class Grouper {
         } else if (node.types[0] != domain) {
             return false;
         }
-        for (Value value : node.inputs) {
-            int other = group_of_[at(root_of(graph_, value).node)];
-            if (other != target && other >= 0 && depends_on(other, target)) return false;
-        }
+        if (waits_for(index, target)) return false;
         NodeGroup fused = group;
         fused.nodes.push_back(index);
         if (!recipe_exists(fused)) {
@@ -118,6 +118,57 @@ class Grouper {
                !is_result_[at(through.node)];
     }
 
+    // Makes an anchor part of the pass that computes its operand 0: its prologue then, whose result
+    // it stores for the other readers.
+    bool take_prologue(int index) {
+        const Node& node = graph_.node(index);
+        const Value through = node.inputs[0];
+        const int target = group_of_[at(through.node)];
+        if (target < 0) return false;
+        NodeGroup& group = grouping_.groups[at(target)];
+        if (group.anchor >= 0 || group.stage != stages_[at(index)]) return false;
+        NodeGroup fused = group;
+        fused.nodes.push_back(index);
+        fused.anchor = index;
+        for (int member : group.nodes) {
+            const Node& before = graph_.node(member);
+            if (before.op->op_class() != OpClass::pointwise) return false;
+            if (before.types.size() > 1) return false;
+            if (is_read_outside(member, fused) != (member == through.node)) return false;
+        }
+        if (waits_for(index, target) || !recipe_exists(fused)) return false;
+        const std::string& name = graph_.node(through.node).name;
+        const int64_t bytes = memory_bytes(graph_.type(through), batch_);
+        const bool pays = bytes >= options_.machine.cache_bytes;
+        grouping_.decisions.push_back(
+            pays ? fmt::format("store {} in {}: reads its operands there instead of its {} bytes",
+                               name, node.name, bytes)
+                 : fmt::format("{} stays apart from {}: its {} bytes are read from a cache", name,
+                               node.name, bytes));
+        if (!pays) return false;
+        group = std::move(fused);
+        group.reason = describe(group);
+        group_of_[at(index)] = target;
+        return true;
+    }
+
+    // True if anything but the group's own nodes reads a value of `node`.
+    bool is_read_outside(int node, const NodeGroup& group) const {
+        return is_result_[at(node)] ||
+               std::any_of(users_[at(node)].begin(), users_[at(node)].end(), [&](int user) {
+                   return std::find(group.nodes.begin(), group.nodes.end(), user) ==
+                          group.nodes.end();
+               });
+    }
+
+    // True if node `index` reads, beside values of group `target`, others that depend on it.
+    bool waits_for(int index, int target) const {
+        const std::set<int> read = producers({index});
+        return std::any_of(read.begin(), read.end(), [&](int other) {
+            return other != target && depends_on(other, target);
+        });
+    }
+
     bool depends_on(int group, int target) const {
         std::vector<int> pending = {group};
         std::set<int> seen;
@@ -131,10 +182,15 @@ class Grouper {
         return false;
     }
 
-    // Groups whose values a group reads, through views and recomputed nodes.
     std::set<int> predecessors(int group) const {
+        std::set<int> found = producers(grouping_.groups[at(group)].nodes);
+        found.erase(group);
+        return found;
+    }
+
+    // Groups whose values some nodes read, through views and recomputed nodes.
+    std::set<int> producers(std::vector<int> pending) const {
         std::set<int> found;
-        std::vector<int> pending = grouping_.groups[at(group)].nodes;
         while (!pending.empty()) {
             int node = pending.back();
             pending.pop_back();
@@ -142,7 +198,7 @@ class Grouper {
                 int producer = root_of(graph_, value).node;
                 if (grouping_.inlined[at(producer)]) pending.push_back(producer);
                 int other = group_of_[at(producer)];
-                if (other >= 0 && other != group) found.insert(other);
+                if (other >= 0) found.insert(other);
             }
         }
         return found;
@@ -156,6 +212,9 @@ class Grouper {
         for (int node : group.nodes) {
             if (node != group.anchor && graph_.node(node).op->sums_strips()) results.push_back({node, 0});
         }
+        for (int node : group.nodes) {
+            if (node < group.anchor && is_read_outside(node, group)) results.push_back({node, 0});
+        }
         Group body = build_body(graph_, group, grouping_.inlined, results, batch_).group;
         return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
             return can_run(*recipe, body, isa_, options_.exact);
@@ -167,12 +226,19 @@ class Grouper {
     }
 
     std::string describe(const NodeGroup& group) const {
-        std::vector<std::string> kinds;
+        std::vector<std::string> before, after;
         for (int node : group.nodes) {
-            if (node != group.anchor) kinds.emplace_back(graph_.node(node).op->kind());
+            if (node != group.anchor)
+                (node < group.anchor ? before : after).emplace_back(graph_.node(node).op->kind());
         }
-        return fmt::format("{} {}", group.anchor < 0 ? "one pass over the tensor:" : "epilogue",
-                           fmt::join(kinds, ", "));
+        if (group.anchor < 0)
+            return fmt::format("one pass over the tensor: {}", fmt::join(after, ", "));
+        std::string text;
+        if (!before.empty()) text = fmt::format("stored prologue {}", fmt::join(before, ", "));
+        if (!after.empty()) {
+            text += fmt::format("{}epilogue {}", text.empty() ? "" : "; ", fmt::join(after, ", "));
+        }
+        return text;
     }
 
     // ---- Order ----
@@ -283,10 +349,12 @@ std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, s
         if (own.contains(root.node)) stored.insert(root);
     }
     std::vector<Value> sorted(stored.begin(), stored.end());
+    const int anchor = grouping.groups[index].anchor;
     std::stable_partition(sorted.begin(), sorted.end(), [&](Value value) {
-        return value.node == grouping.groups[index].anchor ||
-               !graph.node(value.node).op->sums_strips();
+        return value.node == anchor || !graph.node(value.node).op->sums_strips();
     });
+    std::stable_partition(sorted.begin(), sorted.end(),
+                          [&](Value value) { return value.node >= anchor; });
     return sorted;
 }
 

@@ -51,8 +51,8 @@ struct GroupBody {
 GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined,
                      const std::vector<Value>& results, int batch);
 
-// The values that group `index` must store: read by other groups, or results of the graph. Sums over
-// strips stand last.
+// The values that group `index` must store: read by other groups, or results of the graph; in the
+// order of Group's results.
 std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, size_t index);
 
 // Groups the nodes of an optimized graph. A group is only formed if a recipe of the library applies

@@ -89,7 +89,15 @@ std::vector<Value> Group::maps() const {
     std::vector<Value> values;
     for (const Result& result : body.results()) {
         const bool is_sum = result.value.node != anchor && body.node(result.value.node).op->sums_strips();
-        if (!is_sum) values.push_back(result.value);
+        if (!is_sum && (anchor < 0 || follows_anchor(result.value))) values.push_back(result.value);
+    }
+    return values;
+}
+
+std::vector<Value> Group::stored_prologues() const {
+    std::vector<Value> values;
+    for (const Result& result : body.results()) {
+        if (anchor >= 0 && !follows_anchor(result.value)) values.push_back(result.value);
     }
     return values;
 }

@@ -52,10 +52,11 @@ struct Group {
     bool has_prologue(int i) const;
     // True if anything but the anchor's own outputs is computed after it.
     bool has_epilogue() const;
-    // Nodes that sum strips of what the epilogue makes (ops/moments.h), and the group's other
-    // results, in order. In `results` those of strips stand last.
-    std::vector<int> strip_sums() const;
+    // The group's results are, in this order: maps that the anchor makes or that follow from it,
+    // sums over strips of them (ops/moments.h; here their nodes), and values of the prologue.
     std::vector<Value> maps() const;
+    std::vector<int> strip_sums() const;
+    std::vector<Value> stored_prologues() const;
     // True if the value is the anchor's or computed from it.
     bool follows_anchor(Value value) const;
     // Anchor positions (w, h) that one output position reads: {1, 1}, or the window of a pooling in

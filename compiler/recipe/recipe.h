@@ -30,6 +30,7 @@ struct Machine {
     double bandwidth_gbs = 20;  // memory, all cores together
     int64_t l1_bytes = 32 << 10;
     int64_t l2_bytes = 1 << 20;
+    int64_t cache_bytes = 8 << 20;  // smaller maps stay in a cache from kernel to kernel
     int threads = 2;
 };
 
@@ -47,6 +48,10 @@ class Recipe {
 
     // Whether its kernels can sum strips of the map they make (Group::strip_sums).
     virtual bool sums_strips() const { return false; }
+
+    // Whether its kernels can store what the prologue of operand 0 makes
+    // (Group::stored_prologues): every position once, from the copy that the anchor reads.
+    virtual bool stores_prologue() const { return false; }
 
     // Whether its one result may lie where an operand does that only the epilogue reads, element by
     // element: each element is read before it is stored, and stored once.

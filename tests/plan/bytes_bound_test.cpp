@@ -68,7 +68,7 @@ TEST(MovedBytes, OfResnet20AreNearTheBound) {
     for (const Isa& isa : {isa_avx2(), isa_avx512()}) {
         const double share = share_of_bound({true, {128}, true, {isa}});
         EXPECT_GT(share, 0.8) << isa.name << ": the bound is wrong";
-        EXPECT_LE(share, 1.35) << isa.name;
+        EXPECT_LE(share, 1.16) << isa.name;
     }
 }
 

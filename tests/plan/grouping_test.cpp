@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/graph/text.h"
 #include "tests/plan/plan_support.h"
@@ -161,13 +162,65 @@ TEST(Grouping, BatchNormNeedsNoPassOfItsOwn) {
               "batch_norm_backward winograd_conv2d normalize relu relu_backward partial_dots");
     EXPECT_EQ(kinds_of(variant, call_named(variant, "conv3.dw")),
               "normalize relu batch_norm_backward conv2d_backward_filter");
-    // The tail of a block is stored, as four read it: one pass, and backwards an epilogue.
-    EXPECT_EQ(kinds_of(variant, call_named(variant, "relu3")), "normalize normalize relu add relu");
+    // The tail of a block is stored, as four read it: by the convolution behind it, and backwards
+    // by an epilogue.
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv4")),
+              "normalize normalize relu add relu winograd_conv2d partial_moments");
+    EXPECT_EQ(results_of_call(variant, call_named(variant, "conv4")),
+              (Names{"conv4", "batch_norm4.partial:0", "batch_norm4.partial:1",
+                     "batch_norm4.partial:2", "relu3"}));
     EXPECT_EQ(kinds_of(variant, call_named(variant, "conv4.dx")),
               "batch_norm_backward winograd_conv2d add relu_backward partial_dots");
     EXPECT_TRUE(has_note(variant, "recompute relu2 in its 3 readers"));
     for (const PlannedCall& call : variant.batches[0].calls) {
         EXPECT_EQ(call.name.find("batch_norm3.dx"), std::string::npos);
+    }
+}
+
+// Two tails whose reader can store them; the second is small enough to be found in a cache.
+TEST(Grouping, ATailIsStoredByItsReaderWhereItLeavesTheCache) {
+    Plan plan = plan_network(golden_network("resnet20"), {true, {128}, true, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(call_named(variant, "conv6").reason,
+              "stored prologue normalize, add, relu; epilogue partial_moments");
+    EXPECT_TRUE(has_note(variant, "store relu5 in conv6: reads its operands there instead of its "
+                                  "8388608 bytes"));
+    EXPECT_TRUE(has_note(
+        variant, "relu11 stays apart from conv13: its 4194304 bytes are read from a cache"));
+    EXPECT_EQ(results_of_call(variant, call_named(variant, "relu11")), (Names{"relu11"}));
+    // A strided convolution stages nothing that it could store.
+    EXPECT_EQ(results_of_call(variant, call_named(variant, "relu7")), (Names{"relu7"}));
+}
+
+// As a pass the sum is written over %a; the convolution still needs the neighbours.
+TEST(Grouping, AStoredTailDoesNotOverwriteWhatItIsMadeOf) {
+    const Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %w = parameter() : f32[16,16,3,3]
+  %a = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %m = reduce(%a) {keep_channels=true, mean=true} : f32[16]
+  %scaled = multiply(%a, %m) : f32[n,16,8,8]
+  %sum = add(%scaled, %x) : f32[n,16,8,8]
+  %u = winograd_filter(%w) {tile=4} : f32[16,16,6,6]
+  %y = winograd_conv2d(%sum, %u) {tile=4, padding=[1,1,1,1]} : f32[n,16,8,8]
+  %p = max_pool(%sum) : f32[n,16,4,4], u8[n,16,4,4]
+  %q = average_pool(%sum) : f32[n,16,4,4]
+  output "y" %y
+  output "p" %p:0
+  output "q" %q
+})",
+                                    "net.emu");
+    Machine machine;
+    for (int64_t cache_bytes : {int64_t{1} << 20, int64_t{0}}) {
+        machine.cache_bytes = cache_bytes;
+        Plan plan = plan_graph(graph, {false, {2}, true, {isa_avx2()}, false, machine});
+        const VariantPlan& variant = plan.variants[0];
+        EXPECT_EQ(expect_sound_memory(plan), cache_bytes == 0 ? 6 : 7);
+        EXPECT_EQ(kinds_of(variant, call_named(variant, "y")),
+                  cache_bytes == 0 ? "multiply add winograd_conv2d" : "winograd_conv2d");
+        std::map<std::string, int64_t> places;
+        for (const PlannedBuffer& buffer : variant.buffers) places[buffer.name] = buffer.offset;
+        EXPECT_EQ(places.at("sum") == places.at("a"), cache_bytes != 0);
     }
 }
 

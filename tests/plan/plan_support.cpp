@@ -114,6 +114,7 @@ Plan plan_graph(const Graph& graph, const PlanSettings& settings) {
     options.isas = settings.isas;
     options.fuse = settings.fuse;
     options.update_at_once = settings.update_at_once;
+    options.machine = settings.machine;
     return make_plan(graph, recipes(), options);
 }
 

@@ -14,6 +14,7 @@ struct PlanSettings {
     bool fuse = true;
     std::vector<Isa> isas = {isa_avx2()};
     bool update_at_once = false;
+    Machine machine = {};
 };
 
 // The plan of a graph as it stands.

@@ -343,6 +343,65 @@ TEST(Winograd, SumsStripsWithEveryTiling) {
     check_groups({moments_group({16, 64, 9, 22, 3, {1, 1, 1, 1}, 4})}, check);
 }
 
+// The tail of a residual block, stored, and the convolution that reads it.
+Value add_tail(GraphBuilder& b, const ConvCase& c) {
+    const Value x = add_operand(b, "a0", input_type(c)), skip = add_operand(b, "a1", input_type(c));
+    const Value sum = b.add(std::make_shared<Add>(), {add_prologue(b, x), skip}, "sum");
+    return b.add(std::make_shared<Relu>(), {sum}, "tail");
+}
+
+Group tail_group(const ConvCase& c) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value tail = add_tail(b, c);
+        const Value u = add_operand(b, "u", plain_type({c.out, c.in, 6, 6}));
+        return {b.add(forward_op(c), {tail, u}, "y"), tail};
+    });
+}
+
+Group tail_and_moments_group(const ConvCase& c) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value tail = add_tail(b, c);
+        const Value u = add_operand(b, "u", plain_type({c.out, c.in, 6, 6}));
+        const Value y = b.add(forward_op(c), {tail, u}, "y");
+        const Value moments = b.add(std::make_shared<PartialMoments>(), {y}, "moments");
+        return {y, moments, {moments.node, 1}, {moments.node, 2}, tail};
+    });
+}
+
+Group pooled_tail_group(const ConvCase& c) {
+    return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
+        const Value tail = add_tail(b, c);
+        const Value u = add_operand(b, "u", plain_type({c.out, c.in, 6, 6}));
+        const Value y = b.add(forward_op(c), {tail, u}, "y");
+        const Value pooled = b.add(std::make_shared<MaxPool>(), {y}, "pooled");
+        return {pooled, {pooled.node, 1}, tail};
+    });
+}
+
+// Halide joins loops only where it sees the same in them, which depends on the shape.
+TEST(Winograd, StoresTheTailOfEveryShape) {
+    std::vector<ConvCase> cases;
+    for (int64_t height = 1; height <= 13; height++) {
+        const int64_t channels = height % 2 == 0 ? 16 : 32;
+        cases.push_back({channels, 16, height, height % 3 == 0 ? 14 - height : height, 3,
+                         {1, 1, 1, 1}, height % 4 < 2 ? 3 : 1});
+    }
+    check_groups(groups_of(cases, tail_and_moments_group), {"winograd"});
+}
+
+TEST(Winograd, StoresTheTailOfOtherForms) {
+    std::vector<ConvCase> cases = {{16, 32, 6, 8, 5, {2, 2, 2, 2}, 2}, {32, 16, 7, 5, 5, {2, 2, 2, 2}, 3},
+                                   {16, 16, 7, 9, 3, {2, 0, 0, 2}, 3}};
+    check_groups(groups_of(cases, tail_group), {"winograd"});
+    check_groups(groups_of({{16, 32, 6, 8}, {16, 16, 9, 7}}, pooled_tail_group), {"winograd"});
+    Check check{"winograd"};
+    check.all_tilings = true;
+    check_groups({tail_and_moments_group({16, 64, 9, 22, 3, {1, 1, 1, 1}, 4})}, check);
+    check.all_tilings = false;
+    check.checked = true;
+    check_groups({tail_and_moments_group({16, 32, 5, 7}), tail_group({16, 16, 8, 4})}, check);
+}
+
 // ---- Filter transform ----
 
 std::shared_ptr<WinogradFilter> transform_op(int64_t kernel) {
