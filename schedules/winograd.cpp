@@ -1,12 +1,13 @@
-// Winograd convolution. Tiles are numbered t = tx + columns * (ty + rows * n), so every shape and
-// every number of samples has a tail in t alone.
+// Winograd convolution over p x p points, p = 6 or 4. Tiles are numbered
+// t = tx + columns * (ty + rows * n), so every shape and every number of samples has a tail in t
+// alone.
 //
 //     parallel to                      block of TB tiles
 //       P[row][width][C]               input with its prologue and a border of zeros; rows without
 //                                      it stored where the group asks for that
-//       V[t][C/16][6][6][16]           B^T d B, once for all output channels
+//       V[t][C/16][p][p][16]           B^T d B, once for all output channels
 //       ko                             block of kb output channels
-//         M[6][6][t][kb]               for each of the 36 points: registers kb x th, sum over C
+//         M[p][p][t][kb]               for each of the points: registers kb x th, sum over C
 //         t, 16 channels               Y = A^T M A, epilogue, m x m results stored, and summed over
 //                                      strips where the group asks for it
 //
@@ -19,9 +20,14 @@
 // the transforms' share, a third at 32 channels, a tenth at 128.
 //
 // The largest error over that of the largest result, against double precision with uniform inputs:
-// 3e-6 at 16 channels, 7e-6 at 64, 1.3e-5 at 512 (5x5 filters: 2e-6, 4e-6, 1e-5). A small
-// pattern on a large constant loses more: on 60000 + {-3 ... 3} a 3x3 filter of sum 0 errs by 0.1,
-// so such pictures need --exact.
+//
+//     channels               16     64     512
+//     F(4x4,3x3)             3e-6   7e-6   1.3e-5
+//     F(2x2,5x5)             2e-6   4e-6   1e-5
+//     F(2x2,3x3)             2e-7   3e-7   9e-7
+//
+// With 6 points a small pattern on a large constant loses more: on 60000 + {-3 ... 3} a 3x3 filter
+// of sum 0 errs by 0.1, so such pictures need --exact.
 #include "schedules/winograd.h"
 
 #include <algorithm>
@@ -46,7 +52,6 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kPoints = kWinogradPoints;
 constexpr int kLaneCount = 16;
 constexpr int kPanelTiles = 16;  // of one task that transforms input into panels
 
@@ -73,18 +78,18 @@ struct WinogradFuncs {
                                   Halide::min(row / shape.staged_height(), context.samples() - 1));
         const Expr left = (t % shape.columns) * shape.tile;
         half(ci, co, t, x, i) =
-            Halide::mux(i, input_transform(gather(kPoints, [&](int q) -> Expr {
-                            return staged(ci + kLaneCount * co, left + x,
-                                          first_row(shape, t) + q);
+            Halide::mux(i, input_transform(gather(shape.points, [&](int q) -> Expr {
+                            return staged(ci + kLaneCount * co, left + x, first_row(shape, t) + q);
                         })));
         data(ci, t, co, j, i) = Halide::mux(
-            j,
-            input_transform(gather(kPoints, [&](int q) -> Expr { return half(ci, co, t, q, i); })));
+            j, input_transform(
+                   gather(shape.points, [&](int q) -> Expr { return half(ci, co, t, q, i); })));
         const int kb = tiling.at("kb"), th = tiling.at("th"), tb = tiling.at("tb");
         if (tiling.at("order") == 0 && tb % th == 0 && shape.asks_ahead()) {
             // Over (block of channels, register tile, j, i), in the order of the loops.
-            const int tiles = tb / th, points = kPoints * kPoints * shape.out_channels / kb;
-            const Expr point = (k * kPoints + i) * kPoints + j;
+            const int tiles = tb / th,
+                      points = shape.points * shape.points * shape.out_channels / kb;
+            const Expr point = (k * shape.points + i) * shape.points + j;
             const Expr part = ((t / tiles + 1) * points + point) * tiles + t % tiles;
             next(k, t, j, i) = read_ahead(context, 0, part, tb * shape.height * shape.width / shape.tiles(),
                                           points * tiles);
@@ -95,11 +100,12 @@ struct WinogradFuncs {
             data(r.x, t, r.y, j, i);
         sums(k, t, j, i) = product(k, t, j, i);
         half_result(k, t, j, y) = Halide::mux(
-            y, output_transform(gather(kPoints, [&](int q) -> Expr { return sums(k, t, j, q); }),
-                                shape.tile));
+            y,
+            output_transform(gather(shape.points, [&](int q) -> Expr { return sums(k, t, j, q); }),
+                             shape.tile));
         result(k, t, x, y) = Halide::mux(
             x, output_transform(
-                   gather(kPoints, [&](int q) -> Expr { return half_result(k, t, q, y); }),
+                   gather(shape.points, [&](int q) -> Expr { return half_result(k, t, q, y); }),
                    shape.tile));
     }
 };
@@ -271,7 +277,7 @@ bool Winograd::applies(const Group& group, const Isa&) const {
         const bool is_input = stored == std::vector<Value>{group.anchor_node().inputs[0]};
         const bool same_size = shape.width == shape.out_w && shape.height == shape.out_h;
         if (!is_input || !same_size) return false;
-        if (std::max(shape.pad_left, shape.pad_top) + shape.tile > kPoints) return false;
+        if (std::max(shape.pad_left, shape.pad_top) + shape.tile > shape.points) return false;
     }
     const bool sums = !group.strip_sums().empty();
     if (sums && (shape.tile != kStripRows || shape.window_h * shape.window_w != 1)) return false;
@@ -280,6 +286,10 @@ bool Winograd::applies(const Group& group, const Isa&) const {
 
 std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const {
     return winograd_tilings(group, isa);
+}
+
+double Winograd::relative_error(const Group& group) const {
+    return WinogradShape(group).points == 4 ? 2e-6 : 2e-5;
 }
 
 double Winograd::multiply_adds(const Group& group) const {
@@ -291,8 +301,9 @@ double Winograd::cost(const Group& group, const Tiling& tiling, const Isa& isa,
     const WinogradShape shape(group);
     const double tiles = 1.0 * shape.tiles() * group.batch;
     const double products = shape.products() * group.batch;
-    // Transforms: about 150 operations for each channel of a tile on either side.
-    const double transforms = 150.0 * tiles * (shape.channels + shape.out_channels) / 2;
+    // Transforms: operations for each channel of a tile on either side.
+    const double transforms =
+        (shape.points == 4 ? 30.0 : 150.0) * tiles * (shape.channels + shape.out_channels) / 2;
     const double tasks = tiling.at("order") == 1 ? 1.0 * shape.out_channels / tiling.at("kb")
                                                  : tiles / tiling.at("tb");
     return roofline(machine, isa, products + 2 * transforms, 0.75, traffic_bytes(group), tasks);

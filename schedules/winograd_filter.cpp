@@ -36,8 +36,8 @@ double WinogradFilterTransform::cost(const Group& group, const Tiling&, const Is
 
 std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const Tiling&) const {
     const auto& op = dynamic_cast<const WinogradFilter&>(*context.group().anchor_node().op);
-    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(op.tile));
-    const auto kernel = static_cast<int>(matrices.filter[0].size());
+    const auto kernel = static_cast<int>(context.group().anchor_input(0).shape[2]);
+    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(op.tile), kernel);
     const Func w = context.operand(0);
     Var lane("lane"), i("i"), x("x"), y("y"), k("k"), task("task");
     Func half("half"), out("out");

@@ -1,13 +1,12 @@
-// Winograd filter gradient.
+// Winograd filter gradient over p x p points, p = 6 or 4.
 //
-//     parallel p                       fixed partitions of the blocks of tiles: p, p + P, p + 2 P,
-//     …
+//     parallel part                    fixed partitions: blocks part, part + parts, …
 //       block of TB tiles, numbered over all samples
 //         copies of the operands, prologues applied, with borders of zeros
-//         V[6][6][t][C], Z[6][6][t][K] B^T d B of the input, A dy A^T of the gradient
-//         36 points, K/kb, C/tc        registers kb x tc, sum over the block's tiles
-//           D[p][6][6][C][K] += registers
-//     dw = G^T (sum over p of D, a fixed tree) G
+//         V[p][p][t][C], Z[p][p][t][K] B^T d B of the input, A dy A^T of the gradient
+//         points, K/kb, C/tc           registers kb x tc, sum over the block's tiles
+//           D[part][p][p][C][K] += registers
+//     dw = G^T (sum over parts of D, a fixed tree) G
 //
 // Tiles beyond the samples contribute Z = 0. Partitions and blocks follow from shape and compiled
 // batch alone, so bits depend neither on threads nor on the instruction set.
@@ -31,7 +30,6 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kPoints = kWinogradPoints;
 constexpr int kVector = 16;
 constexpr int kMostParts = 16, kFewestParts = 4;
 constexpr double kPartialLimit = 2e6;  // bytes of the partial sums of more parts than the fewest
@@ -48,7 +46,7 @@ int partitions(const WinogradGradientShape& s, int batch) {
 
 // Bytes of V and Z for a tile.
 double tile_bytes(const WinogradGradientShape& s) {
-    return 4.0 * kPoints * kPoints * (s.conv.channels + s.conv.out_channels);
+    return 4.0 * s.points * s.points * (s.conv.channels + s.conv.out_channels);
 }
 
 // Whether operands are copied for a block of whole rows of tiles. The copy reads memory in order,
@@ -99,6 +97,10 @@ std::vector<Tiling> WinogradFilterGradient::tilings(const Group& group, const Is
     return tilings;
 }
 
+double WinogradFilterGradient::relative_error(const Group& group) const {
+    return WinogradGradientShape(group).points == 4 ? 1e-6 : 1e-5;
+}
+
 double WinogradFilterGradient::multiply_adds(const Group& group) const {
     return WinogradGradientShape(group).products() * group.batch;
 }
@@ -108,7 +110,8 @@ double WinogradFilterGradient::cost(const Group& group, const Tiling& tiling, co
     const WinogradGradientShape s(group);
     const double tiles = 1.0 * s.tiles() * group.batch;
     const double products = s.products() * group.batch;
-    const double transforms = 100.0 * tiles * (s.conv.channels + s.conv.out_channels);
+    const double transforms =
+        (s.points == 4 ? 20.0 : 100.0) * tiles * (s.conv.channels + s.conv.out_channels);
     const double partials = 2.0 * s.sum_bytes() * tiling.at("parts");
     return roofline(machine, isa, products + transforms, 0.6, traffic_bytes(group) + partials,
                     tiling.at("parts"));
@@ -146,13 +149,15 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     auto read_input = [&](int q) -> Expr { return staged_x(c, left + x, first_row + q); };
     auto read_gradient = [&](int q) -> Expr { return staged_y(k, left + x, q, tile_row); };
     Func half_x("half_x"), data_x("data_x"), half_y("half_y"), data_y("data_y");
-    half_x(c, t, x, i) = Halide::mux(i, input_transform(gather(kPoints, read_input)));
+    half_x(c, t, x, i) = Halide::mux(i, input_transform(gather(shape.points, read_input)));
     data_x(c, t, j, i) = Halide::mux(
-        j, input_transform(gather(kPoints, [&](int q) -> Expr { return half_x(c, t, q, i); })));
-    half_y(k, t, x, i) = Halide::mux(i, gradient_transform(gather(shape.tile, read_gradient)));
-    data_y(k, t, j, i) = Halide::mux(
         j,
-        gradient_transform(gather(shape.tile, [&](int q) -> Expr { return half_y(k, t, q, i); })));
+        input_transform(gather(shape.points, [&](int q) -> Expr { return half_x(c, t, q, i); })));
+    half_y(k, t, x, i) =
+        Halide::mux(i, gradient_transform(gather(shape.tile, read_gradient), shape.points));
+    data_y(k, t, j, i) = Halide::mux(
+        j, gradient_transform(gather(shape.tile, [&](int q) -> Expr { return half_y(k, t, q, i); }),
+                              shape.points));
 
     RDom r(0, tb, "r");
     Func registers("registers"), partial("partial"), sum("sum");
@@ -161,9 +166,10 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     Func next("next");
     if (ahead) {
         const int tiles_k = s.out_channels / kb, tiles_c = s.channels / tc;
-        const int shares = kPoints * kPoints * tiles_k * tiles_c;
-        const Expr share = (((b + parts) * kPoints + i) * kPoints + j) * tiles_k * tiles_c +
-                           k * tiles_c + c;
+        const int shares = shape.points * shape.points * tiles_k * tiles_c;
+        const Expr share =
+            (((b + parts) * shape.points + i) * shape.points + j) * tiles_k * tiles_c +
+            k * tiles_c + c;
         const int rows = tb / shape.columns * shape.tile;  // of the operands, a block
         next(k, c, j, i, b) = read_ahead(context, 0, share, rows * s.width, shares) +
                               read_ahead(context, 1, share, rows * s.out_width, shares);
@@ -198,7 +204,7 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
 
     partial.compute_root().vectorize(k, kVector).parallel(p);
     partial.bound(k, 0, s.out_channels).bound(c, 0, s.channels).bound(p, 0, parts);
-    partial.bound(j, 0, kPoints).bound(i, 0, kPoints);
+    partial.bound(j, 0, shape.points).bound(i, 0, shape.points);
     partial.update()
         .split(k, ko, ki, kb)
         .split(c, co, ci, tc)

@@ -10,7 +10,7 @@ class WinogradFilterGradient : public Recipe {
   public:
     std::string_view name() const override { return "winograd_filter_gradient"; }
     bool is_exact() const override { return false; }
-    double relative_error() const override { return 1e-5; }
+    double relative_error(const Group& group) const override;
     double multiply_adds(const Group& group) const override;
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;

@@ -13,10 +13,20 @@ namespace {
 
 constexpr int kBlockChannels = 16;
 
+// Of a 3x3 filter 4, but 2 where that needs no more products: its transforms are cheaper. Bits
+// depend on it, so it follows from the shape alone.
+int tile_of(const ConvShape& s) {
+    auto products = [&](int tile) {
+        const int points = tile + s.kernel_w - 1;
+        return points * points * divide_up(s.out_width, tile) * divide_up(s.out_height, tile);
+    };
+    return s.kernel_w == 3 && products(4) < products(2) ? 4 : 2;
+}
+
 }  // namespace
 
 WinogradGradientShape::WinogradGradientShape(const Group& group) : conv(conv_shape(group)) {
-    tile = kWinogradPoints + 1 - conv.kernel_w;
+    tile = tile_of(conv), points = tile + conv.kernel_w - 1;
     columns = divide_up(conv.out_width, tile), rows = divide_up(conv.out_height, tile);
 }
 
@@ -31,7 +41,7 @@ bool has_winograd_gradient(const Group& group, const Isa& isa) {
 }
 
 FilterAdjoint::FilterAdjoint(const WinogradGradientShape& shape, const Sum& sum) {
-    const WinogradMatrices matrices = winograd_matrices(shape.tile);
+    const WinogradMatrices matrices = winograd_matrices(shape.tile, shape.conv.kernel_w);
     // Column j of G weighs point j.
     auto adjoint = [&](int row, const std::vector<Expr>& points) -> Expr {
         std::vector<double> factors;
@@ -39,10 +49,10 @@ FilterAdjoint::FilterAdjoint(const WinogradGradientShape& shape, const Sum& sum)
         return combine(factors, points);
     };
     const std::vector<Expr> columns =
-        gather(kWinogradPoints, [&](int point) -> Expr { return sum(k, c, j, point); });
+        gather(shape.points, [&](int point) -> Expr { return sum(k, c, j, point); });
     half(k, c, j, ky) = Halide::mux(
         ky, gather(shape.conv.kernel_h, [&](int row) -> Expr { return adjoint(row, columns); }));
-    const std::vector<Expr> rows = gather(kWinogradPoints, [&](int point) -> Expr {
+    const std::vector<Expr> rows = gather(shape.points, [&](int point) -> Expr {
         return half(block * kBlockChannels + l, c, point, ky);
     });
     result(l, c, kx, ky, block) = Halide::mux(

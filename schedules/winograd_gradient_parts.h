@@ -14,19 +14,16 @@ namespace emulsion {
 // Sizes of a group whose anchor is conv2d_backward_filter.
 struct WinogradGradientShape {
     ConvShape conv;
-    int tile, columns, rows;  // of dy, and tiles of one sample
+    int tile, points, columns, rows;  // of dy, and tiles of one sample
 
     explicit WinogradGradientShape(const Group& group);
     int tiles() const { return columns * rows; }
     // Multiply-adds of a sample, transforms apart.
     double products() const {
-        return 1.0 * kWinogradPoints * kWinogradPoints * tiles() * conv.channels *
-               conv.out_channels;
+        return 1.0 * points * points * tiles() * conv.channels * conv.out_channels;
     }
     // Bytes of the sum over tiles.
-    double sum_bytes() const {
-        return 4.0 * kWinogradPoints * kWinogradPoints * conv.channels * conv.out_channels;
-    }
+    double sum_bytes() const { return 4.0 * points * points * conv.channels * conv.out_channels; }
 };
 
 // Whether the group is a filter gradient of 3x3 or 5x5 at stride 1 between whole blocks of 16

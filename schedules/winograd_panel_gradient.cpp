@@ -1,10 +1,10 @@
-// Winograd filter gradient in panels.
+// Winograd filter gradient in panels, over p x p points, p = 6 or 4.
 //
-//     parallel n                       V[C/16][6][6][t][16]: B^T d B of the input's tiles
-//     parallel n                       Z[K/16][6][6][t][16]: A dy A^T of the gradient's tiles
+//     parallel n                       V[C/16][p][p][t][16]: B^T d B of the input's tiles
+//     parallel n                       Z[K/16][p][p][t][16]: A dy A^T of the gradient's tiles
 //     parallel blocks of kp x cp channels
-//       36 points, kp/kb, cp/tc        registers kb x tc, sum over all tiles
-//         S[6][6][cp][kp] = registers  in the second cache
+//       points, kp/kb, cp/tc           registers kb x tc, sum over all tiles
+//         S[p][p][cp][kp] = registers  in the second cache
 //       dw of the block = G^T S G
 //
 // A panel V[C/16][i][j] or Z[K/16][i][j] is one run of cache lines. The sum over tiles is one chain
@@ -27,14 +27,13 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kPoints = kWinogradPoints;
 constexpr int kVector = 16;
 constexpr double kPanelLimit = 64e6;  // bytes of V and Z
 constexpr int kLongestChain = 1024;   // tiles that are summed one after the other
 constexpr int kMostInputs = 64;       // input channels of a task
 
 double panel_bytes(const WinogradGradientShape& s, int batch) {
-    return 4.0 * kPoints * kPoints * s.tiles() * batch * (s.conv.channels + s.conv.out_channels);
+    return 4.0 * s.points * s.points * s.tiles() * batch * (s.conv.channels + s.conv.out_channels);
 }
 
 // The largest multiple of `unit`, at most `most`, that divides `channels`.
@@ -73,15 +72,16 @@ struct PanelFuncs {
             if (s.out_height % shape.tile != 0) inside = inside && iy < s.out_height;
             return Halide::select(inside, value, 0.0F);
         };
-        half_x(l, t, x, i, b) = Halide::mux(i, input_transform(gather(kPoints, read_input)));
+        half_x(l, t, x, i, b) = Halide::mux(i, input_transform(gather(shape.points, read_input)));
         data_x(l, t, j, i, b) = Halide::mux(
-            j,
-            input_transform(gather(kPoints, [&](int q) -> Expr { return half_x(l, t, q, i, b); })));
+            j, input_transform(
+                   gather(shape.points, [&](int q) -> Expr { return half_x(l, t, q, i, b); })));
         half_y(l, t, x, i, b) =
-            Halide::mux(i, gradient_transform(gather(shape.tile, read_gradient)));
-        data_y(l, t, j, i, b) =
-            Halide::mux(j, gradient_transform(gather(
-                               shape.tile, [&](int q) -> Expr { return half_y(l, t, q, i, b); })));
+            Halide::mux(i, gradient_transform(gather(shape.tile, read_gradient), shape.points));
+        data_y(l, t, j, i, b) = Halide::mux(
+            j, gradient_transform(
+                   gather(shape.tile, [&](int q) -> Expr { return half_y(l, t, q, i, b); }),
+                   shape.points));
         registers(k, c, j, i) = 0.0F;
         registers(k, c, j, i) +=
             data_y(k % kVector, r, j, i, k / kVector) * data_x(c % kVector, r, j, i, c / kVector);
@@ -97,8 +97,8 @@ void schedule_panels(PanelFuncs& f, const WinogradGradientShape& shape, int batc
         data.compute_root()
             .bound_extent(f.l, kVector)
             .bound_extent(f.b, blocks)
-            .bound_extent(f.j, kPoints)
-            .bound_extent(f.i, kPoints)
+            .bound_extent(f.j, shape.points)
+            .bound_extent(f.i, shape.points)
             .bound_storage(f.t,
                            (tiles * batch) | 1)  // odd, so that panels use all of the cache's sets
             .split(f.t, n, inner, tiles, Halide::TailStrategy::RoundUp)
@@ -114,8 +114,8 @@ void schedule_panels(PanelFuncs& f, const WinogradGradientShape& shape, int batc
     const std::vector<Var> at = f.input.args();
     f.input.compute_at(f.data_x, f.b)
         .bound_extent(at[0], kVector)
-        .bound_storage(at[1], shape.columns * shape.tile + kPoints - shape.tile)
-        .bound_storage(at[2], shape.rows * shape.tile + kPoints - shape.tile)
+        .bound_storage(at[1], shape.columns * shape.tile + shape.points - shape.tile)
+        .bound_storage(at[2], shape.rows * shape.tile + shape.points - shape.tile)
         .bound_storage(at[3], 1)
         .vectorize(at[0], kVector)
         .never_partition_all();
@@ -166,6 +166,10 @@ std::vector<Tiling> WinogradPanelGradient::tilings(const Group& group, const Isa
     return tilings;
 }
 
+double WinogradPanelGradient::relative_error(const Group& group) const {
+    return WinogradGradientShape(group).points == 4 ? 2e-6 : 2e-5;
+}
+
 double WinogradPanelGradient::multiply_adds(const Group& group) const {
     return WinogradGradientShape(group).products() * group.batch;
 }
@@ -174,7 +178,8 @@ double WinogradPanelGradient::cost(const Group& group, const Tiling& tiling, con
                                    const Machine& machine) const {
     const WinogradGradientShape s(group);
     const double tiles = 1.0 * s.tiles() * group.batch;
-    const double transforms = 100.0 * tiles * (s.conv.channels + s.conv.out_channels);
+    const double transforms =
+        (s.points == 4 ? 20.0 : 100.0) * tiles * (s.conv.channels + s.conv.out_channels);
     const double tasks =
         1.0 * s.conv.channels / tiling.at("cp") * s.conv.out_channels / tiling.at("kp");
     return roofline(machine, isa, s.products() * group.batch + transforms, 0.6,

@@ -10,7 +10,7 @@ class WinogradPanelGradient : public Recipe {
   public:
     std::string_view name() const override { return "winograd_panel_gradient"; }
     bool is_exact() const override { return false; }
-    double relative_error() const override { return 2e-5; }
+    double relative_error(const Group& group) const override;
     double multiply_adds(const Group& group) const override;
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;

@@ -19,7 +19,8 @@ WinogradShape::WinogradShape(const Group& group) {
     width = static_cast<int>(x[2]);
     out_channels = static_cast<int>(y[0]), out_h = static_cast<int>(y[1]);
     out_w = static_cast<int>(y[2]);
-    tile = static_cast<int>(op.tile), kernel = static_cast<int>(op.kernel());
+    tile = static_cast<int>(op.tile);
+    kernel = static_cast<int>(op.kernel(group.anchor_input(1))), points = tile + kernel - 1;
     pad_top = static_cast<int>(op.padding[0]), pad_left = static_cast<int>(op.padding[2]);
     const std::vector<int64_t> window = group.epilogue_window();  // w, h
     window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
@@ -35,7 +36,6 @@ bool WinogradShape::asks_ahead() const {
 
 namespace {
 
-constexpr int kPoints = kWinogradPoints;
 // Bytes of transformed input and products of a block of tiles: they share the second cache with the
 // filter, or with the input of the next block.
 constexpr int64_t kBlockBytes = 640 << 10, kAheadBlockBytes = 256 << 10;
@@ -56,7 +56,8 @@ struct Sizes {
     double tasks;
 
     Sizes(const Group& group, const WinogradShape& shape, int kw, int th, int order) {
-        const int64_t total = int64_t{shape.tiles()} * group.batch, points = kPoints * kPoints;
+        const int64_t total = int64_t{shape.tiles()} * group.batch;
+        const int64_t points = int64_t{shape.points} * shape.points;
         const int64_t filter = points * shape.channels * shape.out_channels * 4;
         const int64_t input = points * shape.channels * total * 4;
         const int64_t block = order == 0 && shape.asks_ahead() ? kAheadBlockBytes : kBlockBytes;

@@ -12,7 +12,7 @@ namespace emulsion {
 struct WinogradShape {
     int channels, height, width;     // of x
     int out_channels, out_h, out_w;  // of the convolution
-    int tile, kernel, pad_top, pad_left;
+    int tile, kernel, points, pad_top, pad_left;
     int window_h, window_w;  // of the epilogue
     int result_h, result_w;  // of the group's results
     int columns, rows;       // tiles of a sample
@@ -22,7 +22,7 @@ struct WinogradShape {
     explicit WinogradShape(const Group& group);
     int tiles() const { return columns * rows; }
     double products() const {  // multiply-adds of a sample, transforms apart
-        return 1.0 * kWinogradPoints * kWinogradPoints * tiles() * channels * out_channels;
+        return 1.0 * points * points * tiles() * channels * out_channels;
     }
     // Whether a block's products ask for the input of the next block.
     bool asks_ahead() const;

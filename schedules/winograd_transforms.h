@@ -1,4 +1,4 @@
-// The transforms of Winograd convolution over the points 0, 1, -1, 2, -2 and infinity, with shared
+// The transforms of Winograd convolution over 4 or 6 points (compiler/ops/winograd.h), with shared
 // subexpressions, rounded as written on every target.
 #pragma once
 
@@ -10,14 +10,14 @@
 
 namespace emulsion {
 
-// B^T d: six values from six.
+// B^T d: a value for each point, from as many.
 std::vector<Halide::Expr> input_transform(const std::vector<Halide::Expr>& d);
 
-// A^T d: `tile` (2 or 4) values from six.
+// A^T d: `tile` (2 or 4) values from one for each point.
 std::vector<Halide::Expr> output_transform(const std::vector<Halide::Expr>& d, int tile);
 
-// A d: six values from 2 or 4, the adjoint of output_transform.
-std::vector<Halide::Expr> gradient_transform(const std::vector<Halide::Expr>& d);
+// A d: a value for each point from 2 or 4, the adjoint of output_transform.
+std::vector<Halide::Expr> gradient_transform(const std::vector<Halide::Expr>& d, int points);
 
 // The sum over j of factors[j] * values[j], left to right, without zero factors.
 Halide::Expr combine(const std::vector<double>& factors, const std::vector<Halide::Expr>& values);

@@ -15,19 +15,27 @@ using Halide::Func;
 using Halide::RDom;
 using Halide::Var;
 
-WinogradMatrices winograd_matrices(int tile) {
-    const std::vector<double> points = {0, 1, -1, 2, -2};
-    const std::vector<double> scales = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
-    const int kernel = kWinogradPoints + 1 - tile;
+bool has_winograd(int64_t tile, int64_t kernel) {
+    return kernel == 3 ? tile == 2 || tile == 4 : kernel == 5 && tile == 2;
+}
+
+WinogradMatrices winograd_matrices(int tile, int kernel) {
+    std::vector<double> points = {0, 1, -1, 2, -2};
+    std::vector<double> scales = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
     WinogradMatrices m;
+    m.input = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+               {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+    if (tile + kernel - 1 == 4) {
+        points = {0, 1, -1};
+        scales = {1, 1.0 / 2, 1.0 / 2};
+        m.input = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}};
+    }
     for (int row = 0; row < tile; row++) {
         std::vector<double> values;
         for (double point : points) values.push_back(row == 0 ? 1 : std::pow(point, row));
         values.push_back(row == tile - 1 ? 1 : 0);
         m.output.push_back(values);
     }
-    m.input = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-               {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
     for (size_t i = 0; i < points.size(); i++) {
         std::vector<double> values;
         for (int power = 0; power < kernel; power++) {
@@ -44,10 +52,10 @@ WinogradMatrices winograd_matrices(int tile) {
 
 namespace {
 
+constexpr const char* kTiles = "use tile=4 or tile=2 for 3x3 filters, tile=2 for 5x5";
+
 void expect_tile(int64_t tile) {
-    if (tile == 2 || tile == 4) return;
-    fail("attribute", fmt::format("tile is {}", tile),
-         "use tile=4 for 3x3 filters, tile=2 for 5x5");
+    if (tile != 2 && tile != 4) fail("attribute", fmt::format("tile is {}", tile), kTiles);
 }
 
 }  // namespace
@@ -57,37 +65,41 @@ std::vector<TensorType> WinogradFilter::infer(std::span<const TensorType> inputs
     expect_tile(tile);
     expect_parameter(inputs[0], 4, "filter", "(out, in, kh, kw)");
     const std::vector<int64_t>& w = inputs[0].shape;
-    if (w[2] != kWinogradPoints + 1 - tile || w[3] != w[2]) {
+    if (!has_winograd(tile, w[2]) || w[3] != w[2]) {
         fail("attribute",
-             fmt::format("tile {} does not go with a {} x {} filter", tile, w[2], w[3]),
-             "use tile=4 for 3x3 filters, tile=2 for 5x5");
+             fmt::format("tile {} does not go with a {} x {} filter", tile, w[2], w[3]), kTiles);
     }
-    return {plain_type({w[0], w[1], kWinogradPoints, kWinogradPoints})};
+    const int64_t points = tile + w[2] - 1;
+    return {plain_type({w[0], w[1], points, points})};
 }
 
 std::vector<TensorType> WinogradConv2d::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 2);
     expect_tile(tile);
     expect_map(inputs[0], "input");
-    expect_parameter(inputs[1], 4, "filter", "(out, in, 6, 6)");
+    expect_parameter(inputs[1], 4, "filter", "(out, in, points, points)");
     const std::vector<int64_t>&x = inputs[0].shape, &u = inputs[1].shape;
     if (x[0] != u[1]) {
         fail("channels",
              fmt::format("input has {} channels, but the filter expects {}", x[0], u[1]),
              "give the filter as many input channels as the input has");
     }
-    if (u[2] != kWinogradPoints || u[3] != kWinogradPoints) {
-        fail("attribute", fmt::format("the filter is {}, but must be transformed to 6x6", by(u[2], u[3])),
-             "pass it through winograd_filter first");
+    const int64_t kernel = this->kernel(inputs[1]);
+    if (!has_winograd(tile, kernel) || u[3] != u[2]) {
+        fail("attribute",
+             fmt::format("the filter is {}, but must be transformed to {}", by(u[2], u[3]),
+                         tile == 2 ? "4x4 or 6x6" : "6x6"),
+             fmt::format("pass it through winograd_filter with tile={} first", tile));
     }
-    const Window window{{kernel(), kernel()}, {1, 1}, {1, 1}, padding};
+    const Window window{{kernel, kernel}, {1, 1}, {1, 1}, padding};
     check_window(window, x[1], x[2], "filter");
     return {batched_type({u[0], window.positions(0, x[1]), window.positions(1, x[2])})};
 }
 
 int64_t WinogradConv2d::multiply_adds(std::span<const TensorType> inputs) const {
     const std::vector<int64_t> out = infer(inputs)[0].shape;
-    return out[0] * out[1] * out[2] * inputs[0].shape[0] * kernel() * kernel();
+    const int64_t kernel = this->kernel(inputs[1]);
+    return out[0] * out[1] * out[2] * inputs[0].shape[0] * kernel * kernel;
 }
 
 // Lowering
@@ -120,8 +132,9 @@ Expr entry(const std::vector<std::vector<double>>& matrix, const Expr& row, cons
 
 std::vector<Func> WinogradFilter::lower(const LowerContext& context,
                                         const std::vector<Func>& inputs) const {
-    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(tile));
-    const auto kernel = matrices.filter[0].size();
+    const auto kernel = static_cast<size_t>(context.inputs[0].shape[2]);
+    const WinogradMatrices matrices =
+        winograd_matrices(static_cast<int>(tile), static_cast<int>(kernel));
     Var lane("lane"), i("i"), x("x"), y("y"), k("k");
     Func rows(context.name + "__rows"), out(context.name);
     std::vector<Expr> taps, results;
@@ -139,7 +152,9 @@ std::vector<Func> WinogradFilter::lower(const LowerContext& context,
 
 std::vector<Func> WinogradConv2d::lower(const LowerContext& context,
                                         const std::vector<Func>& inputs) const {
-    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(tile));
+    const WinogradMatrices matrices =
+        winograd_matrices(static_cast<int>(tile), static_cast<int>(kernel(context.inputs[1])));
+    const int points = matrices.points();
     const std::vector<int64_t>& shape = context.inputs[0].shape;  // C, H, W
     const int height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]);
     const int m = static_cast<int>(tile);
@@ -152,9 +167,9 @@ std::vector<Func> WinogradConv2d::lower(const LowerContext& context,
     };
     Func data(context.name + "__data");  // B^T d B at (i, j) of tile (tx, ty)
     std::vector<Expr> lines;
-    for (int p = 0; p < kWinogradPoints; p++) {
+    for (int p = 0; p < points; p++) {
         Expr line = 0.0F;
-        for (int q = 0; q < kWinogradPoints; q++) {
+        for (int q = 0; q < points; q++) {
             line += entry(matrices.input, j, q) * read(tx * m + q - static_cast<int>(padding[2]),
                                                        ty * m + p - static_cast<int>(padding[0]));
         }
@@ -163,7 +178,7 @@ std::vector<Func> WinogradConv2d::lower(const LowerContext& context,
     Expr sum = lines[0];
     for (size_t p = 1; p < lines.size(); p++) sum += lines[p];
     data(c, j, i, tx, ty, n) = sum;
-    RDom r(0, static_cast<int>(shape[0]), 0, kWinogradPoints, 0, kWinogradPoints);
+    RDom r(0, static_cast<int>(shape[0]), 0, points, 0, points);
     Func out(context.name);
     out(k, x, y, n) = 0.0F;
     out(k, x, y, n) += entry(matrices.output, y % m, r.z) * entry(matrices.output, x % m, r.y) *

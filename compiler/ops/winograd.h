@@ -1,25 +1,32 @@
 // Convolution by Winograd's minimal filtering: Y = A^T [ (G g G^T) * (B^T d B) ] A for tiles of
 // m x m outputs of an r x r filter (Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks", 2015; points 0, 1, -1, 2, -2 and infinity, so m + r - 1 = 6).
+// Networks", 2015) over p = m + r - 1 points:
 //
-// winograd_filter(w [O,I,r,r]) {tile=m} -> u [O,I,6,6] with u = G w G^T.
-// winograd_conv2d(x [n,I,H,W], u [O,I,6,6]) {tile=m, padding} -> [n,O,OH,OW], the convolution at
+//     F(4x4,3x3), F(2x2,5x5)   p = 6: 0, 1, -1, 2, -2 and infinity
+//     F(2x2,3x3)               p = 4: 0, 1, -1 and infinity
+//
+// winograd_filter(w [O,I,r,r]) {tile=m} -> u [O,I,p,p] with u = G w G^T.
+// winograd_conv2d(x [n,I,H,W], u [O,I,p,p]) {tile=m, padding} -> [n,O,OH,OW], the convolution at
 // stride 1 with the filter that u was made of. It rounds differently from conv2d: the error grows
-// with the sum of |B^T d B| and |A^T .. A|, some 10 times that of conv2d. Example: tile=4 (r=3),
-// padding [1,1,1,1] keeps f32[n,64,56,56] and needs 36 instead of 144 products for 16 outputs.
+// with the sum of |B^T d B| and |A^T .. A|, with 6 points some 10 times that of conv2d. Example:
+// tile=4 (r=3), padding [1,1,1,1] keeps f32[n,64,56,56] and needs 36 instead of 144 products for
+// 16 outputs.
 #pragma once
 
 #include "compiler/graph/op.h"
 
 namespace emulsion {
 
-inline constexpr int kWinogradPoints = 6;  // m + r - 1
+// Whether there is a form for this tile and this filter.
+bool has_winograd(int64_t tile, int64_t kernel);
 
-// The matrices as rows of doubles: A^T is m x 6, B^T 6 x 6, G 6 x r.
+// The matrices as rows of doubles: A^T is m x p, B^T p x p, G p x r.
 struct WinogradMatrices {
     std::vector<std::vector<double>> output, input, filter;
+    int points() const { return static_cast<int>(input.size()); }
 };
-WinogradMatrices winograd_matrices(int tile);
+// REQUIRES: has_winograd(tile, kernel).
+WinogradMatrices winograd_matrices(int tile, int kernel);
 
 class WinogradFilter : public Op {
   public:
@@ -45,7 +52,8 @@ class WinogradConv2d : public Op {
                                     const std::vector<Halide::Func>&) const override;
     // Those of the convolution it stands for.
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
-    int64_t kernel() const { return kWinogradPoints + 1 - tile; }
+    // r, for a filter of type u.
+    int64_t kernel(const TensorType& u) const { return u.shape[2] + 1 - tile; }
     int64_t tile = 4;
     std::vector<int64_t> padding = {0, 0, 0, 0};  // top, bottom, left, right
 };

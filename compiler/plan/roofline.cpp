@@ -227,7 +227,9 @@ constexpr const char* kLegend =
 std::string errors(const VariantPlan& variant) {
     std::map<std::string, double> bounds;
     for (const PlannedKernel& kernel : variant.kernels) {
-        if (kernel.relative_error > 0) bounds[kernel.recipe] = kernel.relative_error;
+        if (kernel.relative_error == 0) continue;
+        double& bound = bounds[kernel.recipe];
+        bound = std::max(bound, kernel.relative_error);
     }
     std::string text;
     for (const auto& [recipe, bound] : bounds) {

@@ -173,7 +173,7 @@ class VariantPlanner {
             kernel.recipe_version = recipe->version();
             kernel.tiling = tilings[0];
             kernel.multiply_adds = recipe->multiply_adds(group);
-            kernel.relative_error = recipe->relative_error();
+            kernel.relative_error = recipe->relative_error(group);
         }
         if (kernel.recipe.empty()) {
             fail("recipe", fmt::format("no recipe runs '{}': {}", name, signature),

@@ -44,7 +44,7 @@ class Recipe {
     virtual bool is_exact() const { return true; }
     // Where it is not: a bound, held by a test, of the largest difference to double precision over
     // the largest value of the anchor's result, for values around zero.
-    virtual double relative_error() const { return 0; }
+    virtual double relative_error(const Group&) const { return 0; }
 
     // Whether its kernels can sum strips of the map they make (Group::strip_sums).
     virtual bool sums_strips() const { return false; }

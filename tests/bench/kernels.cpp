@@ -3,9 +3,10 @@
 //     bench_kernels conv2d batch=64 in=32 size=14 out=64 kernel=5 pool=2
 //
 // OP is conv2d, winograd_conv2d, conv2d_backward_filter, conv2d_backward_data, dense,
-// dense_backward_data or dense_backward_weights. Numbers, with their defaults: batch=64 in=64 out=64 size=14 kernel=3
-// stride=1 padding=kernel/2 isa=512 (or 256), tilings=8 (per recipe), cold=1 (sets of tensors that
-// the runs go through in turn: with more than the caches hold they come from memory), and switches: pool=2
+// dense_backward_data or dense_backward_weights. Numbers, with their defaults: batch=64 in=64
+// out=64 size=14 kernel=3 stride=1 padding=kernel/2 isa=512 (or 256), tile=4 (of winograd_conv2d;
+// 2 where the kernel is 5), tilings=8 (per recipe), cold=1 (sets of tensors that the runs go
+// through in turn: with more than the caches hold they come from memory), and switches: pool=2
 // (max-pooling of conv2d's result, with bias and ReLU), unpool=1 (dy of the filter gradient comes
 // through a max-pooling of 2), activation=1 (the first input comes through a ReLU).
 //
@@ -130,10 +131,10 @@ std::vector<Value> build_body(GraphBuilder& b, const std::string& op, const Numb
     if (op == "winograd_conv2d") {
         auto convolution = std::make_shared<WinogradConv2d>();
         const int64_t p = n.at("padding");
-        convolution->tile = kWinogradPoints + 1 - kernel;
+        convolution->tile = kernel == 5 ? 2 : n.at("tile");
         convolution->padding = {p, p, p, p};
-        const Value u =
-            add_input(b, "a1", plain_type({out, in, kWinogradPoints, kWinogradPoints}));
+        const int64_t points = convolution->tile + kernel - 1;
+        const Value u = add_input(b, "a1", plain_type({out, in, points, points}));
         return {b.add(convolution, {active(add_input(b, "a0", x)), u}, "v0")};
     }
     if (op == "conv2d_backward_data") {
@@ -303,7 +304,7 @@ Numbers parse_numbers(int count, char** words) {
     Numbers numbers = {{"batch", 64},  {"in", 64},    {"out", 64},       {"size", 14},
                        {"kernel", 3},  {"stride", 1}, {"isa", 512},      {"pool", 0},
                        {"tilings", 8}, {"unpool", 0}, {"activation", 0}, {"padding", -1},
-                       {"cold", 1}};
+                       {"cold", 1},    {"tile", 4}};
     for (int i = 0; i < count; i++) {
         const std::string word = words[i];
         const size_t equals = word.find('=');
