@@ -231,6 +231,30 @@ TEST(Plan, EveryTilingIsPrintedAndParsesBack) {
               text);
 }
 
+// The forms of Winograd convolution differ in accuracy, and a kernel states its own.
+TEST(Plan, StatesTheErrorOfEachForm) {
+    Network network;
+    network.name = "net";
+    network.graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %w = parameter() : f32[16,16,3,3]
+  %v = parameter() : f32[16,16,3,3]
+  %y = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,16,8,8]
+  %z = conv2d(%y, %v) : f32[n,16,6,6]
+  output "z" %z
+})",
+                                "net.emu");
+    const std::string text = print(plan_network(network, {false, {64}, true, {isa_avx2()}}));
+    for (auto [form, bound] : {std::pair{"tile=4, padding", "2e-05"}, {"tile=2, padding", "2e-06"}}) {
+        const size_t at = text.find(form);
+        ASSERT_NE(at, std::string::npos) << text;
+        const std::string line = text.substr(at, text.find('\n', at) - at);
+        EXPECT_NE(line.find(fmt::format("# differs from double precision by at most {} of the largest value", bound)),
+                  std::string::npos)
+            << line;
+    }
+}
+
 // Two biases that are added to one sum have one gradient, and each wants it in its own place.
 TEST(Plan, EqualGradientsOfTwoParameters) {
     Network network = parse_network(R"(network net
