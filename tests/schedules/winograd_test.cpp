@@ -164,7 +164,7 @@ Value add_tail(GraphBuilder& b, const ConvCase& c) {
 Group tail_group(const ConvCase& c) {
     return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
         const Value tail = add_tail(b, c);
-        const Value u = add_operand(b, "u", plain_type({c.out, c.in, 6, 6}));
+        const Value u = add_operand(b, "u", transformed_type(c));
         return {b.add(forward_op(c), {tail, u}, "y"), tail};
     });
 }
@@ -172,7 +172,7 @@ Group tail_group(const ConvCase& c) {
 Group tail_and_moments_group(const ConvCase& c) {
     return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
         const Value tail = add_tail(b, c);
-        const Value u = add_operand(b, "u", plain_type({c.out, c.in, 6, 6}));
+        const Value u = add_operand(b, "u", transformed_type(c));
         const Value y = b.add(forward_op(c), {tail, u}, "y");
         const Value moments = b.add(std::make_shared<PartialMoments>(), {y}, "moments");
         return {y, moments, {moments.node, 1}, {moments.node, 2}, tail};
@@ -182,7 +182,7 @@ Group tail_and_moments_group(const ConvCase& c) {
 Group pooled_tail_group(const ConvCase& c) {
     return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
         const Value tail = add_tail(b, c);
-        const Value u = add_operand(b, "u", plain_type({c.out, c.in, 6, 6}));
+        const Value u = add_operand(b, "u", transformed_type(c));
         const Value y = b.add(forward_op(c), {tail, u}, "y");
         const Value pooled = b.add(std::make_shared<MaxPool>(), {y}, "pooled");
         return {pooled, {pooled.node, 1}, tail};
@@ -198,6 +198,7 @@ TEST(Winograd, StoresTheTailOfEveryShape) {
                          {1, 1, 1, 1}, height % 4 < 2 ? 3 : 1});
     }
     check_groups(groups_of(cases, tail_and_moments_group), {"winograd"});
+    check_groups(groups_of(over_four_points(cases), tail_group), {"winograd"});
 }
 
 TEST(Winograd, StoresTheTailOfOtherForms) {
