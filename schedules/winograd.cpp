@@ -7,7 +7,8 @@
 //                                      it stored where the group asks for that
 //       V[t][C/16][p][p][16]           B^T d B, once for all output channels
 //       ko                             block of kb output channels
-//         M[p][p][t][kb]               for each of the points: registers kb x th, sum over C
+//         M[p][p][t][kb]               for each of the points: registers kb x th, sum over C;
+//                                      few channels: a part of the next block's input asked for
 //         t, 16 channels               Y = A^T M A, epilogue, m x m results stored, and summed over
 //                                      strips where the group asks for it
 //

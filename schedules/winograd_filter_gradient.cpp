@@ -5,7 +5,7 @@
 //         copies of the operands, prologues applied, with borders of zeros
 //         V[p][p][t][C], Z[p][p][t][K] B^T d B of the input, A dy A^T of the gradient
 //         points, K/kb, C/tc           registers kb x tc, sum over the block's tiles
-//           D[part][p][p][C][K] += registers
+//           D[part][p][p][C][K] += registers; few channels: a part of the next block is asked for
 //     dw = G^T (sum over parts of D, a fixed tree) G
 //
 // Tiles beyond the samples contribute Z = 0. Partitions and blocks follow from shape and compiled
