@@ -16,9 +16,8 @@ constexpr int kBlockChannels = 16;
 // Of a 3x3 filter 4, but 2 where that needs no more products: its transforms are cheaper. Bits
 // depend on it, so it follows from the shape alone.
 int tile_of(const ConvShape& s) {
-    auto products = [&](int tile) {
-        const int points = tile + s.kernel_w - 1;
-        return points * points * divide_up(s.out_width, tile) * divide_up(s.out_height, tile);
+    auto products = [&](int64_t tile) {
+        return winograd_products(tile, s.kernel_w, s.out_height, s.out_width);
     };
     return s.kernel_w == 3 && products(4) < products(2) ? 4 : 2;
 }

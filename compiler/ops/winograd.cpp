@@ -19,6 +19,11 @@ bool has_winograd(int64_t tile, int64_t kernel) {
     return kernel == 3 ? tile == 2 || tile == 4 : kernel == 5 && tile == 2;
 }
 
+int64_t winograd_products(int64_t tile, int64_t kernel, int64_t height, int64_t width) {
+    const int64_t points = tile + kernel - 1;
+    return points * points * ((height + tile - 1) / tile) * ((width + tile - 1) / tile);
+}
+
 WinogradMatrices winograd_matrices(int tile, int kernel) {
     std::vector<double> points = {0, 1, -1, 2, -2};
     std::vector<double> scales = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};

@@ -20,6 +20,9 @@ namespace emulsion {
 // Whether there is a form for this tile and this filter.
 bool has_winograd(int64_t tile, int64_t kernel);
 
+// Products for each pair of channels of one sample, on a map of height x width outputs.
+int64_t winograd_products(int64_t tile, int64_t kernel, int64_t height, int64_t width);
+
 // The matrices as rows of doubles: A^T is m x p, B^T p x p, G p x r.
 struct WinogradMatrices {
     std::vector<std::vector<double>> output, input, filter;
