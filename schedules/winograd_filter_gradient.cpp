@@ -162,9 +162,8 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     RDom r(0, tb, "r");
     Func registers("registers"), partial("partial"), sum("sum");
     // Each register tile asks for a part of its partition's next block.
-    const bool ahead = asks_ahead(shape, context.group().batch);
     Func next("next");
-    if (ahead) {
+    if (asks_ahead(shape, context.group().batch)) {
         const int tiles_k = s.out_channels / kb, tiles_c = s.channels / tc;
         const int shares = shape.points * shape.points * tiles_k * tiles_c;
         const Expr share =
@@ -174,7 +173,7 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
         next(k, c, j, i, b) = read_ahead(context, 0, share, rows * s.width, shares) +
                               read_ahead(context, 1, share, rows * s.out_width, shares);
     }
-    registers(k, c, j, i, b) = ahead ? next(k / kb, c / tc, j, i, b) : Expr(0.0F);
+    registers(k, c, j, i, b) = next.defined() ? next(k / kb, c / tc, j, i, b) : Expr(0.0F);
     registers(k, c, j, i, b) += data_y(k, b * tb + r, j, i) * data_x(c, b * tb + r, j, i);
     RDom q(0, (total + tb * parts - 1) / (tb * parts), "q");
     partial(k, c, j, i, p) = 0.0F;
@@ -215,7 +214,7 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
         .parallel(p);
     registers.compute_at(partial, co).vectorize(k, kVector).unroll(k).unroll(c);
     registers.update().reorder(k, c, r, j, i, b).vectorize(k, kVector).unroll(k).unroll(c);
-    if (ahead) next.compute_at(partial, co);
+    if (next.defined()) next.compute_at(partial, co);
     auto stage = [&](Func data, Func first_half, const Var& channel) {
         Var outer("outer"), inner("inner");
         data.compute_at(partial, q)
