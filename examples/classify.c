@@ -1,12 +1,13 @@
-/* Classifies the pictures of an IDX file with the inference library of lenet: a C99 program that needs nothing but the
- * generated header and archive.
+/* Classifies the pictures of an IDX file with the inference library of lenet: a C99 program that
+ * needs nothing but the generated header and archive.
  *
  *   emulsion build examples/networks/lenet.cpp -o out
  *   cc -std=c99 -O2 -Iout examples/classify.c out/lenet_infer.a -static -lpthread -lm -o classify
  *   ./classify run1/weights.safetensors t10k-images-idx3-ubyte [COUNT]
  *
- * Weights are read from a safetensors file: the length of a JSON header, the header, which gives the place of each
- * tensor by name, and the values in logical order. All memory is the program's; the library asks for none. */
+ * Weights are read from a safetensors file: the length of a JSON header, the header, which gives
+ * the place of each tensor by name, and the values in logical order. All memory is the program's;
+ * the library asks for none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,10 @@ static uint32_t big_endian(const char* bytes) {
     return value;
 }
 
-/* The values of a tensor in logical order: [O][C][S], S being the places of a filter or of a flattened map. In memory
- * they are [O/16][S][C][16], output channels innermost. */
-static void place(const emulsion_tensor* tensor, const float* values, const emulsion_memory* memory) {
+/* The values of a tensor in logical order: [O][C][S], S being the places of a filter or of a
+ * flattened map. In memory they are [O/16][S][C][16], output channels innermost. */
+static void place(const emulsion_tensor* tensor, const float* values,
+                  const emulsion_memory* memory) {
     float* target = (float*)(void*)((char*)memory->block[tensor->memory_class] + tensor->offset);
     int64_t channels = tensor->rank > 1 ? tensor->shape[1] : 1, places = 1, o, c, s;
     if (tensor->rank == 4) places = tensor->shape[2] * tensor->shape[3];
@@ -70,11 +72,13 @@ static void place(const emulsion_tensor* tensor, const float* values, const emul
 }
 
 /* Finds every tensor of the library in the weights file and places it. */
-static void load_weights(const char* path, const emulsion_info* info, const emulsion_memory* memory) {
+static void load_weights(const char* path, const emulsion_info* info,
+                         const emulsion_memory* memory) {
     uint64_t bytes, header, begin, end, count;
     char key[256], *file = read_file(path, &bytes), *at, *values;
     int i, k;
-    if (bytes < 8 || (header = little_endian(file, 8)) > bytes - 8) fail("is no safetensors file", path);
+    if (bytes < 8 || (header = little_endian(file, 8)) > bytes - 8)
+        fail("is no safetensors file", path);
     values = aligned_bytes(bytes - 8 - header + 1);
     memcpy(values, file + 8 + header, (size_t)(bytes - 8 - header));
     file[8 + header] = 0;
@@ -96,8 +100,10 @@ static void check(int status, const char* action, const void* instance) {
     if (status != EMULSION_OK) fail(lenet_infer_error(instance), action);
 }
 
-/* Runs `count` pictures of one channel, as many at once as the library takes, and prints their classes. */
-static void classify(const emulsion_info* info, void* instance, const char* pixels, uint32_t count) {
+/* Runs `count` pictures of one channel, as many at once as the library takes, and prints their
+ * classes. */
+static void classify(const emulsion_info* info, void* instance, const char* pixels,
+                     uint32_t count) {
     const size_t area = (size_t)(info->inputs[0].bytes / 4), classes = (size_t)info->class_count;
     float* picture = aligned_bytes(info->inputs[0].bytes * (uint64_t)info->batch); /* (n, h, w) */
     float* scores = aligned_bytes(4 * classes * (uint64_t)info->batch);
@@ -111,7 +117,8 @@ static void classify(const emulsion_info* info, void* instance, const char* pixe
     size_t i, best;
     inputs[0] = picture, outputs[0] = scores, outputs[1] = probabilities;
     for (first = 0; first < count; first += (uint32_t)call.samples) {
-        call.samples = count - first < (uint32_t)info->batch ? (int32_t)(count - first) : info->batch;
+        call.samples =
+            count - first < (uint32_t)info->batch ? (int32_t)(count - first) : info->batch;
         for (i = 0; i < area * (size_t)call.samples; i++)
             picture[i] = ((float)(unsigned char)pixels[area * first + i] / 255 - mean) / deviation;
         check(lenet_infer_run(instance, &call), "run", instance);
@@ -138,14 +145,18 @@ int main(int argc, char** argv) {
         return 2;
     }
     pictures = read_file(argv[2], &bytes);
-    if (bytes < 16 || big_endian(pictures) != 2051 || big_endian(pictures + 8) != (uint64_t)input->shape[1] ||
+    if (bytes < 16 || big_endian(pictures) != 2051 ||
+        big_endian(pictures + 8) != (uint64_t)input->shape[1] ||
         big_endian(pictures + 12) != (uint64_t)input->shape[2])
         fail("is no IDX file of pictures of the network's size", argv[2]);
     count = big_endian(pictures + 4);
-    if (count > (bytes - 16) / (input->bytes / 4)) fail("holds fewer pictures than it says", argv[2]);
-    if (argc == 4 && strtoul(argv[3], NULL, 10) < count) count = (uint32_t)strtoul(argv[3], NULL, 10);
+    if (count > (bytes - 16) / (input->bytes / 4))
+        fail("holds fewer pictures than it says", argv[2]);
+    if (argc == 4 && strtoul(argv[3], NULL, 10) < count)
+        count = (uint32_t)strtoul(argv[3], NULL, 10);
 
-    if (lenet_infer_sizes(1, &memory.sizes) != EMULSION_OK) fail("the sizes cannot be stated", "one thread");
+    if (lenet_infer_sizes(1, &memory.sizes) != EMULSION_OK)
+        fail("the sizes cannot be stated", "one thread");
     for (i = 0; i < EMULSION_CLASSES; i++) memory.block[i] = aligned_bytes(memory.sizes.bytes[i]);
     instance = memory.block[EMULSION_INSTANCE];
     load_weights(argv[1], info, &memory);

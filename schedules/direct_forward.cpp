@@ -115,7 +115,10 @@ double DirectForward::cost(const Group& group, const Tiling& tiling, const Isa& 
     double tasks = tiling.at("order") == 1 ? divide_up(plan.conv.out_channels, kw)
                                            : 1.0 * group.batch * divide_up(plan.height, rows);
     double panel = plan.filter_bytes() * kw / (plan.conv.blocks() * 16.0);
-    double spill = tiling.at("order") == 0 && plan.filter_bytes() > static_cast<double>(machine.l2_bytes) ? 1.5 : 1.0;
+    double spill =
+        tiling.at("order") == 0 && plan.filter_bytes() > static_cast<double>(machine.l2_bytes)
+            ? 1.5
+            : 1.0;
     if (panel > static_cast<double>(machine.l2_bytes)) spill *= 1.2;
     double staging = plan.staged ? 1 + 0.5 / (plan.conv.blocks() * plan.conv.taps()) : 1.0;
     return roofline(machine, isa, group.batch * plan.conv.multiply_adds() * spill * staging,

@@ -19,7 +19,8 @@ bool Fallback::applies(const Group& group, const Isa&) const {
 
 std::vector<Tiling> Fallback::tilings(const Group&, const Isa&) const { return {{}}; }
 
-// Ten times a pass over memory, or a hundredth of the peak: any recipe made for the anchor is preferred.
+// Ten times a pass over memory, or a hundredth of the peak: any recipe made for the anchor is
+// preferred.
 double Fallback::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
     double seconds = 1e-5 + 10 * traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
     if (group.anchor < 0) return seconds;
@@ -44,7 +45,8 @@ std::vector<Func> Fallback::build(KernelContext& context, const Tiling&) const {
     }
     MapLoops loops;
     for (size_t i = outputs.size(); i-- > 0;) {
-        loops = schedule_map(outputs[i], group.body.type(group.body.results()[i].value), group.batch);
+        loops =
+            schedule_map(outputs[i], group.body.type(group.body.results()[i].value), group.batch);
     }
     compute_helpers(outputs, loops);
     return outputs;

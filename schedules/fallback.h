@@ -1,5 +1,5 @@
-// The recipe named `default`: the plain definition of any anchor with a legal schedule. It is what runs where no other
-// recipe applies, and what the other recipes are tested against.
+// The recipe named `default`: the plain definition of any anchor with a legal schedule. It is what
+// runs where no other recipe applies, and what the other recipes are tested against.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -7,12 +7,14 @@
 namespace emulsion {
 
 class Fallback : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "default"; }
-    // Any group whose results have one shape, and an anchor with results of several shapes on its own.
+    // Any group whose results have one shape, and an anchor with results of several shapes on its
+    // own.
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
-    double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const override;
+    double cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                const Machine& machine) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 

@@ -12,22 +12,25 @@ using Halide::Func;
 using Halide::TailStrategy;
 using Halide::Var;
 
-LaneFold::LaneFold(const std::string& name, const Expr& count, int limit, const std::vector<Var>& outer,
-                   const Expr& start, const Step& step)
+LaneFold::LaneFold(const std::string& name, const Expr& count, int limit,
+                   const std::vector<Var>& outer, const Expr& start, const Step& step)
     : func_(name) {
     const Var lane("lane");
     std::vector<Var> vars = {lane};
     vars.insert(vars.end(), outer.begin(), outer.end());
     const auto fixed = Halide::Internal::as_const_int(count);
-    const Expr rounds = fixed ? Expr(divide_up(static_cast<int>(*fixed), kLanes)) : (count + kLanes - 1) / kLanes;
+    const Expr rounds =
+        fixed ? Expr(divide_up(static_cast<int>(*fixed), kLanes)) : (count + kLanes - 1) / kLanes;
     Halide::RDom r(0, limit <= kLanes ? 1 : rounds, name + "_r");
     Expr element = r * kLanes + lane;
     if (!fixed || *fixed % kLanes != 0) {
         r.where(element < count);
-        element = Halide::min(element, count - 1);  // keeps what is read for it inside, too; folds away
+        element =
+            Halide::min(element, count - 1);  // keeps what is read for it inside, too; folds away
     }
     func_(vars) = start;
-    // The clamp changes nothing: it tells Halide how far elements are read where it cannot derive that.
+    // The clamp changes nothing: it tells Halide how far elements are read where it cannot derive
+    // that.
     func_(vars) = step(func_(vars), fixed ? element : Halide::min(element, count - 1));
 }
 

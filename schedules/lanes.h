@@ -1,5 +1,5 @@
-// Sums across lanes that are the same on every instruction set: 16 logical lanes, each a running value over every 16th
-// element, joined by one balanced tree.
+// Sums across lanes that are the same on every instruction set: 16 logical lanes, each a running
+// value over every 16th element, joined by one balanced tree.
 #pragma once
 
 #include <Halide.h>
@@ -11,14 +11,14 @@ namespace emulsion {
 
 // A value for each lane and each outer coordinate, as a Func over (l, outer...).
 class LaneFold {
-public:
+  public:
     // Element `i` of the outer position in terms of `old`, the lane's value so far.
     using Step = std::function<Halide::Expr(const Halide::Expr& old, const Halide::Expr& i)>;
 
-    // Folds the elements 0 … count - 1 (at most `limit`; `count` may be symbolic). `outer` are the coordinates that
-    // `step` depends on beside i.
-    LaneFold(const std::string& name, const Halide::Expr& count, int limit, const std::vector<Halide::Var>& outer,
-             const Halide::Expr& start, const Step& step);
+    // Folds the elements 0 … count - 1 (at most `limit`; `count` may be symbolic). `outer` are the
+    // coordinates that `step` depends on beside i.
+    LaneFold(const std::string& name, const Halide::Expr& count, int limit,
+             const std::vector<Halide::Var>& outer, const Halide::Expr& start, const Step& step);
 
     // The lanes' values at `outer` joined by `join`, in a balanced tree.
     using Join = std::function<Halide::Expr(const Halide::Expr&, const Halide::Expr&)>;
@@ -28,7 +28,7 @@ public:
     void compute_at(const Halide::Func& consumer, const Halide::Var& var);
     void compute_root();
 
-private:
+  private:
     void vectorize();
     Halide::Func func_;
 };

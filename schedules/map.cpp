@@ -46,15 +46,17 @@ void split_loop(Func func, std::vector<Loop>& loops, size_t index, int64_t facto
                divides ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     const int64_t extent = loop.extent;
     loop = {inner, factor};
-    loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(index) + 1, {outer, (extent + factor - 1) / factor});
+    loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(index) + 1,
+                 {outer, (extent + factor - 1) / factor});
 }
 
-// Cuts the loops into tasks of about `elements` and fuses what is outside one; the last loop is then the task.
-// Returns whether there is more than one task.
+// Cuts the loops into tasks of about `elements` and fuses what is outside one; the last loop is
+// then the task. Returns whether there is more than one task.
 bool cut_tasks(Func func, std::vector<Loop>& loops, int64_t elements) {
     int64_t inside = 1;
     size_t cut = 0;  // the outermost loop that begins inside a task
-    while (cut + 1 < loops.size() && inside * loops[cut].extent <= elements) inside *= loops[cut++].extent;
+    while (cut + 1 < loops.size() && inside * loops[cut].extent <= elements)
+        inside *= loops[cut++].extent;
     const int64_t unit = inside == 1 ? kLanes : 1;  // the loop that will hold the vectors
     const int64_t factor = std::max<int64_t>(1, elements / inside / unit) * unit;
     if (factor >= loops[cut].extent) return false;
@@ -79,7 +81,8 @@ int64_t element_limit(const TensorType& type, int batch) {
 MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOptions& options) {
     std::vector<Loop> loops = loops_of(func, type, batch);
     if (loops.empty()) return {};
-    if (options.fuse_rows && loops.size() > 2 && loops[0].extent > 1 && loops[0].extent % kLanes != 0) {
+    if (options.fuse_rows && loops.size() > 2 && loops[0].extent > 1 &&
+        loops[0].extent % kLanes != 0) {
         fuse_rows(func, loops);
     }
     MapLoops result;
@@ -107,7 +110,8 @@ void vectorize_first(Func func, int extent) {
     if (func.args().empty() || extent == 1) return;
     const Var first = func.args()[0];
     func.bound_storage(first, static_cast<int>(round_up(extent, kLanes)));
-    const TailStrategy tail = extent % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
+    const TailStrategy tail =
+        extent % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
     func.vectorize(first, kLanes, tail);
     for (int i = 0; i < func.num_update_definitions(); i++) {
         func.update(i).vectorize(first, kLanes, TailStrategy::GuardWithIf);
@@ -125,11 +129,13 @@ std::vector<Func> helpers_of(const std::vector<Func>& outputs) {
     }
     std::vector<Func> helpers;
     for (const auto& [name, function] : environment) {
-        const bool is_output = std::any_of(outputs.begin(), outputs.end(),
-                                           [&, &key = name](const Func& f) { return f.name() == key; });
+        const bool is_output =
+            std::any_of(outputs.begin(), outputs.end(),
+                        [&, &key = name](const Func& f) { return f.name() == key; });
         if (is_output) continue;
         Halide::LoopLevel level = function.schedule().compute_level();
-        level.lock();  // a level can be inspected once it is locked; a later compute_at replaces it as a whole
+        level.lock();  // a level can be inspected once it is locked; a later compute_at replaces it
+                       // as a whole
         if (level.is_inlined()) helpers.emplace_back(function);
     }
     return helpers;
@@ -150,7 +156,8 @@ void compute_helpers(const std::vector<Func>& outputs, const MapLoops& loops) {
     for (Func& helper : helpers_of(outputs)) {
         if (!helper.has_update_definition()) continue;
         const std::vector<Var> args = helper.args();
-        const bool has_samples = std::any_of(args.begin(), args.end(), [](const Var& v) { return v.name() == "n"; });
+        const bool has_samples =
+            std::any_of(args.begin(), args.end(), [](const Var& v) { return v.name() == "n"; });
         if (!has_samples || loops.inner.empty()) {
             helper.compute_root();
             if (!args.empty()) vectorize_stages(helper, args[0]);
@@ -172,7 +179,8 @@ bool reads_own_position(const Group& group) {
         if (kind != OpClass::source && kind != OpClass::pointwise) return false;
         for (const TensorType& type : node.types) {
             const bool is_constant = kind == OpClass::source && !type.batched && type.shape.empty();
-            if (!is_constant && (type.shape != result.shape || type.batched != result.batched)) return false;
+            if (!is_constant && (type.shape != result.shape || type.batched != result.batched))
+                return false;
         }
     }
     return true;

@@ -1,10 +1,13 @@
 // The schedule of a Func whose elements are independent of each other: the simple recipes share it.
 //
-//     parallel task                  a fixed number of elements, so small tensors are one task and large ones many
+//     parallel task                  a fixed number of elements, so small tensors are one task and
+//     large ones many
 //       outer coordinates
-//         vectors of 16              along the innermost axis with more than one element; tails are guarded
+//         vectors of 16              along the innermost axis with more than one element; tails are
+//         guarded
 //
-// Nothing is computed twice, so a result may take the memory of an operand that is read at the same position only.
+// Nothing is computed twice, so a result may take the memory of an operand that is read at the same
+// position only.
 #pragma once
 
 #include <Halide.h>
@@ -20,27 +23,32 @@ struct MapOptions {
     int task_elements = 16384;
 };
 
-// Where helpers may be computed. `inner` is the loop around the vectors, `task` the parallel loop or the outermost one;
-// `vector` is the coordinate that is vectorized. Each is empty where the Func has no coordinates.
+// Where helpers may be computed. `inner` is the loop around the vectors, `task` the parallel loop
+// or the outermost one; `vector` is the coordinate that is vectorized. Each is empty where the Func
+// has no coordinates.
 struct MapLoops {
     std::string inner, task, vector;
     bool is_parallel = false;
 };
 
 // Schedules `func`, over memory coordinates of `type`, for at most `batch` samples.
-MapLoops schedule_map(Halide::Func func, const TensorType& type, int batch, const MapOptions& options = {});
+MapLoops schedule_map(Halide::Func func, const TensorType& type, int batch,
+                      const MapOptions& options = {});
 
-// Vectorizes all stages of a helper along its first coordinate; `extent` is the most elements along it.
+// Vectorizes all stages of a helper along its first coordinate; `extent` is the most elements along
+// it.
 void vectorize_first(Halide::Func func, int extent);
 
 // The Funcs that `outputs` are made of and that have no schedule of their own, sorted by name.
 std::vector<Halide::Func> helpers_of(const std::vector<Halide::Func>& outputs);
 
-// Computes helpers with update definitions where they are needed: those that depend on no sample in front of everything
-// else, the others around the vectors of the first output, whose loops are `loops`.
+// Computes helpers with update definitions where they are needed: those that depend on no sample in
+// front of everything else, the others around the vectors of the first output, whose loops are
+// `loops`.
 void compute_helpers(const std::vector<Halide::Func>& outputs, const MapLoops& loops);
 
-// Whether every element of the group's results reads its operands at its own position or at no position at all.
+// Whether every element of the group's results reads its operands at its own position or at no
+// position at all.
 bool reads_own_position(const Group& group);
 
 // The most elements of a result, for the whole batch.

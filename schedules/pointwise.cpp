@@ -1,7 +1,7 @@
 // Pointwise groups.
 //
-// Several results are computed as one Tuple into registers before any of them is stored: a result may lie in the memory
-// of an operand that another result still has to read.
+// Several results are computed as one Tuple into registers before any of them is stored: a result
+// may lie in the memory of an operand that another result still has to read.
 #include "schedules/pointwise.h"
 
 #include <algorithm>
@@ -18,26 +18,31 @@ using Halide::Var;
 
 bool has_one_shape(const Group& group) {
     const TensorType& first = group.body.type(group.body.results()[0].value);
-    return std::all_of(group.body.results().begin(), group.body.results().end(), [&](const Result& result) {
-        const TensorType& type = group.body.type(result.value);
-        return type.shape == first.shape && type.batched == first.batched;
-    });
+    return std::all_of(group.body.results().begin(), group.body.results().end(),
+                       [&](const Result& result) {
+                           const TensorType& type = group.body.type(result.value);
+                           return type.shape == first.shape && type.batched == first.batched;
+                       });
 }
 
-bool Pointwise::applies(const Group& group, const Isa&) const { return group.anchor < 0 && has_one_shape(group); }
+bool Pointwise::applies(const Group& group, const Isa&) const {
+    return group.anchor < 0 && has_one_shape(group);
+}
 
 std::vector<Tiling> Pointwise::tilings(const Group&, const Isa&) const {
     return {{{{"task", 16384}}}, {{{"task", 4096}}}, {{{"task", 65536}}}};
 }
 
-double Pointwise::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
+double Pointwise::cost(const Group& group, const Tiling&, const Isa&,
+                       const Machine& machine) const {
     return 1e-6 + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
 }
 
 std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
     const TensorType& type = group.body.type(group.body.results()[0].value);
-    const MapOptions options{.fuse_rows = reads_own_position(group), .task_elements = tiling.at("task")};
+    const MapOptions options{.fuse_rows = reads_own_position(group),
+                             .task_elements = tiling.at("task")};
     Func values = context.finish();
     if (values.outputs() == 1) {
         schedule_map(values, type, group.batch, options);
@@ -49,7 +54,8 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
     for (int k = 0; k < values.outputs(); k++) parts.push_back(Func(values)(at)[k]);
     Func stored("stored");
     stored(vars) = Halide::Tuple(parts);
-    const MapLoops loops = schedule_map(stored, type, group.batch, {.task_elements = tiling.at("task")});
+    const MapLoops loops =
+        schedule_map(stored, type, group.batch, {.task_elements = tiling.at("task")});
     if (loops.inner.empty()) {
         values.compute_root();
         return {stored};

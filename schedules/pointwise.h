@@ -1,4 +1,5 @@
-// The default of every group without an anchor: one pass over memory, all results of an element at once.
+// The default of every group without an anchor: one pass over memory, all results of an element at
+// once.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -6,13 +7,14 @@
 namespace emulsion {
 
 class Pointwise : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "pointwise"; }
     // Groups without an anchor whose results have one shape.
     bool applies(const Group& group, const Isa& isa) const override;
     // task: elements of one task.
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
-    double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const override;
+    double cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                const Machine& machine) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 

@@ -18,7 +18,9 @@ namespace {
 
 // Whether anything reads an output of the anchor beyond the first.
 bool reads_further_outputs(const Group& group) {
-    const auto is_further = [&](Value value) { return value.node == group.anchor && value.output > 0; };
+    const auto is_further = [&](Value value) {
+        return value.node == group.anchor && value.output > 0;
+    };
     for (const Result& result : group.body.results()) {
         if (is_further(result.value)) return true;
     }
@@ -31,7 +33,8 @@ bool reads_further_outputs(const Group& group) {
 
 Func finish_plain(const KernelContext& context) {
     std::vector<Func> plain = context.plain();
-    if (plain.size() == 1 || !reads_further_outputs(context.group())) return context.finish(plain[0]);
+    if (plain.size() == 1 || !reads_further_outputs(context.group()))
+        return context.finish(plain[0]);
     const std::vector<Var> vars = plain[0].args();
     const std::vector<Expr> at(vars.begin(), vars.end());
     std::vector<Expr> parts;
@@ -60,7 +63,8 @@ std::vector<Func> Pool::build(KernelContext& context, const Tiling& tiling) cons
     const Group& group = context.group();
     Func out = finish_plain(context);
     const TensorType& type = group.body.type(group.body.results()[0].value);
-    compute_helpers({out}, schedule_map(out, type, group.batch, {.task_elements = tiling.at("task")}));
+    compute_helpers({out},
+                    schedule_map(out, type, group.batch, {.task_elements = tiling.at("task")}));
     return {out};
 }
 

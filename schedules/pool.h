@@ -1,5 +1,5 @@
-// Pooling as a kernel of its own, forward and backward, for any window: one pass over the result, each element from its
-// window's cells.
+// Pooling as a kernel of its own, forward and backward, for any window: one pass over the result,
+// each element from its window's cells.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -7,18 +7,19 @@
 namespace emulsion {
 
 class Pool : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "pool"; }
     // max_pool, average_pool and their backwards.
     bool applies(const Group& group, const Isa& isa) const override;
     // task: elements of one task.
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
-    double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const override;
+    double cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                const Machine& machine) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 
-// The plain definition of the anchor with everything around it: one Func over the memory of the results, of which only
-// what is read is computed. REQUIRES: the results have one shape.
+// The plain definition of the anchor with everything around it: one Func over the memory of the
+// results, of which only what is read is computed. REQUIRES: the results have one shape.
 Halide::Func finish_plain(const KernelContext& context);
 
 }  // namespace emulsion

@@ -19,8 +19,8 @@ using Halide::VarOrRVar;
 
 namespace {
 
-constexpr int kChains = 4;             // vectors summed side by side: hides the latency of an addition
-constexpr int kMostRows = 32;          // of a block: short chains keep sums accurate
+constexpr int kChains = 4;     // vectors summed side by side: hides the latency of an addition
+constexpr int kMostRows = 32;  // of a block: short chains keep sums accurate
 constexpr int kBlockElements = 16384;  // 64 KiB: a block is read twice from the second cache
 
 int largest_divisor(int value, int limit) {
@@ -69,7 +69,8 @@ SumShape::SumShape(const MapShape& map) {
         chunk = map.channels == 1 ? 1 : kLanes;
     }
     chains = largest_divisor(map.width, kChains / std::max(1, chunk / kLanes));
-    rows = largest_divisor(map.height, std::clamp(kBlockElements / (map.width * chunk), 1, kMostRows));
+    rows =
+        largest_divisor(map.height, std::clamp(kBlockElements / (map.width * chunk), 1, kMostRows));
     blocks = map.height / rows;
 }
 
@@ -78,7 +79,8 @@ SumShape::SumShape(const MapShape& map, int rows_of_block) : SumShape(map) {
     blocks = divide_up(map.height, rows);
 }
 
-PositionSum::PositionSum(const std::string& name, const MapShape& map, const SumShape& shape, const Values& values)
+PositionSum::PositionSum(const std::string& name, const MapShape& map, const SumShape& shape,
+                         const Values& values)
     : shape_(shape),
       height_(map.height),
       over_row_(0, map.width / shape.chains, name + "_i"),
@@ -116,7 +118,8 @@ void PositionSum::compute_at(const LoopLevel& level) {
     compute_chunk_at(row_, LoopLevel(block_, over_block_.x), shape_, {l});
 }
 
-Func sum_blocks(const std::string& name, const PositionSum& sums, size_t values, const SumShape& shape) {
+Func sum_blocks(const std::string& name, const PositionSum& sums, size_t values,
+                const SumShape& shape) {
     const Var c("c"), n("n");
     RDom r(0, shape.blocks, name + "_b");
     Func total = define_sums(name, {c, n}, values);
@@ -129,13 +132,15 @@ Func sum_blocks(const std::string& name, const PositionSum& sums, size_t values,
 std::vector<VarOrRVar> vectorize_chunk(Halide::Stage stage, const Var& c, const SumShape& shape) {
     if (shape.chunk == 1) return {c};
     const Var vector(c.name() + "v");
-    stage.split(c, c, vector, kLanes, shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    stage.split(c, c, vector, kLanes,
+                shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     stage.vectorize(vector);
     if (shape.even) stage.unroll(c);
     return {vector, c};
 }
 
-void compute_chunk_at(Func func, const LoopLevel& level, const SumShape& shape, const std::vector<Var>& unrolled) {
+void compute_chunk_at(Func func, const LoopLevel& level, const SumShape& shape,
+                      const std::vector<Var>& unrolled) {
     const Var c = func.args()[0];
     func.compute_at(level);
     if (shape.even) {

@@ -11,13 +11,14 @@
 
 namespace emulsion {
 
-// A batched tensor [n][H][W][C] as reductions see it; missing axes are 1. A batched scalar has one channel.
+// A batched tensor [n][H][W][C] as reductions see it; missing axes are 1. A batched scalar has one
+// channel.
 struct MapShape {
     explicit MapShape(const TensorType& type);
     int positions() const { return width * height; }
     // Coordinates of the tensor's Func.
-    std::vector<Halide::Expr> at(const Halide::Expr& c, const Halide::Expr& x, const Halide::Expr& y,
-                                 const Halide::Expr& n) const;
+    std::vector<Halide::Expr> at(const Halide::Expr& c, const Halide::Expr& x,
+                                 const Halide::Expr& y, const Halide::Expr& n) const;
     int channels = 1, width = 1, height = 1;
     int rank = 0;  // coordinates in memory, n left out
 };
@@ -27,10 +28,10 @@ struct SumShape {
     explicit SumShape(const MapShape& map);
     // Blocks of `rows` rows, the last one with what is left.
     SumShape(const MapShape& map, int rows);
-    int chunk = 1;   // channels side by side: 1, or one to four vectors
-    int chains = 1;  // interleaved along a row; divides the width
-    int rows = 1;    // of a block
-    int blocks = 1;  // of a sample
+    int chunk = 1;     // channels side by side: 1, or one to four vectors
+    int chains = 1;    // interleaved along a row; divides the width
+    int rows = 1;      // of a block
+    int blocks = 1;    // of a sample
     bool even = true;  // chunks are whole vectors and divide the channels
 };
 
@@ -39,19 +40,22 @@ struct SumShape {
 //     row(c, l, y, n) = sum over i of values(c, i * chains + l, y)       chains l in registers
 //     block(c, b, n)  = sum over the block's rows y of the tree over l of row(c, l, y, n)
 class PositionSum {
-public:
+  public:
     // The values at position (x, y), which lies in block b.
-    using Values = std::function<std::vector<Halide::Expr>(const Halide::Expr& c, const Halide::Expr& x,
-                                                           const Halide::Expr& y, const Halide::Expr& b,
-                                                           const Halide::Expr& n)>;
-    PositionSum(const std::string& name, const MapShape& map, const SumShape& shape, const Values& values);
+    using Values = std::function<std::vector<Halide::Expr>(
+        const Halide::Expr& c, const Halide::Expr& x, const Halide::Expr& y, const Halide::Expr& b,
+        const Halide::Expr& n)>;
+    PositionSum(const std::string& name, const MapShape& map, const SumShape& shape,
+                const Values& values);
 
     // Sum `k` of block b of sample n.
-    Halide::Expr block(size_t k, const Halide::Expr& c, const Halide::Expr& b, const Halide::Expr& n) const;
-    // Computes a block inside loop `level`, in which one chunk of channels of one sample is at work.
+    Halide::Expr block(size_t k, const Halide::Expr& c, const Halide::Expr& b,
+                       const Halide::Expr& n) const;
+    // Computes a block inside loop `level`, in which one chunk of channels of one sample is at
+    // work.
     void compute_at(const Halide::LoopLevel& level);
 
-private:
+  private:
     SumShape shape_;
     int height_;
     Halide::Func row_, block_;
@@ -59,11 +63,15 @@ private:
 };
 
 // The sums of blocks over a whole sample, as a Func over (c, n) with the given number of values.
-Halide::Func sum_blocks(const std::string& name, const PositionSum& sums, size_t values, const SumShape& shape);
+Halide::Func sum_blocks(const std::string& name, const PositionSum& sums, size_t values,
+                        const SumShape& shape);
 
-// Vectorizes coordinate c of a stage, which runs over one chunk, and returns its loops, innermost first.
-std::vector<Halide::VarOrRVar> vectorize_chunk(Halide::Stage stage, const Halide::Var& c, const SumShape& shape);
-// Computes a Func over (c, …) inside loop `level`: vectors innermost, then `unrolled` where it is given, then the sums.
+// Vectorizes coordinate c of a stage, which runs over one chunk, and returns its loops, innermost
+// first.
+std::vector<Halide::VarOrRVar> vectorize_chunk(Halide::Stage stage, const Halide::Var& c,
+                                               const SumShape& shape);
+// Computes a Func over (c, …) inside loop `level`: vectors innermost, then `unrolled` where it is
+// given, then the sums.
 void compute_chunk_at(Halide::Func func, const Halide::LoopLevel& level, const SumShape& shape,
                       const std::vector<Halide::Var>& unrolled = {});
 

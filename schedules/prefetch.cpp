@@ -14,9 +14,9 @@ Halide::Expr read_ahead(const KernelContext& context, int i, const Halide::Expr&
     const auto lines = static_cast<int32_t>(covered * channels / 16);
     Halide::Expr zero = 0.0F;
     for (const Halide::Expr& buffer : context.buffers_under(i)) {
-        const Halide::Expr call =
-            Halide::Internal::Call::make(Halide::Float(32), "emulsion_prefetch",
-                                         {buffer, part, lines, parts}, Halide::Internal::Call::Extern);
+        const Halide::Expr call = Halide::Internal::Call::make(
+            Halide::Float(32), "emulsion_prefetch", {buffer, part, lines, parts},
+            Halide::Internal::Call::Extern);
         zero = Halide::Internal::is_const_zero(zero) ? call : zero + call;
     }
     return zero;

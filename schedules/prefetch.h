@@ -13,8 +13,8 @@ namespace emulsion {
 // products are few for what they read, and the maps do not stay in the last cache.
 bool reads_ahead(int channels, int out_channels, double bytes);
 
-// A 0 that, where it is computed, asks for part `part` of the maps under operand i of the anchor, in
-// the order of memory, where `parts` parts cover `covered` positions.
+// A 0 that, where it is computed, asks for part `part` of the maps under operand i of the anchor,
+// in the order of memory, where `parts` parts cover `covered` positions.
 Halide::Expr read_ahead(const KernelContext& context, int i, const Halide::Expr& part, int covered,
                         int parts);
 

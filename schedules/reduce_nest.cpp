@@ -18,7 +18,8 @@ namespace {
 constexpr int64_t kSerial = 32768;  // below this many elements one thread is enough
 
 // Computes the sums over positions inside `level`, where a chunk of a sample is at work.
-void compute_positions(Func sum, PositionSum& positions, const LoopLevel& level, const SumShape& shape) {
+void compute_positions(Func sum, PositionSum& positions, const LoopLevel& level,
+                       const SumShape& shape) {
     compute_chunk_at(sum, level, shape);
     positions.compute_at(LoopLevel(sum, sum.rvars()[0]));
 }
@@ -38,10 +39,11 @@ ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
         channel_(c, n) = input(map_.at(c, 0, 0, n));
         return;
     }
-    positions_.emplace("position", map_, shape_,
-                       [&](const Expr& k, const Expr& x, const Expr& y, const Expr&, const Expr& s) {
-                           return std::vector<Expr>{input(map_.at(k, x, y, s))};
-                       });
+    positions_.emplace(
+        "position", map_, shape_,
+        [&](const Expr& k, const Expr& x, const Expr& y, const Expr&, const Expr& s) {
+            return std::vector<Expr>{input(map_.at(k, x, y, s))};
+        });
     sum_ = sum_blocks("sample", *positions_, 1, shape_);
     channel_(c, n) = sum_(c, n);
 }
@@ -77,17 +79,20 @@ Func ReduceNest::keep_channels() {
         const LoopLevel level = store_samples(channel_, shape_, map_, batch_);
         compute_positions(sum_, *positions_, level, shape_);
     }
-    const Func total = sum_in_blocks("total", context_.samples(), map_.channels,
-                                     [&](const Expr& c, const Expr& n) { return Expr(channel_(c, n)); });
+    const Func total =
+        sum_in_blocks("total", context_.samples(), map_.channels,
+                      [&](const Expr& c, const Expr& n) { return Expr(channel_(c, n)); });
     const Var k("k");
-    const Expr value = padded_vector(k, map_.channels, [&](const Expr& c) { return result(total(c)); });
+    const Expr value =
+        padded_vector(k, map_.channels, [&](const Expr& c) { return result(total(c)); });
     return finish_vector(context_, k, {value});
 }
 
 Expr ReduceNest::per_sample(const Var& n) {
     if (map_.channels == 1) return channel_(0, n);
-    channels_.emplace("channels", map_.channels, map_.channels, std::vector<Var>{n}, 0.0F,
-                      [&](const Expr& old, const Expr& i) { return strict_sum(old, channel_(i, n)); });
+    channels_.emplace(
+        "channels", map_.channels, map_.channels, std::vector<Var>{n}, 0.0F,
+        [&](const Expr& old, const Expr& i) { return strict_sum(old, channel_(i, n)); });
     return channels_->join({n}, strict_sum);
 }
 
@@ -95,8 +100,10 @@ void ReduceNest::compute_sample(const Func& consumer, const Var& n) {
     if (channels_) channels_->compute_at(consumer, n);
     if (!positions_) return;
     const Var c = channel_.args()[0], outer("co"), inner("ci");
-    channel_.compute_at(consumer, n).bound_storage(c, static_cast<int>(round_up(map_.channels, kLanes)));
-    channel_.split(c, outer, inner, shape_.chunk, shape_.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    channel_.compute_at(consumer, n)
+        .bound_storage(c, static_cast<int>(round_up(map_.channels, kLanes)));
+    channel_.split(c, outer, inner, shape_.chunk,
+                   shape_.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     vectorize_chunk(channel_, inner, shape_);
     compute_positions(sum_, *positions_, LoopLevel(channel_, outer), shape_);
 }

@@ -16,17 +16,18 @@
 namespace emulsion {
 
 class ReduceNest {
-public:
+  public:
     // REQUIRES: the input of the group's anchor, `op`, has samples.
     ReduceNest(const KernelContext& context, const Reduce& op);
     Halide::Func build();
 
-private:
+  private:
     Halide::Func keep_both();
     Halide::Func keep_channels();
     Halide::Func keep_samples();
     Halide::Func keep_none();
-    // Defines the sum over the channels of sample n; compute_sample schedules it inside a loop over samples.
+    // Defines the sum over the channels of sample n; compute_sample schedules it inside a loop over
+    // samples.
     Halide::Expr per_sample(const Halide::Var& n);
     void compute_sample(const Halide::Func& consumer, const Halide::Var& n);
     bool is_large() const;

@@ -30,11 +30,12 @@ Func build_moments(const KernelContext& context) {
     const auto pivot = [&](const Expr& c, const Expr& strip, const Expr& n) {
         return x(map.at(c, 0, strip * kStripRows, n));
     };
-    PositionSum sums("sum", map, shape,
-                     [&](const Expr& c, const Expr& i, const Expr& y, const Expr& strip, const Expr& n) {
-                         const Strict d = Strict(x(map.at(c, i, y, n))) - Strict(pivot(c, strip, n));
-                         return std::vector<Expr>{d, d * d};
-                     });
+    PositionSum sums(
+        "sum", map, shape,
+        [&](const Expr& c, const Expr& i, const Expr& y, const Expr& strip, const Expr& n) {
+            const Strict d = Strict(x(map.at(c, i, y, n))) - Strict(pivot(c, strip, n));
+            return std::vector<Expr>{d, d * d};
+        });
     const Var c("c"), w("w"), s("s"), n("n");
     Func result("result");
     result(c, w, s, n) = Tuple(pivot(c, s, n), sums.block(0, c, s, n), sums.block(1, c, s, n));
@@ -49,10 +50,12 @@ Func build_dots(const KernelContext& context) {
     const MapShape map(group.anchor_input(1));
     const SumShape shape(map, kStripRows);
     const Func dy = context.operand(0), x = context.operand(1), mean = context.operand(2);
-    PositionSum sums("dots", map, shape, [&](const Expr& c, const Expr& i, const Expr& y, const Expr&, const Expr& n) {
-        const Strict g(dy(map.at(c, i, y, n)));
-        return std::vector<Expr>{g, g * (Strict(x(map.at(c, i, y, n))) - Strict(mean(c)))};
-    });
+    PositionSum sums("dots", map, shape,
+                     [&](const Expr& c, const Expr& i, const Expr& y, const Expr&, const Expr& n) {
+                         const Strict g(dy(map.at(c, i, y, n)));
+                         return std::vector<Expr>{
+                             g, g * (Strict(x(map.at(c, i, y, n))) - Strict(mean(c)))};
+                     });
     const Var c("c"), w("w"), s("s"), n("n");
     Func result("result");
     result(c, w, s, n) = Tuple(sums.block(0, c, s, n), sums.block(1, c, s, n));
@@ -66,7 +69,8 @@ Func build_merge(const KernelContext& context, const MergeMoments& op) {
     const auto channels = static_cast<int>(context.group().anchor_input(0).shape[0]);
     const auto strips = static_cast<int>(context.group().anchor_input(0).shape[1]);
     const auto width = static_cast<int>(op.width), height = static_cast<int>(op.height);
-    const Func pivots = context.operand(0), offsets = context.operand(1), squared = context.operand(2);
+    const Func pivots = context.operand(0), offsets = context.operand(1),
+               squared = context.operand(2);
     const Expr count = context.samples() * strips;
     const Strict total(Halide::cast<float>(context.samples() * (width * height)));
     const auto size = [&](const Expr& i) { return Strict(strip_count(i % strips, width, height)); };
@@ -81,14 +85,17 @@ Func build_merge(const KernelContext& context, const MergeMoments& op) {
     });
     mean(c) = at(pivots, c, 0) + Strict(drift(c)) / total;
     vectorize_first(mean.compute_root(), channels);
-    const Func squares = sum_in_blocks("squares", count, channels, [&](const Expr& k2, const Expr& i) {
-        const Strict average = at(offsets, k2, i) / size(i);
-        const Strict apart = (at(pivots, k2, i) - Strict(mean(k2))) + average;
-        return Expr((at(squared, k2, i) - average * at(offsets, k2, i)) + size(i) * (apart * apart));
-    });
+    const Func squares =
+        sum_in_blocks("squares", count, channels, [&](const Expr& k2, const Expr& i) {
+            const Strict average = at(offsets, k2, i) / size(i);
+            const Strict apart = (at(pivots, k2, i) - Strict(mean(k2))) + average;
+            return Expr((at(squared, k2, i) - average * at(offsets, k2, i)) +
+                        size(i) * (apart * apart));
+        });
     const Expr variance =
         padded_vector(k, channels, [&](const Expr& i) { return Expr(Strict(squares(i)) / total); });
-    return finish_vector(context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
+    return finish_vector(
+        context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
 }
 
 }  // namespace
@@ -98,19 +105,23 @@ bool Reduction::applies(const Group& group, const Isa&) const {
     const TensorType& result = group.body.type(group.body.results()[0].value);
     const std::string_view kind = group.anchor_node().op->kind();
     if (result.shape != group.anchor_output().shape || !group.anchor_input(0).batched) return false;
-    return kind == "reduce" || kind == "partial_moments" || kind == "partial_dots" || kind == "merge_moments";
+    return kind == "reduce" || kind == "partial_moments" || kind == "partial_dots" ||
+           kind == "merge_moments";
 }
 
 std::vector<Tiling> Reduction::tilings(const Group&, const Isa&) const { return {{}}; }
 
-double Reduction::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
+double Reduction::cost(const Group& group, const Tiling&, const Isa&,
+                       const Machine& machine) const {
     return 1e-6 + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
 }
 
 std::vector<Func> Reduction::build(KernelContext& context, const Tiling&) const {
     const Op& op = *context.group().anchor_node().op;
-    if (const auto* reduce = dynamic_cast<const Reduce*>(&op)) return {ReduceNest(context, *reduce).build()};
-    if (const auto* merge = dynamic_cast<const MergeMoments*>(&op)) return {build_merge(context, *merge)};
+    if (const auto* reduce = dynamic_cast<const Reduce*>(&op))
+        return {ReduceNest(context, *reduce).build()};
+    if (const auto* merge = dynamic_cast<const MergeMoments*>(&op))
+        return {build_merge(context, *merge)};
     return {op.kind() == "partial_moments" ? build_moments(context) : build_dots(context)};
 }
 

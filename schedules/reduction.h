@@ -1,8 +1,10 @@
-// Reductions over positions, channels and samples: reduce, partial_moments, partial_dots and merge_moments.
+// Reductions over positions, channels and samples: reduce, partial_moments, partial_dots and
+// merge_moments.
 //
-// Sums are fixed trees. A row of positions is summed in a few interleaved chains with vector lanes over channels, rows
-// in blocks, blocks in order; samples in blocks of 16, blocks in order; channels in 16 lanes and a tree. All sizes
-// follow from shapes, never from threads or the instruction set.
+// Sums are fixed trees. A row of positions is summed in a few interleaved chains with vector lanes
+// over channels, rows in blocks, blocks in order; samples in blocks of 16, blocks in order;
+// channels in 16 lanes and a tree. All sizes follow from shapes, never from threads or the
+// instruction set.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -10,12 +12,13 @@
 namespace emulsion {
 
 class Reduction : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "reduction"; }
     // Anchors of the four kinds whose first input has samples.
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
-    double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const override;
+    double cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                const Machine& machine) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 

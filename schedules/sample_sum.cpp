@@ -23,9 +23,11 @@ constexpr int64_t kSerial = 32768;  // below this many elements one thread is en
 
 LoopLevel schedule_samples(Func func, const SumShape& shape, const MapShape& map, int batch) {
     const Var c = func.args()[0], n = func.args().back(), outer("co"), inner("ci"), task("task");
-    func.split(c, outer, inner, shape.chunk, shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    func.split(c, outer, inner, shape.chunk,
+               shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     vectorize_chunk(func, inner, shape);
-    if (static_cast<int64_t>(map.channels) * map.positions() * batch < kSerial) return {func, outer};
+    if (static_cast<int64_t>(map.channels) * map.positions() * batch < kSerial)
+        return {func, outer};
     func.fuse(outer, n, task).parallel(task);
     return {func, task};
 }
@@ -33,7 +35,8 @@ LoopLevel schedule_samples(Func func, const SumShape& shape, const MapShape& map
 LoopLevel schedule_strips(Func func, const SumShape& shape, const MapShape& map, int batch) {
     const Var c = func.args()[0], strip = func.args()[2], n = func.args()[3];
     const Var outer("co"), inner("ci"), task("task");
-    func.split(c, outer, inner, shape.chunk, shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    func.split(c, outer, inner, shape.chunk,
+               shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     std::vector<Halide::VarOrRVar> order = vectorize_chunk(func, inner, shape);
     for (const Var& var : {func.args()[1], strip, outer, n}) order.emplace_back(var);
     func.reorder(order);
@@ -67,7 +70,8 @@ Func sum_in_blocks(const std::string& name, const Expr& count, int channels,
     total.compute_root().bound_storage(c, static_cast<int>(round_up(channels, kLanes)));
     block.compute_at(total, blocks.x);
     if (channels == 1) return total;
-    const TailStrategy tail = channels % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
+    const TailStrategy tail =
+        channels % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
     const Var vector("cv");
     total.vectorize(c, kLanes, tail);
     total.update().split(c, c, vector, kLanes, tail).reorder(vector, blocks.x, c).vectorize(vector);

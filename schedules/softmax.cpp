@@ -2,8 +2,8 @@
 //
 //     parallel task of rows; for row n of it:
 //       scores[c]                    the row, prologue applied
-//       top, powers[c], sum, place   maximum, e^(score - maximum), their sum, the first class of the maximum
-//       result
+//       top, powers[c], sum, place   maximum, e^(score - maximum), their sum, the first class of
+//       the maximum result
 #include "schedules/softmax.h"
 
 #include <limits>
@@ -28,11 +28,12 @@ constexpr int64_t kMostClasses = 4096;  // a row and its exponentials stay in th
 
 // What is known of a row. All Funcs are computed once a row.
 class Row {
-public:
+  public:
     Row(const Func& input, int classes) : classes_(classes) {
         scores_(c_, n_) = input(c_, n_);
-        folds_.emplace_back("top_lanes", classes, classes, std::vector<Var>{n_}, -std::numeric_limits<float>::max(),
-                            [&](const Expr& old, const Expr& i) { return strict_max(old, scores_(i, n_)); });
+        folds_.emplace_back(
+            "top_lanes", classes, classes, std::vector<Var>{n_}, -std::numeric_limits<float>::max(),
+            [&](const Expr& old, const Expr& i) { return strict_max(old, scores_(i, n_)); });
         top_(n_) = folds_.back().join({n_}, strict_max);
     }
     Expr score(const Expr& c, const Expr& n) const { return scores_(c, n); }
@@ -52,7 +53,8 @@ public:
                                 const Expr is_top = scores_(i, n_) == top_(n_);
                                 return Halide::min(old, Halide::select(is_top, i, classes_));
                             });
-        return folds_.back().join({n}, [](const Expr& a, const Expr& b) { return Halide::min(a, b); });
+        return folds_.back().join({n},
+                                  [](const Expr& a, const Expr& b) { return Halide::min(a, b); });
     }
     void schedule(const Func& out, const Var& row) {
         vectorize(scores_, out, row);
@@ -64,17 +66,19 @@ public:
         for (LaneFold& fold : folds_) fold.compute_at(out, row);
     }
 
-private:
+  private:
     void define_powers() {
         if (powers_.defined()) return;
         powers_(c_, n_) = exp_f32(Strict(scores_(c_, n_)) - Strict(top_(n_)));
-        folds_.emplace_back("sum_lanes", classes_, classes_, std::vector<Var>{n_}, 0.0F,
-                            [&](const Expr& old, const Expr& i) { return strict_sum(old, powers_(i, n_)); });
+        folds_.emplace_back(
+            "sum_lanes", classes_, classes_, std::vector<Var>{n_}, 0.0F,
+            [&](const Expr& old, const Expr& i) { return strict_sum(old, powers_(i, n_)); });
         sum_(n_) = folds_.back().join({n_}, strict_sum);
     }
     void vectorize(Func func, const Func& out, const Var& row) const {
         func.compute_at(out, row).bound_storage(c_, static_cast<int>(round_up(classes_, kLanes)));
-        func.vectorize(c_, kLanes, classes_ % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+        func.vectorize(c_, kLanes,
+                       classes_ % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     }
 
     int classes_;
@@ -98,7 +102,8 @@ Func result_of(const KernelContext& context, Row& row, std::string_view kind, in
         return result;
     }
     const Strict target(Halide::select(c == label, 1.0F, 0.0F));
-    result(c, n) = (Strict(row.power(c, n)) / Strict(row.sum(n)) - target) * Strict(context.operand(2)(n));
+    result(c, n) =
+        (Strict(row.power(c, n)) / Strict(row.sum(n)) - target) * Strict(context.operand(2)(n));
     return result;
 }
 
@@ -107,9 +112,12 @@ Func result_of(const KernelContext& context, Row& row, std::string_view kind, in
 bool SoftmaxRows::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0) return false;
     const std::string_view kind = group.anchor_node().op->kind();
-    if (kind != "softmax" && kind != "softmax_cross_entropy" && kind != "softmax_cross_entropy_backward") return false;
+    if (kind != "softmax" && kind != "softmax_cross_entropy" &&
+        kind != "softmax_cross_entropy_backward")
+        return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
-    return group.anchor_input(0).shape[0] <= kMostClasses && result.shape == group.anchor_output().shape;
+    return group.anchor_input(0).shape[0] <= kMostClasses &&
+           result.shape == group.anchor_output().shape;
 }
 
 std::vector<Tiling> SoftmaxRows::tilings(const Group& group, const Isa&) const {
@@ -118,9 +126,11 @@ std::vector<Tiling> SoftmaxRows::tilings(const Group& group, const Isa&) const {
 }
 
 // About 40 operations of each class, four passes over a row.
-double SoftmaxRows::cost(const Group& group, const Tiling&, const Isa& isa, const Machine& machine) const {
+double SoftmaxRows::cost(const Group& group, const Tiling&, const Isa& isa,
+                         const Machine& machine) const {
     const double classes = static_cast<double>(round_up(group.anchor_input(0).shape[0], kLanes));
-    return 1e-6 + roofline(machine, isa, 20 * classes * group.batch, 0.5, traffic_bytes(group), group.batch);
+    return 1e-6 + roofline(machine, isa, 20 * classes * group.batch, 0.5, traffic_bytes(group),
+                           group.batch);
 }
 
 std::vector<Func> SoftmaxRows::build(KernelContext& context, const Tiling& tiling) const {

@@ -1,5 +1,5 @@
-// softmax, softmax_cross_entropy and its backward, for rows of few classes: each row is copied into scratch, and its
-// maximum and sum go through 16 lanes and one tree, whatever the instruction set.
+// softmax, softmax_cross_entropy and its backward, for rows of few classes: each row is copied into
+// scratch, and its maximum and sum go through 16 lanes and one tree, whatever the instruction set.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -7,13 +7,14 @@
 namespace emulsion {
 
 class SoftmaxRows : public Recipe {
-public:
+  public:
     std::string_view name() const override { return "softmax"; }
     // The three anchors with up to 4096 classes.
     bool applies(const Group& group, const Isa& isa) const override;
     // rows: rows of one task.
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
-    double cost(const Group& group, const Tiling& tiling, const Isa& isa, const Machine& machine) const override;
+    double cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                const Machine& machine) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 

@@ -15,18 +15,19 @@ namespace {
 
 // Sums over the positions of a tile that lie inside the map.
 class TileSum {
-public:
+  public:
     explicit TileSum(const StripTile& tile) : tile_(tile) {}
 
     Expr sum(const std::function<Expr(int x, int y)>& term) const {
         std::vector<Expr> terms;
         for (int y = 0; y < std::min(kStripRows, tile_.map_height); y++) {
-            for (int x = 0; x < std::min(tile_.width, tile_.map_width); x++) terms.push_back(masked(x, y, term(x, y)));
+            for (int x = 0; x < std::min(tile_.width, tile_.map_width); x++)
+                terms.push_back(masked(x, y, term(x, y)));
         }
         return tree_sum(terms);
     }
 
-private:
+  private:
     Expr masked(int x, int y, const Expr& term) const {
         Expr inside = Halide::Internal::const_true();
         if (may_leave(x, tile_.width, tile_.map_width)) {
@@ -55,11 +56,14 @@ std::vector<Expr> add_tile(const Op& node, const StripTile& tile, const std::vec
     const auto choose = [&](const Expr& start, const Expr& later) {
         return tile.columns == 1 ? start : Halide::select(first, start, later);
     };
-    const auto add = [&](const Expr& sum, const Expr& term) { return choose(term, Strict(sum) + Strict(term)); };
+    const auto add = [&](const Expr& sum, const Expr& term) {
+        return choose(term, Strict(sum) + Strict(term));
+    };
     if (node.kind() == "partial_dots") {
         const Expr sum = sums.sum([&](int x, int y) { return operand(0, x, y); });
         const Expr dot = sums.sum([&](int x, int y) {
-            return Expr(Strict(operand(0, x, y)) * (Strict(operand(1, x, y)) - Strict(operand(2, x, y))));
+            return Expr(Strict(operand(0, x, y)) *
+                        (Strict(operand(1, x, y)) - Strict(operand(2, x, y))));
         });
         return {add(old[0], sum), add(old[1], dot)};
     }

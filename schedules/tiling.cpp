@@ -101,7 +101,7 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
                 // Tiles at the right and lower edge compute what they do not keep, too.
                 double cycles = 1.0 * divide_up(width, x) * divide_up(height, y) *
                                 step_cycles(isa, channels, x * y * window) / channels;
-                if (y > 1) cycles *= 1.01;           // one row keeps addresses simple
+                if (y > 1) cycles *= 1.01;          // one row keeps addresses simple
                 if (channels > 32) cycles *= 1.06;  // more than two streams of filters
                 candidates.push_back({{channels, x, y}, cycles});
             }

@@ -92,8 +92,8 @@ struct WinogradFuncs {
                       points = shape.points * shape.points * shape.out_channels / kb;
             const Expr point = (k * shape.points + i) * shape.points + j;
             const Expr part = ((t / tiles + 1) * points + point) * tiles + t % tiles;
-            next(k, t, j, i) = read_ahead(context, 0, part, tb * shape.height * shape.width / shape.tiles(),
-                                          points * tiles);
+            next(k, t, j, i) = read_ahead(
+                context, 0, part, tb * shape.height * shape.width / shape.tiles(), points * tiles);
         }
         product(k, t, j, i) = next.defined() ? next(k / kb, t / th, j, i) : Expr(0.0F);
         product(k, t, j, i) +=
@@ -129,7 +129,8 @@ struct TileEpilogue {
         const Graph& body = context.group().body;
         for (int node : context.group().strip_sums()) {
             for (Value value : body.node(node).inputs) {
-                if (context.group().follows_anchor(value) && !contains(value)) values.push_back(value);
+                if (context.group().follows_anchor(value) && !contains(value))
+                    values.push_back(value);
             }
         }
         const std::vector<Expr> place = at(t, x, y);
@@ -166,14 +167,15 @@ Func define_strip_sums(const TileEpilogue& epilogue, int node, const RDom& q) {
     const Node& sum = epilogue.context.group().body.node(node);
     const Expr t = q.z + q.x + q.y;
     const Expr strip = (t / shape.columns) % shape.rows, n = t / shape.tiles();
-    const StripTile tile{shape.tile,   shape.columns,     shape.out_w, shape.out_h,
-                         t % shape.columns, strip, n};
+    const StripTile tile{
+        shape.tile, shape.columns, shape.out_w, shape.out_h, t % shape.columns, strip, n};
     Var k = epilogue.k, w("w"), y("y"), sample("sample");
     Func sums("strip_sums");
     const std::vector<Expr> none(sum.types.size(), Halide::undef<float>());
     sums(k, w, y, sample) = Halide::Tuple(none);
     std::vector<Expr> old;
-    for (size_t i = 0; i < none.size(); i++) old.push_back(sums(k, 0, strip, n)[static_cast<int>(i)]);
+    for (size_t i = 0; i < none.size(); i++)
+        old.push_back(sums(k, 0, strip, n)[static_cast<int>(i)]);
     sums(k, 0, strip, n) =
         Halide::Tuple(add_tile(*sum.op, tile, old, [&](int i, int x, int y2) -> Expr {
             return epilogue.read(sum.inputs[static_cast<size_t>(i)], t, x, y2);
@@ -219,7 +221,8 @@ void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& t
     f.half.compute_at(f.data, f.co).vectorize(f.ci, kLaneCount).unroll(f.x).unroll(f.i);
     if (panels) {
         Var task("task"), inner("inner");
-        const auto most = static_cast<int>(round_up(int64_t{shape.tiles()} * batch, tiling.at("tb")));
+        const auto most =
+            static_cast<int>(round_up(int64_t{shape.tiles()} * batch, tiling.at("tb")));
         f.data.split(f.t, task, inner, kPanelTiles, TailStrategy::GuardWithIf).parallel(task);
         f.data.bound_storage(f.t, most + tiling.at("th"));
         f.staged.compute_at(f.data, task);

@@ -68,8 +68,8 @@ bool asks_ahead(const WinogradGradientShape& s, int batch) {
 // whole.
 int block_tiles(const WinogradGradientShape& s, int batch) {
     const double bytes = asks_ahead(s, batch) ? kBlockBytes / 2 : kBlockBytes;
-    const int most = std::clamp(static_cast<int>(bytes / tile_bytes(s)), kSmallestBlock,
-                                kLargestBlock);
+    const int most =
+        std::clamp(static_cast<int>(bytes / tile_bytes(s)), kSmallestBlock, kLargestBlock);
     const int share = divide_up(s.tiles() * batch, partitions(s, batch));
     const int even = divide_up(share, divide_up(share, most));
     return is_staged(s) ? std::max(1, even / s.columns) * s.columns : even;

@@ -13,8 +13,7 @@ namespace emulsion {
 
 WinogradShape::WinogradShape(const Group& group) {
     const auto& op = dynamic_cast<const WinogradConv2d&>(*group.anchor_node().op);
-    const std::vector<int64_t>&x = group.anchor_input(0).shape,
-          &y = group.anchor_output().shape;
+    const std::vector<int64_t>&x = group.anchor_input(0).shape, &y = group.anchor_output().shape;
     channels = static_cast<int>(x[0]), height = static_cast<int>(x[1]);
     width = static_cast<int>(x[2]);
     out_channels = static_cast<int>(y[0]), out_h = static_cast<int>(y[1]);

@@ -29,7 +29,8 @@ struct Header {
 };
 
 uint64_t hash_of(const CacheEntry& entry) {
-    return hash_bytes(fmt::format("{} {} {}", entry.slab0_bytes, entry.slab_bytes, hash_text(entry.object)));
+    return hash_bytes(
+        fmt::format("{} {} {}", entry.slab0_bytes, entry.slab_bytes, hash_text(entry.object)));
 }
 
 std::string default_folder() {

@@ -69,7 +69,8 @@ KernelContext::KernelContext(const Group& group, const Isa& isa) : group_(group)
             values_[{i, 0}] = value;
         } else if (group.body.op_as<Input>(i) != nullptr) {
             const TensorType& type = node.types[0];
-            // The suffix keeps the name apart from those that Halide invents: a0, a1, … for operands of max and min.
+            // The suffix keeps the name apart from those that Halide invents: a0, a1, … for
+            // operands of max and min.
             Halide::ImageParam param(halide_type(type.element), dimension_count(type),
                                      func_name(node.name) + "_arg");
             constrain(param, type, samples_, /*with_bounds=*/true);

@@ -48,23 +48,50 @@ void run_lld(const std::vector<std::string>& arguments) {
     }
 }
 
-// What a library may need, sorted: functions of libc and pthread that the C code of runtime/abi calls, and of libm that
-// LLVM calls where an instruction set lacks the instruction.
-constexpr std::array<std::string_view, 27> kCLibrary = {
-    "_GLOBAL_OFFSET_TABLE_", "abort", "ceilf", "clock_gettime", "floorf", "fmaf", "getpid", "memcmp", "memcpy",
-    "memmove", "memset", "nearbyintf", "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setstacksize",
-    "pthread_create", "pthread_join", "pthread_sigmask", "rintf", "roundevenf", "roundf", "sched_getcpu",
-    "sigfillset", "sqrtf", "strlen", "syscall", "truncf"};
+// What a library may need, sorted: functions of libc and pthread that the C code of runtime/abi
+// calls, and of libm that LLVM calls where an instruction set lacks the instruction.
+constexpr std::array<std::string_view, 27> kCLibrary = {"_GLOBAL_OFFSET_TABLE_",
+                                                        "abort",
+                                                        "ceilf",
+                                                        "clock_gettime",
+                                                        "floorf",
+                                                        "fmaf",
+                                                        "getpid",
+                                                        "memcmp",
+                                                        "memcpy",
+                                                        "memmove",
+                                                        "memset",
+                                                        "nearbyintf",
+                                                        "pthread_attr_destroy",
+                                                        "pthread_attr_init",
+                                                        "pthread_attr_setstacksize",
+                                                        "pthread_create",
+                                                        "pthread_join",
+                                                        "pthread_sigmask",
+                                                        "rintf",
+                                                        "roundevenf",
+                                                        "roundf",
+                                                        "sched_getcpu",
+                                                        "sigfillset",
+                                                        "sqrtf",
+                                                        "strlen",
+                                                        "syscall",
+                                                        "truncf"};
 
 // Refuses an object that needs more than the C library.
 void check_undefined(const std::string& object) {
-    auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "library"));
+    auto file =
+        llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "library"));
     EMU_CHECK(static_cast<bool>(file), "the linked object is not valid");
     for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
         std::string name = llvm::cantFail(symbol.getName()).str();
-        bool undefined = (llvm::cantFail(symbol.getFlags()) & llvm::object::SymbolRef::SF_Undefined) != 0;
-        if (!undefined || name.empty() || std::binary_search(kCLibrary.begin(), kCLibrary.end(), name)) continue;
-        fail("link", fmt::format("a library would need '{}', which the C library does not have", name),
+        bool undefined =
+            (llvm::cantFail(symbol.getFlags()) & llvm::object::SymbolRef::SF_Undefined) != 0;
+        if (!undefined || name.empty() ||
+            std::binary_search(kCLibrary.begin(), kCLibrary.end(), name))
+            continue;
+        fail("link",
+             fmt::format("a library would need '{}', which the C library does not have", name),
              "report this with the model");
     }
 }

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/closest.h"

@@ -1,5 +1,5 @@
-// Activations and their backwards. Comparisons are strict, so a NaN passes through every activation on every target
-// and reaches the test of the loss.
+// Activations and their backwards. Comparisons are strict, so a NaN passes through every activation
+// on every target and reaches the test of the loss.
 #include "compiler/ops/activations.h"
 
 #include <fmt/format.h>
@@ -25,7 +25,8 @@ std::vector<TensorType> LeakyRelu::infer(std::span<const TensorType> inputs) con
 // Gradient
 
 std::vector<Value> Relu::gradient(GradientContext& context) const {
-    return {context.add("dx", std::make_shared<ReluBackward>(), {context.gradients[0], context.outputs[0]})};
+    return {context.add("dx", std::make_shared<ReluBackward>(),
+                        {context.gradients[0], context.outputs[0]})};
 }
 
 std::vector<Value> LeakyRelu::gradient(GradientContext& context) const {
@@ -34,11 +35,13 @@ std::vector<Value> LeakyRelu::gradient(GradientContext& context) const {
 }
 
 std::vector<Value> Tanh::gradient(GradientContext& context) const {
-    return {context.add("dx", std::make_shared<TanhBackward>(), {context.gradients[0], context.outputs[0]})};
+    return {context.add("dx", std::make_shared<TanhBackward>(),
+                        {context.gradients[0], context.outputs[0]})};
 }
 
 std::vector<Value> Sigmoid::gradient(GradientContext& context) const {
-    return {context.add("dx", std::make_shared<SigmoidBackward>(), {context.gradients[0], context.outputs[0]})};
+    return {context.add("dx", std::make_shared<SigmoidBackward>(),
+                        {context.gradients[0], context.outputs[0]})};
 }
 
 // Lowering

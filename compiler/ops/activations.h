@@ -1,7 +1,8 @@
-// Activations and their backwards. A backward takes dy and the forward *result* y, so the input need not be kept.
+// Activations and their backwards. A backward takes dy and the forward *result* y, so the input
+// need not be kept.
 //
-//     relu        max(x, 0); the derivative at 0 is 0     leaky_relu  x where x > 0, slope * x elsewhere
-//     tanh        polynomial, see lowering.h              sigmoid     1 / (1 + e^-x)
+//     relu        max(x, 0); the derivative at 0 is 0     leaky_relu  x where x > 0, slope * x
+//     elsewhere tanh        polynomial, see lowering.h              sigmoid     1 / (1 + e^-x)
 #pragma once
 
 #include "compiler/ops/lowering.h"
@@ -9,18 +10,19 @@
 namespace emulsion {
 
 class Relu : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "relu"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 1; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class LeakyRelu : public PointwiseOp {
-public:
+  public:
     LeakyRelu() = default;
     explicit LeakyRelu(double value) : slope(value) {}
     std::string_view kind() const override { return "leaky_relu"; }
@@ -29,77 +31,84 @@ public:
     std::vector<Value> gradient(GradientContext& context) const override;
     double slope = 0.01;  // >= 0: the sign of y is that of x
 
-protected:
+  protected:
     int arity() const override { return 1; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class Tanh : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "tanh"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 1; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class Sigmoid : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "sigmoid"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 1; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 // Backwards: (dy, y) -> dx
 
 class ReluBackward : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "relu_backward"; }
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class LeakyReluBackward : public PointwiseOp {
-public:
+  public:
     LeakyReluBackward() = default;
     explicit LeakyReluBackward(double value) : slope(value) {}
     std::string_view kind() const override { return "leaky_relu_backward"; }
     void fields(Fields& f) override { f.field("slope", slope); }
     double slope = 0.01;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class TanhBackward : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "tanh_backward"; }
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class SigmoidBackward : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "sigmoid_backward"; }
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 

@@ -16,7 +16,8 @@ using Exprs = std::vector<Halide::Expr>;
 
 std::vector<TensorType> AdamUpdate::infer(std::span<const TensorType> inputs) const {
     if (form != "outside" && form != "inside" && form != "keras") {
-        fail("attribute", fmt::format("form is \"{}\"", form), "choose \"outside\", \"inside\" or \"keras\"");
+        fail("attribute", fmt::format("form is \"{}\"", form),
+             "choose \"outside\", \"inside\" or \"keras\"");
     }
     expect_update(inputs, 4, 3);
     return {inputs[0], inputs[0], inputs[0]};
@@ -25,7 +26,8 @@ std::vector<TensorType> AdamUpdate::infer(std::span<const TensorType> inputs) co
 // Lowering
 
 Exprs AdamUpdate::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
-    const Strict w(operands[0]), m(operands[2]), v(operands[3]), rate(operands[6]), eps(epsilon), one(1.0F);
+    const Strict w(operands[0]), m(operands[2]), v(operands[3]), rate(operands[6]), eps(epsilon),
+        one(1.0F);
     Strict d(operands[1]);
     if (weight_decay != 0 && !decoupled) d = d + w * Strict(weight_decay);
     const Strict m_next = m * Strict(beta1) + d * Strict(1 - beta1);

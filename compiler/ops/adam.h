@@ -1,12 +1,13 @@
 // adam_update(w, g, m, v, power1, power2, rate) -> w', m', v'
 //
-//     m' = beta1 * m + (1 - beta1) * d        d = g, or g + weight_decay * w where the decay is not decoupled
-//     v' = beta2 * v + (1 - beta2) * d^2      power1 = beta1^t, power2 = beta2^t after this step, scalars
-//     M = m' / (1 - power1), V = v' / (1 - power2)   (bias_correction=false: M = m', V = v')
+//     m' = beta1 * m + (1 - beta1) * d        d = g, or g + weight_decay * w where the decay is not
+//     decoupled v' = beta2 * v + (1 - beta2) * d^2      power1 = beta1^t, power2 = beta2^t after
+//     this step, scalars M = m' / (1 - power1), V = v' / (1 - power2)   (bias_correction=false: M =
+//     m', V = v')
 //
-// The step is rate * M / (sqrt(V) + epsilon) in the form "outside", rate * M / sqrt(V + epsilon) in "inside", and in
-// "keras" rate * sqrt(1 - power2) / (1 - power1) * m' / (sqrt(v') + epsilon). Decoupled decay adds
-// rate * weight_decay * w to it (AdamW).
+// The step is rate * M / (sqrt(V) + epsilon) in the form "outside", rate * M / sqrt(V + epsilon) in
+// "inside", and in "keras" rate * sqrt(1 - power2) / (1 - power1) * m' / (sqrt(v') + epsilon).
+// Decoupled decay adds rate * weight_decay * w to it (AdamW).
 #pragma once
 
 #include "compiler/ops/lowering.h"
@@ -14,7 +15,7 @@
 namespace emulsion {
 
 class AdamUpdate : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "adam_update"; }
     void fields(Fields& f) override {
         f.field("beta1", beta1);
@@ -32,10 +33,11 @@ public:
     bool decoupled = false;
     bool bias_correction = true;
 
-protected:
+  protected:
     int arity() const override { return 7; }
     int output_count() const override { return 3; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 

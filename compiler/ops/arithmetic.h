@@ -9,55 +9,59 @@ namespace emulsion {
 
 // a + b
 class Add : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "add"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 // a - b
 class Subtract : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "subtract"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 // a * b
 class Multiply : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "multiply"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 // -x
 class Negate : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "negate"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 1; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 // factor * x
 class Scale : public PointwiseOp {
-public:
+  public:
     Scale() = default;
     explicit Scale(double value) : factor(value) {}
     std::string_view kind() const override { return "scale"; }
@@ -65,9 +69,10 @@ public:
     std::vector<Value> gradient(GradientContext& context) const override;
     double factor = 1;
 
-protected:
+  protected:
     int arity() const override { return 1; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 

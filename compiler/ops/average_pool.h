@@ -11,7 +11,7 @@
 namespace emulsion {
 
 class AveragePool : public Op, public PoolAttributes {
-public:
+  public:
     std::string_view kind() const override { return "average_pool"; }
     void fields(Fields& f) override;
     OpClass op_class() const override { return OpClass::window; }
@@ -25,7 +25,7 @@ public:
 };
 
 class AveragePoolBackward : public Op, public PoolAttributes {
-public:
+  public:
     std::string_view kind() const override { return "average_pool_backward"; }
     void fields(Fields& f) override;
     OpClass op_class() const override;

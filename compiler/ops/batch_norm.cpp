@@ -1,5 +1,5 @@
-// Batch normalisation as one node: its plain definition, and its gradient from the primitives of batch_norm_parts.h
-// and moments.h.
+// Batch normalisation as one node: its plain definition, and its gradient from the primitives of
+// batch_norm_parts.h and moments.h.
 #include "compiler/ops/batch_norm.h"
 
 #include <fmt/format.h>
@@ -34,7 +34,8 @@ std::vector<TensorType> BatchNorm::infer(std::span<const TensorType> inputs) con
 
 std::vector<Value> BatchNorm::gradient(GradientContext& context) const {
     if (context.gradients[1].defined() || context.gradients[2].defined()) {
-        fail("no_gradient", fmt::format("'{}': the statistics of batch_norm have no gradient", context.name),
+        fail("no_gradient",
+             fmt::format("'{}': the statistics of batch_norm have no gradient", context.name),
              "let the loss depend on the normalised values alone");
     }
     std::vector<Value> result(5);
@@ -59,18 +60,21 @@ std::vector<Value> BatchNorm::gradient(GradientContext& context) const {
 
 // Lowering
 
-std::vector<Func> BatchNorm::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> BatchNorm::lower(const LowerContext& context,
+                                   const std::vector<Func>& inputs) const {
     const TensorType& type = context.inputs[0];
     const std::vector<int64_t> extents = memory_extents(type);
     const std::vector<Var> vars = coordinates(type);  // c, x, y, n
     const Var c = vars[0], k("k");
     Halide::Region ranges;
-    for (size_t i = 1; i < extents.size(); i++) ranges.emplace_back(0, static_cast<int>(extents[i]));
+    for (size_t i = 1; i < extents.size(); i++)
+        ranges.emplace_back(0, static_cast<int>(extents[i]));
     ranges.emplace_back(0, context.samples);
     const RDom r(ranges, "r");
     std::vector<Expr> at = {c};
     for (int i = 0; i < r.dimensions(); i++) at.emplace_back(r[i]);
-    const Strict total(Halide::cast<float>(context.samples) * static_cast<float>(positions_of(type)));
+    const Strict total(Halide::cast<float>(context.samples) *
+                       static_cast<float>(positions_of(type)));
 
     Func sum(context.name + "__sum"), mean(context.name + "__mean");
     sum(c) = 0.0F;
@@ -86,7 +90,8 @@ std::vector<Func> BatchNorm::lower(const LowerContext& context, const std::vecto
     const Strict factor = Strict(inputs[1](c)) / square_root(Strict(variance(c)) + Strict(epsilon));
     y(vars) = (Strict(inputs[0](as_exprs(vars))) - Strict(mean(c))) * factor + Strict(inputs[2](c));
     const TensorType& channels = context.outputs[1];
-    const Expr valid = is_value(channels, {k}), inside = Halide::min(k, static_cast<int>(channels.shape[0]) - 1);
+    const Expr valid = is_value(channels, {k}),
+               inside = Halide::min(k, static_cast<int>(channels.shape[0]) - 1);
     mean_out(k) = Halide::select(valid, mean(inside), 0.0F);
     variance_out(k) = Halide::select(valid, variance(inside), 0.0F);
     return {y, mean_out, variance_out};

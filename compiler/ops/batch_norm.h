@@ -2,11 +2,12 @@
 //
 //     y = (x - mean) * gamma / sqrt(variance + epsilon) + beta
 //
-// with mean and (biased) variance of each channel over all samples of the step and all positions. It is a composite: a
-// pass replaces it by partial_moments, merge_moments and normalize where it trains, and by batch_norm_fold and
-// scale_shift with the running statistics where it infers. The running statistics do not enter y; they are operands
-// so that the node carries everything both forms need. `momentum` weighs the new value in their update.
-// Example: f32[n,16,32,32] gives f32[n,16,32,32], f32[16], f32[16]; f32[n,10] works as well.
+// with mean and (biased) variance of each channel over all samples of the step and all positions.
+// It is a composite: a pass replaces it by partial_moments, merge_moments and normalize where it
+// trains, and by batch_norm_fold and scale_shift with the running statistics where it infers. The
+// running statistics do not enter y; they are operands so that the node carries everything both
+// forms need. `momentum` weighs the new value in their update. Example: f32[n,16,32,32] gives
+// f32[n,16,32,32], f32[16], f32[16]; f32[n,10] works as well.
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -14,7 +15,7 @@
 namespace emulsion {
 
 class BatchNorm : public Op {
-public:
+  public:
     std::string_view kind() const override { return "batch_norm"; }
     void fields(Fields& f) override {
         f.field("epsilon", epsilon);

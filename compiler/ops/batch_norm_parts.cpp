@@ -36,13 +36,16 @@ std::vector<TensorType> ScaleFilter::infer(std::span<const TensorType> inputs) c
     expect_operands(inputs, 2);
     expect_f32(inputs[0], "filter");
     if (inputs[0].batched || inputs[0].shape.empty()) {
-        fail("rank", fmt::format("the filter must be a parameter (out, …), but is {}", to_string(inputs[0])),
-             "give it weights first and their scales second");
+        fail(
+            "rank",
+            fmt::format("the filter must be a parameter (out, …), but is {}", to_string(inputs[0])),
+            "give it weights first and their scales second");
     }
     const TensorType scale = plain_type({inputs[0].shape[0]});
     if (inputs[1] != scale) {
-        fail("channels", fmt::format("{} has {} filters, but the scale is {}", to_string(inputs[0]),
-                                     inputs[0].shape[0], to_string(inputs[1])),
+        fail("channels",
+             fmt::format("{} has {} filters, but the scale is {}", to_string(inputs[0]),
+                         inputs[0].shape[0], to_string(inputs[1])),
              fmt::format("give it {}", to_string(scale)));
     }
     return {inputs[0]};
@@ -74,7 +77,8 @@ Exprs Normalize::evaluate(const LowerContext&, const Exprs& operands, const Expr
     return {(x - mean) * factor + beta};
 }
 
-Exprs BatchNormCoefficients::evaluate(const LowerContext& context, const Exprs& operands, const Exprs&) const {
+Exprs BatchNormCoefficients::evaluate(const LowerContext& context, const Exprs& operands,
+                                      const Exprs&) const {
     const Strict gamma(operands[0]), variance(operands[1]), sum(operands[2]), dot(operands[3]);
     const Strict total = Strict(samples_f32(context)) * Strict(static_cast<float>(count));
     const Strict inverse = Strict(1.0F) / square_root(variance + Strict(epsilon));
@@ -90,7 +94,8 @@ Exprs BatchNormBackward::evaluate(const LowerContext&, const Exprs& operands, co
     return {a * dy + (b * (x - mean) + c)};
 }
 
-Exprs RunningAverage::evaluate(const LowerContext& context, const Exprs& operands, const Exprs&) const {
+Exprs RunningAverage::evaluate(const LowerContext& context, const Exprs& operands,
+                               const Exprs&) const {
     const Strict running(operands[0]);
     Strict batch(operands[1]);
     if (unbiased) {

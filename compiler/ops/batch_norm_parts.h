@@ -1,4 +1,5 @@
-// The pointwise parts of batch normalisation, forward, backward and for inference. Vectors are f32[C].
+// The pointwise parts of batch normalisation, forward, backward and for inference. Vectors are
+// f32[C].
 //
 //     batch_norm_factor(gamma, variance)              gamma / sqrt(variance + epsilon)
 //     normalize(x, mean, factor, beta)                (x - mean) * factor + beta
@@ -15,32 +16,35 @@
 namespace emulsion {
 
 class BatchNormFactor : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "batch_norm_factor"; }
     void fields(Fields& f) override { f.field("epsilon", epsilon); }
     double epsilon = 1e-5;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class Normalize : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "normalize"; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
 
-protected:
+  protected:
     int arity() const override { return 4; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
-// The per-channel coefficients of batch norm's gradient, from sum = sum of dy and dot = sum of dy * (x - mean) over
-// the step's samples, each of `count` positions. dgamma = dot / sqrt(variance + epsilon); dbeta is `sum` itself.
+// The per-channel coefficients of batch norm's gradient, from sum = sum of dy and dot = sum of dy *
+// (x - mean) over the step's samples, each of `count` positions. dgamma = dot / sqrt(variance +
+// epsilon); dbeta is `sum` itself.
 class BatchNormCoefficients : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "batch_norm_coefficients"; }
     void fields(Fields& f) override {
         f.field("epsilon", epsilon);
@@ -49,28 +53,30 @@ public:
     double epsilon = 1e-5;
     int64_t count = 1;
 
-protected:
+  protected:
     int arity() const override { return 4; }
     int output_count() const override { return 4; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class BatchNormBackward : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "batch_norm_backward"; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
 
-protected:
+  protected:
     int arity() const override { return 6; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
-// `momentum` weighs the new value. With `unbiased` it is a variance over m = samples * count values and is multiplied
-// by m / (m - 1), or by 1 where m is 1.
+// `momentum` weighs the new value. With `unbiased` it is a variance over m = samples * count values
+// and is multiplied by m / (m - 1), or by 1 where m is 1.
 class RunningAverage : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "running_average"; }
     void fields(Fields& f) override {
         f.field("momentum", momentum);
@@ -81,44 +87,48 @@ public:
     int64_t count = 1;
     bool unbiased = false;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class ScaleShift : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "scale_shift"; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
-protected:
+  protected:
     int arity() const override { return 3; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class BatchNormFold : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "batch_norm_fold"; }
     void fields(Fields& f) override { f.field("epsilon", epsilon); }
     double epsilon = 1e-5;
 
-protected:
+  protected:
     int arity() const override { return 4; }
     int output_count() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class ScaleFilter : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "scale_filter"; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
 
-protected:
+  protected:
     int arity() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 

@@ -7,7 +7,7 @@
 namespace emulsion {
 
 class Concatenate : public Op {
-public:
+  public:
     std::string_view kind() const override { return "concatenate"; }
     OpClass op_class() const override { return OpClass::gather; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;

@@ -25,7 +25,7 @@ struct ConvAttributes {
 };
 
 class Conv2d : public Op, public ConvAttributes {
-public:
+  public:
     std::string_view kind() const override { return "conv2d"; }
     void fields(Fields& f) override { visit(f); }
     OpClass op_class() const override { return OpClass::anchor; }
@@ -37,7 +37,7 @@ public:
 };
 
 class Conv2dBackwardData : public Op, public ConvAttributes {
-public:
+  public:
     std::string_view kind() const override { return "conv2d_backward_data"; }
     void fields(Fields& f) override;
     OpClass op_class() const override { return OpClass::anchor; }
@@ -50,7 +50,7 @@ public:
 };
 
 class Conv2dBackwardFilter : public Op, public ConvAttributes {
-public:
+  public:
     std::string_view kind() const override { return "conv2d_backward_filter"; }
     void fields(Fields& f) override;
     OpClass op_class() const override { return OpClass::anchor; }

@@ -12,7 +12,7 @@
 namespace emulsion {
 
 class Dense : public Op {
-public:
+  public:
     std::string_view kind() const override { return "dense"; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
@@ -23,7 +23,7 @@ public:
 };
 
 class DenseBackwardData : public Op {
-public:
+  public:
     std::string_view kind() const override { return "dense_backward_data"; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
@@ -33,7 +33,7 @@ public:
 };
 
 class DenseBackwardWeights : public Op {
-public:
+  public:
     std::string_view kind() const override { return "dense_backward_weights"; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;

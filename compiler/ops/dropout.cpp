@@ -21,7 +21,8 @@ std::vector<TensorType> Dropout::infer(std::span<const TensorType> inputs) const
     expect_f32(inputs[0], "input");
     for (const TensorType& type : inputs.subspan(1)) {
         if (type != plain_type({}, ElementType::i32)) {
-            fail("element", fmt::format("seed and step must be i32[], but one is {}", to_string(type)),
+            fail("element",
+                 fmt::format("seed and step must be i32[], but one is {}", to_string(type)),
                  "give it the scalars seed_low, seed_high, step_low and step_high");
         }
     }
@@ -38,7 +39,8 @@ std::vector<Value> Dropout::gradient(GradientContext& context) const {
     std::vector<Value> result(5);
     std::vector<Value> operands = context.inputs;
     operands[0] = context.gradients[0];
-    if (context.needed[0]) result[0] = context.add("dx", std::make_shared<Dropout>(*this), operands);
+    if (context.needed[0])
+        result[0] = context.add("dx", std::make_shared<Dropout>(*this), operands);
     return result;
 }
 
@@ -52,8 +54,9 @@ std::vector<Expr> Dropout::evaluate(const LowerContext& context, const std::vect
         element = i < extents.size() ? element * static_cast<int>(extents[i]) + at[i] : at[i];
     }
     auto bits = [](const Expr& value) { return Halide::cast<uint32_t>(value); };
-    const Expr random = philox({bits(element), Expr(static_cast<uint32_t>(site)), bits(operands[3]), bits(operands[4])},
-                               {bits(operands[1]), bits(operands[2])})[0];
+    const Expr random = philox(
+        {bits(element), Expr(static_cast<uint32_t>(site)), bits(operands[3]), bits(operands[4])},
+        {bits(operands[1]), bits(operands[2])})[0];
     const auto threshold = static_cast<uint32_t>(std::ldexp(rate, 32));
     return {choose(random >= Expr(threshold), Strict(operands[0]) * Strict(1 / (1 - rate)), 0.0F)};
 }

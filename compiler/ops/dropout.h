@@ -1,9 +1,9 @@
-// dropout(x, seed_low, seed_high, step_low, step_high) {rate, site}: each value is dropped with probability `rate`,
-// the others are divided by 1 - rate. The four scalars are i32 bits.
+// dropout(x, seed_low, seed_high, step_low, step_high) {rate, site}: each value is dropped with
+// probability `rate`, the others are divided by 1 - rate. The four scalars are i32 bits.
 //
-// Whether a value is dropped is a function of (seed, step, site, element) by Philox, with the element counted through
-// the step's samples in the order of memory; `site` tells the layers of a network apart. The gradient is the same op
-// on dy with the same scalars.
+// Whether a value is dropped is a function of (seed, step, site, element) by Philox, with the
+// element counted through the step's samples in the order of memory; `site` tells the layers of a
+// network apart. The gradient is the same op on dy with the same scalars.
 #pragma once
 
 #include "compiler/ops/lowering.h"
@@ -11,7 +11,7 @@
 namespace emulsion {
 
 class Dropout : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "dropout"; }
     void fields(Fields& f) override {
         f.field("rate", rate);
@@ -22,9 +22,10 @@ public:
     double rate = 0.5;  // 0 <= rate < 1
     int64_t site = 0;
 
-protected:
+  protected:
     int arity() const override { return 5; }
-    std::vector<Halide::Expr> evaluate(const LowerContext& context, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext& context,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 

@@ -9,7 +9,7 @@
 namespace emulsion {
 
 class Expand : public Op {
-public:
+  public:
     std::string_view kind() const override { return "expand"; }
     void fields(Fields& f) override {
         f.field("shape", shape);

@@ -13,7 +13,7 @@ namespace emulsion {
 std::vector<int64_t> flat_factors(int64_t channels, int64_t height, int64_t width);
 
 class Flatten : public Op {
-public:
+  public:
     std::string_view kind() const override { return "flatten"; }
     OpClass op_class() const override { return OpClass::view; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
@@ -23,7 +23,7 @@ public:
 };
 
 class Unflatten : public Op {
-public:
+  public:
     std::string_view kind() const override { return "unflatten"; }
     void fields(Fields& f) override { f.field("shape", shape); }
     OpClass op_class() const override { return OpClass::view; }

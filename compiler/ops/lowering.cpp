@@ -1,4 +1,5 @@
-// Coordinates, broadcasting and padding shared by all lowerings, the base of pointwise ops, and elementary functions.
+// Coordinates, broadcasting and padding shared by all lowerings, the base of pointwise ops, and
+// elementary functions.
 #include "compiler/ops/lowering.h"
 
 #include <fmt/format.h>
@@ -37,10 +38,12 @@ std::vector<std::string> batched_names(size_t rank) {
 
 // Whether `from` may be read where a value of type `to` is computed.
 bool is_broadcastable(const TensorType& from, const TensorType& to) {
-    if (from.batched == to.batched && from.shape == to.shape && from.factors == to.factors) return true;
+    if (from.batched == to.batched && from.shape == to.shape && from.factors == to.factors)
+        return true;
     if (from.batched && !to.batched) return false;
     if (from.shape.empty()) return true;
-    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] && to.factors.empty();
+    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] &&
+           to.factors.empty();
 }
 
 // Orders operands by how much they can hold, for picking the output's type.
@@ -54,7 +57,8 @@ bool is_smaller(const TensorType& a, const TensorType& b) {
 std::vector<Var> coordinates(const TensorType& type) {
     const size_t rank = type.shape.size();
     std::vector<Var> vars;
-    for (const std::string& name : type.batched ? batched_names(rank) : plain_names(rank)) vars.emplace_back(name);
+    for (const std::string& name : type.batched ? batched_names(rank) : plain_names(rank))
+        vars.emplace_back(name);
     return vars;
 }
 
@@ -62,15 +66,20 @@ std::vector<Expr> as_exprs(const std::vector<Var>& vars) { return {vars.begin(),
 
 Halide::Type halide_type(ElementType element) {
     switch (element) {
-        case ElementType::f32: return Halide::Float(32);
-        case ElementType::i32: return Halide::Int(32);
-        case ElementType::u8: return Halide::UInt(8);
+        case ElementType::f32:
+            return Halide::Float(32);
+        case ElementType::i32:
+            return Halide::Int(32);
+        case ElementType::u8:
+            return Halide::UInt(8);
     }
     return {};
 }
 
-Expr read_broadcast(const Func& input, const TensorType& from, const TensorType& to, const std::vector<Expr>& at) {
-    EMU_CHECK(is_broadcastable(from, to), "{} is read at positions of {}", to_string(from), to_string(to));
+Expr read_broadcast(const Func& input, const TensorType& from, const TensorType& to,
+                    const std::vector<Expr>& at) {
+    EMU_CHECK(is_broadcastable(from, to), "{} is read at positions of {}", to_string(from),
+              to_string(to));
     if (from.shape.size() == to.shape.size() && from.batched == to.batched) return input(at);
     std::vector<Expr> position;
     if (!from.shape.empty()) position.push_back(to.batched ? at.front() : first_axis(to, at));
@@ -79,7 +88,8 @@ Expr read_broadcast(const Func& input, const TensorType& from, const TensorType&
 }
 
 Expr is_value(const TensorType& type, const std::vector<Expr>& at) {
-    if (type.batched || type.shape.empty() || type.shape[0] % kBlock == 0) return Halide::Internal::const_true();
+    if (type.batched || type.shape.empty() || type.shape[0] % kBlock == 0)
+        return Halide::Internal::const_true();
     return first_axis(type, at) < static_cast<int>(type.shape[0]);
 }
 
@@ -99,13 +109,16 @@ std::vector<TensorType> PointwiseOp::infer(std::span<const TensorType> inputs) c
     }
     for (const TensorType& type : inputs) {
         if (is_broadcastable(type, *largest)) continue;
-        fail("shape", fmt::format("{} and {} cannot be combined", to_string(*largest), to_string(type)),
-             "give the operands one shape; the smaller one may also be a scalar or have one value per channel");
+        fail("shape",
+             fmt::format("{} and {} cannot be combined", to_string(*largest), to_string(type)),
+             "give the operands one shape; the smaller one may also be a scalar or have one value "
+             "per channel");
     }
     return std::vector<TensorType>(static_cast<size_t>(output_count()), *largest);
 }
 
-std::vector<Func> PointwiseOp::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> PointwiseOp::lower(const LowerContext& context,
+                                     const std::vector<Func>& inputs) const {
     const TensorType& type = context.outputs[0];
     const std::vector<Var> vars = coordinates(type);
     const std::vector<Expr> at = as_exprs(vars);
@@ -114,7 +127,8 @@ std::vector<Func> PointwiseOp::lower(const LowerContext& context, const std::vec
         operands.push_back(read_broadcast(inputs[i], context.inputs[i], type, at));
     }
     const std::vector<Expr> values = evaluate(context, operands, at);
-    EMU_CHECK(values.size() == context.outputs.size(), "'{}' computes {} values", kind(), values.size());
+    EMU_CHECK(values.size() == context.outputs.size(), "'{}' computes {} values", kind(),
+              values.size());
     const Expr valid = is_value(type, at);
     std::vector<Func> funcs;
     for (size_t i = 0; i < values.size(); i++) {
@@ -127,7 +141,8 @@ std::vector<Func> PointwiseOp::lower(const LowerContext& context, const std::vec
     return funcs;
 }
 
-// Elementary functions. The methods and coefficients are those of the Cephes library's single-precision functions.
+// Elementary functions. The methods and coefficients are those of the Cephes library's
+// single-precision functions.
 
 namespace {
 
@@ -148,8 +163,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-// e^x = 2^n * e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Below the smallest normal number the result is 0, above
-// the largest one it is that.
+// e^x = 2^n * e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Below the smallest normal number the
+// result is 0, above the largest one it is that.
 Expr exp_f32(Expr argument) {
     constexpr float kLowest = -87.33654F, kHighest = 88.72283F;
     constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
@@ -158,16 +173,17 @@ Expr exp_f32(Expr argument) {
     const Strict x = choose(limited < kLowest, kLowest, limited);
     const Strict n = (x * Strict(1.44269504088896341F) + kRound) - kRound;
     const Strict r = (x - n * kLn2High) - n * kLn2Low;
-    const Strict p = polynomial(r, {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
-                                    1.6666665459e-1F, 5.0000001201e-1F});
+    const Strict p = polynomial(r, {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F,
+                                    4.1665795894e-2F, 1.6666665459e-1F, 5.0000001201e-1F});
     const Strict y = (p * (r * r) + r) + 1.0F;
     const Expr whole = Halide::cast<int32_t>(Expr(n));
     const Expr half = whole >> 1;
     return choose(given < kLowest, 0.0F, (y * power_of_two(half)) * power_of_two(whole - half));
 }
 
-// log x = e * ln 2 + log m with x = 2^e * m, sqrt(1/2) <= m < sqrt(2). What is below the smallest normal number counts
-// as that; an infinity or a NaN stays what it is, so that it reaches the test of the loss.
+// log x = e * ln 2 + log m with x = 2^e * m, sqrt(1/2) <= m < sqrt(2). What is below the smallest
+// normal number counts as that; an infinity or a NaN stays what it is, so that it reaches the test
+// of the loss.
 Expr log_f32(Expr argument) {
     const Strict given(std::move(argument));
     const Strict x = choose(given < 1.17549435e-38F, 1.17549435e-38F, given);
@@ -177,9 +193,9 @@ Expr log_f32(Expr argument) {
     const Strict e(Halide::cast<float>((bits >> 23) - 126 - Halide::cast<int32_t>(is_low)));
     const Strict m = choose(is_low, mantissa + mantissa, mantissa) - 1.0F;
     const Strict z = m * m;
-    const Strict p = polynomial(m, {7.0376836292e-2F, -1.1514610310e-1F, 1.1676998740e-1F, -1.2420140846e-1F,
-                                    1.4249322787e-1F, -1.6668057665e-1F, 2.0000714765e-1F, -2.4999993993e-1F,
-                                    3.3333331174e-1F});
+    const Strict p = polynomial(m, {7.0376836292e-2F, -1.1514610310e-1F, 1.1676998740e-1F,
+                                    -1.2420140846e-1F, 1.4249322787e-1F, -1.6668057665e-1F,
+                                    2.0000714765e-1F, -2.4999993993e-1F, 3.3333331174e-1F});
     const Strict tail = ((p * m) * z + e * kLn2Low) - z * 0.5F;
     return choose(given < kInfinity, (m + tail) + e * kLn2High, given);
 }
@@ -189,8 +205,8 @@ Expr tanh_f32(Expr argument) {
     const Strict x(std::move(argument));
     const Strict size(Halide::abs(Expr(x)));
     const Strict z = x * x;
-    const Strict p = polynomial(z, {-5.70498872745e-3F, 2.06390887954e-2F, -5.37397155531e-2F, 1.33314422036e-1F,
-                                    -3.33332819422e-1F});
+    const Strict p = polynomial(z, {-5.70498872745e-3F, 2.06390887954e-2F, -5.37397155531e-2F,
+                                    1.33314422036e-1F, -3.33332819422e-1F});
     const Strict small = (p * z) * x + x;
     const Strict large = Strict(1.0F) - Strict(2.0F) / (Strict(exp_f32(size + size)) + 1.0F);
     return choose(size < 0.625F, small, choose(x < 0.0F, Strict(0.0F) - large, large));

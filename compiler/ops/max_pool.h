@@ -13,7 +13,7 @@
 namespace emulsion {
 
 class MaxPool : public Op, public PoolAttributes {
-public:
+  public:
     std::string_view kind() const override { return "max_pool"; }
     void fields(Fields& f) override { visit(f); }
     OpClass op_class() const override { return OpClass::window; }
@@ -26,7 +26,7 @@ public:
 };
 
 class MaxPoolBackward : public Op, public PoolAttributes {
-public:
+  public:
     std::string_view kind() const override { return "max_pool_backward"; }
     void fields(Fields& f) override;
     OpClass op_class() const override;

@@ -1,4 +1,5 @@
-// Moments and dots of batch normalisation in their plain form: one running sum each, in the order of memory.
+// Moments and dots of batch normalisation in their plain form: one running sum each, in the order
+// of memory.
 #include "compiler/ops/moments.h"
 
 #include <fmt/format.h>
@@ -30,8 +31,9 @@ void expect_normalizable(const TensorType& type) {
 void expect_channels(const TensorType& type, const TensorType& map) {
     const TensorType expected = plain_type({map.shape[0]});
     if (type == expected) return;
-    fail("channels", fmt::format("{} has {} channels, but a per-channel operand is {}", to_string(map), map.shape[0],
-                                 to_string(type)),
+    fail("channels",
+         fmt::format("{} has {} channels, but a per-channel operand is {}", to_string(map),
+                     map.shape[0], to_string(type)),
          fmt::format("give it {}", to_string(expected)));
 }
 
@@ -58,8 +60,8 @@ std::vector<TensorType> MergeMoments::infer(std::span<const TensorType> inputs) 
     const TensorType expected = strip_type(batched_type({inputs[0].shape[0], height, width}));
     if (inputs[0] != expected) {
         fail("shape",
-             fmt::format("a map of {} has strips {}, but the pivot is {}", by(height, width), to_string(expected),
-                         to_string(inputs[0])),
+             fmt::format("a map of {} has strips {}, but the pivot is {}", by(height, width),
+                         to_string(expected), to_string(inputs[0])),
              "pass the results of partial_moments, and width and height of its map");
     }
     return {plain_type({inputs[0].shape[0]}), plain_type({inputs[0].shape[0]})};
@@ -113,7 +115,8 @@ Expr strip_count(const Expr& strip, int width, int height) {
     return Halide::cast<float>(width * Halide::min(kStripRows, height - kStripRows * strip));
 }
 
-std::vector<Func> PartialMoments::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> PartialMoments::lower(const LowerContext& context,
+                                        const std::vector<Func>& inputs) const {
     const StripDomain domain(context.inputs[0]);
     const Var c = domain.c, w = domain.w, s = domain.s, n = domain.n;
     Func pivot(context.name + "__0");
@@ -126,15 +129,17 @@ std::vector<Func> PartialMoments::lower(const LowerContext& context, const std::
             domain.sum(context.name + "__2", deviation * deviation)};
 }
 
-// The mean of all values from those of the strips, then their squared deviations: those inside a strip, and a strip's
-// size times the square of its mean's.
-std::vector<Func> MergeMoments::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+// The mean of all values from those of the strips, then their squared deviations: those inside a
+// strip, and a strip's size times the square of its mean's.
+std::vector<Func> MergeMoments::lower(const LowerContext& context,
+                                      const std::vector<Func>& inputs) const {
     const Var c("c"), k("k");
     const RDom r(0, static_cast<int>(context.inputs[0].shape[1]), 0, context.samples, "r");
     const Strict count(strip_count(r.x, static_cast<int>(width), static_cast<int>(height)));
     const Strict total = Strict(samples_f32(context)) * Strict(static_cast<float>(width * height));
     const Strict pivot(inputs[0](c, 0, r.x, r.y)), offset(inputs[1](c, 0, r.x, r.y));
-    Func sum(context.name + "__sum"), mean(context.name + "__mean"), squares(context.name + "__squares");
+    Func sum(context.name + "__sum"), mean(context.name + "__mean"),
+        squares(context.name + "__squares");
     sum(c) = 0.0F;
     sum(c) = Strict(sum(c)) + (pivot * count + offset);
     mean(c) = Strict(sum(c)) / total;
@@ -144,17 +149,20 @@ std::vector<Func> MergeMoments::lower(const LowerContext& context, const std::ve
                  (Strict(inputs[2](c, 0, r.x, r.y)) - average * offset + apart * apart * count);
 
     const TensorType& type = context.outputs[0];
-    const Expr valid = is_value(type, {k}), inside = Halide::min(k, static_cast<int>(type.shape[0]) - 1);
+    const Expr valid = is_value(type, {k}),
+               inside = Halide::min(k, static_cast<int>(type.shape[0]) - 1);
     Func mean_out(context.name + "__0"), variance_out(context.name + "__1");
     mean_out(k) = Halide::select(valid, mean(inside), 0.0F);
     variance_out(k) = Halide::select(valid, Strict(squares(inside)) / total, 0.0F);
     return {mean_out, variance_out};
 }
 
-std::vector<Func> PartialDots::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
+std::vector<Func> PartialDots::lower(const LowerContext& context,
+                                     const std::vector<Func>& inputs) const {
     const StripDomain domain(context.inputs[1]);
     const Strict dy(inputs[0](domain.at)), x(inputs[1](domain.at)), mean(inputs[2](domain.c));
-    return {domain.sum(context.name + "__0", dy), domain.sum(context.name + "__1", dy * (x - mean))};
+    return {domain.sum(context.name + "__0", dy),
+            domain.sum(context.name + "__1", dy * (x - mean))};
 }
 
 }  // namespace emulsion

@@ -1,16 +1,19 @@
-// Sums over positions and samples that batch normalisation needs, in two steps: values for each strip of a few rows of
-// a sample, then one per channel. Both steps are reductions of a fixed order.
+// Sums over positions and samples that batch normalisation needs, in two steps: values for each
+// strip of a few rows of a sample, then one per channel. Both steps are reductions of a fixed
+// order.
 //
-//     partial_moments(x) -> pivot, sum, squares   per strip: its first value, sum of x - pivot and of (x - pivot)^2
-//     merge_moments(pivot, sum, squares) {width, height} -> mean[C], variance[C]   over the step's samples of that size
-//     partial_dots(dy, x, mean[C]) -> sum, dot    per strip: sum of dy and of dy * (x - mean)
+//     partial_moments(x) -> pivot, sum, squares   per strip: its first value, sum of x - pivot and
+//     of (x - pivot)^2 merge_moments(pivot, sum, squares) {width, height} -> mean[C], variance[C]
+//     over the step's samples of that size partial_dots(dy, x, mean[C]) -> sum, dot    per strip:
+//     sum of dy and of dy * (x - mean)
 //
-// A strip is kStripRows rows of a map, fewer at its lower edge; features [n,C] are one strip. Values of strips are a
-// map of one column, [n,C,strips,1]. Strips are small so that the kernel which makes a map can sum them on the way.
+// A strip is kStripRows rows of a map, fewer at its lower edge; features [n,C] are one strip.
+// Values of strips are a map of one column, [n,C,strips,1]. Strips are small so that the kernel
+// which makes a map can sum them on the way.
 //
-// Deviations are taken from a value of the strip before they are squared, never as E[x^2] - E[x]^2, so a mean of 3000
-// with a deviation of 1 keeps its digits. Strips join by the formulas of Chan, Golub and LeVeque, "Algorithms for
-// Computing the Sample Variance", 1983.
+// Deviations are taken from a value of the strip before they are squared, never as E[x^2] - E[x]^2,
+// so a mean of 3000 with a deviation of 1 keeps its digits. Strips join by the formulas of Chan,
+// Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983.
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -25,7 +28,7 @@ TensorType strip_type(const TensorType& map);
 Halide::Expr strip_count(const Halide::Expr& strip, int width, int height);
 
 class PartialMoments : public Op {
-public:
+  public:
     std::string_view kind() const override { return "partial_moments"; }
     OpClass op_class() const override { return OpClass::reduction; }
     bool sums_strips() const override { return true; }
@@ -35,7 +38,7 @@ public:
 };
 
 class MergeMoments : public Op {
-public:
+  public:
     std::string_view kind() const override { return "merge_moments"; }
     void fields(Fields& f) override {
         f.field("width", width);
@@ -49,7 +52,7 @@ public:
 };
 
 class PartialDots : public Op {
-public:
+  public:
     std::string_view kind() const override { return "partial_dots"; }
     OpClass op_class() const override { return OpClass::reduction; }
     bool sums_strips() const override { return true; }

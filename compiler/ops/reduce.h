@@ -1,7 +1,8 @@
 // reduce(x) {keep_samples, keep_channels, mean}: the sum, or with mean=true the mean, over every
 // axis that is not kept. A mean over samples divides by the samples of the call. From
 // f32[n,32,7,7]:
-//     keep both f32[n,32] (global average), keep_channels f32[32], keep_samples f32[n], neither f32[]
+//     keep both f32[n,32] (global average), keep_channels f32[32], keep_samples f32[n], neither
+//     f32[]
 // A parameter (O, …) becomes (O) with keep_channels and () without; its padding lanes are zero and
 // add nothing.
 //
@@ -13,7 +14,7 @@
 namespace emulsion {
 
 class Reduce : public Op {
-public:
+  public:
     std::string_view kind() const override { return "reduce"; }
     void fields(Fields& f) override {
         f.field("keep_samples", keep_samples);

@@ -8,7 +8,7 @@
 namespace emulsion {
 
 class RotateFilter : public Op {
-public:
+  public:
     std::string_view kind() const override { return "rotate_filter"; }
     OpClass op_class() const override { return OpClass::gather; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;

@@ -21,10 +21,12 @@ void expect_update(std::span<const TensorType> inputs, size_t tensors, size_t sc
         fail("shape", fmt::format("the parameter is {}, one for each sample", to_string(inputs[0])),
              "update parameters only");
     }
-    for (const TensorType& type : inputs.subspan(1, tensors - 1)) expect_gradient_of(type, inputs[0]);
+    for (const TensorType& type : inputs.subspan(1, tensors - 1))
+        expect_gradient_of(type, inputs[0]);
     for (const TensorType& type : inputs.subspan(tensors)) {
         if (type == plain_type({})) continue;
-        fail("shape", fmt::format("a rate must be f32[], but is {}", to_string(type)), "give it a scalar");
+        fail("shape", fmt::format("a rate must be f32[], but is {}", to_string(type)),
+             "give it a scalar");
     }
 }
 

@@ -5,8 +5,8 @@
 //         m' = momentum * m + d                (damped: momentum * m + (1 - momentum) * d)
 //         w' = w - rate * m'                   (nesterov: w - rate * (momentum * m' + d))
 //
-// The rate stands outside the buffer, so a changed rate acts on the whole history at once. In the damped form
-// Nesterov's step is rate * (momentum * m' + (1 - momentum) * d).
+// The rate stands outside the buffer, so a changed rate acts on the whole history at once. In the
+// damped form Nesterov's step is rate * (momentum * m' + (1 - momentum) * d).
 #pragma once
 
 #include "compiler/ops/lowering.h"
@@ -14,20 +14,21 @@
 namespace emulsion {
 
 class SgdPlain : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "sgd_plain"; }
     void fields(Fields& f) override { f.field("weight_decay", weight_decay); }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double weight_decay = 0;
 
-protected:
+  protected:
     int arity() const override { return 3; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
 class SgdUpdate : public PointwiseOp {
-public:
+  public:
     std::string_view kind() const override { return "sgd_update"; }
     void fields(Fields& f) override {
         f.field("momentum", momentum);
@@ -41,14 +42,16 @@ public:
     bool damped = false;
     double weight_decay = 0;
 
-protected:
+  protected:
     int arity() const override { return 4; }
     int output_count() const override { return 2; }
-    std::vector<Halide::Expr> evaluate(const LowerContext&, const std::vector<Halide::Expr>& operands,
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
-// Shape rule of optimisers: the first `tensors` operands are parameters of one type, the rest f32 scalars.
+// Shape rule of optimisers: the first `tensors` operands are parameters of one type, the rest f32
+// scalars.
 void expect_update(std::span<const TensorType> inputs, size_t tensors, size_t scalars);
 
 }  // namespace emulsion

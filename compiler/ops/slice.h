@@ -9,7 +9,7 @@
 namespace emulsion {
 
 class Slice : public Op {
-public:
+  public:
     std::string_view kind() const override { return "slice"; }
     void fields(Fields& f) override {
         f.field("begin", begin);
@@ -25,7 +25,7 @@ public:
 };
 
 class SliceBackward : public Op {
-public:
+  public:
     std::string_view kind() const override { return "slice_backward"; }
     void fields(Fields& f) override {
         f.field("begin", begin);

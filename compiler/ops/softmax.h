@@ -7,7 +7,7 @@
 namespace emulsion {
 
 class Softmax : public Op {
-public:
+  public:
     std::string_view kind() const override { return "softmax"; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;

@@ -11,7 +11,7 @@
 namespace emulsion {
 
 class SoftmaxCrossEntropy : public Op {
-public:
+  public:
     std::string_view kind() const override { return "softmax_cross_entropy"; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
@@ -22,7 +22,7 @@ public:
 };
 
 class SoftmaxCrossEntropyBackward : public Op {
-public:
+  public:
     std::string_view kind() const override { return "softmax_cross_entropy_backward"; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;

@@ -7,31 +7,35 @@ namespace emulsion {
 
 // Base of sources: the type is an attribute of the node, not inferred.
 class SourceOp : public Op {
-public:
+  public:
     explicit SourceOp(TensorType type) : type_(std::move(type)) {}
     SourceOp() = default;
     OpClass op_class() const override { return OpClass::source; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext&) const override { return {}; }
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     const TensorType& type() const { return type_; }
-    void set_type(TensorType type) { type_ = std::move(type); }  // the parser reads it after the colon
+    void set_type(TensorType type) {
+        type_ = std::move(type);
+    }  // the parser reads it after the colon
 
-private:
+  private:
     TensorType type_;
 };
 
 // A tensor that each call brings: pictures (f32) or labels (i32, one class index per sample).
 class Input : public SourceOp {
-public:
+  public:
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "input"; }
 };
 
-// A trained tensor. `init` is one of "zeros", "ones", "constant", "he" (normal, deviation sqrt(2 / fan_in)), "glorot"
-// (uniform), "lecun" (normal), "normal", "uniform"; `scale` is the constant, deviation or bound of the last three.
+// A trained tensor. `init` is one of "zeros", "ones", "constant", "he" (normal, deviation sqrt(2 /
+// fan_in)), "glorot" (uniform), "lecun" (normal), "normal", "uniform"; `scale` is the constant,
+// deviation or bound of the last three.
 class Parameter : public SourceOp {
-public:
+  public:
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "parameter"; }
     void fields(Fields& f) override {
@@ -49,9 +53,10 @@ public:
     bool decay = true;    // false: weight decay leaves it alone
 };
 
-// A tensor that a training step updates without a gradient: running statistics, momentum. Starts at `value`.
+// A tensor that a training step updates without a gradient: running statistics, momentum. Starts at
+// `value`.
 class State : public SourceOp {
-public:
+  public:
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "state"; }
     void fields(Fields& f) override {
@@ -59,13 +64,14 @@ public:
         f.field("optimizer", optimizer);
     }
     double value = 0;
-    bool optimizer = false;  // true: written by `update`; false: by `forward_backward`, after the loss test
+    bool optimizer =
+        false;  // true: written by `update`; false: by `forward_backward`, after the loss test
 };
 
-// A number that each call brings, or that the library keeps: "learning_rate" (f32), "seed_low", "seed_high",
-// "step_low", "step_high" (i32 bits). Type is always a plain scalar.
+// A number that each call brings, or that the library keeps: "learning_rate" (f32), "seed_low",
+// "seed_high", "step_low", "step_high" (i32 bits). Type is always a plain scalar.
 class Scalar : public SourceOp {
-public:
+  public:
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "scalar"; }
     void fields(Fields& f) override { f.field("name", name); }
@@ -74,11 +80,12 @@ public:
 
 // A tensor that holds one number everywhere.
 class Constant : public SourceOp {
-public:
+  public:
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "constant"; }
     void fields(Fields& f) override { f.field("value", value); }
-    std::vector<Halide::Func> lower(const LowerContext&, const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
     double value = 0;
 };
 

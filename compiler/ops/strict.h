@@ -1,8 +1,9 @@
 // Arithmetic that gives the same bits on every target.
 //
-// Halide contracts and reassociates float arithmetic as the target allows; a strict operation is rounded as written.
-// `strict_float(Expr)` rewrites a whole tree, and loses what the tree shares; a Strict builds the strict operations one
-// by one, so shared subexpressions stay shared. Plain and strict values mix: a Strict holds any Expr.
+// Halide contracts and reassociates float arithmetic as the target allows; a strict operation is
+// rounded as written. `strict_float(Expr)` rewrites a whole tree, and loses what the tree shares; a
+// Strict builds the strict operations one by one, so shared subexpressions stay shared. Plain and
+// strict values mix: a Strict holds any Expr.
 #pragma once
 
 #include <Halide.h>
@@ -10,7 +11,7 @@
 namespace emulsion {
 
 class Strict {
-public:
+  public:
     Strict(float value) : expr_(value) {}
     Strict(int value) : expr_(static_cast<float>(value)) {}
     Strict(double value) : expr_(static_cast<float>(value)) {}
@@ -22,11 +23,12 @@ public:
     friend Strict operator*(const Strict& a, const Strict& b) { return make(Op::strict_mul, a, b); }
     friend Strict operator/(const Strict& a, const Strict& b) { return make(Op::strict_div, a, b); }
     friend Halide::Expr operator<(const Strict& a, const Strict& b) {
-        return Halide::Internal::Call::make(Halide::Bool(), Op::strict_lt, {a.expr_, b.expr_}, kPure);
+        return Halide::Internal::Call::make(Halide::Bool(), Op::strict_lt, {a.expr_, b.expr_},
+                                            kPure);
     }
     friend Halide::Expr operator>(const Strict& a, const Strict& b) { return b < a; }
 
-private:
+  private:
     using Op = Halide::Internal::Call;
     static constexpr auto kPure = Halide::Internal::Call::PureIntrinsic;
     static Strict make(Op::IntrinsicOp op, const Strict& a, const Strict& b) {

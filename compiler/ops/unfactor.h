@@ -8,7 +8,7 @@
 namespace emulsion {
 
 class Unfactor : public Op {
-public:
+  public:
     std::string_view kind() const override { return "unfactor"; }
     OpClass op_class() const override { return OpClass::gather; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
@@ -18,7 +18,7 @@ public:
 };
 
 class Factor : public Op {
-public:
+  public:
     std::string_view kind() const override { return "factor"; }
     void fields(Fields& f) override { f.field("factors", factors); }
     OpClass op_class() const override { return OpClass::gather; }

@@ -17,14 +17,14 @@ Graph expand_batch_norm(const Graph& graph) {
         const int64_t width = shape.size() > 1 ? shape.back() : 1;
         Value partial =
             r.add("partial_moments", "", {inputs[0]}, node.name + ".partial", node.where);
-        Value moments =
-            r.add("merge_moments", fmt::format("{{width={}, height={}}}", width, height),
-                  {partial, {partial.node, 1}, {partial.node, 2}}, node.name + ".moments", node.where);
+        Value moments = r.add(
+            "merge_moments", fmt::format("{{width={}, height={}}}", width, height),
+            {partial, {partial.node, 1}, {partial.node, 2}}, node.name + ".moments", node.where);
         Value variance{moments.node, 1};
         Value factor = r.add("batch_norm_factor", fmt::format("{{epsilon={}}}", op->epsilon),
                              {inputs[1], variance}, node.name + ".factor", node.where);
-        Value y = r.add("normalize", "", {inputs[0], moments, factor, inputs[2]}, node.name,
-                        node.where);
+        Value y =
+            r.add("normalize", "", {inputs[0], moments, factor, inputs[2]}, node.name, node.where);
         r.replace(index, 0, y);
         r.replace(index, 1, moments);
         r.replace(index, 2, variance);

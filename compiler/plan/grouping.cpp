@@ -50,9 +50,8 @@ class Grouper {
     void place(int index) {
         const Node& node = graph_.node(index);
         OpClass op_class = node.op->op_class();
-        bool may_join =
-            options_.fuse && (op_class == OpClass::pointwise || op_class == OpClass::window ||
-                              node.op->sums_strips());
+        bool may_join = options_.fuse && (op_class == OpClass::pointwise ||
+                                          op_class == OpClass::window || node.op->sums_strips());
         for (Value value : node.inputs) {
             if (!may_join) break;
             if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
@@ -164,9 +163,8 @@ class Grouper {
     // True if node `index` reads, beside values of group `target`, others that depend on it.
     bool waits_for(int index, int target) const {
         const std::set<int> read = producers({index});
-        return std::any_of(read.begin(), read.end(), [&](int other) {
-            return other != target && depends_on(other, target);
-        });
+        return std::any_of(read.begin(), read.end(),
+                           [&](int other) { return other != target && depends_on(other, target); });
     }
 
     bool depends_on(int group, int target) const {
@@ -210,7 +208,8 @@ class Grouper {
             if (graph_.type({node, 0}) == domain_of(group)) results = {{node, 0}};
         }
         for (int node : group.nodes) {
-            if (node != group.anchor && graph_.node(node).op->sums_strips()) results.push_back({node, 0});
+            if (node != group.anchor && graph_.node(node).op->sums_strips())
+                results.push_back({node, 0});
         }
         for (int node : group.nodes) {
             if (node < group.anchor && is_read_outside(node, group)) results.push_back({node, 0});

@@ -94,9 +94,7 @@ MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks) {
         best = tried;
     };
     auto bytes = [](const LiveBlock& block) { return block.bytes; };
-    auto area = [](const LiveBlock& block) {
-        return block.bytes * (block.last - block.first + 1);
-    };
+    auto area = [](const LiveBlock& block) { return block.bytes * (block.last - block.first + 1); };
     for (std::vector<size_t> order : {largest_first(blocks, bytes), largest_first(blocks, area)}) {
         for (int i = 0; i < kPromotions && plan.bytes > plan.largest_live_bytes; i++) {
             attempt(order);

@@ -50,8 +50,9 @@ std::string print_variant(const VariantPlan& variant) {
         const PlannedKernel& kernel = variant.kernels[i];
         text += fmt::format("    k{} {}", i, kernel.identity(variant.isa));
         if (kernel.relative_error > 0) {
-            text += fmt::format("  # differs from double precision by at most {} of the largest value",
-                                kernel.relative_error);
+            text +=
+                fmt::format("  # differs from double precision by at most {} of the largest value",
+                            kernel.relative_error);
         }
         text += "\n";
     }

@@ -143,7 +143,8 @@ Profile read_profile(const std::string& file) {
     profile.training = mode == "training";
     profile.variant = reader.text("variant");
     if (profile.variant != "x86-64" && profile.variant != "avx2" && profile.variant != "avx512")
-        refuse(file, fmt::format("its variant '{}' is none of x86-64, avx2, avx512", profile.variant));
+        refuse(file,
+               fmt::format("its variant '{}' is none of x86-64, avx2, avx512", profile.variant));
     profile.threads = reader.small("threads", 1, kMostThreads);
     profile.planned_threads = reader.small("planned_threads", 1, kMostThreads);
     profile.machine = read_machine(reader.object("machine"));

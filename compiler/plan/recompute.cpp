@@ -46,8 +46,7 @@ class Recomputation {
     bool is_free(const Node& node) const {
         return !node.inputs.empty() &&
                std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
-                   return inlined_[at(value.node)] ||
-                          graph_.op_as<Scalar>(value.node) != nullptr;
+                   return inlined_[at(value.node)] || graph_.op_as<Scalar>(value.node) != nullptr;
                });
     }
 
@@ -103,8 +102,8 @@ class Recomputation {
                 if (!count_readers(user, readers, staged)) return false;
                 continue;
             }
-            const bool stages = stages_operand(user, index) ||
-                                graph_.node(user).op->op_class() == OpClass::window;
+            const bool stages =
+                stages_operand(user, index) || graph_.node(user).op->op_class() == OpClass::window;
             if (!stages && graph_.node(user).op->op_class() != OpClass::pointwise) return false;
             staged = staged || stages;
             readers++;

@@ -21,7 +21,7 @@ struct Row {
     std::string name;  // of the first call
     int calls = 0;
     double seconds = 0, bound = 0;
-    double operations = 0, bytes = 0;                 // of the plain definitions, of the tensors
+    double operations = 0, bytes = 0;                // of the plain definitions, of the tensors
     double operation_seconds = 0, byte_seconds = 0;  // that they take at peak and bandwidth
     double gain() const { return std::max(0.0, seconds - bound); }
 };
@@ -101,8 +101,8 @@ std::vector<Row> rows_of(const VariantPlan& variant, const Profile& profile,
         row.operation_seconds += operations / profile.machine.peak;
         row.bytes += traffic.read + traffic.written;
         row.byte_seconds += byte_seconds;
-        row.bound += std::max(2 * share * row.kernel->multiply_adds / profile.machine.peak,
-                              byte_seconds);
+        row.bound +=
+            std::max(2 * share * row.kernel->multiply_adds / profile.machine.peak, byte_seconds);
     }
     if (!calls.empty())
         refuse_kernels(profile, fmt::format("'{}' was not measured", calls.begin()->first));
@@ -189,8 +189,8 @@ std::string table(const std::vector<Row>& rows, const ProfiledCall& call) {
             name_width = std::max(name_width, std::min(name_of(row).size(), kWidestName));
     }
     std::string text =
-        fmt::format("{:>7}{:>7}{:>7}{:>6}{:>6}{:>7}{:>7}  {:<{}}  recipe, tiling\n", "gain",
-                    "time", "bound", "peak", "mem", "Gop", "MB", "kernel", name_width);
+        fmt::format("{:>7}{:>7}{:>7}{:>6}{:>6}{:>7}{:>7}  {:<{}}  recipe, tiling\n", "gain", "time",
+                    "bound", "peak", "mem", "Gop", "MB", "kernel", name_width);
     Row small;
     for (const Row& row : rows) {
         if (!is_small(row)) {

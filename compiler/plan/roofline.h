@@ -1,10 +1,10 @@
 // What a profiled network could gain: each kernel's time against what the machine does at most.
 //
-// The bound of a kernel is the longer of two times: that of the multiply-adds its recipe does at the
-// measured peak, and that of its tensors, each read or written once, at the measured bandwidth of a
-// block no larger than they are together. Time minus bound is what could be gained; kernels are
-// sorted by it. Operations and their share of the peak are those of the op's plain definition, so a
-// Winograd kernel may pass 100 %.
+// The bound of a kernel is the longer of two times: that of the multiply-adds its recipe does at
+// the measured peak, and that of its tensors, each read or written once, at the measured bandwidth
+// of a block no larger than they are together. Time minus bound is what could be gained; kernels
+// are sorted by it. Operations and their share of the peak are those of the op's plain definition,
+// so a Winograd kernel may pass 100 %.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@
 namespace emulsion {
 
 // A table for each entry of profile.calls, at most 100 columns wide but for long names. The plan is
-// of the variant and the batches of the profile. Throws Error[profile] where its kernels are others.
+// of the variant and the batches of the profile. Throws Error[profile] where its kernels are
+// others.
 std::string roofline_text(const Plan& plan, const Profile& profile);
 
 }  // namespace emulsion

@@ -74,7 +74,8 @@ bool is_optimizer_update(const Graph& graph, const Result& result) {
     return state != nullptr && state->optimizer;
 }
 
-// What parameters and state alone decide, but for outputs: those are the caller's memory, which only a call knows.
+// What parameters and state alone decide, but for outputs: those are the caller's memory, which
+// only a call knows.
 void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
     const std::vector<bool> is_output = result_owners(graph);
     for (size_t i = 0; i < graph.nodes().size(); i++) {

@@ -88,7 +88,8 @@ std::vector<int> Group::strip_sums() const {
 std::vector<Value> Group::maps() const {
     std::vector<Value> values;
     for (const Result& result : body.results()) {
-        const bool is_sum = result.value.node != anchor && body.node(result.value.node).op->sums_strips();
+        const bool is_sum =
+            result.value.node != anchor && body.node(result.value.node).op->sums_strips();
         if (!is_sum && (anchor < 0 || follows_anchor(result.value))) values.push_back(result.value);
     }
     return values;

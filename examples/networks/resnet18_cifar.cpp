@@ -1,6 +1,6 @@
 // ResNet-18 for pictures of 32x32: the four stages of ResNet-18, two residual blocks each, behind a
-// 3x3 stem that keeps the size. Where a stage halves the map, the shortcut is a 1x1 convolution with
-// the same stride.
+// 3x3 stem that keeps the size. Where a stage halves the map, the shortcut is a 1x1 convolution
+// with the same stride.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 

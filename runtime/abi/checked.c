@@ -3,11 +3,11 @@
  *
  * Halide passes values to each function that are not read here; on x86-64 and aarch64 a C function
  * may be called with more arguments than it takes. */
-#define CHECK(name, code)               \
-    int name(void* user_context);       \
-    int name(void* user_context) {      \
-        (void)user_context;             \
-        return code;                    \
+#define CHECK(name, code)          \
+    int name(void* user_context);  \
+    int name(void* user_context) { \
+        (void)user_context;        \
+        return code;               \
     }
 
 CHECK(halide_error_bounds_inference_call_failed, -1)

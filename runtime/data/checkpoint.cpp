@@ -1,11 +1,11 @@
-/* The file: 8 bytes of magic, then numbers of 8 bytes (little-endian) and texts (length, bytes),
- * then the two blocks of memory, then XXH64 of all that stands before.
- *
- *     magic  network  signature  optimizer  layout  epoch  batch  step  seed  metrics
- *     parameter bytes  state bytes  parameters  state  checksum
- *
- * `layout` is a hash of the tensors' names, shapes and places in memory: blocks of memory mean
- * something only together with it. */
+// The file: 8 bytes of magic, then numbers of 8 bytes (little-endian) and texts (length, bytes),
+// then the two blocks of memory, then XXH64 of all that stands before.
+//
+//     magic  network  signature  optimizer  layout  epoch  batch  step  seed  metrics
+//     parameter bytes  state bytes  parameters  state  checksum
+//
+// `layout` is a hash of the tensors' names, shapes and places in memory: blocks of memory mean
+// something only together with it.
 #include "runtime/data/checkpoint.h"
 
 #include <cstring>
@@ -25,7 +25,7 @@ namespace emulsion {
 namespace {
 
 constexpr std::string_view kMagic = "EMUCKPT1";
-constexpr uint64_t kFileLimit = uint64_t(1) << 40;
+constexpr uint64_t kFileLimit = static_cast<uint64_t>(1) << 40;
 constexpr uint64_t kChecksumBytes = 8;
 
 uint64_t hash_layout(const emulsion_info& info) {
@@ -33,13 +33,13 @@ uint64_t hash_layout(const emulsion_info& info) {
     for (int i = 0; i < info.tensor_count; i++) {
         const emulsion_tensor& tensor = info.tensors[i];
         text += concat(tensor.name, " ", tensor.type, " ", tensor.memory_class, " ",
-                       shape_text({tensor.shape, size_t(tensor.rank)}),
+                       shape_text({tensor.shape, static_cast<size_t>(tensor.rank)}),
                        shape_text(tensor.flattened), " ", tensor.offset, " ", tensor.bytes, "\n");
     }
     return XXH64(text.data(), text.size(), 0);
 }
 
-/* "sgd" of "sgd learning_rate=0.05 momentum=0.9": what the layout of the state depends on. */
+// "sgd" of "sgd learning_rate=0.05 momentum=0.9": what the layout of the state depends on.
 std::string_view optimizer_kind(std::string_view optimizer) {
     return optimizer.substr(0, optimizer.find(' '));
 }
@@ -47,7 +47,7 @@ std::string_view optimizer_kind(std::string_view optimizer) {
 // Writing
 
 void put_number(Bytes& bytes, uint64_t value) {
-    for (unsigned i = 0; i < 8; i++) bytes.push_back(uint8_t(value >> 8 * i));
+    for (unsigned i = 0; i < 8; i++) bytes.push_back(static_cast<uint8_t>(value >> 8 * i));
 }
 
 void put_text(Bytes& bytes, std::string_view text) {
@@ -79,7 +79,7 @@ std::span<const uint8_t> block_of(const emulsion_memory& memory, const emulsion_
 
 // Reading
 
-/* What a file holds; the blocks point into its bytes. */
+// What a file holds; the blocks point into its bytes.
 struct Contents {
     std::string network, signature, optimizer;
     uint64_t layout = 0;
@@ -104,7 +104,7 @@ class Reader {
     uint64_t number() {
         uint64_t value = 0;
         const std::span<const uint8_t> bytes = take(8);
-        for (size_t i = 0; i < 8; i++) value |= uint64_t(bytes[i]) << 8 * i;
+        for (size_t i = 0; i < 8; i++) value |= static_cast<uint64_t>(bytes[i]) << 8 * i;
         return value;
     }
     std::string text() {
@@ -118,7 +118,7 @@ class Reader {
     const std::string& path_;
 };
 
-/* Format and checksum. */
+// Format and checksum.
 Contents parse(std::span<const uint8_t> file, const std::string& path) {
     Reader whole(file, path);
     const std::string_view start(reinterpret_cast<const char*>(file.data()),
@@ -153,7 +153,7 @@ Contents parse(std::span<const uint8_t> file, const std::string& path) {
     return contents;
 }
 
-/* The file belongs to this network, with this optimiser and this layout of memory. */
+// The file belongs to this network, with this optimiser and this layout of memory.
 void check_contents(const Contents& contents, const emulsion_info& info,
                     const emulsion_sizes& sizes, const std::string& path) {
     auto refuse = [&](std::string what, std::string fix) {

@@ -1,9 +1,9 @@
-/* Checkpoints: everything a training run needs to go on with the same bits, in one file.
- *
- * A run's folder holds `checkpoint` (this file) and `weights.safetensors`. The checkpoint has the
- * parameters and the state (running statistics, optimiser, generator, step count) in the canonical
- * memory layout, the position and a checksum of all of it. It is replaced atomically: after a crash
- * at any byte the previous one loads. */
+// Checkpoints: everything a training run needs to go on with the same bits, in one file.
+//
+// A run's folder holds `checkpoint` (this file) and `weights.safetensors`. The checkpoint has the
+// parameters and the state (running statistics, optimiser, generator, step count) in the canonical
+// memory layout, the position and a checksum of all of it. It is replaced atomically: after a crash
+// at any byte the previous one loads.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,8 +15,8 @@ namespace emulsion {
 inline constexpr const char* kCheckpointName = "checkpoint";
 inline constexpr const char* kWeightsName = "weights.safetensors";
 
-/* Where a run stands. `metrics` is the trainer's own text (JSON: history, sums of the epoch so
- * far), kept as it is. */
+// Where a run stands. `metrics` is the trainer's own text (JSON: history, sums of the epoch so
+// far), kept as it is.
 struct RunPosition {
     uint64_t epoch = 0, batch = 0;  // the next batch to train on
     uint64_t step = 0;              // steps done
@@ -24,19 +24,19 @@ struct RunPosition {
     std::string metrics;
 };
 
-/* Writes FOLDER/checkpoint, atomically, and makes the folder where needed. `sizes` gives the length
- * of the two blocks. Takes no copy of them. */
+// Writes FOLDER/checkpoint, atomically, and makes the folder where needed. `sizes` gives the length
+// of the two blocks. Takes no copy of them.
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
                      const RunPosition& position);
 
-/* Reads FOLDER/checkpoint (or the file itself, where the path is no folder) into parameters and
- * state. Nothing is written before all checks have passed: format, checksum, network, signature,
- * optimiser, sizes. Throws RuntimeError. */
+// Reads FOLDER/checkpoint (or the file itself, where the path is no folder) into parameters and
+// state. Nothing is written before all checks have passed: format, checksum, network, signature,
+// optimiser, sizes. Throws RuntimeError.
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory);
 
-/* Whether the folder holds a checkpoint. */
+// Whether the folder holds a checkpoint.
 bool has_checkpoint(const std::string& folder);
 
 }  // namespace emulsion

@@ -1,4 +1,4 @@
-/* Data sets: where they are, and their pictures and labels checked against the network. */
+// Data sets: where they are, and their pictures and labels checked against the network.
 #include "runtime/data/dataset.h"
 
 #include <cstdlib>
@@ -36,7 +36,8 @@ std::string known_names() {
 }
 
 void check_shape(const IdxArray& images, const PictureShape& shape, const std::string& path) {
-    if (images.shape[1] != uint32_t(shape.height) || images.shape[2] != uint32_t(shape.width)) {
+    if (images.shape[1] != static_cast<uint32_t>(shape.height) ||
+        images.shape[2] != static_cast<uint32_t>(shape.width)) {
         throw RuntimeError(
             one_line(path),
             concat("the pictures are ", images.shape[2], " wide and ", images.shape[1],
@@ -53,7 +54,7 @@ void check_shape(const IdxArray& images, const PictureShape& shape, const std::s
 
 void check_labels(const Bytes& labels, int classes, const std::string& path) {
     for (size_t i = 0; i < labels.size(); i++) {
-        if (int(labels[i]) < classes) continue;
+        if (static_cast<int>(labels[i]) < classes) continue;
         throw RuntimeError(
             one_line(path),
             concat("label ", labels[i], " at index ", i, ", but the network has ", classes,
@@ -62,12 +63,13 @@ void check_labels(const Bytes& labels, int classes, const std::string& path) {
     }
 }
 
-/* [n][H][W] to [n][H][W][C] by repeating the value. */
+// [n][H][W] to [n][H][W][C] by repeating the value.
 std::vector<uint8_t> repeat_channels(std::vector<uint8_t> pixels, int channels) {
     if (channels == 1) return pixels;
     std::vector<uint8_t> repeated;
-    repeated.reserve(pixels.size() * size_t(channels));
-    for (uint8_t value : pixels) repeated.insert(repeated.end(), size_t(channels), value);
+    repeated.reserve(pixels.size() * static_cast<size_t>(channels));
+    for (uint8_t value : pixels)
+        repeated.insert(repeated.end(), static_cast<size_t>(channels), value);
     return repeated;
 }
 

@@ -1,8 +1,8 @@
-/* A labelled set of pictures in memory, 8 bits a value.
- *
- * `open_dataset` takes a folder, or the name of a known set: `fashion-mnist` is found in
- * $EMULSION_DATA/fashion-mnist or where Debian's package dataset-fashion-mnist puts it, `mnist` in
- * $EMULSION_DATA/mnist or ./mnist. */
+// A labelled set of pictures in memory, 8 bits a value.
+//
+// `open_dataset` takes a folder, or the name of a known set: `fashion-mnist` is found in
+// $EMULSION_DATA/fashion-mnist or where Debian's package dataset-fashion-mnist puts it, `mnist` in
+// $EMULSION_DATA/mnist or ./mnist.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -26,17 +26,17 @@ struct Dataset {
     }
 };
 
-/* The folder that a data name or path means; throws RuntimeError, for a known name with the package
- * to install. `system_folder` is where packages put their sets. */
+// The folder that a data name or path means; throws RuntimeError, for a known name with the package
+// to install. `system_folder` is where packages put their sets.
 std::string find_data_folder(const std::string& name_or_path,
                              const std::string& system_folder = "/usr/share/datasets");
 
-/* Loads one part. Pictures of another height or width than `shape`, labels of `classes` and above,
- * and counts that disagree are refused; grey and RGB are converted to the network's channels. */
+// Loads one part. Pictures of another height or width than `shape`, labels of `classes` and above,
+// and counts that disagree are refused; grey and RGB are converted to the network's channels.
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
                      int classes);
 
-/* Pictures and labels of two IDX files. */
+// Pictures and labels of two IDX files.
 Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes);
 
 }  // namespace emulsion

@@ -1,4 +1,4 @@
-/* IDX through zlib's gzread, which takes plain files as well. */
+// IDX through zlib's gzread, which takes plain files as well.
 #include "runtime/data/idx.h"
 
 #include <fcntl.h>
@@ -20,13 +20,13 @@ namespace emulsion {
 namespace {
 
 constexpr uint64_t kDeflateFactor = 1032;  // bytes that one byte can inflate to
-constexpr uint64_t kChunk = uint64_t(1) << 20;
+constexpr uint64_t kChunk = static_cast<uint64_t>(1) << 20;
 
 [[noreturn]] void refuse(const std::string& path, std::string what, std::string fix) {
     throw RuntimeError(one_line(path), std::move(what), std::move(fix));
 }
 
-/* A gzip or plain file, read from the front. */
+// A gzip or plain file, read from the front.
 class Source {
   public:
     explicit Source(const std::string& path);
@@ -37,10 +37,10 @@ class Source {
     uint64_t file_bytes() const { return file_bytes_; }
     bool is_compressed() const { return gzdirect(file_) == 0; }
 
-    /* The most bytes that can come out. */
+    // The most bytes that can come out.
     uint64_t most_bytes() const { return file_bytes_ * (is_compressed() ? kDeflateFactor : 1); }
 
-    /* Up to `count` bytes; fewer only at the end. Refuses damaged compression. */
+    // Up to `count` bytes; fewer only at the end. Refuses damaged compression.
     uint64_t read(uint8_t* out, uint64_t count);
 
   private:
@@ -59,7 +59,7 @@ Source::Source(const std::string& path) : path_(path) {
         close(descriptor);
         refuse(path, "expected an IDX file, but this is no plain file", "give the path of a file");
     }
-    file_bytes_ = uint64_t(status.st_size);
+    file_bytes_ = static_cast<uint64_t>(status.st_size);
     file_ = gzdopen(descriptor, "rb");
     if (file_ == nullptr) {
         close(descriptor);
@@ -72,7 +72,7 @@ uint64_t Source::read(uint8_t* out, uint64_t count) {
     uint64_t done = 0;
     while (done < count) {
         int got = gzread(file_, out + done, unsigned(std::min(count - done, kChunk)));
-        if (got > 0) done += uint64_t(got);
+        if (got > 0) done += static_cast<uint64_t>(got);
         if (got > 0) continue;
         int code = Z_OK;
         const char* message = gzerror(file_, &code);
@@ -92,7 +92,8 @@ uint64_t Source::read(uint8_t* out, uint64_t count) {
 }
 
 uint32_t big_endian(const uint8_t* bytes) {
-    return uint32_t(bytes[0]) << 24 | uint32_t(bytes[1]) << 16 | uint32_t(bytes[2]) << 8 | bytes[3];
+    return static_cast<uint32_t>(bytes[0]) << 24 | static_cast<uint32_t>(bytes[1]) << 16 |
+           static_cast<uint32_t>(bytes[2]) << 8 | bytes[3];
 }
 
 std::string hexadecimal(uint32_t value) {
@@ -102,7 +103,7 @@ std::string hexadecimal(uint32_t value) {
 }
 
 void check_magic(uint32_t found, int rank, const std::string& path) {
-    const uint32_t expected = 0x00000800u + uint32_t(rank);
+    const uint32_t expected = 0x00000800u + static_cast<uint32_t>(rank);
     if (found == expected) return;
     std::string what =
         concat("expected the magic number ", hexadecimal(expected), " (unsigned bytes, ", rank,
@@ -113,14 +114,14 @@ void check_magic(uint32_t found, int rank, const std::string& path) {
                          : "give an IDX file, plain or compressed with gzip");
 }
 
-/* "3 x 28 x 28". */
+// "3 x 28 x 28".
 std::string product_text(const std::vector<uint32_t>& shape) {
     std::string text;
     for (uint32_t length : shape) text += concat(text.empty() ? "" : " x ", length);
     return text;
 }
 
-/* The product of the axes, refused where it is 0 or beyond what the file can hold. */
+// The product of the axes, refused where it is 0 or beyond what the file can hold.
 uint64_t count_elements(const std::vector<uint32_t>& shape, const Source& source,
                         const std::string& path, uint64_t limit) {
     uint64_t count = 1;
@@ -146,7 +147,7 @@ uint64_t count_elements(const std::vector<uint32_t>& shape, const Source& source
     return count;
 }
 
-/* Grows with the data, so that a false header costs address space only. */
+// Grows with the data, so that a false header costs address space only.
 Bytes read_elements(Source& source, uint64_t count, const IdxArray& array,
                     const std::string& path) {
     Bytes values;
@@ -180,7 +181,7 @@ IdxArray read_idx(const std::string& path, int rank, uint64_t limit_bytes) {
         refuse(path, "the file is empty; expected an IDX file", "replace the file");
     }
     uint8_t header[4 + 4 * 8];
-    const uint64_t header_bytes = 4 + 4 * uint64_t(rank);
+    const uint64_t header_bytes = 4 + 4 * static_cast<uint64_t>(rank);
     const uint64_t got = source.read(header, header_bytes);
     if (got >= 4) check_magic(big_endian(header), rank, path);
     if (got < header_bytes) {

@@ -1,5 +1,5 @@
-/* JPEG through libjpeg-turbo. As with PNG, errors arrive by longjmp and the state lives in one
- * class. Warnings that mean lost pixels (a cut file, a bad code) refuse the file as well. */
+// JPEG through libjpeg-turbo. As with PNG, errors arrive by longjmp and the state lives in one
+// class. Warnings that mean lost pixels (a cut file, a bad code) refuse the file as well.
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -33,7 +33,7 @@ class JpegReader {
     JpegReader(const JpegReader&) = delete;
     JpegReader& operator=(const JpegReader&) = delete;
 
-    /* Both return false after an error of the library, described by problem(). */
+    // Both return false after an error of the library, described by problem().
     bool read_header(std::span<const uint8_t> bytes);
     bool read_pixels(uint8_t* pixels);
 
@@ -61,7 +61,7 @@ class JpegReader {
     char problem_[JMSG_LENGTH_MAX] = {};
 };
 
-/* A negative level is a warning; these five lose no pixels. */
+// A negative level is a warning; these five lose no pixels.
 void JpegReader::on_message(j_common_ptr jpeg, int level) {
     if (level >= 0) return;
     switch (jpeg->err->msg_code) {
@@ -108,7 +108,8 @@ bool JpegReader::read_header(std::span<const uint8_t> bytes) {
 bool JpegReader::read_pixels(uint8_t* pixels) {
     if (setjmp(jump_) != 0) return false;
     jpeg_start_decompress(&jpeg_);
-    const size_t row_bytes = size_t(jpeg_.output_width) * size_t(jpeg_.output_components);
+    const size_t row_bytes =
+        static_cast<size_t>(jpeg_.output_width) * static_cast<size_t>(jpeg_.output_components);
     while (jpeg_.output_scanline < jpeg_.output_height) {
         JSAMPROW row = pixels + jpeg_.output_scanline * row_bytes;
         jpeg_read_scanlines(&jpeg_, &row, 1);
@@ -127,15 +128,17 @@ int JpegReader::orientation() const {
     return 1;
 }
 
-/* [H][W][4] to [H][W][3]; Adobe's files hold 255 - ink. */
+// [H][W][4] to [H][W][3]; Adobe's files hold 255 - ink.
 void convert_cmyk(Picture& picture, bool is_inverted) {
     const uint8_t* in = picture.pixels.data();
     uint8_t* out = picture.pixels.data();
-    const uint64_t pixels = uint64_t(picture.shape.height) * uint64_t(picture.shape.width);
+    const uint64_t pixels =
+        static_cast<uint64_t>(picture.shape.height) * static_cast<uint64_t>(picture.shape.width);
     for (uint64_t i = 0; i < pixels; i++, in += 4, out += 3) {
         const unsigned flip = is_inverted ? 0 : 255;
         const unsigned light = in[3] ^ flip;
-        for (int c = 0; c < 3; c++) out[c] = uint8_t(((in[c] ^ flip) * light + 127) / 255);
+        for (int c = 0; c < 3; c++)
+            out[c] = static_cast<uint8_t>(((in[c] ^ flip) * light + 127) / 255);
     }
     picture.shape.channels = 3;
     picture.pixels.resize(picture.shape.elements());
@@ -153,7 +156,8 @@ Picture decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
     const int channels = state.out_color_space == JCS_GRAYSCALE ? 1
                          : state.out_color_space == JCS_CMYK    ? 4
                                                                 : 3;
-    Picture picture{{channels, int(state.image_height), int(state.image_width)}, {}};
+    Picture picture{
+        {channels, static_cast<int>(state.image_height), static_cast<int>(state.image_width)}, {}};
     picture.pixels.resize(picture.shape.elements());
     const int orientation = reader.orientation();  // the library forgets markers at the end
     if (!reader.read_pixels(picture.pixels.data())) {

@@ -1,5 +1,5 @@
-/* One formula for all ranks: [O, I, rest…] lies as [O/16][rest…][I][16], and I itself may be a
- * flattened map whose (C, H, W) becomes (H, W, C). */
+// One formula for all ranks: [O, I, rest…] lies as [O/16][rest…][I][16], and I itself may be a
+// flattened map whose (C, H, W) becomes (H, W, C).
 #include "runtime/data/layout.h"
 
 #include <algorithm>
@@ -10,28 +10,30 @@ namespace {
 
 constexpr uint64_t kBlock = 16;
 
-/* The extents of the formula. */
+// The extents of the formula.
 struct Axes {
     uint64_t outputs = 1, inputs = 1, rest = 1;
 };
 
 Axes axes_of(const emulsion_tensor& tensor) {
     Axes axes;
-    if (tensor.rank > 0) axes.outputs = uint64_t(tensor.shape[0]);
-    if (tensor.rank > 1) axes.inputs = uint64_t(tensor.shape[1]);
-    for (int axis = 2; axis < tensor.rank; axis++) axes.rest *= uint64_t(tensor.shape[axis]);
+    if (tensor.rank > 0) axes.outputs = static_cast<uint64_t>(tensor.shape[0]);
+    if (tensor.rank > 1) axes.inputs = static_cast<uint64_t>(tensor.shape[1]);
+    for (int axis = 2; axis < tensor.rank; axis++)
+        axes.rest *= static_cast<uint64_t>(tensor.shape[axis]);
     return axes;
 }
 
-/* Where logical input `i` lies among the inputs in memory. */
+// Where logical input `i` lies among the inputs in memory.
 uint64_t input_place(const emulsion_tensor& tensor, uint64_t i) {
     if (tensor.rank != 2 || tensor.flattened[0] == 0) return i;
-    const uint64_t channels = uint64_t(tensor.flattened[0]);
-    const uint64_t pixels = uint64_t(tensor.flattened[1]) * uint64_t(tensor.flattened[2]);
+    const uint64_t channels = static_cast<uint64_t>(tensor.flattened[0]);
+    const uint64_t pixels =
+        static_cast<uint64_t>(tensor.flattened[1]) * static_cast<uint64_t>(tensor.flattened[2]);
     return i % pixels * channels + i / pixels;
 }
 
-/* Calls copy(logical index, memory index) for every element. */
+// Calls copy(logical index, memory index) for every element.
 template <typename Copy>
 void for_each_element(const emulsion_tensor& tensor, Copy copy) {
     const Axes axes = axes_of(tensor);

@@ -1,7 +1,7 @@
-/* The ring: one producer thread fills slots in order, the caller takes them in order.
- *
- * `start` raises the generation; a slot that was being filled for an older generation is dropped.
- * The thread touches only memory that exists from construction on. */
+// The ring: one producer thread fills slots in order, the caller takes them in order.
+//
+// `start` raises the generation; a slot that was being filled for an older generation is dropped.
+// The thread touches only memory that exists from construction on.
 #include "runtime/data/loader.h"
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ struct AlignedDelete {
 template <typename T>
 using AlignedArray = std::unique_ptr<T[], AlignedDelete>;
 
-/* Touched, so that memory use does not grow later. */
+// Touched, so that memory use does not grow later.
 template <typename T>
 AlignedArray<T> make_aligned(uint64_t count) {
     void* block = ::operator new(count * sizeof(T), std::align_val_t(EMULSION_ALIGNMENT));
@@ -58,7 +58,8 @@ struct Loader::State {
           const LoaderOptions& settings);
 
     uint64_t batches() const {
-        return (subset.size() + uint64_t(options.batch) - 1) / uint64_t(options.batch);
+        return (subset.size() + static_cast<uint64_t>(options.batch) - 1) /
+               static_cast<uint64_t>(options.batch);
     }
     void run();  // the thread
     void fill(Slot& slot, Position position);
@@ -94,11 +95,12 @@ Loader::State::State(const Dataset& set, std::vector<uint32_t> indices, const No
       normalizer(table),
       options(settings),
       subset(std::move(indices)),
-      slots(size_t(std::max(settings.buffers, 2))),
+      slots(static_cast<size_t>(std::max(settings.buffers, 2))),
       order(subset) {
     for (Slot& slot : slots) {
-        slot.images = make_aligned<float>(uint64_t(options.batch) * dataset.shape.elements());
-        slot.labels = make_aligned<int32_t>(uint64_t(options.batch));
+        slot.images =
+            make_aligned<float>(static_cast<uint64_t>(options.batch) * dataset.shape.elements());
+        slot.labels = make_aligned<int32_t>(static_cast<uint64_t>(options.batch));
     }
 }
 
@@ -113,15 +115,16 @@ void Loader::State::order_epoch(uint64_t epoch) {
 void Loader::State::fill(Slot& slot, Position at) {
     order_epoch(at.epoch);
     const uint64_t elements = dataset.shape.elements();
-    const uint64_t pixels = uint64_t(dataset.shape.height) * uint64_t(dataset.shape.width);
-    const uint64_t first = at.batch * uint64_t(options.batch);
-    const uint64_t samples = std::min(uint64_t(options.batch), order.size() - first);
+    const uint64_t pixels =
+        static_cast<uint64_t>(dataset.shape.height) * static_cast<uint64_t>(dataset.shape.width);
+    const uint64_t first = at.batch * static_cast<uint64_t>(options.batch);
+    const uint64_t samples = std::min(static_cast<uint64_t>(options.batch), order.size() - first);
     for (uint64_t i = 0; i < samples; i++) {
         const uint32_t index = order[first + i];
         normalizer.apply(dataset.picture(index), pixels, slot.images.get() + i * elements);
         slot.labels[i] = dataset.labels[index];
     }
-    slot.batch = {slot.images.get(), slot.labels.get(), int(samples),
+    slot.batch = {slot.images.get(), slot.labels.get(), static_cast<int>(samples),
                   at.epoch,          at.batch,          at.batch + 1 == batches()};
 }
 
@@ -179,7 +182,7 @@ uint64_t Loader::samples() const { return state_->subset.size(); }
 
 uint64_t Loader::bytes() const {
     const uint64_t sample = state_->dataset.shape.elements() * sizeof(float) + sizeof(int32_t);
-    return state_->slots.size() * uint64_t(state_->options.batch) * sample;
+    return state_->slots.size() * static_cast<uint64_t>(state_->options.batch) * sample;
 }
 
 void Loader::start(uint64_t epoch, uint64_t batch) {

@@ -1,9 +1,9 @@
-/* Batches of a data set, prepared in the background.
- *
- * One thread fills a ring of reusable buffers ahead of the caller: normalised pictures and labels,
- * in the order of (seed, epoch). The stream goes on from epoch to epoch without a pause. A position
- * is (epoch, batch) alone, so a run resumes anywhere and gets the same batches. All memory is taken
- * and touched at construction. */
+// Batches of a data set, prepared in the background.
+//
+// One thread fills a ring of reusable buffers ahead of the caller: normalised pictures and labels,
+// in the order of (seed, epoch). The stream goes on from epoch to epoch without a pause. A position
+// is (epoch, batch) alone, so a run resumes anywhere and gets the same batches. All memory is taken
+// and touched at construction.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -21,7 +21,7 @@ struct LoaderOptions {
     int buffers = 3;          // batches in memory, the caller's included; at least 2
 };
 
-/* Valid until the next call of `next` or `start`. Buffers are aligned to EMULSION_ALIGNMENT. */
+// Valid until the next call of `next` or `start`. Buffers are aligned to EMULSION_ALIGNMENT.
 struct Batch {
     const float* images = nullptr;    // [batch][H][W][C]; past `samples` the content is old
     const int32_t* labels = nullptr;  // [batch]
@@ -32,8 +32,8 @@ struct Batch {
 
 class Loader {
   public:
-    /* `dataset` must outlive the loader. REQUIRES: subset is not empty, its indices are below
-     * dataset.count(). Throws RuntimeError where the system refuses the thread. */
+    // `dataset` must outlive the loader. REQUIRES: subset is not empty, its indices are below
+    // dataset.count(). Throws RuntimeError where the system refuses the thread.
     Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Normalizer& normalizer,
            const LoaderOptions& options);
     ~Loader();  // stops the thread
@@ -44,12 +44,12 @@ class Loader {
     uint64_t samples() const;  // of one epoch
     uint64_t bytes() const;    // of all buffers
 
-    /* Continues at this batch of this epoch. Without a call the stream begins at (0, 0). REQUIRES:
-     * batch < batches(). */
+    // Continues at this batch of this epoch. Without a call the stream begins at (0, 0). REQUIRES:
+    // batch < batches().
     void start(uint64_t epoch, uint64_t batch);
 
-    /* Waits for the next batch and gives the former one back. Calls no malloc. Serves one
-     * thread. */
+    // Waits for the next batch and gives the former one back. Calls no malloc. Serves one
+    // thread.
     const Batch& next();
 
   private:
@@ -57,7 +57,7 @@ class Loader {
     std::unique_ptr<State> state_;
 };
 
-/* The subset's order in an epoch, as the loader uses it. */
+// The subset's order in an epoch, as the loader uses it.
 std::vector<uint32_t> epoch_order(std::vector<uint32_t> subset, uint64_t seed, uint64_t epoch);
 
 }  // namespace emulsion

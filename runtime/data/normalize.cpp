@@ -1,14 +1,14 @@
-/* One table look-up a value: the three roundings happen once for each of the 256 pixel values. */
+// One table look-up a value: the three roundings happen once for each of the 256 pixel values.
 #include "runtime/data/normalize.h"
 
 namespace emulsion {
 
 Normalizer::Normalizer(int channels, const float* mean, const float* deviation)
-    : channels_(channels), table_(size_t(channels) * 256) {
+    : channels_(channels), table_(static_cast<size_t>(channels) * 256) {
     for (int c = 0; c < channels; c++) {
         for (int pixel = 0; pixel < 256; pixel++) {
-            const float fraction = float(pixel) / 255.0f;
-            table_[size_t(c) * 256 + size_t(pixel)] =
+            const float fraction = static_cast<float>(pixel) / 255.0f;
+            table_[static_cast<size_t>(c) * 256 + static_cast<size_t>(pixel)] =
                 mean ? (fraction - mean[c]) / deviation[c] : fraction;
         }
     }
@@ -20,7 +20,7 @@ Normalizer::Normalizer(int channels, const emulsion_info& info)
 
 namespace {
 
-/* pixels, values: [pixel_count][C]; table: [C][256]. */
+// pixels, values: [pixel_count][C]; table: [C][256].
 template <int C>
 void look_up(const uint8_t* pixels, uint64_t pixel_count, const float* table, float* values) {
     for (uint64_t i = 0; i < pixel_count; i++, pixels += C, values += C) {

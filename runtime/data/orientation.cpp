@@ -1,4 +1,4 @@
-/* EXIF holds a small TIFF file: a byte order, the offset of a directory, entries of 12 bytes. */
+// EXIF holds a small TIFF file: a byte order, the offset of a directory, entries of 12 bytes.
 #include "runtime/data/orientation.h"
 
 #include <cstring>
@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kOrientationTag = 0x0112;
 constexpr uint32_t kShortType = 3;
 
-/* Numbers of 2 and 4 bytes in the block's own byte order; 0 outside of it. */
+// Numbers of 2 and 4 bytes in the block's own byte order; 0 outside of it.
 struct TiffReader {
     std::span<const uint8_t> bytes;
     bool is_big_endian;
@@ -21,7 +21,7 @@ struct TiffReader {
         uint32_t value = 0;
         for (unsigned i = 0; i < length; i++) {
             unsigned shift = 8 * (is_big_endian ? length - 1 - i : i);
-            value |= uint32_t(bytes[offset + i]) << shift;
+            value |= static_cast<uint32_t>(bytes[offset + i]) << shift;
         }
         return value;
     }
@@ -37,12 +37,12 @@ int read_orientation(std::span<const uint8_t> tiff) {
     uint64_t directory = reader.number(4, 4);
     uint32_t entries = reader.number(directory, 2);
     for (uint32_t i = 0; i < entries; i++) {
-        uint64_t entry = directory + 2 + 12 * uint64_t(i);
+        uint64_t entry = directory + 2 + 12 * static_cast<uint64_t>(i);
         if (entry + 12 > tiff.size()) break;
         if (reader.number(entry, 2) != kOrientationTag) continue;
         uint32_t value = reader.number(entry + 8, 2);
         bool is_valid = reader.number(entry + 2, 2) == kShortType && value >= 1 && value <= 8;
-        return is_valid ? int(value) : 1;
+        return is_valid ? static_cast<int>(value) : 1;
     }
     return 1;
 }
@@ -60,14 +60,15 @@ Picture turn_upright(Picture picture, int orientation) {
     upright.shape = stored;
     if (is_transposed) std::swap(upright.shape.height, upright.shape.width);
     upright.pixels.resize(picture.pixels.size());
-    const size_t channels = size_t(stored.channels);
+    const size_t channels = static_cast<size_t>(stored.channels);
     uint8_t* out = upright.pixels.data();  // [H][W][C]
     for (int y = 0; y < upright.shape.height; y++) {
         for (int x = 0; x < upright.shape.width; x++, out += channels) {
             int row = is_transposed ? x : y, column = is_transposed ? y : x;
             if (is_row_reversed) row = stored.height - 1 - row;
             if (is_column_reversed) column = stored.width - 1 - column;
-            size_t pixel = size_t(row) * size_t(stored.width) + size_t(column);
+            size_t pixel = static_cast<size_t>(row) * static_cast<size_t>(stored.width) +
+                           static_cast<size_t>(column);
             std::memcpy(out, picture.pixels.data() + pixel * channels, channels);
         }
     }

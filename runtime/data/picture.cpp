@@ -1,4 +1,4 @@
-/* What is common to all picture formats: recognition, limits, channels, size. */
+// What is common to all picture formats: recognition, limits, channels, size.
 #include "runtime/data/picture.h"
 
 #include <cstring>
@@ -90,7 +90,7 @@ Picture drop_alpha(Picture picture) {
     for (; in < end; in += channels, out += kept) {
         const unsigned alpha = in[kept];
         for (int c = 0; c < kept; c++) {
-            out[c] = uint8_t((in[c] * alpha + 255 * (255 - alpha) + 127) / 255);
+            out[c] = static_cast<uint8_t>((in[c] * alpha + 255 * (255 - alpha) + 127) / 255);
         }
     }
     picture.shape.channels = kept;
@@ -105,12 +105,13 @@ Picture convert_channels(const Picture& picture, int channels) {
     converted.pixels.resize(converted.shape.elements());
     const uint8_t* in = picture.pixels.data();
     uint8_t* out = converted.pixels.data();
-    const uint64_t pixels = uint64_t(picture.shape.height) * uint64_t(picture.shape.width);
+    const uint64_t pixels =
+        static_cast<uint64_t>(picture.shape.height) * static_cast<uint64_t>(picture.shape.width);
     for (uint64_t i = 0; i < pixels; i++) {
         if (channels == 3) {
             out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = in[i];
         } else {
-            out[i] = uint8_t(
+            out[i] = static_cast<uint8_t>(
                 (299u * in[3 * i] + 587u * in[3 * i + 1] + 114u * in[3 * i + 2] + 500u) / 1000u);
         }
     }

@@ -1,10 +1,10 @@
-/* Pictures from files: PNG and JPEG, told apart by content and never by name, as 8-bit grey or RGB.
- *
- * Conventions: 16 bits are scaled to 8 by 255 / 65535 and rounded; palettes and 1-, 2- and 4-bit
- * grey are expanded; interlaced files are read; an alpha channel is composited over white; EXIF
- * orientation is applied; CMYK is converted, inverted where Adobe's marker says so. Cut, damaged
- * and oversized files are refused by name; the size is judged by the header, before any memory is
- * taken. */
+// Pictures from files: PNG and JPEG, told apart by content and never by name, as 8-bit grey or RGB.
+//
+// Conventions: 16 bits are scaled to 8 by 255 / 65535 and rounded; palettes and 1-, 2- and 4-bit
+// grey are expanded; interlaced files are read; an alpha channel is composited over white; EXIF
+// orientation is applied; CMYK is converted, inverted where Adobe's marker says so. Cut, damaged
+// and oversized files are refused by name; the size is judged by the header, before any memory is
+// taken.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -15,7 +15,7 @@
 
 namespace emulsion {
 
-/* The logical shape of one sample: C, H, W. */
+// The logical shape of one sample: C, H, W.
 struct PictureShape {
     int channels = 0, height = 0, width = 0;
 
@@ -23,7 +23,7 @@ struct PictureShape {
     uint64_t elements() const { return uint64_t(channels) * uint64_t(height) * uint64_t(width); }
 };
 
-/* "1x28x28", channels first. */
+// "1x28x28", channels first.
 std::string to_text(const PictureShape& shape);
 
 struct Picture {
@@ -37,23 +37,23 @@ struct PictureLimits {
     uint64_t file_bytes = uint64_t(1) << 28;
 };
 
-/* `name` is what messages call the picture. Throws RuntimeError. */
+// `name` is what messages call the picture. Throws RuntimeError.
 Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name,
                        const PictureLimits& limits = {});
 Picture read_picture(const std::string& path, const PictureLimits& limits = {});
 
-/* True where the bytes begin like a PNG or a JPEG file. */
+// True where the bytes begin like a PNG or a JPEG file.
 bool is_picture(std::span<const uint8_t> bytes);
 
-/* Grey to RGB repeats the value; RGB to grey is round(0.299 R + 0.587 G + 0.114 B). REQUIRES:
- * channels is 1 or 3. */
+// Grey to RGB repeats the value; RGB to grey is round(0.299 R + 0.587 G + 0.114 B). REQUIRES:
+// channels is 1 or 3.
 Picture convert_channels(const Picture& picture, int channels);
 
-/* The picture with the network's channels; throws RuntimeError where height or width differ, with
- * both sizes. */
+// The picture with the network's channels; throws RuntimeError where height or width differ, with
+// both sizes.
 Picture fit_picture(Picture picture, const PictureShape& shape, const std::string& name);
 
-/* PNG of 1 or 3 channels, 8 bits; equal pixels give equal bytes. */
+// PNG of 1 or 3 channels, 8 bits; equal pixels give equal bytes.
 Bytes encode_png(const Picture& picture);
 void write_png(const std::string& path, const Picture& picture);
 

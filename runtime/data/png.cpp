@@ -1,5 +1,5 @@
-/* PNG through libpng. Its errors arrive by longjmp, so the functions between setjmp and libpng hold
- * no object with a destructor; what they need lives in PngReader. */
+// PNG through libpng. Its errors arrive by longjmp, so the functions between setjmp and libpng hold
+// no object with a destructor; what they need lives in PngReader.
 #include <csetjmp>
 #include <cstring>
 
@@ -31,11 +31,11 @@ class PngReader {
     bool is_ready() const { return info_ != nullptr; }
     const char* problem() const { return problem_; }
     PictureShape shape() const {
-        return {png_get_channels(png_, info_), int(png_get_image_height(png_, info_)),
-                int(png_get_image_width(png_, info_))};
+        return {png_get_channels(png_, info_), static_cast<int>(png_get_image_height(png_, info_)),
+                static_cast<int>(png_get_image_width(png_, info_))};
     }
 
-    /* Both return false after an error of libpng, described by problem(). */
+    // Both return false after an error of libpng, described by problem().
     bool read_header(const PictureLimits& limits);
     bool read_pixels(png_bytep* rows);
 
@@ -88,10 +88,11 @@ bool PngReader::read_pixels(png_bytep* rows) {
 }
 
 uint32_t big_endian(const uint8_t* bytes) {
-    return uint32_t(bytes[0]) << 24 | uint32_t(bytes[1]) << 16 | uint32_t(bytes[2]) << 8 | bytes[3];
+    return static_cast<uint32_t>(bytes[0]) << 24 | static_cast<uint32_t>(bytes[1]) << 16 |
+           static_cast<uint32_t>(bytes[2]) << 8 | bytes[3];
 }
 
-/* Bits of a stored pixel; 1 where the header says nothing valid, which libpng refuses later. */
+// Bits of a stored pixel; 1 where the header says nothing valid, which libpng refuses later.
 unsigned pixel_bits(uint8_t depth, uint8_t color_type) {
     constexpr unsigned kChannels[] = {1, 1, 3, 1, 2, 1, 4};  // by colour type
     if (color_type > 6 || depth == 0 || depth > 16) return 1;
@@ -112,9 +113,10 @@ Picture decode_png(std::span<const uint8_t> bytes, const std::string& name,
     if (!reader.read_header(limits)) refuse_damaged("PNG", reader.problem(), name);
     Picture picture{reader.shape(), {}};
     picture.pixels.resize(picture.shape.elements());
-    const size_t row_bytes = size_t(picture.shape.width) * size_t(picture.shape.channels);
+    const size_t row_bytes =
+        static_cast<size_t>(picture.shape.width) * static_cast<size_t>(picture.shape.channels);
     std::vector<png_bytep> rows;
-    for (size_t y = 0; y < size_t(picture.shape.height); y++) {
+    for (size_t y = 0; y < static_cast<size_t>(picture.shape.height); y++) {
         rows.push_back(picture.pixels.data() + y * row_bytes);
     }
     if (!reader.read_pixels(rows.data())) refuse_damaged("PNG", reader.problem(), name);

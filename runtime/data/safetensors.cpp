@@ -1,5 +1,5 @@
-/* The header is read as a stream of JSON events, which sees names that occur twice and never
- * recurses; then the tensors are put in the order of their data and must tile it. */
+// The header is read as a stream of JSON events, which sees names that occur twice and never
+// recurses; then the tensors are put in the order of their data and must tile it.
 #include "runtime/data/safetensors.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace emulsion {
 
 namespace {
 
-constexpr uint64_t kHeaderLimit = uint64_t(1) << 24;
+constexpr uint64_t kHeaderLimit = static_cast<uint64_t>(1) << 24;
 constexpr size_t kRankLimit = 32;
 
 [[noreturn]] void refuse(const std::string& file, std::string what) {
@@ -22,7 +22,7 @@ constexpr size_t kRankLimit = 32;
                        "replace the file: it is cut, damaged or no safetensors file");
 }
 
-/* Bytes of an element, or nothing for an unknown type. */
+// Bytes of an element, or nothing for an unknown type.
 std::optional<uint64_t> element_bytes(std::string_view type) {
     struct Row {
         std::string_view type;
@@ -37,8 +37,8 @@ std::optional<uint64_t> element_bytes(std::string_view type) {
     return std::nullopt;
 }
 
-/* Takes the events of {"name": {"dtype": "…", "shape": […], "data_offsets": [a, b]}, …,
- * "__metadata__": {"key": "value", …}} and refuses every other shape of JSON. */
+// Takes the events of {"name": {"dtype": "…", "shape": […], "data_offsets": [a, b]}, …,
+// "__metadata__": {"key": "value", …}} and refuses every other shape of JSON.
 class HeaderHandler {
   public:
     using string_t = std::string;
@@ -98,9 +98,9 @@ class HeaderHandler {
     }
     bool number_unsigned(uint64_t value) {
         if (array_ == nullptr) fail("a number where none is expected");
-        if (value > uint64_t(INT64_MAX)) fail("a number that is too large");
+        if (value > static_cast<uint64_t>(INT64_MAX)) fail("a number that is too large");
         if (array_->size() == kRankLimit) fail("a list that is too long");
-        array_->push_back(int64_t(value));
+        array_->push_back(static_cast<int64_t>(value));
         return true;
     }
     bool number_integer(int64_t) { return fail("a negative number"); }
@@ -115,7 +115,7 @@ class HeaderHandler {
   private:
     bool is_metadata() const { return name_ == "__metadata__"; }
 
-    /* The first mistake in the form of the header. */
+    // The first mistake in the form of the header.
     bool fail(std::string_view found) {
         refuse(file_, concat("the header has ", found,
                              name_.empty() ? "" : concat(" in ", quoted(name_))));
@@ -147,8 +147,8 @@ class HeaderHandler {
                                  shape_text(offsets_), "; expected [begin, end]"));
         }
         tensor.shape = shape_;
-        tensor.begin = uint64_t(offsets_[0]);
-        tensor.end = uint64_t(offsets_[1]);
+        tensor.begin = static_cast<uint64_t>(offsets_[0]);
+        tensor.end = static_cast<uint64_t>(offsets_[1]);
     }
 
     SafetensorsHeader& header_;
@@ -160,7 +160,7 @@ class HeaderHandler {
     std::vector<int64_t>* array_ = nullptr;  // the list being read
 };
 
-/* Type and shape give as many bytes as the offsets. */
+// Type and shape give as many bytes as the offsets.
 void check_tensor(const TensorEntry& tensor, const std::string& file) {
     const std::optional<uint64_t> element = element_bytes(tensor.type);
     if (!element) {
@@ -170,7 +170,7 @@ void check_tensor(const TensorEntry& tensor, const std::string& file) {
     const uint64_t bytes = tensor.end - tensor.begin;
     unsigned __int128 expected = *element;
     for (int64_t length : tensor.shape) {
-        expected *= uint64_t(length);
+        expected *= static_cast<uint64_t>(length);
         if (expected >> 64 != 0) expected = UINT64_MAX;  // more than any file has
     }
     if (expected != bytes) {
@@ -179,7 +179,7 @@ void check_tensor(const TensorEntry& tensor, const std::string& file) {
     }
 }
 
-/* The tensors tile the data: no gap, no overlap, nothing after the last. */
+// The tensors tile the data: no gap, no overlap, nothing after the last.
 void check_tiling(const SafetensorsHeader& header, uint64_t data_bytes, const std::string& file) {
     uint64_t end = 0;
     for (const TensorEntry& tensor : header.tensors) {
@@ -220,7 +220,7 @@ SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::st
         refuse(name, concat("the file has ", file.size(), " bytes, too few for a header"));
     }
     uint64_t length = 0;
-    for (size_t i = 0; i < 8; i++) length |= uint64_t(file[i]) << 8 * i;
+    for (size_t i = 0; i < 8; i++) length |= static_cast<uint64_t>(file[i]) << 8 * i;
     if (length > kHeaderLimit || length > file.size() - 8) {
         refuse(name, concat("the header is said to have ", length, " bytes; the file has ",
                             file.size() - 8, " after the length, and the limit is ", kHeaderLimit));
@@ -257,7 +257,8 @@ Bytes encode_safetensors(const Metadata& metadata, const std::vector<TensorValue
     text.resize((text.size() + 7) / 8 * 8, ' ');
     Bytes file;
     file.reserve(8 + text.size() + offset);
-    for (unsigned i = 0; i < 8; i++) file.push_back(uint8_t(uint64_t(text.size()) >> 8 * i));
+    for (unsigned i = 0; i < 8; i++)
+        file.push_back(static_cast<uint8_t>(static_cast<uint64_t>(text.size()) >> 8 * i));
     file.insert(file.end(), text.begin(), text.end());
     for (const TensorValues& tensor : tensors) {
         const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.values.data());

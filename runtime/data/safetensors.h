@@ -1,8 +1,8 @@
-/* The safetensors format: 8 bytes of header length (little-endian), a JSON header, the data.
- *
- * The reader trusts nothing: header length, names (twice is an error), types, shapes, offsets (in
- * order, without gap or overlap, to the last byte of the file) are all checked before any data is
- * touched. The writer is deterministic. */
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header, the data.
+//
+// The reader trusts nothing: header length, names (twice is an error), types, shapes, offsets (in
+// order, without gap or overlap, to the last byte of the file) are all checked before any data is
+// touched. The writer is deterministic.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -32,10 +32,10 @@ struct SafetensorsHeader {
     const std::string* find_metadata(std::string_view key) const;  // or null
 };
 
-/* Checks the whole file; `name` is what messages call it. Throws RuntimeError. */
+// Checks the whole file; `name` is what messages call it. Throws RuntimeError.
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name);
 
-/* One tensor to write: f32 values in logical order. */
+// One tensor to write: f32 values in logical order.
 struct TensorValues {
     std::string name;
     std::vector<int64_t> shape;

@@ -1,4 +1,4 @@
-/* Shares of each class, counted with integers. */
+// Shares of each class, counted with integers.
 #include "runtime/data/split.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kDigits = 18;  // of numerator and denominator: both fit 64 bits
 
-/* The digits of a decimal number and the power of ten below them. */
+// The digits of a decimal number and the power of ten below them.
 struct Decimal {
     uint64_t digits = 0;
     int exponent = 0;
@@ -23,7 +23,7 @@ struct Decimal {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Reads digits, with at most one point among them, off the front of `text`. */
+// Reads digits, with at most one point among them, off the front of `text`.
 bool read_digits(std::string_view& text, Decimal& number) {
     std::string digits;
     bool has_point = false;
@@ -40,7 +40,8 @@ bool read_digits(std::string_view& text, Decimal& number) {
     for (; digits.size() > 1 && digits.back() == '0'; digits.pop_back()) number.exponent++;
     digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
     if (digits.size() > kDigits) return false;
-    for (char digit : digits) number.digits = number.digits * 10 + uint64_t(digit - '0');
+    for (char digit : digits)
+        number.digits = number.digits * 10 + static_cast<uint64_t>(digit - '0');
     return true;
 }
 
@@ -58,10 +59,10 @@ bool read_exponent(std::string_view& text, Decimal& number) {
     return length > 0;
 }
 
-/* The number as a fraction below 1, or false. */
+// The number as a fraction below 1, or false.
 bool make_fraction(Decimal number, Fraction& fraction) {
     if (number.digits == 0) number.exponent = 0;
-    if (number.exponent < -int(kDigits) || number.exponent > 0) return false;
+    if (number.exponent < -static_cast<int>(kDigits) || number.exponent > 0) return false;
     fraction.numerator = number.digits;
     for (int i = number.exponent; i < 0; i++) fraction.denominator *= 10;
     return fraction.numerator < fraction.denominator;
@@ -70,7 +71,7 @@ bool make_fraction(Decimal number, Fraction& fraction) {
 }  // namespace
 
 uint64_t Fraction::of(uint64_t count) const {
-    return uint64_t(static_cast<unsigned __int128>(count) * numerator / denominator);
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(count) * numerator / denominator);
 }
 
 Fraction parse_fraction(std::string_view text, std::string_view where) {
@@ -94,9 +95,9 @@ Fraction parse_fraction(std::string_view text, std::string_view where) {
 Split split_by_class(std::span<const int32_t> labels, int classes, Fraction validation,
                      uint64_t seed) {
     std::vector<std::vector<uint32_t>> members;
-    members.resize(size_t(classes));
+    members.resize(static_cast<size_t>(classes));
     for (size_t i = 0; i < labels.size(); i++) {
-        members[size_t(labels[i])].push_back(uint32_t(i));
+        members[static_cast<size_t>(labels[i])].push_back(static_cast<uint32_t>(i));
     }
     Split split;
     for (size_t label = 0; label < members.size(); label++) {

@@ -1,4 +1,4 @@
-/* Tensors of a library to and from safetensors, by logical name. */
+// Tensors of a library to and from safetensors, by logical name.
 #include "runtime/data/weights.h"
 
 #include <algorithm>
@@ -17,13 +17,13 @@ namespace emulsion {
 namespace {
 
 constexpr const char* kFormat = "emulsion-weights-1";
-constexpr uint64_t kFileLimit = uint64_t(1) << 36;
+constexpr uint64_t kFileLimit = static_cast<uint64_t>(1) << 36;
 
 std::span<const emulsion_tensor> tensors_of(const emulsion_info& info) {
-    return {info.tensors, size_t(info.tensor_count)};
+    return {info.tensors, static_cast<size_t>(info.tensor_count)};
 }
 
-/* The tensors of `info` that `names` lists too. */
+// The tensors of `info` that `names` lists too.
 std::vector<const emulsion_tensor*> common_tensors(const emulsion_info& info,
                                                    const emulsion_info& names) {
     std::vector<const emulsion_tensor*> common;
@@ -38,7 +38,7 @@ std::vector<const emulsion_tensor*> common_tensors(const emulsion_info& info,
 }
 
 std::span<const int64_t> shape_of(const emulsion_tensor& tensor) {
-    return {tensor.shape, size_t(tensor.rank)};
+    return {tensor.shape, static_cast<size_t>(tensor.rank)};
 }
 
 // Metadata
@@ -49,15 +49,15 @@ std::string number_list(const float* values, int64_t count) {
     return text + "]";
 }
 
-/* A JSON string. */
+// A JSON string.
 std::string json_text(std::string_view text) {
     std::string json = "\"";
     for (char c : text) {
         if (c == '"' || c == '\\') json += '\\';
-        if (uint8_t(c) < 0x20) {
+        if (static_cast<uint8_t>(c) < 0x20) {
             json += "\\u00";
-            json += "01"[uint8_t(c) >> 4];
-            json += "0123456789abcdef"[uint8_t(c) & 15];
+            json += "01"[static_cast<uint8_t>(c) >> 4];
+            json += "0123456789abcdef"[static_cast<uint8_t>(c) & 15];
         } else {
             json += c;
         }
@@ -70,7 +70,7 @@ Metadata make_metadata(const emulsion_info& info) {
         {"format", kFormat}, {"network", info.network}, {"signature", info.signature}};
     if (info.input_count > 0) {
         const emulsion_port& input = info.inputs[0];
-        metadata.emplace_back("input", shape_text({input.shape, size_t(input.rank)}));
+        metadata.emplace_back("input", shape_text({input.shape, static_cast<size_t>(input.rank)}));
         if (info.normalized) {
             metadata.emplace_back("mean", number_list(info.input_mean, input.shape[0]));
             metadata.emplace_back("deviation", number_list(info.input_deviation, input.shape[0]));
@@ -88,7 +88,7 @@ Metadata make_metadata(const emulsion_info& info) {
 
 // Checks of a file
 
-/* What the checks have at hand. */
+// What the checks have at hand.
 struct File {
     const std::string& path;
     const Bytes& bytes;
@@ -139,7 +139,7 @@ void check_tensor(const File& file, const emulsion_tensor& tensor, const TensorE
     }
 }
 
-/* Values of a tensor in logical order, all finite. */
+// Values of a tensor in logical order, all finite.
 std::vector<float> read_values(const File& file, const TensorEntry& entry) {
     std::vector<float> values((entry.end - entry.begin) / sizeof(float));
     const uint8_t* begin = file.bytes.data() + file.header.data_begin + entry.begin;

@@ -43,7 +43,7 @@ int allowed_threads() {
 
 std::string list_variants(const emulsion_info& info) {
     std::string text;
-    for (int i = 0; i < info.variant_count; ++i) {
+    for (int i = 0; i < info.variant_count; i++) {
         text += concat(i > 0 ? ", " : "", info.variants[i]);
     }
     return text;
@@ -51,7 +51,7 @@ std::string list_variants(const emulsion_info& info) {
 
 int find_variant(const emulsion_info& info, std::string_view name) {
     if (name.empty()) return 0;
-    for (int i = 0; i < info.variant_count; ++i) {
+    for (int i = 0; i < info.variant_count; i++) {
         if (name == info.variants[i]) return i + 1;
     }
     throw UsageError("--variant", concat("the program holds no variant ", quoted(name)),

@@ -1,5 +1,5 @@
-/* What the two programs' command lines have in common: numbers read independent of the locale,
- * messages that name the option, the CPUs this process may use. */
+// What the two programs' command lines have in common: numbers read independent of the locale,
+// messages that name the option, the CPUs this process may use.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -42,9 +42,9 @@ int find_variant(const emulsion_info& info, std::string_view name);
 // "x86-64, avx2, avx512".
 std::string list_variants(const emulsion_info& info);
 
-// Adds --profile, which prints the time of every kernel, and --profile=FILE, which writes it. A file
-// is given with "=" only, so that no other argument is taken for one. `profile` becomes the file, or
-// kPrintProfile, the value of a flag without one.
+// Adds --profile, which prints the time of every kernel, and --profile=FILE, which writes it. A
+// file is given with "=" only, so that no other argument is taken for one. `profile` becomes the
+// file, or kPrintProfile, the value of a flag without one.
 inline constexpr std::string_view kPrintProfile = "true";
 CLI::Option* add_profile_option(CLI::App& app, std::string* profile);
 

@@ -1,6 +1,6 @@
-/* The description of a network that the compiler hands to its programs as JSON: settings of the
- * training and facts of the manifest that the libraries' `info` does not hold. Fields this version
- * does not know are passed over, so a manifest may say more. */
+// The description of a network that the compiler hands to its programs as JSON: settings of the
+// training and facts of the manifest that the libraries' `info` does not hold. Fields this version
+// does not know are passed over, so a manifest may say more.
 #pragma once
 #include <cstdint>
 #include <string>

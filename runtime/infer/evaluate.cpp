@@ -15,7 +15,7 @@ bool has_finite_scores(std::span<const float> scores) {
 
 std::vector<RankedClass> rank_classes(std::span<const float> scores, int count) {
     std::vector<RankedClass> ranked(scores.size());
-    for (size_t i = 0; i < scores.size(); ++i) ranked[i] = {static_cast<int>(i), scores[i]};
+    for (size_t i = 0; i < scores.size(); i++) ranked[i] = {static_cast<int>(i), scores[i]};
     std::stable_sort(ranked.begin(), ranked.end(),
                      [](const RankedClass& a, const RankedClass& b) { return a.score > b.score; });
     ranked.resize(std::min(ranked.size(), static_cast<size_t>(std::max(count, 0))));
@@ -56,11 +56,11 @@ Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
     for (size_t begin = 0; begin < subset.size(); begin += batch) {
         if (stop && stop()) break;
         const size_t samples = std::min(batch, subset.size() - begin);
-        for (size_t i = 0; i < samples; ++i) {
+        for (size_t i = 0; i < samples; i++) {
             normalizer.apply(dataset.picture(subset[begin + i]), pixels, images + i * elements);
         }
         session.run(images, static_cast<int>(samples));
-        for (size_t i = 0; i < samples; ++i) {
+        for (size_t i = 0; i < samples; i++) {
             const uint32_t index = subset[begin + i];
             const auto scores = session.scores(static_cast<int>(i));
             if (visit) visit(index, scores);

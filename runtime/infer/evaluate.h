@@ -1,6 +1,6 @@
-/* Scores of pictures, ranked, and the accuracy of a network on a labelled set.
- *
- * The trainer's validation and the inference program's `--data` are this one function. */
+// Scores of pictures, ranked, and the accuracy of a network on a labelled set.
+//
+// The trainer's validation and the inference program's `--data` are this one function.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -66,13 +66,13 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          const std::vector<Align>& columns) {
     std::vector<size_t> widths(columns.size(), 0);
     for (const auto& row : rows) {
-        for (size_t c = 0; c < row.size(); ++c)
+        for (size_t c = 0; c < row.size(); c++)
             widths[c] = std::max(widths[c], display_width(row[c]));
     }
     std::string text;
     for (const auto& row : rows) {
         std::string line;
-        for (size_t c = 0; c < row.size(); ++c) {
+        for (size_t c = 0; c < row.size(); c++) {
             if (c > 0) line += "  ";
             line += columns[c] == Align::kLeft ? pad_right(row[c], widths[c])
                                                : pad_left(row[c], widths[c]);

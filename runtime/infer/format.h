@@ -1,4 +1,4 @@
-/* Numbers and columns of the programs' tables, independent of the locale. */
+// Numbers and columns of the programs' tables, independent of the locale.
 #pragma once
 #include <cstdint>
 #include <cstdio>

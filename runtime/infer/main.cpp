@@ -1,5 +1,5 @@
-/* The inference program: what NET-infer's main calls. Options, the mode they ask for, errors to
- * exit codes. */
+// The inference program: what NET-infer's main calls. Options, the mode they ask for, errors to
+// exit codes.
 #include <algorithm>
 #include <cctype>
 #include <numeric>
@@ -36,7 +36,7 @@ Dataset read_unlabelled(const std::string& path, const PictureShape& shape) {
     dataset.shape = shape;
     const PictureShape stored{1, static_cast<int>(array.shape[1]),
                               static_cast<int>(array.shape[2])};
-    for (uint64_t i = 0; i < array.shape[0]; ++i) {
+    for (uint64_t i = 0; i < array.shape[0]; i++) {
         const auto begin = array.values.begin() + static_cast<ptrdiff_t>(i * stored.elements());
         Picture picture{stored, {begin, begin + static_cast<ptrdiff_t>(stored.elements())}};
         picture = fit_picture(std::move(picture), shape, concat(path, ", picture ", i));
@@ -79,7 +79,7 @@ void write_pictures(const InferOptions& options, const emulsion_info& info) {
     const uint64_t count =
         std::min(set.count, static_cast<uint64_t>(options.take.value_or(kDefaultPictures)));
     make_folder(options.write_pictures);
-    for (uint64_t i = 0; i < count; ++i) {
+    for (uint64_t i = 0; i < count; i++) {
         const uint8_t* pixels = set.dataset.picture(i);
         const Picture picture{shape, {pixels, pixels + shape.elements()}};
         const std::string label = set.has_labels() ? class_name(info, set.dataset.labels[i]) : "";
@@ -103,7 +103,7 @@ int classify_files(InferenceSession& session, const InferOptions& options, Class
     const auto flush = [&] {
         if (names.empty()) return;
         session.run(images, static_cast<int>(names.size()));
-        for (size_t i = 0; i < names.size(); ++i) {
+        for (size_t i = 0; i < names.size(); i++) {
             report->add(names[i], session.scores(static_cast<int>(i)), std::nullopt);
         }
         names.clear();
@@ -116,7 +116,7 @@ int classify_files(InferenceSession& session, const InferOptions& options, Class
             names.push_back(path);
         } catch (const RuntimeError& error) {
             print_error(error, stderr);
-            ++failed;
+            failed++;
         }
         if (names.size() == batch) flush();
     }

@@ -40,7 +40,7 @@ AlignedBlock random_images(const InferenceSession& session, int samples) {
     AlignedBlock block = allocate_aligned(count * sizeof(float));
     float* values = static_cast<float*>(block.get());
     Noise noise;
-    for (uint64_t i = 0; i < count; ++i) values[i] = noise.next();
+    for (uint64_t i = 0; i < count; i++) values[i] = noise.next();
     return block;
 }
 
@@ -53,7 +53,7 @@ double median(std::vector<double> values) {
 Latency measure_latency(InferenceSession& session, const BenchmarkTimes& times) {
     const AlignedBlock block = random_images(session, 1);
     const float* images = static_cast<const float*>(block.get());
-    for (int i = 0; i < times.warm_up_runs; ++i) session.run(images, 1);
+    for (int i = 0; i < times.warm_up_runs; i++) session.run(images, 1);
     std::vector<double> seconds;
     const auto start = Clock::now();
     while (seconds_since(start) < times.latency_seconds || seconds.size() < kMinRuns) {
@@ -71,9 +71,9 @@ Latency measure_latency(InferenceSession& session, const BenchmarkTimes& times) 
 Throughput measure_throughput(InferenceSession& session, int batch, const BenchmarkTimes& times) {
     const AlignedBlock block = random_images(session, batch);
     const float* images = static_cast<const float*>(block.get());
-    for (int i = 0; i < kBatchWarmUpRuns; ++i) session.run(images, batch);
+    for (int i = 0; i < kBatchWarmUpRuns; i++) session.run(images, batch);
     std::vector<double> rates;
-    for (int window = 0; window < times.windows; ++window) {
+    for (int window = 0; window < times.windows; window++) {
         const auto start = Clock::now();
         int64_t pictures = 0;
         double passed = 0.0;
@@ -140,7 +140,7 @@ std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const 
         profile->start(batch, batch, warm_up);
         const AlignedBlock block = random_images(session, batch);
         const auto start = Clock::now();
-        for (int runs = 0; runs < warm_up + kMinRuns || seconds_since(start) < seconds; ++runs) {
+        for (int runs = 0; runs < warm_up + kMinRuns || seconds_since(start) < seconds; runs++) {
             profile->begin_call();
             session.run(static_cast<const float*>(block.get()), batch);
             profile->end_call(batch);
@@ -152,14 +152,14 @@ std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const 
 
 void fill_parameters(const InferenceSession& session) {
     Noise noise;
-    for (int i = 0; i < session.info().tensor_count; ++i) {
+    for (int i = 0; i < session.info().tensor_count; i++) {
         const emulsion_tensor& tensor = session.info().tensors[i];
         if (tensor.type != EMULSION_F32) continue;
         auto* block = static_cast<std::byte*>(session.memory().block[tensor.memory_class]);
         float* values = reinterpret_cast<float*>(block + tensor.offset);
         // Running variances must be positive; every value of the state is 1.
         const bool is_state = tensor.memory_class == EMULSION_STATE;
-        for (uint64_t v = 0; v < tensor.bytes / sizeof(float); ++v) {
+        for (uint64_t v = 0; v < tensor.bytes / sizeof(float); v++) {
             values[v] = is_state ? 1.0f : 0.1f * noise.next();
         }
     }

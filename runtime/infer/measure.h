@@ -1,8 +1,8 @@
-/* The inference program's `--benchmark`, and the runs of its `--profile`.
- *
- * Latency: 5 warm-up runs of one picture, then single runs for 2 s, at least ten; median and
- * minimum. Throughput of a batch: 3 warm-up runs, then 5 windows of at least 0.6 s; the median
- * window. Pictures are random. */
+// The inference program's `--benchmark`, and the runs of its `--profile`.
+//
+// Latency: 5 warm-up runs of one picture, then single runs for 2 s, at least ten; median and
+// minimum. Throughput of a batch: 3 warm-up runs, then 5 windows of at least 0.6 s; the median
+// window. Pictures are random.
 #pragma once
 #include <span>
 #include <string>

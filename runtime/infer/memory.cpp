@@ -35,7 +35,7 @@ const std::byte* tensor_bytes(const emulsion_tensor& tensor, const emulsion_memo
 }
 
 const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view name) {
-    for (int i = 0; i < info.tensor_count; ++i) {
+    for (int i = 0; i < info.tensor_count; i++) {
         if (name == info.tensors[i].name) return &info.tensors[i];
     }
     return nullptr;
@@ -45,13 +45,13 @@ const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view n
 
 MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) {
     memory_.sizes = sizes;
-    for (int c = 0; c < EMULSION_CLASSES; ++c) {
+    for (int c = 0; c < EMULSION_CLASSES; c++) {
         if (sizes.bytes[c] > 0) memory_.block[c] = map_block(sizes.bytes[c], c);
     }
 }
 
 MemoryBlocks::~MemoryBlocks() {
-    for (int c = 0; c < EMULSION_CLASSES; ++c) release(static_cast<emulsion_class>(c));
+    for (int c = 0; c < EMULSION_CLASSES; c++) release(static_cast<emulsion_class>(c));
 }
 
 void MemoryBlocks::release(emulsion_class memory_class) {
@@ -68,7 +68,7 @@ const char* memory_class_name(int memory_class) {
 
 void copy_tensors(const emulsion_info& from, const emulsion_memory& from_memory,
                   const emulsion_info& to, const emulsion_memory& to_memory) {
-    for (int i = 0; i < to.tensor_count; ++i) {
+    for (int i = 0; i < to.tensor_count; i++) {
         const emulsion_tensor& target = to.tensors[i];
         const emulsion_tensor* source = find_tensor(from, target.name);
         if (source == nullptr || source->bytes != target.bytes || source->type != target.type) {
@@ -85,7 +85,7 @@ void copy_tensors(const emulsion_info& from, const emulsion_memory& from_memory,
 
 const char* find_not_finite(const emulsion_info& info, const emulsion_memory& memory) {
     constexpr uint32_t kExponent = 0x7F800000u;  // all ones: infinity or NaN
-    for (int i = 0; i < info.tensor_count; ++i) {
+    for (int i = 0; i < info.tensor_count; i++) {
         const emulsion_tensor& tensor = info.tensors[i];
         if (tensor.type != EMULSION_F32) continue;
         const std::byte* bytes = tensor_bytes(tensor, memory);

@@ -1,7 +1,7 @@
-/* The memory of one bound library: one block for each class, of exactly the stated size.
- *
- * Blocks come straight from the system (mmap) and are zero. Nothing but what the kernels touch
- * becomes resident, and a block goes back to the system the moment it is released. */
+// The memory of one bound library: one block for each class, of exactly the stated size.
+//
+// Blocks come straight from the system (mmap) and are zero. Nothing but what the kernels touch
+// becomes resident, and a block goes back to the system the moment it is released.
 #pragma once
 #include "runtime/abi/emulsion_abi.h"
 

@@ -1,10 +1,10 @@
-/* Loss and accuracy of an epoch as means over samples.
- *
- * A call reports the mean loss of its samples and how many it classified correctly. Calls of
- * different size are weighted by their samples, so a part batch counts for what it holds: losses 1,
- * 1, 1, 1, 6 in batches of two give 2, not the mean of three batch means. The sums are plain
- * doubles in the order of the steps; they travel with a checkpoint, and a resumed epoch reports the
- * same digits as one that was never interrupted. */
+// Loss and accuracy of an epoch as means over samples.
+//
+// A call reports the mean loss of its samples and how many it classified correctly. Calls of
+// different size are weighted by their samples, so a part batch counts for what it holds: losses 1,
+// 1, 1, 1, 6 in batches of two give 2, not the mean of three batch means. The sums are plain
+// doubles in the order of the steps; they travel with a checkpoint, and a resumed epoch reports the
+// same digits as one that was never interrupted.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-/* The command line of the inference program. */
+// The command line of the inference program.
 #pragma once
 #include <cstdint>
 #include <optional>

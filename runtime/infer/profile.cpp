@@ -67,7 +67,7 @@ void KernelProfile::end_call(int samples) {
     if (samples != profile_.samples || ++seen_ <= profile_.warm_up) return;
     if (calls_.size() == kMostCalls) return;
     calls_.push_back(static_cast<float>(seconds));
-    for (size_t k = 0; k < current_.size(); ++k) {
+    for (size_t k = 0; k < current_.size(); k++) {
         if (current_[k] >= 0.0f) kernels_[k].push_back(current_[k]);
     }
 }
@@ -76,7 +76,7 @@ CallProfile KernelProfile::result() const {
     CallProfile result = profile_;
     result.calls = static_cast<int>(calls_.size());
     result.seconds = median(calls_);
-    for (size_t k = 0; k < kernels_.size(); ++k) {
+    for (size_t k = 0; k < kernels_.size(); k++) {
         if (!kernels_[k].empty())
             result.kernels.push_back({static_cast<int>(k), median(kernels_[k])});
     }
@@ -112,7 +112,7 @@ std::string profile_text(const CallProfile& profile, const emulsion_info& info, 
 
 std::string chosen_variant(const emulsion_info& info, int variant) {
     if (variant > 0) return info.variants[variant - 1];
-    for (int i = info.variant_count - 1; i > 0; --i) {
+    for (int i = info.variant_count - 1; i > 0; i--) {
         if (can_run(info.variants[i])) return info.variants[i];
     }
     return info.variants[0];
@@ -133,10 +133,9 @@ std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile>
               {"machine", {{"peak", whole_millions(machine.peak)}, {"bandwidth", Json::array()}}},
               {"calls", Json::array()}};
     for (const Bandwidth& entry : machine.bandwidth) {
-        json["machine"]["bandwidth"].push_back(
-            {{"bytes", entry.bytes},
-             {"read", whole_millions(entry.read)},
-             {"write", whole_millions(entry.write)}});
+        json["machine"]["bandwidth"].push_back({{"bytes", entry.bytes},
+                                                {"read", whole_millions(entry.read)},
+                                                {"write", whole_millions(entry.write)}});
     }
     for (const CallProfile& call : calls) {
         Json kernels = Json::array();

@@ -1,10 +1,10 @@
-/* `--profile` of the two programs: how long every kernel of a call takes, as a table, or as the file
- * that `emulsion show MODEL --emit=roofline --profile=FILE` reads (compiler/plan/profile.h says what
- * stands in it).
- *
- * The time of a kernel is the median over the calls after the first ones (warm-up), of calls with
- * one number of samples only: the last part batch of an epoch is left out. The file also holds what
- * the machine does at most, measured right afterwards with as many threads. */
+// `--profile` of the two programs: how long every kernel of a call takes, as a table, or as the
+// file that `emulsion show MODEL --emit=roofline --profile=FILE` reads (compiler/plan/profile.h
+// says what stands in it).
+//
+// The time of a kernel is the median over the calls after the first ones (warm-up), of calls with
+// one number of samples only: the last part batch of an epoch is left out. The file also holds what
+// the machine does at most, measured right afterwards with as many threads.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -33,7 +33,7 @@ void ClassReport::add(const std::string& picture, std::span<const float> scores,
         row.push_back(one_line(class_name(info_, ranked[0].index)));
         row.push_back(score_text(ranked[0].score));
         std::string others;
-        for (size_t i = 1; i < ranked.size(); ++i) {
+        for (size_t i = 1; i < ranked.size(); i++) {
             others += concat(i > 1 ? ", " : "", one_line(class_name(info_, ranked[i].index)), " ",
                              score_text(ranked[i].score));
         }

@@ -1,4 +1,4 @@
-/* What the inference program prints about pictures: rows of a table, or one JSON object a line. */
+// What the inference program prints about pictures: rows of a table, or one JSON object a line.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -90,7 +90,7 @@ std::string class_name(const emulsion_info& info, int index) {
 
 ScoreOutput find_score_output(const emulsion_info& info) {
     int best = -1, best_rank = 0;
-    for (int i = 0; i < info.output_count; ++i) {
+    for (int i = 0; i < info.output_count; i++) {
         const emulsion_port& port = info.outputs[i];
         if (port.type != EMULSION_F32 || port.rank != 1 || port.batched != 1) continue;
         const std::string_view name = port.name;
@@ -112,7 +112,7 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
       shape_(only_picture_input(info_)),
       score_output_(find_score_output(info_)),
       blocks_(query_sizes(library, options.threads)) {
-    for (int i = 0; i < info_.output_count; ++i) {
+    for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
         const uint64_t count = port.batched ? static_cast<uint64_t>(info_.batch) : 1;
         outputs_.push_back(allocate_aligned(port.bytes * count));

@@ -1,4 +1,4 @@
-/* One bound inference library with memory of its own: pictures in, scores out. */
+// One bound inference library with memory of its own: pictures in, scores out.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -1,4 +1,4 @@
-/* The text of an error, made once when it is thrown. */
+// The text of an error, made once when it is thrown.
 #include "runtime/support/error.h"
 
 #include <utility>

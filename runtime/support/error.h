@@ -1,8 +1,8 @@
-/* The error of the runtime and its programs: what is wrong (with both values), where, and how to
- * mend it.
- *
- * Functions of the runtime throw RuntimeError; the programs catch it in one place, print it and
- * return 1. */
+// The error of the runtime and its programs: what is wrong (with both values), where, and how to
+// mend it.
+//
+// Functions of the runtime throw RuntimeError; the programs catch it in one place, print it and
+// return 1.
 #pragma once
 #include <cstdio>
 #include <exception>
@@ -12,7 +12,7 @@ namespace emulsion {
 
 class RuntimeError : public std::exception {
   public:
-    /* `where` names a file, an option or a step and may be empty; so may `fix`. */
+    // `where` names a file, an option or a step and may be empty; so may `fix`.
     RuntimeError(std::string where, std::string what, std::string fix);
 
     const char* what() const noexcept override { return text_.c_str(); }
@@ -25,7 +25,7 @@ class RuntimeError : public std::exception {
     std::string text_;  // "WHERE: WHAT\n  fix: FIX"
 };
 
-/* Writes "error: WHERE: WHAT\n  fix: FIX\n" to `out`. */
+// Writes "error: WHERE: WHAT\n  fix: FIX\n" to `out`.
 void print_error(const RuntimeError& error, std::FILE* out);
 
 }  // namespace emulsion

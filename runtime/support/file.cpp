@@ -1,4 +1,4 @@
-/* Whole files through the system's own calls, so that every failure has its reason. */
+// Whole files through the system's own calls, so that every failure has its reason.
 #include "runtime/support/file.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ namespace emulsion {
 
 namespace {
 
-/* A descriptor that closes itself. */
+// A descriptor that closes itself.
 struct Descriptor {
     int number;
     ~Descriptor() {
@@ -97,7 +97,7 @@ Bytes read_file(const std::string& path, uint64_t limit, std::string_view kind) 
         const char* found = S_ISDIR(status.st_mode) ? "a folder" : "no plain file";
         fail(concat("expected a ", kind, ", but this is ", found), "give the path of a file");
     }
-    uint64_t size = uint64_t(status.st_size);
+    uint64_t size = static_cast<uint64_t>(status.st_size);
     if (size > limit) {
         fail(concat("the ", kind, " has ", size, " bytes; the limit is ", limit),
              concat("give a smaller ", kind));
@@ -109,7 +109,7 @@ Bytes read_file(const std::string& path, uint64_t limit, std::string_view kind) 
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) fail(concat("cannot read the ", kind, ": ", reason(errno)), remedy(errno));
         if (count == 0) break;  // the file became shorter meanwhile
-        done += uint64_t(count);
+        done += static_cast<uint64_t>(count);
     }
     bytes.resize(done);
     return bytes;
@@ -179,7 +179,7 @@ void AtomicFile::fail(std::string_view action, int code) {
 
 namespace {
 
-/* write(2), with EFBIG instead of the signal that would end the process. */
+// write(2), with EFBIG instead of the signal that would end the process.
 ssize_t write_some(int descriptor, const uint8_t* bytes, size_t count) {
     sigset_t size_signal, former;
     sigemptyset(&size_signal);
@@ -199,12 +199,12 @@ ssize_t write_some(int descriptor, const uint8_t* bytes, size_t count) {
 }  // namespace
 
 void AtomicFile::write(std::span<const uint8_t> bytes) {
-    constexpr size_t kChunk = size_t(1) << 20;
+    constexpr size_t kChunk = static_cast<size_t>(1) << 20;
     while (!bytes.empty()) {
         ssize_t count = write_some(descriptor_, bytes.data(), std::min(bytes.size(), kChunk));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) fail("write", errno);
-        bytes = bytes.subspan(size_t(count));
+        bytes = bytes.subspan(static_cast<size_t>(count));
     }
 }
 

@@ -1,9 +1,9 @@
-/* Whole files in and out.
- *
- * Reading has a limit, so that a file of unexpected size costs no memory. Writing is atomic: the
- * bytes go to `PATH.tmp` in the same folder, are forced to the disk, and take the place of PATH by
- * a rename. Whatever ends the process before the rename, the old file stays whole; a left-over
- * `PATH.tmp` is overwritten by the next writer. */
+// Whole files in and out.
+//
+// Reading has a limit, so that a file of unexpected size costs no memory. Writing is atomic: the
+// bytes go to `PATH.tmp` in the same folder, are forced to the disk, and take the place of PATH by
+// a rename. Whatever ends the process before the rename, the old file stays whole; a left-over
+// `PATH.tmp` is overwritten by the next writer.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,21 +16,21 @@ namespace emulsion {
 
 using Bytes = std::vector<uint8_t>;
 
-/* The file's content. Throws RuntimeError where it cannot be read, is no plain file, or is longer
- * than `limit` bytes; `kind` says what was expected ("picture", "weights file"). */
+// The file's content. Throws RuntimeError where it cannot be read, is no plain file, or is longer
+// than `limit` bytes; `kind` says what was expected ("picture", "weights file").
 Bytes read_file(const std::string& path, uint64_t limit, std::string_view kind);
 
 bool is_file(const std::string& path);
 bool is_folder(const std::string& path);
 
-/* "run1/" and "weights" to "run1/weights". */
+// "run1/" and "weights" to "run1/weights".
 std::string join_path(std::string_view folder, std::string_view name);
 
-/* Makes the folder and those above it; one that exists is fine. */
+// Makes the folder and those above it; one that exists is fine.
 void make_folder(const std::string& path);
 
-/* One file in the making. Not copyable; serves one thread. Every function throws RuntimeError with
- * the system's reason (disk full, no permission), and the temporary file is gone then. */
+// One file in the making. Not copyable; serves one thread. Every function throws RuntimeError with
+// the system's reason (disk full, no permission), and the temporary file is gone then.
 class AtomicFile {
   public:
     explicit AtomicFile(std::string path);
@@ -40,7 +40,7 @@ class AtomicFile {
 
     void write(std::span<const uint8_t> bytes);
 
-    /* Forces the bytes to the disk and puts the file in its place. Called once, last. */
+    // Forces the bytes to the disk and puts the file in its place. Called once, last.
     void commit();
 
   private:
@@ -50,7 +50,7 @@ class AtomicFile {
     int descriptor_ = -1;
 };
 
-/* The whole content in one call. */
+// The whole content in one call.
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 void write_file(const std::string& path, std::string_view text);
 

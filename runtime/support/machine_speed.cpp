@@ -1,6 +1,6 @@
-// See machine_speed.h. The loops are written once, over vectors of the compiler's extension, and are
-// inlined into one function for each instruction set. A multiply-add is written as a * x + y, so
-// this file is compiled with -ffp-contract=fast.
+// See machine_speed.h. The loops are written once, over vectors of the compiler's extension, and
+// are inlined into one function for each instruction set. A multiply-add is written as a * x + y,
+// so this file is compiled with -ffp-contract=fast.
 #include "runtime/support/machine_speed.h"
 
 #include <algorithm>
@@ -36,13 +36,13 @@ template <int kLanes>
     Vector<kLanes> a[kChains];
     const Vector<kLanes> x = Vector<kLanes>{} + 0.999f, y = Vector<kLanes>{} + 1e-6f;
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) a[i] = Vector<kLanes>{} + 0.1f * static_cast<float>(i);
-    for (int64_t n = 0; n < rounds; ++n) {
+    for (int i = 0; i < kChains; i++) a[i] = Vector<kLanes>{} + 0.1f * static_cast<float>(i);
+    for (int64_t n = 0; n < rounds; n++) {
 #pragma GCC unroll 12
-        for (int i = 0; i < kChains; ++i) a[i] = a[i] * x + y;
+        for (int i = 0; i < kChains; i++) a[i] = a[i] * x + y;
     }
 #pragma GCC unroll 12
-    for (int i = 1; i < kChains; ++i) a[0] += a[i];
+    for (int i = 1; i < kChains; i++) a[0] += a[i];
     return a[0][0];
 }
 
@@ -52,11 +52,11 @@ template <int kLanes>
     Vector<kLanes> sum[8] = {};
     for (size_t i = 0; i < count; i += 8 * kLanes) {
 #pragma GCC unroll 8
-        for (size_t j = 0; j < 8; ++j)
+        for (size_t j = 0; j < 8; j++)
             sum[j] += *reinterpret_cast<const Vector<kLanes>*>(block + i + j * kLanes);
     }
 #pragma GCC unroll 8
-    for (size_t j = 1; j < 8; ++j) sum[0] += sum[j];
+    for (size_t j = 1; j < 8; j++) sum[0] += sum[j];
     return sum[0][0];
 }
 
@@ -65,7 +65,7 @@ template <int kLanes>
     const Vector<kLanes> value = Vector<kLanes>{} + 0.5f;
     for (size_t i = 0; i < count; i += 8 * kLanes) {
 #pragma GCC unroll 8
-        for (size_t j = 0; j < 8; ++j)
+        for (size_t j = 0; j < 8; j++)
             *reinterpret_cast<Vector<kLanes>*>(block + i + j * kLanes) = value;
     }
     return block[0];
@@ -118,14 +118,14 @@ double time_parallel(int threads, const std::function<float(int)>& work) {
     std::vector<Clock::time_point> begin(static_cast<size_t>(threads)), end(begin.size());
     const auto body = [&](int thread) {
         const auto t = static_cast<size_t>(thread);
-        ++ready;
+        ready++;
         while (ready < threads) std::this_thread::yield();
         begin[t] = Clock::now();
         kept_result = work(thread);
         end[t] = Clock::now();
     };
     std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; ++thread) others.emplace_back(body, thread);
+    for (int thread = 1; thread < threads; thread++) others.emplace_back(body, thread);
     body(0);
     for (std::thread& other : others) other.join();
     const auto span =
@@ -160,8 +160,8 @@ Bandwidth measure_bandwidth(std::string_view isa, int threads, uint64_t bytes) {
     const uint64_t share =
         std::max<uint64_t>(1, bytes / kUnit / static_cast<uint64_t>(threads)) * kUnit;
     const size_t count = share / sizeof(float);
-    const auto block = std::make_unique_for_overwrite<std::byte[]>(
-        share * static_cast<uint64_t>(threads) + kUnit);
+    const auto block =
+        std::make_unique_for_overwrite<std::byte[]>(share * static_cast<uint64_t>(threads) + kUnit);
     void* start = block.get();
     size_t space = share * static_cast<uint64_t>(threads) + kUnit;
     auto* floats = static_cast<float*>(std::align(64, space - kUnit, start, space));
@@ -169,19 +169,19 @@ Bandwidth measure_bandwidth(std::string_view isa, int threads, uint64_t bytes) {
     const auto part = [&](int thread) { return floats + static_cast<size_t>(thread) * count; };
     const auto write = [&](int thread) {
         float sum = 0.0f;
-        for (int pass = 0; pass < passes; ++pass) sum += loops.write(part(thread), count);
+        for (int pass = 0; pass < passes; pass++) sum += loops.write(part(thread), count);
         return sum;
     };
     const auto read = [&](int thread) {
         float sum = 0.0f;
-        for (int pass = 0; pass < passes; ++pass) sum += loops.read(part(thread), count);
+        for (int pass = 0; pass < passes; pass++) sum += loops.read(part(thread), count);
         return sum;
     };
     // The first touch brings the pages.
     time_parallel(threads, [&](int thread) { return loops.write(part(thread), count); });
     const double moved = static_cast<double>(share) * threads * passes;
     Bandwidth result{bytes, 0.0, 0.0};
-    for (int repetition = 0; repetition < kRepetitions; ++repetition) {
+    for (int repetition = 0; repetition < kRepetitions; repetition++) {
         result.read = std::max(result.read, moved / time_parallel(threads, read));
         result.write = std::max(result.write, moved / time_parallel(threads, write));
     }
@@ -190,7 +190,7 @@ Bandwidth measure_bandwidth(std::string_view isa, int threads, uint64_t bytes) {
 
 MachineSpeed measure_machine(std::string_view isa, int threads) {
     MachineSpeed speed;
-    for (int repetition = 0; repetition < 2 * kRepetitions; ++repetition)
+    for (int repetition = 0; repetition < 2 * kRepetitions; repetition++)
         speed.peak = std::max(speed.peak, measure_peak(isa, threads));
     for (uint64_t bytes = kSmallestBlock; bytes <= kLargestBlock; bytes *= 4)
         speed.bandwidth.push_back(measure_bandwidth(isa, threads, bytes));

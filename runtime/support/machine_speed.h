@@ -1,8 +1,8 @@
-/* What this machine can do at most, measured by short loops: multiply-adds in registers, and bytes
- * read and written over blocks of rising size, so that the caches' rates are known too.
- *
- * A single measurement takes some 20 ms and suffers from whatever else runs; the best of several is
- * the machine's. Threads start together and are not pinned: pin the process. */
+// What this machine can do at most, measured by short loops: multiply-adds in registers, and bytes
+// read and written over blocks of rising size, so that the caches' rates are known too.
+//
+// A single measurement takes some 20 ms and suffers from whatever else runs; the best of several is
+// the machine's. Threads start together and are not pinned: pin the process.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -10,14 +10,14 @@
 
 namespace emulsion {
 
-/* Whether this processor runs the instruction set "x86-64", "avx2" or "avx512". */
+// Whether this processor runs the instruction set "x86-64", "avx2" or "avx512".
 bool can_run(std::string_view isa);
 
-/* Operations a second, all threads together, two for each multiply-add. REQUIRES: can_run(isa). */
+// Operations a second, all threads together, two for each multiply-add. REQUIRES: can_run(isa).
 double measure_peak(std::string_view isa, int threads);
 
-/* Bytes a second, all threads together, over a block of `bytes` that is touched again and again,
- * each thread its share. `write` is with ordinary stores, which read a line before they fill it. */
+// Bytes a second, all threads together, over a block of `bytes` that is touched again and again,
+// each thread its share. `write` is with ordinary stores, which read a line before they fill it.
 struct Bandwidth {
     uint64_t bytes = 0;
     double read = 0.0, write = 0.0;
@@ -29,8 +29,8 @@ struct MachineSpeed {
     std::vector<Bandwidth> bandwidth;  // bytes ascending
 };
 
-/* The best of several measurements of each, with blocks of 256 KiB to 256 MiB; takes about a
- * second. */
+// The best of several measurements of each, with blocks of 256 KiB to 256 MiB; takes about a
+// second.
 MachineSpeed measure_machine(std::string_view isa, int threads);
 
 }  // namespace emulsion

@@ -1,4 +1,4 @@
-/* Numbers and names as text. std::to_chars and std::from_chars know no locale. */
+// Numbers and names as text. std::to_chars and std::from_chars know no locale.
 #include "runtime/support/text.h"
 
 #include <charconv>
@@ -22,9 +22,9 @@ void append_number(std::string& text, T value, Format... format) {
     text.append(digits, result.ec == std::errc() ? result.ptr : digits);
 }
 
-/* The length of the UTF-8 sequence that `text` begins with, or 0 where it begins with none. */
+// The length of the UTF-8 sequence that `text` begins with, or 0 where it begins with none.
 size_t sequence_length(std::string_view text) {
-    auto byte = [&](size_t i) { return uint8_t(text[i]); };
+    auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
     uint8_t first = byte(0);
     size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
     if (length == 0 || first > 0xf4 || text.size() < length) return 0;
@@ -37,8 +37,8 @@ size_t sequence_length(std::string_view text) {
 }
 
 bool is_control(std::string_view sequence) {
-    uint8_t first = uint8_t(sequence[0]);
-    bool is_c1 = first == 0xc2 && uint8_t(sequence[1]) < 0xa0;  // U+0080 .. U+009F
+    uint8_t first = static_cast<uint8_t>(sequence[0]);
+    bool is_c1 = first == 0xc2 && static_cast<uint8_t>(sequence[1]) < 0xa0;  // U+0080 .. U+009F
     return first < 0x20 || first == 0x7f || is_c1;
 }
 
@@ -78,8 +78,8 @@ std::string one_line(std::string_view text) {
             length = length == 0 ? 1 : length;
             for (char c : text.substr(0, length)) {
                 line += "\\x";
-                line += kDigits[uint8_t(c) >> 4];
-                line += kDigits[uint8_t(c) & 15];
+                line += kDigits[static_cast<uint8_t>(c) >> 4];
+                line += kDigits[static_cast<uint8_t>(c) & 15];
             }
         }
         text.remove_prefix(length);

@@ -22,7 +22,7 @@ void note_signal(int number) {
 
 // A signal that the parent has switched off (nohup, a job in the background) stays off.
 void install(int number, struct sigaction* former) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = note_signal;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);

@@ -1,5 +1,5 @@
-/* Ctrl-C and SIGTERM as a flag: the loop asks between steps, saves and stops. The second signal has
- * its usual effect, so a program that hangs can always be ended. */
+// Ctrl-C and SIGTERM as a flag: the loop asks between steps, saves and stops. The second signal has
+// its usual effect, so a program that hangs can always be ended.
 #pragma once
 
 namespace emulsion {

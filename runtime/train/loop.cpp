@@ -58,8 +58,8 @@ void TrainingLoop::train_batch(const Batch& batch) {
         fail_not_finite("the loss is NaN or infinite", state_.step + 1);
     }
     state_.sums.add(result.loss, result.correct, batch.samples);
-    ++state_.step;
-    ++run_steps_;
+    state_.step++;
+    run_steps_++;
     state_.batch = batch.is_last ? 0 : batch.index + 1;
     state_.epoch = batch.is_last ? batch.epoch + 1 : batch.epoch;
 }

@@ -1,9 +1,8 @@
-/* The training loop: steps, metrics, validation after every epoch, checkpoints, the end by a
- * signal.
- *
- * A run is a function of its settings and data. The loop keeps its place in RunState alone, which a
- * checkpoint holds, so stopping anywhere and resuming gives the same bits as never having stopped.
- */
+// The training loop: steps, metrics, validation after every epoch, checkpoints, the end by a
+// signal.
+//
+// A run is a function of its settings and data. The loop keeps its place in RunState alone, which a
+// checkpoint holds, so stopping anywhere and resuming gives the same bits as never having stopped.
 #pragma once
 #include <chrono>
 #include <cstdint>

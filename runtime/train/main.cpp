@@ -1,6 +1,6 @@
-/* The trainer program: what NET-train's main calls. It puts the parts together in this order:
- * options, memory (reserved, not touched), checkpoint, data, settings; after a dry run's end: bind,
- * loop, weights, test. */
+// The trainer program: what NET-train's main calls. It puts the parts together in this order:
+// options, memory (reserved, not touched), checkpoint, data, settings; after a dry run's end: bind,
+// loop, weights, test.
 #include <unistd.h>
 
 #include <algorithm>

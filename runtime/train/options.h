@@ -1,5 +1,5 @@
-/* The command line of the trainer. What was not given stays empty: defaults come from the network's
- * description or, with --resume, from the checkpoint. */
+// The command line of the trainer. What was not given stays empty: defaults come from the network's
+// description or, with --resume, from the checkpoint.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -38,8 +38,8 @@ bool locale_is_utf8() {
 std::string draw_bar(double share, int columns, const TerminalStyle& style) {
     const int filled = std::clamp(static_cast<int>(std::floor(share * columns)), 0, columns);
     std::string done, rest;
-    for (int i = 0; i < filled; ++i) done += style.unicode ? "━" : (i + 1 < filled ? "=" : ">");
-    for (int i = filled; i < columns; ++i) rest += style.unicode ? (style.color ? "━" : "─") : " ";
+    for (int i = 0; i < filled; i++) done += style.unicode ? "━" : (i + 1 < filled ? "=" : ">");
+    for (int i = filled; i < columns; i++) rest += style.unicode ? (style.color ? "━" : "─") : " ";
     if (style.color) return "\x1b[32m" + done + "\x1b[0m\x1b[2m" + rest + "\x1b[0m";
     return style.unicode ? done + rest : "[" + done + rest + "]";
 }

@@ -1,8 +1,8 @@
-/* The progress bar of the trainer: one line on stderr that is drawn over and over.
- *
- * render_progress is a pure function from numbers to the line, so that tests compare text.
- * ProgressBar draws it at most ten times a second, and nothing at all where stderr is no terminal,
- * where TERM is `dumb`, or when it was switched off. Colour obeys NO_COLOR. */
+// The progress bar of the trainer: one line on stderr that is drawn over and over.
+//
+// render_progress is a pure function from numbers to the line, so that tests compare text.
+// ProgressBar draws it at most ten times a second, and nothing at all where stderr is no terminal,
+// where TERM is `dumb`, or when it was switched off. Colour obeys NO_COLOR.
 #pragma once
 #include <chrono>
 #include <cstdint>

@@ -60,7 +60,7 @@ std::vector<std::vector<std::string>> memory_rows(const emulsion_sizes& sizes) {
     const auto add = [&](const char* name, uint64_t bytes) {
         rows.push_back({"", name, count_text(bytes), "bytes"});
     };
-    for (int c = 0; c < EMULSION_CLASSES; ++c) {
+    for (int c = 0; c < EMULSION_CLASSES; c++) {
         if (sizes.bytes[c] > 0) add(memory_class_name(c), sizes.bytes[c]);
     }
     add("all", sum_of(sizes));
@@ -85,8 +85,8 @@ Json evaluation_json(const Evaluation& evaluation) {
 
 std::vector<int64_t> steps_to_show(int64_t total_steps) {
     std::vector<int64_t> steps;
-    for (int64_t step = 1; step <= 4; ++step) steps.push_back(step);
-    for (int64_t part = 1; part < 8; ++part) steps.push_back(total_steps / 8 * part + 1);
+    for (int64_t step = 1; step <= 4; step++) steps.push_back(step);
+    for (int64_t part = 1; part < 8; part++) steps.push_back(total_steps / 8 * part + 1);
     steps.push_back(total_steps);
     std::erase_if(steps, [&](int64_t step) { return step > total_steps; });
     std::sort(steps.begin(), steps.end());
@@ -143,7 +143,7 @@ std::string settings_json(const RunFacts& facts) {
         json["learning_rates"].push_back(
             {{"step", step}, {"rate", learning_rate(settings.schedule, step - 1, total)}});
     }
-    for (int c = 0; c < EMULSION_CLASSES; ++c)
+    for (int c = 0; c < EMULSION_CLASSES; c++)
         json["bytes"][memory_class_name(c)] = facts.sizes->bytes[c];
     json["bytes"]["all"] = sum_of(*facts.sizes);
     return dump(json);
@@ -155,7 +155,7 @@ namespace {
 std::string join_columns(const std::vector<std::string>& cells, bool has_validation) {
     constexpr size_t kWidths[] = {5, 7, 9, 11, 10, 9, 8, 6};
     std::string line;
-    for (size_t c = 0; c < cells.size(); ++c) {
+    for (size_t c = 0; c < cells.size(); c++) {
         if (!has_validation && (c == 3 || c == 4)) continue;
         line += (line.empty() ? "" : "  ") + pad_left(cells[c], kWidths[c]);
     }

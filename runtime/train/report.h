@@ -1,5 +1,5 @@
-/* What the trainer prints: the settings, one row an epoch, the end; as text or as one JSON object a
- * line. */
+// What the trainer prints: the settings, one row an epoch, the end; as text or as one JSON object a
+// line.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,9 +1,9 @@
-/* A training run as data: its settings, its history and where it stands, and their text in a
- * checkpoint.
- *
- * Settings that decide the bits of a run (data, batch, seed, rate, schedule, validation split) are
- * fixed when it begins; --resume takes them from the checkpoint and refuses others. Only the length
- * may change. */
+// A training run as data: its settings, its history and where it stands, and their text in a
+// checkpoint.
+//
+// Settings that decide the bits of a run (data, batch, seed, rate, schedule, validation split) are
+// fixed when it begins; --resume takes them from the checkpoint and refuses others. Only the length
+// may change.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -1,8 +1,8 @@
-/* Learning-rate schedules: the rate of each optimiser step as a pure function of the step's number.
- *
- * Nothing is carried from one step to the next, so a resumed run meets the same rates to the last
- * bit. The rate is computed in double and rounded to float once, as the step functions of a network
- * take a float. */
+// Learning-rate schedules: the rate of each optimiser step as a pure function of the step's number.
+//
+// Nothing is carried from one step to the next, so a resumed run meets the same rates to the last
+// bit. The rate is computed in double and rounded to float once, as the step functions of a network
+// take a float.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -32,11 +32,11 @@ TrainingSession::~TrainingSession() {
 
 void TrainingSession::find_inputs() {
     int labels = 0, pictures = 0;
-    for (int i = 0; i < info_.input_count; ++i) {
+    for (int i = 0; i < info_.input_count; i++) {
         const emulsion_port& port = info_.inputs[i];
         const bool is_label = port.type == EMULSION_I32 && port.bytes == sizeof(int32_t);
-        if (is_label) label_input_ = i, ++labels;
-        if (!is_label) picture_input_ = i, ++pictures;
+        if (is_label) label_input_ = i, labels++;
+        if (!is_label) picture_input_ = i, pictures++;
     }
     if (labels != 1 || pictures != 1) {
         throw RuntimeError(
@@ -51,7 +51,7 @@ void TrainingSession::find_inputs() {
 
 void TrainingSession::find_outputs() {
     loss_output_ = -1;
-    for (int i = 0; i < info_.output_count; ++i) {
+    for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
         const std::string_view name = port.name;
         if (name == "loss" && port.type == EMULSION_F32) loss_output_ = i;

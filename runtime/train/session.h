@@ -1,4 +1,4 @@
-/* One training library with its memory: batches in, loss and correct count out. */
+// One training library with its memory: batches in, loss and correct count out.
 #pragma once
 #include <cstdint>
 #include <vector>

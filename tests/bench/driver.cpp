@@ -5,9 +5,9 @@
 //     NETWORK  the prefix of the library's functions (lenet_train)
 //     HEADER   its header ("lenet_train.h")
 //     TRAINS   1 for a training library, 0 for an inference library
-// Work and timing are those of tests/bench/peers/README.md: random data in memory; three warm-up steps, then five
-// windows of at least 0.6 s; latency (inference of one sample) has five warm-up runs, then single runs for 2 s, at
-// least ten.
+// Work and timing are those of tests/bench/peers/README.md: random data in memory; three warm-up
+// steps, then five windows of at least 0.6 s; latency (inference of one sample) has five warm-up
+// runs, then single runs for 2 s, at least ten.
 #include HEADER
 
 #include <sys/resource.h>
@@ -63,9 +63,11 @@ class Instance {
   public:
     explicit Instance(const Options& options) : info_(CALL(info)()) {
         if (options.batch < 1 || options.batch > info_->batch)
-            stop("batch " + std::to_string(options.batch) + " is not in 1.." + std::to_string(info_->batch));
+            stop("batch " + std::to_string(options.batch) + " is not in 1.." +
+                 std::to_string(info_->batch));
         check(CALL(sizes)(options.threads, &memory_.sizes));
-        for (int c = 0; c < EMULSION_CLASSES; c++) memory_.block[c] = allocate(memory_.sizes.bytes[c]);
+        for (int c = 0; c < EMULSION_CLASSES; c++)
+            memory_.block[c] = allocate(memory_.sizes.bytes[c]);
         instance_ = memory_.block[EMULSION_INSTANCE];
         initialize();
         emulsion_options settings = {};
@@ -91,10 +93,12 @@ class Instance {
 
   private:
     void check(int status) {
-        if (status) stop(std::string("status ") + std::to_string(status) + ": " + CALL(error)(instance_));
+        if (status)
+            stop(std::string("status ") + std::to_string(status) + ": " + CALL(error)(instance_));
     }
 
-    // Parameters: the library's own start in training; small random values in inference, with variances of one.
+    // Parameters: the library's own start in training; small random values in inference, with
+    // variances of one.
     void initialize() {
 #if TRAINS
         check(CALL(init)(1, &memory_));
@@ -106,7 +110,8 @@ class Instance {
             if (tensor.type != EMULSION_F32) continue;
             float* values = (float*)((char*)memory_.block[tensor.memory_class] + tensor.offset);
             bool is_state = tensor.memory_class == EMULSION_STATE;
-            for (uint64_t i = 0; i < tensor.bytes / 4; i++) values[i] = is_state ? 1.0f : normal(random);
+            for (uint64_t i = 0; i < tensor.bytes / 4; i++)
+                values[i] = is_state ? 1.0f : normal(random);
         }
 #endif
     }
@@ -178,9 +183,12 @@ Options parse(int argc, char** argv) {
     options.batch = std::atoi(argv[2]);
     options.threads = std::atoi(argv[3]);
     for (int i = 4; i < argc; i++) {
-        if (!std::strcmp(argv[i], "--awake")) options.awake = 1;
-        else if (!std::strcmp(argv[i], "--pin")) options.pin = 1;
-        else stop(std::string("unknown option '") + argv[i] + "'");
+        if (!std::strcmp(argv[i], "--awake"))
+            options.awake = 1;
+        else if (!std::strcmp(argv[i], "--pin"))
+            options.pin = 1;
+        else
+            stop(std::string("unknown option '") + argv[i] + "'");
     }
     return options;
 }
@@ -192,12 +200,13 @@ int main(int argc, char** argv) {
     Instance instance(options);
     auto step = [&] { instance.step(); };
     bool is_latency = !TRAINS && options.batch == 1;
-    double value = is_latency ? 1e3 * latency_seconds(step) : options.batch / throughput_seconds(step);
+    double value =
+        is_latency ? 1e3 * latency_seconds(step) : options.batch / throughput_seconds(step);
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    std::printf("emulsion%s,%s,%s,%s,%d,%d,%s,%.5g,%s,%.0f\n", options.awake ? "_awake" : "", instance.version(),
-                options.net.c_str(), TRAINS ? "train" : "infer", options.batch, options.threads,
-                is_latency ? "latency_median" : "throughput_median", value, is_latency ? "ms" : "img/s",
-                double(usage.ru_maxrss) / 1024);
+    std::printf("emulsion%s,%s,%s,%s,%d,%d,%s,%.5g,%s,%.0f\n", options.awake ? "_awake" : "",
+                instance.version(), options.net.c_str(), TRAINS ? "train" : "infer", options.batch,
+                options.threads, is_latency ? "latency_median" : "throughput_median", value,
+                is_latency ? "ms" : "img/s", double(usage.ru_maxrss) / 1024);
     return 0;
 }

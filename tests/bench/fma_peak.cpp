@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
     }
     std::vector<double> read, write;
     for (int i = 0; i < 5; i++) {
-        const auto bytes = uint64_t(threads) << 28;  // far beyond the caches
+        const auto bytes = static_cast<uint64_t>(threads) << 28;  // far beyond the caches
         const emulsion::Bandwidth bandwidth = emulsion::measure_bandwidth(best, threads, bytes);
         read.push_back(bandwidth.read);
         write.push_back(bandwidth.write);

@@ -289,9 +289,8 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
     }
     const std::vector<CompiledKernel> compiled = compile_kernels(kernels, isa, library, {});
     for (size_t i = 0; i < kernels.size(); i++) {
-        const Timing timing =
-            time_kernel(group, compiled[i], static_cast<int>(numbers.at("cold")),
-                        isa.lanes == 16 ? peak_avx512 : peak_avx2);
+        const Timing timing = time_kernel(group, compiled[i], static_cast<int>(numbers.at("cold")),
+                                          isa.lanes == 16 ? peak_avx512 : peak_avx2);
         fmt::print("{:<28} {:<64} {:9.4f} ms {:8.1f} GFLOP/s {:5.1f} % of the peak\n",
                    kernels[i].recipe, to_string(kernels[i].tiling), timing.seconds * 1e3,
                    2 * multiply_adds(group) / timing.seconds / 1e9, 100 * timing.share);

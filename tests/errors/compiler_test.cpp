@@ -1,4 +1,5 @@
-// Whole messages of the compiler behind the passes: targets, initialisers, results, stages, objects.
+// Whole messages of the compiler behind the passes: targets, initialisers, results, stages,
+// objects.
 #include <gtest/gtest.h>
 
 #include "compiler/codegen/loader.h"

@@ -1,4 +1,5 @@
-// Maps shrink by 4 with every 5x5 convolution; the eighth does not fit: 32, 28, 24, 20, 16, 12, 8, 4, refused.
+// Maps shrink by 4 with every 5x5 convolution; the eighth does not fit: 32, 28, 24, 20, 16, 12, 8,
+// 4, refused.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 

@@ -123,26 +123,21 @@ TEST(OpErrors, FilterLargerThanItsInput) {
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: use a filter of at most 4x4, or pad the input to at least 5x5)");
     EXPECT_EQ(
-        node_error(changed<Conv2d>([](Conv2d& op) {
-                       op.padding = {0, 0, 1, 1}, op.dilation = {2, 1};
-                   }),
-                   {batched_type({16, 6, 2}), kFilter}),
+        node_error(
+            changed<Conv2d>([](Conv2d& op) { op.padding = {0, 0, 1, 1}, op.dilation = {2, 1}; }),
+            {batched_type({16, 6, 2}), kFilter}),
         R"(net.cpp:7: error[window]: conv2d 'it': the 5x5 filter, with dilation 2x1 covering 9x5, is larger than its padded input 6x4
     operand 'a' f32[n,16,6,2] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: use a filter that covers at most 6x4, or pad the input to at least 9x5)");
     EXPECT_EQ(
-        node_error(changed<MaxPool>([](MaxPool& op) {
-                       op.window = {3, 3};
-                   }),
+        node_error(changed<MaxPool>([](MaxPool& op) { op.window = {3, 3}; }),
                    {batched_type({16, 2, 8})}),
         R"(net.cpp:7: error[window]: max_pool 'it': the 3x3 window is larger than its input 2x8
     operand 'a' f32[n,16,2,8] from net.cpp:1
   fix: use a window of at most 2x3, or pad the input to at least 3x8)");
     EXPECT_EQ(
-        node_error(changed<MaxPool>([](MaxPool& op) {
-                       op.window = {20, 20};
-                   }),
+        node_error(changed<MaxPool>([](MaxPool& op) { op.window = {20, 20}; }),
                    {batched_type({16, 28, 28})}),
         R"(net.cpp:7: error[window]: max_pool 'it': the window 20x20 has 400 cells, but the winner's number is kept in one byte, up to 256
     operand 'a' f32[n,16,28,28] from net.cpp:1
@@ -151,17 +146,14 @@ TEST(OpErrors, FilterLargerThanItsInput) {
 
 TEST(OpErrors, PaddingAsWideAsTheWindow) {  // case P6
     EXPECT_EQ(
-        node_error(changed<MaxPool>([](MaxPool& op) {
-                       op.padding = {2, 2, 2, 2};
-                   }),
+        node_error(changed<MaxPool>([](MaxPool& op) { op.padding = {2, 2, 2, 2}; }),
                    {batched_type({1, 2, 2})}),
         R"(net.cpp:7: error[padding]: max_pool 'it': the padding 2 is as wide as the window 2 along the height: a window would hold no cell of the map
     operand 'a' f32[n,1,2,2] from net.cpp:1
   fix: pad at most 1 per side, or use a window of at least 3)");
     EXPECT_EQ(
-        node_error(changed<AveragePool>([](AveragePool& op) {
-                       op.window = {3, 1}, op.padding = {0, 0, 0, 1};
-                   }),
+        node_error(changed<AveragePool>(
+                       [](AveragePool& op) { op.window = {3, 1}, op.padding = {0, 0, 0, 1}; }),
                    {batched_type({1, 4, 4})}),
         R"(net.cpp:7: error[padding]: average_pool 'it': the padding 1 is as wide as the window 1 along the width: a window would hold no cell of the map
     operand 'a' f32[n,1,4,4] from net.cpp:1
@@ -174,33 +166,22 @@ TEST(OpErrors, Attributes) {
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give stride=[height,width])");
-    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) {
-                             op.padding = {1, 1};
-                         }),
-                         {kMap, kFilter}),
+    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) { op.padding = {1, 1}; }), {kMap, kFilter}),
               R"(net.cpp:7: error[attribute]: conv2d 'it': padding needs 4 numbers, but is [1,1]
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give padding=[top,bottom,left,right])");
-    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) {
-                             op.stride = {0, 1};
-                         }),
-                         {kMap, kFilter}),
+    EXPECT_EQ(node_error(changed<Conv2d>([](Conv2d& op) { op.stride = {0, 1}; }), {kMap, kFilter}),
               R"(net.cpp:7: error[attribute]: conv2d 'it': stride is 0, but must be 1 to 1048576
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give stride numbers from 1 on)");
-    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) {
-                             op.padding = {0, 0, -1, 0};
-                         }),
-                         {kMap}),
+    EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) { op.padding = {0, 0, -1, 0}; }), {kMap}),
               R"(net.cpp:7: error[attribute]: max_pool 'it': padding is -1, but must be 0 to 1048576
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: give padding numbers from 0 on)");
     EXPECT_EQ(
-        node_error(changed<Unflatten>([](Unflatten& op) {
-                       op.shape = {3, 4};
-                   }),
+        node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4}; }),
                    {batched_type({12})}),
         R"(net.cpp:7: error[attribute]: unflatten 'it': shape is [3,4], but must name channels, height and width
     operand 'a' f32[n,12] from net.cpp:1
@@ -213,9 +194,7 @@ TEST(OpErrors, Attributes) {
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: give input=[height,width])");
     EXPECT_EQ(
-        node_error(changed<Factor>([](Factor& op) {
-                       op.factors = {3, 2, 2};
-                   }),
+        node_error(changed<Factor>([](Factor& op) { op.factors = {3, 2, 2}; }),
                    {batched_type({13})}),
         R"(net.cpp:7: error[attribute]: factor 'it': factors are [3,2,2], but their product must be the number of features, 13
     operand 'a' f32[n,13] from net.cpp:1
@@ -255,33 +234,26 @@ TEST(OpErrors, Shapes) {
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[n,3,12,11] from net.cpp:2
   fix: bring all operands to one height and width first)");
-    EXPECT_EQ(node_error(changed<Expand>([](Expand& op) {
-                             op.shape = {3, 4, 4};
-                         }),
-                         {batched_type({5})}),
-              R"(net.cpp:7: error[shape]: expand 'it': f32[n,5] cannot be repeated over f32[n,3,4,4]
+    EXPECT_EQ(
+        node_error(changed<Expand>([](Expand& op) { op.shape = {3, 4, 4}; }), {batched_type({5})}),
+        R"(net.cpp:7: error[shape]: expand 'it': f32[n,5] cannot be repeated over f32[n,3,4,4]
     operand 'a' f32[n,5] from net.cpp:1
   fix: give it a scalar, one value per sample, per channel, or per sample and channel)");
     EXPECT_EQ(
-        node_error(changed<Unflatten>([](Unflatten& op) {
-                       op.shape = {3, 4, 4};
-                   }),
+        node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4, 4}; }),
                    {batched_type({40})}),
         R"(net.cpp:7: error[shape]: unflatten 'it': input has 40 features, but a 3x4x4 map has 48
     operand 'a' f32[n,40] from net.cpp:1
   fix: choose channels, height and width whose product is the number of features)");
     EXPECT_EQ(
-        node_error(changed<AveragePoolBackward>([](AveragePoolBackward& op) {
-                       op.input = {12, 12};
-                   }),
-                   {kMap}),
+        node_error(
+            changed<AveragePoolBackward>([](AveragePoolBackward& op) { op.input = {12, 12}; }),
+            {kMap}),
         R"(net.cpp:7: error[shape]: average_pool_backward 'it': the gradient is f32[n,16,12,12], but the result it belongs to is f32[n,16,6,6]
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: give it the gradient of the result these attributes describe)");
     EXPECT_EQ(
-        node_error(changed<MaxPoolBackward>([](MaxPoolBackward& op) {
-                       op.input = {24, 24};
-                   }),
+        node_error(changed<MaxPoolBackward>([](MaxPoolBackward& op) { op.input = {24, 24}; }),
                    {kMap, kMap}),
         R"(net.cpp:7: error[shape]: max_pool_backward 'it': the index is f32[n,16,12,12], but the gradient f32[n,16,12,12] needs u8[n,16,12,12]
     operand 'a' f32[n,16,12,12] from net.cpp:1

@@ -1,5 +1,5 @@
-// Whole libraries as a host program calls them: no memory taken after the first step, memory that is not aligned, small
-// stacks, fork, rows of any batch, tiny weights, values that are no numbers.
+// Whole libraries as a host program calls them: no memory taken after the first step, memory that
+// is not aligned, small stacks, fork, rows of any batch, tiny weights, values that are no numbers.
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -27,7 +27,8 @@ constexpr int kBatch = 8;
 
 // Built once for the tests that run in one process.
 const BuiltLibraries& lenet() {
-    static const BuiltLibraries built(golden_network("lenet"), {.batch = kBatch, .infer_batches = {1, 4}});
+    static const BuiltLibraries built(golden_network("lenet"),
+                                      {.batch = kBatch, .infer_batches = {1, 4}});
     return built;
 }
 
@@ -49,10 +50,12 @@ TEST(Calls, TakeNoMemoryFromTheCLibrary) {
     const long before = allocation_count();
     ASSERT_GT(before, 0) << "the replacement of malloc is not in effect";
     int failures = 0;
-    for (int i = 0; i < 5; i++) failures += trainer.library.step(trainer.instance(), whole, 0.01f) != EMULSION_OK;
+    for (int i = 0; i < 5; i++)
+        failures += trainer.library.step(trainer.instance(), whole, 0.01f) != EMULSION_OK;
     failures += runner.library.prepare(runner.memory.instance()) != EMULSION_OK;
     for (int i = 0; i < 5; i++) {
-        failures += runner.library.run(runner.memory.instance(), runner.ports.call(1 + i % 4)) != EMULSION_OK;
+        failures += runner.library.run(runner.memory.instance(), runner.ports.call(1 + i % 4)) !=
+                    EMULSION_OK;
     }
     const long after = allocation_count();
     EXPECT_EQ(failures, 0);
@@ -76,8 +79,10 @@ TEST(Calls, OfChangingSizeDoNotGrowTheProcess) {
     for (int i = 0; i < 10000; i++) {
         if (i == 100) after_100 = resident_bytes();
         const int samples = 1 + i % kBatch;
-        failures += trainer.library.step(trainer.instance(), trainer.ports.call(samples), 0.001f) != EMULSION_OK;
-        failures += runner.library.run(runner.memory.instance(), runner.ports.call(samples)) != EMULSION_OK;
+        failures += trainer.library.step(trainer.instance(), trainer.ports.call(samples), 0.001f) !=
+                    EMULSION_OK;
+        failures +=
+            runner.library.run(runner.memory.instance(), runner.ports.call(samples)) != EMULSION_OK;
     }
     const long at_end = resident_bytes();
     EXPECT_EQ(failures, 0);
@@ -98,7 +103,8 @@ TEST(Calls, MisalignedMemoryOfEveryClassIsRefused) {
             void* where = i == EMULSION_INSTANCE ? shifted.get() : instance.get();
             EXPECT_EQ(library.bind(where, &blocks, nullptr), EMULSION_MISALIGNED) << "class " << i;
             if (i != EMULSION_INSTANCE) {
-                EXPECT_NE(std::string(library.error(where)).find("is not aligned to 64 bytes"), std::string::npos);
+                EXPECT_NE(std::string(library.error(where)).find("is not aligned to 64 bytes"),
+                          std::string::npos);
             }
         }
     };
@@ -122,7 +128,8 @@ struct SmallStackWork {
 
 void* work_on_small_stack(void* closure) {
     auto& work = *static_cast<SmallStackWork*>(closure);
-    work.step = work.trainer->library.step(work.trainer->instance(), work.trainer->ports.call(kBatch), 0.01f);
+    work.step = work.trainer->library.step(work.trainer->instance(),
+                                           work.trainer->ports.call(kBatch), 0.01f);
     work.run = work.runner->library.run(work.runner->memory.instance(), work.runner->ports.call(1));
     return nullptr;
 }
@@ -149,7 +156,8 @@ int run_in_child(const Work& work) {
     if (child == 0) _exit(work());
     for (int i = 0; i < 500; i++) {
         int status = 0;
-        if (waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+        if (waitpid(child, &status, WNOHANG) == child)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     kill(child, SIGKILL);
@@ -164,14 +172,17 @@ TEST(Calls, InAForkedChildEndWithAStatus) {
     runner.run(1);
     const std::vector<float> expected = runner.ports.row("scores", 0);
     // The threads of the instance are the parent's: the call says so.
-    EXPECT_EQ(run_in_child([&] { return runner.library.run(runner.memory.instance(), runner.ports.call(1)); }),
+    EXPECT_EQ(run_in_child([&] {
+                  return runner.library.run(runner.memory.instance(), runner.ports.call(1));
+              }),
               EMULSION_FORKED);
     // Bound again, the child has threads of its own and the right result.
     EXPECT_EQ(run_in_child([&] {
                   emulsion_options options{};
                   options.threads = 2;
                   void* instance = runner.memory.instance();
-                  if (runner.library.bind(instance, runner.memory.get(), &options) != EMULSION_OK) return 1;
+                  if (runner.library.bind(instance, runner.memory.get(), &options) != EMULSION_OK)
+                      return 1;
                   if (runner.library.run(instance, runner.ports.call(1)) != EMULSION_OK) return 2;
                   const int result = runner.ports.row("scores", 0) == expected ? 0 : 3;
                   runner.library.unbind(instance);
@@ -190,15 +201,18 @@ Network dense_network() {
     return finish(m).network.value();
 }
 
-// Each row of a batch equals the row alone: bit by bit within one kernel set, to rounding across sets.
+// Each row of a batch equals the row alone: bit by bit within one kernel set, to rounding across
+// sets.
 TEST(Rows, OfABatchEqualTheRowAlone) {
     for (int batch : {1, 2, 3, 5, 7}) {
         SCOPED_TRACE(batch);
-        const BuiltLibraries built(dense_network(), {.batch = 8, .infer_batches = {batch, batch + 4}});
+        const BuiltLibraries built(dense_network(),
+                                   {.batch = 8, .infer_batches = {batch, batch + 4}});
         Trainer trainer(built.train());
         Runner runner(built.infer(), trainer);
         runner.ports.fill(5, 3);
-        const std::vector<float> inputs(runner.ports.input(0), runner.ports.input(0) + 5 * (batch + 4));
+        const std::vector<float> inputs(runner.ports.input(0),
+                                        runner.ports.input(0) + 5 * (batch + 4));
         std::vector<std::vector<float>> together, larger;
         runner.run(batch);
         for (int i = 0; i < batch; i++) together.push_back(runner.ports.row("scores", i));
@@ -207,9 +221,11 @@ TEST(Rows, OfABatchEqualTheRowAlone) {
         for (int i = 0; i < batch; i++) {
             std::copy_n(inputs.begin() + 5 * i, 5, runner.ports.input(0));
             runner.run(1);
-            EXPECT_EQ(runner.ports.row("scores", 0), together[static_cast<size_t>(i)]) << "row " << i;
+            EXPECT_EQ(runner.ports.row("scores", 0), together[static_cast<size_t>(i)])
+                << "row " << i;
             for (size_t k = 0; k < 3; k++) {
-                EXPECT_NEAR(larger[static_cast<size_t>(i)][k], together[static_cast<size_t>(i)][k], 1e-5);
+                EXPECT_NEAR(larger[static_cast<size_t>(i)][k], together[static_cast<size_t>(i)][k],
+                            1e-5);
             }
         }
     }
@@ -224,7 +240,8 @@ TEST(Rows, OfLenetEqualTheRowAlone) {
     runner.run(4);
     std::vector<std::vector<float>> together;
     for (int i = 0; i < 4; i++) together.push_back(runner.ports.row("scores", i));
-    std::copy_n(inputs.begin() + static_cast<std::ptrdiff_t>(2 * width), 2 * width, runner.ports.input(0));
+    std::copy_n(inputs.begin() + static_cast<std::ptrdiff_t>(2 * width), 2 * width,
+                runner.ports.input(0));
     runner.run(2);  // in the kernels of four
     EXPECT_EQ(runner.ports.row("scores", 0), together[2]);
     EXPECT_EQ(runner.ports.row("scores", 1), together[3]);
@@ -237,13 +254,15 @@ TEST(Rows, OfLenetEqualTheRowAlone) {
 
 Network conv_network() {
     Model m("wide");
-    const Tensor map = conv(m.input("image", {64, 9, 9}), 64, {.kernel = 3, .bias = false, .name = "conv"});
+    const Tensor map =
+        conv(m.input("image", {64, 9, 9}), 64, {.kernel = 3, .bias = false, .name = "conv"});
     m.output("map", map);
     m.loss(map);
     return finish(m).network.value();
 }
 
-// Weights of 1e-41 are flushed to zero instead of being computed with slowly, and the caller's mode comes back.
+// Weights of 1e-41 are flushed to zero instead of being computed with slowly, and the caller's mode
+// comes back.
 TEST(Calls, TinyWeightsGiveZero) {
     const BuiltLibraries built(conv_network(), {.batch = 1});
     Trainer trainer(built.train());
@@ -260,7 +279,8 @@ TEST(Calls, TinyWeightsGiveZero) {
     EXPECT_GT(denormal * 2.0f, 0.0f) << "the caller's floating-point mode is not restored";
 }
 
-// A NaN in one picture: one result whatever the number of threads, and the other pictures are untouched.
+// A NaN in one picture: one result whatever the number of threads, and the other pictures are
+// untouched.
 TEST(Calls, NotANumberGivesTheSameForAllThreads) {
     std::vector<std::vector<float>> first;
     for (int threads : {1, 2, 3}) {
@@ -277,7 +297,8 @@ TEST(Calls, NotANumberGivesTheSameForAllThreads) {
         for (int i = 0; i < 4; i++) rows.push_back(runner.ports.row("scores", i));
         if (threads == 1) first = rows;
         for (size_t i = 0; i < 4; i++) {
-            EXPECT_EQ(std::memcmp(rows[i].data(), first[i].data(), rows[i].size() * sizeof(float)), 0)
+            EXPECT_EQ(std::memcmp(rows[i].data(), first[i].data(), rows[i].size() * sizeof(float)),
+                      0)
                 << threads << " threads, row " << i;
         }
     }
@@ -285,17 +306,19 @@ TEST(Calls, NotANumberGivesTheSameForAllThreads) {
 
 Network pool_network(int channels) {
     Model m("pools");
-    const Tensor map = max_pool(m.input("image", {channels, 1, 4}), {.window = {1, 2}, .stride = {1, 2}});
+    const Tensor map =
+        max_pool(m.input("image", {channels, 1, 4}), {.window = {1, 2}, .stride = {1, 2}});
     m.output("map", map);
     m.classify(dense(flatten(map), 3));
     return finish(m).network.value();
 }
 
-// What a maximum makes of a NaN is not defined, but it is the same in every lane, with every instruction set and for
-// any number of threads; maxima of numbers beside it are right.
+// What a maximum makes of a NaN is not defined, but it is the same in every lane, with every
+// instruction set and for any number of threads; maxima of numbers beside it are right.
 TEST(Calls, AMaximumOverNotANumberIsTheSameInAllLanes) {
     constexpr int kChannels = 19;
-    const BuiltLibraries built(pool_network(kChannels), {.batch = 2, .infer_batches = {2}, .target = "portable"});
+    const BuiltLibraries built(pool_network(kChannels),
+                               {.batch = 2, .infer_batches = {2}, .target = "portable"});
     const uint32_t features = emulsion_cpu_features();
     std::vector<float> first;
     for (int variant = 1; variant <= built.infer().info()->variant_count; variant++) {
@@ -306,12 +329,14 @@ TEST(Calls, AMaximumOverNotANumberIsTheSameInAllLanes) {
             Trainer trainer(built.train());
             Runner runner(built.infer(), trainer, threads, variant);
             const float values[] = {1, std::numeric_limits<float>::quiet_NaN(), 3, 4};
-            for (int i = 0; i < 2 * 4 * kChannels; i++) runner.ports.input(0)[i] = values[i / kChannels % 4];
+            for (int i = 0; i < 2 * 4 * kChannels; i++)
+                runner.ports.input(0)[i] = values[i / kChannels % 4];
             runner.run(2);
             const std::vector<float> map = runner.ports.row("map", 1);  // (w, c)
             ASSERT_EQ(map.size(), 2u * kChannels);
             for (size_t c = 0; c < kChannels; c++) {
-                EXPECT_EQ(std::memcmp(&map[c], &map[0], sizeof(float)), 0) << "channel " << c << " is " << map[c];
+                EXPECT_EQ(std::memcmp(&map[c], &map[0], sizeof(float)), 0)
+                    << "channel " << c << " is " << map[c];
                 EXPECT_EQ(map[kChannels + c], 4.0f);
             }
             if (first.empty()) first = map;

@@ -27,7 +27,8 @@ Network finished(const Model& model) {
 }
 
 Tensor conv_norm(Tensor x, int width, Size kernel, Size stride) {
-    return batch_norm(conv(x, width, {.kernel = kernel, .stride = stride, .padding = kernel.h / 2, .bias = false}));
+    return batch_norm(conv(
+        x, width, {.kernel = kernel, .stride = stride, .padding = kernel.h / 2, .bias = false}));
 }
 
 Tensor residual_block(Tensor x, int width, int stride) {
@@ -74,7 +75,10 @@ std::string object_of_archive(const std::string& path) {
     size_t at = 8;  // behind "!<arch>\n"
     while (at + 60 <= archive.size()) {
         const size_t bytes = std::stoul(archive.substr(at + 48, 10));
-        if (archive.compare(at + 60, 4, "\x7f" "ELF") == 0) return archive.substr(at + 60, bytes);
+        if (archive.compare(at + 60, 4,
+                            "\x7f"
+                            "ELF") == 0)
+            return archive.substr(at + 60, bytes);
         at += 60 + bytes + bytes % 2;
     }
     throw std::runtime_error(path + " holds no object");
@@ -95,8 +99,10 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     const std::string train = network.name + "_train", infer = network.name + "_infer";
     train_object_ = std::make_unique<LoadedObject>(object_of_archive(folder_ / (train + ".a")));
     infer_object_ = std::make_unique<LoadedObject>(object_of_archive(folder_ / (infer + ".a")));
-    const auto take = [](const LoadedObject& object, const std::string& library, const char* name, auto& pointer) {
-        pointer = reinterpret_cast<std::decay_t<decltype(pointer)>>(object.find(library + "_" + name));
+    const auto take = [](const LoadedObject& object, const std::string& library, const char* name,
+                         auto& pointer) {
+        pointer =
+            reinterpret_cast<std::decay_t<decltype(pointer)>>(object.find(library + "_" + name));
         if (pointer == nullptr) throw std::runtime_error(library + " lacks the function " + name);
     };
     take(*train_object_, train, "info", train_.info);
@@ -150,7 +156,8 @@ void Ports::fill(uint64_t seed, int classes) {
             if (info_.inputs[i].type == EMULSION_F32) {
                 block.as<float>()[k] = normal(random);
             } else {
-                block.as<int32_t>()[k] = static_cast<int32_t>(random() % static_cast<uint64_t>(classes));
+                block.as<int32_t>()[k] =
+                    static_cast<int32_t>(random() % static_cast<uint64_t>(classes));
             }
         }
     }
@@ -190,7 +197,8 @@ std::vector<std::byte> Memory::bytes(emulsion_class which) const {
 }
 
 void Memory::set(emulsion_class which, const std::vector<std::byte>& bytes) {
-    if (bytes.size() > blocks_[which].bytes()) throw std::runtime_error("a class of memory is too small");
+    if (bytes.size() > blocks_[which].bytes())
+        throw std::runtime_error("a class of memory is too small");
     if (!bytes.empty()) std::memcpy(blocks_[which].get(), bytes.data(), bytes.size());
 }
 
@@ -222,32 +230,40 @@ Trainer::Trainer(const emulsion_train_library& functions, int threads, int varia
       classes(info.class_count > 0 ? info.class_count : 2) {
     EXPECT_EQ(library.init(seed, memory.get()), EMULSION_OK);
     const emulsion_options options = options_of(threads, variant);
-    EXPECT_EQ(library.bind(instance(), memory.get(), &options), EMULSION_OK) << library.error(instance());
+    EXPECT_EQ(library.bind(instance(), memory.get(), &options), EMULSION_OK)
+        << library.error(instance());
 }
 
 Trainer::~Trainer() { library.unbind(instance()); }
 
 void Trainer::step(uint64_t data, int samples, float learning_rate) {
     ports.fill(data, classes);
-    EXPECT_EQ(library.step(instance(), ports.call(samples), learning_rate), EMULSION_OK) << library.error(instance());
+    EXPECT_EQ(library.step(instance(), ports.call(samples), learning_rate), EMULSION_OK)
+        << library.error(instance());
 }
 
 float* Trainer::tensor(const std::string& name) const {
     constexpr std::string_view kGradient = "gradient ";
     const bool is_gradient = name.starts_with(kGradient);
-    const emulsion_tensor& tensor = tensor_named(info, is_gradient ? name.substr(kGradient.size()) : name);
-    char* block = static_cast<char*>(memory.get()->block[is_gradient ? EMULSION_GRADIENTS : tensor.memory_class]);
+    const emulsion_tensor& tensor =
+        tensor_named(info, is_gradient ? name.substr(kGradient.size()) : name);
+    char* block = static_cast<char*>(
+        memory.get()->block[is_gradient ? EMULSION_GRADIENTS : tensor.memory_class]);
     return reinterpret_cast<float*>(block + (is_gradient ? tensor.gradient_offset : tensor.offset));
 }
 
-Runner::Runner(const emulsion_infer_library& functions, const Trainer& trainer, int threads, int variant)
-    : library(functions), info(*functions.info()), memory(sizes_of(functions, threads)), ports(info) {
+Runner::Runner(const emulsion_infer_library& functions, const Trainer& trainer, int threads,
+               int variant)
+    : library(functions),
+      info(*functions.info()),
+      memory(sizes_of(functions, threads)),
+      ports(info) {
     for (int i = 0; i < info.tensor_count; i++) {
         const emulsion_tensor& to = info.tensors[i];
         const emulsion_tensor& from = tensor_named(trainer.info, to.name);
         EXPECT_EQ(to.bytes, from.bytes) << to.name;
-        std::memcpy(static_cast<char*>(memory.get()->block[to.memory_class]) + to.offset, trainer.tensor(to.name),
-                    to.bytes);
+        std::memcpy(static_cast<char*>(memory.get()->block[to.memory_class]) + to.offset,
+                    trainer.tensor(to.name), to.bytes);
     }
     const emulsion_options options = options_of(threads, variant);
     EXPECT_EQ(library.bind(memory.instance(), memory.get(), &options), EMULSION_OK);
@@ -257,7 +273,8 @@ Runner::Runner(const emulsion_infer_library& functions, const Trainer& trainer, 
 Runner::~Runner() { library.unbind(memory.instance()); }
 
 void Runner::run(int samples) {
-    EXPECT_EQ(library.run(memory.instance(), ports.call(samples)), EMULSION_OK) << library.error(memory.instance());
+    EXPECT_EQ(library.run(memory.instance(), ports.call(samples)), EMULSION_OK)
+        << library.error(memory.instance());
 }
 
 const emulsion_tensor& tensor_named(const emulsion_info& info, const std::string& name) {

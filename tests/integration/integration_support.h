@@ -1,5 +1,5 @@
-// What the tests of whole libraries share: networks, libraries built by the pipeline and loaded into this process, and
-// instances with memory of their own.
+// What the tests of whole libraries share: networks, libraries built by the pipeline and loaded
+// into this process, and instances with memory of their own.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,11 @@
 
 namespace emulsion::test {
 
-// A convolution with leaky ReLU, average and max pooling, dropout, two dense layers, Adam: 1 x 12 x 12, 5 classes.
+// A convolution with leaky ReLU, average and max pooling, dropout, two dense layers, Adam: 1 x 12 x
+// 12, 5 classes.
 Network small_network();
-// Two residual blocks with batch norm, the second with stride 2 and a 1x1 shortcut: 3 x 10 x 10, 7 classes.
+// Two residual blocks with batch norm, the second with stride 2 and a 1x1 shortcut: 3 x 10 x 10, 7
+// classes.
 Network residual_network();
 // Few operations, for tests that call often: 4 features, a hidden layer of 5, 3 classes.
 Network tiny_network();
@@ -32,14 +34,14 @@ struct LibraryOptions {
 
 // Both libraries of a network, as `emulsion build` writes them, without the programs.
 class BuiltLibraries {
-public:
+  public:
     explicit BuiltLibraries(const Network& network, const LibraryOptions& options = {});
 
     const emulsion_train_library& train() const { return train_; }
     const emulsion_infer_library& infer() const { return infer_; }
     const std::string& folder() const { return folder_.path(); }
 
-private:
+  private:
     TestFolder folder_;
     std::unique_ptr<LoadedObject> train_object_, infer_object_;
     emulsion_train_library train_{};
@@ -51,7 +53,7 @@ std::string object_of_archive(const std::string& path);
 
 // Bytes aligned to 64, plus `shift`; zero at first.
 class Block {
-public:
+  public:
     explicit Block(size_t bytes, size_t shift = 0);
     void* get() const { return memory_.get() + shift_; }
     template <class T>
@@ -60,7 +62,7 @@ public:
     }
     size_t bytes() const { return bytes_; }
 
-private:
+  private:
     struct Free {
         void operator()(char* block) const;
     };
@@ -70,9 +72,10 @@ private:
 
 // Memory for the ports of a library, and the call that uses it.
 class Ports {
-public:
+  public:
     explicit Ports(const emulsion_info& info);
-    // Fills the inputs: normal numbers, class indices below `classes`, a function of the seed alone.
+    // Fills the inputs: normal numbers, class indices below `classes`, a function of the seed
+    // alone.
     void fill(uint64_t seed, int classes);
     const emulsion_call* call(int samples);
     float* input(int i) const { return inputs_[static_cast<size_t>(i)].as<float>(); }
@@ -81,7 +84,7 @@ public:
     // Values of one sample of the output.
     std::vector<float> row(const std::string& name, int sample) const;
 
-private:
+  private:
     const emulsion_info& info_;
     std::vector<Block> inputs_, outputs_;
     std::vector<const void*> input_pointers_;
@@ -91,22 +94,23 @@ private:
 
 // The classes of memory of one instance of a library.
 class Memory {
-public:
+  public:
     explicit Memory(const emulsion_sizes& sizes);
     const emulsion_memory* get() const { return &memory_; }
     void* instance() const { return memory_.block[EMULSION_INSTANCE]; }
     std::vector<std::byte> bytes(emulsion_class which) const;
     void set(emulsion_class which, const std::vector<std::byte>& bytes);
 
-private:
+  private:
     std::vector<Block> blocks_;
     emulsion_memory memory_{};
 };
 
 // A training library bound on memory of its own. Fails the test where a call fails.
 class Trainer {
-public:
-    explicit Trainer(const emulsion_train_library& library, int threads = 1, int variant = 0, uint64_t seed = 7);
+  public:
+    explicit Trainer(const emulsion_train_library& library, int threads = 1, int variant = 0,
+                     uint64_t seed = 7);
     ~Trainer();
     Trainer(const Trainer&) = delete;
     Trainer& operator=(const Trainer&) = delete;
@@ -129,8 +133,9 @@ public:
 
 // An inference library, bound and prepared with parameters and state of a training instance.
 class Runner {
-public:
-    Runner(const emulsion_infer_library& library, const Trainer& trainer, int threads = 1, int variant = 0);
+  public:
+    Runner(const emulsion_infer_library& library, const Trainer& trainer, int threads = 1,
+           int variant = 0);
     ~Runner();
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;

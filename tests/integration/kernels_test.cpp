@@ -1,5 +1,6 @@
-// Every kernel of two networks, alone: with Halide's asserts, and as it ships on memory of exact size between protected
-// pages, against the double-precision reference; and the same kernel for AVX2 and for AVX-512, bit by bit.
+// Every kernel of two networks, alone: with Halide's asserts, and as it ships on memory of exact
+// size between protected pages, against the double-precision reference; and the same kernel for
+// AVX2 and for AVX-512, bit by bit.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -45,7 +46,8 @@ std::vector<PlannedKernel> kernels_of(const Network& network, const Isa& isa) {
     return kernels;
 }
 
-std::vector<CompiledKernel> compiled(const std::vector<PlannedKernel>& kernels, const Isa& isa, bool is_checked) {
+std::vector<CompiledKernel> compiled(const std::vector<PlannedKernel>& kernels, const Isa& isa,
+                                     bool is_checked) {
     KernelOptions options;
     options.checked = is_checked;
     options.processes = 2;
@@ -56,8 +58,10 @@ void expect_equals_reference(const Group& group, const std::vector<std::vector<s
                              const reference::Values& expected, int64_t samples) {
     for (size_t k = 0; k < actual.size(); k++) {
         const Value value = group.body.results()[k].value;
-        const reference::Tensor& right = expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)];
-        const reference::Tensor tensor = reference::unpack(group.body.type(value), samples, actual[k].data());
+        const reference::Tensor& right =
+            expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)];
+        const reference::Tensor tensor =
+            reference::unpack(group.body.type(value), samples, actual[k].data());
         double largest = 1e-30, difference = 0;
         for (size_t i = 0; i < right.values.size(); i++) {
             largest = std::max(largest, std::abs(right.values[i]));
@@ -65,7 +69,8 @@ void expect_equals_reference(const Group& group, const std::vector<std::vector<s
             difference = here <= difference ? difference : here;  // NaN stays
         }
         EXPECT_TRUE(difference <= kTolerance * largest)
-            << "result " << k << " differs by " << difference << ", its largest value is " << largest;
+            << "result " << k << " differs by " << difference << ", its largest value is "
+            << largest;
     }
 }
 
@@ -95,7 +100,8 @@ void check_kernels(const Network& network) {
     ASSERT_GE(kernels.size(), 10u);
     const std::vector<CompiledKernel> shipped = compiled(kernels, isa, /*is_checked=*/false);
     const std::vector<CompiledKernel> checked = compiled(kernels, isa, /*is_checked=*/true);
-    for (size_t i = 0; i < kernels.size(); i++) check_kernel(kernels[i], isa, shipped[i], checked[i]);
+    for (size_t i = 0; i < kernels.size(); i++)
+        check_kernel(kernels[i], isa, shipped[i], checked[i]);
 }
 
 TEST(Kernels, OfLenetStayInTheirMemory) { check_kernels(golden_network("lenet")); }
@@ -122,9 +128,11 @@ bool has_both_isas() {
     return (emulsion_cpu_features() & kBoth) == kBoth;
 }
 
-// Each kernel as the plan of either ISA takes it: recipes and tilings may differ in their register tiles alone.
+// Each kernel as the plan of either ISA takes it: recipes and tilings may differ in their register
+// tiles alone.
 void compare_isas(const Network& network) {
-    const std::vector<PlannedKernel> narrow = kernels_of(network, isa_avx2()), wide = kernels_of(network, isa_avx512());
+    const std::vector<PlannedKernel> narrow = kernels_of(network, isa_avx2()),
+                                     wide = kernels_of(network, isa_avx512());
     ASSERT_EQ(narrow.size(), wide.size());
     const auto narrow_code = compiled(narrow, isa_avx2(), /*is_checked=*/false);
     const auto wide_code = compiled(wide, isa_avx512(), /*is_checked=*/false);
@@ -136,8 +144,8 @@ void compare_isas(const Network& network) {
         for (int64_t samples : {1, kBatch}) {
             const reference::Sources sources = random_sources(narrow[i].group, samples, kClasses);
             EXPECT_TRUE(a.run(sources, samples, Edge::back) == b.run(sources, samples, Edge::back))
-                << "other bits with " << samples << " samples:\n  " << narrow[i].identity(isa_avx2()) << "\n  "
-                << wide[i].identity(isa_avx512());
+                << "other bits with " << samples << " samples:\n  "
+                << narrow[i].identity(isa_avx2()) << "\n  " << wide[i].identity(isa_avx512());
         }
     }
 }

@@ -1,8 +1,10 @@
-// The gradient of every tensor of a whole network, from the very library that ships, against the double-precision
-// reference of the unoptimised training step at the same weights. The reference trains on its own, its weights rounded
-// to single precision after each step, and hands them to the library before the steps that are compared.
+// The gradient of every tensor of a whole network, from the very library that ships, against the
+// double-precision reference of the unoptimised training step at the same weights. The reference
+// trains on its own, its weights rounded to single precision after each step, and hands them to the
+// library before the steps that are compared.
 //
-// EMULSION_LONG_TESTS=1 in the environment: batch 64, steps 1, 10 and 20, and the network with ReLU too.
+// EMULSION_LONG_TESTS=1 in the environment: batch 64, steps 1, 10 and 20, and the network with ReLU
+// too.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -27,8 +29,9 @@ namespace {
 bool is_long() { return std::getenv("EMULSION_LONG_TESTS") != nullptr; }
 
 constexpr double kRate = 0.1;
-// Bounds of the difference over the norm: of each tensor where everything is smooth (single precision
-// of another framework reaches 7e-6), and of all tensors together where ReLU may decide otherwise.
+// Bounds of the difference over the norm: of each tensor where everything is smooth (single
+// precision of another framework reaches 7e-6), and of all tensors together where ReLU may decide
+// otherwise.
 struct Limits {
     bool exact;
     double smooth, kinks;
@@ -37,7 +40,8 @@ constexpr Limits kExact = {true, 2e-5, 1e-2};
 constexpr Limits kWinograd = {false, 1e-4, 3e-2};
 
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
-    for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+    for (size_t at = text.find(what); at != std::string::npos;
+         at = text.find(what, at + by.size())) {
         text.replace(at, what.size(), by);
     }
     return text;
@@ -45,7 +49,8 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 
 // resnet20, with tanh in the place of ReLU if asked: no kinks.
 Network deep_network(bool is_smooth) {
-    std::string text = replaced(read_test_file("golden/resnet20.graph.txt"), "resnet20", is_smooth ? "tanh20" : "relu20");
+    std::string text = replaced(read_test_file("golden/resnet20.graph.txt"), "resnet20",
+                                is_smooth ? "tanh20" : "relu20");
     if (is_smooth) text = replaced(text, "= relu(", "= tanh(");
     return parse_network(text, "resnet20.graph.txt");
 }
@@ -53,9 +58,10 @@ Network deep_network(bool is_smooth) {
 // ---- The reference ----
 
 class ReferenceTraining {
-public:
+  public:
     // Starts from the library's initial weights and state.
-    ReferenceTraining(const Graph& graph, const Trainer& trainer, int samples) : graph_(graph), samples_(samples) {
+    ReferenceTraining(const Graph& graph, const Trainer& trainer, int samples)
+        : graph_(graph), samples_(samples) {
         for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
             const Node& node = graph.node(i);
             if (graph.op_as<Scalar>(i) != nullptr) {
@@ -74,7 +80,8 @@ public:
             reference::Tensor tensor = reference::make_tensor(node.types[0], samples_);
             for (double& value : tensor.values) {
                 const bool is_label = node.types[0].element == ElementType::i32;
-                value = is_label ? static_cast<double>(random() % static_cast<uint64_t>(classes)) : normal(random);
+                value = is_label ? static_cast<double>(random() % static_cast<uint64_t>(classes))
+                                 : normal(random);
             }
             sources[node.name] = reference::rounded(std::move(tensor));
         }
@@ -89,7 +96,7 @@ public:
     }
     reference::Sources sources;
 
-private:
+  private:
     const Graph& graph_;
     int samples_;
 };
@@ -99,7 +106,8 @@ private:
 using Gradients = std::map<std::string, reference::Tensor>;  // by parameter
 
 // The library's gradients at the reference's weights, state and data.
-Gradients library_gradients(const Graph& graph, const ReferenceTraining& training, Trainer& trainer, int samples) {
+Gradients library_gradients(const Graph& graph, const ReferenceTraining& training, Trainer& trainer,
+                            int samples) {
     int input = 0;
     for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
         const Node& node = graph.node(i);
@@ -108,17 +116,20 @@ Gradients library_gradients(const Graph& graph, const ReferenceTraining& trainin
             continue;
         }
         const std::vector<std::byte> bytes = reference::pack(training.sources.at(node.name));
-        void* to = graph.op_as<Input>(i) != nullptr ? static_cast<void*>(trainer.ports.input(input++))
-                                                    : static_cast<void*>(trainer.tensor(node.name));
+        void* to = graph.op_as<Input>(i) != nullptr
+                       ? static_cast<void*>(trainer.ports.input(input++))
+                       : static_cast<void*>(trainer.tensor(node.name));
         std::memcpy(to, bytes.data(), bytes.size());
     }
-    EXPECT_EQ(trainer.library.forward_backward(trainer.instance(), trainer.ports.call(samples)), EMULSION_OK)
+    EXPECT_EQ(trainer.library.forward_backward(trainer.instance(), trainer.ports.call(samples)),
+              EMULSION_OK)
         << trainer.library.error(trainer.instance());
     Gradients gradients;
     for (const Result& result : graph.results()) {
         if (result.kind != Result::Kind::gradient) continue;
         const Node& node = graph.node(result.target);
-        gradients[node.name] = reference::unpack(node.types[0], 1, trainer.tensor("gradient " + node.name));
+        gradients[node.name] =
+            reference::unpack(node.types[0], 1, trainer.tensor("gradient " + node.name));
     }
     return gradients;
 }
@@ -170,7 +181,8 @@ Graph with_fault(const Graph& graph, int faulty, double factor) {
         }
     }
     for (const Result& result : graph.results()) {
-        if (result.kind == Result::Kind::output) builder.output(result.name, values.at(result.value));
+        if (result.kind == Result::Kind::output)
+            builder.output(result.name, values.at(result.value));
         if (result.kind == Result::Kind::gradient) {
             builder.gradient(values.at({result.target, 0}).node, values.at(result.value));
         }
@@ -187,8 +199,8 @@ std::vector<int> nodes_of(const Graph& graph, std::string_view kind) {
     return nodes;
 }
 
-void expect_faults_are_seen(const Graph& graph, const ReferenceTraining& training, const Gradients& gradients,
-                            double limit) {
+void expect_faults_are_seen(const Graph& graph, const ReferenceTraining& training,
+                            const Gradients& gradients, double limit) {
     const std::vector<int> norms = nodes_of(graph, "batch_norm_backward");
     const std::vector<int> filters = nodes_of(graph, "conv2d_backward_filter");
     ASSERT_GE(norms.size(), 5u);
@@ -196,7 +208,8 @@ void expect_faults_are_seen(const Graph& graph, const ReferenceTraining& trainin
     const struct {
         int node;
         double factor;
-    } faults[] = {{norms[norms.size() / 2], 0.0}, {filters[filters.size() / 2], -1.0}, {filters[2], 1.1}};
+    } faults[] = {
+        {norms[norms.size() / 2], 0.0}, {filters[filters.size() / 2], -1.0}, {filters[2], 1.1}};
     for (const auto& fault : faults) {
         const GraphResults wrong = training.results(with_fault(graph, fault.node, fault.factor));
         EXPECT_GT(compare(gradients, wrong).worst, limit)
@@ -207,7 +220,8 @@ void expect_faults_are_seen(const Graph& graph, const ReferenceTraining& trainin
 void check_network(const Network& network, int batch, const std::set<int>& steps, bool is_smooth,
                    const Limits& limits) {
     const Graph graph = training_step(network);
-    const int classes = static_cast<int>(graph.type(network.graph.find_output("scores")->value).shape[0]);
+    const int classes =
+        static_cast<int>(graph.type(network.graph.find_output("scores")->value).shape[0]);
     const BuiltLibraries built(network, {.batch = batch, .exact = limits.exact});
     Trainer trainer(built.train(), 2);
     ReferenceTraining training(graph, trainer, batch);
@@ -218,14 +232,18 @@ void check_network(const Network& network, int batch, const std::set<int>& steps
             const Gradients gradients = library_gradients(graph, training, trainer, batch);
             ASSERT_GE(gradients.size(), 8u);
             const Difference difference = compare(gradients, expected);
-            std::cout << fmt::format("step {}: worst tensor {:.2g} ({}), all together {:.2g}\n", step, difference.worst,
-                                     difference.worst_name, difference.together);
+            std::cout << fmt::format("step {}: worst tensor {:.2g} ({}), all together {:.2g}\n",
+                                     step, difference.worst, difference.worst_name,
+                                     difference.together);
             if (is_smooth) {
-                EXPECT_LT(difference.worst, limits.smooth) << difference.worst_name << " before step " << step;
+                EXPECT_LT(difference.worst, limits.smooth)
+                    << difference.worst_name << " before step " << step;
             }
-            EXPECT_LT(difference.together, is_smooth ? limits.smooth : limits.kinks) << "before step " << step;
+            EXPECT_LT(difference.together, is_smooth ? limits.smooth : limits.kinks)
+                << "before step " << step;
             EXPECT_NEAR(trainer.loss(), expected.at("output loss").values[0], 1e-4);
-            if (is_smooth && step == 1) expect_faults_are_seen(graph, training, gradients, limits.smooth);
+            if (is_smooth && step == 1)
+                expect_faults_are_seen(graph, training, gradients, limits.smooth);
         }
         training.update(expected);
     }
@@ -254,7 +272,8 @@ TEST(NetworkGradient, OfLenet) {
     check_network(golden_network("lenet"), 4, {1, 2}, false, kWinograd);
 }
 
-// The reference's own gradient is the derivative of its loss: central differences along random directions.
+// The reference's own gradient is the derivative of its loss: central differences along random
+// directions.
 TEST(NetworkGradient, OfTheReferenceIsTheDerivativeOfItsLoss) {
     const Network network = residual_network();
     const BuiltLibraries built(network, {.batch = 4});
@@ -272,13 +291,15 @@ TEST(NetworkGradient, OfTheReferenceIsTheDerivativeOfItsLoss) {
         reference::Tensor& weights = training.sources.at(name);
         const reference::Tensor at = weights;
         std::vector<double> direction(at.values.size());
-        for (double& value : direction) value = normal(random) / std::sqrt(static_cast<double>(direction.size()));
+        for (double& value : direction)
+            value = normal(random) / std::sqrt(static_cast<double>(direction.size()));
         constexpr double kStep = 1e-5;
         double slope = 0, expected = 0, norm = 0;
         for (double sign : {1.0, -1.0}) {
             for (size_t i = 0; i < direction.size(); i++)
                 weights.values[i] = at.values[i] + sign * kStep * direction[i];
-            slope += sign * training.results(network.graph).at("output loss").values[0] / (2 * kStep);
+            slope +=
+                sign * training.results(network.graph).at("output loss").values[0] / (2 * kStep);
         }
         weights = at;
         for (size_t i = 0; i < direction.size(); i++) {

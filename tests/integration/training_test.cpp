@@ -1,5 +1,5 @@
-// Whole training libraries: bits that do not depend on threads or instruction set, part batches, losses that are not
-// finite, batch norm of single values.
+// Whole training libraries: bits that do not depend on threads or instruction set, part batches,
+// losses that are not finite, batch norm of single values.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -29,7 +29,8 @@ struct Outcome {
 
 Outcome train(const emulsion_train_library& library, int threads, int variant, int steps) {
     Trainer trainer(library, threads, variant);
-    for (int i = 0; i < steps; i++) trainer.step(static_cast<uint64_t>(i), i % 5 == 4 ? 3 : kBatch, 0.02f);
+    for (int i = 0; i < steps; i++)
+        trainer.step(static_cast<uint64_t>(i), i % 5 == 4 ? 3 : kBatch, 0.02f);
     EXPECT_TRUE(std::isfinite(trainer.loss()));
     return {trainer.weights(), trainer.state(), trainer.loss()};
 }
@@ -43,25 +44,37 @@ void expect_equal_bits_for_all_threads(const Network& network) {
     }
 }
 
-TEST(TrainingBits, OfLenetDoNotDependOnThreads) { expect_equal_bits_for_all_threads(golden_network("lenet")); }
-TEST(TrainingBits, OfAResidualNetworkDoNotDependOnThreads) { expect_equal_bits_for_all_threads(residual_network()); }
-TEST(TrainingBits, OfASmallNetworkDoNotDependOnThreads) { expect_equal_bits_for_all_threads(small_network()); }
+TEST(TrainingBits, OfLenetDoNotDependOnThreads) {
+    expect_equal_bits_for_all_threads(golden_network("lenet"));
+}
+TEST(TrainingBits, OfAResidualNetworkDoNotDependOnThreads) {
+    expect_equal_bits_for_all_threads(residual_network());
+}
+TEST(TrainingBits, OfASmallNetworkDoNotDependOnThreads) {
+    expect_equal_bits_for_all_threads(small_network());
+}
 
-// Every variant of a portable library that this processor runs trains; those with fused multiply-add agree bit by bit.
+// Every variant of a portable library that this processor runs trains; those with fused
+// multiply-add agree bit by bit.
 void expect_variants_agree(const Network& network) {
     const BuiltLibraries built(network, {.batch = kBatch, .target = "portable"});
     const emulsion_info& info = *built.train().info();
     ASSERT_EQ(info.variant_count, 3);
     const Outcome baseline = train(built.train(), 2, 1, 5);
     constexpr uint32_t kBoth = EMULSION_CPU_AVX2 | EMULSION_CPU_AVX512;
-    if ((emulsion_cpu_features() & kBoth) != kBoth) GTEST_SKIP() << "this processor lacks AVX2 or AVX-512";
+    if ((emulsion_cpu_features() & kBoth) != kBoth)
+        GTEST_SKIP() << "this processor lacks AVX2 or AVX-512";
     const Outcome avx2 = train(built.train(), 2, 2, 5), avx512 = train(built.train(), 2, 3, 5);
     EXPECT_TRUE(avx2 == avx512) << "other bits with AVX2 than with AVX-512";
     EXPECT_NEAR(baseline.loss, avx2.loss, 1e-3 * std::abs(avx2.loss));
 }
 
-TEST(TrainingBits, OfLenetDoNotDependOnTheVariant) { expect_variants_agree(golden_network("lenet")); }
-TEST(TrainingBits, OfAResidualNetworkDoNotDependOnTheVariant) { expect_variants_agree(residual_network()); }
+TEST(TrainingBits, OfLenetDoNotDependOnTheVariant) {
+    expect_variants_agree(golden_network("lenet"));
+}
+TEST(TrainingBits, OfAResidualNetworkDoNotDependOnTheVariant) {
+    expect_variants_agree(residual_network());
+}
 
 // ---- Updates at once ----
 
@@ -74,12 +87,19 @@ void expect_updates_at_once_agree(const Network& network) {
     ASSERT_EQ(at_once.train().sizes(2, &after), EMULSION_OK);
     EXPECT_GT(before.bytes[EMULSION_GRADIENTS], 0u);
     EXPECT_EQ(after.bytes[EMULSION_GRADIENTS], 0u);
-    EXPECT_LT(after.bytes[EMULSION_WORKSPACE], before.bytes[EMULSION_WORKSPACE] + before.bytes[EMULSION_GRADIENTS]);
+    EXPECT_LT(after.bytes[EMULSION_WORKSPACE],
+              before.bytes[EMULSION_WORKSPACE] + before.bytes[EMULSION_GRADIENTS]);
 }
 
-TEST(UpdateAtOnce, OfLenetGivesTheSameBits) { expect_updates_at_once_agree(golden_network("lenet")); }
-TEST(UpdateAtOnce, OfAResidualNetworkGivesTheSameBits) { expect_updates_at_once_agree(residual_network()); }
-TEST(UpdateAtOnce, OfASmallNetworkWithAdamGivesTheSameBits) { expect_updates_at_once_agree(small_network()); }
+TEST(UpdateAtOnce, OfLenetGivesTheSameBits) {
+    expect_updates_at_once_agree(golden_network("lenet"));
+}
+TEST(UpdateAtOnce, OfAResidualNetworkGivesTheSameBits) {
+    expect_updates_at_once_agree(residual_network());
+}
+TEST(UpdateAtOnce, OfASmallNetworkWithAdamGivesTheSameBits) {
+    expect_updates_at_once_agree(small_network());
+}
 
 // The test of the loss stands in front of all updates.
 TEST(UpdateAtOnce, NothingChangesWhereTheLossIsNotFinite) {
@@ -90,7 +110,8 @@ TEST(UpdateAtOnce, NothingChangesWhereTheLossIsNotFinite) {
         const auto weights = trainer.weights(), state = trainer.state();
         trainer.ports.fill(1, trainer.classes);
         trainer.ports.input(0)[17] = std::numeric_limits<float>::quiet_NaN();
-        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f), EMULSION_NOT_FINITE);
+        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f),
+                  EMULSION_NOT_FINITE);
         EXPECT_TRUE(trainer.weights() == weights && trainer.state() == state);
         trainer.step(1, kBatch);
         EXPECT_FALSE(trainer.weights() == weights || trainer.state() == state);
@@ -108,7 +129,8 @@ double relative_difference(const float* a, const float* b, size_t count) {
     return std::sqrt(difference / std::max(norm, 1e-30));
 }
 
-// A step on `samples` of a library compiled for kBatch equals that of a library compiled for them alone.
+// A step on `samples` of a library compiled for kBatch equals that of a library compiled for them
+// alone.
 void expect_part_batches_exact(const Network& network) {
     const BuiltLibraries whole(network, {.batch = kBatch});
     for (int samples : {1, 3, 7}) {
@@ -117,8 +139,11 @@ void expect_part_batches_exact(const Network& network) {
         Trainer a(whole.train(), 2), b(exact.train(), 2);
         for (Trainer* trainer : {&a, &b}) {
             trainer->ports.fill(3, trainer->classes);
-            // The same values in both: random data of the larger batch would differ in their labels' place.
-            for (size_t i = 0; i < static_cast<size_t>(samples) * trainer->info.inputs[0].bytes / sizeof(float); i++) {
+            // The same values in both: random data of the larger batch would differ in their
+            // labels' place.
+            for (size_t i = 0;
+                 i < static_cast<size_t>(samples) * trainer->info.inputs[0].bytes / sizeof(float);
+                 i++) {
                 trainer->ports.input(0)[i] = std::sin(static_cast<float>(i * i % 1001));
             }
             for (int i = 0; i < samples; i++) trainer->ports.labels()[i] = i % 3;
@@ -130,8 +155,12 @@ void expect_part_batches_exact(const Network& network) {
         EXPECT_EQ(*a.ports.output("correct"), *b.ports.output("correct"));
         for (int i = 0; i < a.info.tensor_count; i++) {
             const emulsion_tensor& tensor = a.info.tensors[i];
-            const std::string name = tensor.trained ? std::string("gradient ") + tensor.name : tensor.name;
-            EXPECT_LT(relative_difference(a.tensor(name), b.tensor(name), tensor.bytes / sizeof(float)), 1e-5) << name;
+            const std::string name =
+                tensor.trained ? std::string("gradient ") + tensor.name : tensor.name;
+            EXPECT_LT(
+                relative_difference(a.tensor(name), b.tensor(name), tensor.bytes / sizeof(float)),
+                1e-5)
+                << name;
         }
     }
 }
@@ -149,10 +178,12 @@ TEST(NotFinite, StepChangesNothingAndTheNextOneGoesOn) {
         twin.step(i, kBatch);
     }
     const auto weights = trainer.weights(), state = trainer.state();
-    for (float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (float value :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         trainer.ports.fill(3, trainer.classes);
         trainer.ports.input(0)[17] = value;
-        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f), EMULSION_NOT_FINITE);
+        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f),
+                  EMULSION_NOT_FINITE);
         EXPECT_STREQ(trainer.library.error(trainer.instance()),
                      "the loss of step 3 is NaN: parameters and state are unchanged");
         EXPECT_EQ(trainer.library.update(trainer.instance(), 0.05f), EMULSION_NOT_FINITE);

@@ -22,11 +22,14 @@ Values run_unary(const Op& op, Values x) {
 
 Values run_backward(const Op& op, Values dy, Values y) {
     const TensorType type = batched_type({static_cast<int64_t>(y.size())});
-    return run_op(op, {make_tensor(type, 1, std::move(dy)), make_tensor(type, 1, std::move(y))}, 1)[0].values;
+    return run_op(op, {make_tensor(type, 1, std::move(dy)), make_tensor(type, 1, std::move(y))},
+                  1)[0]
+        .values;
 }
 
 TEST(Activations, AgreeWithTheReferenceAndTheirGradients) {
-    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({17}), plain_type({5, 3})}) {
+    for (const TensorType& type :
+         {batched_type({5, 3, 4}), batched_type({17}), plain_type({5, 3})}) {
         check_op(std::make_shared<Relu>(), {{type}, {Fill::off_zero}});
         check_op(std::make_shared<LeakyRelu>(), {{type}, {Fill::off_zero}});
         check_op(std::make_shared<LeakyRelu>(0.1), {{type}, {Fill::off_zero}});

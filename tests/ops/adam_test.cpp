@@ -22,10 +22,13 @@ Values adam(const AdamUpdate& op, double w, const Values& gradients, double rate
     double m = 0, v = 0;
     for (size_t i = 0; i < gradients.size(); i++) {
         const auto t = static_cast<double>(i + 1);
-        const auto result =
-            run_op(op, {make_tensor(kOne, 1, {w}), make_tensor(kOne, 1, {gradients[i]}), make_tensor(kOne, 1, {m}),
-                        make_tensor(kOne, 1, {v}), make_tensor(kScalar, 1, {std::pow(op.beta1, t)}),
-                        make_tensor(kScalar, 1, {std::pow(op.beta2, t)}), make_tensor(kScalar, 1, {rate})}, 1);
+        const auto result = run_op(
+            op,
+            {make_tensor(kOne, 1, {w}), make_tensor(kOne, 1, {gradients[i]}),
+             make_tensor(kOne, 1, {m}), make_tensor(kOne, 1, {v}),
+             make_tensor(kScalar, 1, {std::pow(op.beta1, t)}),
+             make_tensor(kScalar, 1, {std::pow(op.beta2, t)}), make_tensor(kScalar, 1, {rate})},
+            1);
         w = result[0].values[0];
         m = result[1].values[0];
         v = result[2].values[0];
@@ -52,7 +55,8 @@ TEST(Adam, AgreesWithTheReference) {
                 for (auto& operand : operands) operand = reference::rounded(operand);
                 const auto expected = reference::evaluate(op, operands, 1);
                 const auto actual = run_op(op, operands, 1);
-                for (size_t k = 0; k < 3; k++) expect_near(actual[k].values, expected[k].values, 4e-6);
+                for (size_t k = 0; k < 3; k++)
+                    expect_near(actual[k].values, expected[k].values, 4e-6);
             }
         }
     }
@@ -66,7 +70,8 @@ TEST(Adam, PlacesOfEpsilon) {  // case O1
         op.form = form;
         return adam(op, 1, gradients, 0.01).back();
     };
-    expect_near({last("outside"), last("inside"), last("keras")}, {0.98689489, 0.9999639, 0.99858638}, 2e-7);
+    expect_near({last("outside"), last("inside"), last("keras")},
+                {0.98689489, 0.9999639, 0.99858638}, 2e-7);
 }
 
 TEST(Adam, BiasCorrectionDivides) {  // case O2, from 0

@@ -1,4 +1,5 @@
-// Batch normalisation: the composite, its parts, its gradient through the primitives, and published disagreements.
+// Batch normalisation: the composite, its parts, its gradient through the primitives, and published
+// disagreements.
 #include "compiler/ops/batch_norm.h"
 
 #include <gtest/gtest.h>
@@ -35,7 +36,8 @@ Tensor features(Values values) {  // one channel, a sample each
 }
 
 TEST(BatchNorm, AgreesWithTheReference) {
-    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({17}), batched_type({16, 2, 2})}) {
+    for (const TensorType& type :
+         {batched_type({5, 3, 4}), batched_type({17}), batched_type({16, 2, 2})}) {
         check_lowering(BatchNorm(), norm_case(type), 4e-6);
     }
 }
@@ -60,7 +62,11 @@ TEST(BatchNorm, GradientAgreesWithCentralDifferences) {
         }
         const Value cotangent = builder.add(std::make_shared<Input>(type), {}, "dy");
         const Value y = builder.add(op, inputs, "norm");
-        GradientContext context{builder, "norm", inputs, {y, {y.node, 1}, {y.node, 2}}, {cotangent, {}, {}},
+        GradientContext context{builder,
+                                "norm",
+                                inputs,
+                                {y, {y.node, 1}, {y.node, 2}},
+                                {cotangent, {}, {}},
                                 {true, true, true, false, false}};
         const std::vector<Value> gradients = op->gradient(context);
         EXPECT_FALSE(gradients[3].defined());
@@ -78,7 +84,8 @@ TEST(BatchNorm, GradientAgreesWithCentralDifferences) {
         for (size_t i = 0; i < 3; i++) {
             const Value gradient = gradients[i];
             const Values& actual =
-                values[static_cast<size_t>(gradient.node)][static_cast<size_t>(gradient.output)].values;
+                values[static_cast<size_t>(gradient.node)][static_cast<size_t>(gradient.output)]
+                    .values;
             double difference = 0, norm = 0;
             for (size_t k = 0; k < operands[i].values.size(); k++) {
                 const double center = operands[i].values[k];
@@ -104,7 +111,11 @@ TEST(BatchNorm, RefusesAGradientOfItsStatistics) {
         inputs.push_back(builder.add(std::make_shared<Input>(inputs.empty() ? x : c), {}, name));
     }
     const Value y = builder.add(std::make_shared<BatchNorm>(), inputs, "norm");
-    GradientContext context{builder, "norm", inputs, {y, {y.node, 1}, {y.node, 2}}, {y, inputs[1], {}},
+    GradientContext context{builder,
+                            "norm",
+                            inputs,
+                            {y, {y.node, 1}, {y.node, 2}},
+                            {y, inputs[1], {}},
                             {true, true, true, false, false}};
     try {
         BatchNorm().gradient(context);
@@ -117,8 +128,9 @@ TEST(BatchNorm, RefusesAGradientOfItsStatistics) {
 }
 
 TEST(BatchNorm, OneValuePerChannel) {  // case N1
-    const auto result = run_op(BatchNorm(), {features({3}), vector_of({2}), vector_of({0.5}), vector_of({0}),
-                                             vector_of({1})}, 1);
+    const auto result = run_op(
+        BatchNorm(),
+        {features({3}), vector_of({2}), vector_of({0.5}), vector_of({0}), vector_of({1})}, 1);
     EXPECT_EQ(result[0].values, Values{0.5});
     RunningAverage average;
     expect_near(run_op(average, {vector_of({0}), result[1]}, 1)[0].values, {0.3}, 1e-7);
@@ -127,8 +139,9 @@ TEST(BatchNorm, OneValuePerChannel) {  // case N1
 }
 
 TEST(BatchNorm, MomentumWeighsTheNewValue) {  // case N2
-    const auto result = run_op(BatchNorm(), {features({1, 3}), vector_of({1}), vector_of({0}), vector_of({0}),
-                                             vector_of({1})}, 2);
+    const auto result = run_op(
+        BatchNorm(),
+        {features({1, 3}), vector_of({1}), vector_of({0}), vector_of({0}), vector_of({1})}, 2);
     // running_average counts the samples of the call, so it runs in one graph with them.
     GraphBuilder builder("average");
     const TensorType c = plain_type({1});
@@ -143,8 +156,12 @@ TEST(BatchNorm, MomentumWeighsTheNewValue) {  // case N2
     const Value new_variance = builder.add(unbiased, {old_variance, variance}, "new_variance");
     const Value biased = builder.add(plain, {old_variance, variance}, "biased");
     const auto values = run_graph(builder.build(),
-                                  {{"x", features({1, 3})}, {"mean", result[1]}, {"variance", result[2]},
-                                   {"old_mean", vector_of({0})}, {"old_variance", vector_of({1})}}, 2);
+                                  {{"x", features({1, 3})},
+                                   {"mean", result[1]},
+                                   {"variance", result[2]},
+                                   {"old_mean", vector_of({0})},
+                                   {"old_variance", vector_of({1})}},
+                                  2);
     EXPECT_TRUE(x.defined());
     const auto value = [&](Value v) { return values[static_cast<size_t>(v.node)][0].values[0]; };
     EXPECT_NEAR(value(new_mean), 0.2, 1e-6);
@@ -155,8 +172,10 @@ TEST(BatchNorm, MomentumWeighsTheNewValue) {  // case N2
 TEST(BatchNorm, EpsilonInsideTheRoot) {  // case N3
     BatchNorm op;
     op.epsilon = 1e-6;
-    const auto result = run_op(op, {features({0.001, -0.001}), vector_of({1}), vector_of({0}), vector_of({0}),
-                                    vector_of({1})}, 2);
+    const auto result = run_op(
+        op,
+        {features({0.001, -0.001}), vector_of({1}), vector_of({0}), vector_of({0}), vector_of({1})},
+        2);
     expect_near(result[0].values, {0.70710678, -0.70710678}, 1e-6);
 }
 
@@ -175,7 +194,8 @@ TEST(BatchNormParts, AgreeWithTheReference) {
         coefficients.count = 12;
         check_lowering(coefficients, {{c, c, c, c}, {Fill::normal, Fill::positive}});
         check_lowering(BatchNormBackward(), {{map, map, c, c, c, c}, {}});
-        check_lowering(BatchNormFold(), {{c, c, c, c}, {Fill::normal, Fill::normal, Fill::normal, Fill::positive}});
+        check_lowering(BatchNormFold(),
+                       {{c, c, c, c}, {Fill::normal, Fill::normal, Fill::normal, Fill::positive}});
         check_op(std::make_shared<ScaleShift>(), {{map, c, c}, {}});
         check_lowering(ScaleFilter(), {{plain_type({channels, 3, 2, 2}), c}, {}});
         check_lowering(ScaleFilter(), {{plain_type({channels, 7}), c}, {}});
@@ -209,8 +229,10 @@ TEST(BatchNormFold, OneConvolutionWithTwoNormalisations) {  // case X2: each its
 
 TEST(BatchNorm, RefusesOperandsThatDoNotFit) {
     const TensorType c = plain_type({4});
-    EXPECT_EQ(node_error(std::make_shared<BatchNorm>(), {batched_type({4, 2, 2}), c, plain_type({5}), c, c}),
-              "net.cpp:7: error[channels]: batch_norm 'it': f32[n,4,2,2] has 4 channels, but a per-channel operand is "
+    EXPECT_EQ(node_error(std::make_shared<BatchNorm>(),
+                         {batched_type({4, 2, 2}), c, plain_type({5}), c, c}),
+              "net.cpp:7: error[channels]: batch_norm 'it': f32[n,4,2,2] has 4 channels, but a "
+              "per-channel operand is "
               "f32[5]\n"
               "    operand 'a' f32[n,4,2,2] from net.cpp:1\n"
               "    operand 'b' f32[4] from net.cpp:2\n"
@@ -219,7 +241,8 @@ TEST(BatchNorm, RefusesOperandsThatDoNotFit) {
               "    operand 'e' f32[4] from net.cpp:5\n"
               "  fix: give it f32[4]");
     EXPECT_EQ(node_error(std::make_shared<BatchNorm>(), {c, c, c, c, c}).substr(0, 92),
-              "net.cpp:7: error[rank]: batch_norm 'it': the input must have channels, but is f32[4]\n    ope");
+              "net.cpp:7: error[rank]: batch_norm 'it': the input must have channels, but is "
+              "f32[4]\n    ope");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Dropout: the reference, the generator's published vectors, its share and its dependence on seed, step and site.
+// Dropout: the reference, the generator's published vectors, its share and its dependence on seed,
+// step and site.
 #include "compiler/ops/dropout.h"
 
 #include <Halide.h>
@@ -33,7 +34,8 @@ Tensor ones(const TensorType& type, int64_t samples) {
 }
 
 TEST(Dropout, AgreesWithTheReference) {
-    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({17}), plain_type({5, 3})}) {
+    for (const TensorType& type :
+         {batched_type({5, 3, 4}), batched_type({17}), plain_type({5, 3})}) {
         for (double rate : {0.0, 0.25, 0.9}) {
             Dropout op;
             op.rate = rate;
@@ -56,9 +58,11 @@ TEST(Philox, KnownAnswers) {
         Halide::Buffer<uint32_t> buffer = f.realize({4});
         return std::vector<uint32_t>(buffer.begin(), buffer.end());
     };
-    EXPECT_EQ(run({0, 0, 0, 0}, {0, 0}), (std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+    EXPECT_EQ(run({0, 0, 0, 0}, {0, 0}),
+              (std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
     const uint32_t f = 0xffffffff;
-    EXPECT_EQ(run({f, f, f, f}, {f, f}), (std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+    EXPECT_EQ(run({f, f, f, f}, {f, f}),
+              (std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
     EXPECT_EQ(run({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
               (std::vector<uint32_t>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
@@ -79,7 +83,8 @@ TEST(Dropout, DependsOnSeedStepAndSite) {
     const Values y = drop(op, x, {1, 2, 3, 4});
     EXPECT_EQ(drop(op, x, {1, 2, 3, 4}), y);
     EXPECT_NE(drop(other, x, {1, 2, 3, 4}), y);
-    for (const Values& words : {Values{9, 2, 3, 4}, Values{1, 9, 3, 4}, Values{1, 2, 9, 4}, Values{1, 2, 3, 9}}) {
+    for (const Values& words :
+         {Values{9, 2, 3, 4}, Values{1, 9, 3, 4}, Values{1, 2, 9, 4}, Values{1, 2, 3, 9}}) {
         EXPECT_NE(drop(op, x, words), y);
     }
     EXPECT_NE(Values(y.begin(), y.begin() + 64), Values(y.begin() + 64, y.end()));
@@ -96,23 +101,26 @@ TEST(Dropout, GradientDropsTheSameValues) {
     }
     const auto op = std::make_shared<Dropout>();
     const Value y = builder.add(op, inputs, "drop");
-    GradientContext context{builder, "drop", inputs, {y}, {inputs[0]}, {true, false, false, false, false}};
+    GradientContext context{builder, "drop",      inputs,
+                            {y},     {inputs[0]}, {true, false, false, false, false}};
     const Value dx = op->gradient(context)[0];
     const auto values = run_graph(builder.build(), sources, 2);
-    EXPECT_EQ(values[static_cast<size_t>(dx.node)][0].values, values[static_cast<size_t>(y.node)][0].values);
+    EXPECT_EQ(values[static_cast<size_t>(dx.node)][0].values,
+              values[static_cast<size_t>(y.node)][0].values);
 }
 
 TEST(Dropout, RefusesARateOfOne) {
     auto op = std::make_shared<Dropout>();
     op->rate = 1;
-    EXPECT_EQ(node_error(op, {batched_type({4}), kWord, kWord, kWord, kWord}),
-              "net.cpp:7: error[rate]: dropout 'it': the rate is 1, but must be at least 0 and below 1\n"
-              "    operand 'a' f32[n,4] from net.cpp:1\n"
-              "    operand 'b' i32[] from net.cpp:2\n"
-              "    operand 'c' i32[] from net.cpp:3\n"
-              "    operand 'd' i32[] from net.cpp:4\n"
-              "    operand 'e' i32[] from net.cpp:5\n"
-              "  fix: give the share of values to drop, for example 0.5");
+    EXPECT_EQ(
+        node_error(op, {batched_type({4}), kWord, kWord, kWord, kWord}),
+        "net.cpp:7: error[rate]: dropout 'it': the rate is 1, but must be at least 0 and below 1\n"
+        "    operand 'a' f32[n,4] from net.cpp:1\n"
+        "    operand 'b' i32[] from net.cpp:2\n"
+        "    operand 'c' i32[] from net.cpp:3\n"
+        "    operand 'd' i32[] from net.cpp:4\n"
+        "    operand 'e' i32[] from net.cpp:5\n"
+        "  fix: give the share of values to drop, for example 0.5");
 }
 
 }  // namespace

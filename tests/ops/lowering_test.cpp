@@ -27,14 +27,16 @@ Halide::Target with_features(const std::string& features) {
 std::vector<Halide::Target> targets() {
     std::vector<Halide::Target> result = {with_features("")};
     const Halide::Target host = Halide::get_host_target();
-    if (host.has_feature(Halide::Target::AVX2)) result.push_back(with_features("-sse41-avx-avx2-fma-f16c"));
+    if (host.has_feature(Halide::Target::AVX2))
+        result.push_back(with_features("-sse41-avx-avx2-fma-f16c"));
     if (host.has_feature(Halide::Target::AVX512_Skylake)) {
         result.push_back(with_features("-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake"));
     }
     return result;
 }
 
-Buffer<float> apply(const std::function<Expr(Expr)>& function, Buffer<float> x, const Halide::Target& target) {
+Buffer<float> apply(const std::function<Expr(Expr)>& function, Buffer<float> x,
+                    const Halide::Target& target) {
     Halide::Var i("i");
     Halide::Func f("f");
     f(i) = function(x(i));
@@ -44,7 +46,8 @@ Buffer<float> apply(const std::function<Expr(Expr)>& function, Buffer<float> x, 
 
 Buffer<float> range(double first, double last) {
     Buffer<float> x(kCount);
-    for (int i = 0; i < kCount; i++) x(i) = static_cast<float>(first + (last - first) * i / (kCount - 1));
+    for (int i = 0; i < kCount; i++)
+        x(i) = static_cast<float>(first + (last - first) * i / (kCount - 1));
     return x;
 }
 
@@ -58,7 +61,8 @@ void check(Function function, double (*expected)(double), const Buffer<float>& x
     double worst = 0;
     for (int i = 0; i < x.width(); i++) {
         const double right = expected(x(i));
-        const double error = std::abs(y(i) - right) / (relative ? std::max(std::abs(right), 1e-37) : 1);
+        const double error =
+            std::abs(y(i) - right) / (relative ? std::max(std::abs(right), 1e-37) : 1);
         ASSERT_FALSE(std::isnan(error)) << x(i);
         worst = std::max(worst, error);
     }
@@ -105,7 +109,8 @@ TEST(Elementary, EndsAreFinite) {
 
 TEST(Elementary, LogarithmKeepsWhatIsNoNumber) {
     Buffer<float> x(3);
-    x(0) = std::numeric_limits<float>::quiet_NaN(), x(1) = std::numeric_limits<float>::infinity(), x(2) = 0;
+    x(0) = std::numeric_limits<float>::quiet_NaN(), x(1) = std::numeric_limits<float>::infinity(),
+    x(2) = 0;
     const Buffer<float> y = apply(log_f32, x, targets()[0]);
     EXPECT_TRUE(std::isnan(y(0)));
     EXPECT_TRUE(std::isinf(y(1)));
@@ -121,7 +126,8 @@ TEST(Strict, GivesTheSameBitsEverywhere) {
     const Buffer<float> x = range(0.01, 5);
     const std::vector<Halide::Target> all = targets();
     for (const Halide::Target& target : all) {
-        EXPECT_TRUE(same_bits(apply(function, x, target), apply(function, x, all[0]))) << target.to_string();
+        EXPECT_TRUE(same_bits(apply(function, x, target), apply(function, x, all[0])))
+            << target.to_string();
     }
     const auto contracted = [](const Expr& v) -> Expr { return v * v + 0.1F; };
     if (all.size() > 1) {

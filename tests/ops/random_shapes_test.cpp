@@ -22,7 +22,7 @@ double setting(const char* name, double fallback) {
 }
 
 class Dice {
-public:
+  public:
     explicit Dice(uint64_t seed) : generator_(seed) {}
     int64_t roll(int64_t least, int64_t most) {
         return std::uniform_int_distribution<int64_t>(least, most)(generator_);
@@ -33,7 +33,7 @@ public:
         return values;
     }
 
-private:
+  private:
     std::mt19937_64 generator_;
 };
 

@@ -35,22 +35,26 @@ graph net {
   %square = multiply(%z, %z) : f32[n,16,5,7]
   %loss = reduce(%square) {mean=true} : f32[]
   output "loss" %loss
-})", "net.emu");
+})",
+                         "net.emu");
 }
 
 size_t count(const std::string& text, const std::string& word) {
     size_t found = 0;
-    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) found++;
+    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
+        found++;
     return found;
 }
 
-// Both convolutions and the data gradient that runs through the forward recipe; the filter's own gradients stay.
+// Both convolutions and the data gradient that runs through the forward recipe; the filter's own
+// gradients stay.
 TEST(ChooseWinograd, TrainingStepKeepsItsResults) {
     const Graph exact = training_graph(small_network(), /*exact=*/true);
     const Graph fast = training_graph(small_network(), /*exact=*/false);
     EXPECT_EQ(count(print(exact), "winograd"), 0u);
     EXPECT_EQ(count(print(fast), "= winograd_conv2d("), 3u) << print(fast);
-    EXPECT_EQ(count(print(fast), "= winograd_filter("), 3u) << "the filter for either tile and the rotated one";
+    EXPECT_EQ(count(print(fast), "= winograd_filter("), 3u)
+        << "the filter for either tile and the rotated one";
     EXPECT_EQ(count(print(fast), "= conv2d_backward_filter("), 2u);
     expect_equal_results(exact, fast, 2);
 }

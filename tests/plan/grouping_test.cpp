@@ -157,7 +157,8 @@ TEST(Grouping, BatchNormNeedsNoPassOfItsOwn) {
     const PlannedCall& second = call_named(variant, "conv3");  // of the first block
     EXPECT_EQ(kinds_of(variant, second), "normalize relu winograd_conv2d partial_moments");
     EXPECT_EQ(results_of_call(variant, second),
-              (Names{"conv3", "batch_norm3.partial:0", "batch_norm3.partial:1", "batch_norm3.partial:2"}));
+              (Names{"conv3", "batch_norm3.partial:0", "batch_norm3.partial:1",
+                     "batch_norm3.partial:2"}));
     EXPECT_EQ(kinds_of(variant, call_named(variant, "conv3.dx")),
               "batch_norm_backward winograd_conv2d normalize relu relu_backward partial_dots");
     EXPECT_EQ(kinds_of(variant, call_named(variant, "conv3.dw")),
@@ -183,8 +184,9 @@ TEST(Grouping, ATailIsStoredByItsReaderWhereItLeavesTheCache) {
     const VariantPlan& variant = plan.variants[0];
     EXPECT_EQ(call_named(variant, "conv6").reason,
               "stored prologue normalize, add, relu; epilogue partial_moments");
-    EXPECT_TRUE(has_note(variant, "store relu5 in conv6: reads its operands there instead of its "
-                                  "8388608 bytes"));
+    EXPECT_TRUE(has_note(variant,
+                         "store relu5 in conv6: reads its operands there instead of its "
+                         "8388608 bytes"));
     EXPECT_TRUE(has_note(
         variant, "relu11 stays apart from conv13: its 4194304 bytes are read from a cache"));
     EXPECT_EQ(results_of_call(variant, call_named(variant, "relu11")), (Names{"relu11"}));

@@ -84,8 +84,7 @@ TEST(Offsets, AReaderInTheCallThatWritesCounts) {
 
 // The largest blocks first need 576 bytes here.
 TEST(Offsets, SeveralOrdersAreTried) {
-    std::vector<LiveBlock> blocks = {
-        {192, 3, 5, 0}, {384, 0, 2, 0}, {64, 1, 3, 0}, {320, 4, 6, 0}};
+    std::vector<LiveBlock> blocks = {{192, 3, 5, 0}, {384, 0, 2, 0}, {64, 1, 3, 0}, {320, 4, 6, 0}};
     MemoryPlan plan = assign_offsets(blocks);
     expect_sound(blocks, plan);
     EXPECT_EQ(plan.bytes, plan.largest_live_bytes);
@@ -100,9 +99,9 @@ TEST(Offsets, NothingNeedsNothing) {
 
 // The whole workspace of a network without its slabs: within 5 % of what no placement can go below.
 TEST(Offsets, OfEveryExampleNetwork) {
-    for (const auto& [name, batch] : {std::pair("mlp", 64), std::pair("lenet", 64),
-                                      std::pair("resnet20", 128), std::pair("resnet18_cifar", 64),
-                                      std::pair("resnet18", 16)}) {
+    for (const auto& [name, batch] :
+         {std::pair("mlp", 64), std::pair("lenet", 64), std::pair("resnet20", 128),
+          std::pair("resnet18_cifar", 64), std::pair("resnet18", 16)}) {
         for (bool training : {true, false}) {
             std::vector<int> batches =
                 training ? std::vector<int>{batch} : std::vector<int>{1, batch};

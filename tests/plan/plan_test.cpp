@@ -245,11 +245,13 @@ TEST(Plan, StatesTheErrorOfEachForm) {
 })",
                                 "net.emu");
     const std::string text = print(plan_network(network, {false, {64}, true, {isa_avx2()}}));
-    for (auto [form, bound] : {std::pair{"tile=4, padding", "2e-05"}, {"tile=2, padding", "2e-06"}}) {
+    for (auto [form, bound] :
+         {std::pair{"tile=4, padding", "2e-05"}, {"tile=2, padding", "2e-06"}}) {
         const size_t at = text.find(form);
         ASSERT_NE(at, std::string::npos) << text;
         const std::string line = text.substr(at, text.find('\n', at) - at);
-        EXPECT_NE(line.find(fmt::format("# differs from double precision by at most {} of the largest value", bound)),
+        EXPECT_NE(line.find(fmt::format(
+                      "# differs from double precision by at most {} of the largest value", bound)),
                   std::string::npos)
             << line;
     }

@@ -1,5 +1,5 @@
-// The roofline table of a plan with times written by hand, bounds on paper, and what is refused: files
-// that are no profile, profiles of other networks and other builds, with their whole message.
+// The roofline table of a plan with times written by hand, bounds on paper, and what is refused:
+// files that are no profile, profiles of other networks and other builds, with their whole message.
 #include "compiler/plan/roofline.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,8 @@ namespace emulsion::test {
 namespace {
 
 constexpr const char* kFix =
-    "\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the "
+    "\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is "
+    "the "
     "network";
 
 template <class Action>
@@ -37,9 +38,7 @@ Plan training_plan(const std::string& network) {
 }
 
 // A machine of 100 GFLOP/s, 100 GB/s read and 50 written up to 1 MiB, a tenth of it beyond.
-MachineSpeed round_machine() {
-    return {100e9, {{256 << 10, 100e9, 50e9}, {1 << 20, 10e9, 5e9}}};
-}
+MachineSpeed round_machine() { return {100e9, {{256 << 10, 100e9, 50e9}, {1 << 20, 10e9, 5e9}}}; }
 
 // Every call of the plan's first batch takes 1 ms, or what `seconds` says of its name.
 Profile profile_of(const Plan& plan, const std::map<std::string, double>& seconds = {}) {
@@ -78,7 +77,8 @@ std::vector<std::string> row_of(const std::string& table, const std::string& ker
 
 TEST(Roofline, Table) {
     const Plan plan = training_plan("mlp");
-    const Profile profile = profile_of(plan, {{"dense1", 2e-3}, {"dense1.dw", 3e-3}, {"dense2", 1e-6}});
+    const Profile profile =
+        profile_of(plan, {{"dense1", 2e-3}, {"dense1.dw", 3e-3}, {"dense2", 1e-6}});
     expect_golden("golden/mlp.roofline.txt", roofline_text(plan, profile));
 }
 
@@ -88,7 +88,7 @@ TEST(Roofline, BoundsOnPaper) {
     const Plan plan = plan_network(golden_network("mlp"), {.batches = {64}});
     const std::string text = roofline_text(plan, profile_of(plan, {{"dense1", 2e-3}}));
     const std::vector<std::string> row = row_of(text, "dense1");
-    const std::vector<std::string> expected = {"1.197", "2.000", "0.803", "40", "%",
+    const std::vector<std::string> expected = {"1.197", "2.000", "0.803", "40",    "%",
                                                "16",    "%",     "0.080", "2.918", "dense1"};
     EXPECT_EQ(std::vector<std::string>(row.begin(), row.begin() + 10), expected) << text;
 }
@@ -211,8 +211,9 @@ TEST_F(ProfileFile, TruncatedAtAnyByte) {
     const std::string text = read_test_file("plan/small_profile.json");
     const size_t end = text.find_last_of('}');
     for (size_t bytes = 1; bytes <= end; bytes++) {
-        EXPECT_EQ(refusal(text.substr(0, bytes)),
-                  expected(fmt::format("the text is no JSON from byte {} of {} on", bytes + 1, bytes)));
+        EXPECT_EQ(
+            refusal(text.substr(0, bytes)),
+            expected(fmt::format("the text is no JSON from byte {} of {} on", bytes + 1, bytes)));
     }
     EXPECT_EQ(refusal(""), "error[profile]: '" + file_ + "' cannot be read: it is empty" + kFix);
 }
@@ -252,8 +253,9 @@ TEST_F(ProfileFile, OfAnotherNetwork) {
                               "' was measured on the network 'small' of signature "
                               "0123456789abcdef, but the model is 'mlp' of signature ";
     EXPECT_TRUE(message.starts_with(start)) << message;
-    EXPECT_EQ(message.substr(std::min(message.size(), start.size() + 16)),
-              "\n  fix: name the model that the program was built from, or build and profile it anew");
+    EXPECT_EQ(
+        message.substr(std::min(message.size(), start.size() + 16)),
+        "\n  fix: name the model that the program was built from, or build and profile it anew");
 }
 
 }  // namespace

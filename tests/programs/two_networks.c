@@ -1,5 +1,6 @@
-/* A C99 program with two networks: trains both for some steps on noise that it learns by heart, then runs inference
- * with the trained weights. All memory is the program's; the libraries take none. Ends with 0 where all went well.
+/* A C99 program with two networks: trains both for some steps on noise that it learns by heart,
+ * then runs inference with the trained weights. All memory is the program's; the libraries take
+ * none. Ends with 0 where all went well.
  *
  * Usage: two_networks [THREADS] */
 #include <math.h>
@@ -22,26 +23,38 @@ typedef struct network {
     const emulsion_info* (*train_info)(void);
     int (*train_sizes)(int threads, emulsion_sizes* sizes);
     int (*train_init)(uint64_t seed, const emulsion_memory* memory);
-    int (*train_bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*train_bind)(void* instance, const emulsion_memory* memory,
+                      const emulsion_options* options);
     int (*train_step)(void* instance, const emulsion_call* call, float learning_rate);
     const char* (*train_error)(const void* instance);
     void (*train_unbind)(void* instance);
     const emulsion_info* (*infer_info)(void);
     int (*infer_sizes)(int threads, emulsion_sizes* sizes);
-    int (*infer_bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*infer_bind)(void* instance, const emulsion_memory* memory,
+                      const emulsion_options* options);
     int (*infer_prepare)(void* instance);
     int (*infer_run)(void* instance, const emulsion_call* call);
     const char* (*infer_error)(const void* instance);
     void (*infer_unbind)(void* instance);
 } network;
 
-#define NETWORK(name, classes)                                                                              \
-    {                                                                                                       \
-        #name, classes, name##_train_info, name##_train_sizes, name##_train_init, name##_train_bind,        \
-            name##_train_step, name##_train_error, name##_train_unbind, name##_infer_info,                  \
-            name##_infer_sizes, name##_infer_bind, name##_infer_prepare, name##_infer_run, name##_infer_error, \
-            name##_infer_unbind                                                                             \
-    }
+#define NETWORK(name, classes) \
+    {#name,                    \
+     classes,                  \
+     name##_train_info,        \
+     name##_train_sizes,       \
+     name##_train_init,        \
+     name##_train_bind,        \
+     name##_train_step,        \
+     name##_train_error,       \
+     name##_train_unbind,      \
+     name##_infer_info,        \
+     name##_infer_sizes,       \
+     name##_infer_bind,        \
+     name##_infer_prepare,     \
+     name##_infer_run,         \
+     name##_infer_error,       \
+     name##_infer_unbind}
 
 static void fail(const char* network, const char* what, int status, const char* message) {
     fprintf(stderr, "%s: %s returns %d: %s\n", network, what, status, message);
@@ -95,7 +108,8 @@ static int port_named(const emulsion_port* ports, int count, const char* name) {
 }
 
 /* Trains; the memory holds the weights afterwards. */
-static emulsion_memory train(const network* net, const emulsion_options* options, void* const* inputs) {
+static emulsion_memory train(const network* net, const emulsion_options* options,
+                             void* const* inputs) {
     const emulsion_info* info = net->train_info();
     emulsion_sizes sizes;
     void* outputs[kMostPorts];
@@ -103,7 +117,8 @@ static emulsion_memory train(const network* net, const emulsion_options* options
     net->train_sizes(options->threads, &sizes);
     const emulsion_memory memory = memory_of(&sizes);
     void* instance = memory.block[EMULSION_INSTANCE];
-    for (int i = 0; i < info->output_count; i++) outputs[i] = aligned_bytes(port_bytes(info, &info->outputs[i]));
+    for (int i = 0; i < info->output_count; i++)
+        outputs[i] = aligned_bytes(port_bytes(info, &info->outputs[i]));
     for (int i = 0; i < info->input_count; i++) bound[i] = inputs[i];
     const float* loss = outputs[port_named(info->outputs, info->output_count, "loss")];
     emulsion_call call = {0, 0, bound, outputs};
@@ -120,12 +135,14 @@ static emulsion_memory train(const network* net, const emulsion_options* options
     }
     net->train_unbind(instance);
     printf("%s: loss %.3f at first, %.3f after %d steps\n", net->name, first, last, kSteps - 1);
-    if (!isfinite(last) || last > 0.8f * first) fail(net->name, "training", 0, "the loss does not fall");
+    if (!isfinite(last) || last > 0.8f * first)
+        fail(net->name, "training", 0, "the loss does not fall");
     return memory;
 }
 
 /* Copies every tensor of the inference library from the training library's memory. */
-static void copy_tensors(const network* net, const emulsion_memory* from, const emulsion_memory* to) {
+static void copy_tensors(const network* net, const emulsion_memory* from,
+                         const emulsion_memory* to) {
     const emulsion_info *train = net->train_info(), *infer = net->infer_info();
     for (int i = 0; i < infer->tensor_count; i++) {
         const emulsion_tensor* target = &infer->tensors[i];
@@ -134,16 +151,18 @@ static void copy_tensors(const network* net, const emulsion_memory* from, const 
             const emulsion_tensor* source = &train->tensors[k];
             if (strcmp(source->name, target->name) != 0) continue;
             memcpy((char*)to->block[target->memory_class] + target->offset,
-                   (const char*)from->block[source->memory_class] + source->offset, (size_t)target->bytes);
+                   (const char*)from->block[source->memory_class] + source->offset,
+                   (size_t)target->bytes);
             found = 1;
         }
         if (!found) fail(net->name, "the training library lacks a tensor", 0, target->name);
     }
 }
 
-/* Classifies the pictures of the training, one by one; returns how many have their label as best class. */
-static int infer(const network* net, const emulsion_options* options, const emulsion_memory* weights,
-                 void* const* inputs) {
+/* Classifies the pictures of the training, one by one; returns how many have their label as best
+ * class. */
+static int infer(const network* net, const emulsion_options* options,
+                 const emulsion_memory* weights, void* const* inputs) {
     const emulsion_info* info = net->infer_info();
     emulsion_sizes sizes;
     void* outputs[kMostPorts];
@@ -151,16 +170,19 @@ static int infer(const network* net, const emulsion_options* options, const emul
     const emulsion_memory memory = memory_of(&sizes);
     void* instance = memory.block[EMULSION_INSTANCE];
     copy_tensors(net, weights, &memory);
-    for (int i = 0; i < info->output_count; i++) outputs[i] = aligned_bytes(port_bytes(info, &info->outputs[i]));
+    for (int i = 0; i < info->output_count; i++)
+        outputs[i] = aligned_bytes(port_bytes(info, &info->outputs[i]));
     int status = net->infer_bind(instance, &memory, options);
     if (status == EMULSION_OK) status = net->infer_prepare(instance);
     if (status != EMULSION_OK) fail(net->name, "bind", status, net->infer_error(instance));
     const float* scores = outputs[port_named(info->outputs, info->output_count, "scores")];
-    const float* probabilities = outputs[port_named(info->outputs, info->output_count, "probabilities")];
+    const float* probabilities =
+        outputs[port_named(info->outputs, info->output_count, "probabilities")];
     void* picture = aligned_bytes(info->inputs[0].bytes);
     int right = 0;
     for (int n = 0; n < net->train_info()->batch; n++) {
-        memcpy(picture, (char*)inputs[0] + (size_t)n * info->inputs[0].bytes, (size_t)info->inputs[0].bytes);
+        memcpy(picture, (char*)inputs[0] + (size_t)n * info->inputs[0].bytes,
+               (size_t)info->inputs[0].bytes);
         const void* bound[1] = {picture};
         const emulsion_call call = {1, 0, bound, outputs};
         status = net->infer_run(instance, &call);
@@ -171,7 +193,8 @@ static int infer(const network* net, const emulsion_options* options, const emul
             sum += probabilities[k];
             if (scores[k] > scores[best]) best = k;
         }
-        if (!(fabsf(sum - 1) < 1e-5f)) fail(net->name, "run", 0, "the probabilities do not sum to 1");
+        if (!(fabsf(sum - 1) < 1e-5f))
+            fail(net->name, "run", 0, "the probabilities do not sum to 1");
         right += best == ((const int32_t*)inputs[1])[n];
     }
     net->infer_unbind(instance);
@@ -189,7 +212,8 @@ int main(int argc, char** argv) {
         const emulsion_info* info = net->train_info();
         void* inputs[kMostPorts];
         if (info->input_count > kMostPorts || info->output_count > kMostPorts) return 1;
-        for (int k = 0; k < info->input_count; k++) inputs[k] = aligned_bytes(port_bytes(info, &info->inputs[k]));
+        for (int k = 0; k < info->input_count; k++)
+            inputs[k] = aligned_bytes(port_bytes(info, &info->inputs[k]));
         fill(info, inputs, net->classes);
         const emulsion_memory weights = train(net, &options, inputs);
         if (infer(net, &options, &weights, inputs) < info->batch / 2) return 1;

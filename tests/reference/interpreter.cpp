@@ -15,8 +15,8 @@ std::vector<Tensor> constant(const Call& call) {
     return {out};
 }
 
-std::vector<Tensor> call(const Op& op, std::vector<const Tensor*> inputs, std::vector<TensorType> types,
-                         int64_t samples) {
+std::vector<Tensor> call(const Op& op, std::vector<const Tensor*> inputs,
+                         std::vector<TensorType> types, int64_t samples) {
     auto found = table().find(op.kind());
     if (found == table().end()) {
         throw std::runtime_error("the reference has no op '" + std::string(op.kind()) + "'");
@@ -49,17 +49,20 @@ Values evaluate(const Graph& graph, const Sources& sources, int64_t samples) {
     for (const Node& node : graph.nodes()) {
         if (node.op->op_class() == OpClass::source && node.op->kind() != "constant") {
             auto found = sources.find(node.name);
-            if (found == sources.end()) throw std::runtime_error("the source '" + node.name + "' has no value");
+            if (found == sources.end())
+                throw std::runtime_error("the source '" + node.name + "' has no value");
             if (found->second.type != node.types[0]) {
-                throw std::runtime_error("the source '" + node.name + "' is " + to_string(node.types[0]) +
-                                         ", but its value is " + to_string(found->second.type));
+                throw std::runtime_error("the source '" + node.name + "' is " +
+                                         to_string(node.types[0]) + ", but its value is " +
+                                         to_string(found->second.type));
             }
             values.push_back({found->second});
             continue;
         }
         std::vector<const Tensor*> inputs;
         for (Value value : node.inputs) {
-            inputs.push_back(&values[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)]);
+            inputs.push_back(
+                &values[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)]);
         }
         values.push_back(call(*node.op, std::move(inputs), node.types, samples));
     }

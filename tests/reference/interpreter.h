@@ -1,7 +1,9 @@
-// Evaluates whole graphs in double precision with naive loops on logical tensors: the reference that lowerings, recipes
-// and gradients are measured against. It shares no arithmetic with the compiler.
+// Evaluates whole graphs in double precision with naive loops on logical tensors: the reference
+// that lowerings, recipes and gradients are measured against. It shares no arithmetic with the
+// compiler.
 //
-// Each op kind has one function; a family of ops is one file, which adds its functions to the table.
+// Each op kind has one function; a family of ops is one file, which adds its functions to the
+// table.
 #pragma once
 
 #include <map>
@@ -50,8 +52,8 @@ const Table& table();
 // Values of the sources of a graph, by node name.
 using Sources = std::map<std::string, Tensor>;
 
-// Values[node][output] of every node of a graph. Throws std::runtime_error for an op without a function or a source
-// without a value.
+// Values[node][output] of every node of a graph. Throws std::runtime_error for an op without a
+// function or a source without a value.
 using Values = std::vector<std::vector<Tensor>>;
 Values evaluate(const Graph& graph, const Sources& sources, int64_t samples);
 

@@ -61,7 +61,9 @@ std::vector<Tensor> merge_moments(const Call& call) {
     const auto& op = call.as<MergeMoments>();
     const auto total = static_cast<double>(call.samples * op.width * op.height);
     const TensorType map = batched_type({pivot.type.shape[0], op.height, op.width});
-    const auto count = [&](int64_t s) { return static_cast<double>(Strip(map, s).last - Strip(map, s).first); };
+    const auto count = [&](int64_t s) {
+        return static_cast<double>(Strip(map, s).last - Strip(map, s).first);
+    };
     Tensor mean = call.output(0), variance = call.output(1);
     each_strip(pivot, [&](int64_t n, int64_t c, int64_t s) {
         mean.at(c) += (count(s) * pivot.at(n, c, s, 0) + sum.at(n, c, s, 0)) / total;
@@ -69,7 +71,8 @@ std::vector<Tensor> merge_moments(const Call& call) {
     each_strip(pivot, [&](int64_t n, int64_t c, int64_t s) {
         const double average = sum.at(n, c, s, 0) / count(s);
         const double inside = squares.at(n, c, s, 0) - average * sum.at(n, c, s, 0);
-        variance.at(c) += (inside + count(s) * std::pow(pivot.at(n, c, s, 0) + average - mean.at(c), 2)) / total;
+        variance.at(c) +=
+            (inside + count(s) * std::pow(pivot.at(n, c, s, 0) + average - mean.at(c), 2)) / total;
     });
     return {mean, variance};
 }
@@ -98,8 +101,11 @@ std::vector<Tensor> batch_norm(const Call& call) {
             }
         };
         each([&](int64_t n, int64_t i) { mean.at(c) += x.at(n, c, i) / total; });
-        each([&](int64_t n, int64_t i) { variance.at(c) += std::pow(x.at(n, c, i) - mean.at(c), 2) / total; });
-        const double factor = call.input(1).at(c) / std::sqrt(variance.at(c) + call.as<BatchNorm>().epsilon);
+        each([&](int64_t n, int64_t i) {
+            variance.at(c) += std::pow(x.at(n, c, i) - mean.at(c), 2) / total;
+        });
+        const double factor =
+            call.input(1).at(c) / std::sqrt(variance.at(c) + call.as<BatchNorm>().epsilon);
         each([&](int64_t n, int64_t i) {
             y.values[static_cast<size_t>((n * x.channels + c) * x.count + i)] =
                 (x.at(n, c, i) - mean.at(c)) * factor + call.input(2).at(c);

@@ -17,7 +17,8 @@ std::vector<Tensor> sgd_plain(const Call& call) {
     Tensor w = call.output();
     for (size_t i = 0; i < w.values.size(); i++) {
         const double old = call.input(0).values[i];
-        w.values[i] = old - only(call.input(2)) * (call.input(1).values[i] + call.as<SgdPlain>().weight_decay * old);
+        w.values[i] = old - only(call.input(2)) *
+                                (call.input(1).values[i] + call.as<SgdPlain>().weight_decay * old);
     }
     return {w};
 }
@@ -27,9 +28,11 @@ std::vector<Tensor> sgd_update(const Call& call) {
     Tensor w = call.output(0), m = call.output(1);
     for (size_t i = 0; i < w.values.size(); i++) {
         const double old = call.input(0).values[i];
-        const double d = (call.input(1).values[i] + op.weight_decay * old) * (op.damped ? 1 - op.momentum : 1);
+        const double d =
+            (call.input(1).values[i] + op.weight_decay * old) * (op.damped ? 1 - op.momentum : 1);
         m.values[i] = op.momentum * call.input(2).values[i] + d;
-        w.values[i] = old - only(call.input(3)) * (op.nesterov ? op.momentum * m.values[i] + d : m.values[i]);
+        w.values[i] =
+            old - only(call.input(3)) * (op.nesterov ? op.momentum * m.values[i] + d : m.values[i]);
     }
     return {w, m};
 }
@@ -48,7 +51,8 @@ std::vector<Tensor> adam_update(const Call& call) {
         const double m_hat = m.values[i] / rest1, v_hat = v.values[i] / rest2;
         double step = m_hat / (std::sqrt(v_hat) + op.epsilon);
         if (op.form == "inside") step = m_hat / std::sqrt(v_hat + op.epsilon);
-        if (op.form == "keras") step = m_hat * std::sqrt(rest2) / (std::sqrt(v.values[i]) + op.epsilon);
+        if (op.form == "keras")
+            step = m_hat * std::sqrt(rest2) / (std::sqrt(v.values[i]) + op.epsilon);
         w.values[i] = old - rate * step - (op.decoupled ? rate * op.weight_decay * old : 0);
     }
     return {w, m, v};
@@ -70,13 +74,16 @@ Words philox(Words c, uint32_t key0, uint32_t key1) {
 
 std::vector<Tensor> dropout(const Call& call) {
     const auto& op = call.as<Dropout>();
-    const auto word = [&](size_t i) { return static_cast<uint32_t>(static_cast<int64_t>(only(call.input(i)))); };
+    const auto word = [&](size_t i) {
+        return static_cast<uint32_t>(static_cast<int64_t>(only(call.input(i))));
+    };
     Tensor y = call.output();
     for (size_t i = 0; i < y.values.size(); i++) {
         const auto element = static_cast<uint32_t>(memory_offset(y.type, y.samples, i));
         const Words counter = {element, static_cast<uint32_t>(op.site), word(3), word(4)};
         const uint32_t random = philox(counter, word(1), word(2))[0];
-        y.values[i] = random >= op.rate * 4294967296.0 ? call.input(0).values[i] / (1 - op.rate) : 0;
+        y.values[i] =
+            random >= op.rate * 4294967296.0 ? call.input(0).values[i] / (1 - op.rate) : 0;
     }
     return {y};
 }

@@ -14,10 +14,11 @@ namespace emulsion::reference {
 
 namespace {
 
-// Operand `x`'s value for element `i` (flat, logical) of `y`: its own element, its channel's, its sample's or the only
-// one.
+// Operand `x`'s value for element `i` (flat, logical) of `y`: its own element, its channel's, its
+// sample's or the only one.
 double read(const Tensor& x, const Tensor& y, int64_t i) {
-    if (x.type.shape == y.type.shape && x.type.batched == y.type.batched) return x.values[static_cast<size_t>(i)];
+    if (x.type.shape == y.type.shape && x.type.batched == y.type.batched)
+        return x.values[static_cast<size_t>(i)];
     const int64_t of_sample = element_count(y.type);
     const int64_t n = i / of_sample;
     int64_t from = x.type.batched ? n : 0;
@@ -31,7 +32,9 @@ double read(const Tensor& x, const Tensor& y, int64_t i) {
 // The operands, or the results, of one element; kept off the heap.
 struct Numbers {
     Numbers() = default;
-    Numbers(std::initializer_list<double> list) { std::copy(list.begin(), list.end(), values.begin()); }
+    Numbers(std::initializer_list<double> list) {
+        std::copy(list.begin(), list.end(), values.begin());
+    }
     double operator[](size_t i) const { return values[i]; }
     std::array<double, 8> values{};
 };
@@ -42,7 +45,8 @@ std::vector<Tensor> map(const Call& call, const Function& function) {
     std::vector<Tensor> results;
     for (size_t k = 0; k < call.types.size(); k++) results.push_back(call.output(k));
     Numbers operands;
-    if (call.inputs.size() > operands.values.size()) throw std::runtime_error("an elementwise op has too many operands");
+    if (call.inputs.size() > operands.values.size())
+        throw std::runtime_error("an elementwise op has too many operands");
     for (size_t i = 0; i < results[0].values.size(); i++) {
         for (size_t k = 0; k < call.inputs.size(); k++) {
             operands.values[k] = read(*call.inputs[k], results[0], static_cast<int64_t>(i));
@@ -79,7 +83,9 @@ std::vector<Tensor> scale(const Call& call) {
 }
 
 std::vector<Tensor> leaky_relu(const Call& call) {
-    return map(call, [&](const Numbers& x) { return Numbers{x[0] > 0 ? x[0] : x[0] * call.as<LeakyRelu>().slope}; });
+    return map(call, [&](const Numbers& x) {
+        return Numbers{x[0] > 0 ? x[0] : x[0] * call.as<LeakyRelu>().slope};
+    });
 }
 
 std::vector<Tensor> leaky_relu_backward(const Call& call) {
@@ -101,13 +107,14 @@ std::vector<Tensor> coefficients(const Call& call) {
     const auto total = static_cast<double>(call.samples * op.count);
     return map(call, [&](const Numbers& x) {
         const double inverse = 1 / std::sqrt(x[1] + op.epsilon);
-        return Numbers{x[0] * inverse, -x[0] * std::pow(inverse, 3) * x[3] / total, -x[0] * inverse * x[2] / total,
-                       x[3] * inverse};
+        return Numbers{x[0] * inverse, -x[0] * std::pow(inverse, 3) * x[3] / total,
+                       -x[0] * inverse * x[2] / total, x[3] * inverse};
     });
 }
 
 std::vector<Tensor> batch_norm_backward(const Call& call) {
-    return map(call, [](const Numbers& x) { return Numbers{x[3] * x[0] + x[4] * (x[1] - x[2]) + x[5]}; });
+    return map(call,
+               [](const Numbers& x) { return Numbers{x[3] * x[0] + x[4] * (x[1] - x[2]) + x[5]}; });
 }
 
 std::vector<Tensor> running_average(const Call& call) {

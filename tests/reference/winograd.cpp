@@ -43,7 +43,8 @@ Points transformed(const Tensor& x, const WinogradMatrices& matrices, int64_t n,
     const size_t points = rows.size();
     for (size_t p = 0; p < points; p++)
         for (size_t q = 0; q < points; q++) {
-            const int64_t row = top + static_cast<int64_t>(p), column = left + static_cast<int64_t>(q);
+            const int64_t row = top + static_cast<int64_t>(p),
+                          column = left + static_cast<int64_t>(q);
             if (row < 0 || row >= height || column < 0 || column >= width) continue;
             const double value = x.at(n, c, row, column);
             for (size_t i = 0; i < points; i++) rows[i][q] += matrices.input[i][p] * value;
@@ -87,8 +88,8 @@ std::vector<Tensor> winograd_conv2d(const Call& call) {
             for (int64_t left = 0; left < y.type.shape[2]; left += op.tile) {
                 std::vector<Points> data;
                 for (int64_t c = 0; c < x.type.shape[0]; c++)
-                    data.push_back(transformed(x, matrices, n, c, top - op.padding[0],
-                                               left - op.padding[2]));
+                    data.push_back(
+                        transformed(x, matrices, n, c, top - op.padding[0], left - op.padding[2]));
                 for (int64_t o = 0; o < y.type.shape[0]; o++)
                     add_tile(y, u, matrices, data, n, o, top, left);
             }

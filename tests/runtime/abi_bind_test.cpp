@@ -63,9 +63,11 @@ TEST(AbiBind, PlacesDescriptorsAndSlabsInsideTheBlocks) {
     EXPECT_EQ(instance->descriptors[kX].dimensions[1].stride, kWidth);
     EXPECT_EQ(instance->workers[0].slab, workspace + 128);
     const emulsion_worker& last = instance->workers[2];
-    EXPECT_EQ(last.slab + last.slab_bytes, workspace + network.memory.sizes.bytes[EMULSION_WORKSPACE]);
-    EXPECT_EQ(reinterpret_cast<const char*>(&last + 1),
-              reinterpret_cast<const char*>(instance) + network.memory.sizes.bytes[EMULSION_INSTANCE]);
+    EXPECT_EQ(last.slab + last.slab_bytes,
+              workspace + network.memory.sizes.bytes[EMULSION_WORKSPACE]);
+    EXPECT_EQ(
+        reinterpret_cast<const char*>(&last + 1),
+        reinterpret_cast<const char*>(instance) + network.memory.sizes.bytes[EMULSION_INSTANCE]);
 }
 
 TEST(AbiBind, ConstantsNeedNoMemoryOfTheCaller) {

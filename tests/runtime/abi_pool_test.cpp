@@ -277,23 +277,25 @@ TEST(AbiPool, ForkedChildOfASingleThreadGoesOn) {
 
 // R9: threads by the CPUs that the process may use, not by those of the machine.
 TEST(AbiPool, DefaultThreadsAreTheAllowedCpus) {
-    EXPECT_EQ(
-        run_in_child([] {
-            cpu_set_t allowed, one;
-            sched_getaffinity(0, sizeof allowed, &allowed);
-            int cpu = 0;
-            while (!CPU_ISSET(cpu, &allowed)) cpu++;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof one, &one);
-            FakeNetwork network(0);
-            emulsion_sizes sizes;
-            FakeLibrary fake;
-            emulsion_library_sizes(&fake.library, 1, &sizes);
-            if (network.status != EMULSION_OK || network.instance()->threads != 1) return 1;
-            return sizes.bytes[EMULSION_INSTANCE] == network.memory.sizes.bytes[EMULSION_INSTANCE] ? 0 : 2;
-        }),
-        0);
+    EXPECT_EQ(run_in_child([] {
+                  cpu_set_t allowed, one;
+                  sched_getaffinity(0, sizeof allowed, &allowed);
+                  int cpu = 0;
+                  while (!CPU_ISSET(cpu, &allowed)) cpu++;
+                  CPU_ZERO(&one);
+                  CPU_SET(cpu, &one);
+                  sched_setaffinity(0, sizeof one, &one);
+                  FakeNetwork network(0);
+                  emulsion_sizes sizes;
+                  FakeLibrary fake;
+                  emulsion_library_sizes(&fake.library, 1, &sizes);
+                  if (network.status != EMULSION_OK || network.instance()->threads != 1) return 1;
+                  return sizes.bytes[EMULSION_INSTANCE] ==
+                                 network.memory.sizes.bytes[EMULSION_INSTANCE]
+                             ? 0
+                             : 2;
+              }),
+              0);
 }
 
 TEST(AbiPool, PinGivesEachWorkerOneCpuUntilUnbind) {

@@ -1,5 +1,5 @@
-/* Checkpoints: the whole state comes back, foreign and damaged files are refused, and whatever ends
- * the process while it writes leaves the former checkpoint whole. */
+// Checkpoints: the whole state comes back, foreign and damaged files are refused, and whatever ends
+// the process while it writes leaves the former checkpoint whole.
 #include <gtest/gtest.h>
 
 #include <errno.h>
@@ -69,7 +69,7 @@ TEST(DataCheckpoint, EqualStatesGiveEqualBytes) {
               read_file(folder / "b/checkpoint", 1 << 20, "checkpoint"));
 }
 
-/* The message of loading into `network`, which must not change. */
+// The message of loading into `network`, which must not change.
 std::string refusal(const std::string& folder, SmallNetwork& network) {
     network.fill(5);
     const std::vector<float> before = network.values();
@@ -157,13 +157,14 @@ TEST(DataCheckpoint, CutAnywhereAndEveryDamagedByteIsRefused) {
 
 // Faults while writing
 
-/* A network whose memory is one value everywhere, so that a mixture shows. */
+// A network whose memory is one value everywhere, so that a mixture shows.
 void expect_whole(const std::string& folder, uint64_t former, uint64_t later,
                   const std::string& when) {
     SmallNetwork network;
     const RunPosition position = load(folder, network);
     EXPECT_TRUE(position.step == former || position.step == later) << when;
-    for (float value : network.values()) ASSERT_EQ(value, float(position.step)) << when;
+    for (float value : network.values())
+        ASSERT_EQ(value, static_cast<float>(position.step)) << when;
 }
 
 TEST(DataCheckpoint, KilledAtAnyPointTheOldOrTheNewOneLoads) {
@@ -171,7 +172,8 @@ TEST(DataCheckpoint, KilledAtAnyPointTheOldOrTheNewOneLoads) {
     SmallNetwork network;
     network.fill_equal(1);
     save(folder.path(), network, 1);
-    const int64_t size = int64_t(read_file(folder / "checkpoint", 1 << 20, "checkpoint").size());
+    const int64_t size =
+        static_cast<int64_t>(read_file(folder / "checkpoint", 1 << 20, "checkpoint").size());
     network.fill_equal(2);
     std::vector<Faults> points;
     for (int64_t at = 0; at < size; at += 97) points.push_back({.kill_after = at});
@@ -206,7 +208,7 @@ TEST(DataCheckpoint, KilledAtRandomTimesNothingIsEverMixed) {
         const pid_t child = fork();
         if (child == 0) {
             for (uint64_t step = 2;; step++) {
-                network.fill_equal(float(step));
+                network.fill_equal(static_cast<float>(step));
                 save(folder.path(), network, step);
                 save_weights(folder / kWeightsName, network.info, network.memory,
                              network.inference);
@@ -216,11 +218,11 @@ TEST(DataCheckpoint, KilledAtRandomTimesNothingIsEverMixed) {
         kill(child, SIGKILL);
         waitpid(child, nullptr, 0);
         const RunPosition position = load(folder.path(), network);
-        for (float value : network.values()) ASSERT_EQ(value, float(position.step));
+        for (float value : network.values()) ASSERT_EQ(value, static_cast<float>(position.step));
         load_weights(folder / kWeightsName, network.info, network.memory, network.inference);
         const float* weights = static_cast<const float*>(network.memory.block[0]);
-        EXPECT_TRUE(weights[0] == float(position.step) || weights[0] == float(position.step) - 1 ||
-                    position.step <= 2)
+        EXPECT_TRUE(weights[0] == static_cast<float>(position.step) ||
+                    weights[0] == static_cast<float>(position.step) - 1 || position.step <= 2)
             << weights[0] << " beside " << position.step;
     }
 }

@@ -1,5 +1,5 @@
-/* write, fsync and rename of this test program. They pass calls on to the system, unless a test
- * asks for a fault: the process killed in the middle of a write, or a disk that is full. */
+// write, fsync and rename of this test program. They pass calls on to the system, unless a test
+// asks for a fault: the process killed in the middle of a write, or a disk that is full.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,15 +18,15 @@ using emulsion::testing::faults;
 
 extern "C" ssize_t write(int descriptor, const void* bytes, size_t count) {
     const bool is_file = descriptor > 2;
-    if (is_file && faults.fail_after >= 0 && int64_t(count) > faults.fail_after) {
+    if (is_file && faults.fail_after >= 0 && static_cast<int64_t>(count) > faults.fail_after) {
         if (faults.fail_after == 0) {
             errno = faults.code;
             return -1;
         }
-        count = size_t(faults.fail_after);
+        count = static_cast<size_t>(faults.fail_after);
     }
-    if (is_file && faults.kill_after >= 0 && int64_t(count) >= faults.kill_after) {
-        syscall(SYS_write, descriptor, bytes, size_t(faults.kill_after));
+    if (is_file && faults.kill_after >= 0 && static_cast<int64_t>(count) >= faults.kill_after) {
+        syscall(SYS_write, descriptor, bytes, static_cast<size_t>(faults.kill_after));
         raise(SIGKILL);
     }
     const ssize_t done = syscall(SYS_write, descriptor, bytes, count);
@@ -37,12 +37,13 @@ extern "C" ssize_t write(int descriptor, const void* bytes, size_t count) {
 
 extern "C" int fsync(int descriptor) {
     if (faults.kill_at_fsync) raise(SIGKILL);
-    return int(syscall(SYS_fsync, descriptor));
+    return static_cast<int>(syscall(SYS_fsync, descriptor));
 }
 
 extern "C" int rename(const char* from, const char* to) noexcept {
     if (faults.kill_before_rename) raise(SIGKILL);
-    const int result = int(syscall(SYS_renameat2, -100 /* AT_FDCWD */, from, -100, to, 0));
+    const int result =
+        static_cast<int>(syscall(SYS_renameat2, -100 /* AT_FDCWD */, from, -100, to, 0));
     if (faults.kill_after_rename) raise(SIGKILL);
     return result;
 }

@@ -1,4 +1,4 @@
-/* Files: reading with a limit, atomic writing under faults. */
+// Files: reading with a limit, atomic writing under faults.
 #include <gtest/gtest.h>
 
 #include <errno.h>

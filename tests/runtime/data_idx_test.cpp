@@ -1,4 +1,4 @@
-/* IDX files and data sets: what is read, what is refused, where sets are found. */
+// IDX files and data sets: what is read, what is refused, where sets are found.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -19,12 +19,13 @@ using testing::put_file;
 
 Bytes counting(size_t count) {
     Bytes values(count);
-    std::iota(values.begin(), values.end(), uint8_t(0));
+    std::iota(values.begin(), values.end(), static_cast<uint8_t>(0));
     return values;
 }
 
-/* The message of reading `content` as IDX of `rank` axes. */
-std::string refusal(const Bytes& content, int rank = 3, uint64_t limit = uint64_t(1) << 34) {
+// The message of reading `content` as IDX of `rank` axes.
+std::string refusal(const Bytes& content, int rank = 3,
+                    uint64_t limit = static_cast<uint64_t>(1) << 34) {
     TestFolder folder;
     put_file(folder / "f", content);
     return message_of([&] { read_idx(folder / "f", rank, limit); }, folder.path());
@@ -161,10 +162,11 @@ TEST(DataIdx, MissingFilesAreListed) {
 
 // Sets
 
-/* A folder with a training part of 3 pictures, 2 high and 3 wide. */
+// A folder with a training part of 3 pictures, 2 high and 3 wide.
 void fill_folder(const TestFolder& folder, const Bytes& labels = {2, 0, 1}) {
     put_file(folder / "train-images-idx3-ubyte", make_idx({3, 2, 3}, counting(18)));
-    put_file(folder / "train-labels-idx1-ubyte", make_idx({uint32_t(labels.size())}, labels));
+    put_file(folder / "train-labels-idx1-ubyte",
+             make_idx({static_cast<uint32_t>(labels.size())}, labels));
 }
 
 TEST(DataSet, OpensAFolderAndRepeatsGreyForColour) {
@@ -207,13 +209,10 @@ TEST(DataSet, LabelBeyondTheClassesIsRefused) {
     TestFolder folder;
     put_file(folder / "train-images-idx3-ubyte", make_idx({6, 2, 3}, counting(36)));
     put_file(folder / "train-labels-idx1-ubyte", make_idx({6}, {0, 1, 2, 3, 4, 5}));
-    EXPECT_EQ(message_of(
-                  [&] {
-                      open_dataset(folder.path(), Part::train, {1, 2, 3}, 5);
-                  },
-                  folder.path()),
-              "DIR/train-labels-idx1-ubyte: label 5 at index 5, but the network has 5 classes "
-              "(labels 0 to 4)\n  fix: give the model at least 6 classes, or correct the label");
+    EXPECT_EQ(
+        message_of([&] { open_dataset(folder.path(), Part::train, {1, 2, 3}, 5); }, folder.path()),
+        "DIR/train-labels-idx1-ubyte: label 5 at index 5, but the network has 5 classes "
+        "(labels 0 to 4)\n  fix: give the model at least 6 classes, or correct the label");
     EXPECT_EQ(open_dataset(folder.path(), Part::train, {1, 2, 3}, 6).labels[5], 5);
 }
 
@@ -259,11 +258,13 @@ TEST(DataSet, RealFashionMnist) {
     const Dataset train = open_dataset("fashion-mnist", Part::train, {1, 28, 28}, 10);
     EXPECT_EQ(train.count(), 60000u);
     std::vector<int> counts(10);
-    for (int32_t label : train.labels) counts[size_t(label)]++;
+    for (int32_t label : train.labels) counts[static_cast<size_t>(label)]++;
     EXPECT_EQ(counts, std::vector<int>(10, 6000));
     // The mean that is known for this set: 0.2860.
-    const uint64_t sum = std::accumulate(train.pixels.begin(), train.pixels.end(), uint64_t(0));
-    EXPECT_NEAR(double(sum) / 255 / double(train.pixels.size()), 0.2860, 5e-5);
+    const uint64_t sum =
+        std::accumulate(train.pixels.begin(), train.pixels.end(), static_cast<uint64_t>(0));
+    EXPECT_NEAR(static_cast<double>(sum) / 255 / static_cast<double>(train.pixels.size()), 0.2860,
+                5e-5);
     EXPECT_EQ(open_dataset("fashion-mnist", Part::test, {1, 28, 28}, 10).count(), 10000u);
 }
 

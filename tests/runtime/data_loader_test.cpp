@@ -1,4 +1,4 @@
-/* The loader: order, part batches, resume, memory; and the input's normalisation. */
+// The loader: order, part batches, resume, memory; and the input's normalisation.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace emulsion {
 namespace {
 
-/* n pictures of C x 3 x 2; pixel j of picture i is (10 i + j) mod 256, its label i mod 7. */
+// n pictures of C x 3 x 2; pixel j of picture i is (10 i + j) mod 256, its label i mod 7.
 Dataset make_dataset(int count, int channels = 1) {
     Dataset dataset;
     dataset.shape = {channels, 3, 2};
@@ -21,17 +21,18 @@ Dataset make_dataset(int count, int channels = 1) {
     for (int i = 0; i < count; i++) {
         dataset.labels.push_back(i % 7);
         for (uint64_t j = 0; j < dataset.shape.elements(); j++) {
-            dataset.pixels.push_back(uint8_t(10 * uint64_t(i) + j));
+            dataset.pixels.push_back(static_cast<uint8_t>(10 * static_cast<uint64_t>(i) + j));
         }
     }
     return dataset;
 }
 
-/* Batch, epoch and the pictures' first pixels, as one line each. */
+// Batch, epoch and the pictures' first pixels, as one line each.
 std::string describe(const Batch& batch, uint64_t elements) {
     std::string text = concat(batch.epoch, ".", batch.index, ":");
     for (int i = 0; i < batch.samples; i++) {
-        const int pixel = int(batch.images[uint64_t(i) * elements] * 255.0f + 0.5f);
+        const int pixel =
+            static_cast<int>(batch.images[static_cast<uint64_t>(i) * elements] * 255.0f + 0.5f);
         text += concat(" ", pixel / 10);
         EXPECT_EQ(batch.labels[i], pixel / 10 % 7);
     }
@@ -44,11 +45,11 @@ TEST(DataNormalizer, RoundsEachStepInSinglePrecision) {
     const float mean[] = {0.1307f, 0.5f, 0.25f}, deviation[] = {0.3081f, 0.25f, 2.0f};
     const Normalizer normalizer(3, mean, deviation);
     Bytes pixels;
-    for (int i = 0; i < 256; i++) pixels.insert(pixels.end(), 3, uint8_t(i));
+    for (int i = 0; i < 256; i++) pixels.insert(pixels.end(), 3, static_cast<uint8_t>(i));
     std::vector<float> values(pixels.size());
     normalizer.apply(pixels.data(), 256, values.data());
     for (size_t i = 0; i < values.size(); i++) {
-        const float fraction = float(pixels[i]) / 255.0f;
+        const float fraction = static_cast<float>(pixels[i]) / 255.0f;
         EXPECT_EQ(values[i], (fraction - mean[i % 3]) / deviation[i % 3]) << i;
     }
     kPlain.apply(pixels.data(), 1, values.data());
@@ -83,7 +84,7 @@ TEST(DataLoader, EachEpochHasEachPictureOnceInAnotherOrder) {
             is_last = batch.is_last;
             EXPECT_EQ(batch.samples, is_last ? 1 : 4);
             for (int i = 0; i < batch.samples; i++) {
-                epoch.push_back(uint32_t(batch.images[i * 6] * 255.0f + 0.5f) / 10);
+                epoch.push_back(static_cast<uint32_t>(batch.images[i * 6] * 255.0f + 0.5f) / 10);
             }
         }
     }
@@ -115,13 +116,14 @@ TEST(DataLoader, StartDropsWhatIsPrepared) {
     const Dataset dataset = make_dataset(60);
     Loader loader(dataset, whole_set(60), kPlain, {.batch = 3, .is_shuffled = false});
     for (int i = 0; i < 2000; i++) {
-        const uint64_t batch = uint64_t(i) * 7 % 20;
-        loader.start(uint64_t(i), batch);
-        for (uint64_t step = 0; step < uint64_t(i) % 4; step++) {
+        const uint64_t batch = static_cast<uint64_t>(i) * 7 % 20;
+        loader.start(static_cast<uint64_t>(i), batch);
+        for (uint64_t step = 0; step < static_cast<uint64_t>(i) % 4; step++) {
             const Batch& next = loader.next();
-            ASSERT_EQ(next.epoch, uint64_t(i) + (batch + step) / 20);
+            ASSERT_EQ(next.epoch, static_cast<uint64_t>(i) + (batch + step) / 20);
             ASSERT_EQ(next.index, (batch + step) % 20);
-            ASSERT_EQ(next.images[0], float(uint8_t(next.index * 30)) / 255.0f);
+            ASSERT_EQ(next.images[0],
+                      static_cast<float>(static_cast<uint8_t>(next.index * 30)) / 255.0f);
         }
     }
 }
@@ -135,7 +137,7 @@ TEST(DataLoader, SlowAndFastCallersSeeTheSame) {
             if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
             const Batch& batch = loader.next();
             ASSERT_EQ(batch.index, i % 13);
-            ASSERT_EQ(batch.images[0], float(batch.index * 20) / 255.0f);
+            ASSERT_EQ(batch.images[0], static_cast<float>(batch.index * 20) / 255.0f);
         }
     }
 }
@@ -152,7 +154,7 @@ TEST(DataLoader, BuffersAreAlignedAndColourIsInterleaved) {
         if (i != 0) continue;
         for (uint64_t j = 0; j < 18; j++) {
             EXPECT_EQ(batch.images[18 + j],
-                      (float(10 + j) / 255.0f - mean[j % 3]) / deviation[j % 3]);
+                      (static_cast<float>(10 + j) / 255.0f - mean[j % 3]) / deviation[j % 3]);
         }
     }
 }

@@ -1,4 +1,4 @@
-/* Pictures: the conventions on real files, and refusals by name. */
+// Pictures: the conventions on real files, and refusals by name.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -28,11 +28,11 @@ using Pixels = std::vector<uint8_t>;
 
 Picture read_case(const char* name) { return read_picture(file_path(name)); }
 
-/* A picture of `channels` with a gradient and some texture. */
+// A picture of `channels` with a gradient and some texture.
 Picture make_picture(int channels, int height, int width) {
     Picture picture{{channels, height, width}, {}};
     for (uint64_t i = 0; i < picture.shape.elements(); i++) {
-        picture.pixels.push_back(uint8_t(i * 7 + i / 50));
+        picture.pixels.push_back(static_cast<uint8_t>(i * 7 + i / 50));
     }
     return picture;
 }
@@ -54,7 +54,8 @@ Bytes encode_jpeg(const Picture& picture, bool is_progressive) {
     if (is_progressive) jpeg_simple_progression(&jpeg);
     jpeg_start_compress(&jpeg, TRUE);
     while (jpeg.next_scanline < jpeg.image_height) {
-        const size_t row_bytes = size_t(picture.shape.width) * size_t(picture.shape.channels);
+        const size_t row_bytes =
+            static_cast<size_t>(picture.shape.width) * static_cast<size_t>(picture.shape.channels);
         JSAMPROW row = const_cast<uint8_t*>(picture.pixels.data()) + jpeg.next_scanline * row_bytes;
         jpeg_write_scanlines(&jpeg, &row, 1);
     }
@@ -65,21 +66,23 @@ Bytes encode_jpeg(const Picture& picture, bool is_progressive) {
     return bytes;
 }
 
-/* A PNG of a header and a few bytes of data. */
+// A PNG of a header and a few bytes of data.
 Bytes make_png_header(uint32_t width, uint32_t height, uint8_t depth = 8, uint8_t color_type = 0) {
     Bytes bytes = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     auto put = [&](uint32_t value) {
-        for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(uint8_t(value >> shift));
+        for (int shift = 24; shift >= 0; shift -= 8)
+            bytes.push_back(static_cast<uint8_t>(value >> shift));
     };
     put(13);
     const size_t begin = bytes.size();
-    for (char c : std::string_view("IHDR")) bytes.push_back(uint8_t(c));
+    for (char c : std::string_view("IHDR")) bytes.push_back(static_cast<uint8_t>(c));
     put(width);
     put(height);
-    for (uint8_t byte : {depth, color_type, uint8_t(0), uint8_t(0), uint8_t(0)}) {
+    for (uint8_t byte : {depth, color_type, static_cast<uint8_t>(0), static_cast<uint8_t>(0),
+                         static_cast<uint8_t>(0)}) {
         bytes.push_back(byte);
     }
-    put(uint32_t(crc32(0, bytes.data() + begin, uInt(bytes.size() - begin))));
+    put(static_cast<uint32_t>(crc32(0, bytes.data() + begin, uInt(bytes.size() - begin))));
     return bytes;
 }
 
@@ -93,7 +96,7 @@ TEST(DataPicture, SixteenBitGreyIsScaledNotCut) {
 
 TEST(DataPicture, EverySixteenBitValueIsRounded) {
     std::vector<uint16_t> values(65536);
-    std::iota(values.begin(), values.end(), uint16_t(0));
+    std::iota(values.begin(), values.end(), static_cast<uint16_t>(0));
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
     image.width = image.height = 256;
@@ -122,7 +125,7 @@ TEST(DataPicture, InterlacedAndNarrowerThanAPass) {
     const Picture picture = read_case("d5v-interlaced.png");
     EXPECT_EQ(picture.shape, (PictureShape{1, 3, 5}));
     Pixels expected;
-    for (int i = 0; i < 15; i++) expected.push_back(uint8_t(7 * i));
+    for (int i = 0; i < 15; i++) expected.push_back(static_cast<uint8_t>(7 * i));
     EXPECT_EQ(picture.pixels, expected);
 }
 
@@ -183,14 +186,15 @@ TEST(DataPicture, OrientationOfPngToo) {
     const std::string text = testing::text_of(plain);
     for (const char* before : {"IDAT", "IEND"}) {
         Bytes file = plain;
-        file.insert(file.begin() + ptrdiff_t(text.find(before)) - 4, 12 + exif.size(), uint8_t(0));
+        file.insert(file.begin() + ptrdiff_t(text.find(before)) - 4, 12 + exif.size(),
+                    static_cast<uint8_t>(0));
         uint8_t* chunk = file.data() + text.find(before) - 4;
-        chunk[3] = uint8_t(exif.size());
+        chunk[3] = static_cast<uint8_t>(exif.size());
         std::memcpy(chunk + 4, "eXIf", 4);
         std::memcpy(chunk + 8, exif.data(), exif.size());
-        const uint32_t check = uint32_t(crc32(0, chunk + 4, uInt(4 + exif.size())));
+        const uint32_t check = static_cast<uint32_t>(crc32(0, chunk + 4, uInt(4 + exif.size())));
         for (unsigned i = 0; i < 4; i++)
-            chunk[8 + exif.size() + i] = uint8_t(check >> (24 - 8 * i));
+            chunk[8 + exif.size() + i] = static_cast<uint8_t>(check >> (24 - 8 * i));
         const Picture upright = decode_picture(file, "x");
         EXPECT_EQ(upright.shape, (PictureShape{1, 3, 2})) << before;
         EXPECT_EQ(upright.pixels, turn_upright(stored, 6).pixels) << before;
@@ -244,14 +248,10 @@ TEST(DataPicture, ConvertsBetweenGreyAndColour) {
 
 TEST(DataPicture, AnotherSizeIsRefusedWithBoth) {
     const Picture picture = make_picture(1, 30, 32);
-    EXPECT_EQ(message_of([&] {
-                  fit_picture(picture, {1, 28, 20}, "a\nb.png");
-              }),
+    EXPECT_EQ(message_of([&] { fit_picture(picture, {1, 28, 20}, "a\nb.png"); }),
               "a\\x0ab.png: the picture is 32 wide and 30 high; the network expects 20 wide and 28 "
               "high\n  fix: resize the picture to 20 x 28");
-    EXPECT_EQ(message_of([&] {
-                  fit_picture(picture, {2, 30, 32}, "x.png");
-              }),
+    EXPECT_EQ(message_of([&] { fit_picture(picture, {2, 30, 32}, "x.png"); }),
               "x.png: the network expects 2 channels; pictures give 1 (grey) or 3 (RGB)\n"
               "  fix: give the model an input of 1 or 3 channels");
 }
@@ -330,8 +330,8 @@ TEST(DataPicture, LimitsAreTheCallers) {
               "  fix: scale the picture down");
 }
 
-/* Every file that is cut anywhere is refused; every file with a wrong byte is refused or read, and
- * memory stays intact (the sanitizers see to that). */
+// Every file that is cut anywhere is refused; every file with a wrong byte is refused or read, and
+// memory stays intact (the sanitizers see to that).
 TEST(DataPicture, CutAnywhereIsRefused) {
     std::vector<Bytes> files = {encode_jpeg(make_picture(3, 20, 30), false),
                                 encode_jpeg(make_picture(1, 20, 30), true),

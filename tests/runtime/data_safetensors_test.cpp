@@ -1,4 +1,4 @@
-/* The safetensors format: what is written, and every kind of hostile file refused by name. */
+// The safetensors format: what is written, and every kind of hostile file refused by name.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -14,10 +14,11 @@ using testing::message_of;
 
 constexpr const char* kFix = "\n  fix: replace the file: it is cut, damaged or no safetensors file";
 
-/* A file of this header and so many bytes of data. */
+// A file of this header and so many bytes of data.
 Bytes make_file(std::string_view header, size_t data_bytes) {
     Bytes file;
-    for (unsigned i = 0; i < 8; i++) file.push_back(uint8_t(uint64_t(header.size()) >> 8 * i));
+    for (unsigned i = 0; i < 8; i++)
+        file.push_back(static_cast<uint8_t>(static_cast<uint64_t>(header.size()) >> 8 * i));
     file.insert(file.end(), header.begin(), header.end());
     file.resize(file.size() + data_bytes);
     return file;
@@ -199,7 +200,7 @@ TEST(DataSafetensors, CutAnywhereIsRefusedAndDamageNeverCrashes) {
     for (size_t i = 0; i < file.size(); i++) {
         for (int flip = 1; flip < 256; flip++) {
             Bytes damaged = file;
-            damaged[i] ^= uint8_t(flip);
+            damaged[i] ^= static_cast<uint8_t>(flip);
             refusal(damaged);
         }
     }

@@ -1,4 +1,4 @@
-/* Random numbers, shares and splits. */
+// Random numbers, shares and splits.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -49,14 +49,15 @@ TEST(DataRandom, EveryOrderIsAboutAsLikely) {
     constexpr int kRows = 24000;
     for (int row = 0; row < kRows; row++) {
         std::vector<uint32_t> values = whole_set(4);
-        shuffle(values, 7, Stream::shuffle, uint64_t(row));
+        shuffle(values, 7, Stream::shuffle, static_cast<uint64_t>(row));
         int rank = 0;
         for (int i = 0; i < 4; i++) {
             int smaller = 0;
-            for (int j = i + 1; j < 4; j++) smaller += values[size_t(j)] < values[size_t(i)];
+            for (int j = i + 1; j < 4; j++)
+                smaller += values[static_cast<size_t>(j)] < values[static_cast<size_t>(i)];
             rank = rank * (4 - i) + smaller;
         }
-        counts[size_t(rank)]++;
+        counts[static_cast<size_t>(rank)]++;
     }
     double chi_square = 0;  // 23 degrees of freedom: above 50 once in a thousand
     for (int count : counts) chi_square += (count - 1000.0) * (count - 1000.0) / 1000;
@@ -80,7 +81,7 @@ TEST(DataSplit, FractionsAreDecimal) {
     EXPECT_EQ(share("0.999999999999999999", 1000), 999u);
     for (int hundredths = 0; hundredths < 100; hundredths++) {
         const std::string text = (hundredths < 10 ? "0.0" : "0.") + std::to_string(hundredths);
-        EXPECT_EQ(share(text.c_str(), 100), uint64_t(hundredths)) << text;
+        EXPECT_EQ(share(text.c_str(), 100), static_cast<uint64_t>(hundredths)) << text;
     }
 }
 
@@ -100,8 +101,8 @@ TEST(DataSplit, EachClassInProportionAndEachPictureOnce) {
     const Fraction fraction = parse_fraction("0.29", "--validation");
     const Split split = split_by_class(labels, 4, fraction, 5);
     std::vector<uint64_t> counts(4), validation(4);
-    for (int32_t label : labels) counts[size_t(label)]++;
-    for (uint32_t index : split.validation) validation[size_t(labels[index])]++;
+    for (int32_t label : labels) counts[static_cast<size_t>(label)]++;
+    for (uint32_t index : split.validation) validation[static_cast<size_t>(labels[index])]++;
     for (size_t label = 0; label < 4; label++) {
         EXPECT_EQ(validation[label], fraction.of(counts[label])) << label;
     }

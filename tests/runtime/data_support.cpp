@@ -1,4 +1,4 @@
-/* The helpers of data_support.h. */
+// The helpers of data_support.h.
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -58,9 +58,10 @@ Bytes gzip(const Bytes& content) {
 }
 
 Bytes make_idx(const std::vector<uint32_t>& shape, const Bytes& values, uint8_t type) {
-    Bytes bytes = {0, 0, type, uint8_t(shape.size())};
+    Bytes bytes = {0, 0, type, static_cast<uint8_t>(shape.size())};
     for (uint32_t length : shape) {
-        for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(uint8_t(length >> shift));
+        for (int shift = 24; shift >= 0; shift -= 8)
+            bytes.push_back(static_cast<uint8_t>(length >> shift));
     }
     bytes.insert(bytes.end(), values.begin(), values.end());
     return bytes;
@@ -91,7 +92,7 @@ emulsion_tensor make_tensor(const char* name, int memory_class, std::vector<int6
     tensor.name = name;
     tensor.type = EMULSION_F32;
     tensor.memory_class = memory_class;
-    tensor.rank = int32_t(shape.size());
+    tensor.rank = static_cast<int32_t>(shape.size());
     tensor.trained = memory_class == EMULSION_PARAMETERS;
     std::copy(shape.begin(), shape.end(), tensor.shape);
     tensor.offset = offset;
@@ -134,10 +135,10 @@ SmallNetwork::SmallNetwork(const char* signature, const char* optimizer) {
     info.input_count = 1;
     info.inputs = &input;
     info.tensors = tensors.data();
-    info.tensor_count = int32_t(tensors.size());
+    info.tensor_count = static_cast<int32_t>(tensors.size());
     info.normalized = 1;
     for (int c = 0; c < 3; c++) {
-        info.input_mean[c] = 0.1f * float(c + 1);
+        info.input_mean[c] = 0.1f * static_cast<float>(c + 1);
         info.input_deviation[c] = 0.25f;
     }
     inference = info;

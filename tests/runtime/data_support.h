@@ -1,4 +1,4 @@
-/* What the tests of runtime/data share: files, folders of their own, messages, a small network. */
+// What the tests of runtime/data share: files, folders of their own, messages, a small network.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -14,14 +14,14 @@
 
 namespace emulsion::testing {
 
-/* tests/runtime/files/NAME. */
+// tests/runtime/files/NAME.
 std::string file_path(std::string_view name);
 
-/* The whole text of the RuntimeError that `body` throws, with the folder's path replaced by "DIR";
- * "no error" where it throws none. */
+// The whole text of the RuntimeError that `body` throws, with the folder's path replaced by "DIR";
+// "no error" where it throws none.
 std::string message_of(const std::function<void()>& body, std::string_view folder = "");
 
-/* Writes without RuntimeError's checks. */
+// Writes without RuntimeError's checks.
 void put_file(const std::string& path, std::string_view content);
 void put_file(const std::string& path, const Bytes& content);
 
@@ -29,21 +29,21 @@ Bytes bytes_of(std::string_view text);
 std::string text_of(const Bytes& bytes);
 Bytes gzip(const Bytes& content);
 
-/* An IDX file in memory. */
+// An IDX file in memory.
 Bytes make_idx(const std::vector<uint32_t>& shape, const Bytes& values, uint8_t type = 8);
 
-/* Runs `body` in a forked child and returns how the child ended: its exit code, or 1000 + the
- * signal. A body that returns ends with code 0, one that throws with 99. */
+// Runs `body` in a forked child and returns how the child ended: its exit code, or 1000 + the
+// signal. A body that returns ends with code 0, one that throws with 99.
 int in_child(const std::function<int()>& body);
 
-/* A network of four parameters and two state tensors with its memory, every value set by `fill`. */
+// A network of four parameters and two state tensors with its memory, every value set by `fill`.
 struct SmallNetwork {
     explicit SmallNetwork(const char* signature = "0123456789abcdef",
                           const char* optimizer = "sgd learning_rate=0.05 momentum=0.9");
 
-    /* Each element of both classes, padding lanes included, becomes first, first + 1, … */
+    // Each element of both classes, padding lanes included, becomes first, first + 1, …
     void fill(float first);
-    /* Each element becomes the value. */
+    // Each element becomes the value.
     void fill_equal(float value);
     std::vector<float> values() const;
 
@@ -58,7 +58,7 @@ struct SmallNetwork {
     std::vector<float> parameters_, state_;
 };
 
-/* What the next writes to a file do: see data_faults_support.cpp. */
+// What the next writes to a file do: see data_faults_support.cpp.
 struct Faults {
     int64_t kill_after = -1;  // SIGKILL after so many bytes in all
     int64_t fail_after = -1;  // then `code`

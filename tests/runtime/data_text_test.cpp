@@ -1,4 +1,4 @@
-/* Text and errors: numbers in any locale, names on one line. */
+// Text and errors: numbers in any locale, names on one line.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -15,7 +15,7 @@ namespace emulsion {
 namespace {
 
 TEST(DataText, NumbersHaveTheFewestDigitsThatReadBack) {
-    EXPECT_EQ(concat("a", 'b', 1, -2L, 3u, uint8_t(200), true, 0.05, 0.1f, 1e30),
+    EXPECT_EQ(concat("a", 'b', 1, -2L, 3u, static_cast<uint8_t>(200), true, 0.05, 0.1f, 1e30),
               "ab1-23200true0.050.11e+30");
     EXPECT_EQ(concat(std::numeric_limits<int64_t>::min(), " ", UINT64_MAX),
               "-9223372036854775808 18446744073709551615");

@@ -1,4 +1,4 @@
-/* Weights files: contents, round trip, and refusals that leave the memory alone. */
+// Weights files: contents, round trip, and refusals that leave the memory alone.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -38,7 +38,7 @@ TEST(DataWeights, FileHoldsWhatInferenceNeedsAndNoMore) {
     float value;
     const uint64_t index = ((17 * 3 + 2) * 2 + 1) * 5 + 4;
     std::memcpy(&value, file.data() + header.data_begin + index * 4, 4);
-    EXPECT_EQ(value, 1.0f + float((((1 * 2 + 1) * 5 + 4) * 3 + 2) * 16 + 1));
+    EXPECT_EQ(value, 1.0f + static_cast<float>((((1 * 2 + 1) * 5 + 4) * 3 + 2) * 16 + 1));
 }
 
 TEST(DataWeights, RoundTripSetsPaddingToZeroAndLeavesTheOptimizerAlone) {
@@ -60,7 +60,7 @@ TEST(DataWeights, RoundTripSetsPaddingToZeroAndLeavesTheOptimizerAlone) {
     }
 }
 
-/* The message of loading `file`, which must not change the memory. */
+// The message of loading `file`, which must not change the memory.
 std::string refusal(const Bytes& file, const char* signature = "0123456789abcdef") {
     TestFolder folder;
     put_file(folder / "w", file);
@@ -74,7 +74,7 @@ std::string refusal(const Bytes& file, const char* signature = "0123456789abcdef
     return text;
 }
 
-/* The tensors of the small network's file, to be changed. */
+// The tensors of the small network's file, to be changed.
 std::vector<TensorValues> good_tensors() {
     return {{"conv1.w", {20, 3, 2, 5}, std::vector<float>(600)},
             {"conv1.b", {20}, std::vector<float>(20)},

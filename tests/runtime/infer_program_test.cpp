@@ -39,7 +39,7 @@ class InferTest : public testing::Test {
     // A picture that lights up the pixels of a class.
     std::string write_picture(const std::string& name, int label, int height = 4, int width = 4) {
         Picture picture{{1, height, width}, {}};
-        for (int i = 0; i < height * width; ++i)
+        for (int i = 0; i < height * width; i++)
             picture.pixels.push_back(i % 3 == label ? 200 : 10);
         write_png(folder_ / name, picture);
         return folder_ / name;
@@ -132,7 +132,7 @@ TEST_F(InferTest, IdxFilesWithAndWithoutLabels) {
     EXPECT_EQ(unknown.exit_code, 0) << unknown.err;
     std::istringstream lines(unknown.out);
     int count = 0;
-    for (std::string line; std::getline(lines, line); ++count) {
+    for (std::string line; std::getline(lines, line); count++) {
         EXPECT_EQ(nlohmann::json::parse(line)["index"], count * 7 % 3) << line;
     }
     EXPECT_EQ(count, 30);
@@ -149,7 +149,7 @@ TEST_F(InferTest, WritesPicturesThatClassifyAlike) {
                                        out + "/00002-t-shirt-top.png", "--json"});
     const ProgramResult set = infer({"--data", folder_.path(), "--take", "3", "--json"});
     std::istringstream a(files.out), b(set.out);
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 3; i++) {
         std::string left, right;
         std::getline(a, left), std::getline(b, right);
         EXPECT_EQ(nlohmann::json::parse(left)["top"], nlohmann::json::parse(right)["top"]);
@@ -307,7 +307,7 @@ TEST(InferenceSession, MemoryDoesNotGrowWithCalls) {
     session.prepare();
     const AlignedBlock images = allocate_aligned(8 * session.shape().elements() * sizeof(float));
     uint64_t early = resident_kib();  // the first look takes memory of its own
-    for (int call = 0; call < 10000; ++call) {
+    for (int call = 0; call < 10000; call++) {
         session.run(static_cast<const float*>(images.get()), call % 8 + 1);
         if (call == 100) early = resident_kib();
     }

@@ -44,10 +44,10 @@ void expect_machine(const nlohmann::json& machine) {
 TEST_F(ProfileTest, TrainerWritesTheFile) {
     const ProgramResult result = train({"--steps", "14", "--profile=" + file_});
     ASSERT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_NE(result.err.find("profile written to " + file_ +
-                              "; emulsion show MODEL --emit=roofline --profile=" + file_ +
-                              " reads it\n"),
-              std::string::npos)
+    EXPECT_NE(
+        result.err.find("profile written to " + file_ +
+                        "; emulsion show MODEL --emit=roofline --profile=" + file_ + " reads it\n"),
+        std::string::npos)
         << result.err;
     const auto json = nlohmann::json::parse(read_text(file_));
     EXPECT_EQ(json["format"], "emulsion-profile");
@@ -159,7 +159,7 @@ TEST(MachineSpeed, IsPlausible) {
     EXPECT_TRUE(can_run("x86-64"));
     EXPECT_FALSE(can_run("mmx"));
     double plain = 0.0, wide = 0.0;
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < 5; i++) {
         plain = std::max(plain, measure_peak("x86-64", 1));
         if (can_run("avx2")) wide = std::max(wide, measure_peak("avx2", 1));
     }

@@ -66,7 +66,7 @@ TEST(TrainEnvironment, ThreadsAreTheAllowedCpus) {
         sched_getaffinity(0, sizeof(allowed), &allowed);
         CPU_ZERO(&one);
         int first = 0;
-        while (!CPU_ISSET(first, &allowed)) ++first;
+        while (!CPU_ISSET(first, &allowed)) first++;
         CPU_SET(first, &one);
         sched_setaffinity(0, sizeof(one), &one);
         return train_main(argc, argv);

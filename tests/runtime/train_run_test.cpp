@@ -84,7 +84,7 @@ TEST_F(TrainRunTest, PartBatchDividesByItsSamples) {
     for (size_t begin = 0; begin < 10; begin += 4) {
         const size_t end = std::min<size_t>(begin + 4, 10);
         double gradient = 0.0;
-        for (size_t i = begin; i < end; ++i) {
+        for (size_t i = begin; i < end; i++) {
             const double difference = w - (order[i] + 1.0);
             loss += 0.5 * difference * difference;
             gradient += difference;
@@ -113,7 +113,7 @@ TEST(TrainingSession, PartBatchByHand) {
     batch.labels = static_cast<const int32_t*>(labels.get());
     for (int begin = 1; begin <= 10; begin += 4) {
         batch.samples = std::min(4, 11 - begin);
-        for (int i = 0; i < batch.samples; ++i)
+        for (int i = 0; i < batch.samples; i++)
             static_cast<float*>(images.get())[i] = static_cast<float>(begin + i);
         EXPECT_TRUE(session.step(batch, 0.1f).is_finite);
     }

@@ -16,7 +16,7 @@ TEST(Schedule, ConstantNeverChanges) {
 TEST(Schedule, StepDropsAtMultiplesOfItsSize) {
     const Schedule schedule{ScheduleKind::kStep, 0.1, 0.0, 3, 0.5};
     const double expected[] = {0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025};
-    for (int step = 0; step < 7; ++step) {
+    for (int step = 0; step < 7; step++) {
         EXPECT_DOUBLE_EQ(exact_learning_rate(schedule, step, 7), expected[step]) << step;
     }
     EXPECT_NEAR(exact_learning_rate({ScheduleKind::kStep, 1.0, 0.0, 1, 0.9}, 13, 20),
@@ -45,7 +45,7 @@ TEST(Schedule, CosineEndsAtAnotherRateThanZero) {
 TEST(Schedule, FirstStepHasTheWholeRateAndNoStepHasNone) {
     const Schedule schedule{ScheduleKind::kCosine, 0.05};
     EXPECT_EQ(learning_rate(schedule, 0, 4690), 0.05f);
-    for (int64_t step = 0; step < 4690; ++step)
+    for (int64_t step = 0; step < 4690; step++)
         EXPECT_GT(learning_rate(schedule, step, 4690), 0.0f) << step;
 }
 

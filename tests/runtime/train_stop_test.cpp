@@ -90,7 +90,7 @@ TEST_F(TrainStopTest, KilledAtAnyMoment) {
     auto whole = options;
     whole.insert(whole.end(), {"--checkpoint", runs_ / "whole"});
     ASSERT_EQ(train(whole).exit_code, 0);
-    for (int attempt = 0; attempt < 8; ++attempt) {
+    for (int attempt = 0; attempt < 8; attempt++) {
         const std::string run = runs_ / ("killed" + std::to_string(attempt));
         auto arguments = options;
         arguments.insert(arguments.begin(),

@@ -1,4 +1,5 @@
-// The recipes of direct convolution in its three directions: odd shapes, prologue and epilogue, fused pooling.
+// The recipes of direct convolution in its three directions: odd shapes, prologue and epilogue,
+// fused pooling.
 #include <gtest/gtest.h>
 
 #include "compiler/ops/activations.h"
@@ -104,31 +105,37 @@ std::shared_ptr<MaxPool> pool_op(int64_t window) {
 // tanh(x + bias): not zero at zero, so a border that went through it shows.
 Value add_prologue(GraphBuilder& b, Value x, const std::string& name) {
     const Value bias = add_operand(b, name + "_bias", plain_type({b.type(x).shape[0]}));
-    return b.add(std::make_shared<Tanh>(), {b.add(std::make_shared<Add>(), {x, bias}, name + "_sum")}, name);
+    return b.add(std::make_shared<Tanh>(),
+                 {b.add(std::make_shared<Add>(), {x, bias}, name + "_sum")}, name);
 }
 
 TEST(DirectForward, Shapes) {
     for (const ConvCase& c : all_cases()) {
-        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, c.batch), first_tiling());
+        check_recipe("direct",
+                     group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, c.batch),
+                     first_tiling());
     }
 }
 
 TEST(DirectForward, OneByOneOfOddChannelsAtTheEndOfAPage) {  // case R12
     for (int64_t channels : {1, 3, 7, 17}) {
         const ConvCase c{channels, channels, 3, 5, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}};
-        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2), first_tiling());
+        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
+                     first_tiling());
     }
 }
 
 TEST(DirectForward, EveryTiling) {
     const ConvCase c{17, 32, 9, 10};
-    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2), every_tiling());
+    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
+                 every_tiling());
 }
 
 // A filter too large for a cache makes output channels the outer loop.
 TEST(DirectForward, LargeFilter) {
     const ConvCase c{256, 128, 3, 4};
-    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 3), first_tiling());
+    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 3),
+                 first_tiling());
 }
 
 Group residual_group(const ConvCase& c) {
@@ -138,13 +145,15 @@ Group residual_group(const ConvCase& c) {
         const Value bias = add_operand(b, "a2", plain_type({c.out}));
         const Value skip = add_operand(b, "a3", output_type(c));
         const Value y = b.add(conv_op<Conv2d>(c), {add_prologue(b, x, "v0"), w}, "v1");
-        const Value sum = b.add(std::make_shared<Add>(), {b.add(std::make_shared<Add>(), {y, bias}, "v2"), skip}, "v3");
+        const Value sum = b.add(std::make_shared<Add>(),
+                                {b.add(std::make_shared<Add>(), {y, bias}, "v2"), skip}, "v3");
         return {b.add(std::make_shared<Relu>(), {sum}, "v4"), sum};
     });
 }
 
 TEST(DirectForward, PrologueAndTwoResults) {
-    for (const ConvCase& c : {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1], kStrided[2]}) {
+    for (const ConvCase& c :
+         {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1], kStrided[2]}) {
         check_recipe("direct", residual_group(c), first_tiling());
     }
 }
@@ -173,13 +182,15 @@ TEST(DirectForward, Pooled) {
 TEST(DirectFilterGradient, Shapes) {
     for (const ConvCase& c : all_cases()) {
         check_recipe("direct_filter_gradient",
-                     group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, c.batch), first_tiling());
+                     group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, c.batch),
+                     first_tiling());
     }
 }
 
 TEST(DirectFilterGradient, EveryTiling) {
     const ConvCase c{12, 32, 9, 12};
-    check_recipe("direct_filter_gradient", group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
+    check_recipe("direct_filter_gradient",
+                 group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
                  every_tiling());
 }
 
@@ -187,14 +198,16 @@ TEST(DirectFilterGradient, EveryTiling) {
 TEST(DirectFilterGradient, ManySamples) {
     for (int batch : {17, 40}) {
         const ConvCase c{3, 16, 4, 5};
-        check_recipe("direct_filter_gradient", group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, batch),
+        check_recipe("direct_filter_gradient",
+                     group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, batch),
                      first_tiling());
     }
 }
 
 // x through an activation, dy scattered back through a max-pooling.
 TEST(DirectFilterGradient, Prologues) {
-    for (const ConvCase& c : {ConvCase{1, 32, 8, 8, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}}, ConvCase{16, 17, 6, 4}}) {
+    for (const ConvCase& c :
+         {ConvCase{1, 32, 8, 8, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}}, ConvCase{16, 17, 6, 4}}) {
         const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
             const Value x = add_operand(b, "a0", input_type(c));
             const std::vector<int64_t> pooled = {c.out, c.height / 2, c.width / 2};
@@ -215,10 +228,12 @@ TEST(DirectFilterGradient, Prologues) {
 TEST(DirectStridedDataGradient, Shapes) {
     for (const ConvCase& c : kStrided) {
         check_recipe("direct_strided_data_gradient",
-                     group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch), first_tiling());
+                     group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch),
+                     first_tiling());
     }
     check_recipe("direct_strided_data_gradient",
-                 group_of(data_gradient_op(kStrided[0]), {output_type(kStrided[0]), rotated_type(kStrided[0])}, 2),
+                 group_of(data_gradient_op(kStrided[0]),
+                          {output_type(kStrided[0]), rotated_type(kStrided[0])}, 2),
                  every_tiling());
 }
 

@@ -48,11 +48,14 @@ TEST(DefaultRecipe, Rest) {
     auto pool = std::make_shared<AveragePool>();
     pool->window = {5, 5};
     check_recipe("default", group_of(pool, {batched_type({20, 6, 6})}, 3));
-    check_recipe("default", group_of(std::make_shared<PartialMoments>(), {batched_type({20, 3, 4})}, 3));
+    check_recipe("default",
+                 group_of(std::make_shared<PartialMoments>(), {batched_type({20, 3, 4})}, 3));
     check_recipe("default", group_of(std::make_shared<Softmax>(), {batched_type({10})}, 3));
     RecipeCheck check;
     check.classes = 10;
-    check_recipe("default", group_of(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), kLabels}, 3), check);
+    check_recipe(
+        "default",
+        group_of(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), kLabels}, 3), check);
     auto sum = std::make_shared<Reduce>();
     check_recipe("default", group_of(sum, {plain_type({17, 5, 3, 3})}, 1), {.tolerance = 2e-5});
     sum->keep_channels = true;
@@ -63,12 +66,15 @@ TEST(DefaultRecipe, ResultsOfSeveralShapes) {
     const TensorType c = plain_type({20});
     RecipeCheck check;
     check.fills["a4"] = Fill::positive;
-    check_recipe("default", group_of(std::make_shared<BatchNorm>(), {batched_type({20, 3, 4}), c, c, c, c}, 3), check);
+    check_recipe("default",
+                 group_of(std::make_shared<BatchNorm>(), {batched_type({20, 3, 4}), c, c, c, c}, 3),
+                 check);
 }
 
 TEST(DefaultRecipe, Epilogue) {
     const Group group = make_group(3, [](GraphBuilder& b) -> std::vector<Value> {
-        const Value x = add_operand(b, "a0", batched_type({21})), w = add_operand(b, "a1", plain_type({10, 21}));
+        const Value x = add_operand(b, "a0", batched_type({21})),
+                    w = add_operand(b, "a1", plain_type({10, 21}));
         const Value v0 = b.add(std::make_shared<Dense>(), {x, w}, "v0");
         return {v0, b.add(std::make_shared<Tanh>(), {v0}, "v1")};
     });

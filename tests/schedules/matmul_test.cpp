@@ -1,4 +1,5 @@
-// The recipes of dense layers in three directions: odd sizes, small and large batches, prologue and epilogue.
+// The recipes of dense layers in three directions: odd sizes, small and large batches, prologue and
+// epilogue.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,8 +17,8 @@ struct DenseCase {
     int batch;
 };
 
-const std::vector<DenseCase> kCases = {{1, 1, 3},   {7, 10, 1},   {64, 16, 2},  {129, 10, 16},
-                                       {17, 33, 5}, {100, 96, 9}, {31, 48, 27},
+const std::vector<DenseCase> kCases = {
+    {1, 1, 3}, {7, 10, 1}, {64, 16, 2}, {129, 10, 16}, {17, 33, 5}, {100, 96, 9}, {31, 48, 27},
 };
 
 TensorType x_type(const DenseCase& c) { return batched_type({c.in}); }
@@ -38,10 +39,12 @@ RecipeCheck every_tiling() {
 
 TEST(Matmul, Shapes) {
     for (const DenseCase& c : kCases) {
-        check_recipe("matmul", group_of(std::make_shared<Dense>(), {x_type(c), w_type(c)}, c.batch), first_tiling());
+        check_recipe("matmul", group_of(std::make_shared<Dense>(), {x_type(c), w_type(c)}, c.batch),
+                     first_tiling());
     }
     const DenseCase c{37, 32, 11};
-    check_recipe("matmul", group_of(std::make_shared<Dense>(), {x_type(c), w_type(c)}, c.batch), every_tiling());
+    check_recipe("matmul", group_of(std::make_shared<Dense>(), {x_type(c), w_type(c)}, c.batch),
+                 every_tiling());
 }
 
 // The bits of a row depend neither on the other rows nor on how many there are.
@@ -50,7 +53,8 @@ TEST(Matmul, RowsAlone) {
         const DenseCase c{45, 20, batch};
         const Group group = group_of(std::make_shared<Dense>(), {x_type(c), w_type(c)}, batch);
         const Recipe& recipe = recipe_named("matmul");
-        CompiledRecipe compiled(group, recipe, recipe.tilings(group, native_isa())[0], native_isa());
+        CompiledRecipe compiled(group, recipe, recipe.tilings(group, native_isa())[0],
+                                native_isa());
         const reference::Sources sources = random_sources(group, batch);
         const std::vector<double> together = compiled.run(sources, batch)[0].values;
         for (int64_t row = 0; row < batch; row++) {
@@ -58,7 +62,8 @@ TEST(Matmul, RowsAlone) {
             const auto first = sources.at("a0").values.begin() + row * c.in;
             alone["a0"] = reference::make_tensor(x_type(c), 1, {first, first + c.in});
             const auto expected = together.begin() + row * c.out;
-            EXPECT_EQ(compiled.run(alone, 1)[0].values, std::vector<double>(expected, expected + c.out));
+            EXPECT_EQ(compiled.run(alone, 1)[0].values,
+                      std::vector<double>(expected, expected + c.out));
         }
     }
 }
@@ -69,7 +74,8 @@ TEST(Matmul, PrologueAndEpilogue) {
             const Value x = add_operand(b, "a0", x_type(c));
             const Value w = add_operand(b, "a1", w_type(c));
             const Value bias = add_operand(b, "a2", plain_type({c.out}));
-            const Value y = b.add(std::make_shared<Dense>(), {b.add(std::make_shared<Tanh>(), {x}, "v0"), w}, "v1");
+            const Value y = b.add(std::make_shared<Dense>(),
+                                  {b.add(std::make_shared<Tanh>(), {x}, "v0"), w}, "v1");
             const Value sum = b.add(std::make_shared<Add>(), {y, bias}, "v2");
             return {sum, b.add(std::make_shared<Relu>(), {sum}, "v3")};
         });
@@ -79,12 +85,15 @@ TEST(Matmul, PrologueAndEpilogue) {
 
 TEST(MatmulDataGradient, Shapes) {
     for (const DenseCase& c : kCases) {
-        check_recipe("matmul_data_gradient",
-                     group_of(std::make_shared<DenseBackwardData>(), {y_type(c), w_type(c)}, c.batch), first_tiling());
+        check_recipe(
+            "matmul_data_gradient",
+            group_of(std::make_shared<DenseBackwardData>(), {y_type(c), w_type(c)}, c.batch),
+            first_tiling());
     }
     const DenseCase c{50, 20, 11};
     check_recipe("matmul_data_gradient",
-                 group_of(std::make_shared<DenseBackwardData>(), {y_type(c), w_type(c)}, c.batch), every_tiling());
+                 group_of(std::make_shared<DenseBackwardData>(), {y_type(c), w_type(c)}, c.batch),
+                 every_tiling());
 }
 
 TEST(MatmulDataGradient, PrologueAndEpilogue) {
@@ -105,13 +114,16 @@ TEST(MatmulDataGradient, PrologueAndEpilogue) {
 
 TEST(MatmulWeightGradient, Shapes) {
     for (const DenseCase& c : kCases) {
-        check_recipe("matmul_weight_gradient",
-                     group_of(std::make_shared<DenseBackwardWeights>(), {x_type(c), y_type(c)}, c.batch),
-                     first_tiling());
+        check_recipe(
+            "matmul_weight_gradient",
+            group_of(std::make_shared<DenseBackwardWeights>(), {x_type(c), y_type(c)}, c.batch),
+            first_tiling());
     }
     const DenseCase c{50, 32, 11};
-    check_recipe("matmul_weight_gradient",
-                 group_of(std::make_shared<DenseBackwardWeights>(), {x_type(c), y_type(c)}, c.batch), every_tiling());
+    check_recipe(
+        "matmul_weight_gradient",
+        group_of(std::make_shared<DenseBackwardWeights>(), {x_type(c), y_type(c)}, c.batch),
+        every_tiling());
 }
 
 TEST(MatmulWeightGradient, Prologues) {

@@ -1,4 +1,5 @@
-// The recipe `pointwise`: odd shapes, broadcasting, several results, results in the memory of operands.
+// The recipe `pointwise`: odd shapes, broadcasting, several results, results in the memory of
+// operands.
 #include <gtest/gtest.h>
 
 #include "compiler/ops/activations.h"
@@ -39,19 +40,22 @@ TEST(PointwiseRecipe, ChannelsOfEveryCount) {
 }
 
 TEST(PointwiseRecipe, ManyTasks) {
-    check_recipe("pointwise", residual(batched_type({16, 40, 41}), 3));      // cut along y
-    check_recipe("pointwise", residual(batched_type({24, 7, 5}), 65));       // cut along n
+    check_recipe("pointwise", residual(batched_type({16, 40, 41}), 3));  // cut along y
+    check_recipe("pointwise", residual(batched_type({24, 7, 5}), 65));   // cut along n
     check_recipe("pointwise", group_of(std::make_shared<Negate>(), {batched_type({})}, 40000));
     check_recipe("pointwise", group_of(std::make_shared<Negate>(), {batched_type({50001})}, 2));
-    check_recipe("pointwise", group_of(std::make_shared<Relu>(), {batched_type({3, 101, 67})}, 4));  // flat
+    check_recipe("pointwise",
+                 group_of(std::make_shared<Relu>(), {batched_type({3, 101, 67})}, 4));  // flat
 }
 
 TEST(PointwiseRecipe, PlainTensors) {
     RecipeCheck check;
     check.all_tilings = false;
-    for (const TensorType& type : {kScalar, plain_type({5}), plain_type({70000}), plain_type({17, 3}),
-                                   plain_type({40, 3137}), plain_type({33, 17, 3, 3}), plain_type({128, 96, 3, 3})}) {
-        check_recipe("pointwise", group_of(std::make_shared<SgdPlain>(), {type, type, kScalar}, 1), check);
+    for (const TensorType& type :
+         {kScalar, plain_type({5}), plain_type({70000}), plain_type({17, 3}),
+          plain_type({40, 3137}), plain_type({33, 17, 3, 3}), plain_type({128, 96, 3, 3})}) {
+        check_recipe("pointwise", group_of(std::make_shared<SgdPlain>(), {type, type, kScalar}, 1),
+                     check);
         auto sgd = std::make_shared<SgdUpdate>();
         sgd->nesterov = true;
         sgd->weight_decay = 0.01;
@@ -82,8 +86,10 @@ TEST(PointwiseRecipe, Normalize) {
     check.fills["a2"] = Fill::positive;
     for (int64_t channels : {1, 10, 16, 48}) {
         const TensorType c = plain_type({channels});
-        check_recipe("pointwise", group_of(std::make_shared<Normalize>(), {batched_type({channels, 9, 8}), c, c, c}, 5),
-                     check);
+        check_recipe(
+            "pointwise",
+            group_of(std::make_shared<Normalize>(), {batched_type({channels, 9, 8}), c, c, c}, 5),
+            check);
     }
 }
 
@@ -91,7 +97,9 @@ TEST(PointwiseRecipe, RandomNumbersAndBroadcasts) {
     const TensorType word = plain_type({}, ElementType::i32);
     RecipeCheck check;
     check.classes = 100000;
-    check_recipe("pointwise", group_of(std::make_shared<Dropout>(), {batched_type({10, 5, 5}), word, word, word, word}, 4),
+    check_recipe("pointwise",
+                 group_of(std::make_shared<Dropout>(),
+                          {batched_type({10, 5, 5}), word, word, word, word}, 4),
                  check);
     auto expand = std::make_shared<Expand>();
     expand->shape = {10, 5, 3};
@@ -100,7 +108,8 @@ TEST(PointwiseRecipe, RandomNumbersAndBroadcasts) {
 }
 
 TEST(PointwiseRecipe, MovesValues) {
-    check_recipe("pointwise", group_of(std::make_shared<RotateFilter>(), {plain_type({17, 5, 3, 2})}, 1));
+    check_recipe("pointwise",
+                 group_of(std::make_shared<RotateFilter>(), {plain_type({17, 5, 3, 2})}, 1));
     TensorType flat = batched_type({30});
     flat.factors = {5, 2, 3};
     check_recipe("pointwise", group_of(std::make_shared<Unfactor>(), {flat}, 3));
@@ -109,7 +118,8 @@ TEST(PointwiseRecipe, MovesValues) {
 // An update writes the weights and the momentum where the old ones are.
 TEST(PointwiseRecipe, ResultsInTheMemoryOfOperands) {
     for (const Isa* isa : runnable_isas()) {
-        for (const TensorType& type : {plain_type({37, 5, 3, 3}), plain_type({7}), plain_type({64, 1000})}) {
+        for (const TensorType& type :
+             {plain_type({37, 5, 3, 3}), plain_type({7}), plain_type({64, 1000})}) {
             auto op = std::make_shared<SgdUpdate>();
             op->weight_decay = 0.1;
             const Group group = group_of(op, {type, type, type, kScalar}, 1);
@@ -119,7 +129,8 @@ TEST(PointwiseRecipe, ResultsInTheMemoryOfOperands) {
             CompiledRecipe in_place(group, recipe, recipe.tilings(group, *isa)[0], *isa);
             in_place.place_result(0, "a0");
             in_place.place_result(1, "a2");
-            EXPECT_TRUE(apart.run(sources, 1) == in_place.run(sources, 1)) << isa->name << " " << to_string(type);
+            EXPECT_TRUE(apart.run(sources, 1) == in_place.run(sources, 1))
+                << isa->name << " " << to_string(type);
         }
     }
 }
@@ -127,8 +138,10 @@ TEST(PointwiseRecipe, ResultsInTheMemoryOfOperands) {
 TEST(PointwiseRecipe, LeavesAnchorsAndMixedShapesToOthers) {
     const Recipe& recipe = recipe_named("pointwise");
     const Group mixed = make_group(2, [](GraphBuilder& b) -> std::vector<Value> {
-        const Value x = add_operand(b, "a0", batched_type({4})), y = add_operand(b, "a1", plain_type({4}));
-        return {b.add(std::make_shared<Relu>(), {x}, "v0"), b.add(std::make_shared<Relu>(), {y}, "v1")};
+        const Value x = add_operand(b, "a0", batched_type({4})),
+                    y = add_operand(b, "a1", plain_type({4}));
+        return {b.add(std::make_shared<Relu>(), {x}, "v0"),
+                b.add(std::make_shared<Relu>(), {y}, "v1")};
     });
     EXPECT_FALSE(recipe.applies(mixed, isa_avx2()));
 }

@@ -18,10 +18,10 @@ struct PoolCase {
 };
 
 const std::vector<PoolCase> kCases = {
-    {{2, 2}, {2, 2}, {0, 0, 0, 0}, false, 6, 8},  {{2, 2}, {2, 2}, {0, 0, 0, 0}, false, 5, 5},
-    {{3, 3}, {2, 2}, {1, 1, 1, 1}, false, 7, 6},  {{3, 2}, {1, 1}, {0, 1, 1, 0}, false, 4, 4},
-    {{2, 3}, {3, 2}, {0, 0, 0, 0}, false, 7, 8},  {{2, 2}, {2, 2}, {0, 0, 0, 0}, true, 5, 7},
-    {{7, 9}, {7, 9}, {0, 0, 0, 0}, false, 7, 9},  {{1, 1}, {1, 1}, {0, 0, 0, 0}, false, 1, 1},
+    {{2, 2}, {2, 2}, {0, 0, 0, 0}, false, 6, 8}, {{2, 2}, {2, 2}, {0, 0, 0, 0}, false, 5, 5},
+    {{3, 3}, {2, 2}, {1, 1, 1, 1}, false, 7, 6}, {{3, 2}, {1, 1}, {0, 1, 1, 0}, false, 4, 4},
+    {{2, 3}, {3, 2}, {0, 0, 0, 0}, false, 7, 8}, {{2, 2}, {2, 2}, {0, 0, 0, 0}, true, 5, 7},
+    {{7, 9}, {7, 9}, {0, 0, 0, 0}, false, 7, 9}, {{1, 1}, {1, 1}, {0, 0, 0, 0}, false, 1, 1},
 };
 const PoolCase kLarge = {{13, 13}, {4, 4}, {6, 6, 6, 6}, false, 13, 11};
 
@@ -63,7 +63,8 @@ TEST(PoolRecipe, LargeWindow) {
     const TensorType type = batched_type({20, kLarge.height, kLarge.width});
     check_recipe("pool", group_of(pool_op<MaxPool>(kLarge), {type}, 2), quick("a0"));
     check_recipe("pool", group_of(pool_op<AveragePool>(kLarge), {type}, 2), quick());
-    check_recipe("pool", group_of(pool_op<AveragePool>(kLarge), {batched_type({1, 13, 11})}, 2), quick());
+    check_recipe("pool", group_of(pool_op<AveragePool>(kLarge), {batched_type({1, 13, 11})}, 2),
+                 quick());
 }
 
 TEST(PoolRecipe, Backward) {
@@ -75,9 +76,11 @@ TEST(PoolRecipe, Backward) {
             const TensorType x = batched_type({channels, c.height, c.width});
             const std::vector<TensorType> y = pool_op<MaxPool>(c)->infer({{x}});
             RecipeCheck check = quick();
-            check.adjust = [&](reference::Sources& sources, int64_t samples) {  // winners of a forward pass
+            check.adjust = [&](reference::Sources& sources,
+                               int64_t samples) {  // winners of a forward pass
                 OpCase forward{{x}, {Fill::separated}, samples};
-                sources["a1"] = reference::evaluate(*pool_op<MaxPool>(c), random_operands(forward), samples)[1];
+                sources["a1"] =
+                    reference::evaluate(*pool_op<MaxPool>(c), random_operands(forward), samples)[1];
             };
             const bool is_anchor = max->op_class() == OpClass::window;
             check_recipe(is_anchor ? "pool" : "pointwise", group_of(max, y, 3), check);
@@ -89,14 +92,18 @@ TEST(PoolRecipe, Backward) {
 TEST(PoolRecipe, ManyTasks) {
     RecipeCheck check;
     check.fills["a0"] = Fill::separated;
-    check_recipe("pool", group_of(pool_op<MaxPool>(kCases[0]), {batched_type({32, 28, 28})}, 5), check);
+    check_recipe("pool", group_of(pool_op<MaxPool>(kCases[0]), {batched_type({32, 28, 28})}, 5),
+                 check);
 }
 
 TEST(PoolRecipe, WithoutTheIndex) {
-    check_recipe("pool", make_group(3, [](GraphBuilder& b) -> std::vector<Value> {
-                     const Value x = add_operand(b, "a0", batched_type({20, 6, 6}));
-                     return {b.add(pool_op<MaxPool>(kCases[0]), {x}, "v0")};
-                 }), quick("a0"));
+    check_recipe("pool",
+                 make_group(3,
+                            [](GraphBuilder& b) -> std::vector<Value> {
+                                const Value x = add_operand(b, "a0", batched_type({20, 6, 6}));
+                                return {b.add(pool_op<MaxPool>(kCases[0]), {x}, "v0")};
+                            }),
+                 quick("a0"));
 }
 
 // pool(relu(x + bias)) * scale, with the winners

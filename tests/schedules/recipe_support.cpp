@@ -24,7 +24,7 @@ using reference::Tensor;
 
 // Collects the parameters that a pipeline reads, by name.
 class ParameterFinder : public Halide::Internal::IRGraphVisitor {
-public:
+  public:
     using IRGraphVisitor::visit;
     void visit(const Halide::Internal::Variable* op) override {
         if (op->param.defined()) found[op->param.name()] = op->param;
@@ -63,7 +63,8 @@ std::vector<int> extents_of(const TensorType& type, int64_t samples) {
 
 Halide::Buffer<> buffer_of(const TensorType& type, int64_t samples) {
     Halide::Buffer<> buffer(halide_type(type.element), extents_of(type, samples));
-    std::memset(buffer.data(), 0x7E, buffer.size_in_bytes());  // a huge number where nothing is written
+    std::memset(buffer.data(), 0x7E,
+                buffer.size_in_bytes());  // a huge number where nothing is written
     return buffer;
 }
 
@@ -71,8 +72,10 @@ void inspect(const Group& group, const Recipe& recipe, const Tiling& tiling, con
     KernelContext context(group, isa);
     std::vector<Halide::Func> outputs = recipe.build(context, tiling);
     context.constrain_outputs(outputs);
-    const Halide::Target target("x86-64-linux-no_runtime-user_context-no_asserts-no_bounds_query" + features(isa));
-    inspect_module(Halide::Pipeline(outputs).compile_to_module(context.arguments(), "kernel", target));
+    const Halide::Target target("x86-64-linux-no_runtime-user_context-no_asserts-no_bounds_query" +
+                                features(isa));
+    inspect_module(
+        Halide::Pipeline(outputs).compile_to_module(context.arguments(), "kernel", target));
 }
 
 void expect_close(const Tensor& actual, const Tensor& expected, double tolerance) {
@@ -81,8 +84,8 @@ void expect_close(const Tensor& actual, const Tensor& expected, double tolerance
     expect_near(actual.values, expected.values, tolerance * largest);
 }
 
-void check_samples(CompiledRecipe& compiled, const Group& group, const RecipeCheck& check, int64_t samples,
-                   std::map<int64_t, std::vector<Tensor>>* same_bits) {
+void check_samples(CompiledRecipe& compiled, const Group& group, const RecipeCheck& check,
+                   int64_t samples, std::map<int64_t, std::vector<Tensor>>* same_bits) {
     SCOPED_TRACE(fmt::format("{} samples", samples));
     reference::Sources sources = random_sources(group, samples, check.fills, check.classes);
     if (check.adjust) check.adjust(sources, samples);
@@ -91,18 +94,21 @@ void check_samples(CompiledRecipe& compiled, const Group& group, const RecipeChe
     for (size_t k = 0; k < actual.size(); k++) {
         const Value value = group.body.results()[k].value;
         SCOPED_TRACE(fmt::format("result {}", k));
-        expect_close(actual[k], expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)],
+        expect_close(actual[k],
+                     expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)],
                      check.tolerance);
     }
     if (same_bits == nullptr) return;
     auto [first, is_new] = same_bits->try_emplace(samples, actual);
-    EXPECT_TRUE(is_new || first->second == actual) << "other bits than with another instruction set or tiling";
+    EXPECT_TRUE(is_new || first->second == actual)
+        << "other bits than with another instruction set or tiling";
 }
 
 }  // namespace
 
 Value add_operand(GraphBuilder& builder, const std::string& name, const TensorType& type) {
-    if (type.batched || !type.shape.empty()) return builder.add(std::make_shared<Input>(type), {}, name);
+    if (type.batched || !type.shape.empty())
+        return builder.add(std::make_shared<Input>(type), {}, name);
     auto scalar = std::make_shared<Scalar>(type);
     scalar->name = name;
     return builder.add(scalar, {}, name);
@@ -117,7 +123,8 @@ Group make_group(int batch, const BodyBuilder& body) {
     group.batch = batch;
     for (size_t i = 0; i < group.body.nodes().size(); i++) {
         const OpClass kind = group.body.nodes()[i].op->op_class();
-        const bool is_anchor = kind == OpClass::window || kind == OpClass::reduction || kind == OpClass::anchor;
+        const bool is_anchor =
+            kind == OpClass::window || kind == OpClass::reduction || kind == OpClass::anchor;
         if (is_anchor && group.anchor < 0) group.anchor = static_cast<int>(i);
     }
     return group;
@@ -136,7 +143,8 @@ Group group_of(std::shared_ptr<const Op> op, const std::vector<TensorType>& inpu
     });
 }
 
-CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const Tiling& tiling, const Isa& isa)
+CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const Tiling& tiling,
+                               const Isa& isa)
     : group_(group), target_("x86-64-linux-jit" + features(isa)) {
     try {
         inspect(group, recipe, tiling, isa);
@@ -162,7 +170,8 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
         if (is_scalar && tensor.type.element == ElementType::f32) {
             parameter.set_scalar<float>(static_cast<float>(tensor.values[0]));
         } else if (is_scalar) {
-            parameter.set_scalar<int32_t>(static_cast<int32_t>(static_cast<int64_t>(tensor.values[0])));
+            parameter.set_scalar<int32_t>(
+                static_cast<int32_t>(static_cast<int64_t>(tensor.values[0])));
         } else {
             Halide::Buffer<> buffer = buffer_of(tensor.type, samples);
             const std::vector<std::byte> bytes = reference::pack(tensor);
@@ -207,8 +216,9 @@ std::vector<const Isa*> runnable_isas() {
     return isas;
 }
 
-reference::Sources random_sources(const Group& group, int64_t samples, const std::map<std::string, Fill>& fills,
-                                  int64_t classes, uint64_t seed) {
+reference::Sources random_sources(const Group& group, int64_t samples,
+                                  const std::map<std::string, Fill>& fills, int64_t classes,
+                                  uint64_t seed) {
     reference::Sources sources;
     for (const Node& node : group.body.nodes()) {
         if (node.op->op_class() != OpClass::source) continue;
@@ -224,7 +234,8 @@ void check_recipe(const std::string& name, const Group& group, const RecipeCheck
     SCOPED_TRACE(name + ": " + group.signature());
     const Recipe& recipe = recipe_named(name);
     std::map<int64_t, std::vector<Tensor>> bits;  // with fused multiply-add
-    for (const Isa* isa : check.all_isas ? runnable_isas() : std::vector<const Isa*>{runnable_isas().back()}) {
+    for (const Isa* isa :
+         check.all_isas ? runnable_isas() : std::vector<const Isa*>{runnable_isas().back()}) {
         ASSERT_TRUE(recipe.applies(group, *isa));
         std::vector<Tiling> tilings = recipe.tilings(group, *isa);
         ASSERT_FALSE(tilings.empty());

@@ -1,7 +1,9 @@
-// Runs a group through one recipe in this process and compares it with the double-precision reference.
+// Runs a group through one recipe in this process and compares it with the double-precision
+// reference.
 //
-// Halide compiles with all its asserts, so a read or a write outside a buffer is an error; the code of the shipped form
-// is inspected too: no storage of variable size, no parallel loop inside another.
+// Halide compiles with all its asserts, so a read or a write outside a buffer is an error; the code
+// of the shipped form is inspected too: no storage of variable size, no parallel loop inside
+// another.
 #pragma once
 
 #include <Halide.h>
@@ -21,7 +23,8 @@ namespace emulsion::test {
 // Builds the body of a group: operands first, then nodes; returns the results.
 using BodyBuilder = std::function<std::vector<Value>(GraphBuilder&)>;
 
-// The group of a body; its anchor is the node of class window, reduction or anchor, if there is one.
+// The group of a body; its anchor is the node of class window, reduction or anchor, if there is
+// one.
 Group make_group(int batch, const BodyBuilder& body);
 
 // One op on its own: operands a0, a1, …, all results stored.
@@ -31,14 +34,14 @@ Group group_of(std::shared_ptr<const Op> op, const std::vector<TensorType>& inpu
 Value add_operand(GraphBuilder& builder, const std::string& name, const TensorType& type);
 
 class CompiledRecipe {
-public:
+  public:
     CompiledRecipe(const Group& group, const Recipe& recipe, const Tiling& tiling, const Isa& isa);
     // Lets result `index` be written to the memory of an operand.
     void place_result(size_t index, const std::string& operand) { placed_[index] = operand; }
     // Values of the group's results from those of its sources.
     std::vector<reference::Tensor> run(const reference::Sources& sources, int64_t samples);
 
-private:
+  private:
     const Group& group_;
     Halide::Pipeline pipeline_;
     Halide::Target target_;
@@ -53,7 +56,8 @@ const Recipe& recipe_named(const std::string& name);
 std::vector<const Isa*> runnable_isas();
 
 // Random values of a group's sources; `fills` by source name, the rest normal (labels for i32).
-reference::Sources random_sources(const Group& group, int64_t samples, const std::map<std::string, Fill>& fills = {},
+reference::Sources random_sources(const Group& group, int64_t samples,
+                                  const std::map<std::string, Fill>& fills = {},
                                   int64_t classes = 2, uint64_t seed = 1);
 
 struct RecipeCheck {
@@ -62,7 +66,7 @@ struct RecipeCheck {
     int64_t classes = 2;
     // Changes the random values of the sources.
     std::function<void(reference::Sources& sources, int64_t samples)> adjust = {};
-    bool all_isas = true;     // and the same bits with AVX2 as with AVX-512
+    bool all_isas = true;  // and the same bits with AVX2 as with AVX-512
     bool all_tilings = true;
 };
 

@@ -16,9 +16,10 @@ namespace {
 using reference::Tensor;
 
 const std::vector<TensorType> kMaps = {
-    batched_type({1, 5, 7}),    batched_type({5, 3, 4}),  batched_type({16, 7, 7}), batched_type({17, 1, 1}),
-    batched_type({48, 6, 8}),   batched_type({80, 4, 2}), batched_type({7, 13}),    batched_type({33}),
-    batched_type({64, 37, 41}), batched_type({96}),
+    batched_type({1, 5, 7}),  batched_type({5, 3, 4}),  batched_type({16, 7, 7}),
+    batched_type({17, 1, 1}), batched_type({48, 6, 8}), batched_type({80, 4, 2}),
+    batched_type({7, 13}),    batched_type({33}),       batched_type({64, 37, 41}),
+    batched_type({96}),
 };
 
 std::shared_ptr<Reduce> reduce(bool keep_samples, bool keep_channels, bool mean) {
@@ -38,19 +39,22 @@ TEST(ReductionRecipe, Reduce) {
             check_recipe("reduction", group_of(op, {type}, 21), check);
         }
     }
-    for (bool keep : {false, true}) check_recipe("reduction", group_of(reduce(keep, false, true), {batched_type({})}, 40));
+    for (bool keep : {false, true})
+        check_recipe("reduction", group_of(reduce(keep, false, true), {batched_type({})}, 40));
 }
 
 TEST(ReductionRecipe, PartialMoments) {
     for (const TensorType& type : kMaps) {
-        check_recipe("reduction", group_of(std::make_shared<PartialMoments>(), {type}, 4), {.tolerance = 2e-5});
+        check_recipe("reduction", group_of(std::make_shared<PartialMoments>(), {type}, 4),
+                     {.tolerance = 2e-5});
     }
 }
 
 TEST(ReductionRecipe, PartialDots) {
     for (const TensorType& type : kMaps) {
         const TensorType channels = plain_type({type.shape[0]});
-        check_recipe("reduction", group_of(std::make_shared<PartialDots>(), {type, type, channels}, 4),
+        check_recipe("reduction",
+                     group_of(std::make_shared<PartialDots>(), {type, type, channels}, 4),
                      {.tolerance = 2e-5});
     }
 }
@@ -69,10 +73,12 @@ TEST(ReductionRecipe, MergeMoments) {
 }
 
 TEST(ReductionRecipe, PrologueAndEpilogue) {
-    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({32, 6, 6}), batched_type({17})}) {
+    for (const TensorType& type :
+         {batched_type({5, 3, 4}), batched_type({32, 6, 6}), batched_type({17})}) {
         for (int kept = 0; kept < 4; kept++) {
             const Group group = make_group(5, [&](GraphBuilder& b) -> std::vector<Value> {
-                const Value x = add_operand(b, "a0", type), bias = add_operand(b, "a1", plain_type({type.shape[0]}));
+                const Value x = add_operand(b, "a0", type),
+                            bias = add_operand(b, "a1", plain_type({type.shape[0]}));
                 const Value v0 = b.add(std::make_shared<Add>(), {x, bias}, "v0");
                 const Value v1 = b.add(std::make_shared<Sigmoid>(), {v0}, "v1");
                 const Value v2 = b.add(reduce(kept % 2 == 1, kept >= 2, true), {v1}, "v2");
@@ -87,7 +93,8 @@ TEST(ReductionRecipe, CoefficientsBehindASum) {
     const Group group = make_group(9, [](GraphBuilder& b) -> std::vector<Value> {
         const TensorType c = plain_type({20});
         const Value x = add_operand(b, "a0", batched_type({20}));
-        const Value gamma = add_operand(b, "a1", c), variance = add_operand(b, "a2", c), sum = add_operand(b, "a3", c);
+        const Value gamma = add_operand(b, "a1", c), variance = add_operand(b, "a2", c),
+                    sum = add_operand(b, "a3", c);
         const Value dot = b.add(reduce(false, true, false), {x}, "v0");
         auto op = std::make_shared<BatchNormCoefficients>();
         op->count = 6;
@@ -99,18 +106,23 @@ TEST(ReductionRecipe, CoefficientsBehindASum) {
     check_recipe("reduction", group, check);
 }
 
-Tensor run_reduction(const Group& group, const Isa& isa, const reference::Sources& sources, int64_t samples) {
+Tensor run_reduction(const Group& group, const Isa& isa, const reference::Sources& sources,
+                     int64_t samples) {
     const Recipe& recipe = recipe_named("reduction");
-    return CompiledRecipe(group, recipe, recipe.tilings(group, isa)[0], isa).run(sources, samples)[0];
+    return CompiledRecipe(group, recipe, recipe.tilings(group, isa)[0], isa)
+        .run(sources, samples)[0];
 }
 
-TEST(ReductionRecipe, GlobalAverageOfALargeMap) {  // case P7, and the same with every value different
+TEST(ReductionRecipe,
+     GlobalAverageOfALargeMap) {  // case P7, and the same with every value different
     for (int64_t channels : {1, 16}) {
-        const Group group = group_of(reduce(true, true, true), {batched_type({channels, 512, 512})}, 1);
+        const Group group =
+            group_of(reduce(true, true, true), {batched_type({channels, 512, 512})}, 1);
         Tensor x = reference::make_tensor(batched_type({channels, 512, 512}), 1);
         for (size_t i = 0; i < x.values.size(); i++) x.values[i] = i % 2 == 0 ? 1000 : 1000.25;
         for (const Isa* isa : runnable_isas()) {
-            EXPECT_NEAR(run_reduction(group, *isa, {{"a0", x}}, 1).values[0], 1000.125, 1e-3) << isa->name;
+            EXPECT_NEAR(run_reduction(group, *isa, {{"a0", x}}, 1).values[0], 1000.125, 1e-3)
+                << isa->name;
         }
         for (size_t i = 0; i < x.values.size(); i++)
             x.values[i] = 1000 + std::fmod(0.618 * static_cast<double>(i), 1.0);

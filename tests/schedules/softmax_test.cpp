@@ -24,23 +24,30 @@ RecipeCheck with_classes(int64_t classes) {
 TEST(SoftmaxRecipe, RowsOfEveryLength) {
     for (int64_t classes : {1, 2, 10, 16, 17, 100, 1000}) {
         const TensorType scores = batched_type({classes});
-        check_recipe("softmax", group_of(std::make_shared<Softmax>(), {scores}, 5), with_classes(classes));
-        check_recipe("softmax", group_of(std::make_shared<SoftmaxCrossEntropy>(), {scores, kLabels}, 5),
+        check_recipe("softmax", group_of(std::make_shared<Softmax>(), {scores}, 5),
                      with_classes(classes));
-        check_recipe("softmax", group_of(std::make_shared<SoftmaxCrossEntropyBackward>(),
-                                         {scores, kLabels, batched_type({})}, 5), with_classes(classes));
+        check_recipe("softmax",
+                     group_of(std::make_shared<SoftmaxCrossEntropy>(), {scores, kLabels}, 5),
+                     with_classes(classes));
+        check_recipe("softmax",
+                     group_of(std::make_shared<SoftmaxCrossEntropyBackward>(),
+                              {scores, kLabels, batched_type({})}, 5),
+                     with_classes(classes));
     }
 }
 
 TEST(SoftmaxRecipe, ManyRows) {
-    check_recipe("softmax", group_of(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), kLabels}, 1500),
-                 with_classes(10));
+    check_recipe(
+        "softmax",
+        group_of(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), kLabels}, 1500),
+        with_classes(10));
     check_recipe("softmax", group_of(std::make_shared<Softmax>(), {batched_type({300})}, 70));
 }
 
 TEST(SoftmaxRecipe, PrologueAndEpilogue) {
     const Group group = make_group(4, [](GraphBuilder& b) -> std::vector<Value> {
-        const Value x = add_operand(b, "a0", batched_type({10})), bias = add_operand(b, "a1", plain_type({10}));
+        const Value x = add_operand(b, "a0", batched_type({10})),
+                    bias = add_operand(b, "a1", plain_type({10}));
         const Value labels = add_operand(b, "a2", kLabels);
         const Value v0 = b.add(std::make_shared<Add>(), {x, bias}, "v0");
         const Value v1 = b.add(std::make_shared<SoftmaxCrossEntropy>(), {v0, labels}, "v1");
@@ -69,7 +76,8 @@ TEST(SoftmaxRecipe, LargeScores) {  // case L1
     const auto loss = run_rows(std::make_shared<SoftmaxCrossEntropy>(), {scores, label}, 1);
     EXPECT_EQ(loss[0].values, std::vector<double>{1000});
     EXPECT_EQ(loss[1].values, std::vector<double>{0});
-    const auto gradient = run_rows(std::make_shared<SoftmaxCrossEntropyBackward>(), {scores, label, one}, 1);
+    const auto gradient =
+        run_rows(std::make_shared<SoftmaxCrossEntropyBackward>(), {scores, label, one}, 1);
     EXPECT_EQ(gradient[0].values, (std::vector<double>{1, -1, 0}));
 }
 

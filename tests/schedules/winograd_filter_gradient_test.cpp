@@ -26,26 +26,33 @@ TEST_P(WinogradFilterGradients, ShapesOf5x5) {
 
 // Maps of one and two rows or columns, and of 5 and 6, go over 4 points.
 TEST_P(WinogradFilterGradients, ShapesOverFourPoints) {
-    std::vector<ConvCase> cases = {{16, 32, 1, 1}, {32, 48, 2, 2, 3, {1, 1, 1, 1}, 5}, {48, 16, 3, 4, 3, {0, 0, 0, 0}},
-                                   {32, 32, 2, 9, 3, {1, 1, 0, 2}, 4}, {16, 64, 13, 1, 3, {2, 1, 1, 1}, 2},
-                                   {64, 32, 7, 2}, {16, 32, 5, 6}, {160, 96, 2, 2, 3, {1, 1, 1, 1}, 40}};
+    std::vector<ConvCase> cases = {{16, 32, 1, 1},
+                                   {32, 48, 2, 2, 3, {1, 1, 1, 1}, 5},
+                                   {48, 16, 3, 4, 3, {0, 0, 0, 0}},
+                                   {32, 32, 2, 9, 3, {1, 1, 0, 2}, 4},
+                                   {16, 64, 13, 1, 3, {2, 1, 1, 1}, 2},
+                                   {64, 32, 7, 2},
+                                   {16, 32, 5, 6},
+                                   {160, 96, 2, 2, 3, {1, 1, 1, 1}, 40}};
     check_groups(groups_of(cases, gradient_group), {GetParam()});
 }
 
 TEST_P(WinogradFilterGradients, EveryTiling) {
     Check check{GetParam()};
     check.all_tilings = true;
-    check_groups({gradient_group({48, 64, 9, 10}), gradient_group({16, 32, 6, 7, 5, {2, 2, 2, 2}, 2}),
-                  gradient_group({48, 64, 2, 9})},
-                 check);
+    check_groups(
+        {gradient_group({48, 64, 9, 10}), gradient_group({16, 32, 6, 7, 5, {2, 2, 2, 2}, 2}),
+         gradient_group({48, 64, 2, 9})},
+        check);
 }
 
 TEST_P(WinogradFilterGradients, WithHalidesAsserts) {
     Check check{GetParam()};
     check.checked = true;
-    check_groups({gradient_group({16, 32, 5, 7}), gradient_group({32, 16, 8, 4, 5, {2, 2, 2, 2}, 2}),
-                  gradient_group({16, 32, 7, 2})},
-                 check);
+    check_groups(
+        {gradient_group({16, 32, 5, 7}), gradient_group({32, 16, 8, 4, 5, {2, 2, 2, 2}, 2}),
+         gradient_group({16, 32, 7, 2})},
+        check);
 }
 
 TEST(WinogradFilterGradient, ReadsAhead) {
@@ -59,8 +66,9 @@ TEST_P(WinogradFilterGradients, ManySamples) {
 
 // Several tasks either way, and one tile a sample.
 TEST_P(WinogradFilterGradients, ManyChannels) {
-    check_groups({gradient_group({160, 96, 7, 7}), gradient_group({64, 256, 4, 4, 3, {1, 1, 1, 1}, 5})},
-                 {GetParam()});
+    check_groups(
+        {gradient_group({160, 96, 7, 7}), gradient_group({64, 256, 4, 4, 3, {1, 1, 1, 1}, 5})},
+        {GetParam()});
 }
 
 TEST_P(WinogradFilterGradients, Prologues) {
@@ -88,14 +96,16 @@ TEST_P(WinogradFilterGradients, Accuracy) {
         groups.push_back(gradient_group({channels, 32, 8, 8, 3, {1, 1, 1, 1}, 5}));
         groups.push_back(gradient_group({channels, 32, 8, 8, 5, {2, 2, 2, 2}, 5}));
     }
-    const int batch = GetParam() == "winograd_panel_gradient" ? 16 : 64;  // sums as long as it takes
+    const int batch =
+        GetParam() == "winograd_panel_gradient" ? 16 : 64;  // sums as long as it takes
     groups.push_back(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, batch}));
     expect_error(GetParam(), groups);
 }
 
 TEST_P(WinogradFilterGradients, AccuracyOverFourPoints) {
     std::vector<Group> groups;
-    for (int64_t channels : {16, 64, 256}) groups.push_back(gradient_group({channels, 32, 6, 6, 3, {1, 1, 1, 1}, 8}));
+    for (int64_t channels : {16, 64, 256})
+        groups.push_back(gradient_group({channels, 32, 6, 6, 3, {1, 1, 1, 1}, 8}));
     const int batch = GetParam() == "winograd_panel_gradient" ? 113 : 512;
     groups.push_back(gradient_group({16, 16, 6, 6, 3, {1, 1, 1, 1}, batch}));
     expect_error(GetParam(), groups);
@@ -111,7 +121,8 @@ TEST(WinogradFilterGradient, RecipeByShape) {
         for (const auto& recipe : make_library()) {
             if (!recipe->applies(group, isa_avx512()) || recipe->name() == "default") continue;
             const Tiling tiling = recipe->tilings(group, isa_avx512())[0];
-            best = std::min(best, {recipe->cost(group, tiling, isa_avx512(), Machine()), std::string(recipe->name())});
+            best = std::min(best, {recipe->cost(group, tiling, isa_avx512(), Machine()),
+                                   std::string(recipe->name())});
         }
         return best.second;
     };

@@ -23,7 +23,9 @@ using reference::Tensor;
 
 TensorType input_type(const ConvCase& c) { return batched_type({c.in, c.height, c.width}); }
 TensorType filter_type(const ConvCase& c) { return plain_type({c.out, c.in, c.kernel, c.kernel}); }
-TensorType transformed_type(const ConvCase& c) { return plain_type({c.out, c.in, c.points, c.points}); }
+TensorType transformed_type(const ConvCase& c) {
+    return plain_type({c.out, c.in, c.points, c.points});
+}
 TensorType output_type(const ConvCase& c) {
     Conv2d conv;
     conv.padding = c.padding;
@@ -69,15 +71,17 @@ std::vector<ConvCase> sweep(int64_t kernel, int64_t points) {
         const auto turn = static_cast<size_t>(height);
         std::vector<int64_t> padding = paddings[turn % 4];
         if (height + padding[0] + padding[1] < points) padding = paddings[0];
-        const size_t out = kernel == 5 ? turn / 2 % 2 : turn / 2 % 4;  // 5x5 takes long enough with few
-        cases.push_back({channels[turn % 4], channels[out], height, height + height % 3, kernel, padding,
-                         batches[(turn + turn / 4) % 4], points});
+        const size_t out =
+            kernel == 5 ? turn / 2 % 2 : turn / 2 % 4;  // 5x5 takes long enough with few
+        cases.push_back({channels[turn % 4], channels[out], height, height + height % 3, kernel,
+                         padding, batches[(turn + turn / 4) % 4], points});
     }
     return cases;
 }
 
 std::vector<ConvCase> fused_cases() {
-    return {{16, 32, 6, 8}, {32, 16, 8, 10, 5, {2, 2, 2, 2}, 2}, {16, 16, 12, 4, 3, {1, 1, 1, 1}, 5}};
+    return {
+        {16, 32, 6, 8}, {32, 16, 8, 10, 5, {2, 2, 2, 2}, 2}, {16, 16, 12, 4, 3, {1, 1, 1, 1}, 5}};
 }
 
 std::vector<ConvCase> over_four_points(const std::vector<ConvCase>& cases) {
@@ -95,7 +99,8 @@ std::vector<ConvCase> large_cases() {
 
 Value add_prologue(GraphBuilder& b, Value x) {
     const Value bias = add_operand(b, "p_bias", plain_type({b.type(x).shape[0]}));
-    return b.add(std::make_shared<Tanh>(), {b.add(std::make_shared<Add>(), {x, bias}, "p_sum")}, "p");
+    return b.add(std::make_shared<Tanh>(), {b.add(std::make_shared<Add>(), {x, bias}, "p_sum")},
+                 "p");
 }
 
 // ---- Running ----
@@ -104,8 +109,10 @@ namespace {
 
 using Bytes = std::vector<std::vector<std::byte>>;
 
-// Filters of the group's size, transformed in double precision: the reference then is that of conv2d.
-Tensor transformed_filter(const TensorType& u, const WinogradConv2d& conv, std::mt19937_64& generator) {
+// Filters of the group's size, transformed in double precision: the reference then is that of
+// conv2d.
+Tensor transformed_filter(const TensorType& u, const WinogradConv2d& conv,
+                          std::mt19937_64& generator) {
     std::uniform_real_distribution<double> uniform(-0.5, 0.5);
     const int64_t kernel = conv.kernel(u);
     Tensor w = reference::make_tensor(plain_type({u.shape[0], u.shape[1], kernel, kernel}), 1);
@@ -132,11 +139,13 @@ reference::Sources sources_of(const Group& group, int64_t samples) {
 }
 
 // Largest difference over largest value of the reference, over all results.
-double relative_error(const Group& group, const Bytes& actual, const reference::Values& expected, int64_t samples) {
+double relative_error(const Group& group, const Bytes& actual, const reference::Values& expected,
+                      int64_t samples) {
     double error = 0;
     for (size_t k = 0; k < actual.size(); k++) {
         const Value value = group.body.results()[k].value;
-        const Tensor& right = expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)];
+        const Tensor& right =
+            expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)];
         const Tensor tensor = reference::unpack(group.body.type(value), samples, actual[k].data());
         double largest = 1e-30, difference = 0;
         for (size_t i = 0; i < right.values.size(); i++) {
@@ -149,7 +158,8 @@ double relative_error(const Group& group, const Bytes& actual, const reference::
     return error;
 }
 
-std::vector<CompiledKernel> compile(const std::vector<PlannedKernel>& kernels, const Isa& isa, bool checked) {
+std::vector<CompiledKernel> compile(const std::vector<PlannedKernel>& kernels, const Isa& isa,
+                                    bool checked) {
     static const RecipeLibrary library = make_library();
     KernelOptions options;
     options.processes = 2;
@@ -160,8 +170,8 @@ std::vector<CompiledKernel> compile(const std::vector<PlannedKernel>& kernels, c
 // Kernels of equal groups, whatever their tiling and instruction set, write the same bytes.
 using Expected = std::map<std::pair<std::string, int64_t>, Bytes>;
 
-void run_kernel(const PlannedKernel& kernel, const Isa& isa, const CompiledKernel& compiled, const Check& check,
-                Expected& bits) {
+void run_kernel(const PlannedKernel& kernel, const Isa& isa, const CompiledKernel& compiled,
+                const Check& check, Expected& bits) {
     const Group& group = kernel.group;
     const std::string name = kernel.identity(isa);
     SCOPED_TRACE(name);
@@ -174,9 +184,11 @@ void run_kernel(const PlannedKernel& kernel, const Isa& isa, const CompiledKerne
             const reference::Sources sources = sources_of(group, samples);
             const Bytes results = harness.run(
                 sources, samples, (threads + samples) % 2 == 0 ? Edge::front : Edge::back);
-            auto [first, is_new] = bits.try_emplace({group.signature() + (isa.fma ? "" : " without fma"), samples}, results);
+            auto [first, is_new] = bits.try_emplace(
+                {group.signature() + (isa.fma ? "" : " without fma"), samples}, results);
             if (!is_new) {
-                EXPECT_TRUE(first->second == results) << "other bits than with other threads, tiling or processor";
+                EXPECT_TRUE(first->second == results)
+                    << "other bits than with other threads, tiling or processor";
                 continue;
             }
             const reference::Values expected = reference::evaluate(group.body, sources, samples);
@@ -205,7 +217,8 @@ void check_groups(const std::vector<Group>& groups, const Check& check) {
             }
         }
         const std::vector<CompiledKernel> compiled = compile(kernels, *isa, check.checked);
-        for (size_t i = 0; i < kernels.size(); i++) run_kernel(kernels[i], *isa, compiled[i], check, bits);
+        for (size_t i = 0; i < kernels.size(); i++)
+            run_kernel(kernels[i], *isa, compiled[i], check, bits);
     }
 }
 
@@ -215,12 +228,14 @@ void expect_error(const std::string& recipe, const std::vector<Group>& groups) {
     double largest = 0, stated = 0;
     for (const Group& group : groups) {
         ASSERT_TRUE(r.applies(group, isa)) << group.signature();
-        const std::vector<PlannedKernel> kernels = {{group, recipe, r.version(), r.tilings(group, isa)[0]}};
+        const std::vector<PlannedKernel> kernels = {
+            {group, recipe, r.version(), r.tilings(group, isa)[0]}};
         const std::vector<CompiledKernel> compiled = compile(kernels, isa, false);
         KernelHarness harness(group, compiled[0], false, 1);
         const reference::Sources sources = sources_of(group, group.batch);
-        const double error = relative_error(group, harness.run(sources, group.batch, Edge::back),
-                                            reference::evaluate(group.body, sources, group.batch), group.batch);
+        const double error =
+            relative_error(group, harness.run(sources, group.batch, Edge::back),
+                           reference::evaluate(group.body, sources, group.batch), group.batch);
         fmt::print("{}: {:.2g} of the largest result, {}\n", recipe, error, group.signature());
         EXPECT_LT(error, r.relative_error(group)) << group.signature();
         largest = std::max(largest, error);

@@ -1,6 +1,6 @@
-// Groups of Winograd convolutions and filter gradients, and their check as they ship, on memory of exact size between
-// protected pages: against the double-precision reference over samples, and bit by bit over threads, instruction sets
-// and tilings.
+// Groups of Winograd convolutions and filter gradients, and their check as they ship, on memory of
+// exact size between protected pages: against the double-precision reference over samples, and bit
+// by bit over threads, instruction sets and tilings.
 #pragma once
 
 #include <memory>
@@ -39,8 +39,8 @@ std::vector<ConvCase> fused_cases();
 // The 3x3 filters among them, over 4 points.
 std::vector<ConvCase> over_four_points(const std::vector<ConvCase>& cases);
 
-// Maps of more than 3 MB and few channels, over 6 and 4 points in either direction: products ask for the next block's
-// input, beyond the last one too.
+// Maps of more than 3 MB and few channels, over 6 and 4 points in either direction: products ask
+// for the next block's input, beyond the last one too.
 std::vector<ConvCase> large_cases();
 
 // tanh(x + bias): not zero at zero, so a border that went through it shows.
@@ -57,7 +57,8 @@ struct Check {
 // Each group by the recipe, with AVX2 and AVX-512, with 1 to 3 threads, with 1 to `batch` samples.
 void check_groups(const std::vector<Group>& groups, const Check& check);
 
-// The largest error of the groups' results lies below what the recipe states and plans print, but not far below.
+// The largest error of the groups' results lies below what the recipe states and plans print, but
+// not far below.
 void expect_error(const std::string& recipe, const std::vector<Group>& groups);
 
 }  // namespace emulsion::test

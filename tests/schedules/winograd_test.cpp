@@ -16,7 +16,9 @@ namespace {
 
 TEST(Winograd, ShapesOf3x3) { check_groups(groups_of(sweep(3), forward_group), {"winograd"}); }
 TEST(Winograd, ShapesOf5x5) { check_groups(groups_of(sweep(5), forward_group), {"winograd"}); }
-TEST(Winograd, ShapesOverFourPoints) { check_groups(groups_of(sweep(3, 4), forward_group), {"winograd"}); }
+TEST(Winograd, ShapesOverFourPoints) {
+    check_groups(groups_of(sweep(3, 4), forward_group), {"winograd"});
+}
 
 TEST(Winograd, EveryTiling) {
     Check check{"winograd"};
@@ -32,8 +34,10 @@ TEST(Winograd, ReadsAhead) { check_groups(groups_of(large_cases(), forward_group
 TEST(Winograd, WithoutFusedMultiplyAdd) {
     Check check{"winograd"};
     check.without_fma = true;
-    check_groups(groups_of({{16, 32, 6, 7, 3, {1, 1, 1, 1}, 2}, {16, 32, 6, 7, 3, {1, 1, 1, 1}, 2, 4}}, forward_group),
-                 check);
+    check_groups(
+        groups_of({{16, 32, 6, 7, 3, {1, 1, 1, 1}, 2}, {16, 32, 6, 7, 3, {1, 1, 1, 1}, 2, 4}},
+                  forward_group),
+        check);
 }
 
 TEST(Winograd, WithHalidesAsserts) {
@@ -44,7 +48,8 @@ TEST(Winograd, WithHalidesAsserts) {
                  check);
 }
 
-// The data gradient of a net: dy comes back through a pool, dx is masked by what the layer below stored.
+// The data gradient of a net: dy comes back through a pool, dx is masked by what the layer below
+// stored.
 Group masked_group(const ConvCase& c) {
     return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
         const std::vector<int64_t> half = {c.in, c.height / 2, c.width / 2};
@@ -67,7 +72,8 @@ Group residual_group(const ConvCase& c) {
         const Value bias = add_operand(b, "a2", plain_type({c.out}));
         const Value skip = add_operand(b, "a3", output_type(c));
         const Value y = b.add(forward_op(c), {add_prologue(b, x), u}, "v1");
-        const Value sum = b.add(std::make_shared<Add>(), {b.add(std::make_shared<Add>(), {y, bias}, "v2"), skip}, "v3");
+        const Value sum = b.add(std::make_shared<Add>(),
+                                {b.add(std::make_shared<Add>(), {y, bias}, "v2"), skip}, "v3");
         return {b.add(std::make_shared<Relu>(), {sum}, "v4"), sum};
     });
 }
@@ -84,12 +90,16 @@ Group pooled_group(const ConvCase& c) {
     });
 }
 
-TEST(Winograd, PrologueOfUnpoolingAndMask) { check_groups(groups_of(fused_cases(), masked_group), {"winograd"}); }
-TEST(Winograd, PrologueAndTwoResults) { check_groups(groups_of(fused_cases(), residual_group), {"winograd"}); }
+TEST(Winograd, PrologueOfUnpoolingAndMask) {
+    check_groups(groups_of(fused_cases(), masked_group), {"winograd"});
+}
+TEST(Winograd, PrologueAndTwoResults) {
+    check_groups(groups_of(fused_cases(), residual_group), {"winograd"});
+}
 TEST(Winograd, PooledWithIndex) {
     std::vector<ConvCase> cases = fused_cases();
     cases.push_back({16, 32, 7, 9, 3, {0, 1, 1, 2}, 2});  // odd, so the pool leaves cells out
-    cases.push_back({16, 16, 9, 5});  // tiles without any pooled cell
+    cases.push_back({16, 16, 9, 5});                      // tiles without any pooled cell
     check_groups(groups_of(cases, pooled_group), {"winograd"});
     check_groups(groups_of(over_four_points(cases), pooled_group), {"winograd"});
 }
@@ -109,12 +119,14 @@ Group moments_group(const ConvCase& c) {
     });
 }
 
-// The tail of a residual block backwards: a sum of gradients, masked, stored and summed for two batch norms.
+// The tail of a residual block backwards: a sum of gradients, masked, stored and summed for two
+// batch norms.
 Group dots_group(const ConvCase& c) {
     return make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
         const Value dy = add_operand(b, "a0", input_type(c));
         const Value u = add_operand(b, "a1", transformed_type(c));
-        const Value skip = add_operand(b, "a2", output_type(c)), mask = add_operand(b, "a3", output_type(c));
+        const Value skip = add_operand(b, "a2", output_type(c)),
+                    mask = add_operand(b, "a3", output_type(c));
         const Value dx = b.add(forward_op(c), {dy, u}, "v0");
         const Value sum = b.add(std::make_shared<Add>(), {dx, skip}, "v1");
         const Value dz = b.add(std::make_shared<ReluBackward>(), {sum, mask}, "v2");
@@ -122,7 +134,8 @@ Group dots_group(const ConvCase& c) {
         for (int i = 0; i < 2; i++) {
             const Value below = add_operand(b, fmt::format("a{}", 4 + 2 * i), output_type(c));
             const Value mean = add_operand(b, fmt::format("a{}", 5 + 2 * i), plain_type({c.out}));
-            const Value dots = b.add(std::make_shared<PartialDots>(), {dz, below, mean}, fmt::format("v{}", 3 + i));
+            const Value dots = b.add(std::make_shared<PartialDots>(), {dz, below, mean},
+                                     fmt::format("v{}", 3 + i));
             results.push_back(dots);
             results.push_back({dots.node, 1});
         }
@@ -136,14 +149,18 @@ std::vector<ConvCase> strip_cases() {
     const std::vector<std::vector<int64_t>> paddings = {{1, 1, 1, 1}, {0, 0, 0, 0}, {2, 0, 1, 3}};
     for (int64_t height = 3; height <= 13; height++) {
         const auto turn = static_cast<size_t>(height);
-        cases.push_back({height % 2 == 0 ? 16 : 32, height % 3 == 0 ? 48 : 32, height, 16 - height, 3,
-                         paddings[height < 12 ? 0 : turn % 3], static_cast<int>(1 + turn % 4)});
+        cases.push_back({height % 2 == 0 ? 16 : 32, height % 3 == 0 ? 48 : 32, height, 16 - height,
+                         3, paddings[height < 12 ? 0 : turn % 3], static_cast<int>(1 + turn % 4)});
     }
     return cases;
 }
 
-TEST(Winograd, SumsMomentsOfStrips) { check_groups(groups_of(strip_cases(), moments_group), {"winograd"}); }
-TEST(Winograd, SumsDotsOfStrips) { check_groups(groups_of(strip_cases(), dots_group), {"winograd"}); }
+TEST(Winograd, SumsMomentsOfStrips) {
+    check_groups(groups_of(strip_cases(), moments_group), {"winograd"});
+}
+TEST(Winograd, SumsDotsOfStrips) {
+    check_groups(groups_of(strip_cases(), dots_group), {"winograd"});
+}
 TEST(Winograd, SumsStripsWithEveryTiling) {
     Check check{"winograd"};
     check.all_tilings = true;
@@ -151,7 +168,8 @@ TEST(Winograd, SumsStripsWithEveryTiling) {
 }
 TEST(Winograd, SumsNoStripsOverFourPoints) {  // its tiles are half as high as a strip
     for (Group (*group)(const ConvCase&) : {moments_group, dots_group})
-        EXPECT_FALSE(recipe_named("winograd").applies(group({16, 16, 8, 8, 3, {1, 1, 1, 1}, 3, 4}), isa_avx512()));
+        EXPECT_FALSE(recipe_named("winograd")
+                         .applies(group({16, 16, 8, 8, 3, {1, 1, 1, 1}, 3, 4}), isa_avx512()));
 }
 
 // The tail of a residual block, stored, and the convolution that reads it.
@@ -194,15 +212,21 @@ TEST(Winograd, StoresTheTailOfEveryShape) {
     std::vector<ConvCase> cases;
     for (int64_t height = 1; height <= 13; height++) {
         const int64_t channels = height % 2 == 0 ? 16 : 32;
-        cases.push_back({channels, 16, height, height % 3 == 0 ? 14 - height : height, 3,
-                         {1, 1, 1, 1}, height % 4 < 2 ? 3 : 1});
+        cases.push_back({channels,
+                         16,
+                         height,
+                         height % 3 == 0 ? 14 - height : height,
+                         3,
+                         {1, 1, 1, 1},
+                         height % 4 < 2 ? 3 : 1});
     }
     check_groups(groups_of(cases, tail_and_moments_group), {"winograd"});
     check_groups(groups_of(over_four_points(cases), tail_group), {"winograd"});
 }
 
 TEST(Winograd, StoresTheTailOfOtherForms) {
-    std::vector<ConvCase> cases = {{16, 32, 6, 8, 5, {2, 2, 2, 2}, 2}, {32, 16, 7, 5, 5, {2, 2, 2, 2}, 3},
+    std::vector<ConvCase> cases = {{16, 32, 6, 8, 5, {2, 2, 2, 2}, 2},
+                                   {32, 16, 7, 5, 5, {2, 2, 2, 2}, 3},
                                    {16, 16, 7, 9, 3, {2, 0, 0, 2}, 3}};
     check_groups(groups_of(cases, tail_group), {"winograd"});
     check_groups(groups_of({{16, 32, 6, 8}, {16, 16, 9, 7}}, pooled_tail_group), {"winograd"});
@@ -227,7 +251,9 @@ std::shared_ptr<WinogradFilter> transform_op(int64_t tile) {
 TEST(WinogradFilterTransform, AgreesWithTheReference) {
     for (auto [tile, kernel] : kForms) {
         for (int64_t channels : {1, 16, 48}) {
-            check_recipe("winograd_filter", group_of(transform_op(tile), {plain_type({32, channels, kernel, kernel})}, 1));
+            check_recipe(
+                "winograd_filter",
+                group_of(transform_op(tile), {plain_type({32, channels, kernel, kernel})}, 1));
         }
     }
 }
@@ -235,8 +261,10 @@ TEST(WinogradFilterTransform, AgreesWithTheReference) {
 TEST(WinogradFilterTransform, TurnsFiltersOnTheWay) {
     for (auto form : kForms) {
         check_recipe("winograd_filter", make_group(1, [&](GraphBuilder& b) -> std::vector<Value> {
-                         const Value w = add_operand(b, "a0", plain_type({48, 32, form.second, form.second}));
-                         return {b.add(transform_op(form.first), {b.add(std::make_shared<RotateFilter>(), {w}, "v0")}, "v1")};
+                         const Value w =
+                             add_operand(b, "a0", plain_type({48, 32, form.second, form.second}));
+                         return {b.add(transform_op(form.first),
+                                       {b.add(std::make_shared<RotateFilter>(), {w}, "v0")}, "v1")};
                      }));
     }
 }
@@ -268,19 +296,22 @@ TEST(WinogradAccuracy, ExactRecipesStateNoError) {
     }
 }
 
-// 4 x 4 of the result need 36 products instead of 144, 2 x 2 of a 5x5 filter 36 instead of 100, 2 x 2 of a 3x3 filter
-// 16 instead of 36.
+// 4 x 4 of the result need 36 products instead of 144, 2 x 2 of a 5x5 filter 36 instead of 100, 2 x
+// 2 of a 3x3 filter 16 instead of 36.
 TEST(Winograd, CountsTheProductsItDoes) {
     const Recipe& forward = recipe_named("winograd");
     const Recipe& gradient = recipe_named("winograd_filter_gradient");
-    const Group three = forward_group({16, 32, 8, 8}), five = forward_group({16, 32, 8, 8, 5, {2, 2, 2, 2}});
+    const Group three = forward_group({16, 32, 8, 8}),
+                five = forward_group({16, 32, 8, 8, 5, {2, 2, 2, 2}});
     EXPECT_EQ(static_cast<double>(three.multiply_adds()), 3 * 8 * 8 * 9 * 16 * 32.0);
     EXPECT_EQ(forward.multiply_adds(three), 3 * 4 * 36 * 16 * 32.0);
     EXPECT_EQ(forward.multiply_adds(five), 3 * 16 * 36 * 16 * 32.0);
-    EXPECT_EQ(forward.multiply_adds(forward_group({16, 32, 8, 8, 3, {1, 1, 1, 1}, 3, 4})), 3 * 16 * 16 * 16 * 32.0);
+    EXPECT_EQ(forward.multiply_adds(forward_group({16, 32, 8, 8, 3, {1, 1, 1, 1}, 3, 4})),
+              3 * 16 * 16 * 16 * 32.0);
     EXPECT_EQ(gradient.multiply_adds(gradient_group({16, 32, 8, 8})), 3 * 4 * 36 * 16 * 32.0);
     EXPECT_EQ(gradient.multiply_adds(gradient_group({16, 32, 2, 5})), 3 * 3 * 16 * 16 * 32.0);
-    EXPECT_EQ(recipe_named("direct").multiply_adds(three), static_cast<double>(three.multiply_adds()));
+    EXPECT_EQ(recipe_named("direct").multiply_adds(three),
+              static_cast<double>(three.multiply_adds()));
 }
 
 // ---- Where it does not apply ----
@@ -303,8 +334,10 @@ TEST(Winograd, LeavesTheRestToOthers) {
     const Recipe& panels = recipe_named("winograd_panel_gradient");
     EXPECT_FALSE(panels.is_exact());
     EXPECT_FALSE(panels.applies(group, isa_avx512()));
-    EXPECT_TRUE(panels.applies(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 16}), isa_avx512()));
-    EXPECT_FALSE(panels.applies(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 17}), isa_avx512()));
+    EXPECT_TRUE(
+        panels.applies(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 16}), isa_avx512()));
+    EXPECT_FALSE(
+        panels.applies(gradient_group({16, 16, 32, 32, 3, {1, 1, 1, 1}, 17}), isa_avx512()));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-"""The form of source files: a first comment, #pragma once, 100 columns, 4 spaces, no oversized file.
+"""The form of source files: a first comment, #pragma once, 100 columns, 4 spaces, no oversized file, one dialect.
 
-The layout inside a line is clang-format's affair (.clang-format); this check needs nothing but Python.
+The layout inside a line is clang-format's affair: layout_test.py.
 """
 import re
 
@@ -8,12 +8,20 @@ from sources import ROOT, report, sources
 
 COLUMNS = 120  # clang-format breaks code at 100; text in tables and long strings may run on to here
 LINES = 800
+PREFIX_STEP = re.compile(r"(^\s*|; )(\+\+|--)[\w.]+(;|\))")  # "++i" where nobody reads the value
+BLOCK_COMMENT = re.compile(r"^\s*/\*(?!\w+=\*/)")  # but for /*name=*/ of an argument
+FUNCTION_CAST = re.compile(r"^(?!\s*using ).*[=(,] (u?int(8|16|32|64)?(_t)?|size_t|float|double)\([a-z]")
 ABSOLUTE_PATH = re.compile(r'(?<![\w/.*])/(work|home|root|Users)/')
 
 
 def is_expected_text(path, line):
     """A line of a test that quotes text, which is not broken so that it can be compared by eye."""
     return path.parts[0] == "tests" and '"' in line
+
+
+def is_cpp(path, line):
+    """A line of C++ that is read by nobody else: the C interface's files speak C."""
+    return path.suffix in (".h", ".cpp") and "abi" not in path.parts and '"' not in line
 
 
 def faults_of(path, text):
@@ -30,6 +38,12 @@ def faults_of(path, text):
             yield f"{path}:{number}: a tab; fix: use 4 spaces"
         if len(line) > COLUMNS and code and not is_expected_text(path, line):
             yield f"{path}:{number}: {len(line)} columns, more than {COLUMNS}"
+        if code and PREFIX_STEP.search(line):
+            yield f"{path}:{number}: a step in prefix form; fix: write i++"
+        if is_cpp(path, line) and BLOCK_COMMENT.search(line):
+            yield f"{path}:{number}: a block comment; fix: write //"
+        if is_cpp(path, line) and FUNCTION_CAST.search(line):
+            yield f"{path}:{number}: a cast in function form; fix: write static_cast"
         if ABSOLUTE_PATH.search(line) and not is_expected_text(path, line):
             yield f"{path}:{number}: the absolute path of one machine"
     if code and not re.match(r"\s*(//|/\*)", text):
@@ -46,7 +60,8 @@ def check_the_check():
     bad = Path("runtime/bad.h")
     top = "// a\n#pragma once\n"
     planted = ["// a\nint x;\n", "#pragma once\n", top + "int x; \n", top + "\tint x;\n",
-               top + "using namespace std;\n", top + "int x;", top + "// " + "a" * 150 + "\n", top + "int x;\n" * LINES]
+               top + "using namespace std;\n", top + "int x;", top + "// " + "a" * 150 + "\n", top + "int x;\n" * LINES,
+               top + "for (;; ++i) {\n", top + "/* a */\n", top + "f(a, int(b));\n"]
     return [f"planted fault not found: {text!r}" for text in planted if not list(faults_of(bad, text))]
 
 

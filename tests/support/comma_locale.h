@@ -1,5 +1,4 @@
-/* A locale whose numbers have a decimal comma, as German has, on machines where none is installed.
- */
+// A locale whose numbers have a decimal comma, as German has, on machines where none is installed.
 #pragma once
 #include <string>
 

@@ -1,5 +1,5 @@
-/* Counts what a test program takes from the C library: malloc and its kin are replaced by counting
- * ones in every program that uses the count. */
+// Counts what a test program takes from the C library: malloc and its kin are replaced by counting
+// ones in every program that uses the count.
 #pragma once
 #include <cstddef>  // defines __GLIBC__
 

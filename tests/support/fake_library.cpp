@@ -41,8 +41,8 @@ int init(uint64_t seed, const emulsion_memory* memory) {
         return EMULSION_OK;
     }
     uint64_t bits = seed * 2654435761u + 1;
-    for (int o = 0; o < fake().network.classes; ++o) {
-        for (int e = 0; e < elements(); ++e) {
+    for (int o = 0; o < fake().network.classes; o++) {
+        for (int e = 0; e < elements(); e++) {
             bits = bits * 6364136223846793005ull + 1442695040888963407ull;
             weights[weight_at(o, e)] =
                 static_cast<float>(static_cast<int32_t>(bits >> 32)) * 1e-11f;
@@ -60,20 +60,22 @@ int bind(void* instance, const emulsion_memory* memory, const emulsion_options* 
     return fake().hooks.bind_status;
 }
 
-const char* error_of(const void* instance) { return static_cast<const FakeInstance*>(instance)->error; }
+const char* error_of(const void* instance) {
+    return static_cast<const FakeInstance*>(instance)->error;
+}
 void unbind(void*) {}
 
 void softmax(const float* scores, int classes, float* probabilities) {
     const float most = *std::max_element(scores, scores + classes);
     float sum = 0.0f;
-    for (int k = 0; k < classes; ++k) sum += probabilities[k] = std::exp(scores[k] - most);
-    for (int k = 0; k < classes; ++k) probabilities[k] /= sum;
+    for (int k = 0; k < classes; k++) sum += probabilities[k] = std::exp(scores[k] - most);
+    for (int k = 0; k < classes; k++) probabilities[k] /= sum;
 }
 
 void compute_scores(const float* weights, const float* bias, const float* x, float* scores) {
-    for (int k = 0; k < fake().network.classes; ++k) {
+    for (int k = 0; k < fake().network.classes; k++) {
         scores[k] = bias[k];
-        for (int e = 0; e < elements(); ++e) scores[k] += weights[weight_at(k, e)] * x[e];
+        for (int e = 0; e < elements(); e++) scores[k] += weights[weight_at(k, e)] * x[e];
     }
 }
 
@@ -88,7 +90,7 @@ void softmax_gradients(const emulsion_memory& memory, const emulsion_call& call,
     float* bias_gradient = gradients + tensors[1].gradient_offset / sizeof(float);
     std::vector<float> scores(static_cast<size_t>(classes)), delta(scores.size());
     double sum = 0.0;
-    for (int n = 0; n < call.samples; ++n) {
+    for (int n = 0; n < call.samples; n++) {
         const float* x = images + static_cast<size_t>(n) * static_cast<size_t>(elements());
         compute_scores(tensor_values(tensors[0], memory), tensor_values(tensors[1], memory), x,
                        scores.data());
@@ -99,10 +101,10 @@ void softmax_gradients(const emulsion_memory& memory, const emulsion_call& call,
         sum -= std::log(std::max(delta[label], 1e-30f));
         if (!std::isfinite(scores[0])) sum = std::numeric_limits<double>::quiet_NaN();
         delta[label] -= 1.0f;
-        for (int k = 0; k < classes; ++k) {
+        for (int k = 0; k < classes; k++) {
             const float scaled = delta[static_cast<size_t>(k)] / static_cast<float>(call.samples);
             bias_gradient[k] += scaled;
-            for (int e = 0; e < elements(); ++e) gradients[weight_at(k, e)] += scaled * x[e];
+            for (int e = 0; e < elements(); e++) gradients[weight_at(k, e)] += scaled * x[e];
         }
     }
     *loss = static_cast<float>(sum / call.samples);
@@ -112,7 +114,7 @@ void quadratic_gradients(const emulsion_memory& memory, const emulsion_call& cal
     const auto* images = static_cast<const float*>(call.inputs[0]);
     const float w = tensor_values(fake().train_tensors[0], memory)[0];
     float sum = 0.0f, gradient = 0.0f;
-    for (int n = 0; n < call.samples; ++n) {
+    for (int n = 0; n < call.samples; n++) {
         sum += 0.5f * (w - images[n]) * (w - images[n]);
         gradient += w - images[n];
     }
@@ -159,7 +161,7 @@ int update(void* instance, float learning_rate) {
         const emulsion_tensor& first = fake().train_tensors[fake().first_velocity];
         float* velocity = tensor_values(first, memory) + tensor.offset / sizeof(float);
         const float* gradient = gradients + tensor.gradient_offset / sizeof(float);
-        for (size_t i = 0; i < tensor.bytes / sizeof(float); ++i) {
+        for (size_t i = 0; i < tensor.bytes / sizeof(float); i++) {
             velocity[i] = fake().network.momentum * velocity[i] + gradient[i];
             values[i] -= learning_rate * velocity[i];
         }
@@ -198,7 +200,7 @@ int run(void* instance, const emulsion_call* call) {
     const auto* images = static_cast<const float*>(call->inputs[0]);
     auto* scores = static_cast<float*>(call->outputs[0]);
     const auto* prepared = static_cast<const float*>(memory.block[EMULSION_PREPARED]);
-    for (int n = 0; n < call->samples; ++n, images += elements(), scores += network.classes) {
+    for (int n = 0; n < call->samples; n++, images += elements(), scores += network.classes) {
         if (network.kind == FakeKind::kQuadratic) {
             scores[0] = prepared[0], scores[1] = images[0];
             continue;

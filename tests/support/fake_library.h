@@ -1,14 +1,14 @@
-/* A training and an inference library written by hand: the tables of functions that a compiled
- * network has, over a model small enough to check on paper. Trainer, inference program and files
- * are tested with it, without a compiler.
- *
- * kSoftmax: scores = W x + b over a picture, softmax cross-entropy, SGD with classical momentum.
- * Parameters "dense1.w" [classes, C*H*W] (flattened map) and "dense1.b" [classes]; state
- * "loss1.mean" [1], a running mean of the loss (momentum 0.1) that the inference library reads too,
- * and the two velocities. kQuadratic: one weight "w" [1] and a picture of one pixel b: loss = (w -
- * b)^2 / 2, mean over the samples. init writes w = 1. The inference library's scores are [w, b].
- *
- * There is one network at a time in a process: its tables of functions carry no closure. */
+// A training and an inference library written by hand: the tables of functions that a compiled
+// network has, over a model small enough to check on paper. Trainer, inference program and files
+// are tested with it, without a compiler.
+//
+// kSoftmax: scores = W x + b over a picture, softmax cross-entropy, SGD with classical momentum.
+// Parameters "dense1.w" [classes, C*H*W] (flattened map) and "dense1.b" [classes]; state
+// "loss1.mean" [1], a running mean of the loss (momentum 0.1) that the inference library reads too,
+// and the two velocities. kQuadratic: one weight "w" [1] and a picture of one pixel b: loss = (w -
+// b)^2 / 2, mean over the samples. init writes w = 1. The inference library's scores are [w, b].
+//
+// There is one network at a time in a process: its tables of functions carry no closure.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -41,7 +41,7 @@ emulsion_port make_port(const char* name, int type, std::vector<int64_t> shape, 
     port.rank = static_cast<int32_t>(shape.size());
     port.batched = is_batched ? 1 : 0;
     port.bytes = 4;
-    for (size_t i = 0; i < shape.size(); ++i) {
+    for (size_t i = 0; i < shape.size(); i++) {
         port.shape[i] = shape[i];
         port.bytes *= static_cast<uint64_t>(shape[i]);
     }
@@ -73,10 +73,8 @@ void lay_out_memory() {
         f.first_velocity = f.train_tensors.size();
         f.train_tensors.push_back(make_tensor("w.velocity", EMULSION_STATE, {1}, &state));
     }
-    f.train_sizes = {{parameters, parameters, state, 0, f.network.workspace_bytes,
-                      sizeof(FakeInstance)},
-                     1,
-                     0};
+    f.train_sizes = {
+        {parameters, parameters, state, 0, f.network.workspace_bytes, sizeof(FakeInstance)}, 1, 0};
     f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(FakeInstance)}, 1, 0};
 }
 

@@ -1,5 +1,5 @@
-/* What the two halves of the library written by hand share: its network, and where its tensors
- * lie (fake_memory.cpp); the functions of the library (fake_library.cpp). */
+// What the two halves of the library written by hand share: its network, and where its tensors
+// lie (fake_memory.cpp); the functions of the library (fake_library.cpp).
 #pragma once
 #include "tests/support/fake_library.h"
 
@@ -18,7 +18,7 @@ struct Fake {
     FakeHooks hooks;
     std::vector<const char*> class_names;
     std::vector<emulsion_tensor> train_tensors, infer_tensors;
-    int64_t runs = 0;  // of the inference library
+    int64_t runs = 0;           // of the inference library
     size_t first_velocity = 0;  // velocities lie in the order of the parameters, equally spaced
     emulsion_port train_inputs[2], train_outputs[2], infer_inputs[1], infer_outputs[1];
     emulsion_info train{}, infer{};

@@ -22,11 +22,13 @@ namespace {
 
 using reference::Tensor;
 
-constexpr int kPattern = 0x7E;   // floats of these bytes are huge
+constexpr int kPattern = 0x7E;  // floats of these bytes are huge
 
 size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
-size_t round_up_to(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+size_t round_up_to(size_t value, size_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+}
 
 // ---- Faults ----
 
@@ -43,9 +45,12 @@ void on_fault(int signal) {
 
 uint32_t halide_type_code(ElementType element) {
     switch (element) {
-        case ElementType::f32: return 2 | 32 << 8 | 1 << 16;
-        case ElementType::i32: return 0 | 32 << 8 | 1 << 16;
-        case ElementType::u8: return 1 | 8 << 8 | 1 << 16;
+        case ElementType::f32:
+            return 2 | 32 << 8 | 1 << 16;
+        case ElementType::i32:
+            return 0 | 32 << 8 | 1 << 16;
+        case ElementType::u8:
+            return 1 | 8 << 8 | 1 << 16;
     }
     return 0;
 }
@@ -57,7 +62,8 @@ uint32_t halide_type_code(ElementType element) {
 GuardedBlock::GuardedBlock(size_t bytes, Edge edge) : bytes_(bytes) {
     const size_t page = page_bytes();
     inner_bytes_ = round_up_to(std::max<size_t>(bytes, 1), page);
-    void* pages = mmap(nullptr, inner_bytes_ + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* pages =
+        mmap(nullptr, inner_bytes_ + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) throw std::runtime_error("no memory for a guarded block");
     pages_ = static_cast<std::byte*>(pages);
     if (mprotect(pages_ + page, inner_bytes_, PROT_READ | PROT_WRITE) != 0) {
@@ -65,7 +71,8 @@ GuardedBlock::GuardedBlock(size_t bytes, Edge edge) : bytes_(bytes) {
     }
     std::memset(pages_ + page, kPattern, inner_bytes_);
     data_ = pages_ + page;
-    if (edge == Edge::back) data_ += (inner_bytes_ - bytes) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
+    if (edge == Edge::back)
+        data_ += (inner_bytes_ - bytes) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
 }
 
 GuardedBlock::~GuardedBlock() { munmap(pages_, inner_bytes_ + 2 * page_bytes()); }
@@ -98,15 +105,21 @@ struct KernelHarness::Operands {
     std::vector<std::unique_ptr<GuardedBlock>> slabs;
 };
 
-KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled, bool checked, int threads)
-    : group_(group), checked_(checked), slab0_bytes_(compiled.slab0_bytes), slab_bytes_(compiled.slab_bytes) {
+KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled, bool checked,
+                             int threads)
+    : group_(group),
+      checked_(checked),
+      slab0_bytes_(compiled.slab0_bytes),
+      slab_bytes_(compiled.slab_bytes) {
     object_ = std::make_unique<LoadedObject>(kernel_with_runtime(compiled.object));
     kernel_ = object_->find(compiled.symbol);
-    if (kernel_ == nullptr) throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
+    if (kernel_ == nullptr)
+        throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
     for (const Node& node : group.body.nodes()) {
         if (node.op->kind() == "input") types_.push_back(node.types[0]);
     }
-    for (const Result& result : group.body.results()) types_.push_back(group.body.type(result.value));
+    for (const Result& result : group.body.results())
+        types_.push_back(group.body.type(result.value));
     for (const TensorType& type : types_) {
         std::vector<emulsion_dimension> shape;
         int64_t stride = 1;
@@ -135,7 +148,8 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
     library_.loss_output = -1;
     emulsion_memory memory{};
     const emulsion_sizes& sizes = memory.sizes;
-    object_->function<decltype(emulsion_library_sizes)>("emulsion_library_sizes")(&library_, threads, &memory.sizes);
+    object_->function<decltype(emulsion_library_sizes)>("emulsion_library_sizes")(
+        &library_, threads, &memory.sizes);
     for (int i = 0; i < EMULSION_CLASSES; i++) {
         memory_.push_back(std::make_unique<GuardedBlock>(sizes.bytes[i], Edge::back));
         memory.block[i] = memory_.back()->data();
@@ -145,17 +159,21 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
     options.threads = threads;
     const int status = object_->function<decltype(emulsion_library_bind)>("emulsion_library_bind")(
         &library_, instance_, &memory, &options);
-    if (status != EMULSION_OK) throw std::runtime_error(fmt::format("bind of one kernel returns {}", status));
+    if (status != EMULSION_OK)
+        throw std::runtime_error(fmt::format("bind of one kernel returns {}", status));
 }
 
 KernelHarness::~KernelHarness() {
-    object_->function<decltype(emulsion_library_unbind)>("emulsion_library_unbind")(&library_, instance_);
+    object_->function<decltype(emulsion_library_unbind)>("emulsion_library_unbind")(&library_,
+                                                                                    instance_);
 }
 
 void KernelHarness::set_descriptors(const Operands& operands, int64_t samples) {
     for (size_t i = 0; i < types_.size(); i++) {
-        // Halide's own checks compare extents with those of the call; a shipped kernel reads `samples` alone.
-        if (types_[i].batched) shapes_[i].back().extent = checked_ ? static_cast<int32_t>(samples) : group_.batch;
+        // Halide's own checks compare extents with those of the call; a shipped kernel reads
+        // `samples` alone.
+        if (types_[i].batched)
+            shapes_[i].back().extent = checked_ ? static_cast<int32_t>(samples) : group_.batch;
         instance_->descriptors[i].host = operands.blocks[i]->data();
     }
     for (int i = 0; i < instance_->threads; i++) {
@@ -164,26 +182,31 @@ void KernelHarness::set_descriptors(const Operands& operands, int64_t samples) {
     }
 }
 
-// Arguments of class integer and of class float go to registers, and to the stack, apart from each other on x86-64, and
-// a callee does not see that there are more than it takes. So one call serves every kernel of few enough arguments.
+// Arguments of class integer and of class float go to registers, and to the stack, apart from each
+// other on x86-64, and a callee does not see that there are more than it takes. So one call serves
+// every kernel of few enough arguments.
 int KernelHarness::call(const Operands& operands, int64_t samples) {
-    std::vector<uint64_t> a = {reinterpret_cast<uint64_t>(instance_->workers), static_cast<uint64_t>(samples)};
+    std::vector<uint64_t> a = {reinterpret_cast<uint64_t>(instance_->workers),
+                               static_cast<uint64_t>(samples)};
     a.insert(a.end(), operands.integers.begin(), operands.integers.end());
-    for (size_t i = 0; i < types_.size(); i++) a.push_back(reinterpret_cast<uint64_t>(&instance_->descriptors[i]));
+    for (size_t i = 0; i < types_.size(); i++)
+        a.push_back(reinterpret_cast<uint64_t>(&instance_->descriptors[i]));
     std::vector<float> x = operands.numbers;
-    if (a.size() > 30 || x.size() > 4) throw std::runtime_error("a kernel has more arguments than the harness passes");
+    if (a.size() > 30 || x.size() > 4)
+        throw std::runtime_error("a kernel has more arguments than the harness passes");
     a.resize(30);
     x.resize(4);
     using U = uint64_t;
-    using Kernel = int (*)(U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
-                           float, float, float, float);
-    return reinterpret_cast<Kernel>(kernel_)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
-                                             a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21],
-                                             a[22], a[23], a[24], a[25], a[26], a[27], a[28], a[29], x[0], x[1], x[2],
-                                             x[3]);
+    using Kernel = int (*)(U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+                           U, U, U, U, U, U, float, float, float, float);
+    return reinterpret_cast<Kernel>(kernel_)(
+        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13],
+        a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26],
+        a[27], a[28], a[29], x[0], x[1], x[2], x[3]);
 }
 
-std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources& sources, int64_t samples, Edge edge) {
+std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources& sources,
+                                                       int64_t samples, Edge edge) {
     Operands operands;
     for (const Node& node : group_.body.nodes()) {
         if (node.op->kind() == "scalar") {
@@ -209,14 +232,17 @@ std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources&
         operands.slabs.push_back(std::make_unique<GuardedBlock>(bytes, edge));
     }
     set_descriptors(operands, samples);
-    EXPECT_EQ(object_->function<decltype(emulsion_call_begin)>("emulsion_call_begin")(instance_), EMULSION_OK);
+    EXPECT_EQ(object_->function<decltype(emulsion_call_begin)>("emulsion_call_begin")(instance_),
+              EMULSION_OK);
     const int status = call(operands, samples);
     object_->function<decltype(emulsion_call_end)>("emulsion_call_end")(instance_);
     EXPECT_EQ(status, 0) << "the kernel returns an error of Halide's";
     for (size_t i = 0; i < types_.size(); i++) {
-        EXPECT_TRUE(operands.blocks[i]->is_pattern_intact()) << "something was written beside buffer " << i;
+        EXPECT_TRUE(operands.blocks[i]->is_pattern_intact())
+            << "something was written beside buffer " << i;
     }
-    for (const auto& slab : operands.slabs) EXPECT_TRUE(slab->is_pattern_intact()) << "beside a slab";
+    for (const auto& slab : operands.slabs)
+        EXPECT_TRUE(slab->is_pattern_intact()) << "beside a slab";
     std::vector<std::vector<std::byte>> results;
     for (size_t i = inputs; i < types_.size(); i++) {
         const GuardedBlock& block = *operands.blocks[i];
@@ -239,12 +265,15 @@ bool has_window_winner(const Group& group) {
 // Variances, and what Adam divides by, are positive.
 bool must_be_positive(const Graph& body, int source) {
     static const std::set<std::pair<std::string_view, size_t>> kPositive = {
-        {"batch_norm_factor", 1}, {"batch_norm_coefficients", 1}, {"batch_norm_fold", 3}, {"merge_moments", 2},
-        {"adam_update", 3},     {"adam_update", 4},             {"adam_update", 5},
+        {"batch_norm_factor", 1}, {"batch_norm_coefficients", 1},
+        {"batch_norm_fold", 3},   {"merge_moments", 2},
+        {"adam_update", 3},       {"adam_update", 4},
+        {"adam_update", 5},
     };
     for (const Node& node : body.nodes()) {
         for (size_t i = 0; i < node.inputs.size(); i++) {
-            if (node.inputs[i].node == source && kPositive.contains({node.op->kind(), i})) return true;
+            if (node.inputs[i].node == source && kPositive.contains({node.op->kind(), i}))
+                return true;
         }
     }
     return false;
@@ -254,14 +283,16 @@ bool must_be_positive(const Graph& body, int source) {
 int64_t taps_of(const Graph& body, int source) {
     for (size_t i = 0; i < body.nodes().size(); i++) {
         const auto* op = body.op_as<MaxPoolBackward>(static_cast<int>(i));
-        if (op != nullptr && body.nodes()[i].inputs[1].node == source) return op->window[0] * op->window[1];
+        if (op != nullptr && body.nodes()[i].inputs[1].node == source)
+            return op->window[0] * op->window[1];
     }
     return 1;
 }
 
 }  // namespace
 
-reference::Sources random_sources(const Group& group, int64_t samples, int64_t classes, uint64_t seed) {
+reference::Sources random_sources(const Group& group, int64_t samples, int64_t classes,
+                                  uint64_t seed) {
     // Whole numbers make sums exact, so that which cell of a window wins does not hang on rounding.
     const bool is_exact = has_window_winner(group);
     std::mt19937_64 random(seed);
@@ -273,7 +304,8 @@ reference::Sources random_sources(const Group& group, int64_t samples, int64_t c
         if (node.op->op_class() != OpClass::source || node.op->kind() == "constant") continue;
         Tensor tensor = reference::make_tensor(node.types[0], samples);
         const bool is_positive = must_be_positive(group.body, i);
-        const int64_t limit = node.types[0].element == ElementType::u8 ? taps_of(group.body, i) : classes;
+        const int64_t limit =
+            node.types[0].element == ElementType::u8 ? taps_of(group.body, i) : classes;
         for (double& value : tensor.values) {
             if (node.types[0].element != ElementType::f32) {
                 value = static_cast<double>(random() % static_cast<uint64_t>(limit));

@@ -1,9 +1,10 @@
-// Runs single kernels as they ship, or with Halide's asserts, on memory of exact size between protected pages.
+// Runs single kernels as they ship, or with Halide's asserts, on memory of exact size between
+// protected pages.
 //
-// A kernel's object is linked with the C code of generated libraries, loaded into this process and bound on a table
-// made by hand. Each buffer, and each worker's slab, is a block of its own that touches a page nobody may read or
-// write: the one in front of it or the one behind it. A kernel that leaves its blocks ends the test, and the test says
-// which kernel it was.
+// A kernel's object is linked with the C code of generated libraries, loaded into this process and
+// bound on a table made by hand. Each buffer, and each worker's slab, is a block of its own that
+// touches a page nobody may read or write: the one in front of it or the one behind it. A kernel
+// that leaves its blocks ends the test, and the test says which kernel it was.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +22,10 @@ namespace emulsion::test {
 // The end of a block that touches a protected page.
 enum class Edge { front, back };
 
-// Bytes between two protected pages, aligned to 64. The rest of the last page (or of the first) holds a pattern.
+// Bytes between two protected pages, aligned to 64. The rest of the last page (or of the first)
+// holds a pattern.
 class GuardedBlock {
-public:
+  public:
     GuardedBlock(size_t bytes, Edge edge);
     ~GuardedBlock();
     GuardedBlock(const GuardedBlock&) = delete;
@@ -34,7 +36,7 @@ public:
     // False where somebody wrote to the pages of the block, but beside it.
     bool is_pattern_intact() const;
 
-private:
+  private:
     std::byte* pages_ = nullptr;  // the protected page in front
     size_t inner_bytes_ = 0;      // of the pages between the protected ones
     std::byte* data_ = nullptr;
@@ -43,24 +45,28 @@ private:
 
 // Names the work in hand in the message that a fault prints before it ends the process.
 class FaultNote {
-public:
+  public:
     explicit FaultNote(const std::string& text);
     ~FaultNote();
 };
 
 class KernelHarness {
-public:
-    // `compiled` is the group's kernel, built with or without `checked` as said. REQUIRES: the group outlives it.
-    KernelHarness(const Group& group, const CompiledKernel& compiled, bool checked, int threads = 2);
+  public:
+    // `compiled` is the group's kernel, built with or without `checked` as said. REQUIRES: the
+    // group outlives it.
+    KernelHarness(const Group& group, const CompiledKernel& compiled, bool checked,
+                  int threads = 2);
     ~KernelHarness();
     KernelHarness(const KernelHarness&) = delete;
     KernelHarness& operator=(const KernelHarness&) = delete;
 
-    // The bytes in memory of the group's results, of `samples` samples. `sources` holds a value for each source of the
-    // group's body. Fails the test where the kernel returns an error or writes beside its blocks.
-    std::vector<std::vector<std::byte>> run(const reference::Sources& sources, int64_t samples, Edge edge);
+    // The bytes in memory of the group's results, of `samples` samples. `sources` holds a value for
+    // each source of the group's body. Fails the test where the kernel returns an error or writes
+    // beside its blocks.
+    std::vector<std::vector<std::byte>> run(const reference::Sources& sources, int64_t samples,
+                                            Edge edge);
 
-private:
+  private:
     struct Operands;
     int call(const Operands& operands, int64_t samples);
     void set_descriptors(const Operands& operands, int64_t samples);
@@ -81,8 +87,9 @@ private:
     emulsion_instance* instance_ = nullptr;
 };
 
-// Random values for the sources of a group: normal numbers, class indices below `classes` for i32, and winning taps of
-// the windows that read them for u8.
-reference::Sources random_sources(const Group& group, int64_t samples, int64_t classes, uint64_t seed = 1);
+// Random values for the sources of a group: normal numbers, class indices below `classes` for i32,
+// and winning taps of the windows that read them for u8.
+reference::Sources random_sources(const Group& group, int64_t samples, int64_t classes,
+                                  uint64_t seed = 1);
 
 }  // namespace emulsion::test

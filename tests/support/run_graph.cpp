@@ -50,7 +50,7 @@ LowerContext context_of(const std::vector<TensorType>& inputs,
 
 // An op compiled for given types and any number of samples.
 class CompiledOp {
-public:
+  public:
     CompiledOp(const Op& op, const std::vector<TensorType>& inputs,
                const std::vector<TensorType>& outputs)
         : outputs_(outputs) {
@@ -81,7 +81,7 @@ public:
         return results;
     }
 
-private:
+  private:
     std::vector<TensorType> outputs_;
     Halide::Param<int32_t> samples_{"samples"};
     std::vector<Halide::ImageParam> params_;

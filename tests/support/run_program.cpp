@@ -126,10 +126,10 @@ void write_easy_set(const std::string& folder, bool is_test, int count, int heig
                     int classes) {
     std::vector<uint8_t> pixels, labels;
     uint64_t bits = is_test ? 99 : 7;
-    for (int n = 0; n < count; ++n) {
+    for (int n = 0; n < count; n++) {
         const int label = n * 7 % classes;
         labels.push_back(static_cast<uint8_t>(label));
-        for (int i = 0; i < height * width; ++i) {
+        for (int i = 0; i < height * width; i++) {
             bits = bits * 6364136223846793005ull + 1442695040888963407ull;
             const int noise = static_cast<int>(bits >> 58);
             pixels.push_back(static_cast<uint8_t>(i % classes == label ? 150 + noise : noise));

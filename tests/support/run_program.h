@@ -1,4 +1,4 @@
-/* Runs a main function in a child process and collects what it prints, and writes its data. */
+// Runs a main function in a child process and collects what it prints, and writes its data.
 #pragma once
 #include <functional>
 #include <string>
