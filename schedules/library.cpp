@@ -1,16 +1,16 @@
 // The list of all recipes. A new recipe adds its header and one line here.
 #include "schedules/library.h"
 
-#include "schedules/direct.h"
-#include "schedules/fallback.h"
-#include "schedules/matmul.h"
-#include "schedules/pointwise.h"
-#include "schedules/pool.h"
-#include "schedules/reduction.h"
-#include "schedules/softmax.h"
-#include "schedules/winograd.h"
-#include "schedules/winograd_filter_gradient.h"
-#include "schedules/winograd_panel_gradient.h"
+#include "schedules/cpu/direct/direct.h"
+#include "schedules/cpu/maps/fallback.h"
+#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/cpu/maps/pool.h"
+#include "schedules/cpu/matmul/matmul.h"
+#include "schedules/cpu/sums/reduction.h"
+#include "schedules/cpu/sums/softmax.h"
+#include "schedules/cpu/winograd/winograd.h"
+#include "schedules/cpu/winograd/winograd_filter_gradient.h"
+#include "schedules/cpu/winograd/winograd_panel_gradient.h"
 
 namespace emulsion {
 

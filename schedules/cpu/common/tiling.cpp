@@ -1,0 +1,184 @@
+// Estimates here are of cycles on cores with two multiply-adders; their constants are fitted to
+// measured tiles.
+#include "schedules/cpu/common/tiling.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/ops/strict.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+namespace {
+
+// Finds one attribute in an op's visit.
+class AttributeReader : public Fields {
+  public:
+    explicit AttributeReader(std::string_view name) : name_(name) {}
+    void field(std::string_view name, bool& value) override { set(name, {value ? 1 : 0}); }
+    void field(std::string_view name, int64_t& value) override { set(name, {value}); }
+    void field(std::string_view, double&) override {}
+    void field(std::string_view, std::string&) override {}
+    void field(std::string_view name, std::vector<int64_t>& value) override { set(name, value); }
+    const std::vector<int64_t>& result() const { return result_; }
+
+  private:
+    void set(std::string_view name, std::vector<int64_t> value) {
+        if (name == name_) result_ = std::move(value);
+    }
+    std::string_view name_;
+    std::vector<int64_t> result_;
+};
+
+}  // namespace
+
+std::vector<int64_t> read_attribute(const Op& op, std::string_view name) {
+    AttributeReader reader(name);
+    const_cast<Op&>(op).fields(reader);  // the visitor only reads
+    EMU_CHECK(!reader.result().empty(), "the op {} has no attribute '{}'", op.kind(), name);
+    return reader.result();
+}
+
+double ConvShape::multiply_adds() const {
+    return static_cast<double>(out_height) * out_width * out_channels * channels * taps();
+}
+
+ConvShape conv_shape(const Group& group) {
+    const Op& op = *group.anchor_node().op;
+    bool to_filter = op.kind() == "conv2d_backward_filter",
+         to_data = op.kind() == "conv2d_backward_data";
+    // x (C, H, W), y (O, OH, OW), filter (O, C, KH, KW)
+    const std::vector<int64_t>& x =
+        to_data ? group.anchor_output().shape : group.anchor_input(0).shape;
+    const std::vector<int64_t>& y = to_filter ? group.anchor_input(1).shape
+                                    : to_data ? group.anchor_input(0).shape
+                                              : group.anchor_output().shape;
+    const std::vector<int64_t>& w =
+        to_filter ? group.anchor_output().shape : group.anchor_input(1).shape;
+    std::vector<int64_t> stride = read_attribute(op, "stride"),
+                         dilation = read_attribute(op, "dilation");
+    std::vector<int64_t> padding = read_attribute(op, "padding");
+    auto as_int = [](int64_t value) { return static_cast<int>(value); };
+    ConvShape s;
+    s.channels = as_int(x[0]), s.height = as_int(x[1]), s.width = as_int(x[2]);
+    s.out_channels = as_int(y[0]), s.out_height = as_int(y[1]), s.out_width = as_int(y[2]);
+    s.kernel_h = as_int(w[2]), s.kernel_w = as_int(w[3]);
+    s.stride_h = as_int(stride[0]), s.stride_w = as_int(stride[1]);
+    s.dilation_h = as_int(dilation[0]), s.dilation_w = as_int(dilation[1]);
+    s.pad_top = as_int(padding[0]), s.pad_bottom = as_int(padding[1]);
+    s.pad_left = as_int(padding[2]), s.pad_right = as_int(padding[3]);
+    return s;
+}
+
+int tile_registers(const Isa& isa, int channels, int positions) {
+    return divide_up(channels, isa.lanes) * positions;
+}
+
+int accumulator_limit(const Isa& isa) { return isa.registers >= 32 ? 28 : 12; }
+
+double step_cycles(const Isa& isa, int channels, int positions) {
+    double vectors = divide_up(channels, isa.lanes);
+    constexpr double kLatency = 4, kVectorLoad = 0.4, kBroadcast = 0.1;
+    return std::max(vectors * positions / 2, kLatency) + kVectorLoad * vectors +
+           kBroadcast * positions;
+}
+
+std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height,
+                                         int window_w, int window_h, size_t count) {
+    struct Candidate {
+        RegisterTile tile;
+        double cycles;
+    };
+    std::vector<Candidate> candidates;
+    for (int channels : {32, 64, 48, 16, 8}) {
+        if (channels == 8 ? isa.lanes > 8 : blocks % (channels / 16) != 0) continue;
+        for (int y : {1, 2, 3, 4, 7, 8}) {
+            if (y > height) continue;
+            for (int x = 1; x <= width; x++) {
+                int window = window_w * window_h;
+                if (tile_registers(isa, channels, x * y * window) > accumulator_limit(isa)) break;
+                // Tiles at the right and lower edge compute what they do not keep, too.
+                double cycles = 1.0 * divide_up(width, x) * divide_up(height, y) *
+                                step_cycles(isa, channels, x * y * window) / channels;
+                if (y > 1) cycles *= 1.01;          // one row keeps addresses simple
+                if (channels > 32) cycles *= 1.06;  // more than two streams of filters
+                candidates.push_back({{channels, x, y}, cycles});
+            }
+        }
+    }
+    if (candidates.empty()) candidates.push_back({{isa.lanes > 8 ? 16 : 8, 1, 1}, 1.0});
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.cycles < b.cycles; });
+    std::vector<RegisterTile> tiles;
+    for (size_t i = 0; i < std::min(count, candidates.size()); i++)
+        tiles.push_back(candidates[i].tile);
+    return tiles;
+}
+
+double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency,
+                double bytes, double tasks) {
+    double rate = machine.fma_gflops * 1e9 * isa.lanes / 16 * (isa.fma ? 1 : 0.5);
+    double threads = std::min<double>(machine.threads, std::max(1.0, tasks));
+    double rounds = std::ceil(tasks / threads) * threads / std::max(1.0, tasks);
+    return 2 * multiply_adds / (rate * threads * efficiency) * rounds +
+           bytes / (machine.bandwidth_gbs * 1e9);
+}
+
+double traffic_bytes(const Group& group) {
+    double bytes = 0;
+    for (const Node& node : group.body.nodes()) {
+        if (node.op->op_class() != OpClass::source) continue;
+        bytes += static_cast<double>(memory_bytes(node.types[0], group.batch));
+    }
+    for (const Result& result : group.body.results()) {
+        bytes += static_cast<double>(memory_bytes(group.body.type(result.value), group.batch));
+    }
+    return bytes;
+}
+
+Halide::Expr tree_sum(std::vector<Halide::Expr> terms) {
+    while (terms.size() > 1) {
+        std::vector<Halide::Expr> next;
+        for (size_t i = 0; i + 1 < terms.size(); i += 2)
+            next.push_back(Strict(terms[i]) + Strict(terms[i + 1]));
+        if (terms.size() % 2 == 1) next.push_back(terms.back());
+        terms = std::move(next);
+    }
+    return terms[0];
+}
+
+Halide::Expr component(const Halide::Func& func, const std::vector<Halide::Expr>& at, size_t k) {
+    if (func.outputs() == 1) return func(at);
+    return func(at)[static_cast<int>(k)];
+}
+
+void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
+                   const Halide::VarOrRVar& outer, const Halide::VarOrRVar& inner, int factor,
+                   int extent) {
+    bool exact = extent % factor == 0;
+    stage.split(old, outer, inner, factor,
+                exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf);
+}
+
+Halide::Func with_border(const Halide::Func& input, int width, int height, int left, int top) {
+    Halide::Var c("c"), x("x"), y("y"), n("n");
+    Halide::Func staged("staged");
+    Halide::Expr ix = x - left, iy = y - top;
+    Halide::Expr value =
+        input(c, Halide::clamp(ix, 0, width - 1), Halide::clamp(iy, 0, height - 1), n);
+    staged(c, x, y, n) =
+        Halide::select(ix >= 0 && ix < width && iy >= 0 && iy < height, value, 0.0F);
+    return staged;
+}
+
+void vectorize_staging(Halide::Func staged, const Halide::Var& channel, const Halide::Var& x,
+                       int channels) {
+    if (channels >= 8) {
+        staged.vectorize(channel, 16, Halide::TailStrategy::GuardWithIf);
+    } else if (channels == 1) {
+        staged.vectorize(x, 16, Halide::TailStrategy::GuardWithIf);
+    }
+}
+
+}  // namespace emulsion

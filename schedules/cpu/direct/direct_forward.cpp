@@ -1,0 +1,207 @@
+// Direct forward convolution. See direct.h for the nest.
+//
+// The filter's own layout, blocks of 16 output channels, serves as tiles of 16, 32, 48 or 64
+// channels: each block is a stream of its own. A tiling is
+//     kw, tx, ty   register tile: output channels, and positions of the group's result in x and y
+//     rows         rows of the result of one task
+//     order        0: a task is (sample, rows); 1: a task is one kw, all samples inside, so that a
+//     panel of filters
+//                  too large for a core's share of the cache is read once
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/direct/direct.h"
+
+#include <algorithm>
+
+namespace emulsion {
+
+namespace {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::RVar;
+using Halide::TailStrategy;
+using Halide::Var;
+
+// Sizes that build and tilings derive from the group.
+struct ForwardPlan {
+    ConvShape conv;
+    int window_w = 1, window_h = 1;  // positions of the convolution under one of the result
+    int width = 0, height = 0;       // of the result
+    bool staged = false;
+
+    explicit ForwardPlan(const Group& group) : conv(conv_shape(group)) {
+        std::vector<int64_t> window = group.epilogue_window();
+        window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
+        const std::vector<int64_t>& shape = group.body.type(group.body.results()[0].value).shape;
+        height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]);
+        staged = conv.is_padded() || group.has_prologue(0);
+    }
+    // Columns and rows of padded input under `x` by `rows` positions of the result.
+    int input_columns(int x) const {
+        return (x * window_w - 1) * conv.stride_w + (conv.kernel_w - 1) * conv.dilation_w + 1;
+    }
+    int input_rows(int rows) const {
+        return (rows * window_h - 1) * conv.stride_h + (conv.kernel_h - 1) * conv.dilation_h + 1;
+    }
+    double staged_bytes(int rows) const {
+        return 4.0 * conv.channels * input_columns(width) * input_rows(rows);
+    }
+    double filter_bytes() const { return 4.0 * conv.blocks() * 16 * conv.channels * conv.taps(); }
+};
+
+// Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks
+// exist. Only cuts into nearly equal parts are taken: a part's missing rows cost as much as real
+// ones.
+std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
+    constexpr double kStagedLimit = 320e3;
+    std::vector<int> choices;
+    auto fits = [&](int rows) { return plan.staged_bytes(rows) <= kStagedLimit; };
+    auto enough = [&](int rows) { return batch * divide_up(plan.height, rows) >= 8; };
+    for (int parts = 1; parts <= plan.height && choices.size() < 3; parts++) {
+        int rows = divide_up(divide_up(plan.height, parts), ty) * ty;
+        bool even = parts == 1 || divide_up(plan.height, rows) * rows * 20 <= plan.height * 21;
+        bool last = rows <= ty;
+        if (!last && !(even && fits(rows) && enough(rows))) continue;
+        if (choices.empty() || (choices.back() != rows && !last)) choices.push_back(rows);
+        if (last) break;
+    }
+    return choices;
+}
+
+}  // namespace
+
+bool DirectForward::applies(const Group& group, const Isa&) const {
+    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d" || group.has_prologue(1))
+        return false;
+    for (const Result& result : group.body.results()) {
+        const TensorType& type = group.body.type(result.value);
+        if (!type.batched || type.shape.size() != 3 ||
+            type.shape[0] != group.anchor_output().shape[0])
+            return false;
+    }
+    return true;
+}
+
+std::vector<Tiling> DirectForward::tilings(const Group& group, const Isa& isa) const {
+    ForwardPlan plan(group);
+    std::vector<Tiling> tilings;
+    bool large_filter = plan.filter_bytes() > 1e6 && plan.conv.blocks() >= 8;
+    for (const RegisterTile& tile : register_tiles(isa, plan.conv.blocks(), plan.width, plan.height,
+                                                   plan.window_w, plan.window_h, 8)) {
+        const auto add = [&](int rows, int order) {
+            tilings.push_back({{{"kw", tile.channels},
+                                {"tx", tile.x},
+                                {"ty", tile.y},
+                                {"rows", rows},
+                                {"order", order}}});
+        };
+        if (large_filter) add(divide_up(plan.height, tile.y) * tile.y, 1);
+        for (int rows : row_choices(plan, group.batch, tile.y)) add(rows, 0);
+    }
+    return tilings;
+}
+
+double DirectForward::cost(const Group& group, const Tiling& tiling, const Isa& isa,
+                           const Machine& machine) const {
+    ForwardPlan plan(group);
+    int kw = tiling.at("kw"), tx = tiling.at("tx"), ty = tiling.at("ty"), rows = tiling.at("rows");
+    int positions = tx * ty * plan.window_w * plan.window_h;
+    double ideal = tile_registers(isa, kw, positions) / 2.0;
+    double covered =
+        static_cast<double>(divide_up(plan.width, tx) * tx) * (divide_up(plan.height, ty) * ty);
+    double efficiency =
+        ideal / step_cycles(isa, kw, positions) * plan.width * plan.height / covered;
+    double tasks = tiling.at("order") == 1 ? divide_up(plan.conv.out_channels, kw)
+                                           : 1.0 * group.batch * divide_up(plan.height, rows);
+    double panel = plan.filter_bytes() * kw / (plan.conv.blocks() * 16.0);
+    double spill =
+        tiling.at("order") == 0 && plan.filter_bytes() > static_cast<double>(machine.l2_bytes)
+            ? 1.5
+            : 1.0;
+    if (panel > static_cast<double>(machine.l2_bytes)) spill *= 1.2;
+    double staging = plan.staged ? 1 + 0.5 / (plan.conv.blocks() * plan.conv.taps()) : 1.0;
+    return roofline(machine, isa, group.batch * plan.conv.multiply_adds() * spill * staging,
+                    0.92 * efficiency, traffic_bytes(group), tasks);
+}
+
+std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& tiling) const {
+    ForwardPlan plan(context.group());
+    const ConvShape& conv = plan.conv;
+    const int kw = tiling.at("kw"), tx = tiling.at("tx"), ty = tiling.at("ty"),
+              rows = tiling.at("rows");
+    const int vector = std::min(kw, 16);
+
+    // Algorithm.
+    Var k("k"), x("x"), y("y"), n("n");
+    Func filter = context.operand(1);  // (lane, c, kx, ky, block)
+    Func input = context.operand(0);   // (c, x, y, n)
+    Func source = plan.staged
+                      ? with_border(input, conv.width, conv.height, conv.pad_left, conv.pad_top)
+                      : input;
+    RDom r(0, conv.channels, 0, conv.kernel_w, 0, conv.kernel_h, "r");
+    Func accumulator("accumulator");
+    accumulator(k, x, y, n) = 0.0F;
+    // A tile that hangs over the edge reads the last position again where no staged copy goes on.
+    auto inside = [&](const Var& v, int tile, int extent, int last) {
+        return plan.staged || extent % tile == 0 ? Expr(v) : Halide::min(Halide::likely(v), last);
+    };
+    Expr px = inside(x, tx, plan.width, conv.out_width - 1);
+    Expr py = inside(y, rows, plan.height, conv.out_height - 1);
+    accumulator(k, x, y, n) += filter(k % 16, r.x, r.y, r.z, k / 16) *
+                               source(r.x, px * conv.stride_w + r.y * conv.dilation_w,
+                                      py * conv.stride_h + r.z * conv.dilation_h, n);
+    Func out = context.finish(accumulator);
+
+    // Schedule.
+    std::vector<Var> at = out.args();
+    Var ok = at[0], ox = at[1], oy = at[2], on = at[3];
+    Var ko("ko"), kt("kt"), kb("kb"), kl("kl"), xo("xo"), xi("xi"), yo("yo"), yt("yt"), yi("yi"),
+        task("task");
+    split_guarded(out, ok, ko, kt, kw, conv.out_channels);
+    out.split(kt, kb, kl, vector, TailStrategy::RoundUp);
+    split_guarded(out, ox, xo, xi, tx, plan.width);
+    split_guarded(out, oy, yo, yt, rows, plan.height);
+    out.split(yt, yt, yi, ty, TailStrategy::RoundUp);
+    if (tiling.at("order") == 1) {
+        out.reorder(kl, kb, xi, yi, xo, yt, yo, on, ko).parallel(ko);
+    } else {
+        out.reorder(kl, kb, xi, yi, xo, yt, ko, yo, on).fuse(yo, on, task).parallel(task);
+    }
+    out.vectorize(kl).unroll(kb).unroll(xi).unroll(yi);
+
+    accumulator.compute_at(out, xo)
+        .bound_extent(k, kw)
+        .bound_extent(x, tx * plan.window_w)
+        .bound_extent(y, ty * plan.window_h)
+        .vectorize(k, vector)
+        .unroll(k)
+        .unroll(x)
+        .unroll(y);
+    Halide::Stage update = accumulator.update();
+    update.reorder(k, x, y, r.x, r.y, r.z).vectorize(k, vector).unroll(k).unroll(x).unroll(y);
+    if (conv.dilation_w ==
+        1) {  // channels and kernel columns are contiguous, in the filter and in the input
+        RVar columns("columns");
+        update.fuse(r.x, r.y, columns);
+    }
+
+    if (plan.staged) {
+        Var sc = source.args()[0], sx = source.args()[1], sy = source.args()[2],
+            sn = source.args()[3];
+        if (tiling.at("order") == 1) {
+            source.compute_root().fuse(sy, sn, task).parallel(task);
+            source.bound_storage(sn, context.group().batch);
+        } else {
+            source.compute_at(out, task);
+        }
+        source.bound_storage(sx, plan.input_columns(divide_up(plan.width, tx) * tx));
+        source.bound_storage(
+            sy, plan.input_rows(divide_up(tiling.at("order") == 1 ? plan.height : rows, ty) * ty));
+        vectorize_staging(source, sc, sx, conv.channels);
+        source.never_partition_all();
+    }
+    return {out};
+}
+
+}  // namespace emulsion

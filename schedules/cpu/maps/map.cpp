@@ -1,0 +1,189 @@
+// Schedules of independent elements: tasks, vectors and the helpers inside them.
+#include "schedules/cpu/maps/map.h"
+
+#include <algorithm>
+#include <map>
+
+#include "compiler/ops/lowering.h"
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+using Halide::Func;
+using Halide::TailStrategy;
+using Halide::Var;
+using Halide::VarOrRVar;
+
+namespace {
+
+// A loop over one coordinate, or over several that were fused.
+struct Loop {
+    Var var;
+    int64_t extent;  // the most it can be
+};
+
+std::vector<Loop> loops_of(const Func& func, const TensorType& type, int batch) {
+    std::vector<Loop> loops;
+    std::vector<int64_t> extents = memory_extents(type);
+    if (type.batched) extents.push_back(batch);
+    for (size_t i = 0; i < extents.size(); i++) loops.push_back({func.args()[i], extents[i]});
+    return loops;
+}
+
+void fuse_rows(Func func, std::vector<Loop>& loops) {
+    const Var row("row");
+    func.fuse(loops[0].var, loops[1].var, row);
+    loops[1] = {row, loops[0].extent * loops[1].extent};
+    loops.erase(loops.begin());
+}
+
+// Splits loop `index` by `factor` and puts the outer loop after it.
+void split_loop(Func func, std::vector<Loop>& loops, size_t index, int64_t factor) {
+    Loop& loop = loops[index];
+    const Var outer(loop.var.name() + "o"), inner(loop.var.name() + "i");
+    const bool divides = loop.extent % factor == 0 && loop.var.name() != "n";
+    func.split(loop.var, outer, inner, static_cast<int>(factor),
+               divides ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    const int64_t extent = loop.extent;
+    loop = {inner, factor};
+    loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(index) + 1,
+                 {outer, (extent + factor - 1) / factor});
+}
+
+// Cuts the loops into tasks of about `elements` and fuses what is outside one; the last loop is
+// then the task. Returns whether there is more than one task.
+bool cut_tasks(Func func, std::vector<Loop>& loops, int64_t elements) {
+    int64_t inside = 1;
+    size_t cut = 0;  // the outermost loop that begins inside a task
+    while (cut + 1 < loops.size() && inside * loops[cut].extent <= elements)
+        inside *= loops[cut++].extent;
+    const int64_t unit = inside == 1 ? kLanes : 1;  // the loop that will hold the vectors
+    const int64_t factor = std::max<int64_t>(1, elements / inside / unit) * unit;
+    if (factor >= loops[cut].extent) return false;
+    if (factor > 1) split_loop(func, loops, cut++, factor);
+    while (cut + 1 < loops.size()) {
+        const Var task(loops[cut + 1].var.name() + "_" + loops[cut].var.name());
+        func.fuse(loops[cut].var, loops[cut + 1].var, task);
+        loops[cut + 1] = {task, loops[cut].extent * loops[cut + 1].extent};
+        loops.erase(loops.begin() + static_cast<std::ptrdiff_t>(cut));
+    }
+    return loops[cut].extent > 1;
+}
+
+}  // namespace
+
+int64_t element_limit(const TensorType& type, int batch) {
+    int64_t count = type.batched ? batch : 1;
+    for (int64_t extent : memory_extents(type)) count *= extent;
+    return count;
+}
+
+MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOptions& options) {
+    std::vector<Loop> loops = loops_of(func, type, batch);
+    if (loops.empty()) return {};
+    if (options.fuse_rows && loops.size() > 2 && loops[0].extent > 1 &&
+        loops[0].extent % kLanes != 0) {
+        fuse_rows(func, loops);
+    }
+    MapLoops result;
+    if (element_limit(type, batch) >= 2 * options.task_elements) {
+        result.is_parallel = cut_tasks(func, loops, options.task_elements);
+    }
+    const Var task = loops.back().var;
+    size_t vector = 0;
+    while (vector + 1 < loops.size() && loops[vector].extent == 1) vector++;
+    if (loops[vector].extent > 1) {
+        result.vector = loops[vector].var.name();
+        const bool is_task = result.is_parallel && vector + 1 == loops.size();
+        EMU_CHECK(!is_task, "a task of one element");
+        split_loop(func, loops, vector, kLanes);
+        func.vectorize(loops[vector].var);
+        vector++;
+    }
+    result.inner = loops[vector].var.name();
+    result.task = loops.back().var.name();
+    if (result.is_parallel) func.parallel(task);
+    return result;
+}
+
+void vectorize_first(Func func, int extent) {
+    if (func.args().empty() || extent == 1) return;
+    const Var first = func.args()[0];
+    func.bound_storage(first, static_cast<int>(round_up(extent, kLanes)));
+    const TailStrategy tail =
+        extent % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
+    func.vectorize(first, kLanes, tail);
+    for (int i = 0; i < func.num_update_definitions(); i++) {
+        func.update(i).vectorize(first, kLanes, TailStrategy::GuardWithIf);
+    }
+}
+
+std::vector<Func> helpers_of(const std::vector<Func>& outputs) {
+    std::vector<Halide::Internal::Function> functions;
+    for (const Func& output : outputs) functions.push_back(output.function());
+    std::map<std::string, Halide::Internal::Function> environment;
+    for (const auto& function : functions) {
+        for (const auto& [name, called] : Halide::Internal::find_transitive_calls(function)) {
+            environment.emplace(name, called);
+        }
+    }
+    std::vector<Func> helpers;
+    for (const auto& [name, function] : environment) {
+        const bool is_output =
+            std::any_of(outputs.begin(), outputs.end(),
+                        [&, &key = name](const Func& f) { return f.name() == key; });
+        if (is_output) continue;
+        Halide::LoopLevel level = function.schedule().compute_level();
+        level.lock();  // a level can be inspected once it is locked; a later compute_at replaces it
+                       // as a whole
+        if (level.is_inlined()) helpers.emplace_back(function);
+    }
+    return helpers;
+}
+
+namespace {
+
+void vectorize_stages(Func func, const Var& var) {
+    func.vectorize(var, kLanes, TailStrategy::GuardWithIf);
+    for (int i = 0; i < func.num_update_definitions(); i++) {
+        func.update(i).vectorize(var, kLanes, TailStrategy::GuardWithIf);
+    }
+}
+
+}  // namespace
+
+void compute_helpers(const std::vector<Func>& outputs, const MapLoops& loops) {
+    for (Func& helper : helpers_of(outputs)) {
+        if (!helper.has_update_definition()) continue;
+        const std::vector<Var> args = helper.args();
+        const bool has_samples =
+            std::any_of(args.begin(), args.end(), [](const Var& v) { return v.name() == "n"; });
+        if (!has_samples || loops.inner.empty()) {
+            helper.compute_root();
+            if (!args.empty()) vectorize_stages(helper, args[0]);
+            continue;
+        }
+        helper.compute_at(outputs[0], Var(loops.inner));
+        for (const Var& arg : args) {
+            if (arg.name() != loops.vector) continue;
+            helper.bound_storage(arg, kLanes);
+            vectorize_stages(helper, arg);
+        }
+    }
+}
+
+bool reads_own_position(const Group& group) {
+    const TensorType& result = group.body.type(group.body.results()[0].value);
+    for (const Node& node : group.body.nodes()) {
+        const OpClass kind = node.op->op_class();
+        if (kind != OpClass::source && kind != OpClass::pointwise) return false;
+        for (const TensorType& type : node.types) {
+            const bool is_constant = kind == OpClass::source && !type.batched && type.shape.empty();
+            if (!is_constant && (type.shape != result.shape || type.batched != result.batched))
+                return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace emulsion

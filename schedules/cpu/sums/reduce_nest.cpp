@@ -1,0 +1,139 @@
+// The loops of the op reduce.
+#include "schedules/cpu/sums/reduce_nest.h"
+
+#include "compiler/ops/strict.h"
+#include "schedules/cpu/maps/map.h"
+#include "schedules/cpu/sums/sample_sum.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::LoopLevel;
+using Halide::TailStrategy;
+using Halide::Var;
+
+namespace {
+
+constexpr int64_t kSerial = 32768;  // below this many elements one thread is enough
+
+// Computes the sums over positions inside `level`, where a chunk of a sample is at work.
+void compute_positions(Func sum, PositionSum& positions, const LoopLevel& level,
+                       const SumShape& shape) {
+    compute_chunk_at(sum, level, shape);
+    positions.compute_at(LoopLevel(sum, sum.rvars()[0]));
+}
+
+}  // namespace
+
+ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
+    : context_(context),
+      op_(op),
+      map_(context.group().anchor_input(0)),
+      shape_(map_),
+      batch_(context.group().batch),
+      channel_("channel") {
+    const Func input = context.operand(0);
+    const Var c("c"), n("n");
+    if (map_.positions() == 1) {
+        channel_(c, n) = input(map_.at(c, 0, 0, n));
+        return;
+    }
+    positions_.emplace(
+        "position", map_, shape_,
+        [&](const Expr& k, const Expr& x, const Expr& y, const Expr&, const Expr& s) {
+            return std::vector<Expr>{input(map_.at(k, x, y, s))};
+        });
+    sum_ = sum_blocks("sample", *positions_, 1, shape_);
+    channel_(c, n) = sum_(c, n);
+}
+
+Func ReduceNest::build() {
+    if (op_.keep_samples) return op_.keep_channels ? keep_both() : keep_samples();
+    return op_.keep_channels ? keep_channels() : keep_none();
+}
+
+bool ReduceNest::is_large() const {
+    return static_cast<int64_t>(map_.channels) * map_.positions() * batch_ >= kSerial;
+}
+
+Expr ReduceNest::result(const Expr& sum) const {
+    if (!op_.mean) return sum;
+    Strict count(static_cast<float>(op_.terms(context_.group().anchor_input(0))));
+    if (!op_.keep_samples) count = count * Strict(Halide::cast<float>(context_.samples()));
+    return Strict(sum) / count;
+}
+
+Func ReduceNest::keep_both() {
+    const Var c("c"), n("n");
+    Func value("value");
+    value(c, n) = result(channel_(c, n));
+    Func out = context_.finish(value);
+    const LoopLevel level = schedule_samples(out, shape_, map_, batch_);
+    if (positions_) compute_positions(sum_, *positions_, level, shape_);
+    return out;
+}
+
+Func ReduceNest::keep_channels() {
+    if (positions_) {
+        const LoopLevel level = store_samples(channel_, shape_, map_, batch_);
+        compute_positions(sum_, *positions_, level, shape_);
+    }
+    const Func total =
+        sum_in_blocks("total", context_.samples(), map_.channels,
+                      [&](const Expr& c, const Expr& n) { return Expr(channel_(c, n)); });
+    const Var k("k");
+    const Expr value =
+        padded_vector(k, map_.channels, [&](const Expr& c) { return result(total(c)); });
+    return finish_vector(context_, k, {value});
+}
+
+Expr ReduceNest::per_sample(const Var& n) {
+    if (map_.channels == 1) return channel_(0, n);
+    channels_.emplace(
+        "channels", map_.channels, map_.channels, std::vector<Var>{n}, 0.0F,
+        [&](const Expr& old, const Expr& i) { return strict_sum(old, channel_(i, n)); });
+    return channels_->join({n}, strict_sum);
+}
+
+void ReduceNest::compute_sample(const Func& consumer, const Var& n) {
+    if (channels_) channels_->compute_at(consumer, n);
+    if (!positions_) return;
+    const Var c = channel_.args()[0], outer("co"), inner("ci");
+    channel_.compute_at(consumer, n)
+        .bound_storage(c, static_cast<int>(round_up(map_.channels, kLanes)));
+    channel_.split(c, outer, inner, shape_.chunk,
+                   shape_.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    vectorize_chunk(channel_, inner, shape_);
+    compute_positions(sum_, *positions_, LoopLevel(channel_, outer), shape_);
+}
+
+Func ReduceNest::keep_samples() {
+    const Var n("n");
+    Func value("value");
+    value(n) = result(per_sample(n));
+    Func out = context_.finish(value);
+    const Var row = out.args()[0];
+    compute_sample(out, row);
+    if (is_large()) out.parallel(row);
+    return out;
+}
+
+Func ReduceNest::keep_none() {
+    const Var n("n");
+    Func sample("per_sample"), value("value");
+    sample(n) = per_sample(n);
+    LaneFold samples("over_samples", context_.samples(), batch_, {}, 0.0F,
+                     [&](const Expr& old, const Expr& i) { return strict_sum(old, sample(i)); });
+    samples.compute_root();
+    value() = result(samples.join({}, strict_sum));
+    Func out = context_.finish(value);
+    if (positions_ || channels_) {
+        sample.compute_root().bound_storage(n, batch_);
+        compute_sample(sample, n);
+        if (is_large()) sample.parallel(n);
+    }
+    return out;
+}
+
+}  // namespace emulsion

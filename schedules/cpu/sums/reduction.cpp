@@ -1,0 +1,128 @@
+// Reductions: what is summed for each kind, and in which loops.
+#include "schedules/cpu/sums/reduction.h"
+
+#include "compiler/ops/moments.h"
+#include "compiler/ops/strict.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/tiling.h"
+#include "schedules/cpu/maps/map.h"
+#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/cpu/sums/reduce_nest.h"
+#include "schedules/cpu/sums/sample_sum.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::LoopLevel;
+using Halide::RDom;
+using Halide::Tuple;
+using Halide::Var;
+
+namespace {
+
+// partial_moments: sums of deviations from the first value of a strip.
+Func build_moments(const KernelContext& context) {
+    const Group& group = context.group();
+    const MapShape map(group.anchor_input(0));
+    const SumShape shape(map, kStripRows);
+    const Func x = context.operand(0);
+    const auto pivot = [&](const Expr& c, const Expr& strip, const Expr& n) {
+        return x(map.at(c, 0, strip * kStripRows, n));
+    };
+    PositionSum sums(
+        "sum", map, shape,
+        [&](const Expr& c, const Expr& i, const Expr& y, const Expr& strip, const Expr& n) {
+            const Strict d = Strict(x(map.at(c, i, y, n))) - Strict(pivot(c, strip, n));
+            return std::vector<Expr>{d, d * d};
+        });
+    const Var c("c"), w("w"), s("s"), n("n");
+    Func result("result");
+    result(c, w, s, n) = Tuple(pivot(c, s, n), sums.block(0, c, s, n), sums.block(1, c, s, n));
+    Func out = context.finish(result);
+    sums.compute_at(schedule_strips(out, shape, map, group.batch));
+    return out;
+}
+
+// partial_dots: sum of dy and of dy * (x - mean).
+Func build_dots(const KernelContext& context) {
+    const Group& group = context.group();
+    const MapShape map(group.anchor_input(1));
+    const SumShape shape(map, kStripRows);
+    const Func dy = context.operand(0), x = context.operand(1), mean = context.operand(2);
+    PositionSum sums("dots", map, shape,
+                     [&](const Expr& c, const Expr& i, const Expr& y, const Expr&, const Expr& n) {
+                         const Strict g(dy(map.at(c, i, y, n)));
+                         return std::vector<Expr>{
+                             g, g * (Strict(x(map.at(c, i, y, n))) - Strict(mean(c)))};
+                     });
+    const Var c("c"), w("w"), s("s"), n("n");
+    Func result("result");
+    result(c, w, s, n) = Tuple(sums.block(0, c, s, n), sums.block(1, c, s, n));
+    Func out = context.finish(result);
+    sums.compute_at(schedule_strips(out, shape, map, group.batch));
+    return out;
+}
+
+// merge_moments: Chan's formula over all strips, in two passes over their small table.
+Func build_merge(const KernelContext& context, const MergeMoments& op) {
+    const auto channels = static_cast<int>(context.group().anchor_input(0).shape[0]);
+    const auto strips = static_cast<int>(context.group().anchor_input(0).shape[1]);
+    const auto width = static_cast<int>(op.width), height = static_cast<int>(op.height);
+    const Func pivots = context.operand(0), offsets = context.operand(1),
+               squared = context.operand(2);
+    const Expr count = context.samples() * strips;
+    const Strict total(Halide::cast<float>(context.samples() * (width * height)));
+    const auto size = [&](const Expr& i) { return Strict(strip_count(i % strips, width, height)); };
+    const auto at = [&](const Func& table, const Expr& c, const Expr& i) {
+        return Strict(table(c, 0, i % strips, i / strips));
+    };
+    const Var c("c"), k("k");
+    Func mean("mean");
+    // Around the first strip's pivot, so that a large common mean keeps its digits.
+    const Func drift = sum_in_blocks("drift", count, channels, [&](const Expr& k2, const Expr& i) {
+        return Expr((at(pivots, k2, i) - at(pivots, k2, 0)) * size(i) + at(offsets, k2, i));
+    });
+    mean(c) = at(pivots, c, 0) + Strict(drift(c)) / total;
+    vectorize_first(mean.compute_root(), channels);
+    const Func squares =
+        sum_in_blocks("squares", count, channels, [&](const Expr& k2, const Expr& i) {
+            const Strict average = at(offsets, k2, i) / size(i);
+            const Strict apart = (at(pivots, k2, i) - Strict(mean(k2))) + average;
+            return Expr((at(squared, k2, i) - average * at(offsets, k2, i)) +
+                        size(i) * (apart * apart));
+        });
+    const Expr variance =
+        padded_vector(k, channels, [&](const Expr& i) { return Expr(Strict(squares(i)) / total); });
+    return finish_vector(
+        context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
+}
+
+}  // namespace
+
+bool Reduction::applies(const Group& group, const Isa&) const {
+    if (group.anchor < 0 || !has_one_shape(group)) return false;
+    const TensorType& result = group.body.type(group.body.results()[0].value);
+    const std::string_view kind = group.anchor_node().op->kind();
+    if (result.shape != group.anchor_output().shape || !group.anchor_input(0).batched) return false;
+    return kind == "reduce" || kind == "partial_moments" || kind == "partial_dots" ||
+           kind == "merge_moments";
+}
+
+std::vector<Tiling> Reduction::tilings(const Group&, const Isa&) const { return {{}}; }
+
+double Reduction::cost(const Group& group, const Tiling&, const Isa&,
+                       const Machine& machine) const {
+    return 1e-6 + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+}
+
+std::vector<Func> Reduction::build(KernelContext& context, const Tiling&) const {
+    const Op& op = *context.group().anchor_node().op;
+    if (const auto* reduce = dynamic_cast<const Reduce*>(&op))
+        return {ReduceNest(context, *reduce).build()};
+    if (const auto* merge = dynamic_cast<const MergeMoments*>(&op))
+        return {build_merge(context, *merge)};
+    return {op.kind() == "partial_moments" ? build_moments(context) : build_dots(context)};
+}
+
+}  // namespace emulsion
