@@ -129,19 +129,20 @@ std::vector<Func> KernelContext::plain() const { return lower_node(group_.anchor
 
 Func KernelContext::finish() const {
     EMU_CHECK(group_.anchor < 0, "a group with an anchor needs its accumulator");
-    return finish_with({});
+    return finish(std::vector<Func>());
 }
 
 Func KernelContext::finish(Func accumulator) const {
+    if (accumulator.outputs() == 1) return finish(std::vector<Func>{accumulator});
+    EMU_CHECK(!accumulator.has_update_definition(), "several outputs come from one definition");
+    // Each output by itself, so that what only an unread one needs is no part of the kernel.
     std::vector<Func> outputs;
-    if (accumulator.outputs() == 1) return finish_with({accumulator});
     for (int k = 0; k < accumulator.outputs(); k++) {
         Func part(func_name(fmt::format("{}_{}", group_.anchor_node().name, k)));
-        std::vector<Expr> at = as_exprs(accumulator.args());
-        part(accumulator.args()) = accumulator(at)[k];
+        part(accumulator.args()) = accumulator.values()[static_cast<size_t>(k)];
         outputs.push_back(part);
     }
-    return finish_with(std::move(outputs));
+    return finish(outputs);
 }
 
 std::map<Value, Func> KernelContext::complete(const std::vector<Func>& anchor_outputs) const {
@@ -158,7 +159,7 @@ std::map<Value, Func> KernelContext::complete(const std::vector<Func>& anchor_ou
     return values;
 }
 
-Func KernelContext::finish_with(std::vector<Func> anchor_outputs) const {
+Func KernelContext::finish(const std::vector<Func>& anchor_outputs) const {
     const std::map<Value, Func> values = complete(anchor_outputs);
     const std::vector<Value> results = group_.maps();
     std::vector<Halide::Var> vars = coordinates(group_.body.type(results[0]));

@@ -35,10 +35,12 @@ class KernelContext {
     std::vector<Halide::Expr> buffers_under(int i) const;
 
     // The group's result as one Func (a Tuple where the group has several results), from
-    // `accumulator`, the Func of the anchor's result (a Tuple where the anchor has several outputs;
-    // only its first output need be defined where nobody reads the others). The Func is over memory
-    // coordinates of the group's results, all of one shape.
+    // `accumulator`, the Func of the anchor's result (a Tuple where the anchor has several outputs,
+    // then without updates: what only an output that nobody reads needs is left out of the kernel).
+    // The Func is over memory coordinates of the group's results, all of one shape.
     Halide::Func finish(Halide::Func accumulator) const;
+    // The same from a Func for each of the anchor's outputs.
+    Halide::Func finish(const std::vector<Halide::Func>& anchor_outputs) const;
     // The same for a group without an anchor.
     Halide::Func finish() const;
 
@@ -60,7 +62,6 @@ class KernelContext {
     void constrain_outputs(const std::vector<Halide::Func>& outputs) const;
 
   private:
-    Halide::Func finish_with(std::vector<Halide::Func> anchor_outputs) const;
     // Operands, prologue, the given outputs of the anchor, and what follows from them but sums.
     std::map<Value, Halide::Func> complete(const std::vector<Halide::Func>& anchor_outputs) const;
     std::vector<Halide::Func> lower_node(int node,

@@ -48,6 +48,8 @@ class TileSum {
 
 }  // namespace
 
+bool continues_from_first(const Op& node) { return node.kind() == "partial_moments"; }
+
 std::vector<Expr> add_tile(const Op& node, const StripTile& tile, const std::vector<Expr>& old,
                            const TileOperand& operand) {
     const TileSum sums(tile);

@@ -24,6 +24,9 @@ struct StripTile {
 // of the tile; where that lies outside the map it may be anything.
 //
 // The order is fixed: a balanced tree over a tile, tiles from left to right.
+//
+// What is not stored is 0 in `old`; where `continues_from_first` holds, output 0 must be stored.
+bool continues_from_first(const Op& node);
 using TileOperand = std::function<Halide::Expr(int i, int x, int y)>;
 std::vector<Halide::Expr> add_tile(const Op& node, const StripTile& tile,
                                    const std::vector<Halide::Expr>& old,

@@ -7,7 +7,6 @@
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/maps/pointwise.h"
-#include "schedules/cpu/maps/pool.h"
 
 namespace emulsion {
 
@@ -36,7 +35,7 @@ std::vector<Func> Fallback::build(KernelContext& context, const Tiling&) const {
     if (group.anchor < 0) {
         outputs = {context.finish()};
     } else if (has_one_shape(group)) {
-        outputs = {finish_plain(context)};
+        outputs = {context.finish(context.plain())};
     } else {
         const std::vector<Func> plain = context.plain();
         for (const Result& result : group.body.results()) {

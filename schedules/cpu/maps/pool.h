@@ -18,8 +18,4 @@ class Pool : public Recipe {
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 
-// The plain definition of the anchor with everything around it: one Func over the memory of the
-// results, of which only what is read is computed. REQUIRES: the results have one shape.
-Halide::Func finish_plain(const KernelContext& context);
-
 }  // namespace emulsion

@@ -160,26 +160,35 @@ struct TileEpilogue {
     }
 };
 
-// The sums of node `node` over strips as a Func over (k, w, strip, n), made tile by tile. `q` loops
-// over all tiles.
+// The sums of a node over strips that the group stores, by the node's outputs.
+std::vector<int> stored_sums(const Group& group, int node) {
+    std::vector<int> outputs;
+    for (const Result& result : group.body.results()) {
+        if (result.value.node == node) outputs.push_back(result.value.output);
+    }
+    return outputs;
+}
+
+// These sums as a Func over (k, w, strip, n), made tile by tile. `q` loops over all tiles.
 Func define_strip_sums(const TileEpilogue& epilogue, int node, const RDom& q) {
     const WinogradShape& shape = epilogue.shape;
     const Node& sum = epilogue.context.group().body.node(node);
+    const std::vector<int> stored = stored_sums(epilogue.context.group(), node);
     const Expr t = q.z + q.x + q.y;
     const Expr strip = (t / shape.columns) % shape.rows, n = t / shape.tiles();
     const StripTile tile{
         shape.tile, shape.columns, shape.out_w, shape.out_h, t % shape.columns, strip, n};
     Var k = epilogue.k, w("w"), y("y"), sample("sample");
     Func sums("strip_sums");
-    const std::vector<Expr> none(sum.types.size(), Halide::undef<float>());
-    sums(k, w, y, sample) = Halide::Tuple(none);
-    std::vector<Expr> old;
-    for (size_t i = 0; i < none.size(); i++)
-        old.push_back(sums(k, 0, strip, n)[static_cast<int>(i)]);
-    sums(k, 0, strip, n) =
-        Halide::Tuple(add_tile(*sum.op, tile, old, [&](int i, int x, int y2) -> Expr {
-            return epilogue.read(sum.inputs[static_cast<size_t>(i)], t, x, y2);
-        }));
+    sums(k, w, y, sample) = Halide::Tuple(std::vector<Expr>(stored.size(), Halide::undef<float>()));
+    std::vector<Expr> old(sum.types.size(), Expr(0.0F)), values;
+    for (size_t i = 0; i < stored.size(); i++)
+        old[static_cast<size_t>(stored[i])] = component(sums, {k, 0, strip, n}, i);
+    const std::vector<Expr> all = add_tile(*sum.op, tile, old, [&](int i, int x, int y2) -> Expr {
+        return epilogue.read(sum.inputs[static_cast<size_t>(i)], t, x, y2);
+    });
+    for (int output : stored) values.push_back(all[static_cast<size_t>(output)]);
+    sums(k, 0, strip, n) = Halide::Tuple(values);
     return sums;
 }
 
@@ -285,6 +294,11 @@ bool Winograd::applies(const Group& group, const Isa&) const {
     }
     const bool sums = !group.strip_sums().empty();
     if (sums && (shape.tile != kStripRows || shape.window_h * shape.window_w != 1)) return false;
+    for (int node : group.strip_sums()) {
+        const std::vector<int> outputs = stored_sums(group, node);
+        const bool has_first = std::find(outputs.begin(), outputs.end(), 0) != outputs.end();
+        if (continues_from_first(*group.body.node(node).op) && !has_first) return false;
+    }
     return shape.tile % shape.window_w == 0 && shape.tile % shape.window_h == 0;
 }
 
