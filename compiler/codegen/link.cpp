@@ -155,7 +155,8 @@ void link_program(const std::filesystem::path& program, const std::filesystem::p
     std::vector<std::string> command = {find_compiler(), "-o", program.string(), object.string()};
     for (const auto& archive : archives) command.push_back(archive.string());
     const std::filesystem::path libraries = library_folder();
-    for (const char* name : {"libemulsion_train.a", "libemulsion_infer.a", "libemulsion_data.a"}) {
+    for (const char* name : {"libemulsion_train.a", "libemulsion_infer.a", "libemulsion_program.a",
+                             "libemulsion_data.a"}) {
         command.push_back((libraries / name).string());
     }
     for (const char* flag :

@@ -34,7 +34,7 @@ function(emulsion_add_network name file)
     add_custom_command(
         OUTPUT ${products}
         COMMAND emulsion build ${file} -o ${folder} ${flags}
-        DEPENDS emulsion libemulsion emulsion_data emulsion_train emulsion_infer ${file}
+        DEPENDS emulsion libemulsion emulsion_data emulsion_program emulsion_train emulsion_infer ${file}
         COMMENT "Compiling the network ${name}" VERBATIM)
     foreach(mode train infer)
         add_custom_target(${name}-${mode} DEPENDS ${products})

@@ -7,12 +7,12 @@
 #include "runtime/abi/program.h"
 #include "runtime/data/normalize.h"
 #include "runtime/data/weights.h"
-#include "runtime/infer/description.h"
-#include "runtime/infer/evaluate.h"
-#include "runtime/infer/format.h"
 #include "runtime/infer/measure.h"
 #include "runtime/infer/options.h"
 #include "runtime/infer/report.h"
+#include "runtime/program/description.h"
+#include "runtime/program/evaluate.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -138,7 +138,8 @@ void classify_set(InferenceSession& session, const InferOptions& options, ClassR
     const Evaluation evaluation =
         evaluate(session, set.dataset, subset, prints_rows ? ScoreVisitor(visit) : nullptr);
     report->finish();
-    if (set.has_labels()) print_results(accuracy_text(evaluation, options.json));
+    if (set.has_labels())
+        print_results(options.json ? accuracy_json(evaluation) : accuracy_text(evaluation));
     if (!prints_rows && evaluation.not_finite > 0) {
         throw RuntimeError(
             options.weights,

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/infer/profile.h"
-#include "runtime/infer/session.h"
+#include "runtime/program/profile.h"
+#include "runtime/program/session.h"
 
 namespace emulsion {
 

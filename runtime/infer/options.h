@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "runtime/data/idx.h"
-#include "runtime/infer/command_line.h"
+#include "runtime/program/command_line.h"
 
 namespace emulsion {
 

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -77,23 +77,14 @@ void ClassReport::finish() {
     rows_.clear();
 }
 
-std::string accuracy_text(const Evaluation& evaluation, bool is_json) {
+std::string accuracy_json(const Evaluation& evaluation) {
     const Metrics& metrics = evaluation.metrics;
-    const bool has_loss = evaluation.has_loss && evaluation.not_finite == 0;
-    if (is_json) {
-        Json json{{"accuracy", metrics.accuracy()},
-                  {"correct", static_cast<int64_t>(metrics.correct)},
-                  {"pictures", metrics.samples}};
-        if (has_loss) json["loss"] = metrics.loss();
-        if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;
-        return dump(json);
-    }
-    std::string text = concat("accuracy ", format_percent(metrics.accuracy(), 2), " (",
-                              fixed(metrics.correct, 0), " of ", metrics.samples, ")");
-    if (has_loss) text += concat(", loss ", fixed(metrics.loss(), 4));
-    if (evaluation.not_finite > 0)
-        text += concat(", scores not finite for ", evaluation.not_finite);
-    return text + "\n";
+    Json json{{"accuracy", metrics.accuracy()},
+              {"correct", static_cast<int64_t>(metrics.correct)},
+              {"pictures", metrics.samples}};
+    if (evaluation.has_loss && evaluation.not_finite == 0) json["loss"] = metrics.loss();
+    if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;
+    return dump(json);
 }
 
 }  // namespace emulsion

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/infer/evaluate.h"
-#include "runtime/infer/session.h"
+#include "runtime/program/evaluate.h"
+#include "runtime/program/session.h"
 
 namespace emulsion {
 
@@ -37,7 +37,7 @@ class ClassReport {
     std::vector<std::vector<std::string>> rows_;
 };
 
-// "accuracy 91.32 % (9132 of 10000), loss 0.2431", or the JSON object.
-std::string accuracy_text(const Evaluation& evaluation, bool is_json);
+// The result over a labelled set as one JSON object; accuracy_text is the one for people.
+std::string accuracy_json(const Evaluation& evaluation);
 
 }  // namespace emulsion

@@ -2,7 +2,7 @@
 #include "runtime/train/loop.h"
 
 #include "runtime/data/checkpoint.h"
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"

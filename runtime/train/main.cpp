@@ -11,7 +11,7 @@
 #include "runtime/abi/program.h"
 #include "runtime/data/split.h"
 #include "runtime/data/weights.h"
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"
 #include "runtime/train/loop.h"

@@ -6,7 +6,7 @@
 
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/split.h"
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/file.h"
 #include "runtime/support/text.h"
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "runtime/infer/command_line.h"
-#include "runtime/infer/description.h"
+#include "runtime/program/command_line.h"
+#include "runtime/program/description.h"
 #include "runtime/train/schedule.h"
 
 namespace emulsion {

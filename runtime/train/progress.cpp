@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

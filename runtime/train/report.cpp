@@ -5,8 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "runtime/infer/format.h"
-#include "runtime/infer/report.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -196,9 +195,7 @@ std::string epoch_json(const EpochRecord& record, int64_t step) {
     return dump(json);
 }
 
-std::string test_text(const Evaluation& evaluation) {
-    return "test " + accuracy_text(evaluation, /*is_json=*/false);
-}
+std::string test_text(const Evaluation& evaluation) { return "test " + accuracy_text(evaluation); }
 
 std::string test_json(const Evaluation& evaluation) {
     Json json{{"event", "test"}};

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "runtime/data/checkpoint.h"
-#include "runtime/infer/description.h"
-#include "runtime/infer/evaluate.h"
+#include "runtime/program/description.h"
+#include "runtime/program/evaluate.h"
 #include "runtime/train/options.h"
 #include "runtime/train/schedule.h"
 

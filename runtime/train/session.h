@@ -5,9 +5,9 @@
 
 #include "runtime/abi/program.h"
 #include "runtime/data/loader.h"
-#include "runtime/infer/memory.h"
-#include "runtime/infer/profile.h"
-#include "runtime/infer/session.h"
+#include "runtime/program/memory.h"
+#include "runtime/program/profile.h"
+#include "runtime/program/session.h"
 
 namespace emulsion {
 

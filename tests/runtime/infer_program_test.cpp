@@ -10,7 +10,7 @@
 
 #include "runtime/data/picture.h"
 #include "runtime/data/weights.h"
-#include "runtime/infer/evaluate.h"
+#include "runtime/program/evaluate.h"
 #include "tests/support/comma_locale.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"

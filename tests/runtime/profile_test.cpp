@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "runtime/infer/profile.h"
+#include "runtime/program/profile.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"
 

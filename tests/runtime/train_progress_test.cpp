@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/infer/format.h"
-#include "runtime/infer/metrics.h"
+#include "runtime/program/format.h"
+#include "runtime/program/metrics.h"
 
 namespace emulsion {
 namespace {

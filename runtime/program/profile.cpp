@@ -1,12 +1,12 @@
 // See profile.h.
-#include "runtime/infer/profile.h"
+#include "runtime/program/profile.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
 #include "runtime/support/text.h"

@@ -1,5 +1,5 @@
 // See command_line.h.
-#include "runtime/infer/command_line.h"
+#include "runtime/program/command_line.h"
 
 #include <sched.h>
 
@@ -10,7 +10,7 @@
 #include <cmath>
 #include <new>
 
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

@@ -8,7 +8,7 @@
 
 #include "runtime/abi/program.h"
 #include "runtime/data/picture.h"
-#include "runtime/infer/memory.h"
+#include "runtime/program/memory.h"
 
 namespace emulsion {
 

@@ -5,11 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/data/dataset.h"
-#include "runtime/infer/metrics.h"
-#include "runtime/infer/session.h"
+#include "runtime/program/metrics.h"
+#include "runtime/program/session.h"
 
 namespace emulsion {
 
@@ -40,5 +41,8 @@ using ScoreVisitor = std::function<void(uint32_t index, std::span<const float> s
 Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
                     std::span<const uint32_t> subset, const ScoreVisitor& visit = nullptr,
                     const std::function<bool()>& stop = nullptr);
+
+// "accuracy 91.32 % (9132 of 10000), loss 0.2431", one line.
+std::string accuracy_text(const Evaluation& evaluation);
 
 }  // namespace emulsion

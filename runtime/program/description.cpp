@@ -1,5 +1,5 @@
 // See description.h.
-#include "runtime/infer/description.h"
+#include "runtime/program/description.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,5 @@
 // See memory.h.
-#include "runtime/infer/memory.h"
+#include "runtime/program/memory.h"
 
 #include <sys/mman.h>
 

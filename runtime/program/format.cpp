@@ -1,5 +1,5 @@
 // See format.h.
-#include "runtime/infer/format.h"
+#include "runtime/program/format.h"
 
 #include <algorithm>
 #include <cerrno>

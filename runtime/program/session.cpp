@@ -1,5 +1,5 @@
 // See session.h.
-#include "runtime/infer/session.h"
+#include "runtime/program/session.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -1,11 +1,13 @@
 // See evaluate.h.
-#include "runtime/infer/evaluate.h"
+#include "runtime/program/evaluate.h"
 
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
 
 #include "runtime/data/normalize.h"
+#include "runtime/program/format.h"
+#include "runtime/support/text.h"
 
 namespace emulsion {
 
@@ -68,6 +70,17 @@ Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
         }
     }
     return result;
+}
+
+std::string accuracy_text(const Evaluation& evaluation) {
+    const Metrics& metrics = evaluation.metrics;
+    std::string text = concat("accuracy ", format_percent(metrics.accuracy(), 2), " (",
+                              fixed(metrics.correct, 0), " of ", metrics.samples, ")");
+    if (evaluation.has_loss && evaluation.not_finite == 0)
+        text += concat(", loss ", fixed(metrics.loss(), 4));
+    if (evaluation.not_finite > 0)
+        text += concat(", scores not finite for ", evaluation.not_finite);
+    return text + "\n";
 }
 
 }  // namespace emulsion
