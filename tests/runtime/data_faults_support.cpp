@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,6 +38,12 @@ extern "C" ssize_t write(int descriptor, const void* bytes, size_t count) {
 
 extern "C" int fsync(int descriptor) {
     if (faults.kill_at_fsync) raise(SIGKILL);
+    struct stat status{};
+    if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
+        faults.synced_folders++;
+        errno = faults.folder_code;
+        if (faults.folder_code != 0) return -1;
+    }
     return static_cast<int>(syscall(SYS_fsync, descriptor));
 }
 

@@ -58,11 +58,13 @@ struct SmallNetwork {
     std::vector<float> parameters_, state_;
 };
 
-// What the next writes to a file do: see data_faults_support.cpp.
+// What the next writes to a file, and fsync, do: see data_faults_support.cpp.
 struct Faults {
     int64_t kill_after = -1;  // SIGKILL after so many bytes in all
     int64_t fail_after = -1;  // then `code`
     int code = 0;
+    int folder_code = 0;     // of fsync on a folder
+    int synced_folders = 0;  // counts
     bool kill_at_fsync = false, kill_before_rename = false, kill_after_rename = false;
 };
 extern Faults faults;
