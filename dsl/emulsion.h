@@ -298,7 +298,8 @@ class Model {
     void normalize(const std::vector<double>& mean, const std::vector<double>& deviation,
                    Place where = Place::current());
     // Keeps the weights of all layers that match as they are: '*' stands for any text ("conv*",
-    // "conv1.w").
+    // "conv1.w"). A batch norm whose gamma and beta are both frozen normalises by its running
+    // statistics in training too, and these stay as they are; dropout goes on dropping.
     void freeze(const std::string& pattern, Place where = Place::current());
     // Exempts all weights that match from weight decay ("*.b").
     void no_decay(const std::string& pattern, Place where = Place::current());

@@ -6,6 +6,7 @@
 #include "compiler/autodiff/differentiate.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
+#include "compiler/passes/freeze_batch_norm.h"
 
 namespace emulsion {
 
@@ -99,19 +100,20 @@ std::vector<int> trained_parameters(const Graph& graph) {
 }  // namespace
 
 Graph training_step(const Network& network) {
-    const Result* loss = network.graph.find_output("loss");
+    const Graph forward = freeze_batch_norm(network.graph);
+    const Result* loss = forward.find_output("loss");
     if (loss == nullptr) {
         fail("loss", fmt::format("network '{}' has no loss", network.name),
              "end the model with classify(…) or loss(…)");
     }
-    GraphBuilder builder(network.graph);
+    GraphBuilder builder(forward);
     builder.output("loss", loss->value);
-    if (const Result* correct = network.graph.find_output("correct"))
+    if (const Result* correct = forward.find_output("correct"))
         builder.output("correct", correct->value);
-    for (const Result& result : network.graph.results()) {
+    for (const Result& result : forward.results()) {
         if (result.kind == Result::Kind::update) builder.update(result.target, result.value);
     }
-    std::vector<int> trained = trained_parameters(network.graph);
+    std::vector<int> trained = trained_parameters(forward);
     std::vector<Value> gradients = differentiate(builder, loss->value, trained);
     OptimizerWriter optimizer(builder, network.optimizer);
     for (size_t i = 0; i < trained.size(); i++) {

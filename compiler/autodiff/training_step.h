@@ -7,7 +7,8 @@ namespace emulsion {
 
 // Results: outputs "loss" and, where the network has it, "correct"; a gradient for each trained
 // parameter; updates of parameters, optimiser state and running statistics. Frozen parameters get
-// neither gradient nor state, and cost no backward work.
+// neither gradient nor state, and cost no backward work; a batch norm whose weights are both frozen
+// keeps its running statistics and normalises by them.
 Graph training_step(const Network& network);
 
 }  // namespace emulsion

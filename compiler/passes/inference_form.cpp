@@ -2,6 +2,7 @@
 #include "compiler/passes/inference_form.h"
 
 #include "compiler/ops/batch_norm.h"
+#include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/rewriter.h"
 
 namespace emulsion {
@@ -45,16 +46,13 @@ Contraction contraction_before(const Rewriter& r, int index) {
 }
 
 bool fold(Rewriter& r, int index) {
-    const auto* op = r.from().op_as<BatchNorm>(index);
-    if (op == nullptr) return false;
+    if (r.from().op_as<BatchNorm>(index) == nullptr) return false;
     const Node& node = r.from().node(index);
-    std::vector<Value> in = r.at(node.inputs);  // x, gamma, beta, running mean and variance
-    Value scale = r.add("batch_norm_fold", fmt::format("{{epsilon={}}}", op->epsilon),
-                        {in[1], in[2], in[3], in[4]}, node.name + ".fold", node.where);
+    const Value x = r.at(node.inputs[0]), scale = add_running_scale(r, index);
     Value shift{scale.node, 1};
     Contraction before = contraction_before(r, node.inputs[0].node);
     if (before.node < 0) {
-        r.replace(index, 0, r.add("scale_shift", "", {in[0], scale, shift}, node.name, node.where));
+        r.replace(index, 0, r.add("scale_shift", "", {x, scale, shift}, node.name, node.where));
         return true;
     }
     const Node& conv = r.from().node(before.node);

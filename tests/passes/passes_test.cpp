@@ -5,6 +5,7 @@
 #include "compiler/graph/text.h"
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
+#include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/inference_form.h"
 #include "compiler/passes/pool_first.h"
 #include "compiler/passes/separate_results.h"
@@ -44,6 +45,16 @@ TEST(CommonSubexpressions, Cases) {
 TEST(ExpandBatchNorm, Cases) {
     expect_golden_cases("passes/expand_batch_norm.txt",
                         [](const Graph& graph) { return run_pass(expand_batch_norm, graph); });
+}
+
+// The values of a frozen norm change, which is the point; what is not frozen keeps them.
+TEST(FreezeBatchNorm, Cases) {
+    expect_golden_cases("passes/freeze_batch_norm.txt", [](const Graph& graph) {
+        Graph after = freeze_batch_norm(graph);
+        verify(after);
+        EXPECT_TRUE(freeze_batch_norm(after) == after) << "a second run changes the graph again";
+        return print(after);
+    });
 }
 
 TEST(SeparateResults, Cases) {
