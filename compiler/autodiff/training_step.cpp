@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "compiler/autodiff/differentiate.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
@@ -12,6 +14,53 @@ namespace emulsion {
 
 namespace {
 
+// A scalar of the optimiser's state that every update reads: its next value, made by `op` once a
+// step.
+struct SharedState {
+    std::string name;
+    std::string op, attributes;
+};
+
+// How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'….
+struct UpdateRule {
+    std::string op, attributes;
+    std::string ending;                // of the node's name
+    std::vector<std::string> buffers;  // state of the parameter's type
+    std::vector<SharedState> shared;
+};
+
+UpdateRule sgd_rule(const OptimizerSpec& spec, double decay) {
+    if (spec.momentum == 0)
+        return {"sgd_plain", fmt::format("{{weight_decay={}}}", decay), "sgd", {}, {}};
+    return {"sgd_update",
+            fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}}}", spec.momentum,
+                        spec.nesterov, spec.damped, decay),
+            "sgd",
+            {"momentum"},
+            {}};
+}
+
+UpdateRule adam_rule(const OptimizerSpec& spec, double decay) {
+    return {"adam_update",
+            fmt::format("{{beta1={}, beta2={}, epsilon={}, form=\"{}\", weight_decay={}, "
+                        "decoupled={}, bias_correction={}}}",
+                        spec.beta1, spec.beta2, spec.epsilon, spec.form, decay, spec.decoupled,
+                        spec.bias_correction),
+            "adam",
+            {"moment1", "moment2"},
+            {{"adam.correction1", "adam_correction", fmt::format("{{beta={}}}", spec.beta1)},
+             {"adam.correction2", "adam_correction", fmt::format("{{beta={}}}", spec.beta2)}}};
+}
+
+// One row for each kind of optimiser.
+UpdateRule rule_of(const OptimizerSpec& spec, double decay) {
+    static const std::map<std::string, UpdateRule (*)(const OptimizerSpec&, double), std::less<>>
+        rules = {{"adam", adam_rule}, {"sgd", sgd_rule}};
+    const auto found = rules.find(spec.kind);
+    EMU_CHECK(found != rules.end(), "there is no optimiser '{}'", spec.kind);
+    return found->second(spec, decay);
+}
+
 // Adds the optimiser's nodes to a graph that has gradients.
 class OptimizerWriter {
   public:
@@ -20,72 +69,45 @@ class OptimizerWriter {
         auto rate = std::make_shared<Scalar>(plain_type({}));
         rate->name = "learning_rate";
         rate_ = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
-        if (spec_.kind == "adam") {
-            power1_ = power("adam.power1", spec_.beta1);
-            power2_ = power("adam.power2", spec_.beta2);
-        }
+        for (const SharedState& shared : rule_of(spec_, 0).shared) add_shared(shared);
     }
 
     void update(int parameter, Value gradient) {
         const std::string name = builder_.graph().node(parameter).name;
-        const auto* source = builder_.graph().op_as<Parameter>(parameter);
-        double decay = source->decay ? spec_.weight_decay : 0;
-        Value weights{parameter, 0};
-        if (spec_.kind == "adam") return adam(name, weights, gradient, decay);
-        if (spec_.momentum == 0) {
-            std::string attributes = fmt::format("{{weight_decay={}}}", decay);
-            Value next =
-                builder_.add(op_from_text("sgd_plain", attributes), {weights, gradient, rate_},
-                             builder_.unique_name(name + ".sgd"));
-            return builder_.update(parameter, next);
-        }
-        Value momentum = state(name + ".momentum", builder_.type(weights), 0);
-        std::string attributes =
-            fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}}}", spec_.momentum,
-                        spec_.nesterov, spec_.damped, decay);
-        Value next =
-            builder_.add(op_from_text("sgd_update", attributes),
-                         {weights, gradient, momentum, rate_}, builder_.unique_name(name + ".sgd"));
+        const bool decays = builder_.graph().op_as<Parameter>(parameter)->decay;
+        const UpdateRule rule = rule_of(spec_, decays ? spec_.weight_decay : 0);
+        const Value weights{parameter, 0};
+        std::vector<Value> operands = {weights, gradient};
+        for (const std::string& buffer : rule.buffers)
+            operands.push_back(state(name + "." + buffer, builder_.type(weights)));
+        operands.insert(operands.end(), shared_.begin(), shared_.end());
+        operands.push_back(rate_);
+        const Value next = builder_.add(op_from_text(rule.op, rule.attributes), operands,
+                                        builder_.unique_name(name + "." + rule.ending));
         builder_.update(parameter, next);
-        builder_.update(momentum.node, {next.node, 1});
+        for (size_t i = 0; i < rule.buffers.size(); i++)
+            builder_.update(operands[2 + i].node, {next.node, static_cast<int>(i) + 1});
     }
 
   private:
-    Value state(const std::string& name, const TensorType& type, double value) {
+    Value state(const std::string& name, const TensorType& type) {
         auto op = std::make_shared<State>(type);
-        op->value = value;
         op->optimizer = true;
         return builder_.add(op, {}, builder_.unique_name(name));
     }
 
-    // beta^t as state: starts at 1 and is multiplied before it is used.
-    Value power(const std::string& name, double beta) {
-        Value old = state(name, plain_type({}), 1);
-        Value next = builder_.add(op_from_text("scale", fmt::format("{{factor={}}}", beta)), {old},
-                                  builder_.unique_name(name + ".next"));
+    void add_shared(const SharedState& shared) {
+        const Value old = state(shared.name, plain_type({}));
+        const Value next = builder_.add(op_from_text(shared.op, shared.attributes), {old},
+                                        builder_.unique_name(shared.name + ".next"));
         builder_.update(old.node, next);
-        return next;
-    }
-
-    void adam(const std::string& name, Value weights, Value gradient, double decay) {
-        Value m = state(name + ".moment1", builder_.type(weights), 0);
-        Value v = state(name + ".moment2", builder_.type(weights), 0);
-        std::string attributes = fmt::format(
-            "{{beta1={}, beta2={}, epsilon={}, form=\"{}\", weight_decay={}, decoupled={}, "
-            "bias_correction={}}}",
-            spec_.beta1, spec_.beta2, spec_.epsilon, spec_.form, decay, spec_.decoupled,
-            spec_.bias_correction);
-        Value next = builder_.add(op_from_text("adam_update", attributes),
-                                  {weights, gradient, m, v, power1_, power2_, rate_},
-                                  builder_.unique_name(name + ".adam"));
-        builder_.update(weights.node, next);
-        builder_.update(m.node, {next.node, 1});
-        builder_.update(v.node, {next.node, 2});
+        shared_.push_back(next);
     }
 
     GraphBuilder& builder_;
     const OptimizerSpec& spec_;
-    Value rate_, power1_, power2_;
+    Value rate_;
+    std::vector<Value> shared_;  // as after this step
 };
 
 std::vector<int> trained_parameters(const Graph& graph) {

@@ -25,21 +25,26 @@ std::vector<TensorType> AdamUpdate::infer(std::span<const TensorType> inputs) co
 
 // Lowering
 
+Exprs AdamCorrection::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict c(operands[0]);
+    return {c + (Strict(1.0F) - c) * Strict(1 - beta)};
+}
+
 Exprs AdamUpdate::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
     const Strict w(operands[0]), m(operands[2]), v(operands[3]), rate(operands[6]), eps(epsilon),
         one(1.0F);
     Strict d(operands[1]);
     if (weight_decay != 0 && !decoupled) d = d + w * Strict(weight_decay);
-    const Strict m_next = m * Strict(beta1) + d * Strict(1 - beta1);
-    const Strict v_next = v * Strict(beta2) + d * d * Strict(1 - beta2);
-    const Strict rest1 = bias_correction ? one - Strict(operands[4]) : one;
-    const Strict rest2 = bias_correction ? one - Strict(operands[5]) : one;
+    const Strict m_next = m + (d - m) * Strict(1 - beta1);
+    const Strict v_next = v + (d * d - v) * Strict(1 - beta2);
+    const Strict c1 = bias_correction ? Strict(operands[4]) : one;
+    const Strict c2 = bias_correction ? Strict(operands[5]) : one;
     Strict step(0.0F);
     if (form == "keras") {
-        step = rate * square_root(rest2) / rest1 * m_next / (square_root(v_next) + eps);
+        step = rate * square_root(c2) / c1 * m_next / (square_root(v_next) + eps);
     } else {
-        const Strict spread = v_next / rest2;
-        step = rate * (m_next / rest1) /
+        const Strict spread = v_next / c2;
+        step = rate * (m_next / c1) /
                (form == "inside" ? square_root(spread + eps) : square_root(spread) + eps);
     }
     if (weight_decay != 0 && decoupled) step = step + rate * Strict(weight_decay) * w;

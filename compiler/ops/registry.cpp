@@ -43,6 +43,7 @@ std::unique_ptr<Op> make() {
 
 // Sorted by name.
 constexpr Entry kOps[] = {
+    {"adam_correction", make<AdamCorrection>},
     {"adam_update", make<AdamUpdate>},
     {"add", make<Add>},
     {"average_pool", make<AveragePool>},

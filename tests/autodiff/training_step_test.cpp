@@ -104,20 +104,21 @@ TEST(TrainingStep, Adam) {
                                  "beta2=0.99, epsilon=1e-06, form=\"inside\", "
                                  "decoupled=true}"));
     verify(step);
-    EXPECT_EQ(line_of(step, "adam.power1"), "%adam.power1 = state() {value=1, optimizer=true}");
-    EXPECT_EQ(line_of(step, "adam.power1.next"),
-              "%adam.power1.next = scale(%adam.power1) {factor=0.8}");
-    EXPECT_EQ(line_of(step, "adam.power2.next"),
-              "%adam.power2.next = scale(%adam.power2) {factor=0.99}");
+    EXPECT_EQ(line_of(step, "adam.correction1"),
+              "%adam.correction1 = state() {value=0, optimizer=true}");
+    EXPECT_EQ(line_of(step, "adam.correction1.next"),
+              "%adam.correction1.next = adam_correction(%adam.correction1) {beta=0.8}");
+    EXPECT_EQ(line_of(step, "adam.correction2.next"),
+              "%adam.correction2.next = adam_correction(%adam.correction2) {beta=0.99}");
     EXPECT_EQ(line_of(step, "low.w.adam"),
               "%low.w.adam = adam_update(%low.w, %low.dw, %low.w.moment1, %low.w.moment2, "
-              "%adam.power1.next, "
-              "%adam.power2.next, %learning_rate) {beta1=0.8, beta2=0.99, epsilon=1e-06, "
+              "%adam.correction1.next, "
+              "%adam.correction2.next, %learning_rate) {beta1=0.8, beta2=0.99, epsilon=1e-06, "
               "form=\"inside\", "
               "weight_decay=0.01, decoupled=true, bias_correction=true}");
     Names names = result_names(step);
-    for (const char* name : {"update adam.power1", "update adam.power2", "update high.w.moment1",
-                             "update bn.beta.moment2"}) {
+    for (const char* name : {"update adam.correction1", "update adam.correction2",
+                             "update high.w.moment1", "update bn.beta.moment2"}) {
         EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
     }
     EXPECT_EQ(names.size(), 22u);
@@ -168,8 +169,8 @@ graph net {
     verify(step);
     EXPECT_EQ(step.find("beside"), -1);
     EXPECT_EQ(result_names(step),
-              (Names{"output loss", "update adam.power1", "update adam.power2", "gradient w",
-                     "update w", "update w.moment1", "update w.moment2"}));
+              (Names{"output loss", "update adam.correction1", "update adam.correction2",
+                     "gradient w", "update w", "update w.moment1", "update w.moment2"}));
 }
 
 TEST(TrainingStep, ValuesOfOneStep) {

@@ -194,6 +194,42 @@ TEST(NotFinite, StepChangesNothingAndTheNextOneGoesOn) {
     EXPECT_TRUE(trainer.weights() == twin.weights() && trainer.state() == twin.state());
 }
 
+// ---- Adam ----
+
+// One weight that starts at 0 and always has the gradient 1.
+Network one_weight_network(double beta2, bool correction) {
+    Model m("one_weight");
+    m.loss(dense(m.input("x", {1}), 1, {.bias = false, .init = Init::zeros(), .name = "only"}));
+    m.output("y", m.input("z", {1}));
+    m.optimizer(adam({.learning_rate = 0.01, .beta2 = beta2, .bias_correction = correction}));
+    return finish(m).network.value();
+}
+
+double weight_after(const BuiltLibraries& built, int steps) {
+    Trainer trainer(built.train());
+    for (int i = 0; i < steps; i++) {
+        trainer.ports.input(0)[0] = 1;
+        EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(1), 0.01f),
+                  EMULSION_OK)
+            << trainer.library.error(trainer.instance());
+    }
+    return trainer.tensor("only.w")[0];
+}
+
+// The first step of a run is the rate with the correction, 3.1623 times that without.
+TEST(Adam, FirstStepsAreCorrected) {
+    for (double beta2 : {0.999, 0.9999}) {
+        for (bool at_once : {false, true}) {
+            const BuiltLibraries built(one_weight_network(beta2, true),
+                                       {.batch = 1, .update_at_once = at_once});
+            EXPECT_NEAR(weight_after(built, 1), -0.01, 2e-6 * 0.01);
+            EXPECT_NEAR(weight_after(built, 10), -0.1, 2e-6 * 0.1);
+        }
+    }
+    const BuiltLibraries built(one_weight_network(0.999, false), {.batch = 1});
+    EXPECT_NEAR(weight_after(built, 1), -0.031623, 1e-6);
+}
+
 // ---- Batch norm ----
 
 Network one_value_network() {

@@ -31,12 +31,12 @@ TEST(Stages, OfATrainingStep) {
 
 // Running statistics are written after the loss test, by forward_backward; optimiser state by
 // update.
-TEST(Stages, OfAdamsPowers) {
+TEST(Stages, OfAdamsCorrections) {
     Network network = golden_network("mlp");
     network.optimizer = OptimizerSpec();
     network.optimizer.kind = "adam";
     Graph graph = training_graph(network);
-    EXPECT_EQ(stage_of(graph, true, "adam.power1.next"), "update");
+    EXPECT_EQ(stage_of(graph, true, "adam.correction1.next"), "update");
     EXPECT_EQ(stage_of(graph, true, "dense1.w.adam"), "update");
     expect_sound_memory(plan_network(network, {true, {32}, true, {isa_avx2()}}));
 }

@@ -89,8 +89,8 @@ TEST(Updates, OfAdamAtOnce) {
     const std::vector<PlannedCall>& calls = plan.variants[0].batches[0].calls;
     EXPECT_EQ(std::count_if(calls.begin(), calls.end(), is_update), 4);
     for (const PlannedCall& call : calls) EXPECT_NE(call.stage, Stage::update) << call.name;
-    // beta^t is state, so it moves only where the loss is finite.
-    EXPECT_EQ(call_named(plan.variants[0], "adam.power1.next").stage, Stage::backward);
+    // 1 - beta^t is state, so it moves only where the loss is finite.
+    EXPECT_EQ(call_named(plan.variants[0], "adam.correction1.next").stage, Stage::backward);
 }
 
 TEST(Updates, TheTextNamesTheForm) {

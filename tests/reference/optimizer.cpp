@@ -37,11 +37,17 @@ std::vector<Tensor> sgd_update(const Call& call) {
     return {w, m};
 }
 
+std::vector<Tensor> adam_correction(const Call& call) {
+    Tensor c = call.output();
+    c.values[0] = 1 - (1 - only(call.input(0))) * call.as<AdamCorrection>().beta;
+    return {c};
+}
+
 std::vector<Tensor> adam_update(const Call& call) {
     const auto& op = call.as<AdamUpdate>();
     Tensor w = call.output(0), m = call.output(1), v = call.output(2);
-    const double rest1 = op.bias_correction ? 1 - only(call.input(4)) : 1;
-    const double rest2 = op.bias_correction ? 1 - only(call.input(5)) : 1;
+    const double rest1 = op.bias_correction ? only(call.input(4)) : 1;
+    const double rest2 = op.bias_correction ? only(call.input(5)) : 1;
     const double rate = only(call.input(6));
     for (size_t i = 0; i < w.values.size(); i++) {
         const double old = call.input(0).values[i];
@@ -91,6 +97,7 @@ std::vector<Tensor> dropout(const Call& call) {
 }  // namespace
 
 void add_optimizer(Table& table) {
+    table["adam_correction"] = adam_correction;
     table["adam_update"] = adam_update;
     table["dropout"] = dropout;
     table["sgd_plain"] = sgd_plain;
