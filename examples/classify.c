@@ -55,17 +55,19 @@ static uint32_t big_endian(const char* bytes) {
 }
 
 /* The values of a tensor in logical order: [O][C][S], S being the places of a filter or of a
- * flattened map. In memory they are [O/16][S][C][16], output channels innermost. */
+ * flattened map. In memory they are [O/16][S][C][16], output channels innermost; a tensor without
+ * axes is one value. */
 static void place(const emulsion_tensor* tensor, const float* values,
                   const emulsion_memory* memory) {
     float* target = (float*)(void*)((char*)memory->block[tensor->memory_class] + tensor->offset);
+    const int64_t outputs = tensor->rank > 0 ? tensor->shape[0] : 1;
     int64_t channels = tensor->rank > 1 ? tensor->shape[1] : 1, places = 1, o, c, s;
-    if (tensor->rank == 4) places = tensor->shape[2] * tensor->shape[3];
+    for (s = 2; s < tensor->rank; s++) places *= tensor->shape[s];
     if (tensor->flattened[0] > 0) {
         channels = tensor->flattened[0];
         places = tensor->flattened[1] * tensor->flattened[2];
     }
-    for (o = 0; o < tensor->shape[0]; o++)
+    for (o = 0; o < outputs; o++)
         for (c = 0; c < channels; c++)
             for (s = 0; s < places; s++)
                 target[((o / 16 * places + s) * channels + c) * 16 + o % 16] = *values++;

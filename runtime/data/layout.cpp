@@ -1,5 +1,6 @@
 // One formula for all ranks: [O, I, rest…] lies as [O/16][rest…][I][16], and I itself may be a
-// flattened map whose (C, H, W) becomes (H, W, C).
+// flattened map whose (C, H, W) becomes (H, W, C). A tensor of rank 0 is one value, without
+// padding.
 #include "runtime/data/layout.h"
 
 #include <algorithm>
@@ -57,6 +58,7 @@ uint64_t logical_elements(const emulsion_tensor& tensor) {
 }
 
 uint64_t memory_elements(const emulsion_tensor& tensor) {
+    if (tensor.rank == 0) return 1;
     const Axes axes = axes_of(tensor);
     return (axes.outputs + kBlock - 1) / kBlock * kBlock * axes.inputs * axes.rest;
 }

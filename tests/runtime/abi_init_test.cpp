@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
+#include <cstring>
 #include <vector>
 
 #include "tests/runtime/abi_support.h"
@@ -16,7 +16,8 @@ std::vector<float> init(const emulsion_tensor& tensor, const emulsion_initialize
     fake.tensors[0] = tensor;
     fake.tensors[0].bytes = 0;
     fake.initializer = initializer;
-    std::size_t count = static_cast<std::size_t>(tensor.shape[0] + 15) / 16 * 16;
+    std::size_t count =
+        tensor.rank == 0 ? 1 : static_cast<std::size_t>(tensor.shape[0] + 15) / 16 * 16;
     for (int i = 1; i < tensor.rank; i++) count *= static_cast<std::size_t>(tensor.shape[i]);
     fake.library.bytes[EMULSION_PARAMETERS] = count * sizeof(float);
     Block parameters(count * sizeof(float)), state(64);
@@ -69,6 +70,56 @@ TEST(AbiInit, ValuesDoNotDependOnTheLayout) {
                 EXPECT_EQ(map[(p * 3 + c) * 16 + o], plain[(c * 4 + p) * 16 + o]);
         }
     }
+}
+
+// Every element of a tensor of any rank is written, in its place; the values are those of a vector
+// of as many elements. A tensor of rank 0 is one element.
+TEST(AbiInit, EveryRankIsWritten) {
+    const std::vector<std::int64_t> extents = {18, 3, 2, 5, 4};
+    for (std::size_t rank = 0; rank <= EMULSION_MAX_RANK; rank++) {
+        SCOPED_TRACE(rank);
+        const std::vector<std::int64_t> shape(extents.begin(),
+                                              extents.begin() + static_cast<std::ptrdiff_t>(rank));
+        std::size_t outer = rank > 0 ? 18 : 1, inner = rank > 1 ? 3 : 1, places = 1;
+        for (std::size_t axis = 2; axis < rank; axis++)
+            places *= static_cast<std::size_t>(extents[axis]);
+        for (const int kind : {EMULSION_FILL, EMULSION_NORMAL, EMULSION_UNIFORM}) {
+            const emulsion_initializer initializer = {0, kind, 0.75f, 0};
+            const auto values = init(make_tensor(shape), initializer, 5);
+            const auto list = init(make_tensor({static_cast<std::int64_t>(outer * inner * places)}),
+                                   initializer, 5);
+            std::vector<float> expected(values.size());
+            std::size_t element = 0;
+            for (std::size_t o = 0; o < outer; o++) {
+                for (std::size_t i = 0; i < inner; i++) {
+                    for (std::size_t p = 0; p < places; p++) {
+                        expected[((o / 16 * places + p) * inner + i) * 16 + o % 16] =
+                            list[element++];
+                    }
+                }
+            }
+            EXPECT_EQ(values, expected);
+            if (kind == EMULSION_FILL) {
+                EXPECT_EQ(values[0], 0.75f);
+            }
+        }
+    }
+}
+
+// The bits of first values are part of the interface: a seed gives the same network for ever.
+TEST(AbiInit, ValuesStayWhatTheyAre) {
+    const auto hash = [](std::int32_t kind, std::uint64_t seed) {
+        std::uint64_t sum = 0;
+        for (const float value : init(make_tensor({16, 5000}), {0, kind, 0.3f, 0}, seed)) {
+            std::uint32_t bits;
+            std::memcpy(&bits, &value, sizeof bits);
+            sum = (sum ^ bits) * 0x100000001b3u;
+        }
+        return sum;
+    };
+    EXPECT_EQ(hash(EMULSION_NORMAL, 1), 0xd1d783b28c56fe36u);
+    EXPECT_EQ(hash(EMULSION_NORMAL, 0x123456789abcdefu), 0x79bf87fa8882f4f5u);
+    EXPECT_EQ(hash(EMULSION_UNIFORM, 1), 0x85e8c02605747950u);
 }
 
 TEST(AbiInit, SeedsDiffer) {

@@ -29,6 +29,17 @@ std::vector<float> pack_counting(const emulsion_tensor& tensor) {
     return memory;
 }
 
+TEST(DataLayout, AScalarIsOneValueWithoutPadding) {
+    EXPECT_EQ(pack_counting(make_tensor({})), std::vector<float>{1});
+}
+
+// Axes behind the second count as one.
+TEST(DataLayout, EveryRankIsTheMatrixOfItsPlaces) {
+    const std::vector<float> filter = pack_counting(make_tensor({18, 3, 12, 1}));
+    EXPECT_EQ(pack_counting(make_tensor({18, 3, 12})), filter);
+    EXPECT_EQ(pack_counting(make_tensor({18, 3, 2, 2, 3})), filter);
+}
+
 TEST(DataLayout, VectorsArePaddedToSixteen) {
     for (int64_t length : {1, 15, 16, 17, 40}) {
         const std::vector<float> memory = pack_counting(make_tensor({length}));
