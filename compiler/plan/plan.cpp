@@ -8,6 +8,7 @@
 #include "compiler/ops/sources.h"
 #include "compiler/plan/memory.h"
 #include "compiler/plan/variant.h"
+#include "compiler/plan/verify_plan.h"
 
 namespace emulsion {
 
@@ -109,6 +110,8 @@ Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptio
     for (const Isa& isa : options.isas) {
         plan.variants.push_back(plan_variant(graph, plan, library, options, isa));
     }
+    const std::string fault = plan_fault(std::vector<Graph>(options.batches.size(), graph), plan);
+    EMU_CHECK(fault.empty(), "the plan of graph '{}' is wrong: {}", graph.name(), fault);
     return plan;
 }
 

@@ -1,4 +1,4 @@
-// Plans of small networks, and a check of what any plan promises about memory.
+// Plans of small networks, each proven by plan/verify_plan.h when it is made.
 #pragma once
 
 #include <string>
@@ -30,9 +30,7 @@ std::string kinds_of(const VariantPlan& variant, const PlannedCall& call);
 std::vector<std::string> operands_of(const VariantPlan& variant, const PlannedCall& call);
 std::vector<std::string> results_of_call(const VariantPlan& variant, const PlannedCall& call);
 
-// Walks the calls of every batch and checks that each operand still is what its producer wrote,
-// that stages stand in order, and that blocks are aligned and lie inside their class. Returns the
-// number of calls.
-int expect_sound_memory(const Plan& plan);
+// Calls of all variants and batches.
+int call_count(const Plan& plan);
 
 }  // namespace emulsion::test

@@ -1,4 +1,4 @@
-// Plans of random networks: every call finds its operands as they were written, whatever is fused.
+// Plans of random networks: make_plan proves each of them (plan/verify_plan.h), whatever is fused.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -16,14 +16,11 @@ TEST(RandomNetworks, PlansAreSound) {
         for (bool training : {true, false}) {
             SCOPED_TRACE(fmt::format("seed {} training {}\n{}", seed, training, print(network)));
             std::vector<int> batches = training ? std::vector<int>{6} : std::vector<int>{1, 4};
-            fused +=
-                expect_sound_memory(plan_network(network, {training, batches, true, {isa_avx2()}}));
+            fused += call_count(plan_network(network, {training, batches, true, {isa_avx2()}}));
             if (training) {
-                expect_sound_memory(
-                    plan_network(network, {true, batches, true, {isa_avx2()}, true}));
+                plan_network(network, {true, batches, true, {isa_avx2()}, true});
             }
-            apart += expect_sound_memory(
-                plan_network(network, {training, batches, false, {isa_avx2()}}));
+            apart += call_count(plan_network(network, {training, batches, false, {isa_avx2()}}));
             if (::testing::Test::HasFailure()) return;
         }
     }

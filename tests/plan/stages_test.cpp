@@ -38,7 +38,7 @@ TEST(Stages, OfAdamsCorrections) {
     Graph graph = training_graph(network);
     EXPECT_EQ(stage_of(graph, true, "adam.correction1.next"), "update");
     EXPECT_EQ(stage_of(graph, true, "dense1.w.adam"), "update");
-    expect_sound_memory(plan_network(network, {true, {32}, true, {isa_avx2()}}));
+    plan_network(network, {true, {32}, true, {isa_avx2()}});
 }
 
 TEST(Stages, OfInference) {
@@ -65,7 +65,6 @@ TEST(Stages, OutputsAreNeverWrittenByPrepare) {
 })",
                                 "net.emu");
     Plan plan = plan_network(network, {false, {1, 2}, true, {isa_avx2()}});
-    expect_sound_memory(plan);
     for (const BatchPlan& batch : plan.variants[0].batches) {
         for (const PlannedCall& call : batch.calls) {
             if (call.stage != Stage::prepare) continue;

@@ -1,0 +1,39 @@
+// Symbols by the text of what computes them.
+#include "compiler/plan/symbols.h"
+
+#include <fmt/format.h>
+
+#include "compiler/graph/text.h"
+
+namespace emulsion {
+
+std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& inputs) {
+    if (node.op->op_class() == OpClass::view) return {seen_as(inputs[0], node.types[0])};
+    std::string text = fmt::format("{} {}", node.op->kind(), print_attributes(*node.op));
+    for (int input : inputs) text += fmt::format(" {}", input);
+    std::vector<int> outputs;
+    for (size_t k = 0; k < node.types.size(); k++) {
+        const std::string output = fmt::format("{} {} {}", text, to_string(node.types[k]), k);
+        outputs.push_back(number(output, node.types[k]));
+    }
+    return outputs;
+}
+
+int Symbols::seen_as(int symbol, const TensorType& type) {
+    const int root = roots_[at(symbol)];
+    if (types_[at(root)] == type) return root;
+    const int view = number(fmt::format("view {} {}", root, to_string(type)), type);
+    roots_[at(view)] = root;
+    return view;
+}
+
+int Symbols::number(const std::string& text, const TensorType& type) {
+    const auto [found, inserted] = numbers_.emplace(text, static_cast<int>(types_.size()));
+    if (inserted) {
+        types_.push_back(type);
+        roots_.push_back(found->second);
+    }
+    return found->second;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,30 @@
+// What the checker of plans computes with in place of numbers.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compiler/graph/graph.h"
+
+namespace emulsion {
+
+// Numbers for values: equal ones for equal computations on equal sources.
+class Symbols {
+  public:
+    int source(const std::string& name, const TensorType& type) { return number(name, type); }
+    // The outputs of a node, from the symbols of its inputs.
+    std::vector<int> outputs_of(const Node& node, const std::vector<int>& inputs);
+    // The same memory under another type. A view of a view is one view.
+    int seen_as(int symbol, const TensorType& type);
+
+  private:
+    static size_t at(int symbol) { return static_cast<size_t>(symbol); }
+    int number(const std::string& text, const TensorType& type);
+
+    std::map<std::string, int> numbers_;
+    std::vector<TensorType> types_;
+    std::vector<int> roots_;  // of a view: what it views; else itself
+};
+
+}  // namespace emulsion
