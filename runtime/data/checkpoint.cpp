@@ -1,32 +1,35 @@
-// The file: 8 bytes of magic, then numbers of 8 bytes (little-endian) and texts (length, bytes),
-// then the two blocks of memory, then XXH64 of all that stands before.
+// The file: 8 bytes of magic and the length of the head, the head, its XXH64, the two blocks of
+// memory, their XXH64. The head is numbers of 8 bytes (little-endian) and texts (length, bytes):
 //
-//     magic  network  signature  optimizer  layout  epoch  batch  step  seed  metrics
-//     parameter bytes  state bytes  parameters  state  checksum
+//     network  signature  optimizer  count of facts, each key and value  layout
+//     epoch  batch  step  seed  metrics  parameter bytes  state bytes
 //
-// `layout` is a hash of the tensors' names, shapes and places in memory: blocks of memory mean
-// something only together with it.
+// The facts are those of origin.h. `layout` is a hash of the tensors' names, shapes and places in
+// memory: blocks of memory mean something only together with it.
 #include "runtime/data/checkpoint.h"
 
-#include <cstring>
+#include <algorithm>
 #include <span>
 #include <string_view>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
+#include "runtime/data/checksum.h"
+#include "runtime/data/origin.h"
 #include "runtime/support/error.h"
-#include "runtime/support/file.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
 
 namespace {
 
-constexpr std::string_view kMagic = "EMUCKPT1";
-constexpr uint64_t kFileLimit = static_cast<uint64_t>(1) << 40;
+constexpr std::string_view kMagic = "EMUCKPT2";
 constexpr uint64_t kChecksumBytes = 8;
+constexpr uint64_t kFrontBytes = 16;  // magic, length of the head
+constexpr uint64_t kStepOffset = 8;   // of the step count in the state: see emulsion_class
+constexpr uint64_t kChunk = 1 << 20;  // bytes read at once to be checked
+constexpr emulsion_class kBlocks[] = {EMULSION_PARAMETERS, EMULSION_STATE};
+constexpr const char* kOtherFix = "give another checkpoint, or train from the start";
 
 uint64_t hash_layout(const emulsion_info& info) {
     std::string text;
@@ -36,12 +39,7 @@ uint64_t hash_layout(const emulsion_info& info) {
                        shape_text({tensor.shape, static_cast<size_t>(tensor.rank)}),
                        shape_text(tensor.flattened), " ", tensor.offset, " ", tensor.bytes, "\n");
     }
-    return XXH64(text.data(), text.size(), 0);
-}
-
-// "sgd" of "sgd learning_rate=0.05 momentum=0.9": what the layout of the state depends on.
-std::string_view optimizer_kind(std::string_view optimizer) {
-    return optimizer.substr(0, optimizer.find(' '));
+    return checksum_of(text);
 }
 
 // Writing
@@ -57,10 +55,16 @@ void put_text(Bytes& bytes, std::string_view text) {
 
 Bytes encode_head(const emulsion_info& info, const emulsion_sizes& sizes,
                   const RunPosition& position) {
-    Bytes head(kMagic.begin(), kMagic.end());
+    Bytes head;
     put_text(head, info.network);
     put_text(head, info.signature);
     put_text(head, info.optimizer);
+    const Metadata origin = describe_origin(info);
+    put_number(head, origin.size());
+    for (const auto& [key, value] : origin) {
+        put_text(head, key);
+        put_text(head, value);
+    }
     put_number(head, hash_layout(info));
     put_number(head, position.epoch);
     put_number(head, position.batch);
@@ -72,41 +76,55 @@ Bytes encode_head(const emulsion_info& info, const emulsion_sizes& sizes,
     return head;
 }
 
-std::span<const uint8_t> block_of(const emulsion_memory& memory, const emulsion_sizes& sizes,
-                                  emulsion_class which) {
-    return {static_cast<const uint8_t*>(memory.block[which]), sizes.bytes[which]};
+std::span<uint8_t> block_of(const emulsion_memory& memory, const emulsion_sizes& sizes,
+                            emulsion_class which) {
+    return {static_cast<uint8_t*>(memory.block[which]), sizes.bytes[which]};
+}
+
+Bytes encode_checksum(const Checksum& checksum) {
+    Bytes bytes;
+    put_number(bytes, checksum.value());
+    return bytes;
 }
 
 // Reading
 
-// What a file holds; the blocks point into its bytes.
+// What the head says.
 struct Contents {
     std::string network, signature, optimizer;
+    Metadata origin;
     uint64_t layout = 0;
     RunPosition position;
-    std::span<const uint8_t> parameters, state;
+    uint64_t parameter_bytes = 0, state_bytes = 0;
+    uint64_t blocks_begin = 0;  // bytes from the start of the file
 };
 
+uint64_t number_of(std::span<const uint8_t> bytes) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < 8; i++) value |= static_cast<uint64_t>(bytes[i]) << 8 * i;
+    return value;
+}
+
+uint64_t read_number(const Input& input, uint64_t offset) {
+    uint8_t bytes[8];
+    input.read(offset, bytes);
+    return number_of(bytes);
+}
+
+// Takes numbers and texts off the front of the head.
 class Reader {
   public:
-    Reader(std::span<const uint8_t> bytes, const std::string& path) : rest_(bytes), path_(path) {}
+    Reader(std::span<const uint8_t> head, const Input& input) : rest_(head), input_(input) {}
 
-    [[noreturn]] void refuse(std::string what) const {
-        throw RuntimeError(one_line(path_), std::move(what),
-                           "give another checkpoint, or train from the start");
-    }
     std::span<const uint8_t> take(uint64_t count) {
-        if (count > rest_.size()) refuse("the checkpoint is damaged: a length is too large");
+        if (count > rest_.size()) {
+            input_.refuse("the checkpoint is damaged: a length is too large", kOtherFix);
+        }
         const std::span<const uint8_t> taken = rest_.first(count);
         rest_ = rest_.subspan(count);
         return taken;
     }
-    uint64_t number() {
-        uint64_t value = 0;
-        const std::span<const uint8_t> bytes = take(8);
-        for (size_t i = 0; i < 8; i++) value |= static_cast<uint64_t>(bytes[i]) << 8 * i;
-        return value;
-    }
+    uint64_t number() { return number_of(take(8)); }
     std::string text() {
         const std::span<const uint8_t> bytes = take(number());
         return std::string(bytes.begin(), bytes.end());
@@ -115,71 +133,121 @@ class Reader {
 
   private:
     std::span<const uint8_t> rest_;
-    const std::string& path_;
+    const Input& input_;
 };
 
-// Format and checksum.
-Contents parse(std::span<const uint8_t> file, const std::string& path) {
-    Reader whole(file, path);
-    const std::string_view start(reinterpret_cast<const char*>(file.data()),
-                                 std::min(file.size(), kMagic.size()));
+// The head's bytes, which are those that were written.
+Bytes read_head(const Input& input) {
+    std::string start(std::min<uint64_t>(input.size(), kMagic.size()), '\0');
+    input.read(0, {reinterpret_cast<uint8_t*>(start.data()), start.size()});
     if (start != kMagic) {
-        whole.refuse(concat("this is no checkpoint of Emulsion: it begins with ", quoted(start),
-                            " instead of ", quoted(kMagic)));
+        input.refuse(concat("this is no checkpoint of Emulsion: it begins with ", quoted(start),
+                            " instead of ", quoted(kMagic)),
+                     kOtherFix);
     }
-    if (file.size() < kMagic.size() + kChecksumBytes) whole.refuse("the checkpoint is cut");
-    const std::span<const uint8_t> body = file.first(file.size() - kChecksumBytes);
-    const uint64_t stored = Reader(file.last(kChecksumBytes), path).number();
-    if (XXH64(body.data(), body.size(), 0) != stored) {
-        whole.refuse("the checkpoint is cut or damaged: its checksum does not match");
+    const uint64_t around = kFrontBytes + 2 * kChecksumBytes;
+    if (input.size() < around) input.refuse("the checkpoint is cut", kOtherFix);
+    const uint64_t length = read_number(input, kMagic.size());
+    const uint64_t limit = std::min(kMostCheckpointHead, input.size() - around);
+    if (length > limit) {
+        input.refuse(concat("the checkpoint is cut or damaged: its head is said to have ", length,
+                            " bytes, and at most ", limit, " can be there"),
+                     kOtherFix);
     }
-    Reader reader(body, path);
-    reader.take(kMagic.size());
+    Bytes head(length);
+    input.read(kFrontBytes, head);
+    Checksum checksum;
+    checksum.add(head);
+    if (checksum.value() != read_number(input, kFrontBytes + length)) {
+        input.refuse("the checkpoint is cut or damaged: the checksum of its head does not match",
+                     kOtherFix);
+    }
+    return head;
+}
+
+Contents parse_head(const Input& input) {
+    const Bytes head = read_head(input);
+    Reader reader(head, input);
     Contents contents;
     contents.network = reader.text();
     contents.signature = reader.text();
     contents.optimizer = reader.text();
+    for (uint64_t facts = reader.number(); facts > 0; facts--) {
+        std::string key = reader.text();
+        contents.origin.emplace_back(std::move(key), reader.text());
+    }
     contents.layout = reader.number();
     contents.position.epoch = reader.number();
     contents.position.batch = reader.number();
     contents.position.step = reader.number();
     contents.position.seed = reader.number();
     contents.position.metrics = reader.text();
-    const uint64_t parameter_bytes = reader.number();
-    const uint64_t state_bytes = reader.number();
-    contents.parameters = reader.take(parameter_bytes);
-    contents.state = reader.take(state_bytes);
-    if (!reader.is_done()) whole.refuse("the checkpoint is damaged: bytes follow the state");
+    contents.parameter_bytes = reader.number();
+    contents.state_bytes = reader.number();
+    contents.blocks_begin = kFrontBytes + head.size() + kChecksumBytes;
+    if (!reader.is_done()) {
+        input.refuse("the checkpoint is damaged: bytes follow its head", kOtherFix);
+    }
     return contents;
 }
 
 // The file belongs to this network, with this optimiser and this layout of memory.
 void check_contents(const Contents& contents, const emulsion_info& info,
-                    const emulsion_sizes& sizes, const std::string& path) {
-    auto refuse = [&](std::string what, std::string fix) {
-        throw RuntimeError(one_line(path), std::move(what), std::move(fix));
-    };
+                    const emulsion_sizes& sizes, const Input& input) {
     if (contents.signature != info.signature) {
-        refuse(
+        input.refuse(
             concat("the checkpoint belongs to the network ", quoted(contents.network),
                    " with the signature ", one_line(contents.signature), "; this program trains ",
                    quoted(info.network), " with the signature ", info.signature),
             "give a checkpoint of this network, or train from the start");
     }
-    if (optimizer_kind(contents.optimizer) != optimizer_kind(info.optimizer)) {
-        refuse(concat("the checkpoint was written with the optimizer ", quoted(contents.optimizer),
-                      "; this program uses ", quoted(info.optimizer)),
-               "build the program with the same optimizer, or train from the start");
+    check_origin(contents.origin, info, "checkpoint", input.name());
+    if (contents.optimizer != info.optimizer) {
+        input.refuse(
+            concat("the checkpoint was written with the optimizer ", quoted(contents.optimizer),
+                   "; this program uses ", quoted(info.optimizer)),
+            "build the program with the same optimizer, or train from the start");
     }
     if (contents.layout != hash_layout(info) ||
-        contents.parameters.size() != sizes.bytes[EMULSION_PARAMETERS] ||
-        contents.state.size() != sizes.bytes[EMULSION_STATE]) {
-        refuse(concat("the checkpoint holds ", contents.parameters.size(), " bytes of parameters",
-                      " and ", contents.state.size(), " of state; this program expects ",
-                      sizes.bytes[EMULSION_PARAMETERS], " and ", sizes.bytes[EMULSION_STATE],
-                      ", or places the tensors differently"),
-               "resume with the program that wrote the checkpoint, or train from the start");
+        contents.parameter_bytes != sizes.bytes[EMULSION_PARAMETERS] ||
+        contents.state_bytes != sizes.bytes[EMULSION_STATE]) {
+        input.refuse(
+            concat("the checkpoint holds ", contents.parameter_bytes, " bytes of parameters and ",
+                   contents.state_bytes, " of state; this program expects ",
+                   sizes.bytes[EMULSION_PARAMETERS], " and ", sizes.bytes[EMULSION_STATE],
+                   ", or places the tensors differently"),
+            "resume with the program that wrote the checkpoint, or train from the start");
     }
+    const uint64_t bytes =
+        contents.blocks_begin + contents.parameter_bytes + contents.state_bytes + kChecksumBytes;
+    if (input.size() != bytes) {
+        input.refuse(concat("the checkpoint is cut or damaged: it has ", input.size(),
+                            " bytes, where ", bytes, " were written"),
+                     kOtherFix);
+    }
+}
+
+// The blocks are those that were written. Returns their checksum.
+uint64_t check_blocks(const Input& input, const Contents& contents) {
+    const uint64_t end = input.size() - kChecksumBytes;
+    Bytes buffer(kChunk);
+    Checksum checksum;
+    for (uint64_t at = contents.blocks_begin; at < end; at += kChunk) {
+        const std::span<uint8_t> part(buffer.data(), std::min(kChunk, end - at));
+        input.read(at, part);
+        checksum.add(part);
+    }
+    if (checksum.value() != read_number(input, end)) {
+        input.refuse("the checkpoint is cut or damaged: its checksum does not match", kOtherFix);
+    }
+    const uint64_t state_begin = contents.blocks_begin + contents.parameter_bytes;
+    const uint64_t step = read_number(input, state_begin + kStepOffset);
+    if (step != contents.position.step) {
+        input.refuse(concat("the checkpoint is damaged: it stands at step ", contents.position.step,
+                            ", but its state at step ", step),
+                     kOtherFix);
+    }
+    return checksum.value();
 }
 
 }  // namespace
@@ -189,36 +257,56 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const RunPosition& position) {
     make_folder(folder);
     AtomicFile file(join_path(folder, kCheckpointName));
-    XXH64_state_t hash;
-    XXH64_reset(&hash, 0);
-    auto write = [&](std::span<const uint8_t> bytes) {
-        if (bytes.empty()) return;
-        XXH64_update(&hash, bytes.data(), bytes.size());
-        file.write(bytes);
-    };
-    write(encode_head(info, sizes, position));
-    write(block_of(memory, sizes, EMULSION_PARAMETERS));
-    write(block_of(memory, sizes, EMULSION_STATE));
-    Bytes checksum;
-    put_number(checksum, XXH64_digest(&hash));
-    file.write(checksum);
+    const Bytes head = encode_head(info, sizes, position);
+    Checksum head_checksum, checksum;
+    head_checksum.add(head);
+    Bytes front(kMagic.begin(), kMagic.end());
+    put_number(front, head.size());
+    file.write(front);
+    file.write(head);
+    file.write(encode_checksum(head_checksum));
+    for (const emulsion_class which : kBlocks) {
+        checksum.add(block_of(memory, sizes, which));
+        file.write(block_of(memory, sizes, which));
+    }
+    file.write(encode_checksum(checksum));
     file.commit();
+}
+
+RunPosition load_checkpoint(const Input& input, const emulsion_info& info,
+                            const emulsion_sizes& sizes, const emulsion_memory& memory) {
+    Contents contents = parse_head(input);
+    check_contents(contents, info, sizes, input);
+    const uint64_t checked = check_blocks(input, contents);
+    Checksum read;
+    uint64_t at = contents.blocks_begin;
+    for (const emulsion_class which : kBlocks) {
+        const std::span<uint8_t> block = block_of(memory, sizes, which);
+        input.read(at, block);
+        read.add(block);
+        at += block.size();
+    }
+    if (read.value() != checked) {
+        input.refuse("another process changed the file while it was read", "resume again");
+    }
+    return std::move(contents.position);
 }
 
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory) {
     const std::string path = is_folder(folder) ? join_path(folder, kCheckpointName) : folder;
-    const Bytes bytes = read_file(path, kFileLimit, "checkpoint");
-    const Contents contents = parse(bytes, path);
-    check_contents(contents, info, sizes, path);
-    if (!contents.parameters.empty()) {
-        std::memcpy(memory.block[EMULSION_PARAMETERS], contents.parameters.data(),
-                    contents.parameters.size());
-    }
-    if (!contents.state.empty()) {
-        std::memcpy(memory.block[EMULSION_STATE], contents.state.data(), contents.state.size());
-    }
-    return contents.position;
+    return load_checkpoint(Input(path, "checkpoint"), info, sizes, memory);
+}
+
+void check_position(const RunPosition& position, uint64_t batches, const std::string& where) {
+    const auto steps = static_cast<unsigned __int128>(position.epoch) * batches + position.batch;
+    if (position.batch < batches && steps == position.step) return;
+    throw RuntimeError(
+        one_line(where),
+        concat("the checkpoint stands before batch ", position.batch, " of epoch ", position.epoch,
+               " (both count from 0) after ", position.step, " steps, but an epoch has ", batches,
+               batches == 1 ? " batch" : " batches"),
+        kOtherFix);
 }
 
 bool has_checkpoint(const std::string& folder) {

@@ -2,13 +2,14 @@
 //
 // A run's folder holds `checkpoint` (this file) and `weights.safetensors`. The checkpoint has the
 // parameters and the state (running statistics, optimiser, generator, step count) in the canonical
-// memory layout, the position and a checksum of all of it. It is replaced atomically: after a crash
-// at any byte the previous one loads.
+// memory layout, the position, what the run was made with, and checksums of all of it. It is
+// replaced atomically: after a crash at any byte the previous one loads.
 #pragma once
 #include <cstdint>
 #include <string>
 
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/support/file.h"
 
 namespace emulsion {
 
@@ -31,10 +32,18 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const RunPosition& position);
 
 // Reads FOLDER/checkpoint (or the file itself, where the path is no folder) into parameters and
-// state. Nothing is written before all checks have passed: format, checksum, network, signature,
-// optimiser, sizes. Throws RuntimeError.
+// state. Nothing is written before all checks have passed: format, checksums, network, signature,
+// normalisation, classes, the whole line of the optimiser, sizes, step. Throws RuntimeError with
+// both values. Takes no copy of the blocks: they are read twice, and a file that another process
+// changes meanwhile is refused with the memory written in part.
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory);
+RunPosition load_checkpoint(const Input& input, const emulsion_info& info,
+                            const emulsion_sizes& sizes, const emulsion_memory& memory);
+
+// Throws RuntimeError where no run of so many batches an epoch can be at the position; `where`
+// names the checkpoint.
+void check_position(const RunPosition& position, uint64_t batches, const std::string& where);
 
 // Whether the folder holds a checkpoint.
 bool has_checkpoint(const std::string& folder);

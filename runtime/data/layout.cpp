@@ -34,17 +34,19 @@ uint64_t input_place(const emulsion_tensor& tensor, uint64_t i) {
     return i % pixels * channels + i / pixels;
 }
 
-// Calls copy(logical index, memory index) for every element.
+// Calls copy(n, memory index) for the logical elements first + n, n in [0, count).
 template <typename Copy>
-void for_each_element(const emulsion_tensor& tensor, Copy copy) {
+void for_each_element(const emulsion_tensor& tensor, uint64_t first, uint64_t count, Copy copy) {
     const Axes axes = axes_of(tensor);
-    for (uint64_t o = 0; o < axes.outputs; o++) {
+    if (count == 0) return;
+    uint64_t r = first % axes.rest, i = first / axes.rest % axes.inputs;
+    uint64_t o = first / axes.rest / axes.inputs;
+    for (uint64_t n = 0; n < count; o++, i = 0) {
         const uint64_t block = o / kBlock * axes.rest * axes.inputs * kBlock + o % kBlock;
-        for (uint64_t i = 0; i < axes.inputs; i++) {
+        for (; i < axes.inputs && n < count; i++, r = 0) {
             const uint64_t place = input_place(tensor, i);
-            for (uint64_t r = 0; r < axes.rest; r++) {
-                copy((o * axes.inputs + i) * axes.rest + r,
-                     block + (r * axes.inputs + place) * kBlock);
+            for (; r < axes.rest && n < count; r++, n++) {
+                copy(n, block + (r * axes.inputs + place) * kBlock);
             }
         }
     }
@@ -65,11 +67,23 @@ uint64_t memory_elements(const emulsion_tensor& tensor) {
 
 void pack(const emulsion_tensor& tensor, const float* logical, float* memory) {
     std::fill(memory, memory + memory_elements(tensor), 0.0f);
-    for_each_element(tensor, [=](uint64_t from, uint64_t to) { memory[to] = logical[from]; });
+    pack_part(tensor, 0, {logical, logical_elements(tensor)}, memory);
 }
 
 void unpack(const emulsion_tensor& tensor, const float* memory, float* logical) {
-    for_each_element(tensor, [=](uint64_t to, uint64_t from) { logical[to] = memory[from]; });
+    unpack_part(tensor, 0, memory, {logical, logical_elements(tensor)});
+}
+
+void pack_part(const emulsion_tensor& tensor, uint64_t first, std::span<const float> logical,
+               float* memory) {
+    for_each_element(tensor, first, logical.size(),
+                     [=](uint64_t from, uint64_t to) { memory[to] = logical[from]; });
+}
+
+void unpack_part(const emulsion_tensor& tensor, uint64_t first, const float* memory,
+                 std::span<float> logical) {
+    for_each_element(tensor, first, logical.size(),
+                     [=](uint64_t to, uint64_t from) { logical[to] = memory[from]; });
 }
 
 float* tensor_memory(const emulsion_tensor& tensor, const emulsion_memory& memory) {

@@ -5,6 +5,7 @@
 // memory.
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "runtime/abi/emulsion_abi.h"
 
@@ -18,6 +19,12 @@ uint64_t memory_elements(const emulsion_tensor& tensor);
 // i32).
 void pack(const emulsion_tensor& tensor, const float* logical, float* memory);
 void unpack(const emulsion_tensor& tensor, const float* memory, float* logical);
+
+// The same for the logical elements from `first` on; `pack_part` leaves the padding alone.
+void pack_part(const emulsion_tensor& tensor, uint64_t first, std::span<const float> logical,
+               float* memory);
+void unpack_part(const emulsion_tensor& tensor, uint64_t first, const float* memory,
+                 std::span<float> logical);
 
 // Where the tensor lies in the caller's memory.
 float* tensor_memory(const emulsion_tensor& tensor, const emulsion_memory& memory);

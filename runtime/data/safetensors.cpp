@@ -5,21 +5,27 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 #include "runtime/support/error.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
 
 namespace {
 
-constexpr uint64_t kHeaderLimit = static_cast<uint64_t>(1) << 24;
-constexpr size_t kRankLimit = 32;
+constexpr std::string_view kMetadata = "__metadata__";
+constexpr uint64_t kLengthBytes = 8;  // in front of the header
 
 [[noreturn]] void refuse(const std::string& file, std::string what) {
     throw RuntimeError(one_line(file), std::move(what),
                        "replace the file: it is cut, damaged or no safetensors file");
+}
+
+[[noreturn]] void refuse_repeated(const std::string& file, std::string_view name) {
+    refuse(file, concat("the name ", quoted(name), " occurs twice in the header"));
 }
 
 // Bytes of an element, or nothing for an unknown type.
@@ -53,25 +59,29 @@ class HeaderHandler {
         return true;
     }
     bool key(std::string& key) {
+        if (key.size() > kMostTensorName) fail("a name that is too long");
         if (depth_ == 1) {
-            if (!remember(names_, key)) {
-                refuse(file_, concat("the name ", quoted(key), " occurs twice in the header"));
-            }
             name_ = key;
+            is_metadata_ = key == kMetadata;
         } else {
-            if (!remember(fields_, key)) {
-                refuse(file_, concat("the key ", quoted(key), " occurs twice in ", quoted(name_)));
-            }
             field_ = key;
+            fields_.push_back(key);
+            if (fields_.size() > kMostMetadata) fail("too many keys");
         }
         return true;
     }
     bool end_object() {
-        if (--depth_ == 1 && !is_metadata()) close_tensor();
+        if (--depth_ != 1) return true;
+        std::sort(fields_.begin(), fields_.end());
+        const auto twice = std::adjacent_find(fields_.begin(), fields_.end());
+        if (twice != fields_.end()) {
+            refuse(file_, concat("the key ", quoted(*twice), " occurs twice in ", quoted(name_)));
+        }
+        if (!is_metadata_) close_tensor();
         return true;
     }
     bool string(std::string& value) {
-        if (depth_ == 2 && is_metadata()) {
+        if (depth_ == 2 && is_metadata_) {
             header_.metadata.emplace_back(field_, value);
         } else if (depth_ == 2 && field_ == "dtype") {
             header_.tensors.back().type = value;
@@ -81,8 +91,7 @@ class HeaderHandler {
         return true;
     }
     bool start_array(size_t) {
-        if (depth_ != 2 || is_metadata() || array_ != nullptr)
-            fail("a list where none is expected");
+        if (depth_ != 2 || is_metadata_ || array_ != nullptr) fail("a list where none is expected");
         if (field_ == "shape") {
             array_ = &shape_;
         } else if (field_ == "data_offsets") {
@@ -99,7 +108,7 @@ class HeaderHandler {
     bool number_unsigned(uint64_t value) {
         if (array_ == nullptr) fail("a number where none is expected");
         if (value > static_cast<uint64_t>(INT64_MAX)) fail("a number that is too large");
-        if (array_->size() == kRankLimit) fail("a list that is too long");
+        if (array_->size() == kMostRank) fail("a list that is too long");
         array_->push_back(static_cast<int64_t>(value));
         return true;
     }
@@ -113,26 +122,25 @@ class HeaderHandler {
     }
 
   private:
-    bool is_metadata() const { return name_ == "__metadata__"; }
-
     // The first mistake in the form of the header.
     bool fail(std::string_view found) {
         refuse(file_, concat("the header has ", found,
                              name_.empty() ? "" : concat(" in ", quoted(name_))));
     }
 
-    static bool remember(std::vector<std::string>& seen, const std::string& name) {
-        const auto place = std::lower_bound(seen.begin(), seen.end(), name);
-        if (place != seen.end() && *place == name) return false;
-        seen.insert(place, name);
-        return true;
-    }
-
     void open_member() {
         fields_.clear();
         shape_.clear();
         offsets_.clear();
-        if (!is_metadata()) header_.tensors.push_back({name_, "", {}, 0, 0});
+        if (is_metadata_) {
+            if (has_metadata_) refuse_repeated(file_, kMetadata);
+            has_metadata_ = true;
+            return;
+        }
+        if (header_.tensors.size() == kMostTensors) {
+            refuse(file_, concat("the header has more than ", kMostTensors, " tensors"));
+        }
+        header_.tensors.push_back({name_, "", {}, 0, 0});
     }
 
     void close_tensor() {
@@ -154,8 +162,9 @@ class HeaderHandler {
     SafetensorsHeader& header_;
     const std::string& file_;
     int depth_ = 0;
-    std::string name_, field_;                 // the keys of depth 1 and 2
-    std::vector<std::string> names_, fields_;  // those seen, sorted
+    bool is_metadata_ = false, has_metadata_ = false;
+    std::string name_, field_;         // the keys of depth 1 and 2
+    std::vector<std::string> fields_;  // of the member; sorted at its end
     std::vector<int64_t> shape_, offsets_;
     std::vector<int64_t>* array_ = nullptr;  // the list being read
 };
@@ -199,13 +208,50 @@ void check_tiling(const SafetensorsHeader& header, uint64_t data_bytes, const st
     }
 }
 
+// One sort finds names that occur twice and serves all later questions.
+std::vector<uint32_t> sort_by_name(const std::vector<TensorEntry>& tensors,
+                                   const std::string& file) {
+    std::vector<uint32_t> order(tensors.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
+    const auto twice = std::adjacent_find(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+        return tensors[a].name == tensors[b].name;
+    });
+    if (twice != order.end()) refuse_repeated(file, tensors[*twice].name);
+    return order;
+}
+
+// The JSON text, and nothing that is longer than the file or the limit.
+std::string read_header(const Input& input) {
+    if (input.size() < kLengthBytes) {
+        refuse(input.name(), concat("the file has ", input.size(), " bytes, too few for a header"));
+    }
+    uint8_t bytes[kLengthBytes];
+    input.read(0, bytes);
+    uint64_t length = 0;
+    for (size_t i = 0; i < kLengthBytes; i++) length |= static_cast<uint64_t>(bytes[i]) << 8 * i;
+    const uint64_t rest = input.size() - kLengthBytes;
+    if (length > kMostHeaderBytes || length > rest) {
+        refuse(input.name(),
+               concat("the header is said to have ", length, " bytes; the file has ", rest,
+                      " after the length, and the limit is ", kMostHeaderBytes));
+    }
+    std::string text(length, '\0');
+    input.read(kLengthBytes, {reinterpret_cast<uint8_t*>(text.data()), text.size()});
+    if (text.empty() || text[0] != '{') {
+        refuse(input.name(), "the header does not begin with '{'");
+    }
+    return text;
+}
+
 }  // namespace
 
 const TensorEntry* SafetensorsHeader::find(std::string_view name) const {
-    for (const TensorEntry& tensor : tensors) {
-        if (tensor.name == name) return &tensor;
-    }
-    return nullptr;
+    const auto place =
+        std::lower_bound(by_name.begin(), by_name.end(), name,
+                         [&](uint32_t i, std::string_view key) { return tensors[i].name < key; });
+    return place != by_name.end() && tensors[*place].name == name ? &tensors[*place] : nullptr;
 }
 
 const std::string* SafetensorsHeader::find_metadata(std::string_view key) const {
@@ -215,56 +261,45 @@ const std::string* SafetensorsHeader::find_metadata(std::string_view key) const 
     return nullptr;
 }
 
-SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name) {
-    if (file.size() < 8) {
-        refuse(name, concat("the file has ", file.size(), " bytes, too few for a header"));
-    }
-    uint64_t length = 0;
-    for (size_t i = 0; i < 8; i++) length |= static_cast<uint64_t>(file[i]) << 8 * i;
-    if (length > kHeaderLimit || length > file.size() - 8) {
-        refuse(name, concat("the header is said to have ", length, " bytes; the file has ",
-                            file.size() - 8, " after the length, and the limit is ", kHeaderLimit));
-    }
-    if (length == 0 || file[8] != '{') refuse(name, "the header does not begin with '{'");
+SafetensorsHeader read_safetensors(const Input& input) {
+    const std::string& name = input.name();
+    const std::string text = read_header(input);
     SafetensorsHeader header;
-    header.data_begin = 8 + length;
+    header.data_begin = kLengthBytes + text.size();
     HeaderHandler handler(header, name);
-    const char* text = reinterpret_cast<const char*>(file.data()) + 8;
-    nlohmann::json::sax_parse(text, text + length, &handler);
+    nlohmann::json::sax_parse(text, &handler);
     for (const TensorEntry& tensor : header.tensors) check_tensor(tensor, name);
     std::stable_sort(header.tensors.begin(), header.tensors.end(),
                      [](const TensorEntry& a, const TensorEntry& b) {
                          return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
                      });
-    check_tiling(header, file.size() - header.data_begin, name);
+    header.by_name = sort_by_name(header.tensors, name);
+    check_tiling(header, input.size() - header.data_begin, name);
     return header;
 }
 
-Bytes encode_safetensors(const Metadata& metadata, const std::vector<TensorValues>& tensors) {
+SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name) {
+    return read_safetensors(Input(file, name, "weights file"));
+}
+
+Bytes encode_safetensors_header(const Metadata& metadata, std::span<const TensorEntry> tensors) {
     nlohmann::ordered_json header;
     if (!metadata.empty())
-        header["__metadata__"] = nlohmann::ordered_json(nlohmann::json::value_t::object);
-    for (const auto& [key, value] : metadata) header["__metadata__"][key] = value;
-    uint64_t offset = 0;
-    for (const TensorValues& tensor : tensors) {
-        const uint64_t end = offset + tensor.values.size() * sizeof(float);
-        header[tensor.name] = {
-            {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
-        offset = end;
+        header[kMetadata] = nlohmann::ordered_json(nlohmann::json::value_t::object);
+    for (const auto& [key, value] : metadata) header[kMetadata][key] = value;
+    for (const TensorEntry& tensor : tensors) {
+        header[tensor.name] = {{"dtype", tensor.type},
+                               {"shape", tensor.shape},
+                               {"data_offsets", {tensor.begin, tensor.end}}};
     }
     // Spaces align the data to 8 bytes. Bytes that are no UTF-8 become U+FFFD.
     std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     text.resize((text.size() + 7) / 8 * 8, ' ');
-    Bytes file;
-    file.reserve(8 + text.size() + offset);
-    for (unsigned i = 0; i < 8; i++)
-        file.push_back(static_cast<uint8_t>(static_cast<uint64_t>(text.size()) >> 8 * i));
-    file.insert(file.end(), text.begin(), text.end());
-    for (const TensorValues& tensor : tensors) {
-        const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.values.data());
-        file.insert(file.end(), bytes, bytes + tensor.values.size() * sizeof(float));
-    }
-    return file;
+    Bytes bytes;
+    for (unsigned i = 0; i < kLengthBytes; i++)
+        bytes.push_back(static_cast<uint8_t>(static_cast<uint64_t>(text.size()) >> 8 * i));
+    bytes.insert(bytes.end(), text.begin(), text.end());
+    return bytes;
 }
 
 }  // namespace emulsion

@@ -28,20 +28,19 @@ struct SafetensorsHeader {
     std::vector<TensorEntry> tensors;  // in the order of the data
     uint64_t data_begin = 0;           // bytes from the start of the file
 
+    std::vector<uint32_t> by_name;  // indices of tensors, names ascending
+
     const TensorEntry* find(std::string_view name) const;          // or null
     const std::string* find_metadata(std::string_view key) const;  // or null
 };
 
-// Checks the whole file; `name` is what messages call it. Throws RuntimeError.
+// Reads and checks everything but the data. Throws RuntimeError.
+SafetensorsHeader read_safetensors(const Input& input);
+
+// The same of a file in memory; `name` is what messages call it.
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name);
 
-// One tensor to write: f32 values in logical order.
-struct TensorValues {
-    std::string name;
-    std::vector<int64_t> shape;
-    std::vector<float> values;
-};
-
-Bytes encode_safetensors(const Metadata& metadata, const std::vector<TensorValues>& tensors);
+// What stands before the data, for tensors that tile it in this order.
+Bytes encode_safetensors_header(const Metadata& metadata, std::span<const TensorEntry> tensors);
 
 }  // namespace emulsion

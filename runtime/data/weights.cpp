@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <span>
 #include <string_view>
-#include <utility>
+#include <vector>
 
+#include "runtime/data/checksum.h"
 #include "runtime/data/layout.h"
-#include "runtime/support/error.h"
+#include "runtime/data/origin.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -17,7 +18,8 @@ namespace emulsion {
 namespace {
 
 constexpr const char* kFormat = "emulsion-weights-1";
-constexpr uint64_t kFileLimit = static_cast<uint64_t>(1) << 36;
+constexpr const char* kChecksumKey = "xxh64";
+constexpr size_t kChunk = 1 << 18;  // elements read or written at once
 
 std::span<const emulsion_tensor> tensors_of(const emulsion_info& info) {
     return {info.tensors, static_cast<size_t>(info.tensor_count)};
@@ -41,62 +43,62 @@ std::span<const int64_t> shape_of(const emulsion_tensor& tensor) {
     return {tensor.shape, static_cast<size_t>(tensor.rank)};
 }
 
-// Metadata
+// Writing
 
-std::string number_list(const float* values, int64_t count) {
-    std::string text = "[";
-    for (int64_t i = 0; i < count; i++) text += concat(i > 0 ? ", " : "", values[i]);
-    return text + "]";
-}
-
-// A JSON string.
-std::string json_text(std::string_view text) {
-    std::string json = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') json += '\\';
-        if (static_cast<uint8_t>(c) < 0x20) {
-            json += "\\u00";
-            json += "01"[static_cast<uint8_t>(c) >> 4];
-            json += "0123456789abcdef"[static_cast<uint8_t>(c) & 15];
-        } else {
-            json += c;
-        }
-    }
-    return json + "\"";
-}
-
-Metadata make_metadata(const emulsion_info& info) {
+Metadata make_metadata(const emulsion_info& info, const TrainedFor& trained, uint64_t checksum) {
     Metadata metadata = {
         {"format", kFormat}, {"network", info.network}, {"signature", info.signature}};
-    if (info.input_count > 0) {
-        const emulsion_port& input = info.inputs[0];
-        metadata.emplace_back("input", shape_text({input.shape, static_cast<size_t>(input.rank)}));
-        if (info.normalized) {
-            metadata.emplace_back("mean", number_list(info.input_mean, input.shape[0]));
-            metadata.emplace_back("deviation", number_list(info.input_deviation, input.shape[0]));
-        }
-    }
-    if (info.classes != nullptr && info.class_count > 0) {
-        std::string names;
-        for (int i = 0; i < info.class_count; i++) {
-            names += (i > 0 ? ", " : "") + json_text(info.classes[i]);
-        }
-        metadata.emplace_back("classes", "[" + names + "]");
-    }
+    const Metadata origin = describe_origin(info);
+    metadata.insert(metadata.end(), origin.begin(), origin.end());
+    metadata.emplace_back("optimizer", info.optimizer);
+    metadata.emplace_back("epoch", concat(trained.epoch));
+    metadata.emplace_back("step", concat(trained.step));
+    metadata.emplace_back(kChecksumKey, checksum_text(checksum));
     return metadata;
+}
+
+std::span<const uint8_t> bytes_of(std::span<const float> values) {
+    return {reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()};
+}
+
+// Calls visit(bytes) for the tensors' data in the order of the file, part by part.
+template <typename Visit>
+void visit_data(std::span<const emulsion_tensor* const> tensors, const emulsion_memory& memory,
+                Visit visit) {
+    std::vector<float> buffer(kChunk);
+    for (const emulsion_tensor* tensor : tensors) {
+        const uint64_t count = logical_elements(*tensor);
+        for (uint64_t first = 0; first < count; first += kChunk) {
+            const std::span<float> part(buffer.data(), std::min<uint64_t>(kChunk, count - first));
+            unpack_part(*tensor, first, tensor_memory(*tensor, memory), part);
+            visit(bytes_of(part));
+        }
+    }
+}
+
+// Where the tensors lie in the file.
+std::vector<TensorEntry> make_entries(std::span<const emulsion_tensor* const> tensors) {
+    std::vector<TensorEntry> entries;
+    uint64_t begin = 0;
+    for (const emulsion_tensor* tensor : tensors) {
+        const std::span<const int64_t> shape = shape_of(*tensor);
+        const uint64_t end = begin + logical_elements(*tensor) * sizeof(float);
+        entries.push_back({tensor->name, "F32", {shape.begin(), shape.end()}, begin, end});
+        begin = end;
+    }
+    return entries;
 }
 
 // Checks of a file
 
 // What the checks have at hand.
 struct File {
-    const std::string& path;
-    const Bytes& bytes;
+    const Input& input;
     const SafetensorsHeader& header;
     const emulsion_info& info;
 
-    [[noreturn]] void refuse(std::string what, std::string fix) const {
-        throw RuntimeError(one_line(path), std::move(what), std::move(fix));
+    [[noreturn]] void refuse(const std::string& what, const std::string& fix) const {
+        input.refuse(what, fix);
     }
     std::string own_fix() const {
         return concat("give the weights that training ", quoted(info.network), " wrote");
@@ -119,6 +121,7 @@ void check_metadata(const File& file) {
                            quoted(file.info.network), " with the signature ", file.info.signature),
                     file.own_fix());
     }
+    check_origin(file.header.metadata, file.info, "weights", file.input.name());
 }
 
 void check_tensor(const File& file, const emulsion_tensor& tensor, const TensorEntry* entry) {
@@ -139,66 +142,115 @@ void check_tensor(const File& file, const emulsion_tensor& tensor, const TensorE
     }
 }
 
-// Values of a tensor in logical order, all finite.
-std::vector<float> read_values(const File& file, const TensorEntry& entry) {
-    std::vector<float> values((entry.end - entry.begin) / sizeof(float));
-    const uint8_t* begin = file.bytes.data() + file.header.data_begin + entry.begin;
-    if (!values.empty()) std::memcpy(values.data(), begin, values.size() * sizeof(float));
-    for (size_t i = 0; i < values.size(); i++) {
-        if (std::isfinite(values[i])) continue;
-        file.refuse(concat("tensor ", quoted(entry.name), " holds ",
-                           std::isnan(values[i]) ? "NaN" : "infinity", " at index ", i),
-                    "give weights of an earlier step");
+// A file of more bytes than the network's weights can have is not looked into.
+void check_bytes(const Input& input, std::span<const emulsion_tensor* const> tensors,
+                 const emulsion_info& info) {
+    uint64_t limit = kMostHeaderBytes + sizeof(uint64_t);
+    for (const emulsion_tensor* tensor : tensors)
+        limit += logical_elements(*tensor) * sizeof(float);
+    if (input.size() <= limit) return;
+    input.refuse(concat("the file has ", input.size(), " bytes; the weights of ",
+                        quoted(info.network), " have at most ", limit),
+                 concat("give the weights that training ", quoted(info.network), " wrote"));
+}
+
+// The tensor of each entry; every tensor of the network is in the file and nothing else is.
+std::vector<const emulsion_tensor*> match_tensors(const File& file,
+                                                  std::span<const emulsion_tensor* const> tensors) {
+    std::vector<const emulsion_tensor*> matched(file.header.tensors.size());
+    for (const emulsion_tensor* tensor : tensors) {
+        const TensorEntry* entry = file.header.find(tensor->name);
+        check_tensor(file, *tensor, entry);
+        matched[static_cast<size_t>(entry - file.header.tensors.data())] = tensor;
     }
-    return values;
+    const auto unknown = std::find(matched.begin(), matched.end(), nullptr);
+    if (unknown == matched.end()) return matched;
+    const TensorEntry& entry = file.header.tensors[static_cast<size_t>(unknown - matched.begin())];
+    file.refuse(concat("tensor ", quoted(entry.name), " ", shape_text(entry.shape),
+                       " is not part of the network ", quoted(file.info.network)),
+                file.own_fix());
+}
+
+// Reads the data from the front, part by part: visit(index of the entry, first element, values).
+// Returns their checksum.
+template <typename Visit>
+uint64_t read_data(const File& file, Visit visit) {
+    std::vector<float> buffer(kChunk);
+    Checksum checksum;
+    for (size_t i = 0; i < file.header.tensors.size(); i++) {
+        const TensorEntry& entry = file.header.tensors[i];
+        const uint64_t count = (entry.end - entry.begin) / sizeof(float);
+        for (uint64_t first = 0; first < count; first += kChunk) {
+            const std::span<float> part(buffer.data(), std::min<uint64_t>(kChunk, count - first));
+            file.input.read(file.header.data_begin + entry.begin + first * sizeof(float),
+                            {reinterpret_cast<uint8_t*>(part.data()), part.size_bytes()});
+            checksum.add(bytes_of(part));
+            visit(i, first, std::span<const float>(part));
+        }
+    }
+    return checksum.value();
+}
+
+// All values are finite and those that were written; returns their checksum.
+uint64_t check_values(const File& file) {
+    std::string not_finite;
+    const uint64_t checksum =
+        read_data(file, [&](size_t index, uint64_t first, std::span<const float> values) {
+            for (size_t i = 0; i < values.size() && not_finite.empty(); i++) {
+                if (std::isfinite(values[i])) continue;
+                not_finite =
+                    concat("tensor ", quoted(file.header.tensors[index].name), " holds ",
+                           std::isnan(values[i]) ? "NaN" : "infinity", " at index ", first + i);
+            }
+        });
+    const std::string* stored = file.header.find_metadata(kChecksumKey);
+    if (stored != nullptr && *stored != checksum_text(checksum)) {
+        file.refuse(concat("the data are damaged: their checksum is ", checksum_text(checksum),
+                           ", but ", quoted(*stored), " was written with them"),
+                    "replace the file");
+    }
+    if (!not_finite.empty()) file.refuse(not_finite, "give weights of an earlier step");
+    return checksum;
 }
 
 }  // namespace
 
-Bytes encode_weights(const emulsion_info& info, const emulsion_memory& memory,
-                     const emulsion_info& names) {
-    std::vector<TensorValues> tensors;
-    for (const emulsion_tensor* tensor : common_tensors(info, names)) {
-        const std::span<const int64_t> shape = shape_of(*tensor);
-        TensorValues& values = tensors.emplace_back();
-        values.name = tensor->name;
-        values.shape.assign(shape.begin(), shape.end());
-        values.values.resize(logical_elements(*tensor));
-        unpack(*tensor, tensor_memory(*tensor, memory), values.values.data());
-    }
-    return encode_safetensors(make_metadata(info), tensors);
+void save_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
+                  const emulsion_info& names, const TrainedFor& trained) {
+    const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
+    AtomicFile file(path);
+    Checksum checksum;  // it stands in front of the data
+    visit_data(tensors, memory, [&](std::span<const uint8_t> bytes) { checksum.add(bytes); });
+    file.write(encode_safetensors_header(make_metadata(info, trained, checksum.value()),
+                                         make_entries(tensors)));
+    visit_data(tensors, memory, [&](std::span<const uint8_t> bytes) { file.write(bytes); });
+    file.commit();
 }
 
-void save_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
+void load_weights(const Input& input, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names) {
-    write_file(path, encode_weights(info, memory, names));
+    const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
+    check_bytes(input, tensors, info);
+    const SafetensorsHeader header = read_safetensors(input);
+    const File file{input, header, info};
+    check_metadata(file);
+    const std::vector<const emulsion_tensor*> matched = match_tensors(file, tensors);
+    const uint64_t checked = check_values(file);
+    for (const emulsion_tensor* tensor : matched) {
+        float* place = tensor_memory(*tensor, memory);
+        std::fill(place, place + memory_elements(*tensor), 0.0f);
+    }
+    const uint64_t read =
+        read_data(file, [&](size_t index, uint64_t first, std::span<const float> values) {
+            pack_part(*matched[index], first, values, tensor_memory(*matched[index], memory));
+        });
+    if (read == checked) return;
+    file.refuse("another process changed the file while it was read", "load the weights again");
 }
 
 void load_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names) {
-    const Bytes bytes = read_file(path, kFileLimit, "weights file");
-    const SafetensorsHeader header = parse_safetensors(bytes, path);
-    const File file{path, bytes, header, info};
-    check_metadata(file);
-    const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
-    std::vector<std::vector<float>> values;
-    for (const emulsion_tensor* tensor : tensors) {
-        const TensorEntry* entry = header.find(tensor->name);
-        check_tensor(file, *tensor, entry);
-        values.push_back(read_values(file, *entry));
-    }
-    for (const TensorEntry& entry : header.tensors) {
-        bool is_known = false;
-        for (const emulsion_tensor* tensor : tensors) is_known |= entry.name == tensor->name;
-        if (!is_known) {
-            file.refuse(concat("tensor ", quoted(entry.name), " ", shape_text(entry.shape),
-                               " is not part of the network ", quoted(info.network)),
-                        file.own_fix());
-        }
-    }
-    for (size_t i = 0; i < tensors.size(); i++) {
-        pack(*tensors[i], values[i].data(), tensor_memory(*tensors[i], memory));
-    }
+    load_weights(Input(path, "weights file"), info, memory, names);
 }
 
 }  // namespace emulsion

@@ -1,9 +1,9 @@
 // A network's weights file: safetensors with logical names, shapes and order, and the facts that
 // inference needs.
 //
-// Metadata: "format" ("emulsion-weights-1"), "network", "signature", "input" (JSON list C, H, W),
-// "mean" and "deviation" (JSON lists, where the input is normalised) and "classes" (JSON list of
-// names, where there are some).
+// Metadata: "format" ("emulsion-weights-1"), "network", "signature", what the weights were made
+// with ("input", "mean", "deviation", "classes": see origin.h, and "optimizer"), how far the
+// training was ("epoch", "step"), and "xxh64", the checksum of the data in 16 hexadecimal digits.
 #pragma once
 #include <string>
 
@@ -12,22 +12,27 @@
 
 namespace emulsion {
 
-// The bytes of the weights file. The tensors written are those of `info` that `names` lists too, in
+// How far the training of the weights was.
+struct TrainedFor {
+    uint64_t epoch = 0, step = 0;  // done
+};
+
+// Writes the file atomically. The tensors written are those of `info` that `names` lists too, in
 // the order of `info`. The trainer passes the training library as `info` and the inference library
 // as `names`, so that running statistics go into the file and the optimiser's state stays out; one
-// library alone is passed as both.
-Bytes encode_weights(const emulsion_info& info, const emulsion_memory& memory,
-                     const emulsion_info& names);
-
-// encode_weights to a file, atomically.
+// library alone is passed as both. Takes no copy of the weights.
 void save_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
-                  const emulsion_info& names);
+                  const emulsion_info& names, const TrainedFor& trained);
 
 // Reads the file into parameters and state of `info`'s memory: every tensor of `info` that `names`
-// lists must be there with its type and shape, and nothing else. Checks everything, infinity and
-// NaN included, before it writes anything. Refuses another network's file (by signature) and files
-// that are cut, damaged or hostile; throws RuntimeError.
+// lists must be there with its type and shape, and nothing else. Checks everything, checksum,
+// infinity and NaN included, before it writes anything. Refuses another network's file (by
+// signature), one made with another normalisation or other classes, and files that are cut, damaged
+// or hostile; throws RuntimeError. Takes no copy of the weights: the data are read twice, and a
+// file that another process changes meanwhile is refused with the memory written in part.
 void load_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
+                  const emulsion_info& names);
+void load_weights(const Input& input, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names);
 
 }  // namespace emulsion

@@ -6,25 +6,23 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "runtime/support/error.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
 
 namespace {
 
-constexpr int kMostLinks = 40;          // as the kernel follows at most
-constexpr size_t kMostNameBytes = 255;  // of a file in its folder
 constexpr std::string_view kEnding = ".tmp";
 
 // A descriptor that closes itself.
@@ -193,16 +191,29 @@ bool is_file(const std::string& path) { return S_ISREG(mode_of(path)); }
 
 bool is_folder(const std::string& path) { return S_ISDIR(mode_of(path)); }
 
+namespace {
+
+// The path without links, "." and "..", as far as it exists, and the names that do not behind it.
+std::string canonical(std::string path) {
+    resolve_links(&path);
+    std::string rest;
+    char resolved[PATH_MAX];
+    while (realpath(path.c_str(), resolved) == nullptr) {
+        const size_t slash = path.rfind('/', path.find_last_not_of('/'));
+        const std::string name = path.substr(slash + 1, path.find('/', slash + 1) - slash - 1);
+        if (name != ".") rest = "/" + name + rest;
+        path = slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+    }
+    return resolved + rest;
+}
+
+}  // namespace
+
 bool is_same_file(const std::string& a, const std::string& b) {
     struct stat status_a, status_b;
     if (stat(a.c_str(), &status_a) == 0 && stat(b.c_str(), &status_b) == 0) {
         return status_a.st_dev == status_b.st_dev && status_a.st_ino == status_b.st_ino;
     }
-    const auto canonical = [](std::string path) {
-        std::error_code ignored;
-        resolve_links(&path);
-        return std::filesystem::weakly_canonical(std::filesystem::absolute(path, ignored), ignored);
-    };
     return canonical(a) == canonical(b);
 }
 

@@ -272,7 +272,8 @@ int TrainProgram::finish(LoopEnd end) {
 void TrainProgram::write_weights() {
     const std::string path = weights_path();
     if (path.empty()) return;
-    save_weights(path, session_.info(), session_.memory(), *infer_.info());
+    save_weights(path, session_.info(), session_.memory(), *infer_.info(),
+                 {.epoch = state_.epoch, .step = state_.step});
     print_results(options_.json ? weights_json(path) : weights_text(path));
 }
 

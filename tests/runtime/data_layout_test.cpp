@@ -26,6 +26,20 @@ std::vector<float> pack_counting(const emulsion_tensor& tensor) {
     std::vector<float> back(logical.size(), NAN);
     unpack(tensor, memory.data(), back.data());
     EXPECT_EQ(back, logical);
+    // In parts of any length, beginning anywhere, the values lie in the same places.
+    for (const uint64_t length : {1, 5, 16, 37}) {
+        std::vector<float> parts(memory.size(), 0.0f), part_back(logical.size(), NAN);
+        for (uint64_t first = 0; first < logical.size(); first += length) {
+            const uint64_t count = std::min<uint64_t>(length, logical.size() - first);
+            pack_part(tensor, first, {logical.data() + first, count}, parts.data());
+        }
+        EXPECT_EQ(parts, memory) << length;
+        for (uint64_t first = 0; first < logical.size(); first += length) {
+            const uint64_t count = std::min<uint64_t>(length, logical.size() - first);
+            unpack_part(tensor, first, memory.data(), {part_back.data() + first, count});
+        }
+        EXPECT_EQ(part_back, logical) << length;
+    }
     return memory;
 }
 

@@ -1,16 +1,22 @@
 // The safetensors format: what is written, and every kind of hostile file refused by name.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstring>
 
 #include "runtime/data/safetensors.h"
+#include "runtime/support/limits.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion {
 namespace {
 
 using testing::bytes_of;
+using testing::encode_safetensors;
 using testing::message_of;
+using testing::TensorValues;
 
 constexpr const char* kFix = "\n  fix: replace the file: it is cut, damaged or no safetensors file";
 
@@ -93,6 +99,54 @@ TEST(DataSafetensors, NamesThatOccurTwice) {
               "w: the key 'k' occurs twice in '__metadata__'");
     EXPECT_EQ(refusal(R"({"__metadata__":{},"__metadata__":{}})", 0),
               "w: the name '__metadata__' occurs twice in the header");
+}
+
+// A file of many empty tensors, its names in descending order: each would go to the front of a
+// sorted list.
+Bytes make_descending(size_t count) {
+    std::string header = "{";
+    for (size_t i = count; i > 0; i--) {
+        char member[80];
+        std::snprintf(member, sizeof member,
+                      R"("%08zu":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}%s)", i,
+                      i > 1 ? "," : "}");
+        header += member;
+    }
+    return make_file(header, 0);
+}
+
+TEST(DataSafetensors, ManyNamesAreSortedOnceAndFound) {
+    const SafetensorsHeader header = parse_safetensors(make_descending(kMostTensors), "w");
+    ASSERT_EQ(header.by_name.size(), kMostTensors);
+    for (size_t i = 1; i < header.by_name.size(); i++) {
+        ASSERT_LT(header.tensors[header.by_name[i - 1]].name,
+                  header.tensors[header.by_name[i]].name);
+    }
+    EXPECT_EQ(header.find("00000001")->name, "00000001");
+    EXPECT_EQ(header.find("00065536")->name, "00065536");
+    EXPECT_EQ(header.find("00065537"), nullptr);
+    EXPECT_EQ(header.find(""), nullptr);
+}
+
+TEST(DataSafetensors, CountsAndLengthsHaveLimits) {
+    EXPECT_EQ(refusal(make_descending(kMostTensors + 1)),
+              "w: the header has more than 65536 tensors");
+    const std::string name(kMostTensorName + 1, 'n');
+    EXPECT_EQ(refusal("{\"" + name + "\":{}}", 0), "w: the header has a name that is too long");
+    std::string metadata = R"({"__metadata__":{)";
+    for (size_t i = 0; i <= kMostMetadata; i++) metadata += "\"" + std::to_string(i) + R"(":"",)";
+    EXPECT_EQ(refusal(metadata + R"("":""}})", 0),
+              "w: the header has too many keys in '__metadata__'");
+}
+
+TEST(DataSafetensors, ReadsTheHeaderAloneOfALargeFile) {
+    TestFolder folder;
+    const std::string header =
+        R"({"a":{"dtype":"U8","shape":[1099511627776],"data_offsets":[0,1099511627776]}})";
+    testing::put_file(folder / "w", make_file(header, 0));
+    ASSERT_EQ(
+        truncate((folder / "w").c_str(), static_cast<off_t>(8 + header.size() + (1ull << 40))), 0);
+    EXPECT_EQ(read_safetensors(Input(folder / "w", "file")).tensors[0].end, 1ull << 40);
 }
 
 TEST(DataSafetensors, BytesAfterTheLastTensor) {

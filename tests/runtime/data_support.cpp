@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <numeric>
 
 #include "runtime/data/layout.h"
@@ -101,12 +102,12 @@ emulsion_tensor make_tensor(const char* name, int memory_class, std::vector<int6
     return tensor;
 }
 
-constexpr const char* kClasses[] = {"cat", "dog \"Rex\"\n"};
+constexpr uint64_t kCounterBytes = 64;  // at the start of the state: seed, step
 
 }  // namespace
 
 SmallNetwork::SmallNetwork(const char* signature, const char* optimizer) {
-    uint64_t parameter_bytes = 0, state_bytes = 64;
+    uint64_t parameter_bytes = 0, state_bytes = kCounterBytes;
     tensors.push_back(make_tensor("conv1.w", EMULSION_PARAMETERS, {20, 3, 2, 5}, parameter_bytes));
     tensors.push_back(make_tensor("conv1.b", EMULSION_PARAMETERS, {20}, parameter_bytes));
     tensors.push_back(make_tensor("fc.w", EMULSION_PARAMETERS, {2, 24}, parameter_bytes));
@@ -130,7 +131,7 @@ SmallNetwork::SmallNetwork(const char* signature, const char* optimizer) {
     info.network = "small";
     info.signature = signature;
     info.optimizer = optimizer;
-    info.classes = kClasses;
+    info.classes = classes.data();
     info.class_count = 2;
     info.input_count = 1;
     info.inputs = &input;
@@ -147,18 +148,38 @@ SmallNetwork::SmallNetwork(const char* signature, const char* optimizer) {
 
 void SmallNetwork::fill(float first) {
     std::iota(parameters_.begin(), parameters_.end(), first);
-    std::iota(state_.begin(), state_.end(), first + 10000.0f);
+    std::iota(state_.begin() + kCounterBytes / 4, state_.end(), first + 10000.0f);
 }
 
 void SmallNetwork::fill_equal(float value) {
     std::fill(parameters_.begin(), parameters_.end(), value);
-    std::fill(state_.begin(), state_.end(), value);
+    std::fill(state_.begin() + kCounterBytes / 4, state_.end(), value);
 }
 
 std::vector<float> SmallNetwork::values() const {
     std::vector<float> values = parameters_;
-    values.insert(values.end(), state_.begin(), state_.end());
+    values.insert(values.end(), state_.begin() + kCounterBytes / 4, state_.end());
     return values;
+}
+
+void SmallNetwork::set_step(uint64_t step) {
+    std::memcpy(reinterpret_cast<uint8_t*>(state_.data()) + 8, &step, sizeof step);
+}
+
+Bytes encode_safetensors(const Metadata& metadata, const std::vector<TensorValues>& tensors) {
+    std::vector<TensorEntry> entries;
+    uint64_t begin = 0;
+    for (const TensorValues& tensor : tensors) {
+        const uint64_t end = begin + tensor.values.size() * sizeof(float);
+        entries.push_back({tensor.name, "F32", tensor.shape, begin, end});
+        begin = end;
+    }
+    Bytes file = encode_safetensors_header(metadata, entries);
+    for (const TensorValues& tensor : tensors) {
+        const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.values.data());
+        file.insert(file.end(), bytes, bytes + tensor.values.size() * sizeof(float));
+    }
+    return file;
 }
 
 }  // namespace emulsion::testing

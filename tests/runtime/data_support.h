@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/data/safetensors.h"
 #include "runtime/support/file.h"
 #include "tests/support/test_folder.h"
 
@@ -46,9 +47,11 @@ struct SmallNetwork {
     // Each element becomes the value.
     void fill_equal(float value);
     std::vector<float> values() const;
+    void set_step(uint64_t step);  // the step count in the state, which is no element
 
     std::vector<emulsion_tensor> tensors;
     emulsion_port input{};
+    std::vector<const char*> classes = {"cat", "dog \"Rex\"\n"};
     emulsion_info info{};       // as the training library has it
     emulsion_info inference{};  // without the optimiser's state
     emulsion_sizes sizes{};
@@ -57,6 +60,16 @@ struct SmallNetwork {
   private:
     std::vector<float> parameters_, state_;
 };
+
+// One tensor of a weights file: f32 values in logical order.
+struct TensorValues {
+    std::string name;
+    std::vector<int64_t> shape;
+    std::vector<float> values;
+};
+
+// A whole safetensors file.
+Bytes encode_safetensors(const Metadata& metadata, const std::vector<TensorValues>& tensors);
 
 // What the next writes to a file, and fsync, do: see data_faults_support.cpp.
 struct Faults {

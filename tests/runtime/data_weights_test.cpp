@@ -1,9 +1,12 @@
 // Weights files: contents, round trip, and refusals that leave the memory alone.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cmath>
 #include <cstring>
 
+#include "runtime/data/checksum.h"
 #include "runtime/data/layout.h"
 #include "runtime/data/weights.h"
 #include "tests/runtime/data_support.h"
@@ -11,25 +14,42 @@
 namespace emulsion {
 namespace {
 
+using testing::encode_safetensors;
 using testing::message_of;
 using testing::put_file;
 using testing::SmallNetwork;
+using testing::TensorValues;
 
 constexpr const char* kOwnFix = "\n  fix: give the weights that training 'small' wrote";
+
+constexpr TrainedFor kTrained = {.epoch = 3, .step = 77};
+
+// The file that is saved of a network.
+Bytes saved(const SmallNetwork& network) {
+    TestFolder folder;
+    save_weights(folder / "w", network.info, network.memory, network.inference, kTrained);
+    return read_file(folder / "w", 1 << 20, "weights file");
+}
 
 TEST(DataWeights, FileHoldsWhatInferenceNeedsAndNoMore) {
     SmallNetwork network;
     network.fill(1);
-    const Bytes file = encode_weights(network.info, network.memory, network.inference);
-    EXPECT_EQ(file, encode_weights(network.info, network.memory, network.inference));
+    const Bytes file = saved(network);
+    EXPECT_EQ(file, saved(network));
     const SafetensorsHeader header = parse_safetensors(file, "w");
+    Checksum checksum;
+    checksum.add(std::span(file).subspan(header.data_begin));
     EXPECT_EQ(header.metadata, (Metadata{{"format", "emulsion-weights-1"},
                                          {"network", "small"},
                                          {"signature", "0123456789abcdef"},
                                          {"input", "[3, 9, 8]"},
                                          {"mean", "[0.1, 0.2, 0.3]"},
                                          {"deviation", "[0.25, 0.25, 0.25]"},
-                                         {"classes", "[\"cat\", \"dog \\\"Rex\\\"\\u000a\"]"}}));
+                                         {"classes", "[\"cat\", \"dog \\\"Rex\\\"\\n\"]"},
+                                         {"optimizer", "sgd learning_rate=0.05 momentum=0.9"},
+                                         {"epoch", "3"},
+                                         {"step", "77"},
+                                         {"xxh64", checksum_text(checksum.value())}}));
     std::vector<std::string> names;
     for (const TensorEntry& tensor : header.tensors) names.push_back(tensor.name);
     EXPECT_EQ(names, (std::vector<std::string>{"conv1.w", "conv1.b", "fc.w", "fc.b", "bn1.mean"}));
@@ -45,7 +65,7 @@ TEST(DataWeights, RoundTripSetsPaddingToZeroAndLeavesTheOptimizerAlone) {
     TestFolder folder;
     SmallNetwork from, to;
     from.fill(1);
-    save_weights(folder / "w", from.info, from.memory, from.inference);
+    save_weights(folder / "w", from.info, from.memory, from.inference, kTrained);
     to.fill_equal(-7);
     load_weights(folder / "w", to.info, to.memory, to.inference);
     for (const emulsion_tensor& tensor : to.tensors) {
@@ -83,8 +103,14 @@ std::vector<TensorValues> good_tensors() {
             {"bn1.mean", {20}, std::vector<float>(20)}};
 }
 
-const Metadata kGoodMetadata = {
-    {"format", "emulsion-weights-1"}, {"network", "small"}, {"signature", "0123456789abcdef"}};
+// Written by somebody else: blanks, escapes and digits of another taste, no checksum.
+const Metadata kGoodMetadata = {{"format", "emulsion-weights-1"},
+                                {"network", "small"},
+                                {"signature", "0123456789abcdef"},
+                                {"input", "[3,9,8]"},
+                                {"mean", "[0.10,0.2,3e-1]"},
+                                {"deviation", "[0.25,0.25,0.25]"},
+                                {"classes", "[\"cat\",\"dog \\u0022Rex\\u0022\\u000a\"]"}};
 
 std::string refusal(const std::vector<TensorValues>& tensors) {
     return refusal(encode_safetensors(kGoodMetadata, tensors));
@@ -110,6 +136,96 @@ TEST(DataWeights, AnotherNetworksWeightsAreRefused) {
                           "signature none; this program runs 'small' with the signature "
                           "0123456789abcdef") +
                   kOwnFix);
+}
+
+// The message of loading a file that a network with one fact changed has written.
+std::string origin_refusal(const std::function<void(SmallNetwork&)>& change) {
+    SmallNetwork writer;
+    writer.fill(1);
+    change(writer);
+    return refusal(saved(writer));
+}
+
+TEST(DataWeights, WhatTheWeightsWereMadeWithMustBeThePrograms) {
+    EXPECT_EQ(origin_refusal([](SmallNetwork& network) { network.info.input_mean[1] = 0.5f; }),
+              "DIR/w: the mean of the weights is [0.1, 0.5, 0.3]; that of this program is [0.1, "
+              "0.2, 0.3]\n  fix: build the program with the mean of the weights, or train anew");
+    EXPECT_EQ(origin_refusal([](SmallNetwork& network) { network.info.input_deviation[2] = 0.1f; }),
+              "DIR/w: the deviation of the weights is [0.25, 0.25, 0.1]; that of this program is "
+              "[0.25, 0.25, 0.25]\n"
+              "  fix: build the program with the deviation of the weights, or train anew");
+    EXPECT_EQ(origin_refusal([](SmallNetwork& network) { network.info.normalized = 0; }),
+              "DIR/w: the mean of the weights is none; that of this program is [0.1, 0.2, 0.3]\n"
+              "  fix: build the program with the mean of the weights, or train anew");
+    EXPECT_EQ(origin_refusal([](SmallNetwork& network) { network.input.shape[2] = 80; }),
+              "DIR/w: the input of the weights is [3, 9, 80]; that of this program is [3, 9, 8]\n"
+              "  fix: build the program with the input of the weights, or train anew");
+    const std::string fix =
+        "\n  fix: build the program with the classes of the weights, or train "
+        "anew";
+    EXPECT_EQ(
+        origin_refusal(
+            [](SmallNetwork& network) { std::swap(network.classes[0], network.classes[1]); }),
+        "DIR/w: class 0 of the weights is 'dog \"Rex\"\\x0a'; that of this program is 'cat'" + fix);
+    EXPECT_EQ(origin_refusal([](SmallNetwork& network) { network.info.class_count = 1; }),
+              "DIR/w: the weights and this program name different classes: 1 there, 2 here" + fix);
+    EXPECT_EQ(origin_refusal([](SmallNetwork& network) { network.info.classes = nullptr; }),
+              "DIR/w: the weights and this program name different classes: 0 there, 2 here" + fix);
+}
+
+TEST(DataWeights, AProgramThatNamesNoClassesTakesNoNamedOnes) {
+    TestFolder folder;
+    SmallNetwork network;
+    put_file(folder / "w", saved(network));
+    network.inference.classes = nullptr;
+    network.inference.normalized = 0;
+    const auto load = [&] {
+        load_weights(folder / "w", network.inference, network.memory, network.inference);
+    };
+    EXPECT_EQ(message_of(load, folder.path()),
+              "DIR/w: the mean of the weights is [0.1, 0.2, 0.3]; that of this program is none\n"
+              "  fix: build the program with the mean of the weights, or train anew");
+    network.inference.normalized = 1;
+    EXPECT_EQ(message_of(load, folder.path()),
+              "DIR/w: the weights and this program name different classes: 2 there, 0 here\n"
+              "  fix: build the program with the classes of the weights, or train anew");
+}
+
+TEST(DataWeights, FactsOfAnyTextAreRefusedAtOnce) {
+    for (const std::string& text :
+         {std::string("[\"cat\""), std::string("7"), std::string("[1, 2]"), std::string("{}"),
+          std::string(1 << 20, '['), "[" + std::string(1 << 20, ' ') + "]"}) {
+        Metadata metadata = kGoodMetadata;
+        metadata.back().second = text;
+        EXPECT_NE(refusal(encode_safetensors(metadata, good_tensors())), "no error");
+    }
+}
+
+TEST(DataWeights, EveryDamagedBitOfTheDataIsNoticed) {
+    SmallNetwork network;
+    network.fill(1);
+    const Bytes file = saved(network);
+    const size_t data = parse_safetensors(file, "w").data_begin;
+    for (size_t i = data; i < file.size(); i += i % 7 == 0 ? 5 : 131) {
+        Bytes damaged = file;
+        damaged[i] ^= static_cast<uint8_t>(1 << i % 8);
+        EXPECT_NE(refusal(damaged).find("DIR/w: the data are damaged: their checksum is "),
+                  std::string::npos)
+            << i;
+    }
+}
+
+TEST(DataWeights, AFileOfFarTooManyBytesIsNotLookedInto) {
+    TestFolder folder;
+    put_file(folder / "w", std::string_view(""));
+    ASSERT_EQ(truncate((folder / "w").c_str(), static_cast<off_t>(1) << 41), 0);
+    SmallNetwork network;
+    EXPECT_EQ(
+        message_of(
+            [&] { load_weights(folder / "w", network.info, network.memory, network.inference); },
+            folder.path()),
+        "DIR/w: the file has 2199023255552 bytes; the weights of 'small' have at most 16779984\n"
+        "  fix: give the weights that training 'small' wrote");
 }
 
 TEST(DataWeights, TensorsThatDoNotMatchAreNamed) {

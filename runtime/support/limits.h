@@ -1,0 +1,25 @@
+// What the programs read at most, in one table: a reader compares what a file says with its row
+// here, and with what the network can use, before it takes memory or time for it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace emulsion {
+
+constexpr uint64_t kKibi = 1024, kMebi = kKibi * kKibi, kGibi = kMebi * kKibi;
+
+// Files
+constexpr size_t kMostNameBytes = 255;  // of a file in its folder
+constexpr int kMostLinks = 40;          // that a path may lead through
+
+// Weights (safetensors)
+constexpr uint64_t kMostHeaderBytes = 16 * kMebi;
+constexpr size_t kMostTensors = 65536;
+constexpr size_t kMostRank = 32;          // of a tensor
+constexpr size_t kMostTensorName = 4096;  // bytes
+constexpr size_t kMostMetadata = 1024;    // entries
+
+// Checkpoints
+constexpr uint64_t kMostCheckpointHead = 64 * kMebi;  // all but the two blocks of memory
+
+}  // namespace emulsion
