@@ -44,13 +44,13 @@ Network pooled_first(const Network& network) {
 
 // ---- The passes, in order ----
 
-Graph training_graph(const Network& network, bool exact, int batch) {
+Graph training_graph(const Network& network, bool exact, int batch, bool update_at_once) {
     Graph graph = checked(training_step(pooled_first(network)));
     graph = checked(expand_batch_norm(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch));
     graph = checked(common_subexpressions(graph));
-    return checked(separate_results(graph));
+    return checked(separate_results(graph, update_at_once));
 }
 
 Graph inference_graph(const Network& network, bool exact, int batch) {
@@ -84,7 +84,8 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
 }
 
 Graph optimized_graph(const Network& network, const BuildOptions& options, bool training) {
-    if (training) return training_graph(network, options.exact, options.batch);
+    if (training)
+        return training_graph(network, options.exact, options.batch, options.update_at_once);
     return inference_graph(network, options.exact, options.infer_batches.back());
 }
 

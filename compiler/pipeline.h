@@ -27,7 +27,8 @@ struct BuildOptions {
 
 // The optimised graphs for calls of at most `batch` samples: all passes, each result verified.
 // `exact` leaves out what changes rounding.
-Graph training_graph(const Network& network, bool exact = false, int batch = 64);
+Graph training_graph(const Network& network, bool exact = false, int batch = 64,
+                     bool update_at_once = false);
 Graph inference_graph(const Network& network, bool exact = false, int batch = 64);
 
 // What a build wrote, in order: archives, headers, manifests, programs.

@@ -1,6 +1,7 @@
 // Copies of values that several results would share.
 #include "compiler/passes/separate_results.h"
 
+#include <map>
 #include <set>
 
 #include "compiler/graph/text.h"
@@ -16,33 +17,95 @@ Value behind_views(const Graph& graph, Value value) {
     return value;
 }
 
-}  // namespace
+class Separation {
+  public:
+    Separation(const Graph& graph, bool update_at_once)
+        : graph_(graph), update_at_once_(update_at_once), builder_(graph.name()) {}
 
-Graph separate_results(const Graph& graph) {
-    GraphBuilder builder(graph);
-    std::set<Value> taken;
-    for (const Result& result : graph.results()) {
-        Value value = result.value, root = behind_views(graph, value);
-        bool computed = graph.node(root.node).op->op_class() != OpClass::source;
-        if (graph.type(value).element == ElementType::f32 &&
-            (!computed || !taken.insert(root).second)) {
-            const Node& node = graph.node(value.node);
-            value = builder.add(op_from_text("scale", "{factor=1}"), {value},
-                                builder.unique_name(node.name + ".copy"), node.where);
+    Graph run() {
+        choose_copies();
+        for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
+            add_node(i);
+            for (size_t k = 0; k < copied_.size(); k++) {
+                if (copied_[k] && graph_.results()[k].value.node == i) add_copy(k);
+            }
         }
+        for (size_t k = 0; k < copied_.size(); k++) add_result(k);
+        return builder_.build();
+    }
+
+  private:
+    // Which results hand out a copy. Gradients that updates consume at once are nobody's memory.
+    void choose_copies() {
+        std::set<Value> taken;
+        for (const Result& result : graph_.results()) {
+            const Value root = behind_views(graph_, result.value);
+            const bool is_computed = graph_.node(root.node).op->op_class() != OpClass::source;
+            const bool is_kept = result.kind != Result::Kind::gradient || !update_at_once_;
+            copied_.push_back(is_kept && graph_.type(result.value).element == ElementType::f32 &&
+                              (!is_computed || !taken.insert(root).second));
+        }
+    }
+
+    void add_node(int index) {
+        Node node = graph_.node(index);
+        for (Value& value : node.inputs) {
+            const auto found = own_gradient_.find({index, value});
+            value = found != own_gradient_.end() ? found->second : moved(value);
+        }
+        moved_.push_back(builder_.add_typed(std::move(node)).node);
+    }
+
+    // The copy is the target's gradient from here on: what updates the target reads it.
+    void add_copy(size_t k) {
+        const Result& result = graph_.results()[k];
+        const Node& node = graph_.node(result.value.node);
+        std::string name = node.name + ".copy";
+        for (int i = 2; graph_.find(name) >= 0 || builder_.unique_name(name) != name; i++)
+            name = fmt::format("{}.copy.{}", node.name, i);
+        const Value copy = builder_.add(op_from_text("scale", "{factor=1}"), {moved(result.value)},
+                                        name, node.where);
+        copies_[k] = copy;
+        if (result.kind != Result::Kind::gradient) return;
+        for (const Result& update : graph_.results()) {
+            if (update.kind == Result::Kind::update && update.target == result.target)
+                own_gradient_[{behind_views(graph_, update.value).node, result.value}] = copy;
+        }
+    }
+
+    void add_result(size_t k) {
+        const Result& result = graph_.results()[k];
+        const Value value = copied_[k] ? copies_.at(k) : moved(result.value);
         switch (result.kind) {
             case Result::Kind::output:
-                builder.output(result.name, value);
+                builder_.output(result.name, value);
                 break;
             case Result::Kind::gradient:
-                builder.gradient(result.target, value);
+                builder_.gradient(moved({result.target, 0}).node, value);
                 break;
             case Result::Kind::update:
-                builder.update(result.target, value);
+                builder_.update(moved({result.target, 0}).node, value);
                 break;
         }
     }
-    return builder.build();
+
+    Value moved(Value value) const {
+        return {moved_[static_cast<size_t>(value.node)], value.output};
+    }
+
+    const Graph& graph_;
+    const bool update_at_once_;
+    GraphBuilder builder_;
+    std::vector<bool> copied_;  // by result
+    std::vector<int> moved_;    // by node
+    std::map<size_t, Value> copies_;
+    std::map<std::pair<int, Value>, Value> own_gradient_;  // of an update's node, by what it read
+};
+
+}  // namespace
+
+Graph separate_results(const Graph& graph, bool update_at_once) {
+    return Separation(graph, update_at_once).run();
 }
 
 }  // namespace emulsion

@@ -57,9 +57,28 @@ TEST(FreezeBatchNorm, Cases) {
     });
 }
 
+Graph separate(const Graph& graph) { return separate_results(graph); }
+
 TEST(SeparateResults, Cases) {
     expect_golden_cases("passes/separate_results.txt",
-                        [](const Graph& graph) { return run_pass(separate_results, graph); });
+                        [](const Graph& graph) { return run_pass(separate, graph); });
+}
+
+TEST(SeparateResults, UpdatesAtOnceShareGradients) {
+    const Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,3]
+  %a = parameter() : f32[3]
+  %b = parameter() : f32[3]
+  %sum = reduce(%x) {keep_channels=true} : f32[3]
+  %next.a = add(%a, %sum) : f32[3]
+  %next.b = add(%b, %sum) : f32[3]
+  gradient %a <- %sum
+  gradient %b <- %sum
+  update %a <- %next.a
+  update %b <- %next.b
+})",
+                                    "net.emu");
+    EXPECT_TRUE(separate_results(graph, /*update_at_once=*/true) == graph);
 }
 
 Graph inference_of(const Graph& graph) {

@@ -37,7 +37,9 @@ Plan plan_graph(const Graph& graph, const PlanSettings& settings) {
 }
 
 Plan plan_network(const Network& network, const PlanSettings& settings) {
-    return plan_graph(settings.training ? training_graph(network) : inference_graph(network),
+    return plan_graph(settings.training
+                          ? training_graph(network, false, 64, settings.update_at_once)
+                          : inference_graph(network),
                       settings);
 }
 
