@@ -26,7 +26,8 @@ std::vector<Tensor> softmax(const Call& call) {
     Tensor y = call.output();
     for (int64_t n = 0; n < call.samples; n++) {
         const std::vector<double> x = row(call.input(0), n);
-        for (size_t c = 0; c < x.size(); c++) y.at(n, c) = std::exp(x[c] - log_of_sum(x));
+        const double sum = log_of_sum(x);
+        for (size_t c = 0; c < x.size(); c++) y.at(n, c) = std::exp(x[c] - sum);
     }
     return {y};
 }
@@ -48,10 +49,9 @@ std::vector<Tensor> softmax_cross_entropy_backward(const Call& call) {
     for (int64_t n = 0; n < call.samples; n++) {
         const std::vector<double> x = row(call.input(0), n);
         const auto label = static_cast<size_t>(call.input(1).at(n));
-        for (size_t c = 0; c < x.size(); c++) {
-            dx.at(n, c) =
-                (std::exp(x[c] - log_of_sum(x)) - (c == label ? 1 : 0)) * call.input(2).at(n);
-        }
+        const double sum = log_of_sum(x);
+        for (size_t c = 0; c < x.size(); c++)
+            dx.at(n, c) = (std::exp(x[c] - sum) - (c == label ? 1 : 0)) * call.input(2).at(n);
     }
     return {dx};
 }

@@ -45,9 +45,8 @@ class DirectFilterGradient : public Recipe {
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 
-// conv2d_backward_data with rotated filters and a stride: one accumulator for each phase (x mod
-// stride, y mod stride) over the taps that reach it, so nothing is multiplied by the zeros between
-// strides.
+// conv2d_backward_data with rotated filters: one accumulator for each phase (x mod stride, y mod
+// stride) over the taps that reach it, so nothing is multiplied by the zeros between strides.
 class DirectStridedDataGradient : public Recipe {
   public:
     std::string_view name() const override { return "direct_strided_data_gradient"; }

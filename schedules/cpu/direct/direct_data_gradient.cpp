@@ -4,7 +4,11 @@
 // division is exact. Which taps those are depends on x mod stride alone: its phase. The taps of a
 // phase are an arithmetic progression. A tiling is
 //     kw, tx   register tile of one phase: channels of dx, and positions in x that lie `stride`
-//     apart rows     rows of dx, in units of the stride, of one task
+//     apart
+//     rows     rows of dx, in units of the stride, of one task
+//
+// Up to kUnrolledPhases phases are written out, each with its own taps. Of more, a loop runs over
+// the phases inside a tile, and what a phase is comes out of tables.
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/direct/direct.h"
 
@@ -56,6 +60,8 @@ Reach reach_of(const std::vector<Phase>& phases) {
     return reach;
 }
 
+constexpr int kUnrolledPhases = 16;
+
 struct StridedPlan {
     ConvShape conv;
     std::vector<Phase> x, y;
@@ -75,6 +81,7 @@ struct StridedPlan {
         }
         reach_x = reach_of(x), reach_y = reach_of(y);
     }
+    int phases() const { return conv.stride_w * conv.stride_h; }
     double staged_bytes(int rows) const {
         return 4.0 * conv.out_channels * (columns + reach_x.high - reach_x.low) *
                (rows + reach_y.high - reach_y.low);
@@ -129,15 +136,70 @@ void schedule_phase(PhaseSum& phase, Func out, const Var& at, int kw, int tx) {
         .unroll(v[2]);
 }
 
+// The sums of all phases as one Func over (c, x, y, n). Taps beyond those of a phase are left out;
+// which ones is known outside the loop over channels.
+PhaseSum define_looped_phases(const StridedPlan& plan, const Func& filter, const Func& staged) {
+    const ConvShape& conv = plan.conv;
+    Var c("c"), x("x"), y("y"), n("n");
+    // `field` of the phases along an axis, looked up at position `at`.
+    const auto table = [](const std::vector<Phase>& phases, int Phase::* field, const Expr& at) {
+        std::vector<Expr> values;
+        for (const Phase& p : phases) values.emplace_back(p.*field);
+        if (values.size() == 1) return values[0];
+        return Halide::mux(at % static_cast<int>(values.size()), values);
+    };
+    const auto most = [](const std::vector<Phase>& phases) {
+        int count = 1;
+        for (const Phase& p : phases) count = std::max(count, p.count);
+        return count;
+    };
+    PhaseSum result{Func("phases"),
+                    RDom(0, conv.out_channels, 0, most(plan.x), 0, most(plan.y), "taps")};
+    RDom& r = result.taps;
+    r.where(r.y < table(plan.x, &Phase::count, x));
+    r.where(r.z < table(plan.y, &Phase::count, y));
+    // The clamps change nothing: they tell Halide what is read.
+    const auto tap = [&](const std::vector<Phase>& phases, const Expr& at, const Expr& i,
+                         int kernel) {
+        const Expr first = table(phases, &Phase::first, at);
+        return Halide::clamp(kernel - 1 - (first + i * phases[0].step), 0, kernel - 1);
+    };
+    const auto place = [&](const std::vector<Phase>& phases, const Expr& at, const Expr& i,
+                           const Reach& reach) {
+        const Expr offset = table(phases, &Phase::offset, at) - i * phases[0].shift;
+        return Halide::clamp(offset - reach.low, 0, reach.high - reach.low);
+    };
+    result.sum(c, x, y, n) = 0.0F;
+    result.sum(c, x, y, n) += filter(c % 16, r.x, tap(plan.x, x, r.y, conv.kernel_w),
+                                     tap(plan.y, y, r.z, conv.kernel_h), c / 16) *
+                              staged(r.x, x / conv.stride_w + place(plan.x, x, r.y, plan.reach_x),
+                                     y / conv.stride_h + place(plan.y, y, r.z, plan.reach_y), n);
+    return result;
+}
+
+// One row of a tile, phase by phase in x.
+void schedule_looped_phases(PhaseSum& phase, Func out, const Var& at, int kw, int tx, int stride) {
+    const int vector = std::min(kw, 16);
+    const std::vector<Var> v = phase.sum.args();
+    const RDom& r = phase.taps;
+    Var xt("xt"), xp("xp");
+    phase.sum.compute_at(out, at).bound_extent(v[0], kw).bound_extent(v[2], 1);
+    phase.sum.bound_extent(v[1], tx * stride).vectorize(v[0], vector).unroll(v[0]);
+    phase.sum.update()
+        .split(v[1], xt, xp, stride, TailStrategy::GuardWithIf)
+        .reorder(v[0], xt, r.x, r.y, r.z, xp, v[2])
+        .vectorize(v[0], vector)
+        .unroll(v[0])
+        .unroll(xt);
+}
+
 }  // namespace
 
 bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_data") return false;
     if (read_attribute(*group.anchor_node().op, "rotated")[0] == 0 || group.has_prologue(1))
         return false;
-    ConvShape s = conv_shape(group);
-    int phases = s.stride_h * s.stride_w;
-    return phases > 1 && phases <= 16 && group.epilogue_window() == std::vector<int64_t>{1, 1};
+    return group.epilogue_window() == std::vector<int64_t>{1, 1};
 }
 
 std::vector<Tiling> DirectStridedDataGradient::tilings(const Group& group, const Isa& isa) const {
@@ -181,12 +243,20 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context,
     // Algorithm. The border of dy is zero after the prologue.
     Func staged = with_border(context.operand(0), conv.out_width, conv.out_height,
                               -plan.reach_x.low, -plan.reach_y.low);
-    std::vector<PhaseSum> phases = define_phases(plan, context.operand(1), staged);
+    const bool is_looped = plan.phases() > kUnrolledPhases;
+    std::vector<PhaseSum> phases;
     Var c("c"), x("x"), y("y"), n("n");
-    std::vector<Expr> values;
-    for (PhaseSum& phase : phases) values.push_back(phase.sum(c, x / sw, y / sh, n));
     Func accumulator("accumulator");
-    accumulator(c, x, y, n) = Halide::mux(x % sw + sw * (y % sh), values);
+    if (is_looped) {
+        phases = {define_looped_phases(plan, context.operand(1), staged)};
+        accumulator(c, x, y, n) = phases[0].sum(c, x, y, n);
+    } else {
+        phases = define_phases(plan, context.operand(1), staged);
+        std::vector<Expr> values;
+        for (PhaseSum& phase : phases) values.push_back(phase.sum(c, x / sw, y / sh, n));
+        accumulator(c, x, y, n) =
+            values.size() == 1 ? values[0] : Halide::mux(x % sw + sw * (y % sh), values);
+    }
     Func out = context.finish(accumulator);
 
     // Schedule.
@@ -197,15 +267,15 @@ std::vector<Func> DirectStridedDataGradient::build(KernelContext& context,
     out.split(kt, kb, kl, std::min(kw, 16), TailStrategy::RoundUp);
     split_guarded(out, at[1], xo, xi, tx * sw, conv.width);
     split_guarded(out, at[2], yo, yt, rows * sh, conv.height);
-    out.split(yt, yt, yi, sh, TailStrategy::RoundUp)
-        .reorder(kl, kb, xi, yi, xo, yt, ko, yo, at[3])
-        .fuse(yo, at[3], task)
-        .parallel(task)
-        .vectorize(kl)
-        .unroll(kb)
-        .unroll(xi)
-        .unroll(yi);
-    for (PhaseSum& phase : phases) schedule_phase(phase, out, xo, kw, tx);
+    out.split(yt, yt, yi, sh, TailStrategy::RoundUp);
+    out.reorder(kl, kb, xi, yi, xo, yt, ko, yo, at[3]);
+    if (is_looped) {
+        schedule_looped_phases(phases[0], out, yi, kw, tx, sw);
+    } else {
+        out.unroll(xi).unroll(yi);
+        for (PhaseSum& phase : phases) schedule_phase(phase, out, xo, kw, tx);
+    }
+    out.fuse(yo, at[3], task).parallel(task).vectorize(kl).unroll(kb);
     staged.compute_at(out, task)
         .bound_storage(border[1],
                        divide_up(plan.columns, tx) * tx + plan.reach_x.high - plan.reach_x.low)

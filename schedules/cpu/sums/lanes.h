@@ -25,7 +25,7 @@ class LaneFold {
     Halide::Expr join(const std::vector<Halide::Expr>& outer, const Join& join) const;
 
     // Computes the lanes as one vector inside `var` of `consumer`, or in front of everything else.
-    void compute_at(const Halide::Func& consumer, const Halide::Var& var);
+    void compute_at(const Halide::Func& consumer, const Halide::VarOrRVar& var);
     void compute_root();
 
   private:

@@ -19,8 +19,9 @@ using Halide::VarOrRVar;
 
 namespace {
 
-constexpr int kChains = 4;     // vectors summed side by side: hides the latency of an addition
-constexpr int kMostRows = 32;  // of a block: short chains keep sums accurate
+constexpr int kChains = 4;         // vectors summed side by side: hides the latency of an addition
+constexpr int kMostRows = 32;      // of a block: short chains keep sums accurate
+constexpr int kMostColumns = 256;  // of a row of a plain tensor
 constexpr int kBlockElements = 16384;  // 64 KiB: a block is read twice from the second cache
 
 int largest_divisor(int value, int limit) {
@@ -47,16 +48,43 @@ void add_update(Func func, const std::vector<Expr>& at, const std::vector<Expr>&
 
 }  // namespace
 
-MapShape::MapShape(const TensorType& type) : rank(static_cast<int>(type.shape.size())) {
-    const std::vector<int64_t> extents = memory_extents(type);
+MapShape::MapShape(const TensorType& type) : extents(memory_extents(type)), batched(type.batched) {
+    const size_t rank = extents.size();
     if (rank > 0) channels = static_cast<int>(extents[0]);
-    if (rank > 1) width = static_cast<int>(extents[1]);
-    if (rank > 2) height = static_cast<int>(extents[2]);
+    if (batched) {
+        if (rank > 1) width = static_cast<int>(extents[1]);
+        if (rank > 2) height = static_cast<int>(extents[2]);
+        return;
+    }
+    if (rank == 1) {
+        blocks = channels / kLanes;
+        channels = kLanes;
+    } else if (rank > 1) {
+        blocks = static_cast<int>(extents.back());
+        width = largest_divisor(static_cast<int>(extents[1]), kMostColumns);
+        height = static_cast<int>(extents[1]) / width;
+        for (size_t i = 2; i + 1 < rank; i++) height *= static_cast<int>(extents[i]);
+    }
 }
 
 std::vector<Expr> MapShape::at(const Expr& c, const Expr& x, const Expr& y, const Expr& n) const {
-    const std::vector<Expr> all = {c, x, y};
-    std::vector<Expr> result(all.begin(), all.begin() + rank);
+    if (batched) {
+        const std::vector<Expr> all = {c, x, y};
+        std::vector<Expr> result(all.begin(),
+                                 all.begin() + static_cast<std::ptrdiff_t>(extents.size()));
+        result.push_back(n);
+        return result;
+    }
+    if (extents.empty()) return {};
+    if (extents.size() == 1) return {n * kLanes + c};
+    const int rows = static_cast<int>(extents[1]) / width;  // that the second axis is cut into
+    std::vector<Expr> result = {c, rows == 1 ? x : x + y % rows * width};
+    Expr rest = rows == 1 ? y : y / rows;
+    for (size_t i = 2; i + 1 < extents.size(); i++) {
+        const bool is_last = i + 2 == extents.size();
+        result.push_back(is_last ? rest : rest % static_cast<int>(extents[i]));
+        rest = rest / static_cast<int>(extents[i]);
+    }
     result.push_back(n);
     return result;
 }

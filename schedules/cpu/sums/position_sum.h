@@ -11,8 +11,9 @@
 
 namespace emulsion {
 
-// A batched tensor [n][H][W][C] as reductions see it; missing axes are 1. A batched scalar has one
-// channel.
+// A tensor as reductions see it: maps [n][H][W][C], where missing axes are 1. A batched scalar has
+// one channel. A plain tensor is one map for each block of 16 along its first axis, with the lanes
+// as channels and all other axes as positions; lanes behind the end are 0.
 struct MapShape {
     explicit MapShape(const TensorType& type);
     int positions() const { return width * height; }
@@ -20,7 +21,9 @@ struct MapShape {
     std::vector<Halide::Expr> at(const Halide::Expr& c, const Halide::Expr& x,
                                  const Halide::Expr& y, const Halide::Expr& n) const;
     int channels = 1, width = 1, height = 1;
-    int rank = 0;  // coordinates in memory, n left out
+    std::vector<int64_t> extents;  // in memory, n left out
+    bool batched = true;
+    int blocks = 1;  // of a plain tensor
 };
 
 // How sums over positions are cut up: a function of the shape alone.

@@ -31,7 +31,8 @@ ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
       op_(op),
       map_(context.group().anchor_input(0)),
       shape_(map_),
-      batch_(context.group().batch),
+      count_(map_.batched ? context.samples() : Expr(map_.blocks)),
+      batch_(map_.batched ? context.group().batch : map_.blocks),
       channel_("channel") {
     const Func input = context.operand(0);
     const Var c("c"), n("n");
@@ -50,7 +51,8 @@ ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
 
 Func ReduceNest::build() {
     if (op_.keep_samples) return op_.keep_channels ? keep_both() : keep_samples();
-    return op_.keep_channels ? keep_channels() : keep_none();
+    if (!op_.keep_channels) return keep_none();
+    return map_.batched ? keep_channels() : keep_blocks();
 }
 
 bool ReduceNest::is_large() const {
@@ -60,7 +62,7 @@ bool ReduceNest::is_large() const {
 Expr ReduceNest::result(const Expr& sum) const {
     if (!op_.mean) return sum;
     Strict count(static_cast<float>(op_.terms(context_.group().anchor_input(0))));
-    if (!op_.keep_samples) count = count * Strict(Halide::cast<float>(context_.samples()));
+    if (map_.batched && !op_.keep_samples) count = count * Strict(Halide::cast<float>(count_));
     return Strict(sum) / count;
 }
 
@@ -80,12 +82,24 @@ Func ReduceNest::keep_channels() {
         compute_positions(sum_, *positions_, level, shape_);
     }
     const Func total =
-        sum_in_blocks("total", context_.samples(), map_.channels,
+        sum_in_blocks("total", count_, map_.channels,
                       [&](const Expr& c, const Expr& n) { return Expr(channel_(c, n)); });
     const Var k("k");
     const Expr value =
         padded_vector(k, map_.channels, [&](const Expr& c) { return result(total(c)); });
     return finish_vector(context_, k, {value});
+}
+
+Func ReduceNest::keep_blocks() {
+    const Var k("k"), block("block"), lane("lane");
+    Func value("value");
+    value(k) = result(channel_(k % kLanes, k / kLanes));
+    Func out = context_.finish(value);
+    const Var all = out.args()[0];
+    out.split(all, block, lane, kLanes, TailStrategy::RoundUp).vectorize(lane);
+    if (positions_) compute_positions(sum_, *positions_, LoopLevel(out, block), shape_);
+    if (is_large()) out.parallel(block);
+    return out;
 }
 
 Expr ReduceNest::per_sample(const Var& n) {
@@ -123,7 +137,7 @@ Func ReduceNest::keep_none() {
     const Var n("n");
     Func sample("per_sample"), value("value");
     sample(n) = per_sample(n);
-    LaneFold samples("over_samples", context_.samples(), batch_, {}, 0.0F,
+    LaneFold samples("over_samples", count_, batch_, {}, 0.0F,
                      [&](const Expr& old, const Expr& i) { return strict_sum(old, sample(i)); });
     samples.compute_root();
     value() = result(samples.join({}, strict_sum));

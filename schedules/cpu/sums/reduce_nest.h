@@ -4,6 +4,9 @@
 //     channels               the same into memory, then over the samples
 //     samples                the same inside each sample, then 16 lanes over the channels
 //     nothing                the same into memory, then 16 lanes over the samples
+//
+// Of a plain tensor the blocks of 16 along its first axis are what samples are of a batched one; if
+// its channels are kept, so are its blocks.
 #pragma once
 
 #include <optional>
@@ -17,13 +20,13 @@ namespace emulsion {
 
 class ReduceNest {
   public:
-    // REQUIRES: the input of the group's anchor, `op`, has samples.
     ReduceNest(const KernelContext& context, const Reduce& op);
     Halide::Func build();
 
   private:
     Halide::Func keep_both();
     Halide::Func keep_channels();
+    Halide::Func keep_blocks();
     Halide::Func keep_samples();
     Halide::Func keep_none();
     // Defines the sum over the channels of sample n; compute_sample schedules it inside a loop over
@@ -38,7 +41,8 @@ class ReduceNest {
     const Reduce& op_;
     MapShape map_;
     SumShape shape_;
-    int batch_;
+    Halide::Expr count_;    // samples, or blocks
+    int batch_;             // the most of them
     Halide::Func sum_;      // (c, n): over the positions; undefined where there is only one
     Halide::Func channel_;  // (c, n): a copy of it
     std::optional<PositionSum> positions_;

@@ -104,7 +104,7 @@ bool Reduction::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || !has_one_shape(group)) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     const std::string_view kind = group.anchor_node().op->kind();
-    if (result.shape != group.anchor_output().shape || !group.anchor_input(0).batched) return false;
+    if (result.shape != group.anchor_output().shape) return false;
     return kind == "reduce" || kind == "partial_moments" || kind == "partial_dots" ||
            kind == "merge_moments";
 }

@@ -3,10 +3,15 @@
 //     parallel task of rows; for row n of it:
 //       scores[c]                    the row, prologue applied
 //       top, powers[c], sum, place   maximum, e^(score - maximum), their sum, the first class of
-//       the maximum result
+//                                    the maximum
+//       result
+//
+// A row of more than kStagedClasses is not copied: its scores and powers are computed where they
+// are read, and their sum goes block by block of as many classes, the blocks in order.
 #include "schedules/cpu/sums/softmax.h"
 
 #include <limits>
+#include <optional>
 
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
@@ -24,7 +29,7 @@ using Halide::Var;
 
 namespace {
 
-constexpr int64_t kMostClasses = 4096;  // a row and its exponentials stay in the first cache
+constexpr int kStagedClasses = 4096;  // a row and its exponentials stay in the first cache
 
 // What is known of a row. All Funcs are computed once a row.
 class Row {
@@ -57,25 +62,40 @@ class Row {
                                   [](const Expr& a, const Expr& b) { return Halide::min(a, b); });
     }
     void schedule(const Func& out, const Var& row) {
-        vectorize(scores_, out, row);
+        if (is_staged()) stage(scores_, out, row);
         top_.compute_at(out, row);
         if (powers_.defined()) {
-            vectorize(powers_, out, row);
+            if (is_staged()) stage(powers_, out, row);
             sum_.compute_at(out, row);
         }
         for (LaneFold& fold : folds_) fold.compute_at(out, row);
+        if (blocks_) blocks_->compute_at(sum_, sum_.rvars()[0]);
     }
 
   private:
+    bool is_staged() const { return classes_ <= kStagedClasses; }
     void define_powers() {
         if (powers_.defined()) return;
         powers_(c_, n_) = exp_f32(Strict(scores_(c_, n_)) - Strict(top_(n_)));
-        folds_.emplace_back(
-            "sum_lanes", classes_, classes_, std::vector<Var>{n_}, 0.0F,
-            [&](const Expr& old, const Expr& i) { return strict_sum(old, powers_(i, n_)); });
-        sum_(n_) = folds_.back().join({n_}, strict_sum);
+        if (is_staged()) {
+            folds_.emplace_back(
+                "sum_lanes", classes_, classes_, std::vector<Var>{n_}, 0.0F,
+                [&](const Expr& old, const Expr& i) { return strict_sum(old, powers_(i, n_)); });
+            sum_(n_) = folds_.back().join({n_}, strict_sum);
+            return;
+        }
+        const Var b("b");
+        blocks_.emplace("sum_lanes", kStagedClasses, kStagedClasses, std::vector<Var>{b, n_}, 0.0F,
+                        [&](const Expr& old, const Expr& i) {
+                            const Expr c = b * kStagedClasses + i;
+                            const Expr power = powers_(Halide::min(c, classes_ - 1), n_);
+                            return strict_sum(old, Halide::select(c < classes_, power, 0.0F));
+                        });
+        const Halide::RDom r(0, divide_up(classes_, kStagedClasses), "sum_blocks");
+        sum_(n_) = 0.0F;
+        sum_(n_) = strict_sum(sum_(n_), blocks_->join({r, n_}, strict_sum));
     }
-    void vectorize(Func func, const Func& out, const Var& row) const {
+    void stage(Func func, const Func& out, const Var& row) const {
         func.compute_at(out, row).bound_storage(c_, static_cast<int>(round_up(classes_, kLanes)));
         func.vectorize(c_, kLanes,
                        classes_ % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
@@ -85,6 +105,7 @@ class Row {
     Var c_{"c"}, n_{"n"};
     Func scores_{"scores"}, top_{"top"}, powers_{"powers"}, sum_{"sum"};
     std::vector<LaneFold> folds_;
+    std::optional<LaneFold> blocks_;  // of the sum of a row that is not staged
 };
 
 Func result_of(const KernelContext& context, Row& row, std::string_view kind, int classes) {
@@ -116,8 +137,7 @@ bool SoftmaxRows::applies(const Group& group, const Isa&) const {
         kind != "softmax_cross_entropy_backward")
         return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
-    return group.anchor_input(0).shape[0] <= kMostClasses &&
-           result.shape == group.anchor_output().shape;
+    return result.shape == group.anchor_output().shape;
 }
 
 std::vector<Tiling> SoftmaxRows::tilings(const Group& group, const Isa&) const {

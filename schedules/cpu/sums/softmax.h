@@ -1,4 +1,4 @@
-// softmax, softmax_cross_entropy and its backward, for rows of few classes: each row is copied into
+// softmax, softmax_cross_entropy and its backward: a row that is not too long is copied into
 // scratch, and its maximum and sum go through 16 lanes and one tree, whatever the instruction set.
 #pragma once
 
@@ -9,7 +9,7 @@ namespace emulsion {
 class SoftmaxRows : public Recipe {
   public:
     std::string_view name() const override { return "softmax"; }
-    // The three anchors with up to 4096 classes.
+    // The three anchors.
     bool applies(const Group& group, const Isa& isa) const override;
     // rows: rows of one task.
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;

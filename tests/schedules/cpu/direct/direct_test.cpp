@@ -252,10 +252,27 @@ TEST(DirectStridedDataGradient, PrologueAndEpilogue) {
     }
 }
 
-TEST(DirectStridedDataGradient, LeavesStrideOneToTheForwardRecipe) {
-    const ConvCase c{16, 16, 4, 4};
-    const Group group = group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, 2);
-    EXPECT_FALSE(recipe_named("direct_strided_data_gradient").applies(group, isa_avx512()));
+// Phases beyond those that are written out, with more taps than phases and fewer, and strides of
+// one behind a border that is wider than the kernel.
+TEST(DirectStridedDataGradient, ManyPhasesAndWideBorders) {
+    const std::vector<ConvCase> cases = {
+        {5, 17, 11, 12, {5, 5}, {5, 5}, {1, 1}, {0, 0, 0, 0}},
+        {16, 20, 9, 13, {7, 3}, {3, 6}, {1, 1}, {2, 1, 0, 3}},
+        {3, 16, 14, 23, {2, 3}, {1, 17}, {2, 2}, {1, 1, 2, 2}},
+        {20, 5, 12, 12, {11, 11}, {5, 4}, {1, 2}, {5, 5, 9, 9}},
+        {16, 16, 4, 5, {3, 3}, {1, 1}, {1, 1}, {4, 4, 3, 5}},
+        {5, 17, 3, 4, {1, 2}, {1, 1}, {1, 3}, {1, 0, 4, 4}},
+        {16, 16, 6, 5, {3, 3}, {2, 1}, {1, 1}, {3, 4, 3, 4}},
+    };
+    for (const ConvCase& c : cases) {
+        check_recipe("direct_strided_data_gradient",
+                     group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch),
+                     first_tiling());
+    }
+    check_recipe(
+        "direct_strided_data_gradient",
+        group_of(data_gradient_op(cases[0]), {output_type(cases[0]), rotated_type(cases[0])}, 3),
+        every_tiling());
 }
 
 }  // namespace

@@ -43,6 +43,34 @@ TEST(ReductionRecipe, Reduce) {
         check_recipe("reduction", group_of(reduce(keep, false, true), {batched_type({})}, 40));
 }
 
+TEST(ReductionRecipe, ReduceOfPlainTensors) {
+    for (const TensorType& type :
+         {plain_type({}), plain_type({5}), plain_type({16}), plain_type({1000}),
+          plain_type({10, 21}), plain_type({40, 1037}), plain_type({17, 5, 3, 3}),
+          plain_type({48, 32, 3, 5}), plain_type({33, 300, 1, 2})}) {
+        for (int kept = 0; kept < 4; kept++) {
+            if (kept >= 2 && type.shape.empty()) continue;
+            const auto op = reduce(false, kept >= 2, kept % 2 == 0);
+            RecipeCheck check{.tolerance = 2e-5};
+            check.all_isas = type.shape.size() != 2;
+            check_recipe("reduction", group_of(op, {type}, 1), check);
+        }
+    }
+}
+
+// The sum of squares of a filter, weighed and added to another number.
+TEST(ReductionRecipe, SquaresOfAFilter) {
+    const Group group = make_group(1, [](GraphBuilder& b) -> std::vector<Value> {
+        const Value w = add_operand(b, "a0", plain_type({33, 20, 3, 3}));
+        const Value other = add_operand(b, "a1", plain_type({}));
+        const Value squares = b.add(std::make_shared<Multiply>(), {w, w}, "v0");
+        const Value sum = b.add(reduce(false, false, false), {squares}, "v1");
+        const Value weighed = b.add(std::make_shared<Scale>(0.01), {sum}, "v2");
+        return {b.add(std::make_shared<Add>(), {weighed, other}, "v3")};
+    });
+    check_recipe("reduction", group);
+}
+
 TEST(ReductionRecipe, PartialMoments) {
     for (const TensorType& type : kMaps) {
         check_recipe("reduction", group_of(std::make_shared<PartialMoments>(), {type}, 4),

@@ -36,6 +36,22 @@ TEST(SoftmaxRecipe, RowsOfEveryLength) {
     }
 }
 
+TEST(SoftmaxRecipe, LongRows) {
+    for (int64_t classes : {4097, 8192, 20011}) {
+        const TensorType scores = batched_type({classes});
+        RecipeCheck check = with_classes(classes);
+        check.all_isas = classes == 20011;
+        check_recipe("softmax", group_of(std::make_shared<Softmax>(), {scores}, 3), check);
+        check_recipe("softmax",
+                     group_of(std::make_shared<SoftmaxCrossEntropy>(), {scores, kLabels}, 3),
+                     check);
+        check_recipe("softmax",
+                     group_of(std::make_shared<SoftmaxCrossEntropyBackward>(),
+                              {scores, kLabels, batched_type({})}, 3),
+                     check);
+    }
+}
+
 TEST(SoftmaxRecipe, ManyRows) {
     check_recipe(
         "softmax",
