@@ -24,6 +24,7 @@
 #include "compiler/plan/plan.h"
 #include "compiler/plan/roofline.h"
 #include "compiler/support/host.h"
+#include "runtime/abi/instance.h"
 
 namespace emulsion {
 
@@ -77,7 +78,7 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.exact = options.exact;
     plan.update_at_once = training && options.update_at_once;
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
-    plan.threads = options.threads > 0 ? options.threads : allowed_cpus();
+    plan.threads = options.threads > 0 ? options.threads : emulsion_cpu_count();
     plan.machine.threads = plan.threads;
     plan.isas = isas_of(options.target);
     return plan;

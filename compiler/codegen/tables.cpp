@@ -191,9 +191,7 @@ class TableWriter {
         for (const PlannedBuffer& b : variant.buffers) buffers.push_back(buffer(b, batch));
         for (const BatchPlan& b : variant.batches) plans.push_back(batch_plan(variant, kernels, b));
         VariantBytes bytes = bytes_of(variant, kernels);
-        uint32_t cpu = variant.isa.name == "avx512" ? EMULSION_CPU_AVX2 | EMULSION_CPU_AVX512
-                       : variant.isa.name == "avx2" ? EMULSION_CPU_AVX2
-                                                    : 0;
+        const uint32_t cpu = emulsion_isa_features(variant.isa.name.c_str());
         const BatchPlan* first = &variant.batches.front();
         return write_.checked(
             write_.structure({write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/graph/text.h"
+#include "runtime/abi/instance.h"
 
 namespace emulsion {
 
@@ -33,12 +34,11 @@ const Isa& isa_named(std::string_view name) {
 }
 
 const Isa& native_isa() {
-    __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
-    return avx2 && avx512 ? isa_avx512() : avx2 ? isa_avx2() : isa_baseline();
+    const uint32_t features = emulsion_cpu_features();
+    for (const Isa* isa : {&isa_avx512(), &isa_avx2()}) {
+        if ((emulsion_isa_features(isa->name.c_str()) & ~features) == 0) return *isa;
+    }
+    return isa_baseline();
 }
 
 std::string Group::signature() const {

@@ -25,9 +25,6 @@ std::filesystem::path library_folder();
 // stderr. Throws Error[program] if it cannot be started.
 int run_program(const std::vector<std::string>& command, std::string* output = nullptr);
 
-// The number of CPUs this process may use, at least 1.
-int allowed_cpus();
-
 // Makes `folder` where it is missing and checks that files can be made in it; throws Error[output].
 void make_output_folder(const std::filesystem::path& folder);
 

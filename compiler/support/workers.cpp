@@ -14,6 +14,7 @@
 #include <cstdio>
 
 #include "compiler/support/host.h"
+#include "runtime/abi/instance.h"
 
 namespace emulsion {
 
@@ -123,7 +124,7 @@ std::vector<JobResult> run_forked(size_t count, const std::function<std::string(
     std::vector<JobResult> results(count);
     std::vector<Worker> live;
     size_t processes =
-        static_cast<size_t>(limits.processes > 0 ? limits.processes : allowed_cpus());
+        static_cast<size_t>(limits.processes > 0 ? limits.processes : emulsion_cpu_count());
     size_t next = 0;
     while (next < count || !live.empty()) {
         while (next < count && live.size() < processes) {

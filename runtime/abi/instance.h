@@ -285,10 +285,19 @@ float emulsion_prefetch(const emulsion_descriptor* buffer, int32_t part, int32_t
 int emulsion_call_begin(emulsion_instance* instance);
 void emulsion_call_end(emulsion_instance* instance);
 
-/* The processor's EMULSION_CPU_* and the number of CPUs that the calling thread may use (at least
- * 1, at most EMULSION_MAX_THREADS). */
+/* The processor's EMULSION_CPU_*, and what an instruction set of info->variants asks of it
+ * (UINT32_MAX, which no processor has, for an unknown name). */
 uint32_t emulsion_cpu_features(void);
+uint32_t emulsion_isa_features(const char* isa);
+
+/* The number of CPUs that the calling thread may use: those of its affinity, no more than the
+ * quotas of its control groups are worth; at least 1, at most EMULSION_MAX_THREADS. */
 int emulsion_cpu_count(void);
+
+/* What the CPU quotas of the control groups named in the file `membership` (/proc/self/cgroup, both
+ * versions) and of those above them are worth, rounded up; 0: they set no limit. `root` is where
+ * control groups are mounted. */
+int emulsion_cgroup_cpus(const char* membership, const char* root);
 
 /* Index of the best variant whose `cpu` is within `features`, or `wanted` - 1 where wanted > 0; -1:
  * none fits. */

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "runtime/abi/instance.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -61,7 +62,7 @@ void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
 void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOptions* options) {
     options->threads =
         numbers.threads.empty()
-            ? allowed_threads()
+            ? emulsion_cpu_count()
             : static_cast<int>(parse_count("--threads", numbers.threads, 1, EMULSION_MAX_THREADS));
     options->top = static_cast<int>(parse_count("--top", numbers.top, 1, 1000000));
     if (!numbers.take.empty()) options->take = parse_count("--take", numbers.take, 1, INT32_MAX);

@@ -1,8 +1,6 @@
 // See command_line.h.
 #include "runtime/program/command_line.h"
 
-#include <sched.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -32,13 +30,6 @@ double parse_number(std::string_view option, std::string_view text, double low, 
     throw UsageError(std::string(option),
                      concat(quoted(text), " is not a number from ", low, " to ", high),
                      "write it with a decimal point, such as 0.05");
-}
-
-int allowed_threads() {
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) return 1;
-    return std::clamp(CPU_COUNT(&cpus), 1, EMULSION_MAX_THREADS);
 }
 
 std::string list_variants(const emulsion_info& info) {

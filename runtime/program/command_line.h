@@ -32,9 +32,6 @@ int64_t parse_count(std::string_view option, std::string_view text, int64_t low,
 // not in [low, high].
 double parse_number(std::string_view option, std::string_view text, double low, double high);
 
-// How many CPUs this process may use (sched_getaffinity), at least 1, at most EMULSION_MAX_THREADS.
-int allowed_threads();
-
 // 0 for "", the best; else 1 + the index of the variant called `name`. Throws UsageError with the
 // names there are.
 int find_variant(const emulsion_info& info, std::string_view name);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/abi/instance.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
@@ -16,7 +17,7 @@ emulsion_sizes query_sizes(const emulsion_infer_library& library, int threads) {
     emulsion_sizes sizes{};
     const int status = library.sizes(threads, &sizes);
     if (status == EMULSION_OK) return sizes;
-    throw RuntimeError(concat(library.info()->network, " sizes"), status_text(status),
+    throw RuntimeError(concat(library.info()->network, " sizes"), emulsion_status_text(status),
                        concat("choose 1 to ", EMULSION_MAX_THREADS, " threads"));
 }
 
@@ -59,28 +60,6 @@ PictureShape picture_input(const emulsion_port& port, const std::string& network
     }
     return {static_cast<int>(port.shape[0]), static_cast<int>(port.shape[1]),
             static_cast<int>(port.shape[2])};
-}
-
-const char* status_text(int status) {
-    switch (status) {
-        case EMULSION_OK:
-            return "done";
-        case EMULSION_INVALID_ARGUMENT:
-            return "an argument is out of range";
-        case EMULSION_MISALIGNED:
-            return "a block of memory is not aligned";
-        case EMULSION_NOT_FINITE:
-            return "the loss is NaN or infinite";
-        case EMULSION_UNSUPPORTED_CPU:
-            return "the library holds no variant for this processor";
-        case EMULSION_NO_THREADS:
-            return "the system refused to start a thread";
-        case EMULSION_NOT_BOUND:
-            return "the library is not bound";
-        case EMULSION_FORKED:
-            return "the process was forked after bind";
-    }
-    return "unknown status";
 }
 
 std::string class_name(const emulsion_info& info, int index) {
@@ -133,7 +112,7 @@ void InferenceSession::check(int status, const char* action) const {
     if (status == EMULSION_OK) return;
     const char* text = library_.error(blocks_.instance());
     throw RuntimeError(concat(info_.network, " ", action),
-                       text != nullptr && *text != '\0' ? text : status_text(status),
+                       text != nullptr && *text != '\0' ? text : emulsion_status_text(status),
                        status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
 }
 

@@ -81,7 +81,4 @@ class InferenceSession {
 // The name of a class: from `info`, or its number where the network names none.
 std::string class_name(const emulsion_info& info, int index);
 
-// "not finite" and the like: the status in words, for where a library has no error text of its own.
-const char* status_text(int status);
-
 }  // namespace emulsion

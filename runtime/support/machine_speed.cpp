@@ -9,7 +9,10 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
+
+#include "runtime/abi/instance.h"
 
 namespace emulsion {
 
@@ -136,16 +139,7 @@ double time_parallel(int threads, const std::function<float(int)>& work) {
 }  // namespace
 
 bool can_run(std::string_view isa) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (isa == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (isa == "avx512") {
-        return can_run("avx2") && __builtin_cpu_supports("avx512f") &&
-               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    }
-#endif
-    return isa == "x86-64";
+    return (emulsion_isa_features(std::string(isa).c_str()) & ~emulsion_cpu_features()) == 0;
 }
 
 double measure_peak(std::string_view isa, int threads) {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "runtime/abi/instance.h"
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/split.h"
 #include "runtime/program/format.h"
@@ -108,7 +109,7 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
     }
     options->threads =
         numbers.threads.empty()
-            ? allowed_threads()
+            ? emulsion_cpu_count()
             : static_cast<int>(parse_count("--threads", numbers.threads, 1, EMULSION_MAX_THREADS));
     options->variant = find_variant(info, numbers.variant);
     options->checkpoint_minutes = parse_number("--checkpoint-minutes", numbers.minutes, 0.0, 1e6);

@@ -8,7 +8,7 @@
 
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
-#include "runtime/abi/instance.h"
+#include "runtime/support/machine_speed.h"
 #include "tests/integration/integration_support.h"
 
 namespace emulsion::test {
@@ -22,11 +22,6 @@ Network adam_network(const AdamOptions& options) {
     m.classify(dense(tanh(dense(m.input("x", {7}), 18)), 5));
     m.optimizer(adam(options));
     return finish(m).network.value();
-}
-
-bool can_run_variant(int variant) {
-    const uint32_t needed[] = {0, EMULSION_CPU_AVX2, EMULSION_CPU_AVX2 | EMULSION_CPU_AVX512};
-    return (needed[variant - 1] & ~emulsion_cpu_features()) == 0;
 }
 
 // One parameter, followed in double precision from the gradients that the library computes.
@@ -90,7 +85,7 @@ void expect_follows_adam(const AdamOptions& options) {
     const BuiltLibraries at_once(network,
                                  {.batch = kBatch, .target = "portable", .update_at_once = true});
     for (int variant = 1; variant <= 3; variant++) {
-        if (!can_run_variant(variant)) continue;
+        if (!can_run(apart.train().info()->variants[variant - 1])) continue;
         SCOPED_TRACE(testing::Message() << "variant " << variant);
         Trainer trainer(apart.train(), 1, variant), twin(at_once.train(), 1, variant);
         const auto tensors = trained_tensors(trainer.info);

@@ -247,6 +247,14 @@ TEST(AbiVariant, FeaturesAgreeWithTheCompiler) {
 #endif
 }
 
+TEST(AbiVariant, NamesStandForFeatures) {
+    EXPECT_EQ(emulsion_isa_features("x86-64"), 0u);
+    EXPECT_EQ(emulsion_isa_features("avx2"), static_cast<uint32_t>(EMULSION_CPU_AVX2));
+    EXPECT_EQ(emulsion_isa_features("avx512"),
+              static_cast<uint32_t>(EMULSION_CPU_AVX2 | EMULSION_CPU_AVX512));
+    EXPECT_EQ(emulsion_isa_features("mmx"), UINT32_MAX);
+}
+
 TEST(AbiStatus, EveryCodeHasItsOwnText) {
     std::set<std::string> texts;
     for (int status = EMULSION_OK; status <= EMULSION_FORKED; status++)
