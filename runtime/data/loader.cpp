@@ -51,6 +51,29 @@ struct Position {
     uint64_t epoch = 0, batch = 0;
 };
 
+void check_arguments(const Dataset& dataset, const std::vector<uint32_t>& subset,
+                     const LoaderOptions& options) {
+    const auto outside = std::find_if(subset.begin(), subset.end(),
+                                      [&](uint32_t index) { return index >= dataset.count(); });
+    if (options.batch >= 1 && !subset.empty() && outside == subset.end()) return;
+    std::string what = concat("a batch of ", options.batch, " pictures is asked for");
+    if (subset.empty()) what = "there are no pictures";
+    if (outside != subset.end()) {
+        what = concat("picture ", *outside, " is asked for, but the data hold ", dataset.count());
+    }
+    throw RuntimeError("loader", what, "give 1 picture at least, all of them from the data");
+}
+
+// Signals go to the threads of the program, but for those that a fault of this one or a profiler
+// raises.
+sigset_t foreign_signals() {
+    sigset_t signals;
+    sigfillset(&signals);
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF})
+        sigdelset(&signals, own);
+    return signals;
+}
+
 }  // namespace
 
 struct Loader::State {
@@ -148,12 +171,12 @@ void Loader::State::run() {
 }
 
 Loader::Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Normalizer& normalizer,
-               const LoaderOptions& options)
-    : state_(std::make_unique<State>(dataset, std::move(subset), normalizer, options)) {
-    // Signals of the process go to the threads that expect them.
-    sigset_t all, former;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &former);
+               const LoaderOptions& options) {
+    check_arguments(dataset, subset, options);
+    state_ = std::make_unique<State>(dataset, std::move(subset), normalizer, options);
+    const sigset_t foreign = foreign_signals();
+    sigset_t former;
+    pthread_sigmask(SIG_BLOCK, &foreign, &former);
     std::string problem;
     try {
         state_->thread = std::thread([state = state_.get()] { state->run(); });
@@ -163,7 +186,7 @@ Loader::Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Norma
     pthread_sigmask(SIG_SETMASK, &former, nullptr);
     if (!problem.empty()) {
         throw RuntimeError("loader", concat("the system refuses a thread: ", problem),
-                           "raise the limit of threads (ulimit -u)");
+                           "raise the limits of threads and of memory (ulimit -u, ulimit -v)");
     }
 }
 
@@ -186,6 +209,13 @@ uint64_t Loader::bytes() const {
 }
 
 void Loader::start(uint64_t epoch, uint64_t batch) {
+    constexpr uint64_t kMostEpochs = UINT32_MAX;  // rows of the random stream
+    if (batch >= batches() || epoch > kMostEpochs) {
+        throw RuntimeError("loader",
+                           concat("there is no batch ", batch, " of epoch ", epoch,
+                                  ": an epoch has ", batches(), ", and the last is ", kMostEpochs),
+                           "give a checkpoint of a run on these data");
+    }
     std::lock_guard lock(state_->mutex);
     state_->position = {epoch, batch};
     state_->generation++;

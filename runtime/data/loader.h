@@ -32,8 +32,8 @@ struct Batch {
 
 class Loader {
   public:
-    // `dataset` must outlive the loader. REQUIRES: subset is not empty, its indices are below
-    // dataset.count(). Throws RuntimeError where the system refuses the thread.
+    // `dataset` must outlive the loader. Throws RuntimeError where the batch is not positive, the
+    // subset is empty or leaves the data set, or the system refuses the thread.
     Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Normalizer& normalizer,
            const LoaderOptions& options);
     ~Loader();  // stops the thread
@@ -44,8 +44,8 @@ class Loader {
     uint64_t samples() const;  // of one epoch
     uint64_t bytes() const;    // of all buffers
 
-    // Continues at this batch of this epoch. Without a call the stream begins at (0, 0). REQUIRES:
-    // batch < batches().
+    // Continues at this batch of this epoch. Without a call the stream begins at (0, 0). Throws
+    // RuntimeError where there is no such place.
     void start(uint64_t epoch, uint64_t batch);
 
     // Waits for the next batch and gives the former one back. Calls no malloc. Serves one

@@ -1,7 +1,12 @@
 // The loader: order, part batches, resume, memory; and the input's normalisation.
 #include <gtest/gtest.h>
 
+#include <signal.h>
+
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
 #include <thread>
 
 #include "runtime/data/loader.h"
@@ -167,6 +172,64 @@ TEST(DataLoader, OneSampleAndBatchesLargerThanTheSet) {
     EXPECT_EQ(describe(loader.next(), 6), "1.0: 0 1 2 last");
     Loader single(dataset, {2}, kPlain, {.batch = 1});
     EXPECT_EQ(describe(single.next(), 6), "0.0: 2 last");
+}
+
+TEST(DataLoader, PlacesThatDoNotExistAreRefused) {
+    const Dataset dataset = make_dataset(10);
+    Loader loader(dataset, whole_set(10), kPlain, {.batch = 4});
+    EXPECT_EQ(testing::message_of([&] { loader.start(2, 3); }),
+              "loader: there is no batch 3 of epoch 2: an epoch has 3, and the last is 4294967295\n"
+              "  fix: give a checkpoint of a run on these data");
+    for (const uint64_t batch : {uint64_t{1000000}, UINT64_MAX})
+        EXPECT_NE(testing::message_of([&] { loader.start(0, batch); }), "no error");
+    EXPECT_NE(testing::message_of([&] { loader.start(UINT64_MAX, 0); }), "no error");
+    loader.start(UINT32_MAX, 2);  // the stream goes on where it was, or at the last place there is
+    EXPECT_EQ(loader.next().samples, 2);
+}
+
+TEST(DataLoader, BatchesAndSubsetsThatCannotBeAreRefused) {
+    const Dataset dataset = make_dataset(10);
+    const auto refusal = [&](std::vector<uint32_t> subset, int batch) {
+        return testing::message_of([&] { Loader(dataset, subset, kPlain, {.batch = batch}); });
+    };
+    const std::string fix = "\n  fix: give 1 picture at least, all of them from the data";
+    EXPECT_EQ(refusal({1}, 0), "loader: a batch of 0 pictures is asked for" + fix);
+    EXPECT_EQ(refusal({1}, -3), "loader: a batch of -3 pictures is asked for" + fix);
+    EXPECT_EQ(refusal({}, 4), "loader: there are no pictures" + fix);
+    EXPECT_EQ(refusal({1, 10}, 4), "loader: picture 10 is asked for, but the data hold 10" + fix);
+}
+
+// The signals that a thread of this process blocks, as the system shows them.
+uint64_t blocked_signals(const std::string& task) {
+    std::ifstream status("/proc/self/task/" + task + "/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("SigBlk:")) return std::stoull(line.substr(8), nullptr, 16);
+    }
+    return 0;
+}
+
+TEST(DataLoader, ItsThreadTakesNoSignalsButItsOwn) {
+    const auto tasks = [] {
+        std::set<std::string> names;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task"))
+            names.insert(entry.path().filename());
+        return names;
+    };
+    const std::set<std::string> before = tasks();
+    const Dataset dataset = make_dataset(10);
+    Loader loader(dataset, whole_set(10), kPlain, {.batch = 4});
+    loader.next();
+    int found = 0;
+    for (const std::string& task : tasks()) {
+        if (before.contains(task)) continue;
+        found++;
+        const uint64_t blocked = blocked_signals(task);
+        for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF})
+            EXPECT_EQ(blocked >> (own - 1) & 1, 0u) << own;
+        for (const int foreign : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM})
+            EXPECT_EQ(blocked >> (foreign - 1) & 1, 1u) << foreign;
+    }
+    EXPECT_EQ(found, 1);
 }
 
 TEST(DataLoader, TakesNoMemoryAfterConstruction) {
