@@ -1,5 +1,6 @@
 // JPEG through libjpeg-turbo. As with PNG, errors arrive by longjmp and the state lives in one
 // class. Warnings that mean lost pixels (a cut file, a bad code) refuse the file as well.
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -17,13 +18,12 @@ namespace emulsion {
 
 namespace {
 
-constexpr int kScanLimit = 256;               // a progressive file of more scans is an attack
 constexpr uint64_t kPixelsPerByte = 8 * 64;   // a block of 64 pixels takes 1 bit at least
 constexpr uint64_t kArithmeticFactor = 1024;  // arithmetic coding takes less than a bit
 
 class JpegReader {
   public:
-    JpegReader() {
+    explicit JpegReader(const PictureLimits& limits) : limits_(limits) {
         jpeg_.err = jpeg_std_error(&errors_);
         errors_.error_exit = on_error;
         errors_.emit_message = on_message;
@@ -36,6 +36,9 @@ class JpegReader {
     // Both return false after an error of the library, described by problem().
     bool read_header(std::span<const uint8_t> bytes);
     bool read_pixels(uint8_t* pixels);
+
+    // Of all components.
+    uint64_t blocks() const;
 
     const char* problem() const { return problem_; }
     const jpeg_decompress_struct& state() const { return jpeg_; }
@@ -54,6 +57,7 @@ class JpegReader {
     static void on_message(j_common_ptr jpeg, int level);
     static void on_progress(j_common_ptr jpeg);
 
+    const PictureLimits& limits_;
     jpeg_decompress_struct jpeg_{};
     jpeg_error_mgr errors_{};
     jpeg_progress_mgr progress_{};
@@ -78,9 +82,21 @@ void JpegReader::on_message(j_common_ptr jpeg, int level) {
 
 void JpegReader::on_progress(j_common_ptr jpeg) {
     JpegReader& reader = self(jpeg);
-    if (reader.jpeg_.input_scan_number <= kScanLimit) return;
+    const int scans = reader.jpeg_.input_scan_number;
+    const uint64_t visits = static_cast<uint64_t>(std::max(scans, 0)) * reader.blocks();
+    if (scans <= kMostJpegScans && (scans <= 1 || visits <= reader.limits_.block_visits)) return;
     std::strcpy(reader.problem_, "too many scans");
     reader.stop();
+}
+
+uint64_t JpegReader::blocks() const {
+    uint64_t blocks = 0;
+    for (int c = 0; c < jpeg_.num_components; c++) {
+        const jpeg_component_info& component = jpeg_.comp_info[c];
+        blocks += static_cast<uint64_t>(component.width_in_blocks) *
+                  static_cast<uint64_t>(component.height_in_blocks);
+    }
+    return blocks;
 }
 
 bool JpegReader::read_header(std::span<const uint8_t> bytes) {
@@ -148,7 +164,7 @@ void convert_cmyk(Picture& picture, bool is_inverted) {
 
 Picture decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
                     const PictureLimits& limits) {
-    JpegReader reader;
+    JpegReader reader(limits);
     if (!reader.read_header(bytes)) refuse_damaged("JPEG", reader.problem(), name);
     const jpeg_decompress_struct& state = reader.state();
     check_size(state.image_width, state.image_height, name, limits, bytes.size(),

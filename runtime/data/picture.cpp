@@ -1,6 +1,7 @@
 // What is common to all picture formats: recognition, limits, channels, size.
 #include "runtime/data/picture.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -48,7 +49,33 @@ Picture read_picture(const std::string& path, const PictureLimits& limits) {
     return decode_picture(read_file(path, limits.file_bytes, "picture"), path, limits);
 }
 
+Picture read_picture(const std::string& path, const PictureShape& shape) {
+    return fit_picture(read_picture(path, limits_for(shape)), shape, path);
+}
+
 // Limits
+
+namespace {
+
+[[noreturn]] void refuse_size(uint64_t width, uint64_t height, int wanted_width, int wanted_height,
+                              const std::string& name) {
+    throw RuntimeError(
+        one_line(name),
+        concat("the picture is ", width, " wide and ", height, " high; the network expects ",
+               wanted_width, " wide and ", wanted_height, " high"),
+        concat("resize the picture to ", wanted_width, " x ", wanted_height));
+}
+
+}  // namespace
+
+PictureLimits limits_for(const PictureShape& shape) {
+    PictureLimits limits;
+    limits.height = shape.height;
+    limits.width = shape.width;
+    limits.file_bytes =
+        std::min(kMostPictureFile, kMostPictureExtra + kMostPixelBytes * shape.elements());
+    return limits;
+}
 
 void check_size(uint64_t width, uint64_t height, const std::string& name,
                 const PictureLimits& limits, uint64_t bytes, uint64_t pixels_per_byte) {
@@ -63,6 +90,13 @@ void check_size(uint64_t width, uint64_t height, const std::string& name,
             concat("the picture has ", width, " x ", height, " pixels; the limit is ", limits.side,
                    " a side and ", limits.pixels, " in all"),
             "scale the picture down");
+    }
+    const auto wanted_width = static_cast<uint64_t>(limits.width);
+    const auto wanted_height = static_cast<uint64_t>(limits.height);
+    const bool is_wanted = (width == wanted_width && height == wanted_height) ||
+                           (width == wanted_height && height == wanted_width);  // lying
+    if (limits.width > 0 && !is_wanted) {
+        refuse_size(width, height, limits.width, limits.height, name);
     }
     if (width * height > bytes * pixels_per_byte) {
         throw RuntimeError(one_line(name),
@@ -120,11 +154,8 @@ Picture convert_channels(const Picture& picture, int channels) {
 
 Picture fit_picture(Picture picture, const PictureShape& shape, const std::string& name) {
     if (picture.shape.height != shape.height || picture.shape.width != shape.width) {
-        throw RuntimeError(
-            one_line(name),
-            concat("the picture is ", picture.shape.width, " wide and ", picture.shape.height,
-                   " high; the network expects ", shape.width, " wide and ", shape.height, " high"),
-            concat("resize the picture to ", shape.width, " x ", shape.height));
+        refuse_size(static_cast<uint64_t>(picture.shape.width),
+                    static_cast<uint64_t>(picture.shape.height), shape.width, shape.height, name);
     }
     if (shape.channels != 1 && shape.channels != 3) {
         throw RuntimeError(one_line(name),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/support/file.h"
+#include "runtime/support/limits.h"
 
 namespace emulsion {
 
@@ -32,15 +33,25 @@ struct Picture {
 };
 
 struct PictureLimits {
-    uint32_t side = 32768;  // pixels
-    uint64_t pixels = uint64_t(1) << 26;
-    uint64_t file_bytes = uint64_t(1) << 28;
+    uint32_t side = kMostPictureSide;
+    uint64_t pixels = kMostPicturePixels;
+    uint64_t file_bytes = kMostPictureFile;
+    uint64_t block_visits = kMostJpegBlockVisits;
+    // The one size that is wanted, upright or lying, or 0 by 0: any.
+    int height = 0, width = 0;
 };
+
+// Those of pictures for a network of this shape: nothing larger is read or decoded.
+PictureLimits limits_for(const PictureShape& shape);
 
 // `name` is what messages call the picture. Throws RuntimeError.
 Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name,
                        const PictureLimits& limits = {});
 Picture read_picture(const std::string& path, const PictureLimits& limits = {});
+
+// The picture in a file as the network reads it (see fit_picture). A file of another size is
+// refused by its header.
+Picture read_picture(const std::string& path, const PictureShape& shape);
 
 // True where the bytes begin like a PNG or a JPEG file.
 bool is_picture(std::span<const uint8_t> bytes);

@@ -15,8 +15,8 @@ Picture decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
                     const PictureLimits& limits);
 
 // Refuses a picture by what its header says, before memory is taken: sides and pixels against the
-// limits, and more pixels than `bytes` bytes can hold at `pixels_per_byte`, the most that the
-// format's compression reaches.
+// limits and the wanted size, and more pixels than `bytes` bytes can hold at `pixels_per_byte`, the
+// most that the format's compression reaches.
 void check_size(uint64_t width, uint64_t height, const std::string& name,
                 const PictureLimits& limits, uint64_t bytes, uint64_t pixels_per_byte);
 

@@ -14,9 +14,8 @@ namespace emulsion {
 
 namespace {
 
-constexpr png_alloc_size_t kChunkLimit = 8 << 20;  // bytes of one ancillary chunk in memory
-constexpr uint64_t kDeflateFactor = 1032;          // bytes that one byte can inflate to
-constexpr size_t kHeaderBytes = 33;                // signature and IHDR chunk
+constexpr uint64_t kDeflateFactor = 1032;  // bytes that one byte can inflate to
+constexpr size_t kHeaderBytes = 33;        // signature and IHDR chunk
 
 class PngReader {
   public:
@@ -71,7 +70,13 @@ bool PngReader::read_header(const PictureLimits& limits) {
     if (setjmp(jump_) != 0) return false;
     png_set_read_fn(png_, this, on_read);
     png_set_user_limits(png_, limits.side, limits.side);
-    png_set_chunk_malloc_max(png_, kChunkLimit);
+    // Texts, profiles and the like are skipped, not unpacked: all but the transparent colour and
+    // the EXIF block. A chunk that is too long is refused all the same.
+    png_set_chunk_malloc_max(png_, kMostPngChunk);
+    png_set_chunk_cache_max(png_, kMostPngChunks);
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT,
+                                reinterpret_cast<png_const_bytep>("eXIf"), 1);
     png_read_info(png_, info_);
     png_set_scale_16(png_);  // round(v * 255 / 65535)
     png_set_expand(png_);    // palette to RGB, 1, 2, 4 bits to 8, transparent colour to alpha

@@ -111,7 +111,7 @@ int classify_files(InferenceSession& session, const InferOptions& options, Class
     int failed = 0;
     for (const std::string& path : options.pictures) {
         try {
-            const Picture picture = fit_picture(read_picture(path), session.shape(), path);
+            const Picture picture = read_picture(path, session.shape());
             normalizer.apply(picture.pixels.data(), pixels, images + names.size() * elements);
             names.push_back(path);
         } catch (const RuntimeError& error) {

@@ -22,4 +22,15 @@ constexpr size_t kMostMetadata = 1024;    // entries
 // Checkpoints
 constexpr uint64_t kMostCheckpointHead = 64 * kMebi;  // all but the two blocks of memory
 
+// Pictures
+constexpr uint32_t kMostPictureSide = 32768;  // pixels
+constexpr uint64_t kMostPicturePixels = 64 * kMebi;
+constexpr uint64_t kMostPictureFile = 256 * kMebi;
+constexpr uint64_t kMostPictureExtra = 16 * kMebi;  // of a file, beside its pixels
+constexpr uint64_t kMostPixelBytes = 16;            // of a file, for one value of the network
+constexpr uint64_t kMostPngChunk = 8 * kMebi;       // beside the pixels
+constexpr uint32_t kMostPngChunks = 8;              // kept
+constexpr int kMostJpegScans = 256;
+constexpr uint64_t kMostJpegBlockVisits = 32 * kMebi;  // blocks of 64 values, times scans: a second
+
 }  // namespace emulsion
