@@ -105,7 +105,7 @@ uint64_t number_of(std::span<const uint8_t> bytes) {
     return value;
 }
 
-uint64_t read_number(const Input& input, uint64_t offset) {
+uint64_t read_number(const ByteSource& input, uint64_t offset) {
     uint8_t bytes[8];
     input.read(offset, bytes);
     return number_of(bytes);
@@ -114,7 +114,7 @@ uint64_t read_number(const Input& input, uint64_t offset) {
 // Takes numbers and texts off the front of the head.
 class Reader {
   public:
-    Reader(std::span<const uint8_t> head, const Input& input) : rest_(head), input_(input) {}
+    Reader(std::span<const uint8_t> head, const ByteSource& input) : rest_(head), input_(input) {}
 
     std::span<const uint8_t> take(uint64_t count) {
         if (count > rest_.size()) {
@@ -133,11 +133,11 @@ class Reader {
 
   private:
     std::span<const uint8_t> rest_;
-    const Input& input_;
+    const ByteSource& input_;
 };
 
 // The head's bytes, which are those that were written.
-Bytes read_head(const Input& input) {
+Bytes read_head(const ByteSource& input) {
     std::string start(std::min<uint64_t>(input.size(), kMagic.size()), '\0');
     input.read(0, {reinterpret_cast<uint8_t*>(start.data()), start.size()});
     if (start != kMagic) {
@@ -165,7 +165,7 @@ Bytes read_head(const Input& input) {
     return head;
 }
 
-Contents parse_head(const Input& input) {
+Contents parse_head(const ByteSource& input) {
     const Bytes head = read_head(input);
     Reader reader(head, input);
     Contents contents;
@@ -193,7 +193,7 @@ Contents parse_head(const Input& input) {
 
 // The file belongs to this network, with this optimiser and this layout of memory.
 void check_contents(const Contents& contents, const emulsion_info& info,
-                    const emulsion_sizes& sizes, const Input& input) {
+                    const emulsion_sizes& sizes, const ByteSource& input) {
     if (contents.signature != info.signature) {
         input.refuse(
             concat("the checkpoint belongs to the network ", quoted(contents.network),
@@ -228,7 +228,7 @@ void check_contents(const Contents& contents, const emulsion_info& info,
 }
 
 // The blocks are those that were written. Returns their checksum.
-uint64_t check_blocks(const Input& input, const Contents& contents) {
+uint64_t check_blocks(const ByteSource& input, const Contents& contents) {
     const uint64_t end = input.size() - kChecksumBytes;
     Bytes buffer(kChunk);
     Checksum checksum;
@@ -273,7 +273,7 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
     file.commit();
 }
 
-RunPosition load_checkpoint(const Input& input, const emulsion_info& info,
+RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory) {
     Contents contents = parse_head(input);
     check_contents(contents, info, sizes, input);
@@ -295,7 +295,7 @@ RunPosition load_checkpoint(const Input& input, const emulsion_info& info,
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory) {
     const std::string path = is_folder(folder) ? join_path(folder, kCheckpointName) : folder;
-    return load_checkpoint(Input(path, "checkpoint"), info, sizes, memory);
+    return load_checkpoint(ByteSource(path, "checkpoint"), info, sizes, memory);
 }
 
 void check_position(const RunPosition& position, uint64_t batches, const std::string& where) {

@@ -38,7 +38,7 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
 // changes meanwhile is refused with the memory written in part.
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory);
-RunPosition load_checkpoint(const Input& input, const emulsion_info& info,
+RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory);
 
 // Throws RuntimeError where no run of so many batches an epoch can be at the position; `where`

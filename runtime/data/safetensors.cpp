@@ -223,7 +223,7 @@ std::vector<uint32_t> sort_by_name(const std::vector<TensorEntry>& tensors,
 }
 
 // The JSON text, and nothing that is longer than the file or the limit.
-std::string read_header(const Input& input) {
+std::string read_header(const ByteSource& input) {
     if (input.size() < kLengthBytes) {
         refuse(input.name(), concat("the file has ", input.size(), " bytes, too few for a header"));
     }
@@ -261,7 +261,7 @@ const std::string* SafetensorsHeader::find_metadata(std::string_view key) const 
     return nullptr;
 }
 
-SafetensorsHeader read_safetensors(const Input& input) {
+SafetensorsHeader read_safetensors(const ByteSource& input) {
     const std::string& name = input.name();
     const std::string text = read_header(input);
     SafetensorsHeader header;
@@ -279,7 +279,7 @@ SafetensorsHeader read_safetensors(const Input& input) {
 }
 
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name) {
-    return read_safetensors(Input(file, name, "weights file"));
+    return read_safetensors(ByteSource(file, name, "weights file"));
 }
 
 Bytes encode_safetensors_header(const Metadata& metadata, std::span<const TensorEntry> tensors) {

@@ -35,7 +35,7 @@ struct SafetensorsHeader {
 };
 
 // Reads and checks everything but the data. Throws RuntimeError.
-SafetensorsHeader read_safetensors(const Input& input);
+SafetensorsHeader read_safetensors(const ByteSource& input);
 
 // The same of a file in memory; `name` is what messages call it.
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name);

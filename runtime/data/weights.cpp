@@ -93,7 +93,7 @@ std::vector<TensorEntry> make_entries(std::span<const emulsion_tensor* const> te
 
 // What the checks have at hand.
 struct File {
-    const Input& input;
+    const ByteSource& input;
     const SafetensorsHeader& header;
     const emulsion_info& info;
 
@@ -143,7 +143,7 @@ void check_tensor(const File& file, const emulsion_tensor& tensor, const TensorE
 }
 
 // A file of more bytes than the network's weights can have is not looked into.
-void check_bytes(const Input& input, std::span<const emulsion_tensor* const> tensors,
+void check_bytes(const ByteSource& input, std::span<const emulsion_tensor* const> tensors,
                  const emulsion_info& info) {
     uint64_t limit = kMostHeaderBytes + sizeof(uint64_t);
     for (const emulsion_tensor* tensor : tensors)
@@ -227,7 +227,7 @@ void save_weights(const std::string& path, const emulsion_info& info, const emul
     file.commit();
 }
 
-void load_weights(const Input& input, const emulsion_info& info, const emulsion_memory& memory,
+void load_weights(const ByteSource& input, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names) {
     const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
     check_bytes(input, tensors, info);
@@ -250,7 +250,7 @@ void load_weights(const Input& input, const emulsion_info& info, const emulsion_
 
 void load_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names) {
-    load_weights(Input(path, "weights file"), info, memory, names);
+    load_weights(ByteSource(path, "weights file"), info, memory, names);
 }
 
 }  // namespace emulsion

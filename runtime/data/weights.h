@@ -32,7 +32,7 @@ void save_weights(const std::string& path, const emulsion_info& info, const emul
 // file that another process changes meanwhile is refused with the memory written in part.
 void load_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names);
-void load_weights(const Input& input, const emulsion_info& info, const emulsion_memory& memory,
+void load_weights(const ByteSource& input, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names);
 
 }  // namespace emulsion

@@ -124,7 +124,7 @@ int sync_folder(const std::string& path) {
 
 // Reading
 
-Input::Input(const std::string& path, std::string_view kind) : name_(path), kind_(kind) {
+ByteSource::ByteSource(const std::string& path, std::string_view kind) : name_(path), kind_(kind) {
     // Without O_NONBLOCK, opening a pipe would wait for its other end.
     Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     if (file.number < 0) {
@@ -141,18 +141,18 @@ Input::Input(const std::string& path, std::string_view kind) : name_(path), kind
     std::swap(descriptor_, file.number);
 }
 
-Input::Input(std::span<const uint8_t> bytes, std::string name, std::string_view kind)
+ByteSource::ByteSource(std::span<const uint8_t> bytes, std::string name, std::string_view kind)
     : name_(std::move(name)), kind_(kind), bytes_(bytes), size_(bytes.size()) {}
 
-Input::~Input() {
+ByteSource::~ByteSource() {
     if (descriptor_ >= 0) close(descriptor_);
 }
 
-void Input::refuse(const std::string& what, const std::string& fix) const {
+void ByteSource::refuse(const std::string& what, const std::string& fix) const {
     throw RuntimeError(one_line(name_), what, fix);
 }
 
-void Input::read(uint64_t offset, std::span<uint8_t> out) const {
+void ByteSource::read(uint64_t offset, std::span<uint8_t> out) const {
     const bool is_inside = offset <= size_ && out.size() <= size_ - offset;
     if (descriptor_ < 0 && is_inside && !out.empty()) {
         memcpy(out.data(), bytes_.data() + offset, out.size());
@@ -177,7 +177,7 @@ void Input::read(uint64_t offset, std::span<uint8_t> out) const {
 }
 
 Bytes read_file(const std::string& path, uint64_t limit, std::string_view kind) {
-    const Input input(path, kind);
+    const ByteSource input(path, kind);
     if (input.size() > limit) {
         input.refuse(concat("the ", kind, " has ", input.size(), " bytes; the limit is ", limit),
                      concat("give a smaller ", kind));

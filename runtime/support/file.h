@@ -20,14 +20,14 @@ using Bytes = std::vector<uint8_t>;
 // of a large file and can be given bytes that are no file. Throws RuntimeError where it cannot be
 // read, is no plain file, or became shorter meanwhile; `kind` says what was expected ("picture",
 // "weights file"). Serves one thread.
-class Input {
+class ByteSource {
   public:
-    Input(const std::string& path, std::string_view kind);
+    ByteSource(const std::string& path, std::string_view kind);
     // The bytes must outlive it; `name` is what messages call them.
-    Input(std::span<const uint8_t> bytes, std::string name, std::string_view kind);
-    ~Input();
-    Input(const Input&) = delete;
-    Input& operator=(const Input&) = delete;
+    ByteSource(std::span<const uint8_t> bytes, std::string name, std::string_view kind);
+    ~ByteSource();
+    ByteSource(const ByteSource&) = delete;
+    ByteSource& operator=(const ByteSource&) = delete;
 
     const std::string& name() const { return name_; }
     uint64_t size() const { return size_; }

@@ -45,8 +45,8 @@ TEST(DataFile, ReadsAtAnyPlaceFromFilesAndMemory) {
     TestFolder folder;
     put_file(folder / "a", std::string_view("0123456789"));
     const Bytes bytes = testing::bytes_of("0123456789");
-    const Input file(folder / "a", "list"), memory(bytes, "b", "list");
-    for (const Input* input : {&file, &memory}) {
+    const ByteSource file(folder / "a", "list"), memory(bytes, "b", "list");
+    for (const ByteSource* input : {&file, &memory}) {
         EXPECT_EQ(input->size(), 10u);
         Bytes out(4);
         input->read(6, out);

@@ -146,7 +146,7 @@ TEST(DataSafetensors, ReadsTheHeaderAloneOfALargeFile) {
     testing::put_file(folder / "w", make_file(header, 0));
     ASSERT_EQ(
         truncate((folder / "w").c_str(), static_cast<off_t>(8 + header.size() + (1ull << 40))), 0);
-    EXPECT_EQ(read_safetensors(Input(folder / "w", "file")).tensors[0].end, 1ull << 40);
+    EXPECT_EQ(read_safetensors(ByteSource(folder / "w", "file")).tensors[0].end, 1ull << 40);
 }
 
 TEST(DataSafetensors, BytesAfterTheLastTensor) {
