@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
@@ -202,31 +204,55 @@ IdxArray read_idx(const std::string& path, int rank, uint64_t limit_bytes) {
     return array;
 }
 
-IdxFiles find_idx_files(const std::string& folder, Part part) {
-    const std::string start = part == Part::train ? "train" : "t10k";
-    std::string searched;
-    auto find = [&](const std::string& kind) {
-        for (const char* separator : {"-", "."}) {
-            for (const char* ending : {"", ".gz"}) {
-                std::string name = concat(start, "-", kind, ending);
-                name.replace(name.find(kind) + kind.find('-'), 1, separator);
-                if (is_file(join_path(folder, name))) return join_path(folder, name);
-                searched += concat(searched.empty() ? "" : ", ", name);
-            }
+namespace {
+
+constexpr const char* kImages = "images-idx3-ubyte";
+constexpr const char* kLabels = "labels-idx1-ubyte";
+
+// The names that a file of a part may have, in the order in which they are looked for.
+std::vector<std::string> names_of(Part part, const std::string& kind) {
+    std::vector<std::string> names;
+    for (const char* separator : {"-", "."}) {
+        for (const char* ending : {"", ".gz"}) {
+            std::string name = concat(part == Part::train ? "train" : "t10k", "-", kind, ending);
+            name.replace(name.find(kind) + kind.find('-'), 1, separator);
+            names.push_back(std::move(name));
         }
-        return std::string();
-    };
+    }
+    return names;
+}
+
+// The first of these files that is there.
+std::optional<std::string> find_file(const std::string& folder,
+                                     const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        if (is_file(join_path(folder, name))) return join_path(folder, name);
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+IdxFiles find_idx_files(const std::string& folder, Part part) {
     IdxFiles files;
-    for (auto [path, kind] : {std::pair(&files.images, "images-idx3-ubyte"),
-                              std::pair(&files.labels, "labels-idx1-ubyte")}) {
-        searched.clear();
-        *path = find(kind);
-        if (path->empty()) {
+    for (auto [path, kind] :
+         {std::pair(&files.images, kImages), std::pair(&files.labels, kLabels)}) {
+        const std::vector<std::string> names = names_of(part, kind);
+        const std::optional<std::string> found = find_file(folder, names);
+        if (!found) {
+            std::string searched;
+            for (const std::string& name : names)
+                searched += concat(searched.empty() ? "" : ", ", name);
             refuse(folder, concat("the folder holds none of ", searched),
                    "give a folder with IDX files, as MNIST and Fashion-MNIST come");
         }
+        *path = *found;
     }
     return files;
+}
+
+bool has_idx_files(const std::string& folder, Part part) {
+    return find_file(folder, names_of(part, kImages)) || find_file(folder, names_of(part, kLabels));
 }
 
 }  // namespace emulsion

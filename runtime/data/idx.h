@@ -33,4 +33,7 @@ struct IdxFiles {
 // it looked for.
 IdxFiles find_idx_files(const std::string& folder, Part part);
 
+// Whether at least one of the two is there.
+bool has_idx_files(const std::string& folder, Part part);
+
 }  // namespace emulsion

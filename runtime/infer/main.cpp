@@ -190,7 +190,8 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
     const auto calls = run_profile(session, network.infer_batches, &profile, kProfileSeconds);
     if (options.profile == kPrintProfile) {
         for (const CallProfile& call : calls)
-            print_results(profile_text(call, session.info(), options.json));
+            print_results(options.json ? profile_lines(call, session.info())
+                                       : profile_text(call, session.info()));
         return;
     }
     const std::string variant = chosen_variant(session.info(), options.variant);

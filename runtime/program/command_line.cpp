@@ -1,6 +1,8 @@
 // See command_line.h.
 #include "runtime/program/command_line.h"
 
+#include <fcntl.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -83,21 +85,42 @@ CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const*
     return CommandLineResult::kRun;
 }
 
-int guard_main(const std::function<int()>& main) {
+int print_failure() noexcept {
     try {
-        return main();
+        throw;
     } catch (const UsageError& error) {
         print_error(error, stderr);
         return kExitUsage;
     } catch (const RuntimeError& error) {
         print_error(error, stderr);
     } catch (const std::bad_alloc&) {
-        print_error(RuntimeError("memory", "the system refuses more", "free memory"), stderr);
+        std::fputs("error: memory: the system refuses more\n  fix: free memory\n", stderr);
     } catch (const std::exception& error) {
-        print_error(RuntimeError("program", error.what(), "report it, as this is not expected"),
-                    stderr);
+        std::fprintf(stderr, "error: program: %s\n  fix: report it, as this is not expected\n",
+                     error.what());
+    } catch (...) {
+        std::fputs("error: program: unknown exception\n  fix: report it\n", stderr);
     }
     return kExitFailed;
+}
+
+namespace {
+
+void hold_standard_streams() {
+    for (int stream = 0; stream <= 2; stream++) {
+        if (fcntl(stream, F_GETFD) == -1) open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+    }
+}
+
+}  // namespace
+
+int guard_main(const std::function<int()>& main) {
+    hold_standard_streams();
+    try {
+        return main();
+    } catch (...) {
+        return print_failure();
+    }
 }
 
 std::string program_name(int argc, const char* const* argv, const std::string& fallback) {

@@ -53,7 +53,13 @@ enum class CommandLineResult { kRun, kShown };
 CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const* argv,
                                      const std::string& version);
 
-// Runs a program's main: prints what it throws to stderr and turns it into the exit code.
+// Prints the exception being handled to stderr, and returns the exit code that it means. Takes no
+// memory where memory is what is missing.
+int print_failure() noexcept;
+
+// Runs a program's main: prints what it throws to stderr and turns it into the exit code. Standard
+// streams that the parent has closed become /dev/null first, opened so that writing to them fails:
+// otherwise the next file to be opened would get their number, and what is printed.
 int guard_main(const std::function<int()>& main);
 
 // "lenet-train": the file name of argv[0], or `fallback` where there is none.

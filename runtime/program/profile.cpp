@@ -83,31 +83,46 @@ CallProfile KernelProfile::result() const {
     return result;
 }
 
-std::string profile_text(const CallProfile& profile, const emulsion_info& info, bool is_json) {
+namespace {
+
+double sum_of_kernels(const CallProfile& profile) {
     double total = 0.0;
     for (const KernelTime& time : profile.kernels) total += time.seconds;
+    return total;
+}
+
+double share_of(double seconds, double total) { return total > 0 ? seconds / total : 0.0; }
+
+}  // namespace
+
+std::string profile_text(const CallProfile& profile, const emulsion_info& info) {
+    const double total = sum_of_kernels(profile);
     std::vector<std::vector<std::string>> rows{{"us a call", "share", "kernel"}};
-    std::string lines;
     for (const KernelTime& time : profile.kernels) {
-        const double share = total > 0 ? time.seconds / total : 0.0;
-        const char* signature = info.kernels[time.kernel];
-        if (is_json) {
-            lines += Json{{"event", "kernel"},
-                          {"kernel", time.kernel},
-                          {"samples", profile.samples},
-                          {"microseconds", 1e6 * time.seconds},
-                          {"share", share},
-                          {"signature", signature}}
-                         .dump() +
-                     "\n";
-        }
-        rows.push_back(
-            {fixed(1e6 * time.seconds, 2), format_percent(share, 1), one_line(signature)});
+        rows.push_back({fixed(1e6 * time.seconds, 2),
+                        format_percent(share_of(time.seconds, total), 1),
+                        one_line(info.kernels[time.kernel])});
     }
     rows.push_back({fixed(1e6 * total, 2), "100.0 %",
                     concat("all kernels, medians of ", profile.calls, " calls with ",
                            profile.samples, profile.samples == 1 ? " picture" : " pictures")});
-    return is_json ? lines : format_table(rows, {Align::kRight, Align::kRight, Align::kLeft});
+    return format_table(rows, {Align::kRight, Align::kRight, Align::kLeft});
+}
+
+std::string profile_lines(const CallProfile& profile, const emulsion_info& info) {
+    const double total = sum_of_kernels(profile);
+    std::string lines;
+    for (const KernelTime& time : profile.kernels) {
+        lines += Json{{"event", "kernel"},
+                      {"kernel", time.kernel},
+                      {"samples", profile.samples},
+                      {"microseconds", 1e6 * time.seconds},
+                      {"share", share_of(time.seconds, total)},
+                      {"signature", info.kernels[time.kernel]}}
+                     .dump() +
+                 "\n";
+    }
+    return lines;
 }
 
 std::string chosen_variant(const emulsion_info& info, int variant) {

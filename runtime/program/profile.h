@@ -54,9 +54,10 @@ class KernelProfile {
     std::vector<std::vector<float>> kernels_;  // by kernel, of the calls that count
 };
 
-// One row a kernel in the order of the calls: microseconds, share, signature; or one JSON object a
-// line.
-std::string profile_text(const CallProfile& profile, const emulsion_info& info, bool is_json);
+// One row a kernel in the order of the calls: microseconds, share, signature.
+std::string profile_text(const CallProfile& profile, const emulsion_info& info);
+// The same as one JSON object a line.
+std::string profile_lines(const CallProfile& profile, const emulsion_info& info);
 
 // What stands in a profile's file besides times.
 struct ProfileFacts {

@@ -10,6 +10,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string>
+#include <system_error>
 #include <thread>
 
 #include "runtime/abi/instance.h"

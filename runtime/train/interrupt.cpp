@@ -1,48 +1,84 @@
-// See interrupt.h.
+// See interrupt.h. The handler uses what POSIX allows in one: lock-free atomics, clock_gettime,
+// sigaction and raise.
 #include "runtime/train/interrupt.h"
 
+#include <signal.h>
+#include <time.h>
+
 #include <atomic>
-#include <csignal>
+#include <cerrno>
+#include <cstdint>
 
 namespace emulsion {
 
 namespace {
 
-std::atomic<int> arrived{0};
-static_assert(std::atomic<int>::is_always_lock_free,
+constexpr int kAsking[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU};
+constexpr int kWatched = static_cast<int>(sizeof(kAsking) / sizeof(kAsking[0]));
+constexpr int64_t kSameRequest = 1000000000;  // nanoseconds
+
+// What the handler writes, apart from the object, which a handler cannot be handed.
+std::atomic<int> first_signal{0};
+std::atomic<int64_t> insisted_at{0};  // when the first SIGINT or SIGTERM came; 0: not yet
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free,
               "a signal handler may only use lock-free atomics");
 
-struct sigaction former_interrupt, former_terminate;
+struct sigaction former_actions[kWatched], former_pipe;
 
-void note_signal(int number) {
-    arrived.store(number);
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
+int64_t nanoseconds_now() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * int64_t(1000000000) + now.tv_nsec;
 }
 
-// A signal that the parent has switched off (nohup, a job in the background) stays off.
-void install(int number, struct sigaction* former) {
+// The usual effect, as soon as the handler returns and the signal is no longer blocked.
+void act_as_usual(int number) {
     struct sigaction action{};
-    action.sa_handler = note_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    sigaction(number, &action, former);
-    if (former->sa_handler == SIG_IGN) sigaction(number, former, nullptr);
+    action.sa_handler = SIG_DFL;
+    sigaction(number, &action, nullptr);
+    raise(number);
+}
+
+void note_signal(int number) {
+    const int code = errno;
+    int none = 0;
+    first_signal.compare_exchange_strong(none, number);
+    if (number == SIGINT || number == SIGTERM) {
+        const int64_t now = nanoseconds_now();
+        int64_t before = 0;
+        const bool is_first = insisted_at.compare_exchange_strong(before, now);
+        if (!is_first && now - before >= kSameRequest) act_as_usual(number);
+    }
+    errno = code;
 }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
-    arrived.store(0);
-    install(SIGINT, &former_interrupt);
-    install(SIGTERM, &former_terminate);
+StopSignals& StopSignals::of_process() {
+    static StopSignals signals;
+    return signals;
 }
 
-InterruptGuard::~InterruptGuard() {
-    sigaction(SIGINT, &former_interrupt, nullptr);
-    sigaction(SIGTERM, &former_terminate, nullptr);
+void StopSignals::watch() {
+    first_signal.store(0);
+    insisted_at.store(0);
+    struct sigaction action{};
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    action.sa_handler = note_signal;
+    for (int i = 0; i < kWatched; i++) {
+        sigaction(kAsking[i], nullptr, &former_actions[i]);
+        if (former_actions[i].sa_handler != SIG_IGN) sigaction(kAsking[i], &action, nullptr);
+    }
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, &former_pipe);
 }
 
-int InterruptGuard::signal_number() { return arrived.load(std::memory_order_relaxed); }
+void StopSignals::restore() {
+    for (int i = 0; i < kWatched; i++) sigaction(kAsking[i], &former_actions[i], nullptr);
+    sigaction(SIGPIPE, &former_pipe, nullptr);
+}
+
+int StopSignals::arrived() const { return first_signal.load(std::memory_order_relaxed); }
 
 }  // namespace emulsion

@@ -1,19 +1,43 @@
-// Ctrl-C and SIGTERM as a flag: the loop asks between steps, saves and stops. The second signal has
-// its usual effect, so a program that hangs can always be ended.
+// Signals that ask for the end of a run, as a flag: the loop asks between steps, saves and stops.
+//
+// SIGINT, SIGTERM, SIGHUP (the terminal is gone), SIGUSR1 and SIGUSR2 (what job systems send ahead
+// of the end) and SIGXCPU ask. Another SIGINT or SIGTERM, a second or more after the first of the
+// two, has its usual effect, so a program that hangs can always be ended; what comes within that
+// second is the same request again, as `timeout` sends it to the process and to its group. SIGPIPE
+// is switched off: a reader that has gone away is an error of the write, and no reason to lose a
+// run.
 #pragma once
 
 namespace emulsion {
 
-// While an object lives, SIGINT and SIGTERM only set the flag. One object at a time.
-class InterruptGuard {
+// Signal actions belong to the process, so there is one object for it. `watch` and `restore` are
+// for the main thread.
+class StopSignals {
   public:
-    InterruptGuard();
-    ~InterruptGuard();  // the handlers of before
-    InterruptGuard(const InterruptGuard&) = delete;
-    InterruptGuard& operator=(const InterruptGuard&) = delete;
+    static StopSignals& of_process();
 
-    // The signal that has arrived, or 0.
-    static int signal_number();
+    // From here on the signals only set the flag, which is empty at first. One that the parent has
+    // switched off (nohup, a job in the background) stays off.
+    void watch();
+    // The actions of before.
+    void restore();
+    // The first signal that has arrived since `watch`, or 0.
+    int arrived() const;
+
+    StopSignals(const StopSignals&) = delete;
+    StopSignals& operator=(const StopSignals&) = delete;
+
+  private:
+    StopSignals() = default;
+};
+
+// Watches while it lives.
+class WatchSignals {
+  public:
+    WatchSignals() { StopSignals::of_process().watch(); }
+    ~WatchSignals() { StopSignals::of_process().restore(); }
+    WatchSignals(const WatchSignals&) = delete;
+    WatchSignals& operator=(const WatchSignals&) = delete;
 };
 
 }  // namespace emulsion

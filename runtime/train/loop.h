@@ -3,6 +3,7 @@
 //
 // A run is a function of its settings and data. The loop keeps its place in RunState alone, which a
 // checkpoint holds, so stopping anywhere and resuming gives the same bits as never having stopped.
+// What has been trained is saved before anything is looked at or printed.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -11,18 +12,15 @@
 #include <string>
 
 #include "runtime/data/loader.h"
-#include "runtime/train/progress.h"
+#include "runtime/train/keeper.h"
+#include "runtime/train/reporter.h"
 #include "runtime/train/run.h"
 #include "runtime/train/session.h"
 
 namespace emulsion {
 
 struct LoopOptions {
-    std::string checkpoint;          // folder, or empty: keep nothing
     double checkpoint_minutes = 10;  // 0: only after epochs
-    bool json = false;
-    bool quiet = false;
-    TerminalStyle bar;  // of stderr; `terminal` false: no bar
     // Validation of the parameters as they are, or null. Nothing where a signal has ended it.
     std::function<std::optional<Evaluation>()> validate;
 };
@@ -34,34 +32,35 @@ class TrainingLoop {
     // All references must outlive the loop. REQUIRES: the session is bound and holds the parameters
     // of `state`.
     TrainingLoop(TrainingSession& session, Loader& loader, RunState& state,
-                 const LoopOptions& options);
+                 CheckpointKeeper& keeper, Reporter& reporter, const LoopOptions& options);
 
-    // Trains to the end of the run, or until a signal has arrived (InterruptGuard). Throws
-    // RuntimeError where the loss is not finite, naming the step; the checkpoint is then that of
-    // the last good place.
+    // Trains to the end of the run, or until a signal has arrived (StopSignals); the parameters are
+    // finite then, and the checkpoint of this place is left to the caller. Throws RuntimeError
+    // where the loss is not finite, naming the step; the checkpoint is then that of the last good
+    // place.
     LoopEnd run();
 
   private:
     using Clock = std::chrono::steady_clock;
 
+    void begin();
     void train_batch(const Batch& batch);
     void count_time(const Batch& batch, Clock::time_point start);
     void end_epoch(bool is_whole);
-    void show_progress(const Batch& batch);
-    enum class Need { kMust, kMay };
-    void save(Need need);
+    void look_at(EpochRecord& record);
+    void report_step(const Batch& batch);
+    double epoch_rate() const;
+    void check_finite() const;
     [[noreturn]] void fail_not_finite(const std::string& what, uint64_t step) const;
 
     TrainingSession& session_;
     Loader& loader_;
     RunState& state_;
+    CheckpointKeeper& keeper_;
+    Reporter& reporter_;
     const LoopOptions& options_;
-    ProgressBar bar_;
     int64_t total_steps_;
     float rate_ = 0.0f;
-    bool has_header_ = false;
-    std::optional<uint64_t> saved_step_;
-    Clock::time_point saved_at_;
     // Of this process alone: training time and pictures, for rates.
     double epoch_seconds_ = 0.0, run_seconds_ = 0.0;
     uint64_t epoch_pictures_ = 0, run_steps_ = 0;

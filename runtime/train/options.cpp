@@ -15,8 +15,6 @@ namespace emulsion {
 
 namespace {
 
-constexpr int64_t kMaxSteps = 1000000000000;
-
 struct Numbers {
     std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
     std::string minutes = "10";
@@ -65,10 +63,13 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
                    "a checkpoint within an epoch, so often (10; 0: none)")
         ->type_name("MINUTES")
         ->group(keep);
-    app.add_flag("--resume", options->resume, "continue the run of --checkpoint with its settings")
+    app.add_flag(
+           "--resume", options->resume,
+           "continue the run of --checkpoint with its settings; --epochs or --steps may change "
+           "its length, and with it the rates that a cosine schedule still has to come")
         ->group(keep);
     app.add_flag("--overwrite", options->overwrite,
-                 "begin anew although the folder holds a checkpoint")
+                 "begin anew in a folder that holds a run: its weights are removed")
         ->group(keep);
     app.add_option("--weights", options->weights,
                    "where the trained weights go (CHECKPOINT/weights.safetensors)")
@@ -86,20 +87,20 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
 
 void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOptions* options) {
     if (!numbers.epochs.empty())
-        options->epochs = parse_count("--epochs", numbers.epochs, 1, 1000000);
+        options->epochs = parse_count("--epochs", numbers.epochs, 1, kMostEpochs);
     if (!numbers.steps.empty())
-        options->steps = parse_count("--steps", numbers.steps, 1, kMaxSteps);
+        options->steps = parse_count("--steps", numbers.steps, 1, kMostSteps);
     if (!numbers.learning_rate.empty()) {
-        options->learning_rate = parse_number("--learning-rate", numbers.learning_rate, 0.0, 3e38);
+        options->learning_rate =
+            parse_number("--learning-rate", numbers.learning_rate, 0.0, kMostRate);
     }
     if (!numbers.schedule.empty()) {
-        ScheduleKind kind;
-        if (!parse_schedule_kind(numbers.schedule, &kind)) {
+        options->schedule = find_schedule(numbers.schedule);
+        if (!options->schedule) {
             throw UsageError("--schedule",
                              concat("there is no schedule ", quoted(numbers.schedule)),
                              "choose constant, step or cosine");
         }
-        options->schedule = kind;
     }
     if (!numbers.batch.empty()) {
         options->batch = static_cast<int>(parse_count("--batch", numbers.batch, 1, info.batch));
@@ -156,9 +157,12 @@ CommandLineResult parse_train_options(int argc, const char* const* argv, const e
         concat(options->program, " ", info.version, " (", info.signature, ")");
     app.set_version_flag("--version", version, "print the version and the network's signature");
     app.footer(
-        "Ctrl-C (or SIGTERM) saves the checkpoint and stops; a second one stops at once.\n"
-        "Exit codes: 0 done, 1 failed, 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM.\n"
-        "Results go to standard output, everything else to standard error.");
+        "Ctrl-C (or SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU) saves the checkpoint and stops;\n"
+        "another Ctrl-C or SIGTERM, a second or more later, stops at once.\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM,\n"
+        "128 + N by signal N.\n"
+        "Results go to standard output, everything else to standard error. Where standard output\n"
+        "breaks, training goes on to its end, and the exit code is 1.");
     if (parse_command_line(app, argc, argv, version) == CommandLineResult::kShown) {
         return CommandLineResult::kShown;
     }

@@ -11,6 +11,9 @@
 
 namespace emulsion {
 
+constexpr int64_t kMostEpochs = 1000000, kMostSteps = 1000000000000;
+constexpr double kMostRate = 3e38;
+
 struct TrainOptions {
     std::string program;  // as typed, for messages
     std::string data;     // name of a data set, or folder

@@ -3,141 +3,80 @@
 
 #include <zlib.h>
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <cstring>
 
+#include "runtime/data/split.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
+#include "runtime/train/fields.h"
 
 namespace emulsion {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr const char* kWhere = "checkpoint";
+constexpr const char* kFix = "resume with the program that has written it, or train from the start";
+constexpr int64_t kMostSamples = INT64_MAX / 2;
 
-Json to_json(const Metrics& metrics) {
-    return {
-        {"loss_sum", metrics.loss_sum}, {"correct", metrics.correct}, {"samples", metrics.samples}};
-}
-
-Metrics read_metrics(const Json& json) {
-    return {json.at("loss_sum").get<double>(), json.at("correct").get<double>(),
-            json.at("samples").get<int64_t>()};
-}
-
-Json to_json(const RunSettings& settings) {
-    const Schedule& schedule = settings.schedule;
-    return {{"data", settings.data},
-            {"epochs", settings.epochs},
-            {"steps", settings.steps},
-            {"batch", settings.batch},
-            {"seed", settings.seed},
-            {"validation", settings.validation},
-            {"schedule",
-             {{"kind", schedule_name(schedule.kind)},
-              {"base", schedule.base},
-              {"final", schedule.final_rate},
-              {"step_size", schedule.step_size},
-              {"gamma", schedule.gamma}}}};
-}
-
-RunSettings read_settings(const Json& json) {
-    RunSettings settings;
-    json.at("data").get_to(settings.data);
-    json.at("epochs").get_to(settings.epochs);
-    json.at("steps").get_to(settings.steps);
-    json.at("batch").get_to(settings.batch);
-    json.at("seed").get_to(settings.seed);
-    json.at("validation").get_to(settings.validation);
-    const Json& schedule = json.at("schedule");
-    parse_schedule_kind(schedule.at("kind").get<std::string>(), &settings.schedule.kind);
-    schedule.at("base").get_to(settings.schedule.base);
-    schedule.at("final").get_to(settings.schedule.final_rate);
-    schedule.at("step_size").get_to(settings.schedule.step_size);
-    schedule.at("gamma").get_to(settings.schedule.gamma);
-    return settings;
-}
-
-Json to_json(const EpochRecord& record) {
-    Json json{{"epoch", record.epoch},
-              {"metrics", to_json(record.metrics)},
-              {"rate", record.learning_rate}};
-    if (record.validation) {
-        json["validation"] = to_json(record.validation->metrics);
-        json["validation_has_loss"] = record.validation->has_loss;
-        json["validation_not_finite"] = record.validation->not_finite;
-    }
-    return json;
-}
-
-EpochRecord read_record(const Json& json) {
-    EpochRecord record;
-    json.at("epoch").get_to(record.epoch);
-    record.metrics = read_metrics(json.at("metrics"));
-    json.at("rate").get_to(record.learning_rate);
-    if (json.contains("validation")) {
-        record.validation = Evaluation{read_metrics(json.at("validation")),
-                                       json.at("validation_has_loss").get<bool>(),
-                                       json.at("validation_not_finite").get<int64_t>()};
-    }
-    return record;
-}
-
-// Refuses an option that differs from the checkpoint.
-template <typename Given, typename Stored>
-void check_equal(const char* option, const Given& given, const Stored& stored) {
-    if (given == stored) return;
-    throw UsageError(option, concat("is ", given, ", but the run of the checkpoint has ", stored),
-                     "leave the option out with --resume, or begin a new run in another folder");
+[[noreturn]] void refuse_place(std::string what) {
+    throw RuntimeError(kWhere, std::move(what), kFix);
 }
 
 }  // namespace
 
-int64_t RunSettings::total_steps(uint64_t steps_per_epoch) const {
-    return steps > 0 ? steps : epochs * static_cast<int64_t>(steps_per_epoch);
+// The fields of a checkpoint; FieldReader and FieldWriter find them by their arguments.
+
+void list_fields(auto& fields, Is<Metrics> auto& metrics) {
+    fields("loss_sum", metrics.loss_sum);
+    fields("correct", metrics.correct, 0.0, static_cast<double>(kMostSamples));
+    fields("samples", metrics.samples, int64_t(0), kMostSamples);
 }
 
-RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
-                         const NetworkDescription& network) {
-    RunSettings settings;
-    settings.data = options.data;
-    settings.epochs = options.epochs.value_or(network.default_epochs);
-    settings.steps = options.steps.value_or(0);
-    settings.batch = options.batch.value_or(info.batch);
-    settings.seed = options.seed.value_or(1);
-    settings.validation = options.validation.value_or("");
-    Schedule& schedule = settings.schedule;
-    if (!parse_schedule_kind(network.schedule, &schedule.kind)) {
-        throw RuntimeError("network description",
-                           concat("names an unknown schedule ", quoted(network.schedule)),
-                           "build the program anew with the compiler that its runtime belongs to");
-    }
-    schedule.kind = options.schedule.value_or(schedule.kind);
-    schedule.base = options.learning_rate.value_or(network.learning_rate);
-    schedule.final_rate = network.final_rate;
-    schedule.step_size = std::max<int64_t>(1, network.step_size);
-    schedule.gamma = network.gamma;
-    return settings;
+void list_fields(auto& fields, Is<Evaluation> auto& evaluation) {
+    fields("metrics", evaluation.metrics);
+    fields("has_loss", evaluation.has_loss);
+    fields("not_finite", evaluation.not_finite, int64_t(0), kMostSamples);
 }
 
-RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& options) {
-    if (options.batch) check_equal("--batch", *options.batch, stored.batch);
-    if (options.seed) check_equal("--seed", *options.seed, stored.seed);
-    if (options.learning_rate)
-        check_equal("--learning-rate", *options.learning_rate, stored.schedule.base);
-    if (options.schedule) {
-        check_equal("--schedule", schedule_name(*options.schedule),
-                    schedule_name(stored.schedule.kind));
+void list_fields(auto& fields, Is<EpochRecord> auto& record) {
+    fields("epoch", record.epoch, int64_t(1), kMostSteps);
+    fields("metrics", record.metrics);
+    fields("rate", record.learning_rate);
+    fields("validation", record.validation);
+}
+
+void list_fields(auto& fields, Is<Schedule> auto& schedule) {
+    std::string kind(schedule_name(schedule.kind));
+    fields("kind", kind);
+    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(schedule)>>) {
+        const std::optional<ScheduleKind> found = find_schedule(kind);
+        if (!found) {
+            throw RuntimeError(kWhere, concat("names an unknown schedule ", quoted(kind)), kFix);
+        }
+        schedule.kind = *found;
     }
-    if (options.validation) {
-        check_equal("--validation", *options.validation,
-                    stored.validation.empty() ? "none" : stored.validation);
-    }
-    RunSettings settings = stored;
-    if (!options.data.empty()) settings.data = options.data;
-    if (options.epochs) settings.epochs = *options.epochs, settings.steps = 0;
-    if (options.steps) settings.steps = *options.steps;
-    return settings;
+    fields("base", schedule.base, 0.0, kMostRate);
+    fields("final", schedule.final_rate, 0.0, kMostRate);
+    fields("step_size", schedule.step_size, int64_t(1), INT64_MAX);
+    fields("gamma", schedule.gamma);
+}
+
+void list_fields(auto& fields, Is<RunSettings> auto& settings) {
+    fields("data", settings.data);
+    fields("epochs", settings.epochs, int64_t(1), kMostEpochs);
+    fields("steps", settings.steps, int64_t(0), kMostSteps);
+    fields("batch", settings.batch, 1, INT32_MAX);
+    fields("seed", settings.seed, uint64_t(0), uint64_t(INT64_MAX));
+    fields("validation", settings.validation);
+    fields("schedule", settings.schedule);
+}
+
+void list_fields(auto& fields, Is<RunState> auto& state) {
+    fields("settings", state.settings);
+    fields("data_samples", state.data_samples, uint64_t(1), uint64_t(UINT32_MAX));
+    fields("data_checksum", state.data_checksum);
+    fields("sums", state.sums);
+    fields("history", state.history);
 }
 
 uint32_t checksum_of(const Dataset& dataset) {
@@ -157,33 +96,65 @@ void check_same_data(const RunState& state, const Dataset& dataset) {
                        "give the data of that run, or begin a new run in another folder");
 }
 
+void check_batch(const RunState& state, const emulsion_info& info) {
+    if (state.settings.batch <= info.batch) return;
+    throw RuntimeError(
+        kWhere,
+        concat("its run trains with batches of ", state.settings.batch,
+               " pictures, but this program is compiled for at most ", info.batch),
+        concat("build the program with --batch ", state.settings.batch, " to resume this run"));
+}
+
+void check_place(const RunState& state, uint64_t steps_per_epoch, const emulsion_memory& memory) {
+    if (state.batch >= steps_per_epoch) {
+        refuse_place(concat("its next batch is ", state.batch, ", but an epoch has ",
+                            steps_per_epoch, " batches"));
+    }
+    if (state.epoch > state.step || state.epoch * steps_per_epoch + state.batch != state.step) {
+        refuse_place(concat("it stands at step ", state.step, ", but epoch ", state.epoch,
+                            " and batch ", state.batch, " of ", steps_per_epoch,
+                            " belong to another step"));
+    }
+    uint64_t counted = 0;  // seed, step: how the block begins
+    std::memcpy(&counted, static_cast<const std::byte*>(memory.block[EMULSION_STATE]) + 8, 8);
+    if (counted != state.step) {
+        refuse_place(concat("it stands at step ", state.step, ", but its optimiser has counted ",
+                            counted, " steps"));
+    }
+    if (state.history.size() != state.epoch) {
+        refuse_place(
+            concat("it has done ", state.epoch, " epochs, but tells of ", state.history.size()));
+    }
+    const auto samples = static_cast<int64_t>(state.batch) * state.settings.batch;
+    if (state.sums.samples != samples) {
+        refuse_place(concat("its sums are over ", state.sums.samples,
+                            " pictures, but its epoch has trained on ", samples));
+    }
+}
+
 RunPosition to_position(const RunState& state) {
-    Json json{{"settings", to_json(state.settings)},
-              {"data_samples", state.data_samples},
-              {"data_checksum", state.data_checksum},
-              {"sums", to_json(state.sums)},
-              {"history", Json::array()}};
-    for (const EpochRecord& record : state.history) json["history"].push_back(to_json(record));
-    return {state.epoch, state.batch, state.step, state.settings.seed,
-            json.dump(-1, ' ', false, Json::error_handler_t::replace)};
+    FieldWriter fields;
+    list_fields(fields, state);
+    return {state.epoch, state.batch, state.step, state.settings.seed, fields.text()};
 }
 
 RunState from_position(const RunPosition& position) {
     RunState state;
-    try {
-        const Json json = Json::parse(position.metrics);
-        state.settings = read_settings(json.at("settings"));
-        json.at("data_samples").get_to(state.data_samples);
-        json.at("data_checksum").get_to(state.data_checksum);
-        state.sums = read_metrics(json.at("sums"));
-        for (const Json& record : json.at("history")) state.history.push_back(read_record(record));
-    } catch (const Json::exception& error) {
-        throw RuntimeError("checkpoint", concat("its position cannot be read: ", error.what()),
-                           "resume with the program that has written it");
-    }
+    const auto json = nlohmann::json::parse(position.metrics, nullptr, /*allow_exceptions=*/false);
+    FieldReader fields(json, kWhere, kFix);
+    list_fields(fields, state);
     state.epoch = position.epoch;
     state.batch = position.batch;
     state.step = position.step;
+    if (position.seed != state.settings.seed) {
+        refuse_place(concat("it names the seeds ", position.seed, " and ", state.settings.seed));
+    }
+    const std::string& validation = state.settings.validation;
+    if (!validation.empty() && validation != "test") parse_fraction(validation, kWhere);
+    for (size_t i = 0; i < state.history.size(); i++) {
+        if (state.history[i].epoch != static_cast<int64_t>(i) + 1)
+            refuse_place(concat("its epoch ", i + 1, " is numbered ", state.history[i].epoch));
+    }
     return state;
 }
 

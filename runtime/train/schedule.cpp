@@ -43,15 +43,12 @@ float learning_rate(const Schedule& schedule, int64_t step, int64_t total_steps)
     return static_cast<float>(exact_learning_rate(schedule, step, total_steps));
 }
 
-bool parse_schedule_kind(std::string_view text, ScheduleKind* kind) {
-    for (ScheduleKind candidate :
+std::optional<ScheduleKind> find_schedule(std::string_view name) {
+    for (ScheduleKind kind :
          {ScheduleKind::kConstant, ScheduleKind::kStep, ScheduleKind::kCosine}) {
-        if (text == schedule_name(candidate)) {
-            *kind = candidate;
-            return true;
-        }
+        if (name == schedule_name(kind)) return kind;
     }
-    return false;
+    return std::nullopt;
 }
 
 std::string_view schedule_name(ScheduleKind kind) {

@@ -5,6 +5,7 @@
 // take a float.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,8 +30,8 @@ struct Schedule {
 double exact_learning_rate(const Schedule& schedule, int64_t step, int64_t total_steps);
 float learning_rate(const Schedule& schedule, int64_t step, int64_t total_steps);
 
-// Reads "constant", "step" or "cosine"; returns false for anything else.
-bool parse_schedule_kind(std::string_view text, ScheduleKind* kind);
+// The schedule called "constant", "step" or "cosine", if it is one of them.
+std::optional<ScheduleKind> find_schedule(std::string_view name);
 std::string_view schedule_name(ScheduleKind kind);
 
 // One line for people, such as "cosine from 0.05 to 0" or "step from 0.1, times 0.1 every 1000

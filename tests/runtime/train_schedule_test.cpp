@@ -52,13 +52,9 @@ TEST(Schedule, FirstStepHasTheWholeRateAndNoStepHasNone) {
 TEST(Schedule, NamesAreReadBack) {
     for (ScheduleKind kind :
          {ScheduleKind::kConstant, ScheduleKind::kStep, ScheduleKind::kCosine}) {
-        ScheduleKind read = ScheduleKind::kConstant;
-        EXPECT_TRUE(parse_schedule_kind(schedule_name(kind), &read));
-        EXPECT_EQ(read, kind);
+        EXPECT_EQ(find_schedule(schedule_name(kind)), kind);
     }
-    ScheduleKind untouched = ScheduleKind::kStep;
-    EXPECT_FALSE(parse_schedule_kind("Cosine", &untouched));
-    EXPECT_EQ(untouched, ScheduleKind::kStep);
+    EXPECT_FALSE(find_schedule("Cosine"));
 }
 
 TEST(Schedule, DescribesItself) {

@@ -157,9 +157,9 @@ TEST_F(TrainStopTest, FolderCannotBeMade) {
 TEST_F(TrainStopTest, FolderOfTheWeightsMissing) {
     const ProgramResult result = train({"--weights", runs_ / "none/w.safetensors"});
     EXPECT_EQ(result.exit_code, 1);
-    EXPECT_EQ(result.err, "error: " + (runs_ / "none/w.safetensors") +
-                              ": cannot be written: No such file or directory\n"
-                              "  fix: make the folder, or choose another one for --weights\n");
+    EXPECT_EQ(result.err, "error: --weights " + (runs_ / "none/w.safetensors") +
+                              ": cannot write the file: no such file or folder\n"
+                              "  fix: check the path\n");
 }
 
 TEST_F(TrainStopTest, FolderHoldsAnotherRun) {

@@ -149,7 +149,8 @@ void obey_hooks(const emulsion_memory& memory, int64_t step) {
     }
     if (hooks.seconds_per_step > 0)
         std::this_thread::sleep_for(std::chrono::duration<double>(hooks.seconds_per_step));
-    if (hooks.signal_step == step) std::raise(hooks.signal);
+    for (int i = 0; hooks.signal_step == step && i < hooks.signal_count; i++)
+        std::raise(hooks.signal);
 }
 
 int update(void* instance, float learning_rate) {

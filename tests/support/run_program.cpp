@@ -14,10 +14,8 @@
 
 namespace emulsion {
 
-namespace {
-
 // An anonymous file; what a child writes to it is read afterwards from the start.
-class Capture {
+class RunningProgram::Capture {
   public:
     Capture() : file_(std::tmpfile()) {}
     ~Capture() { std::fclose(file_); }
@@ -36,12 +34,19 @@ class Capture {
     std::FILE* file_;
 };
 
-[[noreturn]] void run_child(const ProgramMain& main, std::vector<std::string>& arguments, int out,
-                            int err) {
-    dup2(out, STDOUT_FILENO);
-    dup2(err, STDERR_FILENO);
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
+namespace {
+
+void redirect(int stream, int wanted, int captured) {
+    if (wanted == ProgramStreams::kClosed) {
+        close(stream);
+    } else {
+        dup2(wanted == ProgramStreams::kCaptured ? captured : wanted, stream);
+    }
+}
+
+[[noreturn]] void run_child(const ProgramMain& main, std::vector<std::string>& arguments) {
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGPIPE})
+        std::signal(number, SIG_DFL);
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
@@ -52,28 +57,61 @@ class Capture {
 
 }  // namespace
 
-ProgramResult run_program(const ProgramMain& main, std::vector<std::string> arguments) {
+RunningProgram::RunningProgram(const ProgramMain& main, std::vector<std::string> arguments,
+                               const ProgramStreams& streams)
+    : out_(std::make_unique<Capture>()), err_(std::make_unique<Capture>()) {
     std::fflush(nullptr);
-    const Capture out, err;
-    const pid_t child = fork();
-    if (child == 0) run_child(main, arguments, out.descriptor(), err.descriptor());
+    child_ = fork();
+    if (child_ != 0) return;
+    redirect(STDOUT_FILENO, streams.out, out_->descriptor());
+    redirect(STDERR_FILENO, streams.err, err_->descriptor());
+    run_child(main, arguments);
+}
+
+RunningProgram::~RunningProgram() {
+    if (child_ < 0) return;
+    send(SIGKILL);
+    wait();
+}
+
+void RunningProgram::send(int signal) const { kill(child_, signal); }
+
+ProgramResult RunningProgram::wait() {
     int status = 0;
-    waitpid(child, &status, 0);
+    waitpid(child_, &status, 0);
+    child_ = -1;
     ProgramResult result;
     if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
-    result.out = out.text();
-    result.err = err.text();
+    result.out = out_->text();
+    result.err = err_->text();
     return result;
 }
 
+ProgramResult run_program(const ProgramMain& main, std::vector<std::string> arguments) {
+    return RunningProgram(main, std::move(arguments)).wait();
+}
+
+namespace {
+
+ProgramMain fake_train_main(const std::string& changes) {
+    return [description = fake_description(changes)](int argc, char** argv) {
+        return emulsion_train_main(argc, argv, &fake_train_library(), &fake_infer_library(),
+                                   description.c_str());
+    };
+}
+
+}  // namespace
+
 ProgramResult run_fake_train(std::vector<std::string> arguments, const std::string& changes) {
     arguments.insert(arguments.begin(), "fake-train");
-    const auto main = [&](int argc, char** argv) {
-        return emulsion_train_main(argc, argv, &fake_train_library(), &fake_infer_library(),
-                                   fake_description(changes).c_str());
-    };
-    return run_program(main, std::move(arguments));
+    return run_program(fake_train_main(changes), std::move(arguments));
+}
+
+std::unique_ptr<RunningProgram> start_fake_train(std::vector<std::string> arguments,
+                                                 const ProgramStreams& streams) {
+    arguments.insert(arguments.begin(), "fake-train");
+    return std::make_unique<RunningProgram>(fake_train_main("{}"), std::move(arguments), streams);
 }
 
 ProgramResult run_fake_infer(std::vector<std::string> arguments) {

@@ -1,0 +1,111 @@
+// See folder.h.
+#include "runtime/train/folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/data/checkpoint.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr const char* kLockName = "lock";
+
+std::string own_name() {
+    char host[256] = "";
+    gethostname(host, sizeof(host) - 1);
+    return concat("process ", getpid(), " on ", host);
+}
+
+void refuse_double(const char* option, const std::string& path, const std::string& other) {
+    throw RuntimeError(concat(option, " ", one_line(path)), concat("is the place of ", other),
+                       concat("choose another one for ", option));
+}
+
+void check_output(const char* option, const std::string& path, const std::string& folder) {
+    if (path.empty()) return;
+    if (!folder.empty()) {
+        for (const char* name : {kCheckpointName, kLockName}) {
+            const std::string own = join_path(folder, name);
+            if (is_same_file(path, own)) refuse_double(option, path, "the run's " + own);
+        }
+    }
+    try {
+        const AtomicFile probe(path);
+    } catch (const RuntimeError& error) {
+        throw RuntimeError(concat(option, " ", error.where()), error.problem(), error.fix());
+    }
+}
+
+}  // namespace
+
+RunFolder::RunFolder(std::string path)
+    : path_(std::move(path)), lock_(join_path(path_, kLockName)), is_new_(!is_folder(path_)) {
+    make_folder(path_);
+    while (!take_lock()) {
+    }
+    const std::string name = own_name() + "\n";
+    // What it says is for people; a disk that refuses it is found out by the first checkpoint.
+    if (ftruncate(descriptor_, 0) == 0) (void)!write(descriptor_, name.data(), name.size());
+}
+
+RunFolder::~RunFolder() {
+    unlink(lock_.c_str());
+    close(descriptor_);
+    if (is_new_) rmdir(path_.c_str());
+}
+
+// False where the file lost its name meanwhile: its former holder has just removed it.
+bool RunFolder::take_lock() {
+    descriptor_ = open(lock_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (descriptor_ < 0) {
+        throw RuntimeError(one_line(path_), concat("cannot be written to: ", std::strerror(errno)),
+                           "make it writable, or choose another folder for --checkpoint");
+    }
+    // A file system without locks is no reason to refuse.
+    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) refuse();
+    struct stat opened, named;
+    const bool is_ours = fstat(descriptor_, &opened) == 0 && stat(lock_.c_str(), &named) == 0 &&
+                         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+    if (!is_ours) close(descriptor_);
+    return is_ours;
+}
+
+void RunFolder::refuse() const {
+    char text[300];
+    const ssize_t count = pread(descriptor_, text, sizeof(text), 0);
+    std::string holder(text, static_cast<size_t>(std::max<ssize_t>(count, 0)));
+    while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+    close(descriptor_);
+    throw RuntimeError(one_line(path_),
+                       concat("another trainer works in this folder: ",
+                              holder.empty() ? "it has just begun" : one_line(holder)),
+                       "wait for its end, or choose another folder for --checkpoint");
+}
+
+void remove_file(const std::string& path) {
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) return;
+    throw RuntimeError(one_line(path), concat("cannot be removed: ", std::strerror(errno)),
+                       "remove it, or choose another folder");
+}
+
+void check_outputs(const OutputPaths& paths) {
+    check_output("--weights", paths.weights, paths.folder);
+    check_output("--profile", paths.profile, paths.folder);
+    if (!paths.weights.empty() && !paths.profile.empty() &&
+        is_same_file(paths.weights, paths.profile)) {
+        refuse_double("--profile", paths.profile, "the weights");
+    }
+}
+
+}  // namespace emulsion

@@ -1,0 +1,42 @@
+// The folder of a run, held by one trainer at a time, and the places that a run writes to.
+#pragma once
+#include <string>
+
+namespace emulsion {
+
+// Holds FOLDER/lock while it lives. The lock is the system's (flock), so it goes with the process
+// however that ends; a file `lock` that is left over locks nothing. What stands in the file is for
+// the message: process and host.
+class RunFolder {
+  public:
+    // Makes the folder where needed. Throws RuntimeError where that fails, or another trainer holds
+    // the folder.
+    explicit RunFolder(std::string path);
+    // Removes the lock, and a folder that it has made where nothing else is in it.
+    ~RunFolder();
+    RunFolder(const RunFolder&) = delete;
+    RunFolder& operator=(const RunFolder&) = delete;
+
+  private:
+    bool take_lock();
+    [[noreturn]] void refuse() const;
+
+    std::string path_, lock_;
+    bool is_new_ = false;
+    int descriptor_ = -1;
+};
+
+// One that does not exist is fine. Throws RuntimeError.
+void remove_file(const std::string& path);
+
+// Where a run writes; empty: nowhere.
+struct OutputPaths {
+    std::string folder;  // of checkpoints
+    std::string weights, profile;
+};
+
+// Throws RuntimeError where weights or profile cannot be written, found out by beginning to, or
+// would replace another file of the run. A run must not end with results that cannot be kept.
+void check_outputs(const OutputPaths& paths);
+
+}  // namespace emulsion

@@ -1,0 +1,44 @@
+// Saves the checkpoints of a run.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "runtime/train/console.h"
+#include "runtime/train/run.h"
+#include "runtime/train/session.h"
+
+namespace emulsion {
+
+class CheckpointKeeper {
+  public:
+    // `folder` empty: nothing is kept. All references must outlive the keeper.
+    CheckpointKeeper(std::string folder, const TrainingSession& session, const RunState& state,
+                     Console& console);
+
+    // Where the disk refuses a checkpoint that only may be written, a warning says so, and the run
+    // goes on; one that must be written throws RuntimeError. What is saved already is not written
+    // again.
+    enum class Need { kMust, kMay };
+    void save(Need need);
+
+    bool is_keeping() const { return !folder_.empty(); }
+    // The step of the last checkpoint that this process has written.
+    std::optional<uint64_t> saved_step() const { return saved_step_; }
+    // Since a checkpoint was last written, or tried.
+    double minutes() const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    const std::string folder_;
+    const TrainingSession& session_;
+    const RunState& state_;
+    Console& console_;
+    std::optional<uint64_t> saved_step_;
+    std::string saved_text_;  // of that position
+    Clock::time_point tried_at_;
+};
+
+}  // namespace emulsion

@@ -1,0 +1,286 @@
+// See program.h.
+#include "runtime/train/program.h"
+
+#include <cstdio>
+
+#include "runtime/data/weights.h"
+#include "runtime/program/format.h"
+#include "runtime/support/text.h"
+#include "runtime/train/interrupt.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr int kProfileWarmUp = 1;  // steps
+
+TerminalStyle bar_of(const TrainOptions& options) {
+    return options.quiet || options.no_progress ? TerminalStyle{} : detect_terminal(stderr);
+}
+
+bool is_stopped() { return StopSignals::of_process().arrived() != 0; }
+
+}  // namespace
+
+TrainProgram::TrainProgram(const emulsion_train_library& train, const emulsion_infer_library& infer,
+                           const NetworkDescription& network, const TrainOptions& options)
+    : infer_(infer),
+      network_(network),
+      options_(options),
+      console_(options.quiet, bar_of(options)),
+      reporter_(options.json ? make_json_reporter(console_) : make_text_reporter(console_)),
+      profile_(*train.info()),
+      session_(train, options.threads),
+      keeper_(options.checkpoint, session_, state_, console_) {}
+
+int TrainProgram::run() {
+    prepare();
+    if (options_.dry_run) {
+        reporter_->plan(facts());
+        return exit_code();
+    }
+    const WatchSignals watch;
+    attempt([this] { train(); });
+    conclude();
+    return exit_code();
+}
+
+// An error of one part must not keep the others from being done.
+void TrainProgram::attempt(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (...) {
+        console_.failure();
+        has_failed_ = true;
+    }
+}
+
+int TrainProgram::exit_code() {
+    if (console_.broken()) {
+        attempt([this] { throw *console_.broken(); });
+    }
+    if (has_failed_) return kExitFailed;
+    const int number = StopSignals::of_process().arrived();
+    return number != 0 ? kExitSignal + number : kExitDone;
+}
+
+// Prepare
+
+void TrainProgram::prepare() {
+    begin_state();
+    load_data();
+    check_length();
+    if (options_.dry_run) return;
+    if (!options_.checkpoint.empty() && !folder_) folder_.emplace(options_.checkpoint);
+    check_outputs(outputs());
+}
+
+// Settings of a new run, or the state of the checkpoint.
+void TrainProgram::begin_state() {
+    const std::string& folder = options_.checkpoint;
+    const bool exists = !folder.empty() && has_checkpoint(folder);
+    if (options_.resume) {
+        if (!exists) {
+            throw RuntimeError(folder, "holds no checkpoint",
+                               "leave out --resume to begin a run there");
+        }
+        if (!options_.dry_run) folder_.emplace(folder);
+        state_ = from_position(
+            load_checkpoint(folder, session_.info(), session_.sizes(), session_.memory()));
+        check_batch(state_, session_.info());
+        return;
+    }
+    state_.settings = new_settings(options_, session_.info(), network_);
+    if (options_.dry_run || folder.empty()) return;
+    folder_.emplace(folder);
+    const bool has_weights = is_file(join_path(folder, kWeightsName));
+    if (!options_.overwrite && (has_checkpoint(folder) || has_weights)) {
+        const char* what = has_checkpoint(folder) ? "checkpoint" : "weights";
+        throw RuntimeError(folder, concat("holds the ", what, " of another run"),
+                           exists ? "continue it with --resume, or begin anew with --overwrite"
+                                  : "choose another folder, or begin anew with --overwrite");
+    }
+}
+
+void TrainProgram::load_data() {
+    const RunSettings stored = state_.settings;
+    if (options_.resume) state_.settings = resumed_settings(stored, options_);
+    const int classes = find_score_output(*infer_.info()).classes;
+    data_ = open_run_data(state_.settings, session_.shape(), classes);
+    if (options_.resume) {
+        check_same_data(state_, data_.train);
+    } else {
+        state_.data_samples = data_.train.count();
+        state_.data_checksum = checksum_of(data_.train);
+    }
+    const Normalizer normalizer(session_.shape().channels, session_.info());
+    LoaderOptions loading;
+    loading.batch = state_.settings.batch;
+    loading.seed = state_.settings.seed;
+    loader_ = std::make_unique<Loader>(data_.train, data_.split.train, normalizer, loading);
+    if (!options_.resume) return;
+    check_place(state_, loader_->batches(), session_.memory());
+    stored_steps_ = stored.total_steps(loader_->batches());
+}
+
+// A length below what is done cannot be had.
+void TrainProgram::check_length() {
+    const auto done = static_cast<int64_t>(state_.step);
+    if (total_steps() >= done) return;
+    const char* option = options_.steps ? "--steps" : "--epochs";
+    const int64_t given = options_.steps ? *options_.steps : options_.epochs.value_or(0);
+    throw UsageError(option,
+                     concat("is ", given, ", which is ", total_steps(),
+                            " steps in all, but the run of the checkpoint has done ", done),
+                     "give more, or leave the option out");
+}
+
+OutputPaths TrainProgram::outputs() const {
+    OutputPaths paths{options_.checkpoint, options_.weights, ""};
+    if (paths.weights.empty() && !paths.folder.empty())
+        paths.weights = join_path(paths.folder, kWeightsName);
+    if (options_.profile != kPrintProfile) paths.profile = options_.profile;
+    return paths;
+}
+
+RunFacts TrainProgram::facts() const {
+    RunFacts facts{&session_.info(), &network_, &state_.settings, &session_.sizes()};
+    facts.train_pictures = data_.split.train.size();
+    facts.validation_pictures = data_.split.validation.size();
+    facts.test_pictures = data_.test.count();
+    facts.steps_per_epoch = loader_->batches();
+    facts.threads = options_.threads;
+    facts.variant = options_.variant;
+    return facts;
+}
+
+// Train
+
+void TrainProgram::train() {
+    reporter_->settings(facts());
+    if (outputs().weights.empty())
+        console_.note(
+            "note: nothing is kept; add --checkpoint FOLDER to keep the trained weights\n");
+    if (options_.resume) {
+        say_resumed();
+    } else {
+        session_.initialize(state_.settings.seed);
+        remove_old_weights();
+    }
+    if (has_profile()) {
+        profile_.start(session_.info().batch, state_.settings.batch, kProfileWarmUp);
+    }
+    session_.bind(options_.variant, has_profile() ? &profile_ : nullptr);
+    const LoopOptions options = loop_options();
+    TrainingLoop loop(session_, *loader_, state_, keeper_, *reporter_, options);
+    end_ = loop.run();
+}
+
+// Another length is another cosine: the rate does not go on where it was.
+void TrainProgram::say_resumed() {
+    const auto done = static_cast<int64_t>(state_.step);
+    console_.note(
+        concat("resumed after step ", done,
+               done >= total_steps() ? ": the run is complete, nothing is left to train\n" : "\n"));
+    const Schedule& schedule = state_.settings.schedule;
+    const bool has_new_rates = schedule.kind == ScheduleKind::kCosine && done > 0 &&
+                               done < total_steps() && total_steps() != stored_steps_;
+    if (!has_new_rates) return;
+    console_.note(
+        concat("note: the run now has ", total_steps(), " steps instead of ", stored_steps_,
+               ", and the cosine schedule spans all of them: the rate goes "
+               "from ",
+               learning_rate(schedule, done - 1, stored_steps_), " in step ", done, " to ",
+               learning_rate(schedule, done, total_steps()), " in step ", done + 1, "\n"));
+}
+
+// The weights of another run never stand beside the checkpoint of this one.
+void TrainProgram::remove_old_weights() {
+    if (!keeper_.is_keeping()) return;
+    remove_file(join_path(options_.checkpoint, kWeightsName));
+}
+
+LoopOptions TrainProgram::loop_options() {
+    LoopOptions options;
+    options.checkpoint_minutes = options_.checkpoint_minutes;
+    if (state_.settings.validation == "test") {
+        options.validate = [this] {
+            return evaluate_now(data_.test, whole_set(data_.test.count()));
+        };
+    } else if (!state_.settings.validation.empty()) {
+        options.validate = [this] { return evaluate_now(data_.train, data_.split.validation); };
+    }
+    return options;
+}
+
+// Nothing where a signal has ended it.
+std::optional<Evaluation> TrainProgram::evaluate_now(const Dataset& dataset,
+                                                     std::span<const uint32_t> subset) {
+    if (!inference_) {
+        inference_ = std::make_unique<InferenceSession>(
+            infer_, SessionOptions{options_.threads, options_.variant});
+    }
+    copy_tensors(session_.info(), session_.memory(), inference_->info(), inference_->memory());
+    inference_->prepare();
+    const Evaluation result = evaluate(*inference_, dataset, subset, nullptr, is_stopped);
+    if (is_stopped()) return std::nullopt;
+    return result;
+}
+
+// Conclude
+
+void TrainProgram::conclude() {
+    if (!end_) return;
+    attempt([this] { keeper_.save(CheckpointKeeper::Need::kMust); });
+    if (end_ == LoopEnd::kComplete) {
+        session_.release_workspace();
+        attempt([this] { write_weights(); });
+    }
+    attempt([this] { report_profile(); });
+    if (end_ == LoopEnd::kComplete) attempt([this] { test(); });
+    if (end_ == LoopEnd::kInterrupted) say_stopped();
+}
+
+void TrainProgram::write_weights() {
+    const std::string path = outputs().weights;
+    if (path.empty()) return;
+    save_weights(path, session_.info(), session_.memory(), *infer_.info(),
+                 {.epoch = state_.epoch, .step = state_.step});
+    reporter_->weights(path);
+}
+
+void TrainProgram::report_profile() {
+    if (!has_profile()) return;
+    const CallProfile call = profile_.result();
+    if (call.calls == 0) {
+        console_.note(concat("note: --profile: the run had no step of ", call.samples,
+                             " pictures after the first ", kProfileWarmUp,
+                             ", so nothing was measured\n"));
+        return;
+    }
+    const std::string path = outputs().profile;
+    if (path.empty()) return reporter_->profile(call, session_.info());
+    const std::string variant = chosen_variant(session_.info(), options_.variant);
+    write_profile(path, {&session_.info(), "training", variant, options_.threads}, {&call, 1});
+    console_.note(profile_written_text(path));
+}
+
+// The test part is looked at once, at the end, and nothing is chosen by it.
+void TrainProgram::test() {
+    if (!data_.has_test()) return;
+    const auto result = evaluate_now(data_.test, whole_set(data_.test.count()));
+    if (result) reporter_->test(*result);
+}
+
+void TrainProgram::say_stopped() {
+    std::string kept = "nothing is kept without --checkpoint";
+    if (keeper_.is_keeping()) {
+        kept = keeper_.saved_step() == state_.step
+                   ? "the checkpoint is saved, --resume goes on from it"
+                   : concat("the checkpoint of step ", *keeper_.saved_step(),
+                            " is kept, --resume goes on from it");
+    }
+    console_.note(concat("stopped by a signal after step ", state_.step, "; ", kept, "\n"));
+}
+
+}  // namespace emulsion

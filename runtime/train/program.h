@@ -1,0 +1,77 @@
+// One run of the trainer, in three phases.
+//
+//   prepare   options against checkpoint, data and places to write: whatever is wrong is found
+//   here,
+//             before anything is trained, and ends the program
+//   train     the loop, to its end, to a signal, or to an error
+//   conclude  last checkpoint, weights, profile, test: each is tried, whatever has become of the
+//             others, and every failure is printed
+//
+// The exit code is that of the worst that has happened: a failure, else the signal, else done.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "runtime/train/folder.h"
+#include "runtime/train/loop.h"
+#include "runtime/train/run_data.h"
+
+namespace emulsion {
+
+class TrainProgram {
+  public:
+    // All references must outlive the program.
+    TrainProgram(const emulsion_train_library& train, const emulsion_infer_library& infer,
+                 const NetworkDescription& network, const TrainOptions& options);
+
+    // Returns the exit code. Throws what `prepare` finds wrong.
+    int run();
+
+  private:
+    void prepare();
+    void begin_state();
+    void load_data();
+    void check_length();
+    OutputPaths outputs() const;
+    RunFacts facts() const;
+
+    void train();
+    void say_resumed();
+    void remove_old_weights();
+    LoopOptions loop_options();
+    std::optional<Evaluation> evaluate_now(const Dataset& dataset,
+                                           std::span<const uint32_t> subset);
+
+    void conclude();
+    void write_weights();
+    void report_profile();
+    void test();
+    void say_stopped();
+
+    void attempt(const std::function<void()>& action);
+    int exit_code();
+    bool has_profile() const { return !options_.profile.empty(); }
+    int64_t total_steps() const { return state_.settings.total_steps(loader_->batches()); }
+
+    const emulsion_infer_library& infer_;
+    const NetworkDescription& network_;
+    const TrainOptions& options_;
+    Console console_;
+    std::unique_ptr<Reporter> reporter_;
+    KernelProfile profile_;
+    TrainingSession session_;
+    std::optional<RunFolder> folder_;
+    RunState state_;
+    int64_t stored_steps_ = 0;  // length of the run as the checkpoint has it
+    RunData data_;
+    std::unique_ptr<Loader> loader_;
+    std::unique_ptr<InferenceSession> inference_;  // made at the first evaluation
+    CheckpointKeeper keeper_;
+    std::optional<LoopEnd> end_;  // none: an error has ended the training, or it has not begun
+    bool has_failed_ = false;
+};
+
+}  // namespace emulsion

@@ -1,0 +1,35 @@
+// See run_data.h.
+#include "runtime/train/run_data.h"
+
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes) {
+    RunData data;
+    data.train = open_dataset(settings.data, Part::train, shape, classes);
+    if (has_idx_files(find_data_folder(settings.data), Part::test))
+        data.test = open_dataset(settings.data, Part::test, shape, classes);
+    const bool holds_out = !settings.validation.empty() && settings.validation != "test";
+    if (settings.validation == "test" && !data.has_test()) {
+        throw RuntimeError("--validation", concat(quoted(settings.data), " has no test part"),
+                           "give a fraction of the training part, such as --validation 0.1");
+    }
+    if (!holds_out) {
+        data.split.train = whole_set(data.train.count());
+        return data;
+    }
+    data.split = split_by_class(data.train.labels, classes,
+                                parse_fraction(settings.validation, "--validation"), settings.seed);
+    if (data.split.validation.empty() || data.split.train.empty()) {
+        throw RuntimeError("--validation",
+                           concat(settings.validation, " of ", data.train.count(),
+                                  " pictures leaves ", data.split.train.size(), " to train on and ",
+                                  data.split.validation.size(), " to validate with"),
+                           "choose a fraction between 0 and 1 that leaves pictures for both");
+    }
+    return data;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,22 @@
+// The pictures of a run: the parts of the data set, and the indices of each purpose.
+#pragma once
+#include <span>
+
+#include "runtime/data/dataset.h"
+#include "runtime/data/split.h"
+#include "runtime/train/settings.h"
+
+namespace emulsion {
+
+struct RunData {
+    Dataset train, test;  // `test` is empty where the set has no such part
+    Split split;          // of `train`
+
+    bool has_test() const { return test.count() > 0; }
+};
+
+// Throws RuntimeError. The test part is optional: it may be missing, but it must be whole where one
+// of its files is there.
+RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes);
+
+}  // namespace emulsion

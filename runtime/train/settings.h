@@ -1,0 +1,35 @@
+// What decides the bits of a run: data, batch, seed, rate, schedule, validation split. They are
+// fixed when it begins; --resume takes them from the checkpoint and refuses others. Only the length
+// may change.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "runtime/program/description.h"
+#include "runtime/train/options.h"
+#include "runtime/train/schedule.h"
+
+namespace emulsion {
+
+struct RunSettings {
+    std::string data;
+    int64_t epochs = 1;
+    int64_t steps = 0;  // 0: epochs decide the length
+    int batch = 1;
+    uint64_t seed = 1;
+    Schedule schedule;
+    std::string validation;  // "", "test" or a fraction
+
+    int64_t total_steps(uint64_t steps_per_epoch) const;
+};
+
+// What the options leave open comes from the network's description. Throws UsageError where an
+// option makes no sense with it.
+RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
+                         const NetworkDescription& network);
+
+// The checkpoint's settings with the length of the options, if one is given. Throws UsageError
+// where an option contradicts the checkpoint.
+RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& options);
+
+}  // namespace emulsion

@@ -1,0 +1,173 @@
+// The reporter for people: settings on standard error, a table of epochs on standard output, whose
+// columns have a fixed width, as rows appear one by one.
+#include <algorithm>
+#include <numeric>
+
+#include "runtime/program/format.h"
+#include "runtime/support/text.h"
+#include "runtime/train/reporter.h"
+
+namespace emulsion {
+
+namespace {
+
+std::string count_text(uint64_t count) { return format_thousands(static_cast<double>(count)); }
+
+std::string data_text(const RunFacts& facts) {
+    std::string text = concat(one_line(facts.settings->data), ", ",
+                              count_text(facts.train_pictures), " pictures to train on");
+    if (facts.validation_pictures > 0) {
+        text += concat(", ", count_text(facts.validation_pictures), " held out for validation");
+    }
+    if (facts.test_pictures > 0)
+        text += concat(", ", count_text(facts.test_pictures), " for the test");
+    return text;
+}
+
+std::string length_text(const RunFacts& facts, int64_t total) {
+    const RunSettings& settings = *facts.settings;
+    const uint64_t batch = static_cast<uint64_t>(settings.batch);
+    const uint64_t last = (facts.train_pictures - 1) % batch + 1;
+    std::string text = settings.steps > 0
+                           ? concat(total, total == 1 ? " step" : " steps")
+                           : concat(settings.epochs, settings.epochs == 1 ? " epoch" : " epochs",
+                                    ", ", total, " steps");
+    text += concat(" of ", batch, " pictures, ", facts.steps_per_epoch, " an epoch");
+    if (last != batch) text += concat(", its last one of ", last);
+    return text;
+}
+
+std::string variant_text(const RunFacts& facts) {
+    if (facts.variant > 0) return facts.info->variants[facts.variant - 1];
+    const std::string names = list_variants(*facts.info);
+    return facts.info->variant_count > 1 ? names + " (the best this processor runs)" : names;
+}
+
+std::vector<std::vector<std::string>> memory_rows(const emulsion_sizes& sizes) {
+    std::vector<std::vector<std::string>> rows;
+    const auto add = [&](const char* name, uint64_t bytes) {
+        rows.push_back({"", name, count_text(bytes), "bytes"});
+    };
+    for (int c = 0; c < EMULSION_CLASSES; c++) {
+        if (sizes.bytes[c] > 0) add(memory_class_name(c), sizes.bytes[c]);
+    }
+    add("all", sum_of(sizes));
+    return rows;
+}
+
+// Widths of the columns: epoch, loss, accuracy, validation loss and accuracy, rate, img/s, time.
+std::string join_columns(const std::vector<std::string>& cells, bool has_validation) {
+    constexpr size_t kWidths[] = {5, 7, 9, 11, 10, 9, 8, 6};
+    std::string line;
+    for (size_t c = 0; c < cells.size(); c++) {
+        if (!has_validation && (c == 3 || c == 4)) continue;
+        line += (line.empty() ? "" : "  ") + pad_left(cells[c], kWidths[c]);
+    }
+    return line + "\n";
+}
+
+std::string epoch_header(bool has_validation) {
+    return join_columns(
+        {"epoch", "loss", "accuracy", "valid. loss", "valid. acc", "rate", "img/s", "time"},
+        has_validation);
+}
+
+std::string epoch_row(const EpochRecord& record, bool has_validation) {
+    std::string loss = "-", accuracy = "-";
+    if (record.validation) {
+        const Evaluation& validation = *record.validation;
+        accuracy = format_percent(validation.metrics.accuracy(), 2);
+        if (validation.has_loss) loss = fixed(validation.metrics.loss(), 4);
+        if (validation.not_finite > 0) loss = "not finite";
+    }
+    const bool is_timed = record.seconds > 0;
+    return join_columns({concat(record.epoch), fixed(record.metrics.loss(), 4),
+                         format_percent(record.metrics.accuracy(), 2), loss, accuracy,
+                         format_significant(record.learning_rate, 4),
+                         is_timed ? format_thousands(record.images_per_second) : "-",
+                         is_timed ? format_duration(record.seconds) : "-"},
+                        has_validation);
+}
+
+class TextReporter : public Reporter {
+  public:
+    explicit TextReporter(Console& console) : console_(console) {}
+
+    void plan(const RunFacts& facts) override {
+        console_.results(settings_text(facts, /*has_rates=*/true));
+    }
+    void settings(const RunFacts& facts) override {
+        has_validation_ = !facts.settings->validation.empty();
+        console_.note(settings_text(facts, /*has_rates=*/false));
+    }
+    void step(const ProgressState& progress) override { console_.progress(progress); }
+    void epoch(const EpochRecord& record, int64_t) override {
+        console_.results((has_header_ ? "" : epoch_header(has_validation_)) +
+                         epoch_row(record, has_validation_));
+        has_header_ = true;
+    }
+    void weights(const std::string& path) override {
+        console_.results(concat("weights written to ", one_line(path), "\n"));
+    }
+    void profile(const CallProfile& profile, const emulsion_info& info) override {
+        console_.results(profile_text(profile, info));
+    }
+    // "test accuracy 91.32 % (9132 of 10000), loss 0.2431".
+    void test(const Evaluation& evaluation) override {
+        console_.results("test " + accuracy_text(evaluation));
+    }
+
+  private:
+    Console& console_;
+    bool has_validation_ = false, has_header_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Reporter> make_text_reporter(Console& console) {
+    return std::make_unique<TextReporter>(console);
+}
+
+uint64_t sum_of(const emulsion_sizes& sizes) {
+    return std::accumulate(sizes.bytes, sizes.bytes + EMULSION_CLASSES, uint64_t(0));
+}
+
+std::vector<int64_t> steps_to_show(int64_t total_steps) {
+    std::vector<int64_t> steps;
+    for (int64_t step = 1; step <= 4; step++) steps.push_back(step);
+    for (int64_t part = 1; part < 8; part++) steps.push_back(total_steps / 8 * part + 1);
+    steps.push_back(total_steps);
+    std::erase_if(steps, [&](int64_t step) { return step > total_steps; });
+    std::sort(steps.begin(), steps.end());
+    steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+    return steps;
+}
+
+std::string settings_text(const RunFacts& facts, bool has_rates) {
+    const RunSettings& settings = *facts.settings;
+    const int64_t total = settings.total_steps(facts.steps_per_epoch);
+    std::vector<std::vector<std::string>> rows{
+        {"network",
+         concat(facts.info->network, ", ",
+                count_text(static_cast<uint64_t>(facts.network->parameters)), " parameters")},
+        {"variant", variant_text(facts)},
+        {"data", data_text(facts)},
+        {"run", length_text(facts, total)},
+        {"seed", concat(settings.seed)},
+        {"threads", concat(facts.threads)},
+        {"optimizer", facts.network->optimizer},
+        {"rate", describe_schedule(settings.schedule)},
+    };
+    std::string text = format_table(rows, {Align::kLeft, Align::kLeft});
+    if (!has_rates) return text + concat("memory     ", format_bytes(sum_of(*facts.sizes)), "\n");
+    std::vector<std::vector<std::string>> rates;
+    for (int64_t step : steps_to_show(total)) {
+        rates.push_back(
+            {"", concat("step ", step), concat(learning_rate(settings.schedule, step - 1, total))});
+    }
+    const auto columns = {Align::kLeft, Align::kLeft, Align::kRight, Align::kLeft};
+    return text + format_table(rates, {Align::kLeft, Align::kLeft, Align::kLeft}) + "memory\n" +
+           format_table(memory_rows(*facts.sizes), columns);
+}
+
+}  // namespace emulsion
