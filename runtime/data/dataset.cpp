@@ -77,7 +77,10 @@ std::vector<uint8_t> repeat_channels(std::vector<uint8_t> pixels, int channels) 
 
 std::string find_data_folder(const std::string& name_or_path, const std::string& system_folder) {
     const char* variable = std::getenv("EMULSION_DATA");
-    const std::string own = variable && *variable ? join_path(variable, name_or_path) : "";
+    const bool is_path =
+        name_or_path.starts_with('.') || name_or_path.find('/') != name_or_path.npos;
+    const std::string own =
+        variable && *variable && !is_path ? join_path(variable, name_or_path) : "";
     if (name_or_path.empty()) {
         throw RuntimeError("", "the name of the data is empty",
                            concat("give a folder, or one of: ", known_names()));
