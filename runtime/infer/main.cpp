@@ -20,6 +20,7 @@ namespace emulsion {
 namespace {
 
 constexpr int64_t kDefaultPictures = 10;
+constexpr int kDefaultTop = 3;
 constexpr double kProfileSeconds = 1.0;
 
 // A data set and whether its labels are known; without, `labels` is empty.
@@ -48,7 +49,7 @@ Dataset read_unlabelled(const std::string& path, const PictureShape& shape) {
 PictureSet open_set(const InferOptions& options, const PictureShape& shape, int classes) {
     PictureSet set;
     if (!options.data.empty()) {
-        set.dataset = open_dataset(options.data, options.part, shape, classes);
+        set.dataset = open_dataset(options.data, options.part.value_or(Part::test), shape, classes);
     } else if (!options.labels.empty()) {
         set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes);
     } else {
@@ -151,7 +152,7 @@ void classify_set(InferenceSession& session, const InferOptions& options, ClassR
 int classify(InferenceSession& session, const InferOptions& options) {
     load_weights(options.weights, session.info(), session.memory(), session.info());
     session.prepare();
-    ClassReport report(session, options.top, options.json);
+    ClassReport report(session, options.top.value_or(kDefaultTop), options.json);
     int failed = 0;
     if (options.has_set()) {
         classify_set(session, options, &report);

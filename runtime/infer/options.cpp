@@ -12,7 +12,7 @@ namespace emulsion {
 namespace {
 
 struct Numbers {
-    std::string take, threads, top = "3", variant, part = "test";
+    std::string take, threads, top, variant, part;
 };
 
 void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
@@ -64,9 +64,11 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOption
         numbers.threads.empty()
             ? emulsion_cpu_count()
             : static_cast<int>(parse_count("--threads", numbers.threads, 1, EMULSION_MAX_THREADS));
-    options->top = static_cast<int>(parse_count("--top", numbers.top, 1, 1000000));
+    if (!numbers.top.empty())
+        options->top = static_cast<int>(parse_count("--top", numbers.top, 1, 1000000));
     if (!numbers.take.empty()) options->take = parse_count("--take", numbers.take, 1, INT32_MAX);
     options->variant = find_variant(info, numbers.variant);
+    if (numbers.part.empty()) return;
     if (numbers.part != "train" && numbers.part != "test") {
         throw UsageError("--part", concat(quoted(numbers.part), " is no part of a data set"),
                          "choose train or test");
@@ -74,11 +76,34 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOption
     options->part = numbers.part == "train" ? Part::train : Part::test;
 }
 
+void refuse(const char* option, const std::string& problem, const std::string& fix) {
+    throw UsageError(option, problem, fix);
+}
+
+// Speed is measured with random pictures: what names others, or says how to show them, is refused.
+void check_measurement(const InferOptions& options) {
+    const char* measure = options.benchmark ? "--benchmark" : "--profile";
+    const std::string problem =
+        concat("cannot be combined with ", measure, ", which measures with random pictures");
+    const std::string fix = "leave one of the two out";
+    if (!options.pictures.empty()) {
+        refuse("pictures", problem,
+               "leave them out; a file for the times of --profile is named --profile=FILE");
+    }
+    if (!options.write_pictures.empty()) refuse("--write-pictures", problem, fix);
+    if (options.take) refuse("--take", problem, fix);
+    if (!options.labels.empty()) refuse("--labels", problem, fix);
+    if (!options.data.empty()) refuse("--data", problem, fix);
+    if (!options.idx.empty()) refuse("--idx", problem, fix);
+    if (options.part) refuse("--part", problem, fix);
+    if (options.top) refuse("--top", problem, fix);
+    if (options.stays_awake && !options.benchmark) {
+        refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
+    }
+}
+
 // Refuses combinations that leave open what is meant.
 void check_combination(const InferOptions& options) {
-    const auto refuse = [](const char* option, const char* problem, const std::string& fix) {
-        throw UsageError(option, problem, fix);
-    };
     const bool measures = options.benchmark || options.has_profile();
     if (!options.data.empty() && !options.idx.empty()) {
         refuse("--idx", "cannot be combined with --data", "give one source of pictures");
@@ -95,14 +120,23 @@ void check_combination(const InferOptions& options) {
         refuse("--write-pictures", "needs the pictures of a data set",
                "add --data NAME or --idx FILE");
     }
+    if (options.part && options.data.empty()) {
+        refuse("--part", "belongs to --data", "add --data NAME, or leave it out");
+    }
     if (options.take && !options.has_set()) {
         refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
     }
-    if (options.has_profile() && !options.pictures.empty()) {
-        refuse("--profile", "measures with random pictures, so it takes none",
-               "leave the pictures out; a file for the times is named --profile=FILE");
+    if (measures) return check_measurement(options);
+    if (options.stays_awake) {
+        refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }
-    if (measures || !options.write_pictures.empty()) return;
+    if (!options.write_pictures.empty()) {
+        if (options.top) {
+            refuse("--top", "cannot be combined with --write-pictures, which classifies nothing",
+                   "leave one of the two out");
+        }
+        return;
+    }
     if (!options.has_set() && options.pictures.empty()) {
         refuse("pictures", "there is nothing to classify",
                concat(options.program, " --weights FILE PICTURE..., or --data NAME"));

@@ -14,14 +14,14 @@ struct InferOptions {
     std::string program;                // as typed, for messages
     std::vector<std::string> pictures;  // PNG and JPEG files
     std::string weights;
-    std::string data;  // name of a data set, or folder
-    Part part = Part::test;
+    std::string data;             // name of a data set, or folder
+    std::optional<Part> part;     // of --data; test
     std::string idx, labels;      // one IDX file each
     std::optional<int64_t> take;  // the first pictures only
     std::string write_pictures;   // folder
     int threads = 1;
-    int variant = 0;  // as in emulsion_options
-    int top = 3;
+    int variant = 0;         // as in emulsion_options
+    std::optional<int> top;  // 3
     bool json = false, benchmark = false, stays_awake = false;
     std::string profile;  // file, kPrintProfile, or empty: none
 

@@ -235,11 +235,47 @@ TEST_F(InferTest, UsageErrors) {
                    "error: --write-pictures: needs the pictures of a data set\n  fix: add --data "
                    "NAME or --idx FILE\n");
     expect_failure(infer({"--profile", "a.png"}), 2,
-                   "error: --profile: measures with random pictures, so it takes none\n"
-                   "  fix: leave the pictures out; a file for the times is named --profile=FILE\n");
+                   "error: pictures: cannot be combined with --profile, which measures with random "
+                   "pictures\n  fix: leave them out; a file for the times of --profile is named "
+                   "--profile=FILE\n");
     expect_failure(infer({"a.png", "--resize", "2"}), 2,
                    "error: command line: the following argument was not expected: --resize\n"
                    "  fix: fake-infer --help lists the options\n");
+}
+
+// What a mode has no use for is refused by its name, never ignored.
+TEST_F(InferTest, NothingIsIgnoredBesideAMeasurement) {
+    const std::string fix = "\n  fix: leave one of the two out\n";
+    const auto problem = [](const std::string& option, const std::string& mode) {
+        return "error: " + option + ": cannot be combined with " + mode +
+               ", which measures with random pictures";
+    };
+    expect_failure(run_fake_infer({"--benchmark", "nosuch.png"}), 2,
+                   problem("pictures", "--benchmark") +
+                       "\n  fix: leave them out; a file for the times of --profile is named "
+                       "--profile=FILE\n");
+    using Options = std::vector<std::string>;
+    for (const Options& options :
+         {Options{"--write-pictures", "d", "--data", "x"}, Options{"--take", "1", "--data", "x"},
+          Options{"--labels", "y", "--idx", "x"}, Options{"--data", "x"}, Options{"--idx", "x"},
+          Options{"--top", "2"}}) {
+        for (const char* mode : {"--benchmark", "--profile"}) {
+            Options all = options;
+            all.push_back(mode);
+            expect_failure(run_fake_infer(all), 2, problem(options[0], mode) + fix);
+        }
+    }
+    expect_failure(run_fake_infer({"--profile", "--stay-awake"}), 2,
+                   "error: --stay-awake: is for --benchmark\n  fix: add --benchmark, or leave it "
+                   "out\n");
+    expect_failure(infer({"a.png", "--stay-awake"}), 2,
+                   "error: --stay-awake: is for --benchmark\n  fix: add --benchmark, or leave it "
+                   "out\n");
+    expect_failure(infer({"a.png", "--part", "train"}), 2,
+                   "error: --part: belongs to --data\n  fix: add --data NAME, or leave it out\n");
+    expect_failure(run_fake_infer({"--write-pictures", "d", "--data", "x", "--top", "2"}), 2,
+                   "error: --top: cannot be combined with --write-pictures, which classifies "
+                   "nothing\n  fix: leave one of the two out\n");
 }
 
 TEST_F(InferTest, HelpAndVersion) {
