@@ -10,11 +10,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string>
 #include <system_error>
 #include <thread>
 
 #include "runtime/abi/instance.h"
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
 
 namespace emulsion {
 
@@ -118,21 +119,35 @@ const Loops& loops_of(std::string_view isa) {
 // ---- Timing ----
 
 // Runs work(thread) on all threads and returns the seconds from the first start to the last end.
+// Throws RuntimeError where the system refuses a thread; those that wait for it leave then.
 double time_parallel(int threads, const std::function<float(int)>& work) {
     std::atomic<int> ready{0};
+    std::atomic<bool> is_refused{false};
     std::vector<Clock::time_point> begin(static_cast<size_t>(threads)), end(begin.size());
     const auto body = [&](int thread) {
         const auto t = static_cast<size_t>(thread);
         ready++;
-        while (ready < threads) std::this_thread::yield();
+        while (ready < threads && !is_refused) std::this_thread::yield();
+        if (is_refused) return;
         begin[t] = Clock::now();
         kept_result = work(thread);
         end[t] = Clock::now();
     };
     std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; thread++) others.emplace_back(body, thread);
+    others.reserve(begin.size());
+    std::string problem;
+    try {
+        for (int thread = 1; thread < threads; thread++) others.emplace_back(body, thread);
+    } catch (const std::system_error& error) {
+        problem = error.what();
+        is_refused = true;
+    }
     body(0);
     for (std::thread& other : others) other.join();
+    if (is_refused) {
+        throw RuntimeError("machine speed", concat("the system refuses a thread: ", problem),
+                           "measure with fewer --threads, or raise the limit (ulimit -u)");
+    }
     const auto span =
         *std::max_element(end.begin(), end.end()) - *std::min_element(begin.begin(), begin.end());
     return std::chrono::duration<double>(span).count();
