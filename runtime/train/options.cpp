@@ -17,7 +17,7 @@ namespace {
 
 struct Numbers {
     std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
-    std::string minutes = "10";
+    std::string minutes;
 };
 
 void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDescription& network,
@@ -113,7 +113,10 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
             ? emulsion_cpu_count()
             : static_cast<int>(parse_count("--threads", numbers.threads, 1, EMULSION_MAX_THREADS));
     options->variant = find_variant(info, numbers.variant);
-    options->checkpoint_minutes = parse_number("--checkpoint-minutes", numbers.minutes, 0.0, 1e6);
+    if (!numbers.minutes.empty()) {
+        options->checkpoint_minutes =
+            parse_number("--checkpoint-minutes", numbers.minutes, 0.0, 1e6);
+    }
     if (!numbers.validation.empty()) {
         if (numbers.validation != "test") {
             try {
@@ -133,6 +136,13 @@ void check_combination(const TrainOptions& options) {
     }
     if (options.resume && options.checkpoint.empty()) {
         throw UsageError("--resume", "needs the folder of the run", "add --checkpoint FOLDER");
+    }
+    if (options.overwrite && !options.resume && options.checkpoint.empty()) {
+        throw UsageError("--overwrite", "needs the folder of the run", "add --checkpoint FOLDER");
+    }
+    if (options.checkpoint_minutes && options.checkpoint.empty()) {
+        throw UsageError("--checkpoint-minutes", "needs the folder of the run",
+                         "add --checkpoint FOLDER");
     }
     if (options.resume && options.overwrite) {
         throw UsageError("--overwrite", "cannot be combined with --resume", "give one of the two");

@@ -26,7 +26,7 @@ struct TrainOptions {
     int threads = 1;
     int variant = 0;         // as in emulsion_options
     std::string checkpoint;  // folder
-    double checkpoint_minutes = 10.0;
+    std::optional<double> checkpoint_minutes;
     std::string weights;  // file; CHECKPOINT/weights.safetensors where a folder is given
     std::string profile;  // file, kPrintProfile, or empty: none
     bool resume = false, overwrite = false, dry_run = false;

@@ -119,7 +119,7 @@ void TrainProgram::load_data() {
     loading.seed = state_.settings.seed;
     loader_ = std::make_unique<Loader>(data_.train, data_.split.train, normalizer, loading);
     if (!options_.resume) return;
-    check_place(state_, loader_->batches(), session_.memory());
+    check_place(state_, loader_->batches());
     stored_steps_ = stored.total_steps(loader_->batches());
 }
 
@@ -202,7 +202,7 @@ void TrainProgram::remove_old_weights() {
 
 LoopOptions TrainProgram::loop_options() {
     LoopOptions options;
-    options.checkpoint_minutes = options_.checkpoint_minutes;
+    options.checkpoint_minutes = options_.checkpoint_minutes.value_or(options.checkpoint_minutes);
     if (state_.settings.validation == "test") {
         options.validate = [this] {
             return evaluate_now(data_.test, whole_set(data_.test.count()));

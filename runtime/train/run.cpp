@@ -3,8 +3,6 @@
 
 #include <zlib.h>
 
-#include <cstring>
-
 #include "runtime/data/split.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
@@ -105,22 +103,8 @@ void check_batch(const RunState& state, const emulsion_info& info) {
         concat("build the program with --batch ", state.settings.batch, " to resume this run"));
 }
 
-void check_place(const RunState& state, uint64_t steps_per_epoch, const emulsion_memory& memory) {
-    if (state.batch >= steps_per_epoch) {
-        refuse_place(concat("its next batch is ", state.batch, ", but an epoch has ",
-                            steps_per_epoch, " batches"));
-    }
-    if (state.epoch > state.step || state.epoch * steps_per_epoch + state.batch != state.step) {
-        refuse_place(concat("it stands at step ", state.step, ", but epoch ", state.epoch,
-                            " and batch ", state.batch, " of ", steps_per_epoch,
-                            " belong to another step"));
-    }
-    uint64_t counted = 0;  // seed, step: how the block begins
-    std::memcpy(&counted, static_cast<const std::byte*>(memory.block[EMULSION_STATE]) + 8, 8);
-    if (counted != state.step) {
-        refuse_place(concat("it stands at step ", state.step, ", but its optimiser has counted ",
-                            counted, " steps"));
-    }
+void check_place(const RunState& state, uint64_t steps_per_epoch) {
+    check_position(to_position(state), steps_per_epoch, kWhere);
     if (state.history.size() != state.epoch) {
         refuse_place(
             concat("it has done ", state.epoch, " epochs, but tells of ", state.history.size()));

@@ -36,11 +36,11 @@ uint32_t checksum_of(const Dataset& dataset);
 // Throws RuntimeError where the data are not those that the run began with.
 void check_same_data(const RunState& state, const Dataset& dataset);
 
-// Throws RuntimeError where a state that was read is none that a run of this program can be in:
-// batches that the program is not compiled for, a place outside the epoch, or one that does not
-// agree with the count of steps in the library's state.
+// Throw RuntimeError where a state that was read is none that a run of this program can be in:
+// batches that the program is not compiled for, a place outside the epoch, or a history and sums
+// that do not reach to this place.
 void check_batch(const RunState& state, const emulsion_info& info);
-void check_place(const RunState& state, uint64_t steps_per_epoch, const emulsion_memory& memory);
+void check_place(const RunState& state, uint64_t steps_per_epoch);
 
 RunPosition to_position(const RunState& state);
 // Throws RuntimeError where the position's text is not that of this version, or holds a value that

@@ -78,6 +78,30 @@ TEST_F(TrainOptionsTest, Combinations) {
     expect_usage_error(
         {"--checkpoint", "x", "--resume", "--overwrite"},
         "error: --overwrite: cannot be combined with --resume\n  fix: give one of the two\n");
+    expect_usage_error(
+        {"--data", "x", "--overwrite"},
+        "error: --overwrite: needs the folder of the run\n  fix: add --checkpoint FOLDER\n");
+    expect_usage_error({"--data", "x", "--checkpoint-minutes", "1"},
+                       "error: --checkpoint-minutes: needs the folder of the run\n  fix: add "
+                       "--checkpoint FOLDER\n");
+}
+
+// A rate below the one that the schedule ends at would rise.
+TEST_F(TrainOptionsTest, RateBelowTheFinalOne) {
+    const std::string changes = R"({"schedule": {"kind": "cosine", "final": 0.04}})";
+    const auto train = [&](std::vector<std::string> options) {
+        options.insert(options.begin(), {"--data", "x"});
+        return run_fake_train(options, changes).err;
+    };
+    EXPECT_EQ(
+        train({"--learning-rate", "0"}),
+        "error: --learning-rate: is 0, but the network's cosine schedule ends at 0.04, so the "
+        "rate would rise\n"
+        "  fix: give a rate of at least 0.04, or add --schedule constant\n");
+    const std::string unknown = "error: x: there is no such folder";
+    EXPECT_EQ(train({"--learning-rate", "0.04"}).substr(0, unknown.size()), unknown);
+    EXPECT_EQ(train({"--learning-rate", "0", "--schedule", "constant"}).substr(0, unknown.size()),
+              unknown);
 }
 
 TEST_F(TrainOptionsTest, ValidationIsNoFraction) {

@@ -1,0 +1,216 @@
+// The folder of a run: one trainer at a time, weights and checkpoint of one run, and every place to
+// write to found out before the first step.
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "runtime/data/checkpoint.h"
+#include "runtime/support/file.h"
+#include "tests/runtime/data_support.h"
+#include "tests/support/fake_library.h"
+#include "tests/support/run_program.h"
+
+namespace emulsion {
+namespace {
+
+class TrainFolderTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        use_fake_network({});
+        write_easy_set(data_.path(), /*is_test=*/false, 50, 4, 4, 3);
+    }
+
+    ProgramResult train(std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), {"--data", data_.path(), "--quiet"});
+        return run_fake_train(std::move(arguments));
+    }
+    std::unique_ptr<RunningProgram> start_slow_run() {
+        fake_hooks().seconds_per_step = 0.05;
+        auto program =
+            start_fake_train({"--data", data_.path(), "--checkpoint", run_, "--epochs", "30"});
+        fake_hooks() = {};
+        while (!has_checkpoint(run_)) usleep(1000);
+        return program;
+    }
+    // Refused before anything was trained or printed.
+    void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
+        const ProgramResult result = train(arguments);
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_EQ(result.out, "");
+        EXPECT_EQ(result.err, "error: " + message);
+    }
+
+    TestFolder data_, runs_;
+    const std::string run_ = runs_ / "run";
+    const std::string weights_ = run_ + "/weights.safetensors";
+};
+
+TEST_F(TrainFolderTest, SecondTrainerIsRefused) {
+    const auto first = start_slow_run();
+    char host[256] = "";
+    gethostname(host, sizeof(host) - 1);
+    const std::string message = run_ + ": another trainer works in this folder: process " +
+                                std::to_string(first->process()) + " on " + host +
+                                "\n  fix: wait for its end, or choose another folder for "
+                                "--checkpoint\n";
+    expect_refused({"--checkpoint", run_}, message);
+    expect_refused({"--checkpoint", run_, "--overwrite"}, message);
+    expect_refused({"--checkpoint", run_, "--resume"}, message);
+    EXPECT_EQ(train({"--checkpoint", run_, "--dry-run"}).exit_code, 0);
+    first->send(SIGTERM);
+    EXPECT_EQ(first->wait().exit_code, 143);
+    EXPECT_FALSE(is_file(run_ + "/lock"));
+    EXPECT_EQ(
+        run_fake_train({"--checkpoint", run_, "--resume", "--epochs", "30", "--quiet"}).exit_code,
+        0);
+}
+
+TEST_F(TrainFolderTest, AKilledTrainerLeavesNoLock) {
+    const auto first = start_slow_run();
+    first->send(SIGKILL);
+    EXPECT_EQ(first->wait().signal, SIGKILL);
+    EXPECT_TRUE(is_file(run_ + "/lock"));
+    EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--epochs", "1"}).exit_code, 0);
+    EXPECT_FALSE(is_file(run_ + "/lock"));
+}
+
+// Two that begin at the same time: one trains, the other is refused, and the files are of one run.
+TEST_F(TrainFolderTest, TwoAtTheSameTime) {
+    for (int attempt = 0; attempt < 5; attempt++) {
+        const std::string run = runs_ / std::to_string(attempt);
+        fake_hooks().seconds_per_step = 0.02;
+        const std::vector<std::string> options{"--data", data_.path(), "--checkpoint",
+                                               run,      "--epochs",   "1"};
+        const auto first = start_fake_train(options), second = start_fake_train(options);
+        const int codes = first->wait().exit_code + second->wait().exit_code;
+        EXPECT_EQ(codes, 1);
+        EXPECT_TRUE(is_file(run + "/weights.safetensors"));
+    }
+}
+
+TEST_F(TrainFolderTest, WrongDataLeaveNoFolder) {
+    EXPECT_EQ(run_fake_train({"--data", runs_ / "none", "--checkpoint", run_}).exit_code, 1);
+    EXPECT_FALSE(is_folder(run_));
+}
+
+// Stopped early, a run that began anew leaves no weights of the run before.
+TEST_F(TrainFolderTest, OldWeightsNeverStandBesideANewCheckpoint) {
+    ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
+    ASSERT_TRUE(is_file(weights_));
+    fake_hooks().signal = SIGTERM;
+    fake_hooks().signal_step = 3;
+    ASSERT_EQ(train({"--checkpoint", run_, "--overwrite", "--seed", "2"}).exit_code, 143);
+    fake_hooks() = {};
+    EXPECT_FALSE(is_file(weights_));
+    EXPECT_TRUE(has_checkpoint(run_));
+}
+
+// A start that fails removes nothing.
+TEST_F(TrainFolderTest, OldWeightsStayWhereTheRunDoesNotBegin) {
+    ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
+    EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--profile=" + run_}).exit_code, 1);
+    EXPECT_TRUE(is_file(weights_));
+    std::filesystem::remove(run_ + "/checkpoint");
+    expect_refused({"--checkpoint", run_},
+                   run_ +
+                       ": holds the weights of another run\n"
+                       "  fix: choose another folder, or begin anew with --overwrite\n");
+    EXPECT_TRUE(is_file(weights_));
+}
+
+TEST_F(TrainFolderTest, PlacesThatCannotBeWritten) {
+    const std::string folder = runs_ / "folder";
+    std::filesystem::create_directory(folder);
+    for (const std::string& path :
+         {folder, runs_ / std::string(256, 'w'), runs_ / "none/w", std::string("/dev/null")}) {
+        for (const std::string& option : {std::string("--weights"), std::string("--profile")}) {
+            const ProgramResult result =
+                train(option == "--weights" ? std::vector<std::string>{option, path}
+                                            : std::vector<std::string>{option + "=" + path});
+            EXPECT_EQ(result.exit_code, 1);
+            EXPECT_EQ(result.out, "");
+            EXPECT_EQ(result.err.find("error: " + option + " "), 0u) << result.err;
+            EXPECT_NE(result.err.find("\n  fix: "), std::string::npos) << result.err;
+        }
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+}
+
+TEST_F(TrainFolderTest, PlacesOfTheRunItself) {
+    for (const std::string& name :
+         {std::string("checkpoint"), std::string("lock"), std::string("../run/checkpoint")}) {
+        const std::string path = run_ + "/" + name;
+        const std::string own = run_ + "/" + name.substr(name.rfind('/') + 1);
+        expect_refused({"--checkpoint", run_, "--weights", path},
+                       "--weights " + path + ": is the place of the run's " + own +
+                           "\n  fix: choose another one for --weights\n");
+    }
+    const std::string one = runs_ / "one";
+    expect_refused({"--weights", one, "--profile=" + one},
+                   "--profile " + one +
+                       ": is the place of the weights\n  fix: choose another one for --profile\n");
+    expect_refused({"--checkpoint", run_, "--profile=" + weights_},
+                   "--profile " + weights_ +
+                       ": is the place of the weights\n  fix: choose another one for --profile\n");
+}
+
+// The run makes its folder before it looks at what is to be written there.
+TEST_F(TrainFolderTest, WeightsInAFolderThatTheRunMakes) {
+    const ProgramResult result =
+        train({"--checkpoint", run_, "--weights", run_ + "/best.safetensors"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_TRUE(is_file(run_ + "/best.safetensors"));
+    EXPECT_FALSE(is_file(weights_));
+}
+
+// A disk that is full from the start of a resumed run is found out before its first step.
+TEST_F(TrainFolderTest, ResumingOnAFullDisk) {
+    ASSERT_EQ(train({"--checkpoint", run_, "--steps", "3"}).exit_code, 0);
+    testing::faults.fail_after = 100;
+    testing::faults.code = ENOSPC;
+    const ProgramResult result =
+        run_fake_train({"--checkpoint", run_, "--resume", "--steps", "30", "--quiet"});
+    testing::faults = {};
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err, "error: " + run_ +
+                              "/checkpoint: cannot write the file: the disk is full\n"
+                              "  fix: free some space, or choose a place on another disk\n");
+    EXPECT_EQ(run_fake_train({"--checkpoint", run_, "--resume"}).exit_code, 0);
+}
+
+// The checkpoint's disk is really full, the weights go to another: the run ends with its weights
+// and its test, and says what is lost.
+TEST_F(TrainFolderTest, AFullDiskCostsTheCheckpointAlone) {
+    write_easy_set(data_.path(), /*is_test=*/true, 10, 4, 4, 3);
+    const std::string disk = runs_ / "disk";
+    std::filesystem::create_directory(disk);
+    if (mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0)
+        GTEST_SKIP() << "a small disk: mounting a tmpfs is not allowed here";
+    fake_hooks().seconds_per_step = 0.01;
+    auto program = start_fake_train({"--data", data_.path(), "--checkpoint", disk + "/run",
+                                     "--weights", runs_ / "w", "--epochs", "5"});
+    while (!has_checkpoint(disk + "/run")) usleep(1000);
+    std::FILE* filler = std::fopen((disk + "/filler").c_str(), "wb");
+    while (std::fputc('x', filler) != EOF && std::fflush(filler) == 0) {
+    }
+    std::fclose(filler);
+    const ProgramResult result = program->wait();
+    umount2(disk.c_str(), MNT_DETACH);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("\nerror: " + disk +
+                              "/run/checkpoint: cannot write the file: the "
+                              "disk is full\n"),
+              std::string::npos)
+        << result.err;
+    EXPECT_TRUE(is_file(runs_ / "w"));
+    EXPECT_NE(result.out.find("weights written to "), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("test accuracy "), std::string::npos) << result.out;
+}
+
+}  // namespace
+}  // namespace emulsion
