@@ -106,8 +106,8 @@ void check_batch(const RunState& state, const emulsion_info& info) {
 void check_place(const RunState& state, uint64_t steps_per_epoch) {
     check_position(to_position(state), steps_per_epoch, kWhere);
     if (state.history.size() != state.epoch) {
-        refuse_place(
-            concat("it has done ", state.epoch, " epochs, but tells of ", state.history.size()));
+        refuse_place(concat("it stands in epoch ", state.epoch, ", counted from 0, but tells of ",
+                            state.history.size(), " finished ones"));
     }
     const auto samples = static_cast<int64_t>(state.batch) * state.settings.batch;
     if (state.sums.samples != samples) {

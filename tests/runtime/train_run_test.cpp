@@ -1,9 +1,11 @@
 // Whole runs of the trainer over the fake library: values by hand, part batches, resuming,
 // validation, results.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -191,22 +193,38 @@ TEST_F(TrainRunTest, InterruptedAndResumedEqualsOneRun) {
     }
 }
 
-// Ctrl-C while validation looks at its pictures: the epoch stays trained, its row has no
-// validation.
+// Stopped or killed while validation looks at its pictures, after the first epoch and after the
+// last: the epoch stays trained, and whoever resumes validates it and completes its record.
 TEST_F(TrainRunTest, InterruptedInValidation) {
-    ASSERT_EQ(train({"--checkpoint", folder_ / "whole", "--validation", "0.2"}).exit_code, 0);
-    fake_hooks().signal = SIGINT;
-    fake_hooks().signal_run = 5;
-    const ProgramResult stopped = train({"--checkpoint", folder_ / "run", "--validation", "0.2"});
-    EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
-    EXPECT_NE(stopped.err.find("stopped by a signal after step 11;"), std::string::npos)
-        << stopped.err;
-    EXPECT_NE(stopped.out.find("            -           -  "), std::string::npos) << stopped.out;
-    fake_hooks() = {};
-    const ProgramResult resumed = run_fake_train({"--checkpoint", folder_ / "run", "--resume"});
-    EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-    EXPECT_EQ(read_text(folder_ / "run/weights.safetensors"),
-              read_text(folder_ / "whole/weights.safetensors"));
+    const ProgramResult whole =
+        train({"--checkpoint", folder_ / "whole", "--validation", "0.2", "--json"});
+    ASSERT_EQ(whole.exit_code, 0);
+    for (int number : {SIGINT, SIGKILL}) {
+        for (int run : {5, 14}) {  // of 9 pictures after each of two epochs
+            const std::string name = std::to_string(number) + "-" + std::to_string(run);
+            fake_hooks().signal = number;
+            fake_hooks().signal_run = run;
+            const ProgramResult stopped =
+                train({"--checkpoint", folder_ / name, "--validation", "0.2"});
+            EXPECT_EQ(stopped.exit_code, number == SIGKILL ? -1 : 130) << stopped.err;
+            EXPECT_EQ(stopped.out.find("            -           -  ") != std::string::npos,
+                      number == SIGINT)
+                << stopped.out;
+            fake_hooks() = {};
+            const ProgramResult resumed =
+                run_fake_train({"--checkpoint", folder_ / name, "--resume", "--json"});
+            EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+            for (const char* file : {"/checkpoint", "/weights.safetensors"})
+                EXPECT_EQ(read_text((folder_ / name) + file),
+                          read_text((folder_ / "whole") + file));
+            const auto expected = read_lines(whole.out), found = read_lines(resumed.out);
+            const size_t epoch = run == 5 ? 1 : 2;
+            EXPECT_EQ(found[1]["epoch"], epoch);
+            EXPECT_EQ(found[1]["validation"], expected[epoch]["validation"]);
+            EXPECT_EQ(found[1]["loss"], expected[epoch]["loss"]);
+            EXPECT_FALSE(found[1].contains("seconds"));
+        }
+    }
 }
 
 TEST_F(TrainRunTest, ResumingACompleteRunWritesItsWeightsAgain) {
@@ -319,6 +337,47 @@ TEST_F(TrainRunTest, SmallerBatchThanCompiled) {
     const auto lines = read_lines(train({"--batch", "3", "--epochs", "1", "--json"}).out);
     EXPECT_EQ(lines[0]["steps_per_epoch"], 17);
     EXPECT_EQ(lines[1]["samples"], 50);
+}
+
+// What looks like a path is one, whatever $EMULSION_DATA holds.
+TEST_F(TrainRunTest, PathsAreNoNames) {
+    const TestFolder others;
+    write_easy_set(others.path(), /*is_test=*/false, 20, 4, 4, 3);
+    std::filesystem::create_directory(folder_ / "sub");
+    std::filesystem::create_directory(others / "sub");
+    write_easy_set(folder_ / "sub", /*is_test=*/false, 30, 4, 4, 3);
+    write_easy_set(others / "sub", /*is_test=*/false, 40, 4, 4, 3);
+    const auto pictures = [&](const std::string& data) -> int {
+        const auto main = [&](int argc, char** argv) {
+            setenv("EMULSION_DATA", others.path().c_str(), 1);
+            if (chdir(folder_.path().c_str()) != 0) return 77;
+            return emulsion_train_main(argc, argv, &fake_train_library(), &fake_infer_library(),
+                                       fake_description().c_str());
+        };
+        const ProgramResult result =
+            run_program(main, {"fake-train", "--data", data, "--dry-run", "--json"});
+        EXPECT_EQ(result.exit_code, 0) << data << ": " << result.err;
+        return read_lines(result.out)[0]["train_pictures"];
+    };
+    EXPECT_EQ(pictures("."), 50);
+    EXPECT_EQ(pictures("./sub"), 30);
+    EXPECT_EQ(pictures("sub/.."), 50);
+    EXPECT_EQ(pictures("sub/"), 30);
+    EXPECT_EQ(pictures("sub"), 40);
+}
+
+// Pictures without labels, or labels without pictures, are no missing test part.
+TEST_F(TrainRunTest, HalfATestPartIsRefused) {
+    for (const char* missing : {"t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"}) {
+        write_easy_set(folder_.path(), /*is_test=*/true, 10, 4, 4, 3);
+        std::filesystem::remove(folder_ / missing);
+        const ProgramResult result = train({});
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_EQ(result.err.find("error: " + folder_.path() + ": the folder holds none of " +
+                                  missing + ", "),
+                  0u)
+            << result.err;
+    }
 }
 
 }  // namespace

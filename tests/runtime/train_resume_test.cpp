@@ -1,0 +1,171 @@
+// --resume: what a checkpoint may say, and what the command line may change.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "runtime/data/checkpoint.h"
+#include "runtime/train/run.h"
+#include "runtime/train/session.h"
+#include "tests/support/fake_library.h"
+#include "tests/support/run_program.h"
+
+namespace emulsion {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class TrainResumeTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        use_fake_network({});
+        write_easy_set(data_.path(), /*is_test=*/false, 50, 4, 4, 3);
+    }
+
+    // A run of 13 steps an epoch that stands before step 16.
+    void begin_run() {
+        ASSERT_EQ(run_fake_train({"--data", data_.path(), "--checkpoint", run_, "--steps", "15",
+                                  "--quiet", "--overwrite"})
+                      .exit_code,
+                  0);
+    }
+    ProgramResult resume(std::vector<std::string> options = {}) {
+        options.insert(options.begin(), {"--checkpoint", run_, "--resume"});
+        return run_fake_train(std::move(options));
+    }
+    // Writes the checkpoint anew, whole but for what `change` does.
+    void forge(const std::function<void(RunPosition&, Json&)>& change) {
+        TrainingSession session(fake_train_library(), 1);
+        RunPosition position =
+            load_checkpoint(run_, session.info(), session.sizes(), session.memory());
+        Json json = Json::parse(position.metrics);
+        change(position, json);
+        position.metrics = json.dump();
+        save_checkpoint(run_, session.info(), session.sizes(), session.memory(), position);
+    }
+
+    TestFolder data_, runs_;
+    const std::string run_ = runs_ / "run";
+};
+
+TEST_F(TrainResumeTest, WhatNoRunWritesIsRefused) {
+    struct Case {
+        std::function<void(RunPosition&, Json&)> change;
+        const char* problem;
+    };
+    const Case cases[] = {
+        {[](auto&, Json& json) { json["settings"]["batch"] = 0; },
+         "its field 'settings.batch' is 0, not a number from 1 to 2147483647"},
+        {[](auto&, Json& json) { json["settings"]["batch"] = 4294967300; },
+         "its field 'settings.batch' is 4294967300, not a number from 1 to 2147483647"},
+        {[](auto&, Json& json) { json["settings"]["epochs"] = -3; },
+         "its field 'settings.epochs' is -3, not a number from 1 to 1000000"},
+        {[](auto&, Json& json) { json["settings"]["steps"] = 1e300; },
+         "its field 'settings.steps' is 1e+300, not a number from 0 to 1000000000000"},
+        {[](auto&, Json& json) { json["settings"]["data"] = 5; },
+         "its field 'settings.data' is 5, not a text"},
+        {[](auto&, Json& json) { json["settings"]["schedule"]["kind"] = "linear"; },
+         "names an unknown schedule 'linear'"},
+        {[](auto&, Json& json) { json["settings"]["schedule"]["step_size"] = 0; },
+         "its field 'settings.schedule.step_size' is 0, not a number from 1 to "
+         "9223372036854775807"},
+        {[](auto&, Json& json) { json["settings"]["schedule"]["base"] = -0.5; },
+         "its field 'settings.schedule.base' is -0.5, not a number from 0 to 3e+38"},
+        {[](auto&, Json& json) { json["settings"].erase("seed"); },
+         "its field 'settings.seed' is missing"},
+        {[](auto&, Json& json) { json["settings"]["seed"] = 7; }, "it names the seeds 1 and 7"},
+        {[](auto&, Json& json) { json["sums"]["samples"] = 3; },
+         "its sums are over 3 pictures, but its epoch has trained on 8"},
+        {[](auto&, Json& json) { json["history"].clear(); },
+         "it stands in epoch 1, counted from 0, but tells of 0 finished ones"},
+        {[](auto&, Json& json) { json["history"][0]["epoch"] = 9; }, "its epoch 1 is numbered 9"},
+        {[](auto&, Json& json) { json["history"][0]["metrics"]["loss_sum"] = nullptr; },
+         "its field 'history[0].metrics.loss_sum' is null, not a number from "},
+        {[](auto&, Json& json) { json = Json::array(); }, "its field 'settings' is missing"},
+    };
+    for (const auto& [change, problem] : cases) {
+        begin_run();
+        forge(change);
+        const ProgramResult result = resume();
+        EXPECT_EQ(result.exit_code, 1) << problem << result.signal;
+        EXPECT_EQ(result.out, "");
+        EXPECT_EQ(result.err.find(std::string("error: checkpoint: ") + problem), 0u) << result.err;
+        EXPECT_NE(result.err.find("\n  fix: "), std::string::npos) << result.err;
+    }
+}
+
+// A batch beyond the epoch.
+TEST_F(TrainResumeTest, PlaceOutsideTheEpochIsRefused) {
+    begin_run();
+    forge([](RunPosition& position, Json&) { position.batch = 1000000; });
+    const ProgramResult result = resume();
+    EXPECT_EQ(result.exit_code, 1) << result.signal;
+    EXPECT_EQ(result.err.find("error: checkpoint: "), 0u) << result.err;
+    EXPECT_NE(result.err.find("1000000"), std::string::npos) << result.err;
+}
+
+TEST_F(TrainResumeTest, ProgramForASmallerBatch) {
+    begin_run();
+    FakeNetwork network;
+    network.batch = 2;
+    use_fake_network(network);
+    const ProgramResult result = resume();
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.err,
+              "error: checkpoint: its run trains with batches of 4 pictures, but this program is "
+              "compiled for at most 2\n"
+              "  fix: build the program with --batch 4 to resume this run\n");
+}
+
+// A position is read back as it was written, its history and validation included.
+TEST_F(TrainResumeTest, PositionsAreReadBack) {
+    RunState state;
+    state.settings.data = "a \"set\"";
+    state.settings.schedule = {ScheduleKind::kStep, 0.1, 0.01, 77, -0.5};
+    state.settings.validation = "0.1";
+    state.settings.seed = INT64_MAX;
+    state.data_samples = 10, state.data_checksum = UINT32_MAX;
+    state.epoch = 1, state.batch = 2, state.step = 5;
+    state.sums.add(0.1, 3, 8);
+    state.history.resize(1);
+    state.history[0].epoch = 1;
+    state.history[0].learning_rate = 0.05f;
+    state.history[0].validation = Evaluation{{1.5, 2.0, 3}, true, 1};
+    const RunPosition position = to_position(state);
+    const RunState found = from_position(position);
+    EXPECT_EQ(to_position(found).metrics, position.metrics);
+    EXPECT_EQ(found.settings.schedule.kind, ScheduleKind::kStep);
+    EXPECT_EQ(found.settings.seed, uint64_t(INT64_MAX));
+    EXPECT_EQ(found.history[0].validation->not_finite, 1);
+    EXPECT_EQ(found.sums.loss_sum, state.sums.loss_sum);
+}
+
+// Another length is another cosine, and that is said with both rates.
+TEST_F(TrainResumeTest, AnotherLengthIsAnotherCosine) {
+    begin_run();
+    const ProgramResult longer = resume({"--steps", "30"});
+    EXPECT_EQ(longer.exit_code, 0);
+    EXPECT_NE(longer.err.find("note: the run now has 30 steps instead of 15, and the cosine "
+                              "schedule spans all of them: the rate goes from 0.001092"),
+              std::string::npos)
+        << longer.err;
+    EXPECT_NE(longer.err.find(" in step 15 to 0.05 in step 16\n"), std::string::npos) << longer.err;
+    EXPECT_EQ(resume({"--steps", "30"}).err.find("note: the run now"), std::string::npos);
+}
+
+TEST_F(TrainResumeTest, LessThanIsDoneIsRefused) {
+    begin_run();
+    for (auto [option, value, steps] :
+         {std::tuple("--epochs", "1", "13"), std::tuple("--steps", "14", "14")}) {
+        const ProgramResult result = resume({option, value});
+        EXPECT_EQ(result.exit_code, 2);
+        EXPECT_EQ(result.err, std::string("error: ") + option + ": is " + value + ", which is " +
+                                  steps +
+                                  " steps in all, but the run of the checkpoint has done 15\n"
+                                  "  fix: give more, or leave the option out\n");
+    }
+    EXPECT_EQ(resume({"--steps", "15"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace emulsion
