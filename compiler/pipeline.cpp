@@ -166,6 +166,12 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     Library train_library = make_library(network, train.plan, train.kernels);
     Library infer_library = make_library(network, infer.plan, infer.kernels);
     Artifact artifact;
+    for (const Plan* plan : {&train.plan, &infer.plan}) {
+        for (const std::string& sentence : slow_kernels(*plan)) {
+            artifact.notes.push_back(
+                fmt::format("{}: {}", plan->training ? "training" : "inference", sentence));
+        }
+    }
     write_library(train_library, folder, artifact);
     write_library(infer_library, folder, artifact);
     if (!options.programs) return artifact;

@@ -31,9 +31,11 @@ Graph training_graph(const Network& network, bool exact = false, int batch = 64,
                      bool update_at_once = false);
 Graph inference_graph(const Network& network, bool exact = false, int batch = 64);
 
-// What a build wrote, in order: archives, headers, manifests, programs.
+// What a build wrote, in order: archives, headers, manifests, programs; and what its user should
+// know, a sentence each.
 struct Artifact {
     std::vector<std::string> files;
+    std::vector<std::string> notes;
 };
 
 // Compiles and links. Throws Error.

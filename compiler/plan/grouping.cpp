@@ -9,6 +9,7 @@
 #include <set>
 
 #include "compiler/ops/sources.h"
+#include "compiler/plan/choice.h"
 #include "compiler/plan/recompute.h"
 
 namespace emulsion {
@@ -57,15 +58,21 @@ class Grouper {
             if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
         }
         if (options_.fuse && op_class == OpClass::anchor && take_prologue(index)) return;
+        group_of_[at(index)] = static_cast<int>(grouping_.groups.size());
+        grouping_.groups.push_back(alone(index));
+    }
+
+    // A group of this node.
+    NodeGroup alone(int index) const {
+        const OpClass op_class = graph_.node(index).op->op_class();
+        const bool pass = op_class == OpClass::pointwise || op_class == OpClass::gather;
         NodeGroup group;
         group.nodes = {index};
-        bool pointwise = op_class == OpClass::pointwise || op_class == OpClass::gather;
-        group.anchor = pointwise ? -1 : index;
+        group.anchor = pass ? -1 : index;
         group.stage = stages_[at(index)];
-        group.reason = pointwise ? "pass" : "anchor";
-        if (pointwise && op_class == OpClass::gather && !recipe_exists(group)) group.anchor = index;
-        group_of_[at(index)] = static_cast<int>(grouping_.groups.size());
-        grouping_.groups.push_back(std::move(group));
+        group.reason = pass ? "pass" : "anchor";
+        if (op_class == OpClass::gather && choice_of(group).recipe == nullptr) group.anchor = index;
+        return group;
     }
 
     // Tries to make node `index` part of group `target`, whose value `through` it reads.
@@ -77,6 +84,7 @@ class Grouper {
         const TensorType& domain = domain_of(group);
         if (root_of(graph_, through) != through || graph_.type(through) != domain) return false;
         if (through.node < group.anchor) return false;  // of the prologue
+        if (reads_through_view(index, group)) return false;
         if (node.op->op_class() == OpClass::window) {
             if (!pool_fits(index, group, through)) return false;
         } else if (node.op->sums_strips()) {
@@ -87,11 +95,7 @@ class Grouper {
         if (waits_for(index, target)) return false;
         NodeGroup fused = group;
         fused.nodes.push_back(index);
-        if (!recipe_exists(fused)) {
-            grouping_.decisions.push_back(fmt::format(
-                "{} stays apart from {}: no recipe takes both", node.name, name_of(group)));
-            return false;
-        }
+        if (!pays(fused, group, alone(index), node.name, name_of(group))) return false;
         group = std::move(fused);
         group.reason = describe(group);
         group_of_[at(index)] = target;
@@ -135,16 +139,19 @@ class Grouper {
             if (before.types.size() > 1) return false;
             if (is_read_outside(member, fused) != (member == through.node)) return false;
         }
-        if (waits_for(index, target) || !recipe_exists(fused)) return false;
+        if (waits_for(index, target)) return false;
         const std::string& name = graph_.node(through.node).name;
         const int64_t bytes = memory_bytes(graph_.type(through), batch_);
-        const bool pays = bytes >= options_.machine.cache_bytes;
+        if (bytes < options_.machine.cache_bytes) {
+            grouping_.decisions.push_back(
+                fmt::format("{} stays apart from {}: its {} bytes are read from a cache", name,
+                            node.name, bytes));
+            return false;
+        }
+        if (!pays(fused, group, alone(index), name, node.name)) return false;
         grouping_.decisions.push_back(
-            pays ? fmt::format("store {} in {}: reads its operands there instead of its {} bytes",
-                               name, node.name, bytes)
-                 : fmt::format("{} stays apart from {}: its {} bytes are read from a cache", name,
-                               node.name, bytes));
-        if (!pays) return false;
+            fmt::format("store {} in {}: reads its operands there instead of its {} bytes", name,
+                        node.name, bytes));
         group = std::move(fused);
         group.reason = describe(group);
         group_of_[at(index)] = target;
@@ -158,6 +165,19 @@ class Grouper {
                    return std::find(group.nodes.begin(), group.nodes.end(), user) ==
                           group.nodes.end();
                });
+    }
+
+    // True if node `index`, or what it recomputes, reads a value of the group as another type: that
+    // goes through memory, hence is not for the same kernel.
+    bool reads_through_view(int index, const NodeGroup& group) const {
+        const std::vector<Value>& inputs = graph_.node(index).inputs;
+        return std::any_of(inputs.begin(), inputs.end(), [&](Value value) {
+            const int root = root_of(graph_, value).node;
+            const bool own =
+                std::find(group.nodes.begin(), group.nodes.end(), root) != group.nodes.end();
+            return own ? root != value.node
+                       : grouping_.inlined[at(root)] && reads_through_view(root, group);
+        });
     }
 
     // True if node `index` reads, beside values of group `target`, others that depend on it.
@@ -202,22 +222,30 @@ class Grouper {
         return found;
     }
 
-    bool recipe_exists(const NodeGroup& group) const {
-        std::vector<Value> results;
-        for (int node : group.nodes) {
-            if (graph_.type({node, 0}) == domain_of(group)) results = {{node, 0}};
-        }
-        for (int node : group.nodes) {
-            if (node != group.anchor && graph_.node(node).op->sums_strips())
-                results.push_back({node, 0});
-        }
-        for (int node : group.nodes) {
-            if (node < group.anchor && is_read_outside(node, group)) results.push_back({node, 0});
-        }
-        Group body = build_body(graph_, group, grouping_.inlined, results, batch_).group;
-        return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
-            return can_run(*recipe, body, isa_, options_.exact);
-        });
+    // How the group would run if no other node joined it.
+    Choice choice_of(const NodeGroup& group) const {
+        const GroupBody body =
+            build_body(graph_, group, grouping_.inlined, stored_values(graph_, group), batch_);
+        return choose_recipe(library_, body.group, isa_, options_);
+    }
+
+    // Whether one kernel for `fused` costs no more than one for each part; says so where not.
+    bool pays(const NodeGroup& fused, const NodeGroup& first, const NodeGroup& second,
+              const std::string& name, const std::string& other_name) {
+        const Choice both = choice_of(fused), one = choice_of(first), other = choice_of(second);
+        const bool falls_back =
+            both.is_last_resort() && ((first.anchor >= 0 && !one.is_last_resort()) ||
+                                      (second.anchor >= 0 && !other.is_last_resort()));
+        if (both.recipe != nullptr && !falls_back && both.cost <= one.cost + other.cost)
+            return true;
+        const std::string reason =
+            both.recipe == nullptr || falls_back
+                ? "no recipe takes both"
+                : fmt::format("{:.3g} us together, {:.3g} and {:.3g} apart", both.cost * 1e6,
+                              one.cost * 1e6, other.cost * 1e6);
+        grouping_.decisions.push_back(
+            fmt::format("{} stays apart from {}: {}", name, other_name, reason));
+        return false;
     }
 
     std::string name_of(const NodeGroup& group) const {
@@ -323,24 +351,14 @@ class Grouper {
 
 }  // namespace
 
-std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, size_t index) {
-    const std::vector<int>& nodes = grouping.groups[index].nodes;
-    std::set<int> own(nodes.begin(), nodes.end());
+std::vector<Value> stored_values(const Graph& graph, const NodeGroup& group) {
+    const std::set<int> own(group.nodes.begin(), group.nodes.end());
     std::set<Value> stored;
     for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
-        if (own.contains(i)) continue;
-        OpClass op_class = graph.node(i).op->op_class();
-        if (op_class == OpClass::view) continue;
+        if (own.contains(i) || graph.node(i).op->op_class() == OpClass::view) continue;
         for (Value value : graph.node(i).inputs) {
             Value root = root_of(graph, value);
             if (own.contains(root.node)) stored.insert(root);
-        }
-    }
-    for (int node :
-         nodes) {  // a member may read another member through a view: then it goes through memory
-        for (Value value : graph.node(node).inputs) {
-            Value root = root_of(graph, value);
-            if (root != value && own.contains(root.node)) stored.insert(root);
         }
     }
     for (const Result& result : graph.results()) {
@@ -348,7 +366,7 @@ std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, s
         if (own.contains(root.node)) stored.insert(root);
     }
     std::vector<Value> sorted(stored.begin(), stored.end());
-    const int anchor = grouping.groups[index].anchor;
+    const int anchor = group.anchor;
     std::stable_partition(sorted.begin(), sorted.end(), [&](Value value) {
         return value.node == anchor || !graph.node(value.node).op->sums_strips();
     });

@@ -51,12 +51,12 @@ struct GroupBody {
 GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined,
                      const std::vector<Value>& results, int batch);
 
-// The values that group `index` must store: read by other groups, or results of the graph; in the
-// order of Group's results.
-std::vector<Value> stored_values(const Graph& graph, const Grouping& grouping, size_t index);
+// The values that a group must store: read by other nodes, or results of the graph; in the order of
+// Group's results.
+std::vector<Value> stored_values(const Graph& graph, const NodeGroup& group);
 
-// Groups the nodes of an optimized graph. A group is only formed if a recipe of the library applies
-// to it; where none does, it is split and the reason kept.
+// Groups the nodes of an optimized graph. A node joins a group where the best recipe for both costs
+// no more than those for each; where it does not, or no recipe takes both, the reason is kept.
 Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
                      const PlanOptions& options, int batch);
 

@@ -37,8 +37,9 @@ struct PlannedKernel {
     std::string recipe;
     int recipe_version = 1;
     Tiling tiling;
-    double multiply_adds = 0;   // that the recipe does, of group.batch samples
-    double relative_error = 0;  // the recipe's bound; 0: it rounds as the plain definition does
+    double multiply_adds = 0;     // that the recipe does, of group.batch samples
+    double relative_error = 0;    // the recipe's bound; 0: it rounds as the plain definition does
+    bool is_last_resort = false;  // no recipe is made for it
     // The kernel's identity in text: signature, recipe, tiling, isa. Cache key and line of reports.
     std::string identity(const Isa& isa) const;
 };
@@ -122,6 +123,9 @@ struct PlanOptions {
 // Plans an optimized graph. State starts with 64 bytes of seed and step
 // (runtime/abi/emulsion_abi.h).
 Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options);
+
+// A sentence for each kernel that runs a recipe of last resort, for the user of a build.
+std::vector<std::string> slow_kernels(const Plan& plan);
 
 // Kernels, buffers with offsets, calls with their reasons, bytes of each class.
 std::string print(const Plan& plan);

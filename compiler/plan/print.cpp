@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "compiler/plan/plan.h"
 
@@ -30,6 +31,21 @@ std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
     for (int buffer : call.buffers) names.push_back(fmt::format("b{}", buffer));
     for (const std::string& scalar : call.scalars) names.push_back(scalar);
     return text + fmt::format(" ({})  # {}\n", fmt::join(names, ", "), call.reason);
+}
+
+std::vector<std::string> slow_kernels_of(const VariantPlan& variant) {
+    std::vector<std::string> sentences;
+    std::set<int> named;
+    for (const BatchPlan& batch : variant.batches) {
+        for (const PlannedCall& call : batch.calls) {
+            const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+            if (!kernel.is_last_resort || !named.insert(call.kernel).second) continue;
+            sentences.push_back(
+                fmt::format("{} '{}' is slow: no recipe is made for it, so it runs '{}'",
+                            to_string(call.stage), call.name, kernel.recipe));
+        }
+    }
+    return sentences;
 }
 
 std::string print_variant(const VariantPlan& variant) {
@@ -60,11 +76,24 @@ std::string print_variant(const VariantPlan& variant) {
         text += fmt::format("   batch {}: {} kernel calls\n", batch.batch, batch.calls.size());
         for (const PlannedCall& call : batch.calls) text += print_call(variant, call);
     }
+    for (const std::string& sentence : slow_kernels_of(variant))
+        text += "    note: " + sentence + "\n";
     for (const std::string& note : variant.notes) text += "    # " + note + "\n";
     return text;
 }
 
 }  // namespace
+
+std::vector<std::string> slow_kernels(const Plan& plan) {
+    std::vector<std::string> sentences;
+    for (const VariantPlan& variant : plan.variants) {
+        for (const std::string& sentence : slow_kernels_of(variant)) {
+            if (std::find(sentences.begin(), sentences.end(), sentence) == sentences.end())
+                sentences.push_back(sentence);
+        }
+    }
+    return sentences;
+}
 
 std::string print(const Plan& plan) {
     std::string text = fmt::format("plan {} {}{} parameters {} gradients {} state {} bytes\n",

@@ -2,12 +2,12 @@
 #include "compiler/plan/variant.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "compiler/ops/sources.h"
+#include "compiler/plan/choice.h"
 #include "compiler/plan/grouping.h"
 #include "compiler/plan/memory.h"
 
@@ -96,9 +96,9 @@ class VariantPlanner {
         GroupedBatch grouped{batch, {}, {}};
         grouped.grouping = group_nodes(graph_, library_, variant_.isa, options_, batch);
         for (size_t g = 0; g < grouped.grouping.groups.size(); g++) {
-            grouped.bodies.push_back(build_body(graph_, grouped.grouping.groups[g],
-                                                grouped.grouping.inlined,
-                                                stored_values(graph_, grouped.grouping, g), batch));
+            grouped.bodies.push_back(
+                build_body(graph_, grouped.grouping.groups[g], grouped.grouping.inlined,
+                           stored_values(graph_, grouped.grouping.groups[g]), batch));
         }
         return grouped;
     }
@@ -155,30 +155,17 @@ class VariantPlanner {
         if (found != kernels_.end()) return found->second;
         PlannedKernel kernel;
         kernel.group = group;
-        double best = std::numeric_limits<double>::infinity();
-        // One judge for all instruction sets: variants of a network then run the same recipes, so
-        // their bits agree.
-        const Isa& judge = isa_avx512();
-        for (const auto& recipe : library_) {
-            if (!can_run(*recipe, group, variant_.isa, options_.exact)) continue;
-            if (!recipe->applies(group, judge)) continue;
-            std::vector<Tiling> tilings = recipe->tilings(group, variant_.isa);
-            EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(),
-                      signature);
-            double cost =
-                recipe->cost(group, recipe->tilings(group, judge)[0], judge, options_.machine);
-            if (cost >= best) continue;
-            best = cost;
-            kernel.recipe = recipe->name();
-            kernel.recipe_version = recipe->version();
-            kernel.tiling = tilings[0];
-            kernel.multiply_adds = recipe->multiply_adds(group);
-            kernel.relative_error = recipe->relative_error(group);
-        }
-        if (kernel.recipe.empty()) {
+        const Choice choice = choose_recipe(library_, group, variant_.isa, options_);
+        if (choice.recipe == nullptr) {
             fail("recipe", fmt::format("no recipe runs '{}': {}", name, signature),
                  "this operation is not supported on this target");
         }
+        kernel.recipe = choice.recipe->name();
+        kernel.recipe_version = choice.recipe->version();
+        kernel.tiling = choice.tiling;
+        kernel.multiply_adds = choice.recipe->multiply_adds(group);
+        kernel.relative_error = choice.recipe->relative_error(group);
+        kernel.is_last_resort = choice.is_last_resort();
         variant_.kernels.push_back(std::move(kernel));
         return kernels_[signature] = static_cast<int>(variant_.kernels.size()) - 1;
     }

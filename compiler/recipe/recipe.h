@@ -46,6 +46,10 @@ class Recipe {
     // the largest value of the anchor's result, for values around zero.
     virtual double relative_error(const Group&) const { return 0; }
 
+    // Whether it runs what no other recipe does, slowly. No group is formed that would need it
+    // where its parts would not.
+    virtual bool is_last_resort() const { return false; }
+
     // Whether its kernels can sum strips of the map they make (Group::strip_sums).
     virtual bool sums_strips() const { return false; }
 
