@@ -31,7 +31,7 @@ class Recomputation {
             if (graph_.op_as<Constant>(i) != nullptr) inlined_[at(i)] = true;
             bool cheap = op_class == OpClass::pointwise || op_class == OpClass::gather;
             if (!cheap || is_result_[at(i)]) continue;
-            inlined_[at(i)] = is_free(node) || (options_.fuse && pays_recomputing(i));
+            inlined_[at(i)] = is_free(i) || (options_.fuse && pays_recomputing(i));
         }
         for (int i = static_cast<int>(graph_.nodes().size()); options_.fuse && i-- > 0;) {
             if (!inlined_[at(i)]) inlined_[at(i)] = pays_in_readers(i);
@@ -42,12 +42,19 @@ class Recomputation {
   private:
     static size_t at(int index) { return static_cast<size_t>(index); }
 
-    // Depends on constants and scalars alone.
-    bool is_free(const Node& node) const {
-        return !node.inputs.empty() &&
-               std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
-                   return inlined_[at(value.node)] || graph_.op_as<Scalar>(value.node) != nullptr;
-               });
+    // Depends on constants and scalars alone. What is read through a view must be in memory: a view
+    // has no code that could read it elsewhere.
+    bool is_free(int index) const {
+        const std::vector<Value>& inputs = graph_.node(index).inputs;
+        const std::vector<int>& users = users_[at(index)];
+        const auto is_given = [&](Value value) {
+            return inlined_[at(value.node)] || graph_.op_as<Scalar>(value.node) != nullptr;
+        };
+        const auto is_view = [&](int user) {
+            return graph_.node(user).op->op_class() == OpClass::view;
+        };
+        return !inputs.empty() && std::all_of(inputs.begin(), inputs.end(), is_given) &&
+               std::none_of(users.begin(), users.end(), is_view);
     }
 
     // A gather that costs its readers no more than storing and reading its result: all are anchors

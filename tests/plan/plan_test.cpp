@@ -288,6 +288,22 @@ graph net {
     EXPECT_EQ(written.size(), 4u);
 }
 
+// The gradient of a mean is a constant that the convolution's gradients read through a view.
+TEST(Plan, ConstantsBehindAViewAreStored) {
+    const Network network = parse_network(R"(network net
+graph net {
+  %x = input() : f32[n,3,4,4]
+  %w = parameter() : f32[5,3,1,1]
+  %y = conv2d(%x, %w) : f32[n,5,4,4]
+  %flat = flatten(%y) : f32[n,80]{5,4,4}
+  %loss = reduce(%flat) {mean=true} : f32[]
+  output "loss" %loss
+})",
+                                          "net.emu");
+    const Plan plan = plan_network(network, {true, {4}, true, {isa_avx2()}});
+    EXPECT_GE(call_count(plan), 3);
+}
+
 TEST(Plan, OneValueUnderTwoNames) {
     Graph graph = parse_graph(R"(graph net {
   %x = input() : f32[n,16]
