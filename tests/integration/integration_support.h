@@ -30,6 +30,8 @@ struct LibraryOptions {
     std::string target = "native";
     bool exact = false;  // no Winograd
     bool update_at_once = false;
+    bool checked = false;  // kernels keep Halide's asserts
+    int jobs = 0;          // compiling processes; 0: the CPUs this process may use
 };
 
 // Both libraries of a network, as `emulsion build` writes them, without the programs.

@@ -44,29 +44,41 @@ const Table& table() {
     return all;
 }
 
-Values evaluate(const Graph& graph, const Sources& sources, int64_t samples) {
+namespace {
+
+const Tensor& source_value(const Node& node, const Sources& sources) {
+    auto found = sources.find(node.name);
+    if (found == sources.end())
+        throw std::runtime_error("the source '" + node.name + "' has no value");
+    if (found->second.type != node.types[0]) {
+        throw std::runtime_error("the source '" + node.name + "' is " + to_string(node.types[0]) +
+                                 ", but its value is " + to_string(found->second.type));
+    }
+    return found->second;
+}
+
+}  // namespace
+
+Values evaluate(const Graph& graph, const Sources& sources, int64_t samples, const Change& change) {
     Values values;
     for (const Node& node : graph.nodes()) {
-        if (node.op->op_class() == OpClass::source && node.op->kind() != "constant") {
-            auto found = sources.find(node.name);
-            if (found == sources.end())
-                throw std::runtime_error("the source '" + node.name + "' has no value");
-            if (found->second.type != node.types[0]) {
-                throw std::runtime_error("the source '" + node.name + "' is " +
-                                         to_string(node.types[0]) + ", but its value is " +
-                                         to_string(found->second.type));
-            }
-            values.push_back({found->second});
-            continue;
-        }
         std::vector<const Tensor*> inputs;
         for (Value value : node.inputs) {
             inputs.push_back(
                 &values[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)]);
         }
-        values.push_back(call(*node.op, std::move(inputs), node.types, samples));
+        const bool is_given =
+            node.op->op_class() == OpClass::source && node.op->kind() != "constant";
+        std::vector<Tensor> outputs = is_given ? std::vector<Tensor>{source_value(node, sources)}
+                                               : call(*node.op, inputs, node.types, samples);
+        if (change) change(node, inputs, outputs);
+        values.push_back(std::move(outputs));
     }
     return values;
+}
+
+Values evaluate(const Graph& graph, const Sources& sources, int64_t samples) {
+    return evaluate(graph, sources, samples, nullptr);
 }
 
 std::vector<Tensor> evaluate(const Op& op, const std::vector<Tensor>& inputs, int64_t samples) {

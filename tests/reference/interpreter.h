@@ -6,6 +6,7 @@
 // table.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -56,6 +57,12 @@ using Sources = std::map<std::string, Tensor>;
 // function or a source without a value.
 using Values = std::vector<std::vector<Tensor>>;
 Values evaluate(const Graph& graph, const Sources& sources, int64_t samples);
+
+// The same, and `change` may alter what a node gives before anybody reads it; sources are nodes
+// without inputs.
+using Change = std::function<void(const Node& node, const std::vector<const Tensor*>& inputs,
+                                  std::vector<Tensor>& outputs)>;
+Values evaluate(const Graph& graph, const Sources& sources, int64_t samples, const Change& change);
 
 // One op on given inputs.
 std::vector<Tensor> evaluate(const Op& op, const std::vector<Tensor>& inputs, int64_t samples);

@@ -47,8 +47,9 @@ reference::Sources random_sources(const Graph& graph, int64_t samples, uint64_t 
     return sources;
 }
 
-GraphResults results_of(const Graph& graph, const reference::Sources& sources, int64_t samples) {
-    reference::Values values = reference::evaluate(graph, sources, samples);
+GraphResults results_of(const Graph& graph, const reference::Sources& sources, int64_t samples,
+                        const reference::Change& change) {
+    reference::Values values = reference::evaluate(graph, sources, samples, change);
     GraphResults results;
     for (const Result& result : graph.results()) {
         std::string name = "output " + result.name;

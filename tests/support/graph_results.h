@@ -18,7 +18,8 @@ reference::Sources random_sources(const Graph& graph, int64_t samples, uint64_t 
 // The values of a graph's results by what they are called: "output loss", "gradient conv1.w",
 // "update conv1.w".
 using GraphResults = std::map<std::string, reference::Tensor>;
-GraphResults results_of(const Graph& graph, const reference::Sources& sources, int64_t samples);
+GraphResults results_of(const Graph& graph, const reference::Sources& sources, int64_t samples,
+                        const reference::Change& change = nullptr);
 
 // Norm of the difference over norm of `expected`, or the norm of the difference where that is 0.
 double relative_difference(const reference::Tensor& actual, const reference::Tensor& expected);

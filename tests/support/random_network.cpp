@@ -1,129 +1,422 @@
-// Grows a graph value by value from a seeded generator.
+// Grows a model layer by layer from a seeded generator. A layer that the DSL refuses, or that grows
+// too large, is taken back.
 #include "tests/support/random_network.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <random>
+#include <stdexcept>
 
-#include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
+#include "dsl/emulsion.h"
+#include "dsl/finish.h"
+#include "dsl/layer.h"
 
 namespace emulsion::test {
 
 namespace {
 
-class RandomGraph {
-  public:
-    explicit RandomGraph(uint64_t seed) : random_(seed), builder_("random") {
-        values_.push_back(
-            builder_.add(std::make_shared<Input>(batched_type({3, 4, 4})), {}, "image"));
-    }
+using internal::Access;
+using internal::Layer;
 
-    Graph build() {
-        size_t count = 4 + random_() % 10;
-        while (values_.size() < count) grow();
-        builder_.output("features", values_.back());
-        Value loss = add("reduce", "{mean=true}", {values_.back()});
-        if (random_() % 2 == 0) {  // a second reader of a value in the middle
-            Value other = add("reduce", "", {pick()});
-            loss = add("add", "", {loss, other});
+constexpr int64_t kMostElements = 2600, kMostMultiplyAdds = 150000;
+
+class RandomModel {
+  public:
+    explicit RandomModel(uint64_t seed) : random_(seed), model_("random") {}
+
+    Network build() {
+        is_wide_ = one_in(3);
+        add_inputs();
+        const int layers = 1 + below(6);
+        for (int i = 0; i < layers; i++) grow_map();
+        add_features();
+        add_heads();
+        add_settings();
+        FinishedModel finished = finish(model_);
+        if (!finished.network) {  // nothing left to train
+            state().frozen.clear();
+            finished = finish(model_);
         }
-        builder_.output("loss", loss);
-        for (auto [state, value] : updates_) builder_.update(state, value);
-        return builder_.build();
+        if (finished.network) return *finished.network;
+        std::string text = "a random network has mistakes";
+        for (const Diagnostic& mistake : finished.mistakes) text += "\n" + to_string(mistake);
+        throw std::runtime_error(text);
     }
 
   private:
-    Value pick() { return values_[random_() % values_.size()]; }
-    const std::vector<int64_t>& shape(Value value) const { return builder_.type(value).shape; }
+    // ---- Choices ----
 
-    Value add(const std::string& kind, const std::string& attributes, std::vector<Value> inputs) {
-        return builder_.add(op_from_text(kind, attributes), std::move(inputs),
-                            builder_.unique_name(kind));
+    int below(int count) { return static_cast<int>(random_() % static_cast<uint64_t>(count)); }
+    bool one_in(int count) { return below(count) == 0; }
+    template <class T>
+    T of(std::initializer_list<T> choices) {
+        return choices.begin()[below(static_cast<int>(choices.size()))];
     }
-    Value parameter(std::vector<int64_t> parameter_shape) {
-        auto op = std::make_shared<Parameter>(plain_type(std::move(parameter_shape)));
-        op->trained = random_() % 6 != 0;
-        return builder_.add(op, {}, builder_.unique_name("p"));
+    // Two equal numbers or two of their own.
+    Size size_of(std::initializer_list<int> choices) {
+        const int h = of(choices);
+        return one_in(3) ? Size(h, of(choices)) : Size(h);
     }
-    Value state(int64_t channels, double value, const std::string& name) {
-        auto op = std::make_shared<State>(plain_type({channels}));
-        op->value = value;
-        return builder_.add(op, {}, builder_.unique_name(name));
+    const Tensor& pick(const std::vector<Tensor>& tensors) {
+        if (!one_in(3)) return tensors.back();
+        return tensors[static_cast<size_t>(below(static_cast<int>(tensors.size())))];
+    }
+    int channels() {
+        return is_wide_ ? of({16, 16, 32, 48}) : of({1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 19, 33});
     }
 
-    void grow() {
-        Value x = random_() % 3 == 0 ? pick() : values_.back();
-        switch (random_() % 9) {
+    internal::ModelState& state() { return Access::state(model_); }
+
+    // Adds what `layer` writes to the tensors, unless it is refused or too large.
+    template <class F>
+    void attempt(std::vector<Tensor>& tensors, const F& layer) {
+        internal::ModelState before = state();
+        Tensor y = layer();
+        int64_t elements = 1;
+        for (int64_t extent : y.shape()) elements *= extent;
+        const bool is_good = state().mistakes.size() == before.mistakes.size() &&
+                             elements <= kMostElements && multiply_adds() <= kMostMultiplyAdds;
+        if (is_good) {
+            tensors.push_back(y);
+        } else {
+            state() = std::move(before);
+        }
+    }
+
+    // Of the largest layer.
+    int64_t multiply_adds() {
+        const Graph& graph = state().builder.graph();
+        int64_t most = 0;
+        for (const Node& node : graph.nodes()) {
+            if (node.op->kind() != "conv2d" && node.op->kind() != "dense") continue;
+            const std::vector<int64_t>& w = graph.type(node.inputs[1]).shape;
+            int64_t count = element_count(node.types[0]);
+            for (size_t axis = 1; axis < w.size(); axis++) count *= w[axis];
+            most = std::max(most, count);
+        }
+        return most;
+    }
+
+    // ---- Inputs ----
+
+    void add_inputs() {
+        const int count = one_in(5) ? 2 : 1;
+        for (int i = 0; i < count; i++) {
+            const int c = is_wide_ && one_in(2) ? 16 : of({1, 2, 3, 3, 4, 5, 8, 17});
+            const Size map = is_wide_ ? size_of({6, 7, 8, 9, 12})
+                                      : size_of({1, 2, 3, 4, 5, 7, 8, 11, 12, 13, 17});
+            const std::string name = i == 0 ? "image" : "second";
+            if (one_in(8)) {
+                vectors_.push_back(model_.input(name, {of({1, 3, 8, 17, 40})}));
+            } else {
+                maps_.push_back(model_.input(name, {c, map.h, map.w}));
+            }
+        }
+    }
+
+    // ---- Maps ----
+
+    void grow_map() {
+        if (maps_.empty()) return;
+        const Tensor x = pick(maps_);
+        switch (below(19)) {
             case 0:
-                return values_.push_back(add("relu", "", {x}));
             case 1:
-                return values_.push_back(add(random_() % 2 == 0 ? "tanh" : "scale", "", {x}));
-            case 2:
-                return values_.push_back(add("add", "", {x, parameter({shape(x)[0]})}));
-            case 3:
-                return residual(x);
-            case 4:
                 return pool(x);
+            case 2:
+                return attempt(maps_, [&] { return relu(x); });
+            case 3:
+            case 4:
+                return pointwise(maps_, x);
             case 5:
-                return batch_norm(x);
+            case 6:
+                return attempt(maps_, [&] { return normalized(x); });
+            case 7:
+            case 8:
+                return join(maps_, x);
+            case 9:
+                return attempt(maps_, [&] { return raw(x); });
+            case 10:
+                return attempt(maps_, [&] { return shared(x, "conv2d", 4); });
+            case 11:
+                return reshape_map(x);
+            case 12:
+            case 13:
+                return block(x);
             default:
                 return convolve(x);
         }
     }
 
-    void residual(Value x) {
-        Value other = pick();
-        if (shape(other) == shape(x))
-            values_.push_back(add(random_() % 3 == 0 ? "multiply" : "add", "", {x, other}));
+    Padding padding_for(Size kernel) {
+        switch (below(5)) {
+            case 0:
+                return valid;
+            case 1:
+                return Padding(below(kernel.h), below(kernel.h), below(kernel.w), below(kernel.w));
+            case 2:
+                return Padding(below(kernel.h + 2), below(kernel.w + 2));
+            default:
+                return same;
+        }
     }
 
-    void pool(Value x) {
-        if (shape(x)[1] < 2) return;
-        bool tiles = random_() % 2 == 0;
-        std::string attributes = tiles ? "" : "{window=[2,2], stride=[1,1]}";
-        values_.push_back(add(random_() % 4 == 0 ? "average_pool" : "max_pool", attributes, {x}));
+    void convolve(const Tensor& x) {
+        attempt(maps_, [&] {
+            ConvOptions options;
+            options.kernel =
+                is_wide_ ? Size(of({3, 3, 3, 5, 1})) : size_of({1, 1, 2, 3, 3, 4, 5, 7});
+            if (one_in(is_wide_ ? 8 : 3)) options.stride = size_of({1, 2, 2, 3, 4, 5, 6});
+            if (one_in(6)) options.dilation = size_of({1, 2, 3});
+            const Size reach((options.kernel.h - 1) * options.dilation.h + 1,
+                             (options.kernel.w - 1) * options.dilation.w + 1);
+            options.padding = padding_for(reach);
+            options.bias = !one_in(3);
+            return conv(x, channels(), options);
+        });
     }
 
-    void convolve(Value x) {
-        int64_t channels = 2 + static_cast<int64_t>(random_() % 2),
-                kernel = random_() % 3 == 0 ? 1 : 3;
-        int64_t stride = shape(x)[1] == 4 && random_() % 4 == 0 ? 2 : 1, padding = kernel / 2;
-        Value w = parameter({channels, shape(x)[0], kernel, kernel});
-        values_.push_back(
-            add("conv2d",
-                fmt::format("{{stride=[{0},{0}], padding=[{1},{1},{1},{1}]}}", stride, padding),
-                {x, w}));
+    void pool(const Tensor& x) {
+        attempt(maps_, [&] {
+            PoolOptions options;
+            options.window = size_of({1, 2, 2, 2, 3, 3, 4, 5, 6, 8});
+            if (one_in(2)) options.stride = size_of({1, 1, 2, 3, 4, 6});
+            if (one_in(2)) options.padding = padding_for(options.window);
+            options.round_up = one_in(3);
+            options.count_padding = one_in(3);
+            return one_in(2) ? max_pool(x, options) : average_pool(x, options);
+        });
     }
 
-    void batch_norm(Value x) {
-        int64_t channels = shape(x)[0], count = shape(x)[1] * shape(x)[2];
-        Value gamma = parameter({channels}), beta = parameter({channels});
-        Value mean = state(channels, 0, "mean"), variance = state(channels, 1, "variance");
-        Value y = add("batch_norm", "{epsilon=0.01}", {x, gamma, beta, mean, variance});
-        updates_.emplace_back(mean.node, add("running_average", fmt::format("{{count={}}}", count),
-                                             {mean, {y.node, 1}}));
-        updates_.emplace_back(
-            variance.node, add("running_average", fmt::format("{{count={}, unbiased=true}}", count),
-                               {variance, {y.node, 2}}));
-        values_.push_back(y);
+    // What is often fused: a convolution, then some of batch norm, activation and pooling.
+    void block(const Tensor& x) {
+        const size_t before = maps_.size();
+        convolve(x);
+        if (maps_.size() == before) return;
+        if (one_in(2)) attempt(maps_, [&] { return normalized(maps_.back()); });
+        if (!one_in(3)) pointwise(maps_, maps_.back());
+        if (one_in(2)) pool(maps_.back());
+    }
+
+    void reshape_map(const Tensor& x) {
+        attempt(maps_, [&] {
+            const std::vector<int64_t> from = x.shape();
+            const std::vector<int64_t> to =
+                one_in(2) ? std::vector<int64_t>{from[1], from[0], from[2]}
+                          : std::vector<int64_t>{from[0] * from[1], 1, from[2]};
+            return reshape(x, to);
+        });
+    }
+
+    // ---- Maps or features ----
+
+    Tensor normalized(const Tensor& x) {
+        BatchNormOptions options;
+        options.epsilon = of({1e-2, 1e-3});
+        options.momentum = of({0.1, 0.25});
+        options.unbiased = !one_in(3);
+        return batch_norm(x, options);
+    }
+
+    void pointwise(std::vector<Tensor>& tensors, const Tensor& x) {
+        attempt(tensors, [&] {
+            switch (below(7)) {
+                case 0:
+                    return leaky_relu(x, {.slope = 0.1});
+                case 1:
+                    return emulsion::tanh(x);
+                case 2:
+                    return sigmoid(x);
+                case 3:
+                    return scale(x, of({0.5, -1.0, 3.0}));
+                case 4:
+                    return dropout(x, {.rate = of({0.0, 0.25, 0.5})});
+                default:
+                    return relu(x);
+            }
+        });
+    }
+
+    // Two values of one shape, or beside each other.
+    void join(std::vector<Tensor>& tensors, const Tensor& x) {
+        std::vector<Tensor> equal, beside;
+        for (const Tensor& other : tensors) {
+            std::vector<int64_t> shape = other.shape();
+            if (shape == x.shape()) equal.push_back(other);
+            shape[0] = x.shape()[0];
+            if (shape == x.shape()) beside.push_back(other);
+        }
+        const Tensor with = equal[static_cast<size_t>(below(static_cast<int>(equal.size())))];
+        const Tensor next = beside[static_cast<size_t>(below(static_cast<int>(beside.size())))];
+        attempt(tensors, [&] {
+            switch (below(5)) {
+                case 0:
+                    return x * with;
+                case 1:
+                    return x - with;
+                case 2:
+                    return one_in(3) ? concatenate({x, next, x}) : concatenate({next, x});
+                default:
+                    return x + with;
+            }
+        });
+    }
+
+    // Ops that a .emu file can name and the DSL does not.
+    Tensor raw(const Tensor& x) {
+        return internal::write_layer(
+            "raw", "", {x}, Place::current(), [&](Layer& layer, const std::vector<Value>& in) {
+                const int64_t count = layer.type(in[0]).shape[0];
+                if (count == 1 || one_in(3)) return layer.add("", "negate", in);
+                const int64_t begin = below(static_cast<int>(count));
+                return layer.add("", "slice", in,
+                                 {{"begin", begin},
+                                  {"count", int64_t{1} + below(static_cast<int>(count - begin))}});
+            });
+    }
+
+    // A layer on the weights of an earlier one that fit.
+    Tensor shared(const Tensor& x, const std::string& kind, size_t rank) {
+        return internal::write_layer(
+            "shared", "", {x}, Place::current(), [&](Layer& layer, const std::vector<Value>& in) {
+                const Graph& graph = layer.model().builder.graph();
+                std::vector<Value> weights;
+                for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+                    if (graph.op_as<Parameter>(i) == nullptr) continue;
+                    const std::vector<int64_t>& shape = graph.type({i, 0}).shape;
+                    if (shape.size() == rank && shape[1] == layer.type(in[0]).shape[0])
+                        weights.push_back({i, 0});
+                }
+                if (weights.empty()) layer.refuse("shared", "no weights fit", "take others");
+                const Value w =
+                    weights[static_cast<size_t>(below(static_cast<int>(weights.size())))];
+                const std::vector<int64_t> shape = layer.type(w).shape;
+                if (rank != 4) return layer.add("", kind, {in[0], w});
+                const std::vector<int64_t> padding = {shape[2] / 2, shape[2] / 2, shape[3] / 2,
+                                                      shape[3] / 2};
+                return layer.add("", kind, {in[0], w}, {{"padding", padding}});
+            });
+    }
+
+    // ---- Features ----
+
+    void add_features() {
+        if (!maps_.empty()) {
+            const Tensor x = maps_.back();
+            vectors_.push_back(one_in(3) ? global_average_pool(x) : flatten(x));
+            if (one_in(4)) vectors_.push_back(flatten(pick(maps_)));
+        }
+        const int layers = below(4);
+        for (int i = 0; i < layers; i++) grow_vector();
+    }
+
+    void grow_vector() {
+        const Tensor x = pick(vectors_);
+        switch (below(10)) {
+            case 0:
+                return attempt(vectors_, [&] { return normalized(x); });
+            case 1:
+                return pointwise(vectors_, x);
+            case 2:
+                return join(vectors_, x);
+            case 3:
+                return attempt(vectors_, [&] { return softmax(x); });
+            case 4:
+                return attempt(vectors_, [&] { return shared(x, "dense", 2); });
+            case 5:
+                return attempt(vectors_, [&] { return raw(x); });
+            default:
+                attempt(vectors_, [&] { return dense(x, channels(), {.bias = !one_in(3)}); });
+                if (one_in(3)) attempt(vectors_, [&] { return normalized(vectors_.back()); });
+                if (one_in(2)) pointwise(vectors_, vectors_.back());
+        }
+    }
+
+    // ---- The end ----
+
+    void add_heads() {
+        const int heads = one_in(3) ? 2 : 1;
+        for (int i = 0; i < heads; i++) add_head(i);
+        if (one_in(4)) {
+            const bool is_map = !maps_.empty() && one_in(2);
+            model_.loss(pick(is_map ? maps_ : vectors_), {.weight = 0.1});
+        }
+        if (one_in(4)) model_.output("features", pick(vectors_));
+        if (one_in(4) && !maps_.empty()) model_.output("map", pick(maps_));
+        if (state().outputs.empty()) model_.output("features", vectors_.back());
+    }
+
+    void add_head(int index) {
+        const std::string name = index > 0 || one_in(4) ? "head" + std::to_string(index) : "";
+        const double weight = one_in(3) ? 0.5 : 1.0;
+        // The first head has weights to train.
+        const bool is_first = index == 0;
+        const Tensor x =
+            is_first ? dense(pick(vectors_), of({2, 3, 5, 10, 17, 33})) : pick(vectors_);
+        switch (below(6)) {
+            case 0: {
+                const bool is_map = !is_first && !maps_.empty() && one_in(3);
+                return model_.mean_squared_error(is_map ? maps_.back() : x,
+                                                 {.target = "target" + std::to_string(index),
+                                                  .half_sum = one_in(2),
+                                                  .weight = weight,
+                                                  .name = name});
+            }
+            case 1:
+                return model_.loss(!is_first && !maps_.empty() && one_in(2) ? pick(maps_) : x,
+                                   {.weight = weight});
+            default:
+                return model_.classify(
+                    dense(x, of({2, 3, 5, 10, 17, 33})),
+                    {.label = "label" + std::to_string(index), .weight = weight, .name = name});
+        }
+    }
+
+    void add_settings() {
+        if (one_in(3)) {
+            model_.optimizer(
+                adam({.beta1 = of({0.9, 0.5}),
+                      .epsilon = of({1e-8, 1e-4}),
+                      .form = of({AdamForm::outside, AdamForm::inside, AdamForm::keras}),
+                      .weight_decay = of({0.0, 0.01}),
+                      .decoupled = one_in(2),
+                      .bias_correction = !one_in(4)}));
+        } else {
+            const double momentum = of({0.0, 0.9, 0.5});
+            model_.optimizer(sgd({.momentum = momentum,
+                                  .nesterov = momentum > 0 && one_in(3),
+                                  .damped = momentum > 0 && one_in(3),
+                                  .weight_decay = of({0.0, 0.01})}));
+        }
+        const std::vector<std::string> names = weights();
+        if (names.size() < 2) return;
+        const auto any = [&] {
+            return names[static_cast<size_t>(below(static_cast<int>(names.size())))];
+        };
+        if (one_in(3)) {
+            const std::string name = any();  // one weight, or its whole layer
+            model_.freeze(one_in(2) ? name : name.substr(0, name.rfind('.')));
+        }
+        if (one_in(4)) model_.no_decay(any());
+    }
+
+    std::vector<std::string> weights() {
+        std::vector<std::string> names;
+        const Graph& graph = state().builder.graph();
+        for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+            if (graph.op_as<Parameter>(i) != nullptr) names.push_back(graph.node(i).name);
+        }
+        return names;
     }
 
     std::mt19937_64 random_;
-    GraphBuilder builder_;
-    std::vector<Value> values_;
-    std::vector<std::pair<int, Value>> updates_;
+    Model model_;
+    bool is_wide_ = false;  // blocks of 16 channels: what Winograd takes
+    std::vector<Tensor> maps_, vectors_;
 };
 
 }  // namespace
 
-Network random_network(uint64_t seed) {
-    Network network;
-    network.name = "random";
-    network.graph = RandomGraph(seed).build();
-    network.optimizer.momentum = seed % 3 == 0 ? 0 : 0.9;
-    network.optimizer.kind = seed % 4 == 0 ? "adam" : "sgd";
-    return network;
-}
+Network random_network(uint64_t seed) { return RandomModel(seed).build(); }
 
 }  // namespace emulsion::test

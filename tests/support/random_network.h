@@ -1,6 +1,7 @@
-// Small random networks: convolutions, pooling, batch norm, residual sums and pointwise work in any
-// order, some values read several times, a loss at the end. What holds for all of them is a
-// property of a pass or a plan.
+// Small random networks, written through the DSL as a user writes them: every layer, branches,
+// weights that several layers share, frozen parts, several inputs, heads and losses, shapes with
+// tails and of 1, both optimisers. What holds for all of them is a property of a pass, a plan or a
+// library.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,8 @@
 
 namespace emulsion::test {
 
-// The same network for the same seed. Maps are f32[n,3,4,4] at first.
+// The same network for the same seed. Values of one sample are at most some thousands, and so few
+// multiply-adds that the reference evaluates it in milliseconds.
 Network random_network(uint64_t seed);
 
 }  // namespace emulsion::test
