@@ -1,11 +1,13 @@
 // Data sets: where they are, and their pictures and labels checked against the network.
 #include "runtime/data/dataset.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <new>
 #include <string_view>
-#include <utility>
 
 #include "runtime/support/error.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -35,12 +37,13 @@ std::string known_names() {
     return names;
 }
 
-void check_shape(const IdxArray& images, const PictureShape& shape, const std::string& path) {
-    if (images.shape[1] != static_cast<uint32_t>(shape.height) ||
-        images.shape[2] != static_cast<uint32_t>(shape.width)) {
+void check_shape(const std::vector<uint32_t>& stored, const PictureShape& shape,
+                 const std::string& path) {
+    if (stored[1] != static_cast<uint32_t>(shape.height) ||
+        stored[2] != static_cast<uint32_t>(shape.width)) {
         throw RuntimeError(
             one_line(path),
-            concat("the pictures are ", images.shape[2], " wide and ", images.shape[1],
+            concat("the pictures are ", stored[2], " wide and ", stored[1],
                    " high; the network expects ", shape.width, " wide and ", shape.height, " high"),
             "give data of the network's size, or change the input of the model");
     }
@@ -63,14 +66,44 @@ void check_labels(const Bytes& labels, int classes, const std::string& path) {
     }
 }
 
-// [n][H][W] to [n][H][W][C] by repeating the value.
-std::vector<uint8_t> repeat_channels(std::vector<uint8_t> pixels, int channels) {
-    if (channels == 1) return pixels;
-    std::vector<uint8_t> repeated;
-    repeated.reserve(pixels.size() * static_cast<size_t>(channels));
-    for (uint8_t value : pixels)
-        repeated.insert(repeated.end(), static_cast<size_t>(channels), value);
-    return repeated;
+// Labels are read before the pictures, of which there must be as many.
+Bytes read_labels(IdxReader& reader, uint64_t count) {
+    Bytes labels(count);
+    reader.read(labels);
+    if (count == reader.elements()) reader.finish();
+    return labels;
+}
+
+// The first `count` pictures: [n][H][W] to [n][H][W][C], the value repeated. Memory is taken as
+// the data arrive, so that a false header costs address space only.
+std::vector<uint8_t> read_pixels(IdxReader& reader, uint64_t count, const PictureShape& shape) {
+    const uint64_t stored =
+        static_cast<uint64_t>(shape.height) * static_cast<uint64_t>(shape.width);
+    const uint64_t rows = std::max<uint64_t>(1, kMebi / stored);  // read at once
+    const auto channels = static_cast<size_t>(shape.channels);
+    std::vector<uint8_t> pixels;
+    pixels.reserve(count * shape.elements());
+    Bytes part;
+    for (uint64_t first = 0; first < count; first += rows) {
+        part.resize(std::min(rows, count - first) * stored);
+        reader.read(part);
+        if (channels == 1) {
+            pixels.insert(pixels.end(), part.begin(), part.end());
+            continue;
+        }
+        for (uint8_t value : part) pixels.insert(pixels.end(), channels, value);
+    }
+    if (count * stored == reader.elements()) reader.finish();
+    return pixels;
+}
+
+void check_memory(uint64_t count, const PictureShape& shape, uint64_t limit,
+                  const ByteSource& images) {
+    const uint64_t each = shape.elements() + sizeof(int32_t) + 1;  // with its label, read as a byte
+    if (count <= limit / each) return;
+    images.refuse(concat(count, " pictures of ", to_text(shape), " need more memory than ", limit,
+                         " bytes, three quarters of what there is"),
+                  "use a smaller set, or a machine with more memory");
 }
 
 }  // namespace
@@ -110,30 +143,52 @@ std::string find_data_folder(const std::string& name_or_path, const std::string&
                            : concat("apt-get install ", known->package));
 }
 
-Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes) {
-    IdxArray images = read_idx(files.images, 3);  // [n][H][W]
-    IdxArray labels = read_idx(files.labels, 1);  // [n]
-    check_shape(images, shape, files.images);
-    if (images.shape[0] != labels.shape[0]) {
-        throw RuntimeError(one_line(files.images),
-                           concat("the file holds ", images.shape[0], " pictures, but ",
-                                  quoted(files.labels), " holds ", labels.shape[0], " labels"),
-                           "give files that belong together");
-    }
-    check_labels(labels.values, classes, files.labels);
+Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
+                         const PictureShape& shape, int classes, uint64_t take, uint64_t limit) {
+    IdxReader pictures(images, 3);  // [n][H][W]
+    check_shape(pictures.shape(), shape, images.name());
+    const uint64_t count = std::min<uint64_t>(take, pictures.shape()[0]);
+    check_memory(count, shape, limit, images);
     Dataset dataset;
-    dataset.source = files.images;
+    dataset.source = images.name();
     dataset.shape = shape;
     dataset.classes = classes;
-    dataset.pixels = repeat_channels(std::move(images.values), shape.channels);
-    dataset.labels.assign(labels.values.begin(), labels.values.end());
+    try {
+        if (labels != nullptr) {
+            IdxReader reader(*labels, 1);  // [n]
+            if (pictures.shape()[0] != reader.shape()[0]) {
+                images.refuse(
+                    concat("the file holds ", pictures.shape()[0], " pictures, but ",
+                           quoted(labels->name()), " holds ", reader.shape()[0], " labels"),
+                    "give files that belong together");
+            }
+            const Bytes values = read_labels(reader, count);
+            check_labels(values, classes, labels->name());
+            dataset.labels.assign(values.begin(), values.end());
+        }
+        dataset.pixels = read_pixels(pictures, count, shape);
+    } catch (const std::bad_alloc&) {
+        images.refuse(concat("its ", count, " pictures do not fit into memory"),
+                      "use a smaller set");
+    }
     return dataset;
 }
 
+Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes,
+                         uint64_t take) {
+    const ByteSource images(files.images, "IDX file"), labels(files.labels, "IDX file");
+    return read_idx_dataset(images, &labels, shape, classes, take, most_data_bytes());
+}
+
+Dataset read_idx_pictures(const std::string& path, const PictureShape& shape, uint64_t take) {
+    const ByteSource images(path, "IDX file");
+    return read_idx_dataset(images, nullptr, shape, 0, take, most_data_bytes());
+}
+
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
-                     int classes) {
+                     int classes, uint64_t take) {
     const std::string folder = find_data_folder(name_or_path);
-    Dataset dataset = read_idx_dataset(find_idx_files(folder, part), shape, classes);
+    Dataset dataset = read_idx_dataset(find_idx_files(folder, part), shape, classes, take);
     dataset.source = folder;
     return dataset;
 }

@@ -18,7 +18,7 @@ struct Dataset {
     PictureShape shape;           // of one picture
     int classes = 0;              // labels are 0 .. classes - 1
     std::vector<uint8_t> pixels;  // [n][H][W][C]
-    std::vector<int32_t> labels;  // [n]
+    std::vector<int32_t> labels;  // [n], or empty where they are not known
 
     uint64_t count() const { return labels.size(); }
     const uint8_t* picture(uint64_t index) const {
@@ -31,12 +31,25 @@ struct Dataset {
 std::string find_data_folder(const std::string& name_or_path,
                              const std::string& system_folder = "/usr/share/datasets");
 
-// Loads one part. Pictures of another height or width than `shape`, labels of `classes` and above,
-// and counts that disagree are refused; grey and RGB are converted to the network's channels.
+constexpr uint64_t kAllPictures = UINT64_MAX;
+
+// Loads one part, or its first `take` pictures. Headers are judged first: pictures of another
+// height or width than `shape`, counts that disagree, and more than memory can hold are refused
+// before an element is read. Labels of `classes` and above are refused; grey becomes the network's
+// channels. Throws RuntimeError.
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
-                     int classes);
+                     int classes, uint64_t take = kAllPictures);
 
 // Pictures and labels of two IDX files.
-Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes);
+Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes,
+                         uint64_t take = kAllPictures);
+
+// The same of any source of bytes; without `labels`, the data set has none. `limit` is in bytes.
+Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
+                         const PictureShape& shape, int classes, uint64_t take, uint64_t limit);
+
+// Pictures alone.
+Dataset read_idx_pictures(const std::string& path, const PictureShape& shape,
+                          uint64_t take = kAllPictures);
 
 }  // namespace emulsion

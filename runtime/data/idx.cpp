@@ -1,20 +1,16 @@
-// IDX through zlib's gzread, which takes plain files as well.
+// IDX out of a plain or a compressed stream of bytes, which zlib unpacks part by part.
 #include "runtime/data/idx.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <new>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "runtime/support/error.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -22,76 +18,8 @@ namespace emulsion {
 namespace {
 
 constexpr uint64_t kDeflateFactor = 1032;  // bytes that one byte can inflate to
-constexpr uint64_t kChunk = static_cast<uint64_t>(1) << 20;
-
-[[noreturn]] void refuse(const std::string& path, std::string what, std::string fix) {
-    throw RuntimeError(one_line(path), std::move(what), std::move(fix));
-}
-
-// A gzip or plain file, read from the front.
-class Source {
-  public:
-    explicit Source(const std::string& path);
-    ~Source() { gzclose(file_); }
-    Source(const Source&) = delete;
-    Source& operator=(const Source&) = delete;
-
-    uint64_t file_bytes() const { return file_bytes_; }
-    bool is_compressed() const { return gzdirect(file_) == 0; }
-
-    // The most bytes that can come out.
-    uint64_t most_bytes() const { return file_bytes_ * (is_compressed() ? kDeflateFactor : 1); }
-
-    // Up to `count` bytes; fewer only at the end. Refuses damaged compression.
-    uint64_t read(uint8_t* out, uint64_t count);
-
-  private:
-    std::string path_;
-    gzFile file_;
-    uint64_t file_bytes_;
-};
-
-Source::Source(const std::string& path) : path_(path) {
-    int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
-    if (descriptor < 0) {
-        refuse(path, concat("cannot open the IDX file: ", strerror(errno)), "check the path");
-    }
-    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-        close(descriptor);
-        refuse(path, "expected an IDX file, but this is no plain file", "give the path of a file");
-    }
-    file_bytes_ = static_cast<uint64_t>(status.st_size);
-    file_ = gzdopen(descriptor, "rb");
-    if (file_ == nullptr) {
-        close(descriptor);
-        throw std::bad_alloc();
-    }
-    gzbuffer(file_, 1 << 17);
-}
-
-uint64_t Source::read(uint8_t* out, uint64_t count) {
-    uint64_t done = 0;
-    while (done < count) {
-        int got = gzread(file_, out + done, unsigned(std::min(count - done, kChunk)));
-        if (got > 0) done += static_cast<uint64_t>(got);
-        if (got > 0) continue;
-        int code = Z_OK;
-        const char* message = gzerror(file_, &code);
-        if (code == Z_BUF_ERROR) {
-            refuse(path_, "the compressed file is cut: its data end early", "replace the file");
-        }
-        if (code != Z_OK && code != Z_STREAM_END) {
-            const char* reason = std::strstr(message, ": ");  // after zlib's name of the file
-            refuse(path_,
-                   concat("the compressed file is damaged (",
-                          one_line(reason ? reason + 2 : message), ")"),
-                   "replace the file");
-        }
-        break;
-    }
-    return done;
-}
+constexpr uint64_t kChunk = kMebi;
+constexpr size_t kPackedChunk = 128 * kKibi;
 
 uint32_t big_endian(const uint8_t* bytes) {
     return static_cast<uint32_t>(bytes[0]) << 24 | static_cast<uint32_t>(bytes[1]) << 16 |
@@ -104,16 +32,16 @@ std::string hexadecimal(uint32_t value) {
     return text;
 }
 
-void check_magic(uint32_t found, int rank, const std::string& path) {
+void check_magic(uint32_t found, int rank, const ByteSource& source) {
     const uint32_t expected = 0x00000800u + static_cast<uint32_t>(rank);
     if (found == expected) return;
     std::string what =
         concat("expected the magic number ", hexadecimal(expected), " (unsigned bytes, ", rank,
                rank == 1 ? " axis" : " axes", "), found ", hexadecimal(found));
     bool is_other_rank = found > 0x00000800u && found <= 0x000008ffu;
-    refuse(path, std::move(what),
-           is_other_rank ? "check whether the files of pictures and labels are exchanged"
-                         : "give an IDX file, plain or compressed with gzip");
+    source.refuse(what, is_other_rank
+                            ? "check whether the files of pictures and labels are exchanged"
+                            : "give an IDX file, plain or compressed with gzip");
 }
 
 // "3 x 28 x 28".
@@ -123,84 +51,173 @@ std::string product_text(const std::vector<uint32_t>& shape) {
     return text;
 }
 
-// The product of the axes, refused where it is 0 or beyond what the file can hold.
-uint64_t count_elements(const std::vector<uint32_t>& shape, const Source& source,
-                        const std::string& path, uint64_t limit) {
-    uint64_t count = 1;
-    for (uint32_t length : shape) {
-        if (length == 0) {
-            refuse(path, concat("an axis has length 0 (", product_text(shape), ")"),
-                   "replace the file");
-        }
-        bool is_too_large = count > limit / length;
-        if (is_too_large) {
-            refuse(path,
-                   concat("the header says ", product_text(shape), " bytes; the limit is ", limit),
-                   "replace the file, or split it");
-        }
-        count *= length;
+}  // namespace
+
+// Bytes from the front, unpacked where the source begins like a gzip file. Such a file may have
+// several members, one behind the other.
+class IdxReader::Stream {
+  public:
+    explicit Stream(const ByteSource& source) : source_(source) {
+        uint8_t start[2] = {};
+        if (source.size() >= 2) source.read(0, start);
+        is_packed_ = begins_member(start);
+        if (is_packed_ && inflateInit2(&zlib_, 15 + 16) != Z_OK) throw std::bad_alloc();
+        if (is_packed_) buffer_.resize(kPackedChunk);
     }
-    if (count > source.most_bytes()) {
-        refuse(path,
-               concat("the header says ", product_text(shape), " = ", count,
-                      " bytes, more than the file of ", source.file_bytes(), " bytes can hold"),
-               "replace the file: it is cut, or its header is damaged");
+    ~Stream() {
+        if (is_packed_) inflateEnd(&zlib_);
     }
-    return count;
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    // The most bytes that can come out.
+    unsigned __int128 most_bytes() const {
+        return static_cast<unsigned __int128>(source_.size()) * (is_packed_ ? kDeflateFactor : 1);
+    }
+
+    // Fills `out` as far as there are bytes and returns how many came.
+    uint64_t read(std::span<uint8_t> out) { return is_packed_ ? unpack(out) : copy(out); }
+
+  private:
+    static bool begins_member(const uint8_t* bytes) { return bytes[0] == 0x1f && bytes[1] == 0x8b; }
+
+    uint64_t copy(std::span<uint8_t> out) {
+        const uint64_t count = std::min<uint64_t>(out.size(), source_.size() - place_);
+        source_.read(place_, out.first(count));
+        place_ += count;
+        return count;
+    }
+    uint64_t unpack(std::span<uint8_t> out);
+    bool begin_next_member();
+    bool fill();
+
+    const ByteSource& source_;
+    bool is_packed_ = false, is_at_end_ = false;
+    uint64_t place_ = 0;  // in the source
+    Bytes buffer_;        // packed bytes
+    z_stream zlib_{};
+};
+
+// More packed bytes behind those that are left; false at the end of the source.
+bool IdxReader::Stream::fill() {
+    std::copy_n(zlib_.next_in, zlib_.avail_in, buffer_.data());
+    const uint64_t count =
+        std::min<uint64_t>(buffer_.size() - zlib_.avail_in, source_.size() - place_);
+    source_.read(place_, {buffer_.data() + zlib_.avail_in, count});
+    place_ += count;
+    zlib_.next_in = buffer_.data();
+    zlib_.avail_in += static_cast<uInt>(count);
+    return count > 0;
 }
 
-// Grows with the data, so that a false header costs address space only.
-Bytes read_elements(Source& source, uint64_t count, const IdxArray& array,
-                    const std::string& path) {
-    Bytes values;
-    values.reserve(count);
-    while (values.size() < count) {
-        const uint64_t done = values.size(), step = std::min(kChunk, count - done);
-        values.resize(done + step);
-        const uint64_t got = source.read(values.data() + done, step);
-        if (got < step) {
-            refuse(path,
-                   concat("the header says ", product_text(array.shape), " = ", count,
-                          " bytes, but only ", done + got, " follow"),
-                   "replace the file: it is cut");
+// After the end of a member: whether another one follows.
+bool IdxReader::Stream::begin_next_member() {
+    if (zlib_.avail_in < 2) fill();
+    if (zlib_.avail_in == 0) return false;
+    if (zlib_.avail_in < 2 || !begins_member(zlib_.next_in)) {
+        source_.refuse(
+            concat(zlib_.avail_in + (source_.size() - place_), " bytes follow the compressed data"),
+            "replace the file");
+    }
+    inflateReset(&zlib_);
+    return true;
+}
+
+uint64_t IdxReader::Stream::unpack(std::span<uint8_t> out) {
+    uint64_t done = 0;
+    while (done < out.size() && !is_at_end_) {
+        if (zlib_.avail_in == 0 && !fill()) {
+            source_.refuse("the compressed file is cut: its data end early", "replace the file");
+        }
+        const uint64_t step = std::min(out.size() - done, kChunk);
+        zlib_.next_out = out.data() + done;
+        zlib_.avail_out = static_cast<uInt>(step);
+        const int code = inflate(&zlib_, Z_NO_FLUSH);
+        done += step - zlib_.avail_out;
+        if (code == Z_MEM_ERROR) throw std::bad_alloc();
+        if (code == Z_STREAM_END) {
+            is_at_end_ = !begin_next_member();
+        } else if (code != Z_OK && code != Z_BUF_ERROR) {
+            source_.refuse(concat("the compressed file is damaged (",
+                                  one_line(zlib_.msg ? zlib_.msg : "no gzip data"), ")"),
+                           "replace the file");
         }
     }
-    uint8_t extra;
-    if (source.read(&extra, 1) != 0) {
-        refuse(path,
-               concat("the header says ", product_text(array.shape), " = ", count,
-                      " bytes, but more follow"),
-               "replace the file: header and data disagree");
+    return done;
+}
+
+namespace {
+
+// The product of the axes, refused where it is 0 or beyond what the file can hold.
+uint64_t count_elements(const std::vector<uint32_t>& shape, unsigned __int128 most,
+                        const ByteSource& source) {
+    unsigned __int128 count = 1;  // holds the product of kMostIdxAxes lengths
+    for (uint32_t length : shape) {
+        count *= length;
+        if (length > 0) continue;
+        source.refuse(concat("an axis has length 0 (", product_text(shape), ")"),
+                      "replace the file");
     }
-    return values;
+    if (count > most) {
+        const bool is_large = count > UINT64_MAX;
+        source.refuse(concat("the header says ", product_text(shape),
+                             is_large ? "" : concat(" = ", static_cast<uint64_t>(count)),
+                             " bytes, more than the file of ", source.size(), " bytes can hold"),
+                      "replace the file: it is cut, or its header is damaged");
+    }
+    return static_cast<uint64_t>(count);
 }
 
 }  // namespace
 
-IdxArray read_idx(const std::string& path, int rank, uint64_t limit_bytes) {
-    Source source(path);
-    if (source.file_bytes() == 0) {
-        refuse(path, "the file is empty; expected an IDX file", "replace the file");
+IdxReader::IdxReader(const ByteSource& source, int rank)
+    : source_(source), stream_(std::make_unique<Stream>(source)) {
+    if (source.size() == 0) {
+        source.refuse("the file is empty; expected an IDX file", "replace the file");
     }
-    uint8_t header[4 + 4 * 8];
+    uint8_t header[4 + 4 * kMostIdxAxes];
     const uint64_t header_bytes = 4 + 4 * static_cast<uint64_t>(rank);
-    const uint64_t got = source.read(header, header_bytes);
-    if (got >= 4) check_magic(big_endian(header), rank, path);
+    const uint64_t got = stream_->read({header, header_bytes});
+    if (got >= 4) check_magic(big_endian(header), rank, source);
     if (got < header_bytes) {
-        refuse(path,
-               concat("an IDX header of ", header_bytes, " bytes was expected, but only ", got,
-                      " follow"),
-               "replace the file: it is cut");
+        source.refuse(concat("an IDX header of ", header_bytes, " bytes was expected, but only ",
+                             got, " follow"),
+                      "replace the file: it is cut");
     }
-    IdxArray array;
-    for (int axis = 0; axis < rank; axis++)
-        array.shape.push_back(big_endian(header + 4 + 4 * axis));
-    const uint64_t count = count_elements(array.shape, source, path, limit_bytes);
-    try {
-        array.values = read_elements(source, count, array, path);
-    } catch (const std::bad_alloc&) {
-        refuse(path, concat("its ", count, " bytes do not fit into memory"), "use a smaller set");
+    for (int axis = 0; axis < rank; axis++) shape_.push_back(big_endian(header + 4 + 4 * axis));
+    elements_ = count_elements(shape_, stream_->most_bytes(), source);
+}
+
+IdxReader::~IdxReader() = default;
+
+void IdxReader::read(std::span<uint8_t> out) {
+    const uint64_t got = stream_->read(out);
+    done_ += got;
+    if (got == out.size()) return;
+    source_.refuse(concat("the header says ", product_text(shape_), " = ", elements_,
+                          " bytes, but only ", done_, " follow"),
+                   "replace the file: it is cut");
+}
+
+void IdxReader::finish() {
+    uint8_t extra;
+    if (stream_->read({&extra, 1}) == 0) return;
+    source_.refuse(concat("the header says ", product_text(shape_), " = ", elements_,
+                          " bytes, but more follow"),
+                   "replace the file: header and data disagree");
+}
+
+IdxArray read_idx(const std::string& path, int rank, uint64_t limit_bytes) {
+    const ByteSource source(path, "IDX file");
+    IdxReader reader(source, rank);
+    if (reader.elements() > limit_bytes) {
+        source.refuse(concat("the header says ", product_text(reader.shape()), " = ",
+                             reader.elements(), " bytes; the limit is ", limit_bytes),
+                      "use a smaller set");
     }
+    IdxArray array{reader.shape(), Bytes(reader.elements())};
+    reader.read(array.values);
+    reader.finish();
     return array;
 }
 
@@ -243,8 +260,8 @@ IdxFiles find_idx_files(const std::string& folder, Part part) {
             std::string searched;
             for (const std::string& name : names)
                 searched += concat(searched.empty() ? "" : ", ", name);
-            refuse(folder, concat("the folder holds none of ", searched),
-                   "give a folder with IDX files, as MNIST and Fashion-MNIST come");
+            throw RuntimeError(one_line(folder), concat("the folder holds none of ", searched),
+                               "give a folder with IDX files, as MNIST and Fashion-MNIST come");
         }
         *path = *found;
     }

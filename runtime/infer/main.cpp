@@ -30,30 +30,16 @@ struct PictureSet {
     bool has_labels() const { return !dataset.labels.empty(); }
 };
 
-Dataset read_unlabelled(const std::string& path, const PictureShape& shape) {
-    const IdxArray array = read_idx(path, 3);
-    Dataset dataset;
-    dataset.source = path;
-    dataset.shape = shape;
-    const PictureShape stored{1, static_cast<int>(array.shape[1]),
-                              static_cast<int>(array.shape[2])};
-    for (uint64_t i = 0; i < array.shape[0]; i++) {
-        const auto begin = array.values.begin() + static_cast<ptrdiff_t>(i * stored.elements());
-        Picture picture{stored, {begin, begin + static_cast<ptrdiff_t>(stored.elements())}};
-        picture = fit_picture(std::move(picture), shape, concat(path, ", picture ", i));
-        dataset.pixels.insert(dataset.pixels.end(), picture.pixels.begin(), picture.pixels.end());
-    }
-    return dataset;
-}
-
-PictureSet open_set(const InferOptions& options, const PictureShape& shape, int classes) {
+PictureSet open_set(const InferOptions& options, const PictureShape& shape, int classes,
+                    uint64_t take) {
     PictureSet set;
     if (!options.data.empty()) {
-        set.dataset = open_dataset(options.data, options.part.value_or(Part::test), shape, classes);
+        set.dataset =
+            open_dataset(options.data, options.part.value_or(Part::test), shape, classes, take);
     } else if (!options.labels.empty()) {
-        set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes);
+        set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes, take);
     } else {
-        set.dataset = read_unlabelled(options.idx, shape);
+        set.dataset = read_idx_pictures(options.idx, shape, take);
     }
     set.count = set.dataset.pixels.size() / shape.elements();
     return set;
@@ -76,11 +62,10 @@ std::string picture_file_name(uint64_t index, const std::string& class_text) {
 
 void write_pictures(const InferOptions& options, const emulsion_info& info) {
     const PictureShape shape = picture_input(info.inputs[0], info.network);
-    const PictureSet set = open_set(options, shape, find_score_output(info).classes);
-    const uint64_t count =
-        std::min(set.count, static_cast<uint64_t>(options.take.value_or(kDefaultPictures)));
+    const PictureSet set = open_set(options, shape, find_score_output(info).classes,
+                                    static_cast<uint64_t>(options.take.value_or(kDefaultPictures)));
     make_folder(options.write_pictures);
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < set.count; i++) {
         const uint8_t* pixels = set.dataset.picture(i);
         const Picture picture{shape, {pixels, pixels + shape.elements()}};
         const std::string label = set.has_labels() ? class_name(info, set.dataset.labels[i]) : "";
@@ -126,9 +111,9 @@ int classify_files(InferenceSession& session, const InferOptions& options, Class
 }
 
 void classify_set(InferenceSession& session, const InferOptions& options, ClassReport* report) {
-    const PictureSet set = open_set(options, session.shape(), session.classes());
-    std::vector<uint32_t> subset(
-        std::min(set.count, static_cast<uint64_t>(options.take.value_or(INT32_MAX))));
+    const PictureSet set = open_set(options, session.shape(), session.classes(),
+                                    static_cast<uint64_t>(options.take.value_or(INT32_MAX)));
+    std::vector<uint32_t> subset(set.count);
     std::iota(subset.begin(), subset.end(), 0u);
     const bool prints_rows = options.take || !set.has_labels();
     const auto visit = [&](uint32_t index, std::span<const float> scores) {

@@ -135,7 +135,10 @@ ByteSource::ByteSource(const std::string& path, std::string_view kind) : name_(p
     if (fstat(file.number, &status) != 0) refuse(concat("cannot read the ", kind_), remedy(errno));
     if (!S_ISREG(status.st_mode)) {
         const char* found = S_ISDIR(status.st_mode) ? "a folder" : "no plain file";
-        refuse(concat("expected a ", kind_, ", but this is ", found), "give the path of a file");
+        const bool has_vowel =
+            std::string_view("aeioAEIO").find(kind_[0]) != std::string_view::npos;
+        refuse(concat("expected a", has_vowel ? "n " : " ", kind_, ", but this is ", found),
+               "give the path of a file");
     }
     size_ = static_cast<uint64_t>(status.st_size);
     std::swap(descriptor_, file.number);

@@ -22,6 +22,13 @@ constexpr size_t kMostMetadata = 1024;    // entries
 // Checkpoints
 constexpr uint64_t kMostCheckpointHead = 64 * kMebi;  // all but the two blocks of memory
 
+// Data sets (IDX)
+constexpr int kMostIdxAxes = 4;
+
+// Bytes that a data set may take: three quarters of the memory of this machine, or of the control
+// group that the process runs in.
+uint64_t most_data_bytes();
+
 // Pictures
 constexpr uint32_t kMostPictureSide = 32768;  // pixels
 constexpr uint64_t kMostPicturePixels = 64 * kMebi;

@@ -1,11 +1,14 @@
 // IDX files and data sets: what is read, what is refused, where sets are found.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <numeric>
 
 #include "runtime/data/dataset.h"
 #include "runtime/data/idx.h"
+#include "runtime/support/limits.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion {
@@ -23,9 +26,10 @@ Bytes counting(size_t count) {
     return values;
 }
 
+constexpr uint64_t kLimit = kGibi;
+
 // The message of reading `content` as IDX of `rank` axes.
-std::string refusal(const Bytes& content, int rank = 3,
-                    uint64_t limit = static_cast<uint64_t>(1) << 34) {
+std::string refusal(const Bytes& content, int rank = 3, uint64_t limit = kLimit) {
     TestFolder folder;
     put_file(folder / "f", content);
     return message_of([&] { read_idx(folder / "f", rank, limit); }, folder.path());
@@ -34,16 +38,16 @@ std::string refusal(const Bytes& content, int rank = 3,
 // Files
 
 TEST(DataIdx, ReadsPlainAndCompressedByContent) {
-    const IdxArray images = read_idx(file_path("d1-images-idx3-ubyte.gz"), 3);
+    const IdxArray images = read_idx(file_path("d1-images-idx3-ubyte.gz"), 3, kLimit);
     EXPECT_EQ(images.shape, (std::vector<uint32_t>{3, 2, 3}));
     EXPECT_EQ(std::accumulate(images.values.begin(), images.values.end(), 0), 153);
-    EXPECT_EQ(read_idx(file_path("d1-labels-idx1-ubyte.gz"), 1).values, (Bytes{2, 0, 1}));
+    EXPECT_EQ(read_idx(file_path("d1-labels-idx1-ubyte.gz"), 1, kLimit).values, (Bytes{2, 0, 1}));
     TestFolder folder;
     const Bytes plain = make_idx({3, 2, 3}, images.values);
     put_file(folder / "plain.gz", plain);      // the name lies
     put_file(folder / "packed", gzip(plain));  // and here
-    EXPECT_EQ(read_idx(folder / "plain.gz", 3).values, images.values);
-    EXPECT_EQ(read_idx(folder / "packed", 3).values, images.values);
+    EXPECT_EQ(read_idx(folder / "plain.gz", 3, kLimit).values, images.values);
+    EXPECT_EQ(read_idx(folder / "packed", 3, kLimit).values, images.values);
 }
 
 TEST(DataIdx, EmptyAndCutHeaders) {
@@ -56,10 +60,10 @@ TEST(DataIdx, EmptyAndCutHeaders) {
               "DIR/f: an IDX header of 16 bytes was expected, but only 6 follow\n"
               "  fix: replace the file: it is cut");
     TestFolder folder;
-    EXPECT_EQ(message_of([&] { read_idx(folder / "f", 3); }, folder.path()),
-              "DIR/f: cannot open the IDX file: No such file or directory\n  fix: check the path");
-    EXPECT_EQ(message_of([&] { read_idx(folder.path(), 3); }, folder.path()),
-              "DIR: expected an IDX file, but this is no plain file\n"
+    EXPECT_EQ(message_of([&] { read_idx(folder / "f", 3, kLimit); }, folder.path()),
+              "DIR/f: cannot open the IDX file: no such file or folder\n  fix: check the path");
+    EXPECT_EQ(message_of([&] { read_idx(folder.path(), 3, kLimit); }, folder.path()),
+              "DIR: expected an IDX file, but this is a folder\n"
               "  fix: give the path of a file");
 }
 
@@ -100,14 +104,52 @@ TEST(DataIdx, HostileLengths) {
               "DIR/f: the header says 60000 x 28 x 28 = 47040000 bytes, more than the file of 100 "
               "bytes can hold\n  fix: replace the file: it is cut, or its header is damaged");
     EXPECT_EQ(refusal(make_idx({0xffffffff, 0xffffffff, 0xffffffff}, counting(84))),
-              "DIR/f: the header says 4294967295 x 4294967295 x 4294967295 bytes; the limit is "
-              "17179869184\n  fix: replace the file, or split it");
+              "DIR/f: the header says 4294967295 x 4294967295 x 4294967295 bytes, more than the "
+              "file of 100 bytes can hold\n"
+              "  fix: replace the file: it is cut, or its header is damaged");
     EXPECT_EQ(refusal(make_idx({3, 2, 3}, counting(18)), 3, 17),
-              "DIR/f: the header says 3 x 2 x 3 bytes; the limit is 17\n"
-              "  fix: replace the file, or split it");
+              "DIR/f: the header says 3 x 2 x 3 = 18 bytes; the limit is 17\n"
+              "  fix: use a smaller set");
     // 4 GB in a compressed file of some kB: refused by what deflate can reach.
     EXPECT_EQ(refusal(gzip(make_idx({1000, 2000, 2000}, Bytes(1 << 20)))).substr(0, 69),
               "DIR/f: the header says 1000 x 2000 x 2000 = 4000000000 bytes, more th");
+}
+
+TEST(DataIdx, SeveralMembersAreOneFileAndNothingElseMayFollow) {
+    const Bytes plain = make_idx({10, 20, 30}, counting(6000));
+    Bytes file;
+    for (const auto& [begin, end] : {std::pair(0, 3), {3, 3}, {3, 2000}, {2000, 6016}}) {
+        const Bytes member = gzip(Bytes(plain.begin() + begin, plain.begin() + end));
+        file.insert(file.end(), member.begin(), member.end());
+    }
+    TestFolder folder;
+    put_file(folder / "f", file);
+    EXPECT_EQ(read_idx(folder / "f", 3, kLimit).values, counting(6000));
+    for (const char* rest : {"x", "\x1f", "\x1f\x8c", "some more"}) {
+        Bytes longer = file;
+        for (const char* c = rest; *c != '\0'; c++) longer.push_back(static_cast<uint8_t>(*c));
+        EXPECT_EQ(refusal(longer),
+                  "DIR/f: " + std::to_string(longer.size() - file.size()) +
+                      " bytes follow the compressed data\n  fix: replace the file");
+    }
+}
+
+TEST(DataIdx, ReadsInPartsOfAnyLength) {
+    const Bytes values = counting(100 * 7 * 9);
+    for (const bool is_packed : {false, true}) {
+        const Bytes plain = make_idx({100, 7, 9}, values), file = is_packed ? gzip(plain) : plain;
+        const ByteSource source(file, "f", "IDX file");
+        IdxReader reader(source, 3);
+        EXPECT_EQ(reader.elements(), values.size());
+        Bytes read;
+        for (size_t step = 0; read.size() < values.size(); step = step * 2 + 1) {
+            Bytes part(std::min(step, values.size() - read.size()));
+            reader.read(part);
+            read.insert(read.end(), part.begin(), part.end());
+        }
+        reader.finish();
+        EXPECT_EQ(read, values);
+    }
 }
 
 TEST(DataIdx, CutOrDamagedCompression) {
@@ -160,6 +202,14 @@ TEST(DataIdx, MissingFilesAreListed) {
               "  fix: give a folder with IDX files, as MNIST and Fashion-MNIST come");
 }
 
+TEST(DataIdx, HalfAPartIsNoMissingPart) {
+    TestFolder folder;
+    EXPECT_FALSE(has_idx_files(folder.path(), Part::test));
+    put_file(folder / "t10k-labels-idx1-ubyte", std::string_view("x"));
+    EXPECT_TRUE(has_idx_files(folder.path(), Part::test));
+    EXPECT_FALSE(has_idx_files(folder.path(), Part::train));
+}
+
 // Sets
 
 // A folder with a training part of 3 pictures, 2 high and 3 wide.
@@ -205,6 +255,87 @@ TEST(DataSet, DisagreementsAreRefused) {
               "  fix: give the model an input of 1 or 3 channels");
 }
 
+// What reading the two files in memory says.
+std::string set_refusal(const Bytes& images, const Bytes& labels, uint64_t take = kAllPictures,
+                        uint64_t limit = kLimit) {
+    const ByteSource image_source(images, "images", "IDX file");
+    const ByteSource label_source(labels, "labels", "IDX file");
+    return message_of(
+        [&] { read_idx_dataset(image_source, &label_source, {1, 2, 3}, 5, take, limit); });
+}
+
+TEST(DataSet, EverythingTheHeadersSayIsJudgedBeforeAnElementIsRead) {
+    // Compressed, a few bytes could hold all that these headers say; nothing follows them.
+    const Bytes zeros(1 << 22);
+    const auto packed = [&](const std::vector<uint32_t>& shape) {
+        Bytes file = gzip(make_idx(shape, zeros));
+        file.resize(file.size() / 2);
+        return file;
+    };
+    const Bytes labels = packed({500});
+    EXPECT_EQ(
+        set_refusal(packed({500, 64, 64}), labels),
+        "images: the pictures are 64 wide and 64 high; the network expects 3 wide and 2 high\n"
+        "  fix: give data of the network's size, or change the input of the model");
+    EXPECT_EQ(set_refusal(packed({501, 2, 3}), labels),
+              "images: the file holds 501 pictures, but 'labels' holds 500 labels\n"
+              "  fix: give files that belong together");
+    EXPECT_EQ(set_refusal(packed({500, 2, 3}), labels, kAllPictures, 500 * 11 - 1),
+              "images: 500 pictures of 1x2x3 need more memory than 5499 bytes, three quarters of "
+              "what there is\n  fix: use a smaller set, or a machine with more memory");
+    // A height that is no int.
+    EXPECT_EQ(set_refusal(packed({1, 0x80000002, 3}), labels).substr(0, 24),
+              "images: the header says ");
+    Bytes sparse = make_idx({1, 0x80000002, 3}, {});
+    TestFolder folder;
+    put_file(folder / "f", sparse);
+    ASSERT_EQ(truncate((folder / "f").c_str(), 16 + 3 * (int64_t{1} << 31) + 6), 0);
+    EXPECT_EQ(
+        message_of([&] { read_idx_pictures(folder / "f", {1, 2, 3}); }, folder.path()),
+        "DIR/f: the pictures are 3 wide and 2147483650 high; the network expects 3 wide and 2 "
+        "high\n  fix: give data of the network's size, or change the input of the model");
+}
+
+TEST(DataSet, LabelsComeFirst) {
+    const Bytes images = make_idx({6, 2, 3}, counting(36));
+    Bytes cut(images.begin(), images.end() - 1);
+    const Bytes wrong = make_idx({6}, {0, 1, 2, 3, 4, 5});
+    EXPECT_EQ(set_refusal(gzip(cut), wrong).substr(0, 24), "labels: label 5 at index");
+}
+
+TEST(DataSet, TakesTheFirstPicturesAndReadsNoMore) {
+    TestFolder folder;
+    const Bytes images = make_idx({100, 2, 3}, counting(600)), labels = make_idx({100}, Bytes(100));
+    put_file(folder / "images", images);
+    put_file(folder / "labels", gzip(labels));
+    const auto taken = [&](uint64_t count) {
+        return read_idx_dataset({folder / "images", folder / "labels"}, {1, 2, 3}, 5, count);
+    };
+    EXPECT_EQ(taken(1).pixels, counting(6));
+    EXPECT_EQ(taken(7).pixels, counting(42));
+    EXPECT_EQ(taken(7).labels.size(), 7u);
+    EXPECT_EQ(taken(100).count(), 100u);
+    EXPECT_EQ(taken(101).count(), 100u);
+    EXPECT_EQ(read_idx_pictures(folder / "images", {1, 2, 3}, 5).pixels, counting(30));
+    EXPECT_EQ(read_idx_pictures(folder / "images", {3, 2, 3}, 5).pixels.size(), 90u);
+    EXPECT_TRUE(read_idx_pictures(folder / "images", {1, 2, 3}).labels.empty());
+    // What follows is not looked at: neither damaged labels nor the data's end.
+    Bytes wrong = make_idx({100}, Bytes(100, 9));
+    for (size_t i = 8; i < 18; i++) wrong[i] = 0;
+    EXPECT_EQ(set_refusal(images, wrong, 10), "no error");
+    EXPECT_NE(set_refusal(images, wrong, 11), "no error");
+    Bytes packed = gzip(images);
+    packed.resize(packed.size() - 3);
+    EXPECT_EQ(set_refusal(packed, labels, 10), "no error");
+    EXPECT_NE(set_refusal(packed, labels), "no error");
+}
+
+TEST(DataSet, TheLimitIsAShareOfTheMemory) {
+    EXPECT_GT(most_data_bytes(), 64 * kMebi);
+    EXPECT_LE(most_data_bytes(), static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                     static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / 4 * 3);
+}
+
 TEST(DataSet, LabelBeyondTheClassesIsRefused) {
     TestFolder folder;
     put_file(folder / "train-images-idx3-ubyte", make_idx({6, 2, 3}, counting(36)));
@@ -247,6 +378,10 @@ TEST(DataSet, FindsKnownNames) {
     EXPECT_EQ(find(folder.path()), folder.path());
     make_folder(folder / "fashion-mnist");
     setenv("EMULSION_DATA", folder.path().c_str(), 1);
+    // A path is never taken for a name.
+    for (const char* path : {".", "..", "./", "/"}) EXPECT_EQ(find(path), path);
+    make_folder(folder / "tests/fashion-mnist");
+    EXPECT_NE(find("tests/fashion-mnist"), folder / "tests/fashion-mnist");
     EXPECT_EQ(find("fashion-mnist"), folder / "fashion-mnist");
     unsetenv("EMULSION_DATA");
 }
