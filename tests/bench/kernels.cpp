@@ -8,7 +8,8 @@
 // 2 where the kernel is 5), tilings=8 (per recipe), cold=1 (sets of tensors that the runs go
 // through in turn: with more than the caches hold they come from memory), and switches: pool=2
 // (max-pooling of conv2d's result, with bias and ReLU), unpool=1 (dy of the filter gradient comes
-// through a max-pooling of 2), activation=1 (the first input comes through a ReLU).
+// through a max-pooling of 2), activation=1 (the first input comes through a ReLU), default=1 (the
+// recipe of that name, too).
 //
 // A line gives recipe, tiling, milliseconds, GFLOP/s and the share of the multiply-add peak.
 // Everything runs on one thread and counts CPU time, best of many short runs with the peak measured
@@ -280,7 +281,8 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
     const RecipeLibrary library = make_library();
     std::vector<PlannedKernel> kernels;
     for (const auto& recipe : library) {
-        if (!recipe->applies(group, isa) || recipe->name() == "default") continue;
+        if (!recipe->applies(group, isa)) continue;
+        if (recipe->name() == "default" && numbers.at("default") == 0) continue;
         std::vector<Tiling> tilings = recipe->tilings(group, isa);
         tilings.resize(std::min(tilings.size(), static_cast<size_t>(numbers.at("tilings"))));
         for (const Tiling& tiling : tilings) {
@@ -303,7 +305,7 @@ Numbers parse_numbers(int count, char** words) {
     Numbers numbers = {{"batch", 64},  {"in", 64},    {"out", 64},       {"size", 14},
                        {"kernel", 3},  {"stride", 1}, {"isa", 512},      {"pool", 0},
                        {"tilings", 8}, {"unpool", 0}, {"activation", 0}, {"padding", -1},
-                       {"cold", 1},    {"tile", 4}};
+                       {"cold", 1},    {"tile", 4},   {"default", 0}};
     for (int i = 0; i < count; i++) {
         const std::string word = words[i];
         const size_t equals = word.find('=');

@@ -77,6 +77,10 @@ int tile_registers(const Isa& isa, int channels, int positions) {
 
 int accumulator_limit(const Isa& isa) { return isa.registers >= 32 ? 28 : 12; }
 
+bool fits_registers(const Isa& isa, int positions) {
+    return tile_registers(isa, isa.lanes > 8 ? 16 : 8, positions) <= accumulator_limit(isa);
+}
+
 double step_cycles(const Isa& isa, int channels, int positions) {
     double vectors = divide_up(channels, isa.lanes);
     constexpr double kLatency = 4, kVectorLoad = 0.4, kBroadcast = 0.1;
@@ -107,7 +111,7 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
             }
         }
     }
-    if (candidates.empty()) candidates.push_back({{isa.lanes > 8 ? 16 : 8, 1, 1}, 1.0});
+    EMU_CHECK(!candidates.empty(), "no register tile holds {} x {} positions", window_w, window_h);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.cycles < b.cycles; });
     std::vector<RegisterTile> tiles;

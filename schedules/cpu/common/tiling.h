@@ -47,13 +47,15 @@ struct RegisterTile {
 int tile_registers(const Isa& isa, int channels, int positions);
 // The most registers of accumulators that leave room for the operands.
 int accumulator_limit(const Isa& isa);
+// Whether the smallest register tile, of so many positions, leaves room for the operands.
+bool fits_registers(const Isa& isa, int positions);
 // Estimated cycles of one reduction step of a tile: multiply-adds, loads, or the latency of too few
 // chains.
 double step_cycles(const Isa& isa, int channels, int positions);
 
 // The register tiles for results of `blocks` blocks of channels at width x height positions, each
 // of which covers window_w x window_h positions of the accumulator; best first by estimated cycles,
-// at most `count`.
+// at most `count`. REQUIRES: fits_registers(isa, window_w * window_h).
 std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height,
                                          int window_w, int window_h, size_t count);
 

@@ -71,9 +71,11 @@ std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
 
 }  // namespace
 
-bool DirectForward::applies(const Group& group, const Isa&) const {
+bool DirectForward::applies(const Group& group, const Isa& isa) const {
     if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d" || group.has_prologue(1))
         return false;
+    const std::vector<int64_t> window = group.epilogue_window();
+    if (!fits_registers(isa, static_cast<int>(window[0] * window[1]))) return false;
     for (const Result& result : group.body.results()) {
         const TensorType& type = group.body.type(result.value);
         if (!type.batched || type.shape.size() != 3 ||

@@ -2,7 +2,8 @@
 #include "schedules/cpu/maps/map.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
+#include <string>
 
 #include "compiler/ops/lowering.h"
 #include "compiler/support/diagnostic.h"
@@ -19,21 +20,23 @@ namespace {
 // A loop over one coordinate, or over several that were fused.
 struct Loop {
     Var var;
-    int64_t extent;  // the most it can be
+    int64_t extent;              // the most it can be
+    std::set<std::string> axes;  // the coordinates that it walks along
 };
 
 std::vector<Loop> loops_of(const Func& func, const TensorType& type, int batch) {
     std::vector<Loop> loops;
     std::vector<int64_t> extents = memory_extents(type);
     if (type.batched) extents.push_back(batch);
-    for (size_t i = 0; i < extents.size(); i++) loops.push_back({func.args()[i], extents[i]});
+    for (size_t i = 0; i < extents.size(); i++)
+        loops.push_back({func.args()[i], extents[i], {func.args()[i].name()}});
     return loops;
 }
 
 void fuse_rows(Func func, std::vector<Loop>& loops) {
     const Var row("row");
     func.fuse(loops[0].var, loops[1].var, row);
-    loops[1] = {row, loops[0].extent * loops[1].extent};
+    loops[1] = {row, loops[0].extent * loops[1].extent, {row.name()}};
     loops.erase(loops.begin());
 }
 
@@ -45,9 +48,10 @@ void split_loop(Func func, std::vector<Loop>& loops, size_t index, int64_t facto
     func.split(loop.var, outer, inner, static_cast<int>(factor),
                divides ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     const int64_t extent = loop.extent;
-    loop = {inner, factor};
+    const std::set<std::string> axes = loop.axes;
+    loop = {inner, factor, axes};
     loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(index) + 1,
-                 {outer, (extent + factor - 1) / factor});
+                 {outer, (extent + factor - 1) / factor, axes});
 }
 
 // Cuts the loops into tasks of about `elements` and fuses what is outside one; the last loop is
@@ -64,7 +68,9 @@ bool cut_tasks(Func func, std::vector<Loop>& loops, int64_t elements) {
     while (cut + 1 < loops.size()) {
         const Var task(loops[cut + 1].var.name() + "_" + loops[cut].var.name());
         func.fuse(loops[cut].var, loops[cut + 1].var, task);
-        loops[cut + 1] = {task, loops[cut].extent * loops[cut + 1].extent};
+        std::set<std::string> axes = loops[cut].axes;
+        axes.insert(loops[cut + 1].axes.begin(), loops[cut + 1].axes.end());
+        loops[cut + 1] = {task, loops[cut].extent * loops[cut + 1].extent, axes};
         loops.erase(loops.begin() + static_cast<std::ptrdiff_t>(cut));
     }
     return loops[cut].extent > 1;
@@ -93,7 +99,7 @@ MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOpt
     size_t vector = 0;
     while (vector + 1 < loops.size() && loops[vector].extent == 1) vector++;
     if (loops[vector].extent > 1) {
-        result.vector = loops[vector].var.name();
+        result.vector = *loops[vector].axes.begin();  // cut or not, it walks one coordinate
         const bool is_task = result.is_parallel && vector + 1 == loops.size();
         EMU_CHECK(!is_task, "a task of one element");
         split_loop(func, loops, vector, kLanes);
@@ -101,7 +107,8 @@ MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOpt
         vector++;
     }
     result.inner = loops[vector].var.name();
-    result.task = loops.back().var.name();
+    for (size_t i = vector; i < loops.size(); i++)
+        result.around.push_back({loops[i].var.name(), loops[i].axes});
     if (result.is_parallel) func.parallel(task);
     return result;
 }
@@ -115,60 +122,6 @@ void vectorize_first(Func func, int extent) {
     func.vectorize(first, kLanes, tail);
     for (int i = 0; i < func.num_update_definitions(); i++) {
         func.update(i).vectorize(first, kLanes, TailStrategy::GuardWithIf);
-    }
-}
-
-std::vector<Func> helpers_of(const std::vector<Func>& outputs) {
-    std::vector<Halide::Internal::Function> functions;
-    for (const Func& output : outputs) functions.push_back(output.function());
-    std::map<std::string, Halide::Internal::Function> environment;
-    for (const auto& function : functions) {
-        for (const auto& [name, called] : Halide::Internal::find_transitive_calls(function)) {
-            environment.emplace(name, called);
-        }
-    }
-    std::vector<Func> helpers;
-    for (const auto& [name, function] : environment) {
-        const bool is_output =
-            std::any_of(outputs.begin(), outputs.end(),
-                        [&, &key = name](const Func& f) { return f.name() == key; });
-        if (is_output) continue;
-        Halide::LoopLevel level = function.schedule().compute_level();
-        level.lock();  // a level can be inspected once it is locked; a later compute_at replaces it
-                       // as a whole
-        if (level.is_inlined()) helpers.emplace_back(function);
-    }
-    return helpers;
-}
-
-namespace {
-
-void vectorize_stages(Func func, const Var& var) {
-    func.vectorize(var, kLanes, TailStrategy::GuardWithIf);
-    for (int i = 0; i < func.num_update_definitions(); i++) {
-        func.update(i).vectorize(var, kLanes, TailStrategy::GuardWithIf);
-    }
-}
-
-}  // namespace
-
-void compute_helpers(const std::vector<Func>& outputs, const MapLoops& loops) {
-    for (Func& helper : helpers_of(outputs)) {
-        if (!helper.has_update_definition()) continue;
-        const std::vector<Var> args = helper.args();
-        const bool has_samples =
-            std::any_of(args.begin(), args.end(), [](const Var& v) { return v.name() == "n"; });
-        if (!has_samples || loops.inner.empty()) {
-            helper.compute_root();
-            if (!args.empty()) vectorize_stages(helper, args[0]);
-            continue;
-        }
-        helper.compute_at(outputs[0], Var(loops.inner));
-        for (const Var& arg : args) {
-            if (arg.name() != loops.vector) continue;
-            helper.bound_storage(arg, kLanes);
-            vectorize_stages(helper, arg);
-        }
     }
 }
 

@@ -12,6 +12,10 @@
 
 #include <Halide.h>
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "compiler/recipe/group.h"
 
 namespace emulsion {
@@ -23,11 +27,16 @@ struct MapOptions {
     int task_elements = 16384;
 };
 
-// Where helpers may be computed. `inner` is the loop around the vectors, `task` the parallel loop
-// or the outermost one; `vector` is the coordinate that is vectorized. Each is empty where the Func
-// has no coordinates.
+// The loops of a Func. `around` are those around the vectors, innermost first, with the coordinates
+// that each walks along; `inner` is the first of them, `vector` the coordinate that is vectorized.
+// All are empty where the Func has no coordinates.
 struct MapLoops {
-    std::string inner, task, vector;
+    struct Loop {
+        std::string name;
+        std::set<std::string> axes;
+    };
+    std::vector<Loop> around;
+    std::string inner, vector;
     bool is_parallel = false;
 };
 
@@ -38,14 +47,6 @@ MapLoops schedule_map(Halide::Func func, const TensorType& type, int batch,
 // Vectorizes all stages of a helper along its first coordinate; `extent` is the most elements along
 // it.
 void vectorize_first(Halide::Func func, int extent);
-
-// The Funcs that `outputs` are made of and that have no schedule of their own, sorted by name.
-std::vector<Halide::Func> helpers_of(const std::vector<Halide::Func>& outputs);
-
-// Computes helpers with update definitions where they are needed: those that depend on no sample in
-// front of everything else, the others around the vectors of the first output, whose loops are
-// `loops`.
-void compute_helpers(const std::vector<Halide::Func>& outputs, const MapLoops& loops);
 
 // Whether every element of the group's results reads its operands at its own position or at no
 // position at all.

@@ -3,7 +3,7 @@
 
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/common/tiling.h"
-#include "schedules/cpu/maps/map.h"
+#include "schedules/cpu/maps/helpers.h"
 #include "schedules/cpu/maps/pointwise.h"
 
 namespace emulsion {
@@ -29,8 +29,9 @@ std::vector<Func> Pool::build(KernelContext& context, const Tiling& tiling) cons
     const Group& group = context.group();
     Func out = context.finish(context.plain());
     const TensorType& type = group.body.type(group.body.results()[0].value);
-    compute_helpers({out},
-                    schedule_map(out, type, group.batch, {.task_elements = tiling.at("task")}));
+    const MapLoops loops =
+        schedule_map(out, type, group.batch, {.task_elements = tiling.at("task")});
+    compute_helpers({out}, loops, type, {.batch = group.batch});
     return {out};
 }
 

@@ -175,8 +175,30 @@ TEST(DirectForward, Pooled) {
     const ConvCase odd{16, 17, 13, 11};
     check_recipe("direct", pooled_group(first, 2), first_tiling());
     check_recipe("direct", pooled_group(odd, 2), first_tiling());
-    check_recipe("direct", pooled_group(odd, 3), first_tiling());
+    RecipeCheck widest = first_tiling();
+    widest.all_isas = false;  // the oldest has too few registers
+    check_recipe("direct", pooled_group(odd, 3), widest);
     check_recipe("direct", pooled_group(odd, 2), every_tiling());
+}
+
+// A window whose positions do not fit the registers stays a kernel of its own.
+TEST(DirectForward, PoolsWhatFitsTheRegisters) {
+    const std::map<std::string, int64_t> largest = {{"x86-64", 2}, {"avx2", 3}, {"avx512", 5}};
+    for (const Isa* isa : {&isa_baseline(), &isa_avx2(), &isa_avx512()}) {
+        for (int64_t window : {1, 2, 3, 4, 5, 6, 8, 16}) {
+            SCOPED_TRACE(fmt::format("{} {}", isa->name, window));
+            const Group group = pooled_group({3, 64, 32, 32}, window);
+            const Recipe& recipe = recipe_named("direct");
+            EXPECT_EQ(recipe.applies(group, *isa), window <= largest.at(isa->name));
+            EXPECT_EQ(recipe_named("default").applies(group, *isa), window == 1);
+            if (!recipe.applies(group, *isa)) continue;
+            for (const Tiling& tiling : recipe.tilings(group, *isa)) {
+                const int64_t vectors = (tiling.at("kw") + isa->lanes - 1) / isa->lanes;
+                EXPECT_LE(vectors * tiling.at("tx") * tiling.at("ty") * window * window,
+                          isa->registers);
+            }
+        }
+    }
 }
 
 TEST(DirectFilterGradient, Shapes) {
