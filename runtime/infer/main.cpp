@@ -7,12 +7,12 @@
 #include "runtime/abi/program.h"
 #include "runtime/data/normalize.h"
 #include "runtime/data/weights.h"
-#include "runtime/infer/measure.h"
 #include "runtime/infer/options.h"
-#include "runtime/infer/report.h"
+#include "runtime/infer/results.h"
 #include "runtime/program/description.h"
 #include "runtime/program/evaluate.h"
 #include "runtime/program/format.h"
+#include "runtime/support/file.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -75,9 +75,15 @@ void write_pictures(const InferOptions& options, const emulsion_info& info) {
     }
 }
 
+// What became of the pictures.
+struct Outcome {
+    int64_t not_finite = 0;  // with scores that are NaN or infinite
+    int failed = 0;          // files that cannot be used
+};
+
 // Classifies picture files in groups of the batch. A file that cannot be used is reported and the
-// others go on; returns how many failed.
-int classify_files(InferenceSession& session, const InferOptions& options, ClassReport* report) {
+// others go on.
+Outcome classify_files(InferenceSession& session, const InferOptions& options, Results& results) {
     const Normalizer normalizer(session.shape().channels, session.info());
     const uint64_t elements = session.shape().elements();
     const uint64_t pixels = elements / static_cast<uint64_t>(session.shape().channels);
@@ -86,15 +92,17 @@ int classify_files(InferenceSession& session, const InferOptions& options, Class
     const AlignedBlock block = allocate_aligned(batch * elements * sizeof(float));
     float* images = static_cast<float*>(block.get());
     std::vector<std::string> names;
+    Outcome outcome;
     const auto flush = [&] {
         if (names.empty()) return;
         session.run(images, static_cast<int>(names.size()));
         for (size_t i = 0; i < names.size(); i++) {
-            report->add(names[i], session.scores(static_cast<int>(i)), std::nullopt);
+            const auto scores = session.scores(static_cast<int>(i));
+            outcome.not_finite += has_finite_scores(scores) ? 0 : 1;
+            results.picture(names[i], scores, std::nullopt);
         }
         names.clear();
     };
-    int failed = 0;
     for (const std::string& path : options.pictures) {
         try {
             const Picture picture = read_picture(path, session.shape());
@@ -102,60 +110,58 @@ int classify_files(InferenceSession& session, const InferOptions& options, Class
             names.push_back(path);
         } catch (const RuntimeError& error) {
             print_error(error, stderr);
-            failed++;
+            outcome.failed++;
         }
         if (names.size() == batch) flush();
     }
     flush();
-    return failed;
+    results.end_of_pictures();
+    return outcome;
 }
 
-void classify_set(InferenceSession& session, const InferOptions& options, ClassReport* report) {
+Outcome classify_set(InferenceSession& session, const InferOptions& options, Results& results) {
     const PictureSet set = open_set(options, session.shape(), session.classes(),
                                     static_cast<uint64_t>(options.take.value_or(INT32_MAX)));
     std::vector<uint32_t> subset(set.count);
     std::iota(subset.begin(), subset.end(), 0u);
     const bool prints_rows = options.take || !set.has_labels();
+    Outcome outcome;
     const auto visit = [&](uint32_t index, std::span<const float> scores) {
+        outcome.not_finite += has_finite_scores(scores) ? 0 : 1;
+        if (!prints_rows) return;
         std::optional<int> label;
         if (set.has_labels()) label = set.dataset.labels[index];
-        report->add(concat(index), scores, label);
+        results.picture(concat(index), scores, label);
     };
-    const Evaluation evaluation =
-        evaluate(session, set.dataset, subset, prints_rows ? ScoreVisitor(visit) : nullptr);
-    report->finish();
-    if (set.has_labels())
-        print_results(options.json ? accuracy_json(evaluation) : accuracy_text(evaluation));
-    if (!prints_rows && evaluation.not_finite > 0) {
-        throw RuntimeError(
-            options.weights,
-            concat("the scores of ", evaluation.not_finite, " pictures are NaN or infinite"),
-            "train again with a lower learning rate");
-    }
+    const Evaluation evaluation = evaluate(session, set.dataset, subset, visit);
+    results.end_of_pictures();
+    if (set.has_labels()) results.accuracy(evaluation);
+    return outcome;
 }
 
-int classify(InferenceSession& session, const InferOptions& options) {
+int classify(InferenceSession& session, const InferOptions& options, Results& results) {
     load_weights(options.weights, session.info(), session.memory(), session.info());
     session.prepare();
-    ClassReport report(session, options.top.value_or(kDefaultTop), options.json);
-    int failed = 0;
-    if (options.has_set()) {
-        classify_set(session, options, &report);
-    } else {
-        failed = classify_files(session, options, &report);
-        report.finish();
-    }
-    if (report.not_finite() > 0) {
+    const Outcome outcome = options.has_set() ? classify_set(session, options, results)
+                                              : classify_files(session, options, results);
+    if (outcome.not_finite > 0) {
         throw RuntimeError(
             options.weights,
-            concat("the scores of ", report.not_finite(), " pictures are NaN or infinite"),
+            concat("the scores of ", outcome.not_finite, " pictures are NaN or infinite"),
             "train again with a lower learning rate");
     }
-    return failed > 0 ? kExitFailed : kExitDone;
+    return outcome.failed > 0 ? kExitFailed : kExitDone;
+}
+
+// The file for the times of --profile, or empty: they are printed.
+std::string profile_file(const InferOptions& options) {
+    return options.profile == kPrintProfile ? "" : options.profile;
 }
 
 void measure(const emulsion_infer_library& library, const InferOptions& options,
-             const char* description) {
+             const char* description, Results& results) {
+    const std::string file = profile_file(options);
+    if (!file.empty()) const AtomicFile probe(file);  // what cannot be written is found out first
     const NetworkDescription network = parse_description(description);
     SessionOptions bound{options.threads, options.variant, options.stays_awake};
     KernelProfile profile(*library.info());
@@ -168,21 +174,17 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
         load_weights(options.weights, session.info(), session.memory(), session.info());
     }
     session.prepare();
-    if (options.benchmark) {
-        const BenchmarkResult result = run_benchmark(session, network.infer_batches);
-        print_results(benchmark_text(result, session.info(), options.threads, options.json));
-    }
+    if (options.benchmark)
+        results.benchmark(run_benchmark(session, network.infer_batches), options.threads);
     if (!options.has_profile()) return;
     const auto calls = run_profile(session, network.infer_batches, &profile, kProfileSeconds);
-    if (options.profile == kPrintProfile) {
-        for (const CallProfile& call : calls)
-            print_results(options.json ? profile_lines(call, session.info())
-                                       : profile_text(call, session.info()));
+    if (file.empty()) {
+        for (const CallProfile& call : calls) results.profile(call);
         return;
     }
     const std::string variant = chosen_variant(session.info(), options.variant);
-    write_profile(options.profile, {&session.info(), "inference", variant, options.threads}, calls);
-    print_talk(profile_written_text(options.profile));
+    write_profile(file, {&session.info(), "inference", variant, options.threads}, calls);
+    print_talk(profile_written_text(file));
 }
 
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
@@ -195,12 +197,15 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
         write_pictures(options, *library.info());
         return kExitDone;
     }
+    const int top = options.top.value_or(kDefaultTop);
+    const auto results = options.json ? make_json_results(*library.info(), top)
+                                      : make_text_results(*library.info(), top);
     if (options.benchmark || options.has_profile()) {
-        measure(library, options, description);
+        measure(library, options, description, *results);
         return kExitDone;
     }
     InferenceSession session(library, {options.threads, options.variant});
-    return classify(session, options);
+    return classify(session, options, *results);
 }
 
 }  // namespace

@@ -3,16 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
-
-#include "runtime/program/format.h"
-#include "runtime/support/text.h"
 
 namespace emulsion {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kMinRuns = 10;
@@ -99,36 +94,6 @@ BenchmarkResult run_benchmark(InferenceSession& session, std::span<const int> ba
         }
     }
     return result;
-}
-
-std::string benchmark_text(const BenchmarkResult& result, const emulsion_info& info, int threads,
-                           bool is_json) {
-    const Latency& latency = result.latency;
-    if (is_json) {
-        Json json{{"network", info.network},
-                  {"version", info.version},
-                  {"threads", threads},
-                  {"latency",
-                   {{"median_ms", 1e3 * latency.median},
-                    {"minimum_ms", 1e3 * latency.minimum},
-                    {"runs", latency.runs}}},
-                  {"throughput", Json::array()}};
-        for (const Throughput& entry : result.throughput) {
-            json["throughput"].push_back(
-                {{"batch", entry.batch}, {"images_per_second", entry.images_per_second}});
-        }
-        return json.dump() + "\n";
-    }
-    std::vector<std::vector<std::string>> rows;
-    rows.push_back({"latency", concat(fixed(1e3 * latency.median, 4), " ms"),
-                    concat("median of ", latency.runs, " runs of one picture, minimum ",
-                           fixed(1e3 * latency.minimum, 4), " ms")});
-    for (const Throughput& entry : result.throughput) {
-        rows.push_back({"throughput", format_thousands(entry.images_per_second) + " img/s",
-                        concat("batch ", entry.batch)});
-    }
-    return concat(info.network, ", ", threads, threads == 1 ? " thread\n" : " threads\n") +
-           format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft});
 }
 
 std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const int> batches,

@@ -37,10 +37,6 @@ struct BenchmarkResult {
 BenchmarkResult run_benchmark(InferenceSession& session, std::span<const int> batches,
                               const BenchmarkTimes& times = {});
 
-// Text for people, or one JSON object.
-std::string benchmark_text(const BenchmarkResult& result, const emulsion_info& info, int threads,
-                           bool is_json);
-
 // Calls the library with pictures of each batch for about `seconds`, but at least ten times, and
 // returns what `profile` has measured. The session must have been made with it.
 std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const int> batches,

@@ -128,6 +128,16 @@ TEST_F(ProfileTest, TrainerRefusesAFolderThatIsNotThere) {
                               "  fix: check the path\n");
 }
 
+// Found out before anything is measured.
+TEST_F(ProfileTest, InferenceRefusesAFolder) {
+    const ProgramResult result = run_fake_infer({"--profile=" + folder_.path(), "--benchmark"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err, "error: " + folder_.path() +
+                              ": cannot write the file: it is a folder\n"
+                              "  fix: choose another path\n");
+}
+
 TEST_F(ProfileTest, InferenceWritesEveryBatch) {
     FakeNetwork network;
     network.infer_batch = 2;

@@ -117,6 +117,45 @@ TEST_F(TrainResumeTest, ProgramForASmallerBatch) {
               "  fix: build the program with --batch 4 to resume this run\n");
 }
 
+// The same graph made with something else: another normalisation of the input, other classes,
+// another optimiser. Neither a run goes on with it, nor are its weights taken; both values are
+// named.
+TEST_F(TrainResumeTest, AProgramMadeWithSomethingElse) {
+    FakeNetwork network;
+    network.is_normalized = true, network.mean = 0.5f, network.deviation = 0.25f;
+    network.class_names = {"boot", "coat", "dress"};
+    network.optimizer = "sgd learning_rate=0.1 momentum=0.9";
+    use_fake_network(network);
+    begin_run();
+    FakeNetwork other = network;
+    other.mean = 0.125f;
+    const auto expect_both = [](const ProgramResult& result, const char* stored, const char* own) {
+        EXPECT_EQ(result.exit_code, 1) << result.err;
+        EXPECT_EQ(result.out, "");
+        EXPECT_NE(result.err.find(stored), std::string::npos) << result.err;
+        EXPECT_NE(result.err.find(own), std::string::npos) << result.err;
+    };
+    const auto infer = [&] {
+        return run_fake_infer({"--weights", run_ + "/weights.safetensors", "--data", data_.path(),
+                               "--part", "train"});
+    };
+    use_fake_network(other);
+    expect_both(resume(), "0.5", "0.125");
+    expect_both(infer(), "0.5", "0.125");
+    other = network;
+    other.class_names = {"dress", "coat", "boot"};
+    use_fake_network(other);
+    expect_both(resume(), "boot", "dress");
+    expect_both(infer(), "boot", "dress");
+    other = network;
+    other.optimizer = "sgd learning_rate=0.1 momentum=0.5";
+    use_fake_network(other);
+    expect_both(resume(), "momentum=0.9", "momentum=0.5");
+    EXPECT_EQ(infer().exit_code, 0);
+    use_fake_network(network);
+    EXPECT_EQ(resume().exit_code, 0);
+}
+
 // A position is read back as it was written, its history and validation included.
 TEST_F(TrainResumeTest, PositionsAreReadBack) {
     RunState state;

@@ -30,6 +30,7 @@ struct FakeNetwork {
     int batch = 4;
     int infer_batch = 1;
     float momentum = 0.9f;
+    std::string optimizer = "sgd";  // the line of the info
     bool is_normalized = false;
     float mean = 0.0f, deviation = 1.0f;       // of every channel
     std::string score_name = "probabilities";  // or "scores"

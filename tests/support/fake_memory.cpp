@@ -88,7 +88,7 @@ void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor
     info->network = f.network.name.c_str();
     info->signature = f.network.signature.c_str();
     info->version = "0.1.0";
-    info->optimizer = "sgd";
+    info->optimizer = f.network.optimizer.c_str();
     info->classes = f.class_names.empty() ? nullptr : f.class_names.data();
     info->class_count = static_cast<int32_t>(f.class_names.size());
     info->tensors = tensors.data();

@@ -1,0 +1,92 @@
+// Results for programs: one JSON object a line.
+#include <nlohmann/json.hpp>
+
+#include "runtime/infer/results.h"
+#include "runtime/program/format.h"
+
+namespace emulsion {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void print(const Json& json) {
+    print_results(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+class JsonResults : public Results {
+  public:
+    JsonResults(const emulsion_info& info, int top)
+        : info_(info), kind_(find_score_output(info).kind), top_(top) {}
+
+    void picture(const std::string& name, std::span<const float> scores,
+                 std::optional<int> label) override;
+    void end_of_pictures() override {}
+    void accuracy(const Evaluation& evaluation) override;
+    void benchmark(const BenchmarkResult& result, int threads) override;
+    void profile(const CallProfile& profile) override {
+        print_results(profile_lines(profile, info_));
+    }
+
+  private:
+    const emulsion_info& info_;
+    ScoreKind kind_;
+    int top_;
+};
+
+void JsonResults::picture(const std::string& name, std::span<const float> scores,
+                          std::optional<int> label) {
+    const char* score = kind_ == ScoreKind::kProbabilities ? "probability" : "score";
+    Json json{{"picture", name}};
+    if (has_finite_scores(scores)) {
+        const auto ranked = rank_classes(scores, top_);
+        json["class"] = class_name(info_, ranked[0].index);
+        json["index"] = ranked[0].index;
+        json[score] = ranked[0].score;
+        for (const RankedClass& entry : ranked) {
+            json["top"].push_back({{"class", class_name(info_, entry.index)},
+                                   {"index", entry.index},
+                                   {score, entry.score}});
+        }
+    } else {
+        json["class"] = nullptr;
+        json["error"] = "scores are not finite";
+    }
+    if (label) json["label"] = class_name(info_, *label);
+    print(json);
+}
+
+void JsonResults::accuracy(const Evaluation& evaluation) {
+    const Metrics& metrics = evaluation.metrics;
+    Json json{{"accuracy", metrics.accuracy()},
+              {"correct", static_cast<int64_t>(metrics.correct)},
+              {"pictures", metrics.samples}};
+    if (evaluation.has_loss && evaluation.not_finite == 0) json["loss"] = metrics.loss();
+    if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;
+    print(json);
+}
+
+void JsonResults::benchmark(const BenchmarkResult& result, int threads) {
+    const Latency& latency = result.latency;
+    Json json{{"network", info_.network},
+              {"version", info_.version},
+              {"threads", threads},
+              {"latency",
+               {{"median_ms", 1e3 * latency.median},
+                {"minimum_ms", 1e3 * latency.minimum},
+                {"runs", latency.runs}}},
+              {"throughput", Json::array()}};
+    for (const Throughput& entry : result.throughput) {
+        json["throughput"].push_back(
+            {{"batch", entry.batch}, {"images_per_second", entry.images_per_second}});
+    }
+    print(json);
+}
+
+}  // namespace
+
+std::unique_ptr<Results> make_json_results(const emulsion_info& info, int top) {
+    return std::make_unique<JsonResults>(info, top);
+}
+
+}  // namespace emulsion

@@ -1,0 +1,33 @@
+// What the inference program has found out, one function for each kind of result, for whoever shows
+// it. There is one file for each form: text_results.cpp, json_results.cpp.
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "runtime/infer/measure.h"
+#include "runtime/program/evaluate.h"
+#include "runtime/program/profile.h"
+
+namespace emulsion {
+
+class Results {
+  public:
+    virtual ~Results() = default;
+    // The classes of one picture. Scores that are not finite are never shown as a class.
+    virtual void picture(const std::string& name, std::span<const float> scores,
+                         std::optional<int> label) = 0;
+    virtual void end_of_pictures() = 0;
+    // Over a labelled set.
+    virtual void accuracy(const Evaluation& evaluation) = 0;
+    virtual void benchmark(const BenchmarkResult& result, int threads) = 0;
+    virtual void profile(const CallProfile& profile) = 0;
+};
+
+// On standard output; `top` classes a picture. Text collects the rows of pictures for its table,
+// JSON prints each at once. `info` must outlive the results.
+std::unique_ptr<Results> make_text_results(const emulsion_info& info, int top);
+std::unique_ptr<Results> make_json_results(const emulsion_info& info, int top);
+
+}  // namespace emulsion

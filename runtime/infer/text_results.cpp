@@ -1,0 +1,92 @@
+// Results for people: tables.
+#include <vector>
+
+#include "runtime/infer/results.h"
+#include "runtime/program/format.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+class TextResults : public Results {
+  public:
+    TextResults(const emulsion_info& info, int top)
+        : info_(info), kind_(find_score_output(info).kind), top_(top) {}
+
+    void picture(const std::string& name, std::span<const float> scores,
+                 std::optional<int> label) override;
+    void end_of_pictures() override;
+    void accuracy(const Evaluation& evaluation) override {
+        print_results(accuracy_text(evaluation));
+    }
+    void benchmark(const BenchmarkResult& result, int threads) override;
+    void profile(const CallProfile& profile) override {
+        print_results(profile_text(profile, info_));
+    }
+
+  private:
+    bool has_probabilities() const { return kind_ == ScoreKind::kProbabilities; }
+    std::string score_text(float score) const {
+        return has_probabilities() ? format_percent(score, 1) : fixed(score, 4);
+    }
+    std::string name_of(int index) const { return one_line(class_name(info_, index)); }
+
+    const emulsion_info& info_;
+    ScoreKind kind_;
+    int top_;
+    bool has_labels_ = false;
+    std::vector<std::vector<std::string>> rows_;
+};
+
+void TextResults::picture(const std::string& name, std::span<const float> scores,
+                          std::optional<int> label) {
+    std::vector<std::string> row{one_line(name)};
+    if (has_finite_scores(scores)) {
+        const auto ranked = rank_classes(scores, top_);
+        row.push_back(name_of(ranked[0].index));
+        row.push_back(score_text(ranked[0].score));
+        std::string others;
+        for (size_t i = 1; i < ranked.size(); i++) {
+            others += concat(i > 1 ? ", " : "", name_of(ranked[i].index), " ",
+                             score_text(ranked[i].score));
+        }
+        row.push_back(others);
+    } else {
+        row.insert(row.end(), {"(scores are not finite)", "", ""});
+    }
+    has_labels_ |= label.has_value();
+    row.push_back(label ? name_of(*label) : "");
+    rows_.push_back(std::move(row));
+}
+
+void TextResults::end_of_pictures() {
+    if (rows_.empty()) return;
+    const char* score = has_probabilities() ? "probability" : "score";
+    rows_.insert(rows_.begin(), {"picture", "class", score, "then", has_labels_ ? "label" : ""});
+    print_results(format_table(
+        rows_, {Align::kLeft, Align::kLeft, Align::kRight, Align::kLeft, Align::kLeft}));
+    rows_.clear();
+}
+
+void TextResults::benchmark(const BenchmarkResult& result, int threads) {
+    const Latency& latency = result.latency;
+    std::vector<std::vector<std::string>> rows;
+    rows.push_back({"latency", concat(fixed(1e3 * latency.median, 4), " ms"),
+                    concat("median of ", latency.runs, " runs of one picture, minimum ",
+                           fixed(1e3 * latency.minimum, 4), " ms")});
+    for (const Throughput& entry : result.throughput) {
+        rows.push_back({"throughput", format_thousands(entry.images_per_second) + " img/s",
+                        concat("batch ", entry.batch)});
+    }
+    print_results(concat(info_.network, ", ", threads, threads == 1 ? " thread\n" : " threads\n") +
+                  format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft}));
+}
+
+}  // namespace
+
+std::unique_ptr<Results> make_text_results(const emulsion_info& info, int top) {
+    return std::make_unique<TextResults>(info, top);
+}
+
+}  // namespace emulsion
