@@ -70,17 +70,14 @@ void TrainProgram::prepare() {
     begin_state();
     load_data();
     check_length();
-    if (options_.dry_run) return;
-    if (!options_.checkpoint.empty() && !folder_) folder_.emplace(options_.checkpoint);
-    check_outputs(outputs());
+    if (!options_.dry_run) check_outputs(outputs());
 }
 
 // Settings of a new run, or the state of the checkpoint.
 void TrainProgram::begin_state() {
     const std::string& folder = options_.checkpoint;
-    const bool exists = !folder.empty() && has_checkpoint(folder);
     if (options_.resume) {
-        if (!exists) {
+        if (!has_checkpoint(folder)) {
             throw RuntimeError(folder, "holds no checkpoint",
                                "leave out --resume to begin a run there");
         }
@@ -93,12 +90,14 @@ void TrainProgram::begin_state() {
     state_.settings = new_settings(options_, session_.info(), network_);
     if (options_.dry_run || folder.empty()) return;
     folder_.emplace(folder);
-    const bool has_weights = is_file(join_path(folder, kWeightsName));
-    if (!options_.overwrite && (has_checkpoint(folder) || has_weights)) {
-        const char* what = has_checkpoint(folder) ? "checkpoint" : "weights";
-        throw RuntimeError(folder, concat("holds the ", what, " of another run"),
-                           exists ? "continue it with --resume, or begin anew with --overwrite"
-                                  : "choose another folder, or begin anew with --overwrite");
+    if (options_.overwrite) return;
+    if (has_checkpoint(folder)) {
+        throw RuntimeError(folder, "holds the checkpoint of another run",
+                           "continue it with --resume, or begin anew with --overwrite");
+    }
+    if (is_file(join_path(folder, kWeightsName))) {
+        throw RuntimeError(folder, "holds the weights of another run",
+                           "choose another folder, or begin anew with --overwrite");
     }
 }
 
@@ -165,12 +164,12 @@ void TrainProgram::train() {
         say_resumed();
     } else {
         session_.initialize(state_.settings.seed);
-        remove_old_weights();
     }
     if (has_profile()) {
         profile_.start(session_.info().batch, state_.settings.batch, kProfileWarmUp);
     }
     session_.bind(options_.variant, has_profile() ? &profile_ : nullptr);
+    if (!options_.resume) remove_old_weights();
     const LoopOptions options = loop_options();
     TrainingLoop loop(session_, *loader_, state_, keeper_, *reporter_, options);
     end_ = loop.run();

@@ -114,6 +114,10 @@ TEST_F(TrainFolderTest, OldWeightsStayWhereTheRunDoesNotBegin) {
     ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
     EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--profile=" + run_}).exit_code, 1);
     EXPECT_TRUE(is_file(weights_));
+    fake_hooks().bind_status = EMULSION_UNSUPPORTED_CPU;
+    EXPECT_EQ(train({"--checkpoint", run_, "--overwrite"}).exit_code, 1);
+    fake_hooks() = {};
+    EXPECT_TRUE(is_file(weights_));
     std::filesystem::remove(run_ + "/checkpoint");
     expect_refused({"--checkpoint", run_},
                    run_ +
