@@ -12,6 +12,9 @@ constexpr uint64_t kKibi = 1024, kMebi = kKibi * kKibi, kGibi = kMebi * kKibi;
 constexpr size_t kMostNameBytes = 255;  // of a file in its folder
 constexpr int kMostLinks = 40;          // that a path may lead through
 
+// Messages
+constexpr size_t kMostQuoted = 4096;  // bytes of a name
+
 // Weights (safetensors)
 constexpr uint64_t kMostHeaderBytes = 16 * kMebi;
 constexpr size_t kMostTensors = 65536;

@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include "runtime/support/limits.h"
+
 namespace emulsion {
 
 void append(std::string& text, std::string_view part) { text.append(part); }
@@ -69,6 +71,8 @@ std::string shape_text(std::span<const int64_t> shape) {
 
 std::string one_line(std::string_view text) {
     constexpr char kDigits[] = "0123456789abcdef";
+    const bool is_cut = text.size() > kMostQuoted;
+    text = text.substr(0, kMostQuoted);
     std::string line;
     while (!text.empty()) {
         size_t length = sequence_length(text);
@@ -84,7 +88,7 @@ std::string one_line(std::string_view text) {
         }
         text.remove_prefix(length);
     }
-    return line;
+    return is_cut ? line + "..." : line;
 }
 
 std::string quoted(std::string_view text) { return "'" + one_line(text) + "'"; }

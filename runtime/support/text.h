@@ -45,7 +45,7 @@ std::string shape_text(std::span<const int64_t> shape);
 
 // The text on one line, in single quotes: control characters and bytes that are no UTF-8 become
 // \xNN. Names of files and tensors reach a message through this function, so that a message is one
-// line whatever the name holds.
+// line whatever the name holds. What is longer than kMostQuoted bytes is cut.
 std::string quoted(std::string_view text);
 
 // Exact matches, preferred to std::quoted where a program includes <iomanip>.

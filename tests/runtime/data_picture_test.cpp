@@ -6,7 +6,6 @@
 
 #include <jpeglib.h>
 #include <png.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -284,23 +283,8 @@ TEST(DataPicture, CutJpegIsRefusedByName) {
               "  fix: replace the file, or leave it out");
 }
 
-// KiB that a body takes at its height, measured in a child.
-long memory_of(const std::function<void()>& body) {
-    TestFolder folder;
-    const int code = testing::in_child([&] {
-        rusage before, after;
-        getrusage(RUSAGE_SELF, &before);
-        body();
-        getrusage(RUSAGE_SELF, &after);
-        put_file(folder / "peak", std::to_string(after.ru_maxrss - before.ru_maxrss));
-        return ::testing::Test::HasFailure() ? 1 : 0;
-    });
-    EXPECT_EQ(code, 0);
-    return std::stol(testing::text_of(read_file(folder / "peak", 100, "number")));
-}
-
 TEST(DataPicture, HugeHeaderIsRefusedWithoutMemory) {
-    const long peak = memory_of([] {
+    const long peak = testing::memory_of([] {
         EXPECT_EQ(message_of([] { read_case("d17v-bomb.png"); },
                              EMULSION_TEST_SOURCE_DIR "/tests/runtime/files"),
                   "DIR/d17v-bomb.png: the picture has 60000 x 60000 pixels; the limit is 32768 "
@@ -330,8 +314,8 @@ TEST(DataPicture, ChunksBesideThePixelsAreNotUnpacked) {
         if (i == 0) insert_chunk(&file, "IDAT", "iCCP", profile);
         insert_chunk(&file, "IDAT", "prVt", packed);
     }
-    const long peak =
-        memory_of([&] { EXPECT_EQ(decode_picture(file, "x.png").pixels, picture.pixels); });
+    const long peak = testing::memory_of(
+        [&] { EXPECT_EQ(decode_picture(file, "x.png").pixels, picture.pixels); });
     EXPECT_LT(peak, 8 * 1024);
 }
 

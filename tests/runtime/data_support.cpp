@@ -1,4 +1,5 @@
 // The helpers of data_support.h.
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -83,6 +84,20 @@ int in_child(const std::function<int()>& body) {
     int status = 0;
     waitpid(child, &status, 0);
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int64_t memory_of(const std::function<void()>& body) {
+    TestFolder folder;
+    const int code = in_child([&] {
+        rusage before, after;
+        getrusage(RUSAGE_SELF, &before);
+        body();
+        getrusage(RUSAGE_SELF, &after);
+        put_file(folder / "peak", std::to_string(after.ru_maxrss - before.ru_maxrss));
+        return ::testing::Test::HasFailure() ? 1 : 0;
+    });
+    EXPECT_EQ(code, 0);
+    return code == 0 ? std::stol(text_of(read_file(folder / "peak", 100, "number"))) : -1;
 }
 
 namespace {

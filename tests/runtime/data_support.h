@@ -37,6 +37,9 @@ Bytes make_idx(const std::vector<uint32_t>& shape, const Bytes& values, uint8_t 
 // signal. A body that returns ends with code 0, one that throws with 99.
 int in_child(const std::function<int()>& body);
 
+// KiB that `body` takes at its height, measured in a forked child.
+int64_t memory_of(const std::function<void()>& body);
+
 // A network of four parameters and two state tensors with its memory, every value set by `fill`.
 struct SmallNetwork {
     explicit SmallNetwork(const char* signature = "0123456789abcdef",

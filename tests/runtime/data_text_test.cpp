@@ -78,5 +78,12 @@ TEST(DataText, ErrorSaysWhereWhatAndHow) {
     std::free(text);
 }
 
+TEST(DataText, LongNamesAreCut) {
+    const std::string limit(4096, 'n');
+    EXPECT_EQ(quoted(limit), "'" + limit + "'");
+    EXPECT_EQ(quoted(limit + "n"), "'" + limit + "...'");
+    EXPECT_EQ(one_line(std::string(1 << 24, '\n')).size(), 4 * 4096u + 3);
+}
+
 }  // namespace
 }  // namespace emulsion

@@ -3,9 +3,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
+#include "runtime/data/checkpoint.h"
 #include "runtime/data/checksum.h"
 #include "runtime/data/layout.h"
 #include "runtime/data/weights.h"
@@ -226,6 +229,43 @@ TEST(DataWeights, AFileOfFarTooManyBytesIsNotLookedInto) {
             folder.path()),
         "DIR/w: the file has 2199023255552 bytes; the weights of 'small' have at most 16779984\n"
         "  fix: give the weights that training 'small' wrote");
+}
+
+TEST(DataWeights, SavingAndLoadingTakeNoCopy) {
+    constexpr int64_t kOutputs = 1024, kInputs = 16384;  // 64 MiB
+    emulsion_tensor tensor{};
+    tensor.name = "fc.w";
+    tensor.rank = 2;
+    tensor.shape[0] = kOutputs;
+    tensor.shape[1] = kInputs;
+    tensor.bytes = 4 * memory_elements(tensor);
+    emulsion_info info = SmallNetwork().info;
+    info.tensors = &tensor;
+    info.tensor_count = 1;
+    info.input_count = 0;
+    info.classes = nullptr;
+    std::vector<float> from(memory_elements(tensor)), to(from.size(), NAN);
+    std::vector<float> state(16);
+    std::iota(from.begin(), from.end(), 1.0f);
+    emulsion_sizes sizes{};
+    sizes.bytes[EMULSION_PARAMETERS] = tensor.bytes;
+    sizes.bytes[EMULSION_STATE] = state.size() * sizeof(float);
+    emulsion_memory memory{};
+    memory.block[EMULSION_STATE] = state.data();
+    TestFolder folder;
+    const int64_t peak = testing::memory_of([&] {
+        memory.block[EMULSION_PARAMETERS] = from.data();
+        save_weights(folder / "w", info, memory, info, {});
+        save_checkpoint(folder.path(), info, sizes, memory, {});
+        memory.block[EMULSION_PARAMETERS] = to.data();
+        load_weights(folder / "w", info, memory, info);
+        EXPECT_EQ(to, from);
+        std::fill(to.begin(), to.end(), NAN);
+        load_checkpoint(folder.path(), info, sizes, memory);
+        EXPECT_EQ(to, from);
+    });
+    EXPECT_GE(peak, 0);
+    EXPECT_LT(peak, 24 * 1024);
 }
 
 TEST(DataWeights, TensorsThatDoNotMatchAreNamed) {
