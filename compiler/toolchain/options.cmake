@@ -3,6 +3,7 @@ set(CMAKE_C_STANDARD 11)
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
@@ -25,11 +26,20 @@ endif()
 
 # Objects that go into generated libraries never carry a sanitizer, since users link them without one.
 add_library(emulsion_sanitize INTERFACE)
-if(EMULSION_SANITIZE)
+set(emulsion_sanitizers)
+if(EMULSION_SANITIZE STREQUAL address)
     set(emulsion_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-    target_compile_options(emulsion_sanitize INTERFACE ${emulsion_sanitizers})
-    target_link_options(emulsion_sanitize INTERFACE ${emulsion_sanitizers})
+elseif(EMULSION_SANITIZE STREQUAL thread)
+    set(emulsion_sanitizers -fsanitize=thread -fno-omit-frame-pointer)
+elseif(EMULSION_SANITIZE STREQUAL fuzzer)
+    set(emulsion_sanitizers -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+        -fno-omit-frame-pointer)
+elseif(EMULSION_SANITIZE)
+    message(FATAL_ERROR "EMULSION_SANITIZE is '${EMULSION_SANITIZE}', which is no sanitizer of this build\n"
+                        "  fix: give address, thread or fuzzer")
 endif()
+target_compile_options(emulsion_sanitize INTERFACE ${emulsion_sanitizers})
+target_link_options(emulsion_sanitize INTERFACE ${emulsion_sanitizers})
 
 # emulsion_library(NAME KIND SOURCES...): a library with the options above. An empty list is allowed.
 function(emulsion_library name kind)

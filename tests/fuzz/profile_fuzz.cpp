@@ -1,0 +1,11 @@
+// Profiles that `--emit=roofline` reads.
+#include "compiler/plan/profile.h"
+#include "tests/fuzz/fuzz_support.h"
+
+using namespace emulsion;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    const std::string path = fuzz::path_of({data, size});
+    fuzz::read([&] { read_profile(path); });
+    return 0;
+}
