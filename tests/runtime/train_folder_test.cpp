@@ -31,7 +31,7 @@ class TrainFolderTest : public ::testing::Test {
     std::unique_ptr<RunningProgram> start_slow_run() {
         fake_hooks().seconds_per_step = 0.05;
         auto program =
-            start_fake_train({"--data", data_.path(), "--checkpoint", run_, "--epochs", "30"});
+            start_fake_train({"--data", data_.path(), "--checkpoint", run_, "--epochs", "1000"});
         fake_hooks() = {};
         while (!has_checkpoint(run_)) usleep(1000);
         return program;
@@ -64,9 +64,7 @@ TEST_F(TrainFolderTest, SecondTrainerIsRefused) {
     first->send(SIGTERM);
     EXPECT_EQ(first->wait().exit_code, 143);
     EXPECT_FALSE(is_file(run_ + "/lock"));
-    EXPECT_EQ(
-        run_fake_train({"--checkpoint", run_, "--resume", "--epochs", "30", "--quiet"}).exit_code,
-        0);
+    EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--epochs", "1"}).exit_code, 0);
 }
 
 TEST_F(TrainFolderTest, AKilledTrainerLeavesNoLock) {
@@ -195,14 +193,16 @@ TEST_F(TrainFolderTest, AFullDiskCostsTheCheckpointAlone) {
     std::filesystem::create_directory(disk);
     if (mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0)
         GTEST_SKIP() << "a small disk: mounting a tmpfs is not allowed here";
-    fake_hooks().seconds_per_step = 0.01;
+    fake_hooks().seconds_per_step = 0.02;
     auto program = start_fake_train({"--data", data_.path(), "--checkpoint", disk + "/run",
                                      "--weights", runs_ / "w", "--epochs", "5"});
     while (!has_checkpoint(disk + "/run")) usleep(1000);
+    program->send(SIGSTOP);
     std::FILE* filler = std::fopen((disk + "/filler").c_str(), "wb");
     while (std::fputc('x', filler) != EOF && std::fflush(filler) == 0) {
     }
     std::fclose(filler);
+    program->send(SIGCONT);
     const ProgramResult result = program->wait();
     umount2(disk.c_str(), MNT_DETACH);
     EXPECT_EQ(result.exit_code, 1);

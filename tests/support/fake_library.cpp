@@ -149,8 +149,10 @@ void obey_hooks(const emulsion_memory& memory, int64_t step) {
     }
     if (hooks.seconds_per_step > 0)
         std::this_thread::sleep_for(std::chrono::duration<double>(hooks.seconds_per_step));
-    for (int i = 0; hooks.signal_step == step && i < hooks.signal_count; i++)
+    for (int i = 0; hooks.signal_step == step && i < hooks.signal_count; i++) {
+        if (i > 0) std::this_thread::sleep_for(std::chrono::duration<double>(hooks.signal_pause));
         std::raise(hooks.signal);
+    }
 }
 
 int update(void* instance, float learning_rate) {

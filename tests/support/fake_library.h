@@ -44,6 +44,7 @@ struct FakeHooks {
     int64_t signal_run = 0;   // raise it in this run of the inference library
     int signal = 0;
     int signal_count = 1;           // so often in a row
+    double signal_pause = 0.0;      // seconds between two of them
     int64_t infinite_step = 0;      // this step's update writes an infinity to the first parameter
     double seconds_per_step = 0.0;  // sleep
     bool has_nan_scores = false;    // of the inference library
