@@ -68,9 +68,16 @@ struct BuiltPipeline {
 
 BuiltPipeline build_pipeline(const PlannedKernel& kernel, const Isa& isa,
                              const RecipeLibrary& library) {
+    const Recipe& recipe = recipe_named(library, kernel.recipe);
+    if (const std::string fault = tiling_fault(recipe, kernel.group, kernel.tiling, isa);
+        !fault.empty()) {
+        fail("tiling",
+             fmt::format("the recipe {} cannot run with the tiling '{}': {}", kernel.recipe,
+                         to_string(kernel.tiling), fault),
+             "leave out the record that it comes from");
+    }
     KernelContext context(kernel.group, isa);
-    std::vector<Halide::Func> outputs =
-        recipe_named(library, kernel.recipe).build(context, kernel.tiling);
+    std::vector<Halide::Func> outputs = recipe.build(context, kernel.tiling);
     context.constrain_outputs(outputs);
     return {Halide::Pipeline(outputs), context.arguments()};
 }

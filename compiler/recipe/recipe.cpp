@@ -2,6 +2,9 @@
 #include "compiler/recipe/recipe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "compiler/graph/text.h"
 
@@ -26,6 +29,30 @@ bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exac
     if (!recipe.sums_strips() && !group.strip_sums().empty()) return false;
     if (!recipe.stores_prologue() && !group.stored_prologues().empty()) return false;
     return recipe.applies(group, isa);
+}
+
+bool TilingField::contains(int value) const {
+    return (value >= low && value <= high) ||
+           std::find(values.begin(), values.end(), value) != values.end();
+}
+
+std::string tiling_fault(const Recipe& recipe, const Group& group, const Tiling& tiling,
+                         const Isa& isa) {
+    const TilingSpace space = recipe.space(group, isa);
+    for (size_t i = 0; i < std::max(space.size(), tiling.values.size()); i++) {
+        if (i >= space.size()) return fmt::format("it has no '{}'", tiling.values[i].first);
+        const TilingField& field = space[i];
+        if (i >= tiling.values.size() || tiling.values[i].first != field.name)
+            return fmt::format("'{}' is missing at place {}", field.name, i + 1);
+        const int value = tiling.values[i].second;
+        if (field.contains(value)) continue;
+        if (field.values.empty())
+            return fmt::format("{}={}, but it is {} to {}", field.name, value, field.low,
+                               field.high);
+        return fmt::format("{}={}, but it is one of {}", field.name, value,
+                           fmt::join(field.values, ", "));
+    }
+    return recipe.clash(group, tiling, isa);
 }
 
 Tiling parse_tiling(std::string_view text) {

@@ -24,6 +24,17 @@ std::string to_string(const Tiling& tiling);
 // Throws Error[tiling].
 Tiling parse_tiling(std::string_view text);
 
+// One field of a recipe's tilings and the values it may take: those listed, or all from `low` to
+// `high`.
+struct TilingField {
+    std::string name;
+    std::vector<int> values;
+    int low = 0, high = -1;
+    bool order = false;  // whether the order of a sum, hence bits, follows from it
+    bool contains(int value) const;
+};
+using TilingSpace = std::vector<TilingField>;
+
 // What the cost model knows of the machine; defaults describe a common x86-64 server core.
 struct Machine {
     double fma_gflops = 100;    // one core, f32, the widest ISA
@@ -61,9 +72,13 @@ class Recipe {
     // element: each element is read before it is stored, and stored once.
     virtual bool writes_in_place() const { return false; }
 
-    // Whether the recipe can run the group. No Halide here or in the next two.
+    // Whether the recipe can run the group. No Halide here or in the next four.
     virtual bool applies(const Group& group, const Isa& isa) const = 0;
-    // Legal tilings, never empty where it applies; the first is the default.
+    // The fields of its tilings, in order; none where there is nothing to choose.
+    virtual TilingSpace space(const Group&, const Isa&) const { return {}; }
+    // Which values of the space do not go together, in words; empty where they do.
+    virtual std::string clash(const Group&, const Tiling&, const Isa&) const { return {}; }
+    // A ranking of legal tilings, never empty where it applies; the first is the default.
     virtual std::vector<Tiling> tilings(const Group& group, const Isa& isa) const = 0;
     // Estimated seconds.
     virtual double cost(const Group& group, const Tiling& tiling, const Isa& isa,
@@ -76,12 +91,17 @@ class Recipe {
     }
 
     // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's
-    // results, in order.
+    // results, in order. REQUIRES: the tiling is legal.
     virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
 };
 
 // Whether the group may run by this recipe.
 bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exact);
+
+// Why the recipe cannot run the group with this tiling: a field that lacks, that it does not know
+// or whose value lies outside the space, or a clash. Empty where the tiling is legal.
+std::string tiling_fault(const Recipe& recipe, const Group& group, const Tiling& tiling,
+                         const Isa& isa);
 
 // The schedule library, in order of preference at equal cost. schedules/library.h makes one.
 using RecipeLibrary = std::vector<std::unique_ptr<const Recipe>>;

@@ -68,6 +68,8 @@ struct RecipeCheck {
     std::function<void(reference::Sources& sources, int64_t samples)> adjust = {};
     bool all_isas = true;  // and the same bits with AVX2 as with AVX-512
     bool all_tilings = true;
+    std::vector<Tiling> tilings = {};  // in place of those that the recipe ranks
+    bool same_bits = true;             // by every tiling
 };
 
 // The recipe applies, and equals the reference for samples 1, 2, batch - 1 and batch.

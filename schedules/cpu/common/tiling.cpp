@@ -2,6 +2,8 @@
 // measured tiles.
 #include "schedules/cpu/common/tiling.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -118,6 +120,32 @@ std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, 
     for (size_t i = 0; i < std::min(count, candidates.size()); i++)
         tiles.push_back(candidates[i].tile);
     return tiles;
+}
+
+std::vector<int> divisors(int value, int most) {
+    std::vector<int> result;
+    for (int d = 1; d <= std::min(value, most); d++) {
+        if (value % d == 0) result.push_back(d);
+    }
+    return result;
+}
+
+std::string register_fault(const Isa& isa, int channels, int positions) {
+    const int taken = tile_registers(isa, channels, positions);
+    if (taken <= accumulator_limit(isa)) return {};
+    return fmt::format("a register tile of {} vectors, but {} are free", taken,
+                       accumulator_limit(isa));
+}
+
+std::vector<int> tile_channels(const Isa& isa, int blocks, int smallest) {
+    std::vector<int> channels;
+    for (int part = smallest; part < 16; part *= 2) {
+        if (isa.lanes <= part) channels.push_back(part);
+    }
+    for (int count = 1; count <= 4; count++) {
+        if (blocks % count == 0) channels.push_back(16 * count);
+    }
+    return channels;
 }
 
 double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency,

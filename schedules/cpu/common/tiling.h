@@ -8,6 +8,7 @@
 
 #include <Halide.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -58,6 +59,14 @@ double step_cycles(const Isa& isa, int channels, int positions);
 // at most `count`. REQUIRES: fits_registers(isa, window_w * window_h).
 std::vector<RegisterTile> register_tiles(const Isa& isa, int blocks, int width, int height,
                                          int window_w, int window_h, size_t count);
+
+// The values 1, 2, … `most` of a tiling's field that divide `value`.
+std::vector<int> divisors(int value, int most);
+// The words for a register tile that does not fit; empty where it does.
+std::string register_fault(const Isa& isa, int channels, int positions);
+// The channels of register tiles for results of `blocks` blocks: whole blocks, and less than one of
+// them where that still fills vectors.
+std::vector<int> tile_channels(const Isa& isa, int blocks, int smallest);
 
 // Seconds for a kernel that runs `multiply_adds` at `efficiency` of the peak and moves `bytes` of
 // memory.

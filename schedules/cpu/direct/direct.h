@@ -19,6 +19,8 @@ class DirectForward : public Recipe {
     std::string_view name() const override { return "direct"; }
     bool writes_in_place() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;
@@ -39,6 +41,8 @@ class DirectFilterGradient : public Recipe {
   public:
     std::string_view name() const override { return "direct_filter_gradient"; }
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;
@@ -51,6 +55,8 @@ class DirectStridedDataGradient : public Recipe {
   public:
     std::string_view name() const override { return "direct_strided_data_gradient"; }
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

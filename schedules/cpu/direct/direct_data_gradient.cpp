@@ -202,6 +202,18 @@ bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
     return group.epilogue_window() == std::vector<int64_t>{1, 1};
 }
 
+TilingSpace DirectStridedDataGradient::space(const Group& group, const Isa& isa) const {
+    const StridedPlan plan(group);
+    return {{"kw", tile_channels(isa, plan.blocks, 8)},
+            {"tx", {}, 1, std::min(plan.columns, accumulator_limit(isa))},
+            {"rows", {}, 1, plan.lines}};
+}
+
+std::string DirectStridedDataGradient::clash(const Group&, const Tiling& tiling,
+                                             const Isa& isa) const {
+    return register_fault(isa, tiling.at("kw"), tiling.at("tx"));
+}
+
 std::vector<Tiling> DirectStridedDataGradient::tilings(const Group& group, const Isa& isa) const {
     StridedPlan plan(group);
     std::vector<Tiling> tilings;

@@ -9,6 +9,8 @@
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/direct/direct.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace emulsion {
@@ -21,6 +23,8 @@ using Halide::RDom;
 using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
+
+constexpr int kMostParts = 16;
 
 double filter_bytes(const ConvShape& s) { return 4.0 * s.blocks() * 16 * s.channels * s.taps(); }
 
@@ -100,7 +104,7 @@ double chunk_bytes(const ConvShape& s, int blocks, int rows, int images) {
 // and compiled batch alone: neither from the instruction set nor from the register tile.
 Partition partition_of(const ConvShape& s, int batch) {
     constexpr double kChunkLimit = 44e3, kPartialLimit = 2e6;
-    constexpr int kPositions = 96, kMostParts = 16;
+    constexpr int kPositions = 96;
     const int blocks = std::min(2, s.blocks());
     Partition p;
     p.rows = s.out_height;
@@ -260,6 +264,31 @@ void schedule_staging(FilterNest& f) {
 
 bool DirectFilterGradient::applies(const Group& group, const Isa&) const {
     return group.anchor >= 0 && group.anchor_node().op->kind() == "conv2d_backward_filter";
+}
+
+TilingSpace DirectFilterGradient::space(const Group& group, const Isa&) const {
+    const ConvShape s = conv_shape(group);
+    return {{"bo", divisors(s.blocks(), 4)},
+            {"tc", divisors(s.channels, 16)},
+            {"tx", divisors(s.kernel_w, s.kernel_w)},
+            {"ty", divisors(s.kernel_h, s.kernel_h)},
+            {"unroll", divisors(s.out_width, 8)},
+            {"rows", {}, 1, s.out_height, true},
+            {"images", {}, 1, std::max(group.batch, 1), true},
+            {"parts", {}, 1, kMostParts, true},
+            {"split", divisors(s.blocks(), s.blocks())}};
+}
+
+std::string DirectFilterGradient::clash(const Group& group, const Tiling& tiling,
+                                        const Isa& isa) const {
+    const int bo = tiling.at("bo"), split = tiling.at("split");
+    const int parts = tiling.at("parts"), images = tiling.at("images");
+    const int blocks = conv_shape(group).blocks();
+    if (blocks % (bo * split) != 0)
+        return fmt::format("split={} of bo={} do not divide the {} blocks", split, bo, blocks);
+    if (parts > divide_up(group.batch, images))
+        return fmt::format("parts={} of images={} for {} samples", parts, images, group.batch);
+    return register_fault(isa, 16 * bo, tiling.at("tc") * tiling.at("tx") * tiling.at("ty"));
 }
 
 std::vector<Tiling> DirectFilterGradient::tilings(const Group& group, const Isa& isa) const {

@@ -10,6 +10,8 @@
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/direct/direct.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace emulsion {
@@ -83,6 +85,27 @@ bool DirectForward::applies(const Group& group, const Isa& isa) const {
             return false;
     }
     return true;
+}
+
+TilingSpace DirectForward::space(const Group& group, const Isa& isa) const {
+    const ForwardPlan plan(group);
+    return {{"kw", tile_channels(isa, plan.conv.blocks(), 8)},
+            {"tx", {}, 1, std::min(plan.width, accumulator_limit(isa))},
+            {"ty", {}, 1, std::min(plan.height, 8)},
+            {"rows", {}, 1, plan.height + 7},
+            {"order", {0, 1}}};
+}
+
+std::string DirectForward::clash(const Group& group, const Tiling& tiling, const Isa& isa) const {
+    const ForwardPlan plan(group);
+    const int ty = tiling.at("ty"), rows = tiling.at("rows");
+    const int all = divide_up(plan.height, ty) * ty;
+    if (rows % ty != 0) return fmt::format("rows={} is no multiple of ty={}", rows, ty);
+    if (rows > all) return fmt::format("rows={}, but all are {}", rows, all);
+    if (tiling.at("order") == 1 && rows != all)
+        return fmt::format("rows={}, but order=1 takes all, {}", rows, all);
+    return register_fault(isa, tiling.at("kw"),
+                          tiling.at("tx") * ty * plan.window_w * plan.window_h);
 }
 
 std::vector<Tiling> DirectForward::tilings(const Group& group, const Isa& isa) const {

@@ -29,6 +29,10 @@ bool Pointwise::applies(const Group& group, const Isa&) const {
     return group.anchor < 0 && has_one_shape(group);
 }
 
+TilingSpace Pointwise::space(const Group&, const Isa&) const {
+    return {{"task", {1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072}}};
+}
+
 std::vector<Tiling> Pointwise::tilings(const Group&, const Isa&) const {
     return {{{{"task", 16384}}}, {{{"task", 4096}}}, {{{"task", 65536}}}};
 }

@@ -12,6 +12,7 @@ class Pointwise : public Recipe {
     // Groups without an anchor whose results have one shape.
     bool applies(const Group& group, const Isa& isa) const override;
     // task: elements of one task.
+    TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

@@ -17,6 +17,10 @@ bool Pool::applies(const Group& group, const Isa&) const {
            kind == "average_pool_backward";
 }
 
+TilingSpace Pool::space(const Group&, const Isa&) const {
+    return {{"task", {1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072}}};
+}
+
 std::vector<Tiling> Pool::tilings(const Group&, const Isa&) const {
     return {{{{"task", 8192}}}, {{{"task", 2048}}}, {{{"task", 32768}}}};
 }

@@ -12,6 +12,7 @@ class Pool : public Recipe {
     // max_pool, average_pool and their backwards.
     bool applies(const Group& group, const Isa& isa) const override;
     // task: elements of one task.
+    TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

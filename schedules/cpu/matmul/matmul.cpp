@@ -61,6 +61,17 @@ bool Matmul::applies(const Group& group, const Isa&) const {
            !group.has_prologue(1) && results_are_rows(group);
 }
 
+TilingSpace Matmul::space(const Group& group, const Isa& isa) const {
+    const DenseShape s = dense_shape(group);
+    return {{"kw", tile_channels(isa, s.blocks(), 4)},
+            {"tn", {}, 1, std::min(group.batch, accumulator_limit(isa))},
+            {"chains", {}, 1, std::min(s.inputs, 8), true}};
+}
+
+std::string Matmul::clash(const Group&, const Tiling& tiling, const Isa& isa) const {
+    return register_fault(isa, tiling.at("kw"), tiling.at("tn") * tiling.at("chains"));
+}
+
 std::vector<Tiling> Matmul::tilings(const Group& group, const Isa& isa) const {
     DenseShape s = dense_shape(group);
     const int chains = chains_of(group.batch, s.inputs);

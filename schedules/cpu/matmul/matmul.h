@@ -16,6 +16,8 @@ class Matmul : public Recipe {
   public:
     std::string_view name() const override { return "matmul"; }
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;
@@ -28,6 +30,8 @@ class MatmulDataGradient : public Recipe {
   public:
     std::string_view name() const override { return "matmul_data_gradient"; }
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;
@@ -39,6 +43,8 @@ class MatmulWeightGradient : public Recipe {
   public:
     std::string_view name() const override { return "matmul_weight_gradient"; }
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

@@ -5,6 +5,8 @@
 // and of the weight gradient
 //     bo, ti      register tile: blocks of 16 output features, and input features
 //     chunk       tiles of input features of one task
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "compiler/recipe/kernel_context.h"
@@ -46,6 +48,17 @@ bool MatmulDataGradient::applies(const Group& group, const Isa&) const {
         if (!type.batched || type.shape != group.anchor_output().shape) return false;
     }
     return true;
+}
+
+TilingSpace MatmulDataGradient::space(const Group& group, const Isa& isa) const {
+    return {{"iw", {16, 32, 48, 64}}, {"tn", {}, 1, std::min(group.batch, accumulator_limit(isa))}};
+}
+
+std::string MatmulDataGradient::clash(const Group& group, const Tiling& tiling,
+                                      const Isa& isa) const {
+    const int inputs = as_int(group.anchor_output().shape[0]), iw = tiling.at("iw");
+    if (iw > 16 && iw > inputs) return fmt::format("iw={} for {} features", iw, inputs);
+    return register_fault(isa, iw, tiling.at("tn"));
 }
 
 std::vector<Tiling> MatmulDataGradient::tilings(const Group& group, const Isa& isa) const {
@@ -135,6 +148,22 @@ std::vector<Func> MatmulDataGradient::build(KernelContext& context, const Tiling
 
 bool MatmulWeightGradient::applies(const Group& group, const Isa&) const {
     return group.anchor >= 0 && group.anchor_node().op->kind() == "dense_backward_weights";
+}
+
+TilingSpace MatmulWeightGradient::space(const Group& group, const Isa& isa) const {
+    const int inputs = as_int(group.anchor_input(0).shape[0]);
+    const int blocks = divide_up(as_int(group.anchor_input(1).shape[0]), 16);
+    return {{"bo", divisors(blocks, 4)},
+            {"ti", {}, 1, std::min(inputs, accumulator_limit(isa))},
+            {"chunk", {}, 1, std::min(inputs, 128)}};
+}
+
+std::string MatmulWeightGradient::clash(const Group& group, const Tiling& tiling,
+                                        const Isa& isa) const {
+    const int ti = tiling.at("ti"), chunk = tiling.at("chunk");
+    const int tiles = divide_up(as_int(group.anchor_input(0).shape[0]), ti);
+    if (chunk > tiles) return fmt::format("chunk={}, but ti={} makes {} tiles", chunk, ti, tiles);
+    return register_fault(isa, 16 * tiling.at("bo"), ti);
 }
 
 std::vector<Tiling> MatmulWeightGradient::tilings(const Group& group, const Isa& isa) const {

@@ -140,8 +140,12 @@ bool SoftmaxRows::applies(const Group& group, const Isa&) const {
     return result.shape == group.anchor_output().shape;
 }
 
+TilingSpace SoftmaxRows::space(const Group&, const Isa&) const {
+    return {{"rows", {}, 1, kStagedClasses}};
+}
+
 std::vector<Tiling> SoftmaxRows::tilings(const Group& group, const Isa&) const {
-    const int64_t rows = std::max<int64_t>(1, 4096 / group.anchor_input(0).shape[0]);
+    const int64_t rows = std::max<int64_t>(1, kStagedClasses / group.anchor_input(0).shape[0]);
     return {{{{"rows", static_cast<int>(rows)}}}};
 }
 

@@ -12,6 +12,7 @@ class SoftmaxRows : public Recipe {
     // The three anchors.
     bool applies(const Group& group, const Isa& isa) const override;
     // rows: rows of one task.
+    TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

@@ -302,6 +302,12 @@ bool Winograd::applies(const Group& group, const Isa&) const {
     return shape.tile % shape.window_w == 0 && shape.tile % shape.window_h == 0;
 }
 
+TilingSpace Winograd::space(const Group& group, const Isa&) const { return winograd_space(group); }
+
+std::string Winograd::clash(const Group& group, const Tiling& tiling, const Isa& isa) const {
+    return winograd_clash(group, tiling, isa);
+}
+
 std::vector<Tiling> Winograd::tilings(const Group& group, const Isa& isa) const {
     return winograd_tilings(group, isa);
 }

@@ -12,6 +12,8 @@
 // batch alone, so bits depend neither on threads nor on the instruction set.
 #include "schedules/cpu/winograd/winograd_filter_gradient.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "compiler/recipe/kernel_context.h"
@@ -80,6 +82,26 @@ int block_tiles(const WinogradGradientShape& s, int batch) {
 bool WinogradFilterGradient::applies(const Group& group, const Isa& isa) const {
     return has_winograd_gradient(group, isa) &&
            WinogradGradientShape(group).sum_bytes() <= kPartLimit;
+}
+
+TilingSpace WinogradFilterGradient::space(const Group&, const Isa&) const {
+    return {{"kb", {16, 32}},
+            {"tc", {4, 6, 8, 16}},
+            {"tb", {}, 1, kLargestBlock, true},
+            {"parts", {}, 1, kMostParts, true}};
+}
+
+std::string WinogradFilterGradient::clash(const Group& group, const Tiling& tiling,
+                                          const Isa& isa) const {
+    const WinogradGradientShape s(group);
+    const int kb = tiling.at("kb"), tc = tiling.at("tc"), tb = tiling.at("tb");
+    if (s.conv.out_channels % kb != 0 || s.conv.channels % tc != 0) {
+        return fmt::format("kb={} and tc={} do not divide {} and {} channels", kb, tc,
+                           s.conv.out_channels, s.conv.channels);
+    }
+    if (is_staged(s) && tb % s.columns != 0)
+        return fmt::format("tb={}, but copies are of whole rows of {} tiles", tb, s.columns);
+    return register_fault(isa, kb, tc);
 }
 
 std::vector<Tiling> WinogradFilterGradient::tilings(const Group& group, const Isa& isa) const {

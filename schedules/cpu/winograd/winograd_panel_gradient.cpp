@@ -11,6 +11,8 @@
 // for each element, so bits depend on nothing but the samples.
 #include "schedules/cpu/winograd/winograd_panel_gradient.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "compiler/recipe/kernel_context.h"
@@ -147,6 +149,27 @@ bool WinogradPanelGradient::applies(const Group& group, const Isa& isa) const {
     if (!has_winograd_gradient(group, isa)) return false;
     const WinogradGradientShape s(group);
     return s.tiles() * group.batch <= kLongestChain && panel_bytes(s, group.batch) <= kPanelLimit;
+}
+
+TilingSpace WinogradPanelGradient::space(const Group& group, const Isa&) const {
+    const ConvShape s = conv_shape(group);
+    const auto blocks = [](int channels, int most) {
+        std::vector<int> values;
+        for (int block : divisors(channels, most)) {
+            if (block % kVector == 0) values.push_back(block);
+        }
+        return values;
+    };
+    return {{"kb", {16, 32, 48, 64}},
+            {"tc", {4, 8, 16}},
+            {"kp", blocks(s.out_channels, s.out_channels)},
+            {"cp", blocks(s.channels, kMostInputs)}};
+}
+
+std::string WinogradPanelGradient::clash(const Group&, const Tiling& tiling, const Isa& isa) const {
+    const int kb = tiling.at("kb"), kp = tiling.at("kp");
+    if (kp % kb != 0) return fmt::format("kp={} is no multiple of kb={}", kp, kb);
+    return register_fault(isa, kb, tiling.at("tc"));
 }
 
 std::vector<Tiling> WinogradPanelGradient::tilings(const Group& group, const Isa& isa) const {

@@ -13,6 +13,8 @@ class WinogradPanelGradient : public Recipe {
     double relative_error(const Group& group) const override;
     double multiply_adds(const Group& group) const override;
     bool applies(const Group& group, const Isa& isa) const override;
+    TilingSpace space(const Group& group, const Isa& isa) const override;
+    std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

@@ -1,6 +1,8 @@
 // How large the blocks of a Winograd convolution are, and which loop is outermost.
 #include "schedules/cpu/winograd/winograd_shape.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -109,6 +111,35 @@ std::vector<int> tile_counts(const Group& group, const WinogradShape& shape, int
 }
 
 }  // namespace
+
+TilingSpace winograd_space(const Group& group) {
+    const WinogradShape shape(group);
+    std::vector<int> blocks;
+    for (int kb : divisors(shape.out_channels, shape.out_channels)) {
+        if (kb % 16 == 0) blocks.push_back(kb);
+    }
+    const int64_t total = int64_t{shape.tiles()} * group.batch;
+    const auto most =
+        static_cast<int>(std::max<int64_t>(14, std::max<int64_t>(shape.columns, total)));
+    return {{"kw", {16, 32}},
+            {"th", {}, 1, 14},
+            {"kb", blocks},
+            {"tb", {}, 1, 2 * most + 14},
+            {"order", {0, 1}}};
+}
+
+std::string winograd_clash(const Group& group, const Tiling& tiling, const Isa& isa) {
+    const WinogradShape shape(group);
+    const int kw = tiling.at("kw"), kb = tiling.at("kb"), tb = tiling.at("tb");
+    if (kb % kw != 0) return fmt::format("kb={} is no multiple of kw={}", kb, kw);
+    if (!group.strip_sums().empty() && tb % shape.columns != 0) {
+        return fmt::format("tb={}, but sums over strips need whole rows of {} tiles", tb,
+                           shape.columns);
+    }
+    if (tiling.at("order") == 1 && !group.stored_prologues().empty())
+        return "order=1 stages no input that could be stored";
+    return register_fault(isa, kw, tiling.at("th"));
+}
 
 std::vector<Tiling> winograd_tilings(const Group& group, const Isa& isa) {
     const WinogradShape shape(group);

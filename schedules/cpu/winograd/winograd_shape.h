@@ -1,6 +1,7 @@
 // Sizes of a Winograd convolution, and its tilings.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "compiler/ops/winograd.h"
@@ -30,10 +31,13 @@ struct WinogradShape {
     int staged_height() const { return rows * tile + kernel - 1; }  // of a sample
 };
 
-// Legal tilings, best first. A tiling is
+// A tiling is
 //     kw, th      register tile: output channels and tiles
 //     kb, tb      block: output channels and tiles whose products are in the second cache at a time
 //     order       0: blocks of tiles outermost, 1: panels of channels outermost
+TilingSpace winograd_space(const Group& group);
+std::string winograd_clash(const Group& group, const Tiling& tiling, const Isa& isa);
+// Legal ones, best first.
 std::vector<Tiling> winograd_tilings(const Group& group, const Isa& isa);
 
 }  // namespace emulsion
