@@ -108,6 +108,20 @@ class Op {
     // makes its map may sum on the way.
     virtual bool sums_strips() const { return false; }
 
+    // ---- What passes and the plan ask ----
+
+    // Whether a result grows with operand 0 at its position, never against it, in the same way all
+    // over a channel: the largest of some values may then be taken before the op.
+    virtual bool is_monotone(std::span<const TensorType>) const { return false; }
+    // Whether filter o of operand 1 times a number gives channel o of the result times that number:
+    // a scale behind the op may then be folded into the filter.
+    virtual bool is_linear_in_filter() const { return false; }
+    // Whether inference passes operand 0 on instead.
+    virtual bool is_for_training_alone() const { return false; }
+    // Whether every recipe copies this operand block by block before use, so that work on it is
+    // done about once for each element.
+    virtual bool stages(size_t /*operand*/) const { return false; }
+
     // Multiply-adds of one sample; 0 for all but contractions.
     virtual int64_t multiply_adds(std::span<const TensorType> inputs) const;
 };

@@ -12,6 +12,7 @@ namespace emulsion {
 class Relu : public PointwiseOp {
   public:
     std::string_view kind() const override { return "relu"; }
+    bool is_monotone(std::span<const TensorType>) const override { return true; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
   protected:
@@ -26,6 +27,7 @@ class LeakyRelu : public PointwiseOp {
     LeakyRelu() = default;
     explicit LeakyRelu(double value) : slope(value) {}
     std::string_view kind() const override { return "leaky_relu"; }
+    bool is_monotone(std::span<const TensorType>) const override { return true; }
     void fields(Fields& f) override { f.field("slope", slope); }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;

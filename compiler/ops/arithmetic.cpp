@@ -9,6 +9,11 @@ using Halide::Expr;
 using Exprs = std::vector<Halide::Expr>;
 
 // Gradient
+bool Add::is_monotone(std::span<const TensorType> inputs) const {
+    const bool is_bias = !inputs[1].batched && inputs[1].shape.size() == 1;
+    return is_bias && infer(inputs)[0] == inputs[0];
+}
+
 
 std::vector<Value> Add::gradient(GradientContext& context) const {
     std::vector<Value> result(2);

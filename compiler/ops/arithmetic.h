@@ -11,6 +11,8 @@ namespace emulsion {
 class Add : public PointwiseOp {
   public:
     std::string_view kind() const override { return "add"; }
+    // Where b is the same all over a channel.
+    bool is_monotone(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
 
   protected:

@@ -36,6 +36,8 @@ class Conv2d : public Op, public ConvAttributes {
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
 };
 
+    bool is_linear_in_filter() const override { return true; }
+    bool stages(size_t operand) const override { return operand == 0; }
 class Conv2dBackwardData : public Op, public ConvAttributes {
   public:
     std::string_view kind() const override { return "conv2d_backward_data"; }
@@ -48,6 +50,7 @@ class Conv2dBackwardData : public Op, public ConvAttributes {
     std::vector<int64_t> input = {1, 1};  // height and width of the forward input
     bool rotated = false;
 };
+    bool stages(size_t operand) const override { return operand == 0; }
 
 class Conv2dBackwardFilter : public Op, public ConvAttributes {
   public:
@@ -61,4 +64,5 @@ class Conv2dBackwardFilter : public Op, public ConvAttributes {
     std::vector<int64_t> kernel = {1, 1};
 };
 
+    bool stages(size_t) const override { return true; }
 }  // namespace emulsion

@@ -14,6 +14,7 @@ namespace emulsion {
 class Dense : public Op {
   public:
     std::string_view kind() const override { return "dense"; }
+    bool is_linear_in_filter() const override { return true; }
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;

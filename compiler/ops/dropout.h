@@ -13,6 +13,7 @@ namespace emulsion {
 class Dropout : public PointwiseOp {
   public:
     std::string_view kind() const override { return "dropout"; }
+    bool is_for_training_alone() const override { return true; }
     void fields(Fields& f) override {
         f.field("rate", rate);
         f.field("site", site);

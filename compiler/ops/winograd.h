@@ -39,6 +39,7 @@ class WinogradFilter : public Op {
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
+    bool stages(size_t) const override { return true; }
     int64_t tile = 4;
 };
 
@@ -55,6 +56,7 @@ class WinogradConv2d : public Op {
                                     const std::vector<Halide::Func>&) const override;
     // Those of the convolution it stands for.
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
+    bool stages(size_t operand) const override { return operand == 0; }
     // r, for a filter of type u.
     int64_t kernel(const TensorType& u) const { return u.shape[2] + 1 - tile; }
     int64_t tile = 4;

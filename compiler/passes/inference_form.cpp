@@ -1,6 +1,7 @@
 // Outputs alone, dropout removed, batch norm folded.
 #include "compiler/passes/inference_form.h"
 
+#include "compiler/ops/arithmetic.h"
 #include "compiler/ops/batch_norm.h"
 #include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/rewriter.h"
@@ -24,7 +25,7 @@ Graph outputs_of(const Network& network) {
     return graph;
 }
 
-// conv(x, w), conv(x, w) + b, or neither: what stands before a batch norm.
+// conv(x, w), conv(x, w) + b, or neither: what stands before a batch norm. Also dense(x, w).
 struct Contraction {
     int node = -1;  // the convolution or dense node
     int bias = -1;  // the add node, or -1
@@ -34,14 +35,13 @@ Contraction contraction_before(const Rewriter& r, int index) {
     const Graph& graph = r.from();
     Contraction found;
     int node = index;
-    if (graph.node(node).op->kind() == "add" && r.has_single_user(node) &&
+    if (graph.op_as<Add>(node) != nullptr && r.has_single_user(node) &&
         graph.type(graph.node(node).inputs[1]).shape.size() == 1 &&
         !graph.type(graph.node(node).inputs[1]).batched) {
         found.bias = node;
         node = graph.node(node).inputs[0].node;
     }
-    std::string_view kind = graph.node(node).op->kind();
-    if ((kind == "conv2d" || kind == "dense") && r.has_single_user(node)) found.node = node;
+    if (graph.node(node).op->is_linear_in_filter() && r.has_single_user(node)) found.node = node;
     return found;
 }
 
@@ -74,7 +74,7 @@ bool fold(Rewriter& r, int index) {
 Graph inference_form(const Network& network) {
     Graph graph = rewrite(outputs_of(network), [](Rewriter& r, int index) {
         const Node& node = r.from().node(index);
-        if (node.op->kind() != "dropout") return false;
+        if (!node.op->is_for_training_alone()) return false;
         r.replace(index, 0, r.at(node.inputs[0]));
         return true;
     });

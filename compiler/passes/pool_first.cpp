@@ -2,20 +2,18 @@
 #include "compiler/passes/pool_first.h"
 
 #include "compiler/graph/text.h"
+#include "compiler/ops/max_pool.h"
 #include "compiler/passes/rewriter.h"
 
 namespace emulsion {
 
 namespace {
 
-// True for relu(x), leaky_relu(x), whose slope is never negative, and x + b with a plain channel
-// vector b.
+// True for relu(x), leaky_relu(x) and x + b with a plain channel vector b.
 bool is_monotone(const Graph& graph, const Node& node) {
-    std::string_view kind = node.op->kind();
-    if (kind == "relu" || kind == "leaky_relu") return true;
-    if (kind != "add") return false;
-    const TensorType& b = graph.type(node.inputs[1]);
-    return !b.batched && b.shape.size() == 1 && graph.type(node.inputs[0]) == node.types[0];
+    std::vector<TensorType> types;
+    for (Value value : node.inputs) types.push_back(graph.type(value));
+    return node.op->is_monotone(types);
 }
 
 }  // namespace
@@ -23,7 +21,7 @@ bool is_monotone(const Graph& graph, const Node& node) {
 Graph pool_first(const Graph& graph) {
     return rewrite(graph, [](Rewriter& r, int index) {
         const Node& pool = r.from().node(index);
-        if (pool.op->kind() != "max_pool") return false;
+        if (r.from().op_as<MaxPool>(index) == nullptr) return false;
         std::vector<int> chain;  // monotone nodes above the pool, nearest first
         int below = pool.inputs[0].node;
         while (is_monotone(r.from(), r.from().node(below)) && r.has_single_user(below)) {

@@ -5,6 +5,7 @@
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/conv2d.h"
+#include "compiler/ops/flatten.h"
 #include "compiler/passes/rewriter.h"
 
 namespace emulsion {
@@ -39,13 +40,12 @@ bool rotate(Rewriter& r, int index) {
     return true;
 }
 
+// A view of a view that is back at the first type: the same memory.
 bool drop_views(Rewriter& r, int index) {
     const Node& node = r.from().node(index);
-    std::string_view kind = node.op->kind();
-    if (kind != "flatten" && kind != "unflatten") return false;
+    if (node.op->op_class() != OpClass::view) return false;
     const Node& below = r.from().node(node.inputs[0].node);
-    std::string_view inverse = kind == "flatten" ? "unflatten" : "flatten";
-    if (below.op->kind() != inverse || r.from().type(below.inputs[0]) != node.types[0])
+    if (below.op->op_class() != OpClass::view || r.from().type(below.inputs[0]) != node.types[0])
         return false;
     r.replace(index, 0, r.at(below.inputs[0]));
     return true;
@@ -58,14 +58,14 @@ bool sink_unflatten(Rewriter& r, int index) {
     int view = -1;
     for (Value value : node.inputs) {
         if (r.from().type(value).shape != node.types[0].shape) return false;
-        if (r.from().node(value.node).op->kind() == "unflatten") view = value.node;
+        if (r.from().op_as<Unflatten>(value.node) != nullptr) view = value.node;
     }
     if (view < 0) return false;
     const Node& unflatten = r.from().node(view);
     std::vector<Value> flat;
     for (Value value : node.inputs) {
         const Node& producer = r.from().node(value.node);
-        bool is_view = producer.op->kind() == "unflatten";
+        bool is_view = r.from().op_as<Unflatten>(value.node) != nullptr;
         flat.push_back(
             is_view ? r.at(producer.inputs[0])
                     : r.add("flatten", "", {r.at(value)}, producer.name + ".flat", producer.where));

@@ -143,15 +143,14 @@ class Recomputation {
         return bytes;
     }
 
-    // Whether the node's recipes copy this operand block by block before use, so that work on it is
-    // done once.
+    // Whether the node's recipes copy what it reads of `producer` before use.
     bool stages_operand(int user, int producer) const {
         const Node& node = graph_.node(user);
-        std::string_view kind = node.op->kind();
-        if (kind == "conv2d_backward_filter" || kind == "winograd_filter") return true;
-        bool convolves =
-            kind == "conv2d" || kind == "conv2d_backward_data" || kind == "winograd_conv2d";
-        return convolves && node.inputs[0].node == producer;
+        bool stages = true;
+        for (size_t i = 0; i < node.inputs.size(); i++) {
+            if (node.inputs[i].node == producer) stages = stages && node.op->stages(i);
+        }
+        return stages;
     }
 
     const Graph& graph_;

@@ -1,0 +1,47 @@
+"""Passes and plan ask an op through its interface (compiler/graph/op.h) and never by its name.
+
+A file of compiler/passes or compiler/plan includes no header of one op, and compares no kind with a name. A rewrite of
+one op may: it stands in REWRITES with the ops that it knows. Sources (inputs, parameters, constants) are the graph's own.
+"""
+import re
+from pathlib import Path
+
+from sources import ROOT, report, sources
+
+FOLDERS = ["compiler/passes", "compiler/plan"]
+SHARED = {"expect", "lowering", "registry", "sources"}
+REWRITES = {
+    "compiler/passes/choose_winograd.cpp": {"conv2d", "winograd"},  # writes one as the other
+    "compiler/passes/expand_batch_norm.cpp": {"batch_norm"},  # writes it as its parts
+    "compiler/passes/freeze_batch_norm.cpp": {"batch_norm"},  # gives it its inference form
+    "compiler/passes/inference_form.cpp": {"arithmetic", "batch_norm"},  # folds it; a bias is an add
+    "compiler/passes/pool_first.cpp": {"max_pool"},  # moves it
+    "compiler/passes/simplify.cpp": {"conv2d", "flatten"},  # turns a data gradient round; moves work above unflatten
+}
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"compiler/ops/(\w+)\.h"', re.MULTILINE)
+KIND = re.compile(r'kind(?:\(\))?\s*[=!]=\s*"|"\s*[=!]=\s*[\w.>()-]*kind\(\)')
+
+
+def faults_of(path, text):
+    """The faults of one file whose text is given; path is relative to the root."""
+    known = REWRITES.get(str(path), set())
+    for match in INCLUDE.finditer(text):
+        if match.group(1) not in SHARED | known:
+            yield f"{path} includes the op {match.group(1)}; fix: ask through a function of Op, or list the rewrite here"
+    for match in KIND.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        yield f"{path}:{line}: an op is asked for its name; fix: ask through a function of Op"
+
+
+planted = {"compiler/plan/x.cpp": '#include "compiler/ops/relu.h"', "compiler/passes/x.cpp": 'if (kind == "add") return;',
+           "compiler/plan/y.cpp": 'if (node.op->kind() != "dense") f();',
+           "compiler/passes/pool_first.cpp": '#include "compiler/ops/conv2d.h"'}
+faults = [f"planted fault not found: {path}" for path, text in planted.items() if not list(faults_of(Path(path), text))]
+files = sources(".h", ".cpp", folders=FOLDERS)
+for file in files:
+    faults += faults_of(file, (ROOT / file).read_text())
+for path, ops in REWRITES.items():
+    text = (ROOT / path).read_text() if (ROOT / path).is_file() else ""
+    unused = ops - set(INCLUDE.findall(text))
+    faults += [f"{path} is listed for {op}, which it does not include; fix: take it off the list" for op in sorted(unused)]
+report("ops by interface", faults, len(files))
