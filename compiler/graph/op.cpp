@@ -1,7 +1,7 @@
 // What ops share: default gradient, comparison, helpers of gradients.
 #include "compiler/graph/op.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "compiler/graph/graph.h"
 #include "compiler/graph/text.h"
@@ -30,13 +30,22 @@ Value GradientContext::add(std::string_view suffix, std::shared_ptr<const Op> op
 Value GradientContext::reduce_to(Value gradient, const TensorType& target) {
     const TensorType from = type(gradient);
     if (from == target) return gradient;
-    bool keep_samples = target.batched;
-    bool keep_channels = !target.shape.empty();
-    EMU_CHECK(target.shape.size() <= 1 || target.shape == from.shape, "cannot reduce {} to {}",
-              to_string(from), to_string(target));
+    const bool keep_channels = !target.shape.empty();
+    std::string_view kind = "reduce";
     std::string attributes =
-        fmt::format("{{keep_samples={}, keep_channels={}}}", keep_samples, keep_channels);
-    return add("sum", op_from_text("reduce", attributes), {gradient});
+        fmt::format("{{keep_samples={}, keep_channels={}}}", target.batched, keep_channels);
+    if (keep_channels && from.shape.size() == target.shape.size() &&
+        from.batched == target.batched) {
+        std::vector<size_t> axes;
+        for (size_t i = 0; i < from.shape.size(); i++) {
+            if (from.shape[i] != target.shape[i]) axes.push_back(i);
+        }
+        kind = "reduce_axes";
+        attributes = fmt::format("{{axes=[{}]}}", fmt::join(axes, ","));
+    }
+    const Value sum = add("sum", op_from_text(kind, attributes), {gradient});
+    EMU_CHECK(type(sum) == target, "cannot reduce {} to {}", to_string(from), to_string(target));
+    return sum;
 }
 
 }  // namespace emulsion

@@ -71,8 +71,8 @@ struct GradientContext {
     // Adds a node named NAME.SUFFIX (made unique) and returns its first output.
     Value add(std::string_view suffix, std::shared_ptr<const class Op> op,
               std::vector<Value> operands);
-    // Sums `gradient` down to `type`: over samples and positions for a channel vector, over all for
-    // a scalar.
+    // Sums `gradient` down to `type`, over which it was repeated: over samples and positions for a
+    // channel vector, over all for a scalar, over the axes that have extent 1.
     Value reduce_to(Value gradient, const TensorType& type);
 };
 

@@ -21,12 +21,10 @@ std::vector<TensorType> Expand::infer(std::span<const TensorType> inputs) const 
     const TensorType& x = inputs[0];
     expect_f32(x, "input");
     const TensorType type = {ElementType::f32, batched, shape, factors};
-    const bool same = x.shape == shape && x.factors == factors;
-    const bool channels =
-        x.shape.size() == 1 && !shape.empty() && x.shape[0] == shape[0] && factors.empty();
-    if ((x.batched && !batched) || !(x.shape.empty() || same || channels)) {
+    if (!is_broadcastable(x, type)) {
         fail("shape", fmt::format("{} cannot be repeated over {}", to_string(x), to_string(type)),
-             "give it a scalar, one value per sample, per channel, or per sample and channel");
+             "give it a scalar, one value per sample, per channel, or per sample and channel, or a "
+             "tensor of as many axes whose extents are the same or 1");
     }
     return {type};
 }

@@ -1,6 +1,7 @@
-// expand(x) {shape} -> f32[n,shape]: repeats x, one of [n,C], [n], (C) or (), over a larger shape:
-// the gradient of reduce. The values are multiplied by `scale` and, with per_sample=true, divided
-// by the samples of the call. Example: f32[n,32] with shape=[32,7,7] gives f32[n,32,7,7]. With
+// expand(x) {shape} -> f32[n,shape]: repeats x over a larger shape, as operands of a pointwise op
+// are: from [n,C], [n], (C), () or a tensor with an extent of 1 on some axes. The gradient of
+// reduce. The values are multiplied by `scale` and, with per_sample=true, divided by the samples of
+// the call. Examples: f32[n,32] or f32[n,1,7,7] with shape=[32,7,7] gives f32[n,32,7,7]. With
 // batched=false the result is a parameter.
 #pragma once
 

@@ -18,32 +18,47 @@ using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
 
-// Names of a plain tensor's coordinates: k; or lane, i, then kx, ky where it is a filter, then k.
+// Names of the axes behind the first one, innermost first: x, y, then z, z4, z5, ….
+std::vector<std::string> position_names(size_t count, const std::string& prefix) {
+    const std::vector<std::string> letters = {"x", "y", "z"};
+    std::vector<std::string> names;
+    for (size_t i = 0; i < count; i++) {
+        names.push_back(prefix + (i < letters.size() ? letters[i] : fmt::format("z{}", i + 1)));
+    }
+    return names;
+}
+
+// Names of a plain tensor's coordinates: k; or lane, i, then kx, ky, … where it is a filter, then
+// k.
 std::vector<std::string> plain_names(size_t rank) {
     if (rank == 0) return {};
     if (rank == 1) return {"k"};
     std::vector<std::string> names = {"lane", "i"};
-    if (rank >= 3) names.push_back("kx");
-    if (rank >= 4) names.push_back("ky");
-    names.push_back("k");
+    for (std::string& name : position_names(rank - 2, "k")) names.push_back(std::move(name));
+    names.emplace_back("k");
     return names;
 }
 
 std::vector<std::string> batched_names(size_t rank) {
     if (rank == 0) return {"n"};
     if (rank == 1) return {"f", "n"};
-    if (rank == 2) return {"c", "x", "n"};
-    return {"c", "x", "y", "n"};
+    std::vector<std::string> names = {"c"};
+    for (std::string& name : position_names(rank - 1, "")) names.push_back(std::move(name));
+    names.emplace_back("n");
+    return names;
 }
 
-// Whether `from` may be read where a value of type `to` is computed.
-bool is_broadcastable(const TensorType& from, const TensorType& to) {
-    if (from.batched == to.batched && from.shape == to.shape && from.factors == to.factors)
-        return true;
-    if (from.batched && !to.batched) return false;
-    if (from.shape.empty()) return true;
-    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] &&
-           to.factors.empty();
+// The axis that `factors` split.
+size_t flat_axis(const TensorType& type) { return type.batched ? 0 : 1; }
+
+// Whether every axis of `from` is that of `to` or has extent 1. A flattened axis has the order of
+// its map.
+bool fits_axes(const TensorType& from, const TensorType& to) {
+    for (size_t i = 0; i < from.shape.size(); i++) {
+        if (from.shape[i] != to.shape[i] && from.shape[i] != 1) return false;
+    }
+    return from.factors == to.factors ||
+           (from.factors.empty() && from.shape[flat_axis(to)] != to.shape[flat_axis(to)]);
 }
 
 // Orders operands by how much they can hold, for picking the output's type.
@@ -52,7 +67,44 @@ bool is_smaller(const TensorType& a, const TensorType& b) {
     return a.batched != b.batched && b.batched;
 }
 
+// The type over which all operands can be repeated, if there is one: that of the largest, with the
+// larger extent of each axis.
+TensorType common_type(std::span<const TensorType> inputs) {
+    TensorType common = inputs[0];
+    for (const TensorType& type : inputs) {
+        if (is_smaller(common, type)) common = type;
+    }
+    for (const TensorType& type : inputs) {
+        if (type.shape.size() != common.shape.size() || type.batched != common.batched) continue;
+        for (size_t i = 0; i < type.shape.size(); i++) {
+            if (common.shape[i] != 1 || type.shape[i] == 1) continue;
+            common.shape[i] = type.shape[i];
+            if (i == flat_axis(type)) common.factors = type.factors;
+        }
+    }
+    return common;
+}
+
+// The largest operand beside `type`, to be named together with it.
+const TensorType& partner_of(const TensorType& type, std::span<const TensorType> inputs) {
+    const TensorType* partner = nullptr;
+    for (const TensorType& other : inputs) {
+        if (other == type) continue;
+        if (partner == nullptr || is_smaller(*partner, other)) partner = &other;
+    }
+    return partner == nullptr ? type : *partner;
+}
+
 }  // namespace
+
+bool is_broadcastable(const TensorType& from, const TensorType& to) {
+    if (from.batched && !to.batched) return false;
+    if (from.shape.empty()) return true;
+    if (from.shape.size() == to.shape.size() && from.batched == to.batched)
+        return fits_axes(from, to);
+    const bool is_mixed = to.batched && !to.factors.empty();  // an axis without channels
+    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] && !is_mixed;
+}
 
 std::vector<Var> coordinates(const TensorType& type) {
     const size_t rank = type.shape.size();
@@ -80,8 +132,16 @@ Expr read_broadcast(const Func& input, const TensorType& from, const TensorType&
                     const std::vector<Expr>& at) {
     EMU_CHECK(is_broadcastable(from, to), "{} is read at positions of {}", to_string(from),
               to_string(to));
-    if (from.shape.size() == to.shape.size() && from.batched == to.batched) return input(at);
     std::vector<Expr> position;
+    if (from.shape.size() == to.shape.size() && from.batched == to.batched) {
+        const std::vector<int64_t> extents = memory_extents(from), full = memory_extents(to);
+        for (size_t i = 0; i < at.size(); i++) {
+            const bool is_repeated = i < extents.size() && extents[i] != full[i];
+            position.push_back(is_repeated ? Expr(0) : at[i]);
+        }
+        if (!from.batched && from.shape != to.shape && from.shape[0] == 1) position.front() = 0;
+        return input(position);
+    }
     if (!from.shape.empty()) position.push_back(to.batched ? at.front() : first_axis(to, at));
     if (from.batched) position.push_back(at.back());
     return input(position);
@@ -102,19 +162,17 @@ Expr first_axis(const TensorType& type, const std::vector<Expr>& at) {
 
 std::vector<TensorType> PointwiseOp::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, static_cast<size_t>(arity()));
-    const TensorType* largest = &inputs[0];
+    for (const TensorType& type : inputs) expect_f32(type, "operand");
+    const TensorType common = common_type(inputs);
     for (const TensorType& type : inputs) {
-        expect_f32(type, "operand");
-        if (is_smaller(*largest, type)) largest = &type;
-    }
-    for (const TensorType& type : inputs) {
-        if (is_broadcastable(type, *largest)) continue;
+        if (is_broadcastable(type, common)) continue;
         fail("shape",
-             fmt::format("{} and {} cannot be combined", to_string(*largest), to_string(type)),
-             "give the operands one shape; the smaller one may also be a scalar or have one value "
-             "per channel");
+             fmt::format("{} and {} cannot be combined", to_string(partner_of(type, inputs)),
+                         to_string(type)),
+             "give the operands one shape; an axis of the smaller one may also have extent 1, and "
+             "it may be a scalar or have one value per channel");
     }
-    return std::vector<TensorType>(static_cast<size_t>(output_count()), *largest);
+    return std::vector<TensorType>(static_cast<size_t>(output_count()), common);
 }
 
 std::vector<Func> PointwiseOp::lower(const LowerContext& context,

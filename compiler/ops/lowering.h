@@ -20,15 +20,19 @@ struct LowerContext {
 };
 
 // Fresh Vars for the coordinates of a tensor in memory order, innermost first: c x y n, f n, k,
-// (lane, i, k).
+// (lane, i, k); as many as its rank asks for.
 std::vector<Halide::Var> coordinates(const TensorType& type);
 std::vector<Halide::Expr> as_exprs(const std::vector<Halide::Var>& vars);
 
 Halide::Type halide_type(ElementType element);
 
-// The value of `input` (of type `from`) that belongs to position `at` of a tensor of type `to`:
-// same position, its channel for a vector (C), its sample for a batched scalar, or the only value
-// of a scalar. REQUIRES: broadcastable.
+// Whether `from` can be repeated over `to`: the same type, one with an extent of 1 on some axes, a
+// vector with one value per channel (C), or a scalar, each with samples or, under a `to` that has
+// them, without.
+bool is_broadcastable(const TensorType& from, const TensorType& to);
+
+// The value of `input` (of type `from`) that belongs to position `at` of a tensor of type `to`.
+// REQUIRES: is_broadcastable(from, to).
 Halide::Expr read_broadcast(const Halide::Func& input, const TensorType& from, const TensorType& to,
                             const std::vector<Halide::Expr>& at);
 
@@ -45,9 +49,9 @@ inline Halide::Expr samples_f32(const LowerContext& context) {
 }
 
 // Base of elementwise ops: subclasses state the value at one position; shapes, broadcasting and
-// lowering are here. The output has the shape of the largest operand; an operand may also be a
-// channel vector (C) for (C, …), a scalar
-// (), or a batched scalar.
+// lowering are here. The output has the shape of the largest operand, and on each axis the larger
+// extent; every operand is_broadcastable to it. Example: f32[n,32,7,7] with f32[32], f32[n,32,1,1],
+// f32[n,1,7,7], f32[n] or f32[].
 class PointwiseOp : public Op {
   public:
     OpClass op_class() const override { return OpClass::pointwise; }

@@ -78,6 +78,7 @@ constexpr Entry kOps[] = {
     {"partial_dots", make<PartialDots>},
     {"partial_moments", make<PartialMoments>},
     {"reduce", make<Reduce>},
+    {"reduce_axes", make<ReduceAxes>},
     {"relu", make<Relu>},
     {"relu_backward", make<ReluBackward>},
     {"rotate_filter", make<RotateFilter>},

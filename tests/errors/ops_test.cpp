@@ -238,7 +238,7 @@ TEST(OpErrors, Shapes) {
         node_error(changed<Expand>([](Expand& op) { op.shape = {3, 4, 4}; }), {batched_type({5})}),
         R"(net.cpp:7: error[shape]: expand 'it': f32[n,5] cannot be repeated over f32[n,3,4,4]
     operand 'a' f32[n,5] from net.cpp:1
-  fix: give it a scalar, one value per sample, per channel, or per sample and channel)");
+  fix: give it a scalar, one value per sample, per channel, or per sample and channel, or a tensor of as many axes whose extents are the same or 1)");
     EXPECT_EQ(
         node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4, 4}; }),
                    {batched_type({40})}),

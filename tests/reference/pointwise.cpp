@@ -14,21 +14,6 @@ namespace emulsion::reference {
 
 namespace {
 
-// Operand `x`'s value for element `i` (flat, logical) of `y`: its own element, its channel's, its
-// sample's or the only one.
-double read(const Tensor& x, const Tensor& y, int64_t i) {
-    if (x.type.shape == y.type.shape && x.type.batched == y.type.batched)
-        return x.values[static_cast<size_t>(i)];
-    const int64_t of_sample = element_count(y.type);
-    const int64_t n = i / of_sample;
-    int64_t from = x.type.batched ? n : 0;
-    if (!x.type.shape.empty()) {
-        const int64_t channels = y.type.shape[0];
-        from = from * channels + i % of_sample / (of_sample / channels);
-    }
-    return x.values[static_cast<size_t>(from)];
-}
-
 // The operands, or the results, of one element; kept off the heap.
 struct Numbers {
     Numbers() = default;
@@ -49,7 +34,8 @@ std::vector<Tensor> map(const Call& call, const Function& function) {
         throw std::runtime_error("an elementwise op has too many operands");
     for (size_t i = 0; i < results[0].values.size(); i++) {
         for (size_t k = 0; k < call.inputs.size(); k++) {
-            operands.values[k] = read(*call.inputs[k], results[0], static_cast<int64_t>(i));
+            const Tensor& x = *call.inputs[k];
+            operands.values[k] = x.values[repeated_offset(x, results[0], i)];
         }
         const Numbers values = function(operands);
         for (size_t k = 0; k < results.size(); k++) results[k].values[i] = values[k];

@@ -24,11 +24,13 @@ std::vector<Tensor> reduce(const Call& call) {
     const Tensor& x = call.input(0);
     Tensor y = call.output();
     const Parts p = parts_of(x);
-    for (int64_t i = 0; i < p.samples * p.channels * p.cells; i++) {
-        const int64_t n = i / (p.channels * p.cells), c = i / p.cells % p.channels;
+    for (size_t i = 0; i < x.values.size(); i++) {
+        const int64_t cell = static_cast<int64_t>(i) / p.cells;
+        const int64_t n = cell / p.channels, c = cell % p.channels;
         const int64_t to = (op.keep_samples ? n : 0) * (op.keep_channels ? p.channels : 1) +
                            (op.keep_channels ? c : 0);
-        y.values[static_cast<size_t>(to)] += x.values[static_cast<size_t>(i)];
+        y.values[op.axes.empty() ? static_cast<size_t>(to) : repeated_offset(y, x, i)] +=
+            x.values[i];
     }
     const auto terms = static_cast<double>(x.values.size()) / static_cast<double>(y.values.size());
     if (op.mean) {
@@ -41,18 +43,8 @@ std::vector<Tensor> expand(const Call& call) {
     const auto& op = call.as<Expand>();
     const Tensor& x = call.input(0);
     Tensor y = call.output();
-    const Parts p = parts_of(y);
-    const bool same = x.type.shape == y.type.shape;
-    for (int64_t i = 0; i < p.samples * p.channels * p.cells; i++) {
-        const int64_t n = i / (p.channels * p.cells), c = i / p.cells % p.channels;
-        int64_t from = x.type.batched ? n : 0;
-        if (same) {
-            from = from * p.channels * p.cells + i % (p.channels * p.cells);
-        } else if (!x.type.shape.empty()) {
-            from = from * p.channels + c;
-        }
-        y.values[static_cast<size_t>(i)] = x.values[static_cast<size_t>(from)] * op.scale;
-    }
+    for (size_t i = 0; i < y.values.size(); i++)
+        y.values[i] = x.values[repeated_offset(x, y, i)] * op.scale;
     if (op.per_sample) {
         for (double& value : y.values) value /= static_cast<double>(call.samples);
     }
@@ -106,6 +98,7 @@ void add_structure(Table& table) {
     table["factor"] = same_values;
     table["flatten"] = same_values;
     table["reduce"] = reduce;
+    table["reduce_axes"] = reduce;
     table["slice"] = slice;
     table["slice_backward"] = slice_backward;
     table["unfactor"] = same_values;

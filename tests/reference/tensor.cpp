@@ -84,6 +84,17 @@ size_t Tensor::offset(std::initializer_list<int64_t> index) const {
     return static_cast<size_t>(flat);
 }
 
+size_t repeated_offset(const Tensor& from, const Tensor& to, size_t flat) {
+    const int64_t per_sample = element_count(to.type), at = static_cast<int64_t>(flat);
+    const std::vector<int64_t> index = unravel(to.type.shape, at % per_sample);
+    int64_t offset = from.type.batched ? at / per_sample : 0;
+    for (size_t i = 0; i < from.type.shape.size(); i++) {
+        const int64_t extent = from.type.shape[i];
+        offset = offset * extent + (extent == 1 ? 0 : index[i]);
+    }
+    return static_cast<size_t>(offset);
+}
+
 Tensor make_tensor(const TensorType& type, int64_t samples) {
     return {type, type.batched ? samples : 1, std::vector<double>(count_of(type, samples), 0.0)};
 }

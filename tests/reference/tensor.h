@@ -31,6 +31,10 @@ struct Tensor {
     bool operator==(const Tensor&) const = default;
 };
 
+// Position in `from.values` of what element `flat` of `to` reads of a tensor that is repeated over
+// it: aligned at samples and channels, 0 along an axis of extent 1.
+size_t repeated_offset(const Tensor& from, const Tensor& to, size_t flat);
+
 // Zeros.
 Tensor make_tensor(const TensorType& type, int64_t samples);
 // Values in logical order. REQUIRES: as many as the type has.
