@@ -88,6 +88,8 @@ void expect_folded_values(const std::string& layer, const std::string& type) {
     const std::string head = R"(graph net {
   %map = input() : f32[n,2,5,4]
   %features = input() : f32[n,6]
+  %flat = flatten(%map) : f32[n,40]{2,5,4}
+  %flat_matrix = parameter() : f32[3,40]{2,5,4}
   %filter = parameter() : f32[3,2,3,2]
   %matrix = parameter() : f32[3,6]
   %bias = parameter() : f32[3]
@@ -134,6 +136,14 @@ TEST(InferenceForm, ValuesAreThoseOfTheRunningStatistics) {
     expect_folded_values(
         "  %c = conv2d(%map, %filter) : f32[n,3,3,3]\n  %y = add(%bias, %c) : f32[n,3,3,3]",
         "f32[n,3,3,3]");
+}
+
+// Weights whose second axis is a flattened map are scaled by their first.
+TEST(InferenceForm, FoldsIntoWeightsOfAFlattenedMap) {
+    const std::string dense = "  %c = dense(%flat, %flat_matrix) : f32[n,3]\n";
+    expect_folded_values("  %y = dense(%flat, %flat_matrix) : f32[n,3]", "f32[n,3]");
+    expect_folded_values(dense + "  %y = add(%c, %bias) : f32[n,3]", "f32[n,3]");
+    expect_folded_values(dense + "  %y = relu(%c) : f32[n,3]", "f32[n,3]");
 }
 
 TEST(InferenceForm, ANetworkWithoutOutputIsRefused) {
