@@ -35,7 +35,6 @@ std::vector<TensorType> types_of(const Graph& graph, const std::vector<Value>& i
 
 std::vector<TensorType> infer_types(const Op& op, const Graph& graph,
                                     const std::vector<Value>& inputs) {
-    if (const auto* source = dynamic_cast<const SourceOp*>(&op)) return {source->type()};
     return op.infer(types_of(graph, inputs));
 }
 

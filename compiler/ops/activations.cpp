@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/expect.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
 
@@ -15,6 +16,7 @@ using Exprs = std::vector<Halide::Expr>;
 // Shape
 
 std::vector<TensorType> LeakyRelu::infer(std::span<const TensorType> inputs) const {
+    expect_number(slope, "slope");
     if (slope < 0) {
         fail("slope", fmt::format("the slope is {}, which is negative", slope),
              "choose a slope of 0 or more; 0.01 is usual");

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/expect.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
@@ -14,12 +15,21 @@ using Exprs = std::vector<Halide::Expr>;
 
 // Shape
 
+std::vector<TensorType> AdamCorrection::infer(std::span<const TensorType> inputs) const {
+    expect_number(beta, "beta");
+    return PointwiseOp::infer(inputs);
+}
+
 std::vector<TensorType> AdamUpdate::infer(std::span<const TensorType> inputs) const {
     if (form != "outside" && form != "inside" && form != "keras") {
         fail("attribute", fmt::format("form is \"{}\"", form),
              "choose \"outside\", \"inside\" or \"keras\"");
     }
     expect_update(inputs, 4, 3);
+    expect_number(beta1, "beta1");
+    expect_number(beta2, "beta2");
+    expect_epsilon(epsilon);
+    expect_number(weight_decay, "weight decay");
     return {inputs[0], inputs[0], inputs[0]};
 }
 

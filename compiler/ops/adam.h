@@ -27,6 +27,7 @@ class AdamCorrection : public PointwiseOp {
   public:
     std::string_view kind() const override { return "adam_correction"; }
     void fields(Fields& f) override { f.field("beta", beta); }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double beta = 0.9;
 
   protected:

@@ -1,6 +1,7 @@
 // Elementwise arithmetic, rounded as written (compiler/ops/strict.h).
 #include "compiler/ops/arithmetic.h"
 
+#include "compiler/ops/expect.h"
 #include "compiler/ops/strict.h"
 
 namespace emulsion {
@@ -8,12 +9,19 @@ namespace emulsion {
 using Halide::Expr;
 using Exprs = std::vector<Halide::Expr>;
 
-// Gradient
+// Shape
+
+std::vector<TensorType> Scale::infer(std::span<const TensorType> inputs) const {
+    expect_number(factor, "factor");
+    return PointwiseOp::infer(inputs);
+}
+
 bool Add::is_monotone(std::span<const TensorType> inputs) const {
     const bool is_bias = !inputs[1].batched && inputs[1].shape.size() == 1;
     return is_bias && infer(inputs)[0] == inputs[0];
 }
 
+// Gradient
 
 std::vector<Value> Add::gradient(GradientContext& context) const {
     std::vector<Value> result(2);

@@ -68,6 +68,7 @@ class Scale : public PointwiseOp {
     explicit Scale(double value) : factor(value) {}
     std::string_view kind() const override { return "scale"; }
     void fields(Fields& f) override { f.field("factor", factor); }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
     double factor = 1;
 

@@ -24,6 +24,8 @@ int64_t positions_of(const TensorType& type) { return element_count(type) / type
 
 std::vector<TensorType> BatchNorm::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 5);
+    expect_epsilon(epsilon);
+    expect_number(momentum, "momentum");
     expect_normalizable(inputs[0]);
     const TensorType channels = plain_type({inputs[0].shape[0]});
     for (const TensorType& type : inputs.subspan(1)) expect_channels(type, inputs[0]);

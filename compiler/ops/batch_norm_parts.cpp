@@ -17,6 +17,26 @@ using Exprs = std::vector<Halide::Expr>;
 
 // Shape
 
+std::vector<TensorType> BatchNormFactor::infer(std::span<const TensorType> inputs) const {
+    expect_epsilon(epsilon);
+    return PointwiseOp::infer(inputs);
+}
+
+std::vector<TensorType> BatchNormCoefficients::infer(std::span<const TensorType> inputs) const {
+    expect_epsilon(epsilon);
+    return PointwiseOp::infer(inputs);
+}
+
+std::vector<TensorType> BatchNormFold::infer(std::span<const TensorType> inputs) const {
+    expect_epsilon(epsilon);
+    return PointwiseOp::infer(inputs);
+}
+
+std::vector<TensorType> RunningAverage::infer(std::span<const TensorType> inputs) const {
+    expect_number(momentum, "momentum");
+    return PointwiseOp::infer(inputs);
+}
+
 std::vector<TensorType> Normalize::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 4);
     expect_normalizable(inputs[0]);

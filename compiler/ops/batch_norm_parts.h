@@ -19,6 +19,7 @@ class BatchNormFactor : public PointwiseOp {
   public:
     std::string_view kind() const override { return "batch_norm_factor"; }
     void fields(Fields& f) override { f.field("epsilon", epsilon); }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double epsilon = 1e-5;
 
   protected:
@@ -50,6 +51,7 @@ class BatchNormCoefficients : public PointwiseOp {
         f.field("epsilon", epsilon);
         f.field("count", count);
     }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double epsilon = 1e-5;
     int64_t count = 1;
 
@@ -83,6 +85,7 @@ class RunningAverage : public PointwiseOp {
         f.field("count", count);
         f.field("unbiased", unbiased);
     }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double momentum = 0.1;
     int64_t count = 1;
     bool unbiased = false;
@@ -110,6 +113,7 @@ class BatchNormFold : public PointwiseOp {
   public:
     std::string_view kind() const override { return "batch_norm_fold"; }
     void fields(Fields& f) override { f.field("epsilon", epsilon); }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double epsilon = 1e-5;
 
   protected:

@@ -20,6 +20,7 @@ std::vector<TensorType> Expand::infer(std::span<const TensorType> inputs) const 
     expect_operands(inputs, 1);
     const TensorType& x = inputs[0];
     expect_f32(x, "input");
+    expect_number(scale, "scale");
     const TensorType type = {ElementType::f32, batched, shape, factors};
     if (!is_broadcastable(x, type)) {
         fail("shape", fmt::format("{} cannot be repeated over {}", to_string(x), to_string(type)),

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -37,6 +40,19 @@ void expect_f32(const TensorType& type, std::string_view what) {
          fmt::format("give it f32 values as {}", what));
 }
 
+void expect_number(double value, std::string_view name) {
+    if (std::abs(value) <= std::numeric_limits<float>::max()) return;
+    fail("attribute", fmt::format("the {} is {}, which is no number of 32-bit floats", name, value),
+         "choose a finite number below 3.4e38");
+}
+
+void expect_epsilon(double value) {
+    expect_number(value, "epsilon");
+    if (value >= 0) return;
+    fail("attribute", fmt::format("the epsilon is {}, but must be 0 or more", value),
+         "choose a small number, such as 1e-5");
+}
+
 void expect_map(const TensorType& type, std::string_view what) {
     if (!type.batched || type.shape.size() != 3) {
         fail("rank",
@@ -54,6 +70,14 @@ void expect_features(const TensorType& type, std::string_view what) {
              "flatten it first");
     }
     expect_f32(type, what);
+}
+
+void expect_scores(const TensorType& type, std::string_view what) {
+    expect_features(type, what);
+    if (type.shape[0] > 1) return;
+    fail("scores",
+         fmt::format("softmax over one score is always 1; the operand is {}", to_string(type)),
+         "give it 2 scores or more; for one, use sigmoid and mean_squared_error");
 }
 
 void expect_channels(const TensorType& type, std::string_view what) {

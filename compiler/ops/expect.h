@@ -19,11 +19,21 @@ void expect_operands(std::span<const TensorType> inputs, size_t count);
 // f32. Error[element].
 void expect_f32(const TensorType& type, std::string_view what);
 
+// An attribute that 32-bit floats hold: neither NaN nor infinite. Error[attribute].
+void expect_number(double value, std::string_view name);
+
+// The number under a root or in a divisor: 0 or more. Error[attribute].
+void expect_epsilon(double value);
+
 // A batched f32 map [n,C,H,W]. Error[rank] or Error[element].
 void expect_map(const TensorType& type, std::string_view what);
 
 // Batched f32 features [n,F]. Error[rank] or Error[element].
 void expect_features(const TensorType& type, std::string_view what);
+
+// Scores [n,K] of two classes or more: over one, softmax is 1 and has no gradient. Error[scores],
+// or what expect_features throws.
+void expect_scores(const TensorType& type, std::string_view what);
 
 // A batched f32 tensor with a channel axis that can be cut: [n,C,…], not the features of a
 // flattened map. Error[rank], Error[element] or Error[factors].

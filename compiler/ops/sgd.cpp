@@ -32,11 +32,14 @@ void expect_update(std::span<const TensorType> inputs, size_t tensors, size_t sc
 
 std::vector<TensorType> SgdPlain::infer(std::span<const TensorType> inputs) const {
     expect_update(inputs, 2, 1);
+    expect_number(weight_decay, "weight decay");
     return {inputs[0]};
 }
 
 std::vector<TensorType> SgdUpdate::infer(std::span<const TensorType> inputs) const {
     expect_update(inputs, 3, 1);
+    expect_number(momentum, "momentum");
+    expect_number(weight_decay, "weight decay");
     return {inputs[0], inputs[0]};
 }
 

@@ -18,7 +18,7 @@ using Halide::Var;
 
 std::vector<TensorType> Softmax::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 1);
-    expect_features(inputs[0], "input");
+    expect_scores(inputs[0], "input");
     return {inputs[0]};
 }
 

@@ -20,7 +20,7 @@ using Halide::Var;
 namespace {
 
 void expect_scores_and_labels(const TensorType& scores, const TensorType& labels) {
-    expect_features(scores, "scores");
+    expect_scores(scores, "scores");
     expect_same_order(scores.factors, "scores", {}, "labels");
     if (labels == batched_type({}, ElementType::i32)) return;
     fail("element",

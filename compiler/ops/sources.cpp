@@ -12,6 +12,21 @@ std::vector<TensorType> SourceOp::infer(std::span<const TensorType> inputs) cons
     return {type_};
 }
 
+std::vector<TensorType> Parameter::infer(std::span<const TensorType> inputs) const {
+    expect_number(scale, "scale");
+    return SourceOp::infer(inputs);
+}
+
+std::vector<TensorType> State::infer(std::span<const TensorType> inputs) const {
+    expect_number(value, "value");
+    return SourceOp::infer(inputs);
+}
+
+std::vector<TensorType> Constant::infer(std::span<const TensorType> inputs) const {
+    expect_number(value, "value");
+    return SourceOp::infer(inputs);
+}
+
 std::vector<Halide::Func> SourceOp::lower(const LowerContext& context,
                                           const std::vector<Halide::Func>&) const {
     EMU_CHECK(false, "the source '{}' is memory or an argument and computes nothing", context.name);

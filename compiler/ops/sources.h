@@ -46,6 +46,7 @@ class Parameter : public SourceOp {
         f.field("trained", trained);
         f.field("decay", decay);
     }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::string init = "zeros";
     double scale = 0;
     int64_t fan_in = 0, fan_out = 0;
@@ -63,6 +64,7 @@ class State : public SourceOp {
         f.field("value", value);
         f.field("optimizer", optimizer);
     }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double value = 0;
     bool optimizer =
         false;  // true: written by `update`; false: by `forward_backward`, after the loss test
@@ -84,6 +86,7 @@ class Constant : public SourceOp {
     using SourceOp::SourceOp;
     std::string_view kind() const override { return "constant"; }
     void fields(Fields& f) override { f.field("value", value); }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
     double value = 0;

@@ -1,7 +1,14 @@
 // Mistakes that the ops' shape rules find: the whole message of each.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/adam.h"
+#include "compiler/ops/arithmetic.h"
 #include "compiler/ops/average_pool.h"
+#include "compiler/ops/batch_norm.h"
+#include "compiler/ops/batch_norm_parts.h"
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
@@ -9,9 +16,11 @@
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/sgd.h"
 #include "compiler/ops/slice.h"
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
+#include "compiler/ops/sources.h"
 #include "compiler/ops/unfactor.h"
 #include "tests/support/check_op.h"
 
@@ -33,6 +42,75 @@ std::shared_ptr<T> changed(Change change) {
     auto op = std::make_shared<T>();
     change(*op);
     return op;
+}
+
+TEST(OpErrors, NumbersThatAreNone) {
+    const TensorType features = batched_type({3}), vector = plain_type({3});
+    EXPECT_EQ(
+        node_error(changed<BatchNorm>([](BatchNorm& op) { op.epsilon = -2; }),
+                   {features, vector, vector, vector, vector}),
+        R"(net.cpp:7: error[attribute]: batch_norm 'it': the epsilon is -2, but must be 0 or more
+    operand 'a' f32[n,3] from net.cpp:1
+    operand 'b' f32[3] from net.cpp:2
+    operand 'c' f32[3] from net.cpp:3
+    operand 'd' f32[3] from net.cpp:4
+    operand 'e' f32[3] from net.cpp:5
+  fix: choose a small number, such as 1e-5)");
+    EXPECT_EQ(
+        node_error(changed<Scale>([](Scale& op) { op.factor = 1e300; }), {features}),
+        R"(net.cpp:7: error[attribute]: scale 'it': the factor is 1e+300, which is no number of 32-bit floats
+    operand 'a' f32[n,3] from net.cpp:1
+  fix: choose a finite number below 3.4e38)");
+    const std::vector<TensorType> norm = {features, vector, vector, vector, vector};
+    const std::vector<TensorType> adam = {vector,         vector,         vector,        vector,
+                                          plain_type({}), plain_type({}), plain_type({})};
+    for (double bad : {std::nan(""), static_cast<double>(INFINITY), -1e39}) {
+        const auto is_refused = [&](std::shared_ptr<const Op> op,
+                                    const std::vector<TensorType>& inputs) {
+            EXPECT_NE(node_error(op, inputs).find("error[attribute]"), std::string::npos)
+                << op->kind() << " with " << bad;
+        };
+        is_refused(changed<BatchNorm>([&](BatchNorm& op) { op.epsilon = bad; }), norm);
+        is_refused(changed<BatchNorm>([&](BatchNorm& op) { op.momentum = bad; }), norm);
+        is_refused(changed<BatchNormFactor>([&](BatchNormFactor& op) { op.epsilon = bad; }),
+                   {vector, vector});
+        is_refused(
+            changed<BatchNormCoefficients>([&](BatchNormCoefficients& op) { op.epsilon = bad; }),
+            {vector, vector, vector, vector});
+        is_refused(changed<BatchNormFold>([&](BatchNormFold& op) { op.epsilon = bad; }),
+                   {vector, vector, vector, vector});
+        is_refused(changed<RunningAverage>([&](RunningAverage& op) { op.momentum = bad; }),
+                   {vector, vector});
+        is_refused(changed<Scale>([&](Scale& op) { op.factor = bad; }), {features});
+        is_refused(changed<LeakyRelu>([&](LeakyRelu& op) { op.slope = bad; }), {features});
+        is_refused(changed<Expand>([&](Expand& op) { op.scale = bad; }), {features});
+        is_refused(changed<SgdPlain>([&](SgdPlain& op) { op.weight_decay = bad; }),
+                   {vector, vector, plain_type({})});
+        is_refused(changed<SgdUpdate>([&](SgdUpdate& op) { op.momentum = bad; }),
+                   {vector, vector, vector, plain_type({})});
+        is_refused(changed<AdamUpdate>([&](AdamUpdate& op) { op.epsilon = bad; }), adam);
+        is_refused(changed<AdamUpdate>([&](AdamUpdate& op) { op.beta2 = bad; }), adam);
+        is_refused(changed<AdamCorrection>([&](AdamCorrection& op) { op.beta = bad; }),
+                   {plain_type({})});
+        is_refused(changed<Constant>([&](Constant& op) { op.value = bad; }), {});
+        is_refused(changed<State>([&](State& op) { op.value = bad; }), {});
+        is_refused(changed<Parameter>([&](Parameter& op) { op.scale = bad; }), {});
+    }
+}
+
+TEST(OpErrors, SoftmaxOverOneScore) {
+    EXPECT_EQ(
+        node_error(std::make_shared<Softmax>(), {batched_type({1})}),
+        R"(net.cpp:7: error[scores]: softmax 'it': softmax over one score is always 1; the operand is f32[n,1]
+    operand 'a' f32[n,1] from net.cpp:1
+  fix: give it 2 scores or more; for one, use sigmoid and mean_squared_error)");
+    EXPECT_EQ(
+        node_error(std::make_shared<SoftmaxCrossEntropy>(),
+                   {batched_type({1}), batched_type({}, ElementType::i32)}),
+        R"(net.cpp:7: error[scores]: softmax_cross_entropy 'it': softmax over one score is always 1; the operand is f32[n,1]
+    operand 'a' f32[n,1] from net.cpp:1
+    operand 'b' i32[n] from net.cpp:2
+  fix: give it 2 scores or more; for one, use sigmoid and mean_squared_error)");
 }
 
 TEST(OpErrors, Operands) {
