@@ -123,6 +123,26 @@ std::vector<Value> Conv2d::gradient(GradientContext& context) const {
     return result;
 }
 
+// It is linear in dy and in w, and the convolution's adjoint: what the gradient of its result goes
+// through is that convolution, with the two exchanged for the filter.
+std::vector<Value> Conv2dBackwardData::gradient(GradientContext& context) const {
+    if (rotated) return Op::gradient(context);
+    const std::vector<int64_t>& w = context.type(context.inputs[1]).shape;
+    std::vector<Value> result(2);
+    if (context.needed[0]) {
+        auto op = std::make_shared<Conv2d>();
+        static_cast<ConvAttributes&>(*op) = *this;
+        result[0] = context.add("dx", op, {context.gradients[0], context.inputs[1]});
+    }
+    if (context.needed[1]) {
+        auto op = std::make_shared<Conv2dBackwardFilter>();
+        static_cast<ConvAttributes&>(*op) = *this;
+        op->kernel = {w[2], w[3]};
+        result[1] = context.add("dw", op, {context.gradients[0], context.inputs[0]});
+    }
+    return result;
+}
+
 // Lowering
 
 namespace {

@@ -7,6 +7,8 @@
 // Its two gradients are ops of their own:
 //     conv2d_backward_data(dy, w) {input=[H,W]} -> dx; with rotated=true, w is rotate_filter's
 //                                                    result [C,O,KH,KW]
+//                                                    It is also the transposed convolution of dy,
+//                                                    and as such has gradients of its own.
 //     conv2d_backward_filter(x, dy) {kernel=[KH,KW]} -> dw; sums over all samples
 #pragma once
 
@@ -34,23 +36,24 @@ class Conv2d : public Op, public ConvAttributes {
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
-};
-
     bool is_linear_in_filter() const override { return true; }
     bool stages(size_t operand) const override { return operand == 0; }
+};
+
 class Conv2dBackwardData : public Op, public ConvAttributes {
   public:
     std::string_view kind() const override { return "conv2d_backward_data"; }
     void fields(Fields& f) override;
     OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
+    bool stages(size_t operand) const override { return operand == 0; }
     std::vector<int64_t> input = {1, 1};  // height and width of the forward input
     bool rotated = false;
 };
-    bool stages(size_t operand) const override { return operand == 0; }
 
 class Conv2dBackwardFilter : public Op, public ConvAttributes {
   public:
@@ -61,8 +64,8 @@ class Conv2dBackwardFilter : public Op, public ConvAttributes {
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
     int64_t multiply_adds(std::span<const TensorType> inputs) const override;
+    bool stages(size_t) const override { return true; }
     std::vector<int64_t> kernel = {1, 1};
 };
 
-    bool stages(size_t) const override { return true; }
 }  // namespace emulsion

@@ -272,6 +272,70 @@ TEST(NetworkGradient, OfLenet) {
     check_network(golden_network("lenet"), 4, {1, 2}, false, kWinograd);
 }
 
+// Each pixel times one number for all its channels: the mean over channels through a convolution
+// and a sigmoid.
+Network spatial_attention() {
+    return parse_network(R"(network attention
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph attention {
+  %image = input() : f32[n,5,6,7]
+  %a.w = parameter() {init="he", fan_in=5} : f32[20,5,1,1]
+  %a = conv2d(%image, %a.w) : f32[n,20,6,7]
+  %mean = reduce_axes(%a) {axes=[0], mean=true} : f32[n,1,6,7]
+  %b.w = parameter() {init="he", fan_in=9} : f32[1,1,3,3]
+  %b = conv2d(%mean, %b.w) {padding=[1,1,1,1]} : f32[n,1,6,7]
+  %mask = sigmoid(%b) : f32[n,1,6,7]
+  %masked = multiply(%a, %mask) : f32[n,20,6,7]
+  %flat = flatten(%masked) : f32[n,840]{20,6,7}
+  %c.w = parameter() {init="he", fan_in=840} : f32[4,840]{20,6,7}
+  %scores = dense(%flat, %c.w) : f32[n,4]
+  %label = input() : i32[n]
+  %cross = softmax_cross_entropy(%scores, %label) : f32[n], f32[n]
+  %loss = reduce(%cross:0) {mean=true} : f32[]
+  output "loss" %loss
+  output "scores" %scores
+}
+)",
+                         "attention.emu");
+}
+
+TEST(NetworkGradient, OfRepeatedMapsAndSumsOverChannels) {
+    check_network(spatial_attention(), 4, {1, 2}, false, {true, 0, 2e-5});
+}
+
+// A strided convolution and its adjoint, which brings the map back to its size.
+Network hourglass() {
+    return parse_network(R"(network hourglass
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph hourglass {
+  %image = input() : f32[n,3,7,6]
+  %down.w = parameter() {init="he", fan_in=27} : f32[18,3,3,3]
+  %down = conv2d(%image, %down.w) {stride=[2,2], padding=[1,1,1,1]} : f32[n,18,4,3]
+  %middle = tanh(%down) : f32[n,18,4,3]
+  %up.w = parameter() {init="he", fan_in=72} : f32[18,5,3,3]
+  %up = conv2d_backward_data(%middle, %up.w) {stride=[2,2], padding=[1,1,1,1], input=[7,6]} : f32[n,5,7,6]
+  %wide = tanh(%up) : f32[n,5,7,6]
+  %same.w = parameter() {init="he", fan_in=45} : f32[5,4,3,3]
+  %same = conv2d_backward_data(%wide, %same.w) {padding=[1,1,1,1], input=[7,6]} : f32[n,4,7,6]
+  %flat = flatten(%same) : f32[n,168]{4,7,6}
+  %c.w = parameter() {init="he", fan_in=168} : f32[4,168]{4,7,6}
+  %scores = dense(%flat, %c.w) : f32[n,4]
+  %label = input() : i32[n]
+  %cross = softmax_cross_entropy(%scores, %label) : f32[n], f32[n]
+  %loss = reduce(%cross:0) {mean=true} : f32[]
+  output "loss" %loss
+  output "scores" %scores
+}
+)",
+                         "hourglass.emu");
+}
+
+TEST(NetworkGradient, OfTransposedConvolutions) {
+    check_network(hourglass(), 4, {1, 2}, false, {true, 0, 2e-5});
+}
+
 // The reference's own gradient is the derivative of its loss: central differences along random
 // directions.
 TEST(NetworkGradient, OfTheReferenceIsTheDerivativeOfItsLoss) {

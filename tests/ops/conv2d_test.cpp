@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "compiler/ops/rotate_filter.h"
+#include "compiler/ops/sources.h"
 #include "compiler/ops/window.h"
 #include "tests/support/check_op.h"
 #include "tests/support/run_graph.h"
@@ -86,6 +88,25 @@ TEST(Conv2d, KernelWiderThanTheMap) {  // case C3
     EXPECT_EQ(
         run(*conv({1, 1}, {2, 2, 2, 2}), map(1, 3, 3, counted(1, 9)), filter(1, 1, 5, 5, seq(25))),
         (Values{-32, -28, -24, 21, -19, 7, 52, -32, -28}));
+}
+
+// The sums of an unnormalised picture cancel; direct convolution keeps their digits.
+TEST(Conv2d, LargeNumbersThatCancel) {  // case C6
+    Values x;
+    for (int i = 0; i < 10; i++)
+        for (int j = 0; j < 10; j++) x.push_back(60000 + (i * 7 + j * 3) % 5);
+    const Values y =
+        run(*conv(), map(1, 10, 10, x), filter(1, 1, 3, 3, {0, -1, 0, -1, 4, -1, 0, -1, 0}));
+    const Values first = {-10, 10, -10, 10, 0, -10, 10, -10};
+    double squares = 0;
+    for (size_t i = 0; i < y.size(); i++) {
+        if (i < first.size()) {
+            EXPECT_NEAR(y[i], first[i], 0.05);
+        }
+        EXPECT_NEAR(y[i], 10 * std::round(y[i] / 10), 0.05);
+        squares += std::pow(10 * std::round(y[i] / 10), 2);
+    }
+    EXPECT_EQ(squares, 5100);
 }
 
 TEST(Conv2d, SeventeenChannels) {  // case C5; its scale-shift and activation are done here
@@ -173,6 +194,98 @@ TEST(Conv2dGradients, RotatedFilterGivesTheSameDataGradient) {
         EXPECT_EQ(turned.type, plain_type({33, 17, 3, 2}));
         EXPECT_EQ(run_op(plain, operands, 3)[0], run_op(rotated, {operands[0], turned}, 3)[0]);
     }
+}
+
+// ---- The data gradient as a transposed convolution ----
+
+std::shared_ptr<Conv2dBackwardData> transposed(std::vector<int64_t> input,
+                                               std::vector<int64_t> stride = {1, 1},
+                                               std::vector<int64_t> padding = {0, 0, 0, 0},
+                                               std::vector<int64_t> dilation = {1, 1}) {
+    auto op = std::make_shared<Conv2dBackwardData>();
+    op->input = std::move(input);
+    op->stride = std::move(stride);
+    op->padding = std::move(padding);
+    op->dilation = std::move(dilation);
+    return op;
+}
+
+TEST(TransposedConv2d, AgreesWithTheReferenceAndItsGradient) {
+    check_op(transposed({4, 5}), {{batched_type({3, 2, 3}), plain_type({3, 2, 3, 3})}, {}});
+    check_op(transposed({7, 6}, {2, 2}, {1, 0, 1, 2}),
+             {{batched_type({2, 3, 4}), plain_type({2, 17, 3, 2})}, {}});
+    check_op(transposed({9, 8}, {1, 2}, {0, 0, 1, 1}, {2, 3}),
+             {{batched_type({4, 5, 2}), plain_type({4, 1, 3, 3})}, {}});
+}
+
+TEST(TransposedConv2d, SameWithAnOddKernel) {  // case C7
+    EXPECT_EQ(run(*transposed({1, 6}, {1, 2}, {0, 0, 0, 1}), map(1, 1, 3, {1, 2, 3}),
+                  filter(1, 1, 1, 3, {1, 10, 100})),
+              (Values{1, 10, 102, 20, 203, 30}));
+}
+
+TEST(TransposedConv2d, UnevenPadding) {  // case C8, pads 2 and 1
+    EXPECT_EQ(run(*transposed({1, 5}, {1, 2}, {0, 0, 2, 1}), map(1, 1, 3, {1, 2, 3}),
+                  filter(1, 1, 1, 4, {1, 2, 3, 4})),
+              (Values{5, 8, 9, 14, 9}));
+}
+
+// The forward convolution of the result has the size of the operand: 5, or 6 with one row of output
+// padding; 7 rows would be of another operand.
+TEST(TransposedConv2d, WhichSizesThereAre) {  // case C10
+    const std::vector<TensorType> inputs = {batched_type({1, 2, 2}), plain_type({1, 1, 3, 3})};
+    for (int64_t size : {5, 6})
+        EXPECT_EQ(transposed({size, size}, {2, 2})->infer(inputs)[0],
+                  batched_type({1, size, size}));
+    EXPECT_EQ(node_error(transposed({7, 7}, {2, 2}), inputs),
+              "net.cpp:7: error[shape]: conv2d_backward_data 'it': the gradient is f32[n,1,2,2], "
+              "but the result it belongs to is f32[n,1,3,3]\n"
+              "    operand 'a' f32[n,1,2,2] from net.cpp:1\n"
+              "    operand 'b' f32[1,1,3,3] from net.cpp:2\n"
+              "  fix: give it the gradient of the result these attributes describe");
+}
+
+// Values and both gradients, which a wrong pairing of stride and dilation would change.
+TEST(TransposedConv2d, StrideAndDilation) {  // case c205
+    for (int64_t width : {8, 9}) {
+        const auto op = transposed({1, width}, {1, 2}, {0, 0, 0, 0}, {1, 3});
+        const Tensor x = map(1, 1, 3, {1, 2, 3}), w = filter(1, 1, 1, 2, {1, 10});
+        Values expected = {1, 0, 2, 10, 3, 20, 0, 30};
+        if (width == 9) expected.push_back(0);
+        EXPECT_EQ(run(*op, x, w), expected);
+
+        GraphBuilder builder("gradient");
+        const Value vx = builder.add(std::make_shared<Input>(x.type), {}, "x");
+        const Value vw = builder.add(std::make_shared<Parameter>(w.type), {}, "w");
+        const Value vdy =
+            builder.add(std::make_shared<Input>(batched_type({1, 1, width})), {}, "dy");
+        const Value y = builder.add(op, {vx, vw}, "y");
+        GradientContext context{builder, "y", {vx, vw}, {y}, {vdy}, {true, true}};
+        const std::vector<Value> gradients = op->gradient(context);
+        builder.output("dx", gradients[0]);
+        builder.output("dw", gradients[1]);
+        const Graph graph = builder.build();
+        const reference::Values values = run_graph(
+            graph,
+            {{"x", x}, {"w", w}, {"dy", map(1, 1, width, counted(1, static_cast<int>(width)))}}, 1);
+        EXPECT_EQ(values[static_cast<size_t>(gradients[0].node)][0].values, (Values{41, 63, 85}));
+        EXPECT_EQ(values[static_cast<size_t>(gradients[1].node)][0].values, (Values{22, 40}));
+    }
+}
+
+// Convolution and transposed convolution are adjoint: both products are -93.
+TEST(TransposedConv2d, IsTheAdjoint) {  // case G4
+    const Tensor x = map(2, 1, 9, seq(18)), y = map(3, 1, 3, seq(9, 7, 5, 3));
+    const Tensor w = filter(3, 2, 1, 4, seq(24, 5, 3, 2));
+    const auto dot = [](const Values& a, const Values& b) {
+        double sum = 0;
+        for (size_t i = 0; i < a.size(); i++) sum += a[i] * b[i];
+        return sum;
+    };
+    const Values forward = run(*conv({1, 2}), x, w);
+    const Values back = run(*transposed({1, 9}, {1, 2}), y, w);
+    EXPECT_EQ(dot(forward, y.values), -93);
+    EXPECT_EQ(dot(x.values, back), -93);
 }
 
 TEST(RotateFilter, AgreesWithTheReferenceAndItsGradient) {
