@@ -84,18 +84,22 @@ std::vector<Value> MaxPool::gradient(GradientContext& context) const {
 
 namespace {
 
-// A running maximum and the number of its tap.
+// A running maximum, the number of its tap, and the sum of all taps, which is no number where one
+// of them is none.
 struct Winner {
     Expr value;
     Expr number;
+    Expr sum;
     // The earlier of two equal values stays.
     void meet(const Winner& other) {
         if (!value.defined()) {
             *this = other;
             return;
         }
-        number = Halide::select(other.value > value, other.number, number);
-        value = Halide::max(value, other.value);
+        const Expr loses = Strict(value) < Strict(other.value);
+        number = Halide::select(loses, other.number, number);
+        value = Halide::select(loses, other.value, value);
+        sum = Strict(sum) + Strict(other.sum);
     }
 };
 
@@ -129,13 +133,15 @@ std::vector<Func> MaxPool::lower(const LowerContext& context,
         Winner best_of_row;
         for (int64_t kx = 0; kx < w.size[1]; kx++) {
             const PoolTap cell = pool_tap(w, 1, shape[2], x, kx);
-            best_of_row.meet({inputs[0](c, cell.at, row.at, n), cell.number});
+            const Expr tap = inputs[0](c, cell.at, row.at, n);
+            best_of_row.meet({tap, cell.number, tap});
         }
         best_of_row.number += row.number * as_int(w.size[1]);
         best.meet(best_of_row);
     }
     Func value(context.name + "__value"), index(context.name + "__index");  // (c, x, y, n)
-    value(c, x, y, n) = best.value;
+    // A NaN (or infinities of both signs) in the window goes on to the test of the loss.
+    value(c, x, y, n) = choose(is_number(Strict(best.sum)), best.value, best.sum);
     index(c, x, y, n) = Halide::cast<uint8_t>(best.number);
     return {value, index};
 }

@@ -23,16 +23,20 @@ class Strict {
     friend Strict operator*(const Strict& a, const Strict& b) { return make(Op::strict_mul, a, b); }
     friend Strict operator/(const Strict& a, const Strict& b) { return make(Op::strict_div, a, b); }
     friend Halide::Expr operator<(const Strict& a, const Strict& b) {
-        return Halide::Internal::Call::make(Halide::Bool(), Op::strict_lt, {a.expr_, b.expr_},
-                                            kPure);
+        return compare(Op::strict_lt, a, b);
     }
     friend Halide::Expr operator>(const Strict& a, const Strict& b) { return b < a; }
+    // False for a NaN.
+    friend Halide::Expr is_number(const Strict& x) { return compare(Op::strict_eq, x, x); }
 
   private:
     using Op = Halide::Internal::Call;
     static constexpr auto kPure = Halide::Internal::Call::PureIntrinsic;
     static Strict make(Op::IntrinsicOp op, const Strict& a, const Strict& b) {
         return Strict(Op::make(Halide::Float(32), op, {a.expr_, b.expr_}, kPure));
+    }
+    static Halide::Expr compare(Op::IntrinsicOp op, const Strict& a, const Strict& b) {
+        return Op::make(Halide::Bool(), op, {a.expr_, b.expr_}, kPure);
     }
     Halide::Expr expr_;
 };

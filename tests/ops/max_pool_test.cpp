@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "tests/support/check_op.h"
 #include "tests/support/run_graph.h"
 
@@ -48,12 +51,41 @@ TEST(MaxPool, PaddingNeverWins) {  // case P2
         (Values{-3, -2, -2, -3, -2, -2}));
 }
 
+TEST(MaxPool, WhatIsNoNumberWins) {  // case P3
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const std::vector<Tensor> y =
+        run_op(*pool({1, 2}, {1, 2}),
+               {reference::make_tensor(batched_type({3, 1, 4}), 1,
+                                       {1, nan, 3, 4, 1, nan, 3, 4, 1, 2, 3, 4})},
+               1);
+    for (size_t channel : {0, 1}) {
+        EXPECT_TRUE(std::isnan(y[0].values[2 * channel])) << channel;
+        EXPECT_EQ(y[0].values[2 * channel + 1], 4);
+    }
+    EXPECT_EQ(Values(y[0].values.end() - 2, y[0].values.end()), (Values{2, 4}));
+    for (size_t place = 0; place < 9; place++) {
+        for (size_t second = place; second < 9; second++) {
+            Values x = {3, -1, 4, 1, -5, 9, 2, 6, 5};
+            x[place] = x[second] = nan;
+            const std::vector<Tensor> one = run_op(*pool({3, 3}, {3, 3}), {map(3, 3, x)}, 1);
+            EXPECT_TRUE(std::isnan(one[0].values[0])) << place << ", " << second;
+        }
+    }
+}
+
 TEST(MaxPool, RectangularWindow) {  // case P5
     Values x;
     for (int i = 0; i < 35; i++) x.push_back(i * 8 % 37);
     Values y = run_op(*pool({1, 2}, {1, 2}), {map(5, 7, x)}, 1)[0].values;
     y.resize(6);
     EXPECT_EQ(y, (Values{8, 24, 32, 27, 35, 22}));
+}
+
+// A window that would begin in the right padding is dropped.
+TEST(MaxPool, NoWindowBeginsInThePadding) {  // case c199
+    EXPECT_EQ(run_op(*pool({1, 2}, {1, 3}, {0, 0, 1, 1}, true), {map(1, 4, {-5, -9, -2, -7})}, 1)[0]
+                  .values,
+              (Values{-5, -2}));
 }
 
 TEST(MaxPool, WorkedExample) {
