@@ -57,6 +57,39 @@ TEST(Activations, StayFiniteAtTheEnds) {
     expect_near(run_unary(Sigmoid(), {-huge, -200, 0, 200, huge}), {0, 0, 0.5, 1, 1}, 1e-38);
 }
 
+// The same values in lanes of vectors and in tails.
+TEST(Activations, KeepTheirDigitsFromEndToEnd) {  // case c209
+    const Values x = {-1e4, -100, -45, -20, -1e-4, 0, 1e-4, 20, 45, 100, 1e4};
+    for (int64_t channels : {1, 11, 17}) {
+        Values in, tanhs, sigmoids;
+        for (size_t i = 0; i < x.size(); i++) {
+            for (int64_t c = 0; c < channels; c++) {
+                const size_t k = (i + static_cast<size_t>(c)) % x.size();
+                in.push_back(x[k]);
+                tanhs.push_back(std::tanh(x[k]));
+                sigmoids.push_back(1 / (1 + std::exp(-x[k])));
+            }
+        }
+        const TensorType type = batched_type({channels, 1, 1});
+        const auto samples = static_cast<int64_t>(x.size());
+        const auto check = [&](const Op& op, const Op& backward, const Values& expected) {
+            const auto y = run_op(op, {make_tensor(type, samples, in)}, samples)[0];
+            const auto dx =
+                run_op(backward, {make_tensor(type, samples, Values(in.size(), 1)), y}, samples)[0];
+            for (size_t i = 0; i < in.size(); i++) {
+                EXPECT_NEAR(y.values[i], expected[i], 1e-6 * std::abs(expected[i]) + 1e-37)
+                    << op.kind() << " of " << in[i];
+                EXPECT_FALSE(std::isnan(dx.values[i])) << op.kind() << " at " << in[i];
+                if (std::abs(in[i]) >= 45) {
+                    EXPECT_NEAR(dx.values[i], 0, 1e-15) << in[i];
+                }
+            }
+        };
+        check(Tanh(), TanhBackward(), tanhs);
+        check(Sigmoid(), SigmoidBackward(), sigmoids);
+    }
+}
+
 TEST(Activations, LetWhatIsNoNumberThrough) {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     EXPECT_TRUE(std::isnan(run_unary(Relu(), {nan})[0]));

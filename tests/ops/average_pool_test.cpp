@@ -58,6 +58,27 @@ TEST(AveragePool, WidthNoMultipleOfTheWindow) {  // case P4
                 {8.0 / 3, 2, 10.0 / 3, 5, 16.0 / 3}, 1e-6);
 }
 
+// The last window of a size rounded up divides by the cells that it has, forward and back.
+TEST(AveragePool, OverhangingWindowsDivideByTheirCells) {  // case c197
+    EXPECT_EQ(run_op(*pool({1, 3}, {1, 3}, {0, 0, 0, 0}, true),
+                     {map(1, 8, {1, 2, 3, 4, 5, 6, 7, 8})}, 1)[0]
+                  .values,
+              (Values{2, 5, 7.5}));
+    AveragePoolBackward backward;
+    backward.window = backward.stride = {1, 3};
+    backward.ceil = true;
+    backward.input = {1, 8};
+    EXPECT_EQ(run_op(backward, {map(1, 3, {6, 60, 600})}, 1)[0].values,
+              (Values{2, 2, 2, 20, 20, 20, 300, 300}));
+}
+
+// A window that would begin in the right padding is dropped.
+TEST(AveragePool, NoWindowBeginsInThePadding) {  // case c199
+    EXPECT_EQ(run_op(*pool({1, 2}, {1, 3}, {0, 0, 1, 1}, true), {map(1, 4, {-5, -9, -2, -7})}, 1)[0]
+                  .values,
+              (Values{-5, -4.5}));
+}
+
 TEST(AveragePool, WorkedExample) {
     const Tensor x = map(4, 4, {1, 3, 2, 0, 0, 5, 1, 1, 3, 0, 1, 4, 0, 0, 7, 1});
     EXPECT_EQ(run_op(*pool({2, 2}, {2, 2}), {x}, 1)[0].values, (Values{2.25, 1, 0.75, 3.25}));

@@ -90,6 +90,29 @@ TEST(Dropout, DependsOnSeedStepAndSite) {
     EXPECT_NE(Values(y.begin(), y.begin() + 64), Values(y.begin() + 64, y.end()));
 }
 
+// The masks of two layers in three steps are six masks: each keeps half, each pair agrees on half.
+TEST(Dropout, MasksOfLayersAndStepsAreIndependent) {  // case c211
+    constexpr size_t kFeatures = 10000;
+    std::vector<Values> masks;
+    for (int64_t site : {0, 1}) {
+        for (double step : {0.0, 1.0, 2.0}) {
+            Dropout op;
+            op.site = site;
+            masks.push_back(drop(op, ones(batched_type({kFeatures}), 1), {7, 0, step, 0}));
+            EXPECT_NEAR(static_cast<double>(std::ranges::count(masks.back(), 2.0)) / kFeatures, 0.5,
+                        0.02);
+            for (double value : masks.back()) EXPECT_TRUE(value == 0 || value == 2);
+        }
+    }
+    for (size_t a = 0; a < masks.size(); a++) {
+        for (size_t b = 0; b < a; b++) {
+            size_t equal = 0;
+            for (size_t i = 0; i < kFeatures; i++) equal += masks[a][i] == masks[b][i] ? 1 : 0;
+            EXPECT_NEAR(static_cast<double>(equal) / kFeatures, 0.5, 0.02) << a << " and " << b;
+        }
+    }
+}
+
 TEST(Dropout, GradientDropsTheSameValues) {
     GraphBuilder builder("g");
     const TensorType type = batched_type({5, 3, 4});
