@@ -42,7 +42,6 @@ Func softmax_sums(const std::string& name, const Func& scores, int64_t classes) 
     Var n("n");
     Func sums(name + "__sums");  // (n): largest, sum, first class
     sums(n) = Tuple(scores(0, n), 1.0F, 0);
-    if (classes == 1) return sums;
     Halide::RDom r(1, static_cast<int>(classes - 1), name + "__r");
     const Expr score = scores(r, n);
     const Expr largest = Halide::max(sums(n)[0], score);

@@ -113,7 +113,8 @@ TEST(Cases, PoolingLetsWhatIsNoNumberThrough) {  // case P3
             Runner runner(built.infer(), trainer, threads, variant);
             for (int place = 0; place < 4 * 17; place++) {
                 for (float* x : {trainer.ports.input(0), runner.ports.input(0)}) {
-                    for (int at = 0; at < 4; at++) std::fill_n(x + 17 * at, 17, at + 1.0f);
+                    for (int at = 0; at < 4; at++)
+                        std::fill_n(x + 17 * at, 17, static_cast<float>(at + 1));
                     x[place] = nan;
                 }
                 EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(1), 0.1f),

@@ -22,7 +22,7 @@ RecipeCheck with_classes(int64_t classes) {
 }
 
 TEST(SoftmaxRecipe, RowsOfEveryLength) {
-    for (int64_t classes : {1, 2, 10, 16, 17, 100, 1000}) {
+    for (int64_t classes : {2, 10, 16, 17, 100, 1000}) {
         const TensorType scores = batched_type({classes});
         check_recipe("softmax", group_of(std::make_shared<Softmax>(), {scores}, 5),
                      with_classes(classes));
