@@ -277,7 +277,7 @@ Func store_input(const WinogradFuncs& f, const WinogradShape& shape, const Expr&
 
 bool Winograd::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || group.anchor_node().op->kind() != "winograd_conv2d") return false;
-    if (group.has_prologue(1)) return false;
+    if (group.has_prologue(1) || group.maps().empty()) return false;
     const WinogradShape shape(group);
     if (shape.channels % kLaneCount != 0 || shape.out_channels % kLaneCount != 0) return false;
     for (Value value : group.maps()) {
