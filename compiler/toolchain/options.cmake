@@ -15,6 +15,18 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
                         "  fix: install g++-12 and configure with -DCMAKE_CXX_COMPILER=g++-12")
 endif()
 
+# A compiler of a file that includes Halide.h takes up to 1.5 GB: no more of them at once than memory holds, whatever -j
+# says.
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_JOB_POOL_COMPILE)
+    cmake_host_system_information(RESULT memory QUERY TOTAL_PHYSICAL_MEMORY)
+    math(EXPR jobs "${memory} / 1536")
+    if(jobs LESS 1)
+        set(jobs 1)
+    endif()
+    set_property(GLOBAL APPEND PROPERTY JOB_POOLS emulsion_compile=${jobs})
+    set(CMAKE_JOB_POOL_COMPILE emulsion_compile)
+endif()
+
 # What every target of ours gets: root-relative includes and warnings.
 add_library(emulsion_options INTERFACE)
 target_include_directories(emulsion_options INTERFACE ${PROJECT_SOURCE_DIR})

@@ -85,11 +85,13 @@ install_packages() {
 }
 
 check_compiler() {
-    local compiler=${CXX:-c++} version
-    command -v "$compiler" >/dev/null || fail "the C++ compiler '$compiler' is not found" "install g++, or correct CXX"
-    if "$compiler" --version | grep -qi clang; then return; fi
-    version=$("$compiler" -dumpversion)
-    [ "${version%%.*}" -ge 12 ] || fail "$compiler is version $version, but C++20 as used here needs g++ 12 or later" \
+    local compiler version
+    read -ra compiler <<<"${CXX:-c++}"  # "ccache g++" is two words
+    command -v "${compiler[0]}" >/dev/null ||
+        fail "the C++ compiler '${compiler[*]}' is not found" "install g++, or correct CXX"
+    if "${compiler[@]}" --version | grep -qi clang; then return; fi
+    version=$("${compiler[@]}" -dumpversion)
+    [ "${version%%.*}" -ge 12 ] || fail "${compiler[*]} is version $version, but C++20 as used here needs g++ 12 or later" \
         "install g++-12 and run with CXX=g++-12 CC=gcc-12"
 }
 
@@ -99,7 +101,7 @@ make_environment() {
     stamp=$(echo "$venv $(/usr/bin/python3 --version) $(sha256sum <"$folder/requirements.txt")")
     [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ] && return
     check_space "$root" 800 "the virtual environment $venv"
-    say "making $venv:" $(grep -v '^#' "$folder/requirements.txt")
+    say "making $venv:" $(grep -o '^[a-z-]*==[0-9.]*' "$folder/requirements.txt")
     log=$(mktemp)
     trap 'rm -f "$log"' RETURN
     rm -f "$venv/stamp"
@@ -107,8 +109,8 @@ make_environment() {
         /usr/bin/python3 -m venv --clear "$venv" >"$log" 2>&1 ||
         { tail -5 "$log" >&2; fail "python3 cannot make a virtual environment in $venv (last lines above)" \
             "check that python3-venv is installed and that $root is writable"; }
-    if ! "$venv/bin/python3" -m pip install --disable-pip-version-check --no-deps --no-cache-dir -q \
-            -r "$folder/requirements.txt" >"$log" 2>&1; then
+    if ! "$venv/bin/python3" -m pip install --disable-pip-version-check --no-deps --require-hashes --no-cache-dir \
+            -q -r "$folder/requirements.txt" >"$log" 2>&1; then
         tail -5 "$log" >&2
         if grep -qi 'no space left' "$log"; then
             fail "the disk filled up while $venv was made" "free at least 800 MB and run this again"

@@ -57,6 +57,14 @@ fake c++ 'case $1 in --version) echo "c++ (Debian) 10.2.1";; -dumpversion) echo 
 expect "old compiler" 1 "setup: c++ is version 10, but C++20 as used here needs g++ 12 or later
   fix: install g++-12 and run with CXX=g++-12 CC=gcc-12"
 
+export CXX="fake-cache fake-g++ -m64"
+expect "a compiler behind a cache that is missing" 1 "setup: the C++ compiler 'fake-cache fake-g++ -m64' is not found
+  fix: install g++, or correct CXX"
+fake fake-cache '[ "$1 $2" = "fake-g++ -m64" ] && case $3 in --version) echo "c++";; -dumpversion) echo 11;; esac'
+expect "an old compiler behind a cache" 1 "setup: fake-cache fake-g++ -m64 is version 11, but C++20 as used here needs g++ 12 or later
+  fix: install g++-12 and run with CXX=g++-12 CC=gcc-12"
+unset CXX
+
 reset
 all_installed
 fake df 'echo Filesystem; echo /dev/vda 1000 900 100 90% /'
@@ -73,7 +81,7 @@ touch "$work/project/.venv/bin/pip"
 chmod +x "$work/project/.venv/bin/"*
 fake df 'echo Filesystem; echo /dev/vda 9000 900 8100 90% /'
 expect "no network for the environment" 1 \
-"setup: making WORK/project/.venv: cmake==3.31.10 halide==21.0.0 ninja==1.13.0
+"setup: making WORK/project/.venv: clang-format==19.1.7 cmake==3.31.10 halide==21.0.0 ninja==1.13.0
 NewConnectionError: no route
 setup: the Python package index cannot be reached, or lacks a package (last lines above)
   fix: check the network (and pip's settings: pip config list), then run this again"
