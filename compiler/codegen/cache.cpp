@@ -2,16 +2,18 @@
 #include "compiler/codegen/cache.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <vector>
 
 #include "compiler/support/hash.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
 
 namespace emulsion {
 
@@ -19,18 +21,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kMagic[8] = {'e', 'm', 'u', 'k', 'r', 'n', 'l', '1'};
+constexpr char kMagic[8] = {'e', 'm', 'u', 'k', 'r', 'n', 'l', '2'};
 
-// An entry's file: magic, slab sizes, hash of sizes and object, the object.
+// An entry's file: magic, slab sizes, hash of key, sizes and object, the object.
 struct Header {
     char magic[8];
     int64_t slab0_bytes, slab_bytes;
     uint64_t hash;
 };
 
-uint64_t hash_of(const CacheEntry& entry) {
-    return hash_bytes(
-        fmt::format("{} {} {}", entry.slab0_bytes, entry.slab_bytes, hash_text(entry.object)));
+// The key takes part: a file under another entry's name is no entry.
+uint64_t hash_of(const std::string& key, const CacheEntry& entry) {
+    return hash_bytes(fmt::format("{} {} {} {}", key, entry.slab0_bytes, entry.slab_bytes,
+                                  hash_text(entry.object)));
+}
+
+std::span<const uint8_t> bytes_of(const void* data, size_t size) {
+    return {static_cast<const uint8_t*>(data), size};
 }
 
 std::string default_folder() {
@@ -60,7 +67,7 @@ std::optional<CacheEntry> KernelCache::find(const std::string& key) const {
     if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return std::nullopt;
     CacheEntry entry{
         header.slab0_bytes, header.slab_bytes, {std::istreambuf_iterator<char>(file), {}}};
-    if (hash_of(entry) != header.hash) return std::nullopt;
+    if (hash_of(key, entry) != header.hash) return std::nullopt;
     std::error_code ignored;
     fs::last_write_time(path_of(key), fs::file_time_type::clock::now(), ignored);
     return entry;
@@ -71,24 +78,18 @@ void KernelCache::store(const std::string& key, const CacheEntry& entry) const {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) return;
-    std::string temporary = fmt::format("{}.{}", path_of(key), getpid());
-    {
-        std::ofstream file(temporary, std::ios::binary);
-        Header header{};
-        std::memcpy(header.magic, kMagic, sizeof kMagic);
-        header.slab0_bytes = entry.slab0_bytes;
-        header.slab_bytes = entry.slab_bytes;
-        header.hash = hash_of(entry);
-        file.write(reinterpret_cast<const char*>(&header), sizeof header);
-        file.write(entry.object.data(), static_cast<std::streamsize>(entry.object.size()));
-        if (!file.flush()) {
-            file.close();
-            fs::remove(temporary, error);
-            return;
-        }
+    Header header{};
+    std::memcpy(header.magic, kMagic, sizeof kMagic);
+    header.slab0_bytes = entry.slab0_bytes;
+    header.slab_bytes = entry.slab_bytes;
+    header.hash = hash_of(key, entry);
+    try {
+        AtomicFile file(path_of(key), {.executable = false, .durable = false});
+        file.write(bytes_of(&header, sizeof header));
+        file.write(bytes_of(entry.object.data(), entry.object.size()));
+        file.commit();
+    } catch (const RuntimeError&) {  // a full disk, or another process that stores the same
     }
-    fs::rename(temporary, path_of(key), error);
-    if (error) fs::remove(temporary, error);
 }
 
 void KernelCache::trim() const {

@@ -1,6 +1,7 @@
 // The cache of compiled kernels: one file per key under $XDG_CACHE_HOME/emulsion (or
 // ~/.cache/emulsion), written atomically, limited in size by removing the files unused for longest.
-// A damaged or unreadable entry counts as absent, and a cache that cannot be written is no error.
+// A damaged or unreadable entry, or one stored under another key, counts as absent, and a cache
+// that cannot be written is no error.
 #pragma once
 
 #include <optional>

@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "compiler/codegen/cache.h"
 #include "compiler/codegen/lowered.h"
@@ -16,24 +14,32 @@
 #include "compiler/support/hash.h"
 #include "compiler/support/memory_file.h"
 #include "compiler/support/workers.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
 
 namespace emulsion {
 
+std::string build_identity_of(const std::string& library) {
+    constexpr uint64_t kMostBytes = uint64_t{4} << 30;
+    try {
+        const Bytes code = read_file(library, kMostBytes, "library");
+        return fmt::format("emulsion {} {} halide {}.{}.{}", EMULSION_VERSION,
+                           hash_text({reinterpret_cast<const char*>(code.data()), code.size()}),
+                           HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR, HALIDE_VERSION_PATCH);
+    } catch (const RuntimeError&) {
+        return "";
+    }
+}
+
 namespace {
 
-// Everything that decides the bytes of an object beside the kernel's identity: the code of the
-// compiler itself (the library this function lives in, by content) and Halide's version.
+// That of the library this function lives in.
 const std::string& build_identity() {
     static const std::string identity = [] {
         Dl_info info{};
-        std::string code;
-        if (dladdr(reinterpret_cast<const void*>(&build_identity), &info) != 0 &&
-            info.dli_fname != nullptr) {
-            std::ifstream file(info.dli_fname, std::ios::binary);
-            code.assign(std::istreambuf_iterator<char>(file), {});
-        }
-        return fmt::format("emulsion {} {} halide {}.{}.{}", EMULSION_VERSION, hash_text(code),
-                           HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR, HALIDE_VERSION_PATCH);
+        const bool is_found = dladdr(reinterpret_cast<const void*>(&build_identity), &info) != 0 &&
+                              info.dli_fname != nullptr;
+        return is_found ? build_identity_of(info.dli_fname) : "";
     }();
     return identity;
 }
@@ -146,6 +152,7 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
                                             const Isa& isa, const RecipeLibrary& library,
                                             const KernelOptions& options) {
     KernelCache cache;
+    const bool use_cache = options.use_cache && !build_identity().empty();
     std::vector<CompiledKernel> compiled(kernels.size());
     std::vector<size_t> missing;
     std::vector<std::string> keys;
@@ -155,7 +162,7 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
         keys.push_back(
             hash_text(identity + (options.checked ? " checked " : " ") + build_identity()));
         std::optional<CacheEntry> entry;
-        if (options.use_cache) entry = cache.find(keys[i]);
+        if (use_cache) entry = cache.find(keys[i]);
         if (!entry) {
             missing.push_back(i);
             continue;
@@ -174,11 +181,11 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
         size_t i = missing[j];
         if (!results[j].ok) fail_kernel(kernels[i], isa, results[j].failure);
         CacheEntry entry = unpack(results[j].output);
-        if (options.use_cache) cache.store(keys[i], entry);
+        if (use_cache) cache.store(keys[i], entry);
         compiled[i] = {compiled[i].symbol, std::move(entry.object), entry.slab0_bytes,
                        entry.slab_bytes, options.checked};
     }
-    if (options.use_cache && !missing.empty()) cache.trim();
+    if (use_cache && !missing.empty()) cache.trim();
     return compiled;
 }
 

@@ -32,6 +32,11 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
                                             const Isa& isa, const RecipeLibrary& library,
                                             const KernelOptions& options);
 
+// Everything that decides the bytes of an object beside the kernel's identity: the code of the
+// compiler itself (the library `library`, by content) and Halide's version. Empty where it cannot
+// be read: then nothing is cached.
+std::string build_identity_of(const std::string& library);
+
 // Text of one kernel at a stage: "loops" (print_loop_nest), "stmt", "asm".
 std::string show_kernel(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
                         const std::string& stage);

@@ -266,7 +266,8 @@ mode_t take_over_owner(int descriptor, const struct stat& old) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_) {
+AtomicFile::AtomicFile(std::string path, const AtomicFileOptions& options)
+    : path_(std::move(path)), target_(path_), options_(options) {
     struct stat old{};
     const bool exists = stat(path_.c_str(), &old) == 0;
     if (!exists && errno != ENOENT) fail("write", errno);
@@ -284,8 +285,11 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_
         target_.substr(0, name_begin + std::min(name_bytes, kMostNameBytes - kEnding.size())),
         kEnding);
     // The old file may be private, so the new one is until it has the same mode.
-    create(exists ? 0600 : 0666);
-    if (exists && fchmod(descriptor_, take_over_owner(descriptor_, old)) != 0) fail("write", errno);
+    create(exists ? 0600 : options_.executable ? 0777 : 0666);
+    if (!exists) return;
+    mode_t mode = take_over_owner(descriptor_, old);
+    if (options_.executable) mode |= (mode & 0444) >> 2;
+    if (fchmod(descriptor_, mode) != 0) fail("write", errno);
 }
 
 AtomicFile::~AtomicFile() { drop(); }
@@ -388,12 +392,17 @@ void AtomicFile::write(std::span<const uint8_t> bytes) {
     }
 }
 
+void AtomicFile::sync() {
+    if (options_.durable && fsync(descriptor_) != 0) fail("write", errno);
+}
+
 void AtomicFile::commit() {
-    if (fsync(descriptor_) != 0) fail("write", errno);
+    sync();
     if (!holds_name(descriptor_)) fail("put in place", ENOENT);
     if (rename(temporary_.c_str(), target_.c_str()) != 0) fail("put in place", errno);
     close(descriptor_);
     descriptor_ = -1;
+    if (!options_.durable) return;
     // The rename reaches the disk with the folder.
     const int code = sync_folder(folder_of(target_));
     if (code != 0) fail("put in place", code);

@@ -60,6 +60,11 @@ std::string join_path(std::string_view folder, std::string_view name);
 // Makes the folder and those above it, so that they outlast a power cut; one that exists is fine.
 void make_folder(const std::string& path);
 
+struct AtomicFileOptions {
+    bool executable = false;  // whoever may read the file may run it
+    bool durable = true;      // forced to the disk: without, a power cut may leave a part of it
+};
+
 // One file in the making. The path may name a plain file, whose mode (and owner, where the system
 // allows it) the new one gets, or nothing yet; where it is a symbolic link, the link's target is
 // meant. Folders, devices and pipes are refused. The constructor finds out all that can be known
@@ -69,12 +74,16 @@ void make_folder(const std::string& path);
 // (disk full, no permission), and the temporary file is gone then.
 class AtomicFile {
   public:
-    explicit AtomicFile(std::string path);
+    explicit AtomicFile(std::string path, const AtomicFileOptions& options = {});
     ~AtomicFile();  // without commit: removes the temporary file
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
 
     void write(std::span<const uint8_t> bytes);
+
+    // Forces the bytes to the disk. commit() does so too: a writer of several files calls it for
+    // each before the first commit, so that a full disk leaves all former files.
+    void sync();
 
     // Forces the bytes to the disk and puts the file in its place. Called once, last.
     void commit();
@@ -90,6 +99,7 @@ class AtomicFile {
     std::string path_;       // as given, for messages
     std::string target_;     // what is replaced: path_ with its last links resolved
     std::string temporary_;  // beside the target
+    AtomicFileOptions options_;
     int descriptor_ = -1;
 };
 

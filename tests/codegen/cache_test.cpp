@@ -68,6 +68,30 @@ TEST(Cache, ADamagedEntryCountsAsAbsent) {
     EXPECT_EQ(cache.find("key")->object[0], 'b');
 }
 
+// An entry under another name is none: it would bring the code of another kernel.
+TEST(Cache, ForeignEntriesCountAsAbsent) {
+    TestFolder folder;
+    KernelCache cache(folder.path());
+    cache.store("one", entry_of('a'));
+    cache.store("two", entry_of('b'));
+    fs::copy_file(folder / "one.kernel", folder / "two.kernel",
+                  fs::copy_options::overwrite_existing);
+    EXPECT_FALSE(cache.find("two"));
+    EXPECT_EQ(cache.find("one")->object[0], 'a');
+    cache.store("two", entry_of('b'));
+    EXPECT_EQ(cache.find("two")->object[0], 'b');
+}
+
+TEST(Cache, CodeThatCannotBeReadHasNoIdentity) {
+    TestFolder folder;
+    std::ofstream(folder / "one.so") << "code";
+    std::ofstream(folder / "two.so") << "other code";
+    EXPECT_NE(build_identity_of(folder / "one.so"), "");
+    EXPECT_NE(build_identity_of(folder / "one.so"), build_identity_of(folder / "two.so"));
+    EXPECT_EQ(build_identity_of(folder / "none.so"), "");
+    EXPECT_EQ(build_identity_of(folder.path()), "");
+}
+
 TEST(Cache, AFolderThatCannotBeWrittenIsNoError) {
     TestFolder folder;
     std::ofstream(folder / "file") << "a file, where a folder should be";
