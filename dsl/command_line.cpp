@@ -8,7 +8,8 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "compiler/support/host.h"
+#include "compiler/support/process.h"
+#include "dsl/depfile.h"
 #include "dsl/summary.h"
 #include "schedules/library.h"
 
@@ -51,6 +52,7 @@ void add_build_options(CLI::App* app, BuildOptions& options) {
     app->add_option("--infer-batch", options.infer_batches,
                     "Most samples of an inference; may be repeated")
         ->capture_default_str()
+        ->allow_extra_args(false)
         ->take_all();
     app->add_option(
         "--threads", options.threads,
@@ -89,7 +91,12 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
         command->callback([&line, name] { line.command = name; });
         return command;
     };
-    add_build_options(add("build", "Compile the model into libraries and programs"), line.options);
+    CLI::App* build = add("build", "Compile the model into libraries and programs");
+    add_build_options(build, line.options);
+    build->add_option("--expect-name", line.expected_name, "Refuse a model of another name");
+    build->add_option("--depfile", line.depfile,
+                      "Write the rule of make that names the products and what they depend on");
+    build->add_option("--dependency", line.dependencies)->group("")->allow_extra_args(false);
     CLI::App* show = add("show", "Print a stage of the compilation");
     add_build_options(show, line.options);
     show->add_option("--emit", line.stage, "The stage: " + quoted_list(kStages))
@@ -178,9 +185,24 @@ void check_file(const std::string& file) {
 
 }  // namespace
 
+namespace {
+
+// Takes what stands behind "--" off the words of train: it is the trainer's.
+std::vector<std::string> take_rest(std::vector<std::string>& words) {
+    auto dashes = std::find(words.begin(), words.end(), "--");
+    if (words.empty() || words[0] != "train" || dashes == words.end()) return {};
+    std::vector<std::string> rest(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+    return rest;
+}
+
+}  // namespace
+
 ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc,
                                      char** argv) {
     CommandLine line;
+    std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    const std::vector<std::string> rest = take_rest(words);
     CLI::App app(reads_file ? "Compiles convolutional networks into native code"
                             : fmt::format("The model {}, and its compiler", program),
                  program);
@@ -189,12 +211,14 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
     app.failure_message(CLI::FailureMessage::simple);
     add_commands(app, reads_file, line);
     try {
-        app.parse(argc, argv);
+        std::reverse(words.begin(), words.end());  // as CLI11 takes them
+        app.parse(words);
         CLI::App* command = app.get_subcommands().at(0);
         check_options(command, line);
         check_profile(command, line);
         if (reads_file) check_file(line.file);
         line.rest = command->remaining();
+        line.rest.insert(line.rest.end(), rest.begin(), rest.end());
         return {line, 0};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};
@@ -227,6 +251,11 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
     if (!options.cache) words.push_back("--no-cache");
     if (options.checked) words.push_back("--checked");
     if (line.command == "show") add("--emit", line.stage);
+    if (!line.expected_name.empty()) add("--expect-name", line.expected_name);
+    if (!line.depfile.empty()) {
+        add("--depfile", line.depfile);
+        for (const std::string& file : line.dependencies) add("--dependency", file);
+    }
     if (!line.profile.empty()) words.push_back("--profile=" + line.profile);
     if (!line.rest.empty()) words.push_back("--");
     words.insert(words.end(), line.rest.begin(), line.rest.end());
@@ -235,38 +264,60 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
 
 // Commands
 
-int run_command(const CommandLine& line, const Network& network) {
-    if (line.command == "summary") {
-        fmt::print("{}", summary(network));
-        return 0;
-    }
-    if (line.command == "show" && line.stage == "graph") {
-        fmt::print("{}", print(network));
-        return 0;
-    }
-    RecipeLibrary recipes = make_library();
-    if (line.command == "show" && line.stage == "roofline") {
-        fmt::print("{}", show_roofline(network, recipes, line.profile, line.options));
-        return 0;
-    }
-    if (line.command == "show") {
-        fmt::print("{}", show(network, recipes, line.stage, line.options));
-        return 0;
-    }
-    make_output_folder(line.options.output);
-    Artifact artifact = build(network, recipes, line.options);
-    if (line.command == "build") {
-        for (const std::string& file : artifact.files) fmt::print("{}\n", file);
-        return 0;
-    }
-    std::filesystem::path trainer =
-        std::filesystem::absolute(line.options.output) / (network.name + "-train");
-    std::vector<std::string> command = {trainer.string()};
+namespace {
+
+std::string shown(const CommandLine& line, const Network& network) {
+    if (line.command == "summary") return summary(network);
+    if (line.stage == "graph") return print(network);
+    const RecipeLibrary recipes = make_library();
+    if (line.stage == "roofline")
+        return show_roofline(network, recipes, line.profile, line.options);
+    return show(network, recipes, line.stage, line.options);
+}
+
+void check_expected_name(const CommandLine& line, const Network& network) {
+    if (line.expected_name.empty() || line.expected_name == network.name) return;
+    fail("name",
+         fmt::format("the model is called '{}', but '{}' is expected", network.name,
+                     line.expected_name),
+         "give both one name: products are named after the model");
+}
+
+// A network without a loss is for inference alone; whoever wants to train it is told.
+void note_untrained(const CommandLine& line, const Network& network) {
+    const std::string message =
+        fmt::format("the model '{}' has no loss, so there is nothing to train", network.name);
+    if (line.command == "train")
+        fail("loss", message,
+             "end it with classify(scores), mean_squared_error(prediction) or loss(value)");
+    fmt::print(stderr, "note: {}: the inference library and program alone are built\n", message);
+}
+
+[[noreturn]] void become_trainer(const CommandLine& line, const Network& network) {
+    std::vector<std::string> command = {
+        (std::filesystem::absolute(line.options.output) / (network.name + "-train")).string()};
     if (line.options.threads > 0)
         command.insert(command.end(), {"--threads", std::to_string(line.options.threads)});
     command.insert(command.end(), line.rest.begin(), line.rest.end());
     std::fflush(nullptr);
-    return run_program(command);
+    become_program(command);
+}
+
+}  // namespace
+
+int run_command(const CommandLine& line, const Network& network) {
+    if (line.command == "summary" || line.command == "show") {
+        fmt::print("{}", shown(line, network));
+        return 0;
+    }
+    check_expected_name(line, network);
+    if (!is_trained(network)) note_untrained(line, network);
+    const Artifact artifact = build(network, make_library(), line.options);
+    for (const std::string& note : artifact.notes) fmt::print(stderr, "note: {}\n", note);
+    if (line.command == "train") become_trainer(line, network);
+    for (const std::string& file : artifact.files) fmt::print("{}\n", file);
+    if (!line.depfile.empty()) write_depfile(line.depfile, artifact.files, line.dependencies);
+    return 0;
 }
 
 void print_mistakes(const std::vector<Diagnostic>& mistakes) {

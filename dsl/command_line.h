@@ -17,7 +17,10 @@ struct CommandLine {
     std::string stage = "graph";  // of show
     std::string profile;          // of show: what the stage "roofline" reads
     BuildOptions options;
-    std::vector<std::string> rest;  // of train: what the trainer gets
+    std::string expected_name;  // of build: what the model must be called, or empty
+    std::string depfile;        // of build: where the rule of its products goes, or empty
+    std::vector<std::string> dependencies;  // what the model was read from
+    std::vector<std::string> rest;          // of train: what the trainer gets
 };
 
 // What the arguments say, or, where they end the program (help, version, wrong usage: printed), the
@@ -34,7 +37,8 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
 // The arguments of a model program that say the same: "build", "-o", "out", ….
 std::vector<std::string> to_arguments(const CommandLine& line);
 
-// Does what the line says and returns the exit code. Throws Error.
+// Does what the line says and returns the exit code; `train` becomes the trainer instead. Throws
+// Error.
 int run_command(const CommandLine& line, const Network& network);
 
 // Prints mistakes to stderr, and their number where there are several.

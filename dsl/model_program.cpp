@@ -2,15 +2,24 @@
 // calls the library, so it is compiled without optimisation.
 #include "dsl/model_program.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <sstream>
 
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/host.h"
+#include "compiler/support/interrupts.h"
+#include "compiler/support/process.h"
+#include "compiler/support/temporary_folder.h"
+#include "dsl/depfile.h"
 
 namespace emulsion {
 
@@ -27,37 +36,135 @@ fs::path include_folder() {
     return EMULSION_SOURCE_DIR;
 }
 
-std::vector<std::string> compile_command(const std::string& file, const fs::path& program) {
+// A name that no program takes for an option.
+std::string as_argument(const std::string& file) {
+    return file[0] == '-' || file[0] == '@' ? "./" + file : file;
+}
+
+std::vector<std::string> compile_command(const std::string& file, const fs::path& program,
+                                         const fs::path& dependencies) {
     fs::path libraries = library_folder();
-    std::vector<std::string> command = {find_compiler(), "-std=c++20", "-O0", "-I",
-                                        include_folder().string()};
+    std::vector<std::string> command = find_compiler();
+    command.insert(command.end(), {"-std=c++20", "-O0", "-I", include_folder().string()});
     std::istringstream flags(EMULSION_MODEL_FLAGS);
     for (std::string flag; flags >> flag;) command.push_back(flag);
-    for (const std::string& word :
-         {file, std::string("-o"), program.string(), (libraries / "libemulsion.so").string(),
-          "-Wl,-rpath," + libraries.string()}) {
-        command.push_back(word);
-    }
+    command.insert(command.end(),
+                   {"-MMD", "-MT", "x", "-MF", dependencies.string(), as_argument(file), "-o",
+                    program.string(), (libraries / "libemulsion.so").string(),
+                    "-Wl,-rpath," + libraries.string()});
     return command;
+}
+
+// What to do where the compiler fails, whose own words the user has seen.
+std::string remedy_of_compiler(const fs::path& temporary) {
+    constexpr uintmax_t kLeastBytes = uintmax_t{4} << 20;  // a model program takes less
+    std::error_code error;
+    const fs::space_info space = fs::space(temporary, error);
+    if (!error && space.available < kLeastBytes)
+        return fmt::format("free some space on the disk of '{}' ($TMPDIR), where {} bytes are left",
+                           temporary.parent_path().string(), space.available);
+    rlimit size{};
+    if (getrlimit(RLIMIT_FSIZE, &size) == 0 && size.rlim_cur < kLeastBytes)
+        return fmt::format("raise the limit of file sizes (ulimit -f), which is {} bytes",
+                           size.rlim_cur);
+    return "mend what the compiler reports above; braces that it cannot convert to options name "
+           "one "
+           "that dsl/emulsion.h does not have";
+}
+
+// The model program's messages about itself: one byte in a pipe that compile() writes.
+constexpr const char* kCalledVariable = "EMULSION_COMPILE_CALLED";
+
+class CalledPipe {
+  public:
+    CalledPipe() {
+        if (pipe2(ends_, O_CLOEXEC | O_NONBLOCK) != 0)
+            fail("program", fmt::format("no pipe for the model: {}", std::strerror(errno)),
+                 "free open files");
+        fcntl(ends_[1], F_SETFD, 0);  // for the model program alone
+        setenv(kCalledVariable, std::to_string(ends_[1]).c_str(), 1);
+    }
+    ~CalledPipe() {
+        for (int end : ends_) close(end);
+        unsetenv(kCalledVariable);
+    }
+    CalledPipe(const CalledPipe&) = delete;
+    CalledPipe& operator=(const CalledPipe&) = delete;
+
+    bool was_called() const {
+        char byte = 0;
+        return read(ends_[0], &byte, 1) == 1;
+    }
+
+  private:
+    int ends_[2];
+};
+
+bool is_crash(int signal) {
+    for (int crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS}) {
+        if (signal == crash) return true;
+    }
+    return false;
+}
+
+// What becomes of a model program that ended.
+int conclude(const std::string& file, const Successor::End& end, bool was_called) {
+    if (is_crash(end.signal)) {
+        fail("model",
+             fmt::format("'{}' crashed {}: signal {} ({})", file,
+                         was_called ? "in compile()" : "before it called compile()", end.signal,
+                         strsignal(end.signal)),
+             was_called ? "this is a bug of the compiler: report it with the model"
+                        : "mend the model file, or run it in a debugger");
+    }
+    if (end.signal == SIGKILL)
+        fail("model", fmt::format("'{}' was killed (signal 9)", file),
+             "free memory, where the system did it for lack of it");
+    if (end.signal != 0) end_by_signal(end.signal);
+    if (was_called) return end.status;
+    fail("model",
+         fmt::format("'{}' ended with status {} and never called compile()", file, end.status),
+         "end main with: return compile(m, argc, argv);");
 }
 
 }  // namespace
 
-int run_model_file(const std::string& file, const std::vector<std::string>& arguments) {
-    if (access(file.c_str(), R_OK) != 0) {
-        fail("file", fmt::format("'{}' cannot be read: {}", file, std::strerror(errno)),
+void report_compile_called() {
+    const char* number = std::getenv(kCalledVariable);
+    if (number == nullptr) return;
+    const int end = std::atoi(number);
+    (void)!write(end, "+", 1);
+    close(end);
+    unsetenv(kCalledVariable);
+}
+
+int run_model_file(const CommandLine& given) {
+    CommandLine line = given;
+    if (access(line.file.c_str(), R_OK) != 0) {
+        fail("file", fmt::format("'{}' cannot be read: {}", line.file, std::strerror(errno)),
              "name a model file that exists and that you may read");
     }
-    TemporaryFolder folder;
-    fs::path program = folder.path() / fs::path(file).stem();
-    if (int status = run_program(compile_command(file, program)); status != 0) {
-        fail("model",
-             fmt::format("'{}' does not compile: the C++ compiler ended with {}", file, status),
-             "mend what the compiler reports above");
+    CalledPipe called;
+    std::optional<Successor> model;
+    {
+        TemporaryFolder folder;  // is needed until the program runs
+        const fs::path dependencies = folder.path() / ".dependencies";
+        const fs::path program = folder.path() / fs::path(line.file).stem();
+        const int status = run_program(compile_command(line.file, program, dependencies),
+                                       {.output = nullptr, .temporary = folder.path()});
+        if (status != 0) {
+            fail("model",
+                 fmt::format("'{}' does not compile: the C++ compiler ended with {}", line.file,
+                             status),
+                 remedy_of_compiler(folder.path()));
+        }
+        line.dependencies = read_depfile(dependencies.string());
+        std::vector<std::string> command = {program.string()};
+        for (std::string& word : to_arguments(line)) command.push_back(std::move(word));
+        model.emplace(command);
     }
-    std::vector<std::string> command = {program.string()};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    return run_program(command);
+    const Successor::End end = model->wait();
+    return conclude(line.file, end, called.was_called());
 }
 
 }  // namespace emulsion

@@ -1,14 +1,17 @@
 // Model files in C++: compiled into a program that links libemulsion.so, which is then run.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "dsl/command_line.h"
 
 namespace emulsion {
 
-// Compiles `file` with the system's C++ compiler and runs the result with these arguments; returns
-// its exit code. Throws Error[file] where it cannot be read, [compiler] without a compiler, [model]
-// where it does not compile.
-int run_model_file(const std::string& file, const std::vector<std::string>& arguments);
+// Compiles the line's file with the system's C++ compiler and runs the result with the arguments
+// that say the same; returns its exit code. Throws Error[file] where the file cannot be read,
+// [compiler] without a compiler, [model] where it does not compile, crashes or never calls
+// compile().
+int run_model_file(const CommandLine& line);
+
+// Called by compile(): tells run_model_file that the model got there.
+void report_compile_called();
 
 }  // namespace emulsion

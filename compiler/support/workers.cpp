@@ -13,7 +13,7 @@
 #include <csignal>
 #include <cstdio>
 
-#include "compiler/support/host.h"
+#include "compiler/support/interrupts.h"
 #include "runtime/abi/instance.h"
 
 namespace emulsion {
@@ -28,6 +28,24 @@ struct Worker {
     size_t job = 0;
     Clock::time_point deadline;
     std::string bytes;
+};
+
+int wait_for(pid_t pid) {
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+}
+
+// The workers that run; what is left of them at the end, because of an exception, is killed.
+struct Workers : std::vector<Worker> {
+    ~Workers() {
+        for (const Worker& worker : *this) {
+            kill(worker.pid, SIGKILL);
+            wait_for(worker.pid);
+            close(worker.pipe);
+        }
+    }
 };
 
 void write_all(int file, const std::string& bytes) {
@@ -78,7 +96,7 @@ Worker start(size_t index, const std::function<std::string(size_t)>& job,
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return worker;
     std::fflush(nullptr);
-    worker.pid = fork();
+    worker.pid = fork_child(SIGKILL);
     if (worker.pid == 0) {
         close(ends[0]);
         run_job(ends[1], index, job, describe, limits.memory_bytes);
@@ -122,7 +140,7 @@ std::vector<JobResult> run_forked(size_t count, const std::function<std::string(
                                   const std::function<std::string()>& describe,
                                   const WorkerLimits& limits) {
     std::vector<JobResult> results(count);
-    std::vector<Worker> live;
+    Workers live;
     size_t processes =
         static_cast<size_t>(limits.processes > 0 ? limits.processes : emulsion_cpu_count());
     size_t next = 0;
@@ -139,14 +157,13 @@ std::vector<JobResult> run_forked(size_t count, const std::function<std::string(
         std::vector<pollfd> polls;
         for (const Worker& worker : live) polls.push_back({worker.pipe, POLLIN, 0});
         poll(polls.data(), polls.size(), 100);
+        check_interrupts();
         for (size_t i = live.size(); i-- > 0;) {
             Worker& worker = live[i];
             bool late = Clock::now() > worker.deadline;
             if (late) kill(worker.pid, SIGKILL);
             if (!late && (polls[i].revents == 0 || !drain(worker))) continue;
-            int status = 0;
-            while (waitpid(worker.pid, &status, 0) < 0 && errno == EINTR) {
-            }
+            const int status = wait_for(worker.pid);
             close(worker.pipe);
             results[worker.job] = result_of(worker, status);
             if (late)

@@ -24,8 +24,9 @@ struct WorkerLimits {
 
 // Runs job(0) … job(count - 1), each in a fork of this process, and returns the results in order. A
 // job reports a failure by throwing; std::exception and Halide::Error texts are kept through
-// `describe`, which turns the current exception into text. REQUIRES: no other thread of this
-// process holds a lock that a job needs.
+// `describe`, which turns the current exception into text. No worker outlives this process; a
+// signal that asks it to end throws Interrupted. REQUIRES: no other thread of this process holds a
+// lock that a job needs.
 std::vector<JobResult> run_forked(size_t count, const std::function<std::string(size_t)>& job,
                                   const std::function<std::string()>& describe,
                                   const WorkerLimits& limits);

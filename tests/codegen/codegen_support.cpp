@@ -8,7 +8,7 @@
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/pipeline.h"
-#include "compiler/support/host.h"
+#include "compiler/support/temporary_folder.h"
 #include "schedules/library.h"
 #include "tests/support/run_program.h"
 

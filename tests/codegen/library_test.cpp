@@ -11,6 +11,8 @@
 
 #include "compiler/codegen/link.h"
 #include "compiler/support/host.h"
+#include "compiler/support/process.h"
+#include "compiler/support/temporary_folder.h"
 #include "tests/codegen/codegen_support.h"
 #include "tests/support/run_program.h"
 
@@ -134,18 +136,12 @@ TEST(Library, HeadersAreC99AndMeetInOneFile) {
           std::tuple{"-std=c++98", "both.cpp", "c++"},
           std::tuple{"-std=c++20", "both.cpp", "c++"}}) {
         std::string output;
-        std::vector<std::string> command = {find_compiler(),
-                                            "-x",
-                                            language,
-                                            standard,
-                                            "-pedantic",
-                                            "-Wall",
-                                            "-Wextra",
-                                            "-Wno-long-long",
-                                            "-Werror",
-                                            "-fsyntax-only",
-                                            (folder.path() / file).string()};
-        EXPECT_EQ(run_program(command, &output), 0) << standard << "\n" << output;
+        std::vector<std::string> command = find_compiler();
+        command.insert(command.end(),
+                       {"-x", language, standard, "-pedantic", "-Wall", "-Wextra", "-Wno-long-long",
+                        "-Werror", "-fsyntax-only", (folder.path() / file).string()});
+        EXPECT_EQ(run_program(command, {.output = &output, .temporary = {}}), 0) << standard << "\n"
+                                                                                 << output;
     }
 }
 
