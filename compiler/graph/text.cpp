@@ -254,8 +254,10 @@ class GraphParser {
         std::unique_ptr<Op> op = make_op(kind);
         if (!op) {
             if (reader_.at_end()) reader_.expect("(");  // a word cut short is no unknown op
+            const std::string near = closest(kind, op_kinds());
             reader_.fail("unknown_op", fmt::format("'{}' uses the unknown op '{}'", name, kind),
-                         fmt::format("the closest op is '{}'", closest(kind, op_kinds())));
+                         near.empty() ? fmt::format("use one of {}", fmt::join(op_kinds(), ", "))
+                                      : fmt::format("the closest op is '{}'", near));
         }
         reader_.expect("(");
         std::vector<Value> inputs;

@@ -26,10 +26,15 @@ size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string closest(std::string_view word, const std::vector<std::string_view>& words) {
-    auto nearer = [&](std::string_view a, std::string_view b) {
-        return distance(word, a) < distance(word, b);
-    };
-    return std::string(*std::min_element(words.begin(), words.end(), nearer));
+    std::string_view found;
+    size_t least = word.size() / 2 + 1;
+    for (std::string_view candidate : words) {
+        const size_t edits = distance(word, candidate);
+        if (edits >= least) continue;
+        least = edits;
+        found = candidate;
+    }
+    return std::string(found);
 }
 
 }  // namespace emulsion

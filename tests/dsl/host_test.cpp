@@ -3,12 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 
 #include "compiler/support/closest.h"
 #include "compiler/support/diagnostic.h"
+#include "compiler/support/interrupts.h"
+#include "compiler/support/process.h"
+#include "compiler/support/temporary_folder.h"
 
 namespace emulsion {
 namespace {
@@ -17,7 +24,7 @@ TEST(Host, RunsProgramsWithTheirArguments) {
     std::string output;
     EXPECT_EQ(
         run_program({"sh", "-c", "printf '%s|' \"$@\"; echo err >&2; exit 3", "x", "a b", "$c"},
-                    &output),
+                    {.output = &output, .temporary = {}}),
         3);
     EXPECT_EQ(output, "a b|$c|err\n");
 }
@@ -52,6 +59,99 @@ TEST(Host, TemporaryFoldersVanish) {
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+// What a killed process leaves, the next one removes; what a living one uses, stays.
+TEST(Host, LeftOverTemporaryFoldersVanish) {
+    TemporaryFolder mine;
+    const std::filesystem::path left = mine.path() / "emulsion-build-abcdef";
+    const std::filesystem::path other = mine.path() / "emulsion-test-abcdef";
+    std::filesystem::create_directories(left / "deep");
+    std::filesystem::create_directories(other);
+    std::ofstream(left / "deep/file") << "text";
+    const std::string before = std::getenv("TMPDIR") == nullptr ? "" : std::getenv("TMPDIR");
+    setenv("TMPDIR", mine.path().c_str(), 1);
+    {
+        TemporaryFolder first, second;
+        EXPECT_FALSE(std::filesystem::exists(left));
+        EXPECT_TRUE(std::filesystem::exists(other));
+        EXPECT_TRUE(std::filesystem::exists(first.path()));
+        EXPECT_EQ(first.path().parent_path(), mine.path());
+    }
+    before.empty() ? unsetenv("TMPDIR") : setenv("TMPDIR", before.c_str(), 1);
+}
+
+// Runs the action in a child of this process and returns how that ended, as waitpid tells it.
+int status_in_child(const std::function<void()>& action) {
+    const pid_t child = fork();
+    if (child == 0) {
+        action();
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+// A signal ends a tool with all that it started, then what waited for it.
+TEST(Host, ASignalEndsToolsWhole) {
+    for (int signal : {SIGTERM, SIGHUP, SIGINT}) {
+        TemporaryFolder folder;
+        const std::string file = (folder.path() / "number").string();
+        const int status = status_in_child([&] {
+            std::signal(SIGINT, SIG_DFL);
+            int arrived = 0;
+            const std::string script =
+                fmt::format("sleep 1000 & echo $! >{}; kill -{} {}; wait", file, signal, getpid());
+            try {
+                CatchInterrupts interrupts;
+                run_program({"sh", "-c", script});
+            } catch (const Interrupted& interrupted) {
+                arrived = interrupted.signal;
+            }
+            if (arrived != 0) end_by_signal(arrived);
+        });
+        EXPECT_TRUE(WIFSIGNALED(status)) << status;
+        EXPECT_EQ(WTERMSIG(status), signal);
+        pid_t sleeper = 0;
+        std::ifstream(file) >> sleeper;
+        ASSERT_GT(sleeper, 0);
+        // The kernel ends it when it runs next; its adoptive parent takes it away after that.
+        std::string state;
+        do {
+            state = "Z";
+            std::ifstream(fmt::format("/proc/{}/stat", sleeper)) >> state >> state >> state;
+        } while (state == "R");
+        EXPECT_TRUE(state == "Z" || state == "X") << state;
+    }
+}
+
+TEST(Host, AProcessThatIgnoresASignalGoesOnIgnoringIt) {
+    const int status = status_in_child([&] {
+        std::signal(SIGHUP, SIG_IGN);
+        CatchInterrupts interrupts;
+        raise(SIGHUP);
+        check_interrupts();
+        _exit(7);
+    });
+    EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+// Signals for this process are for its successor, which may make of them what it likes.
+TEST(Host, SuccessorsGetSignals) {
+    for (int signal : {SIGTERM, SIGHUP, SIGINT, SIGUSR1}) {
+        const int status = status_in_child([&] {
+            std::signal(SIGINT, SIG_DFL);
+            CatchInterrupts interrupts;
+            Successor successor({"sh", "-c",
+                                 fmt::format("trap 'exit 9' {0}; kill -{0} {1}; "
+                                             "while true; do sleep 0.01; done",
+                                             signal, getpid())});
+            const Successor::End end = successor.wait();
+            _exit(end.signal == 0 ? end.status : 1);
+        });
+        EXPECT_EQ(WEXITSTATUS(status), 9) << signal;
+    }
+}
+
 TEST(Host, MakesOutputFolders) {
     TemporaryFolder folder;
     make_output_folder(folder.path() / "x/y");
@@ -62,7 +162,10 @@ TEST(Host, MakesOutputFolders) {
 TEST(Host, ClosestWord) {
     EXPECT_EQ(closest("conv2", {"add", "conv2d", "dense"}), "conv2d");
     EXPECT_EQ(closest("maxpool", {"average_pool", "max_pool"}), "max_pool");
-    EXPECT_EQ(closest("", {"add", "sub"}), "add");
+    EXPECT_EQ(closest("convolve", {"concatenate", "conv2d"}), "conv2d");
+    EXPECT_EQ(closest("conv2d_transpose", {"concatenate", "conv2d"}), "");
+    EXPECT_EQ(closest("upsample", {"scale", "softmax"}), "");
+    EXPECT_EQ(closest("", {"add", "sub"}), "");
 }
 
 }  // namespace
