@@ -2,17 +2,17 @@
 #include "compiler/pipeline.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <optional>
 
 #include "compiler/autodiff/training_step.h"
 #include "compiler/codegen/kernel.h"
 #include "compiler/codegen/library.h"
 #include "compiler/codegen/link.h"
 #include "compiler/codegen/manifest.h"
+#include "compiler/codegen/products.h"
 #include "compiler/graph/text.h"
 #include "compiler/passes/choose_winograd.h"
 #include "compiler/passes/common_subexpressions.h"
@@ -112,44 +112,30 @@ void compile_plan(Compiled& compiled, const RecipeLibrary& recipes, const BuildO
     }
 }
 
-// Writes a file whole: into a temporary one first.
-void write_file(const std::filesystem::path& path, const std::string& bytes) {
-    std::filesystem::path temporary = path;
-    temporary += fmt::format(".{}", getpid());
-    std::ofstream file(temporary, std::ios::binary);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    file.close();
-    std::error_code error;
-    if (file) std::filesystem::rename(temporary, path, error);
-    if (!file || error) {
-        std::filesystem::remove(temporary, error);
-        fail("output", fmt::format("{} cannot be written", path.string()),
-             "make room on the disk, and check that the folder may be written");
-    }
+Compiled compiled(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
+                  bool training) {
+    Compiled result;
+    result.plan = planned(network, recipes, options, training);
+    compile_plan(result, recipes, options);
+    return result;
 }
 
-void write_library(const Library& library, const std::filesystem::path& folder,
-                   Artifact& artifact) {
-    for (const auto& [ending, bytes] :
-         {std::pair<std::string, const std::string&>{".a", library.archive},
-          {".h", library.header},
-          {".json", library.manifest}}) {
-        std::filesystem::path path = folder / (library.name + ending);
-        write_file(path, bytes);
-        artifact.files.push_back(path.string());
-    }
+void add_library(Products& products, const Library& library) {
+    products.add(library.name + ".a", library.archive);
+    products.add(library.name + ".h", library.header);
+    products.add(library.name + ".json", library.manifest);
 }
 
-void write_program(const std::string& name, const std::string& object,
-                   const std::vector<std::string>& archives, const std::filesystem::path& folder,
-                   Artifact& artifact) {
-    TemporaryFolder temporary;
-    std::filesystem::path main = temporary.path() / "main.o";
-    write_file(main, object);
-    std::vector<std::filesystem::path> paths;
-    for (const std::string& archive : archives) paths.push_back(folder / (archive + ".a"));
-    link_program(folder / name, main, paths);
-    artifact.files.push_back((folder / name).string());
+void add_program(Products& products, const std::string& name, const std::string& object,
+                 const std::vector<std::string>& archives) {
+    products.add(name, link_program(name, object, archives), /*executable=*/true);
+}
+
+void add_notes(Artifact& artifact, const Plan& plan) {
+    for (const std::string& sentence : slow_kernels(plan)) {
+        artifact.notes.push_back(
+            fmt::format("{}: {}", plan.training ? "training" : "inference", sentence));
+    }
 }
 
 }  // namespace
@@ -157,28 +143,32 @@ void write_program(const std::string& name, const std::string& object,
 Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options) {
     verify_network(network);
     std::filesystem::path folder = options.output;
-    make_output_folder(folder);
-    Compiled train, infer;
-    train.plan = planned(network, recipes, options, /*training=*/true);
-    infer.plan = planned(network, recipes, options, /*training=*/false);
-    compile_plan(train, recipes, options);
-    compile_plan(infer, recipes, options);
-    Library train_library = make_library(network, train.plan, train.kernels);
-    Library infer_library = make_library(network, infer.plan, infer.kernels);
-    Artifact artifact;
-    for (const Plan* plan : {&train.plan, &infer.plan}) {
-        for (const std::string& sentence : slow_kernels(*plan)) {
-            artifact.notes.push_back(
-                fmt::format("{}: {}", plan->training ? "training" : "inference", sentence));
-        }
+    for (bool training : {true, false})
+        prepare_output_folder(folder, library_name(network, training), network.name);
+    std::optional<Compiled> train;
+    std::optional<Library> train_library;
+    if (is_trained(network)) {
+        train = compiled(network, recipes, options, /*training=*/true);
+        train_library = make_library(network, train->plan, train->kernels);
     }
-    write_library(train_library, folder, artifact);
-    write_library(infer_library, folder, artifact);
-    if (!options.programs) return artifact;
-    write_program(network.name + "-train", train_program_object(network, train.plan, infer.plan),
-                  {train_library.name, infer_library.name}, folder, artifact);
-    write_program(network.name + "-infer", infer_program_object(network, infer.plan),
-                  {infer_library.name}, folder, artifact);
+    const Compiled infer = compiled(network, recipes, options, /*training=*/false);
+    const Library infer_library = make_library(network, infer.plan, infer.kernels);
+    Products products(folder);
+    if (train) add_library(products, *train_library);
+    add_library(products, infer_library);
+    if (options.programs && train) {
+        add_program(products, network.name + "-train",
+                    train_program_object(network, train->plan, infer.plan),
+                    {train_library->archive, infer_library.archive});
+    }
+    if (options.programs) {
+        add_program(products, network.name + "-infer", infer_program_object(network, infer.plan),
+                    {infer_library.archive});
+    }
+    Artifact artifact;
+    if (train) add_notes(artifact, train->plan);
+    add_notes(artifact, infer.plan);
+    artifact.files = products.put_in_place();
     return artifact;
 }
 
@@ -218,8 +208,10 @@ std::string show(const Network& network, const RecipeLibrary& recipes, std::stri
     if (name == "graph") return print(network);
     for (const char* known : {"optimized", "plan", "loops", "stmt", "llvm", "asm"}) {
         if (name == known) {
-            return show_one(network, recipes, name, options, /*training=*/true) +
-                   show_one(network, recipes, name, options, /*training=*/false);
+            std::string text;
+            if (is_trained(network))
+                text = show_one(network, recipes, name, options, /*training=*/true);
+            return text + show_one(network, recipes, name, options, /*training=*/false);
         }
     }
     fail("stage", fmt::format("unknown stage '{}'", name),

@@ -4,6 +4,7 @@
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/IR/Module.h>
 
+#include <algorithm>
 #include <set>
 
 #include "compiler/codegen/link.h"
@@ -19,17 +20,17 @@ namespace emulsion {
 
 namespace {
 
-std::string library_name(const Network& network, const Plan& plan) {
-    std::string name = network.name + (plan.training ? "_train" : "_infer");
-    for (char& c : name) c = c == '-' ? '_' : c;
-    return name;
-}
-
 std::string runtime_object() {
     return {reinterpret_cast<const char*>(emulsion_abi_object), emulsion_abi_object_size};
 }
 
 }  // namespace
+
+std::string library_name(const Network& network, bool training) {
+    std::string name = network.name + (training ? "_train" : "_infer");
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
 
 std::string kernel_with_runtime(const std::string& kernel_object) {
     return link_relocatable({{"kernel", kernel_object}, {"abi", runtime_object()}}, "");
@@ -39,13 +40,13 @@ std::string library_ir(const Network& network, const Plan& plan,
                        const std::vector<VariantKernels>& kernels) {
     llvm::LLVMContext context;
     return print_module(
-        *library_module(context, library_name(network, plan), network, plan, kernels));
+        *library_module(context, library_name(network, plan.training), network, plan, kernels));
 }
 
 Library make_library(const Network& network, const Plan& plan,
                      const std::vector<VariantKernels>& kernels) {
     Library library;
-    library.name = library_name(network, plan);
+    library.name = library_name(network, plan.training);
     llvm::LLVMContext context;
     std::unique_ptr<llvm::Module> module =
         library_module(context, library.name, network, plan, kernels);

@@ -22,6 +22,10 @@ struct Library {
     std::string manifest;  // text of NAME.json
 };
 
+// The name of a network's library, and the prefix of all it exports: "res-18" becomes
+// "res_18_train" or "res_18_infer".
+std::string library_name(const Network& network, bool training);
+
 // The same plan, kernels and network give the same bytes.
 Library make_library(const Network& network, const Plan& plan,
                      const std::vector<VariantKernels>& kernels);

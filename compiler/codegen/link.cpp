@@ -19,6 +19,10 @@
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/host.h"
 #include "compiler/support/memory_file.h"
+#include "compiler/support/process.h"
+#include "compiler/support/temporary_folder.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -35,6 +39,20 @@ std::string read_file(const std::string& path) {
     return (*buffer)->getBuffer().str();
 }
 
+// What to do about a linker's words.
+std::string remedy_of(const std::string& words, const char* otherwise) {
+    for (const auto& [sign, remedy] :
+         {std::pair<std::string_view, const char*>{
+              "No space left on device", "free some space where temporary files go ($TMPDIR)"},
+          {"Disk quota exceeded", "free some space where temporary files go ($TMPDIR)"},
+          {"File size limit exceeded", "raise the limit of file sizes (ulimit -f)"},
+          {"File too large", "raise the limit of file sizes (ulimit -f)"},
+          {"Too many open files", "raise the limit of open files (ulimit -n)"}}) {
+        if (words.find(sign) != std::string::npos) return remedy;
+    }
+    return otherwise;
+}
+
 void run_lld(const std::vector<std::string>& arguments) {
     std::vector<const char*> pointers;
     for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
@@ -44,7 +62,7 @@ void run_lld(const std::vector<std::string>& arguments) {
         lld::lldMain(pointers, llvm::nulls(), stream, {{lld::Gnu, &lld::elf::link}});
     if (result.retCode != 0) {
         fail("link", fmt::format("the objects of a library cannot be linked: {}", messages),
-             "report this with the model");
+             remedy_of(messages, "report this with the model"));
     }
 }
 
@@ -158,10 +176,24 @@ std::string make_archive(const std::string& member, const std::string& object) {
     return (*archive)->getBuffer().str();
 }
 
-void link_program(const std::filesystem::path& program, const std::filesystem::path& object,
-                  const std::vector<std::filesystem::path>& archives) {
-    std::vector<std::string> command = {find_compiler(), "-o", program.string(), object.string()};
-    for (const auto& archive : archives) command.push_back(archive.string());
+namespace {
+
+void write_temporary(const std::string& path, const std::string& bytes) {
+    AtomicFile file(path, {.executable = false, .durable = false});
+    file.write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    file.commit();
+}
+
+std::vector<std::string> link_command(const TemporaryFolder& folder, const std::string& object,
+                                      const std::vector<std::string>& archives) {
+    std::vector<std::string> command = find_compiler();
+    auto add_input = [&](const std::string& name, const std::string& bytes) {
+        const std::string path = (folder.path() / name).string();
+        write_temporary(path, bytes);
+        command.push_back(path);
+    };
+    add_input("main.o", object);
+    for (size_t i = 0; i < archives.size(); i++) add_input(fmt::format("{}.a", i), archives[i]);
     const std::filesystem::path libraries = library_folder();
     for (const char* name : {"libemulsion_train.a", "libemulsion_infer.a", "libemulsion_program.a",
                              "libemulsion_data.a"}) {
@@ -172,11 +204,29 @@ void link_program(const std::filesystem::path& program, const std::filesystem::p
           "-Wl,-Bdynamic", "-lpthread", "-lm", "-Wl,--gc-sections", "-Wl,--build-id=none", "-s"}) {
         command.emplace_back(flag);
     }
-    std::string output;
-    if (run_program(command, &output) != 0) {
-        fail("link", fmt::format("the program {} cannot be linked:\n{}", program.string(), output),
-             "install what compiler/toolchain/setup.sh installs");
+    return command;
+}
+
+}  // namespace
+
+std::string link_program(const std::string& name, const std::string& object,
+                         const std::vector<std::string>& archives) {
+    TemporaryFolder folder;
+    const std::string program = (folder.path() / "program").string();
+    std::string words;
+    try {
+        std::vector<std::string> command = link_command(folder, object, archives);
+        command.insert(command.end(), {"-o", program});
+        if (run_program(command, {.output = &words, .temporary = folder.path()}) == 0)
+            return read_file(program);
+    } catch (const RuntimeError& error) {
+        fail("link",
+             fmt::format("the program {} cannot be linked: '{}': {}", name, error.where(),
+                         error.problem()),
+             error.fix());
     }
+    fail("link", fmt::format("the program {} cannot be linked:\n{}", name, words),
+         remedy_of(words, "install what compiler/toolchain/setup.sh installs"));
 }
 
 }  // namespace emulsion

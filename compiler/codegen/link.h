@@ -2,7 +2,6 @@
 // the C++ compiler.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,9 +17,10 @@ std::string link_relocatable(const std::vector<std::pair<std::string, std::strin
 // A static archive with one member.
 std::string make_archive(const std::string& member, const std::string& object);
 
-// Links a program from an object and archives, with the static libraries of the runtime, as static
-// as Debian allows: nothing shared but glibc. Throws Error[link] with the linker's words.
-void link_program(const std::filesystem::path& program, const std::filesystem::path& object,
-                  const std::vector<std::filesystem::path>& archives);
+// The bytes of the program `name`, linked from an object and archives with the static libraries of
+// the runtime, as static as Debian allows: nothing shared but glibc. Throws Error[link] with the
+// linker's words.
+std::string link_program(const std::string& name, const std::string& object,
+                         const std::vector<std::string>& archives);
 
 }  // namespace emulsion

@@ -2,6 +2,7 @@
 #include <llvm/IR/LLVMContext.h>
 
 #include "compiler/codegen/constants.h"
+#include "compiler/codegen/library.h"
 #include "compiler/codegen/llvm_object.h"
 #include "compiler/codegen/manifest.h"
 
@@ -53,12 +54,6 @@ std::string main_object(
     return emit_object(*module);
 }
 
-std::string symbol_name(const Network& network, const char* ending) {
-    std::string name = network.name + ending;
-    for (char& c : name) c = c == '-' ? '_' : c;
-    return name;
-}
-
 }  // namespace
 
 std::string train_program_object(const Network& network, const Plan& train, const Plan& infer) {
@@ -69,13 +64,13 @@ std::string train_program_object(const Network& network, const Plan& train, cons
         if (lacks) function.clear();
     }
     return main_object("emulsion_train_main", description_text(network, &train, infer),
-                       {{symbol_name(network, "_train"), functions},
-                        {symbol_name(network, "_infer"), kInferFunctions}});
+                       {{library_name(network, /*training=*/true), functions},
+                        {library_name(network, /*training=*/false), kInferFunctions}});
 }
 
 std::string infer_program_object(const Network& network, const Plan& infer) {
     return main_object("emulsion_infer_main", description_text(network, nullptr, infer),
-                       {{symbol_name(network, "_infer"), kInferFunctions}});
+                       {{library_name(network, /*training=*/false), kInferFunctions}});
 }
 
 }  // namespace emulsion

@@ -92,6 +92,11 @@ expect 2 "" $'emulsion: error[usage]: \'lenet.py\' is no model file\n  fix: name
 expect 2 "" $'emulsion: error[usage]: --update is \'later\', but must be apart or at-once\n  fix: choose one of the two\n' \
     "$emulsion" build $net --update=later
 
+expect 2 "" $'emulsion: error[usage]: Could not convert: --infer-batch = one\n  fix: see emulsion --help\n' \
+    "$emulsion" build --infer-batch one $net
+expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference takes 1 to 65536\n  fix: choose a number from 1 to 65536\n' \
+    "$emulsion" build --infer-batch -1 $net
+
 # What this build lacks is refused by name
 expect 2 "" $'emulsion: error[unsupported]: the target \'cuda\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512\n' \
     "$emulsion" build $net --target cuda
@@ -116,8 +121,67 @@ expect 1 "" $'emulsion: error[output]: files cannot be written to the output fol
     "$emulsion" build $net -o file/out
 expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'/proc\': No such file or directory\n  fix: name a folder that you may write to with -o\n' \
     "$emulsion" build $net -o /proc
-expect 1 "" $'emulsion: error[temporary]: no temporary folder can be made in \'/proc\': No such file or directory\n  fix: set TMPDIR to a folder that you may write to\n' \
+expect 1 "" $'emulsion: error[temporary]: no temporary folder can be made in \'/proc\': No such file or directory\n  fix: set TMPDIR to a folder that you may write to, on a disk with free space\n' \
     env TMPDIR=/proc "$emulsion" summary lenet.cpp
+
+expect 1 "" $'emulsion: error[temporary]: no temporary folder can be made in \'/nope\': No such file or directory\n  fix: set TMPDIR to a folder that you may write to, on a disk with free space\n' \
+    env TMPDIR=/nope "$emulsion" summary lenet.cpp
+mkdir temporary
+for folder in "" temporary; do
+    TMPDIR=$folder "$emulsion" summary lenet.cpp 2>&1 | cmp - summary.txt || fault "TMPDIR='$folder'"
+done
+[ -z "$(ls temporary)" ] || fault "left in the temporary folder: $(ls temporary)"
+
+# Output that does not arrive is a failure
+for command in "summary lenet.cpp" "show lenet.cpp" "show $net" "build $net" "build lenet.cpp" "--help" "build --help" "--version"; do
+    expect_lost() {
+        local reason=$1 code=0; shift
+        "$@" 2>err.txt || code=$?
+        [ $code = 1 ] && grep -q "error\[output\]: standard output cannot be written: $reason" err.txt ||
+            fault "$command with its output lost ends with $code: $(cat err.txt)" >&2
+    }
+    # shellcheck disable=SC2086
+    expect_lost "\(No space left on device\|a write failed\)" "$emulsion" $command >/dev/full
+    # shellcheck disable=SC2086
+    expect_lost "\(it is closed\|a write failed\)" "$emulsion" $command >&-
+done
+
+# Names that look like options, a compiler behind another program
+cp lenet.cpp ./-dash.cpp && cp lenet.cpp ./@file.cpp
+"$emulsion" summary -- -dash.cpp | cmp - summary.txt || fault "-dash.cpp"
+"$emulsion" summary @file.cpp | cmp - summary.txt || fault "@file.cpp"
+CXX="env -u NOTHING c++" "$emulsion" summary lenet.cpp | cmp - summary.txt || fault "CXX of several words"
+rm ./-dash.cpp ./@file.cpp
+
+# Products of two networks, of one name for C
+sed 's/lenet/le-net/' $net >le-net.emu && sed 's/lenet/le_net/' $net >le_net.emu
+"$emulsion" build le-net.emu -o shared >/dev/null || fault "le-net"
+expect 1 "" $'emulsion: error[output]: \'shared/le_net_train.json\' is of the network "le-net", and the products of \'le_net\' would have the same names\n  fix: name another folder with -o, or give one of the networks another name\n' \
+    "$emulsion" build le_net.emu -o shared
+"$emulsion" build le-net.emu -o shared >/dev/null || fault "le-net again"
+
+# A build that fails leaves the former products whole: a limit on the size of files, a full disk
+sums() { (cd shared && sha256sum *); }
+sums >sums.txt
+sed -i 's/dense1\.b/dense1.bias/g' le-net.emu
+(ulimit -f 200; "$emulsion" build le-net.emu -o shared >out.txt 2>err.txt) && fault "a build with limited files passes"
+grep -q 'fix: raise the limit' err.txt || fault "a limit on the size of files: $(cat err.txt)"
+sums | diff sums.txt - || fault "a build that failed changed the products"
+(ulimit -f 4; "$emulsion" summary lenet.cpp >out.txt 2>err.txt) && fault "a model compiled with limited files passes"
+grep -q 'fix: raise the limit of file sizes (ulimit -f), which is 4096 bytes' err.txt ||
+    fault "a model compiled with limited files: $(cat err.txt)"
+full_disk() {  # in a name space of mounts of its own
+    mount -t tmpfs -o size=4m none "$1" && cp shared/* "$1"/ || return 77
+    "$emulsion" build le-net.emu -o "$1" >out.txt 2>err.txt && return 1
+    (cd "$1" && sha256sum *) | diff sums.txt -
+}
+export -f full_disk && export emulsion
+mkdir disk && unshare -m true 2>/dev/null && {
+    code=0
+    unshare -m bash -c 'full_disk disk' >out2.txt 2>&1 || code=$?
+    [ $code = 77 ] || { [ $code = 0 ] || fault "a full disk: $(cat out2.txt)"
+        grep -q 'fix: free some space' err.txt || fault "a full disk: $(cat err.txt)"; }
+}
 
 expect 1 "" $'emulsion: error[profile]: \'p.json\' cannot be read: No such file or directory\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the network\n' \
     "$emulsion" show $net --emit=roofline --profile=p.json
