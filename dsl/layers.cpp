@@ -16,21 +16,25 @@ using internal::write_layer;
 namespace {
 
 constexpr int64_t kMostChannels = 1 << 20;
+constexpr int kMostCells = 1 << 15;  // of a kernel, stride, dilation or window along an axis
 
 std::vector<int64_t> pair(Size size) { return {size.h, size.w}; }
 
 void check_pair(const Layer& layer, std::string_view what, Size size) {
-    if (size.h >= 1 && size.w >= 1) return;
+    if (std::min(size.h, size.w) >= 1 && std::max(size.h, size.w) <= kMostCells) return;
+    const bool is_small = std::min(size.h, size.w) < 1;
     layer.refuse("attribute",
-                 fmt::format("the {} is {}x{}, but must be 1x1 or more", what, size.h, size.w),
-                 fmt::format("choose a {} of at least 1", what));
+                 fmt::format("the {} is {}x{}, but must be {}", what, size.h, size.w,
+                             is_small ? "1x1 or more" : fmt::format("at most {0}x{0}", kMostCells)),
+                 fmt::format("choose a {} of at {} {}", what, is_small ? "least" : "most",
+                             is_small ? 1 : kMostCells));
 }
 
 void check_count(const Layer& layer, std::string_view what, int64_t count) {
     if (count >= 1 && count <= kMostChannels) return;
     layer.refuse("attribute",
                  fmt::format("it has {} {}, but must have 1 to {}", count, what, kMostChannels),
-                 fmt::format("choose at least 1 of the {}", what));
+                 fmt::format("choose from 1 to {} of the {}", kMostChannels, what));
 }
 
 // Top, bottom, left, right for a window over the map x.

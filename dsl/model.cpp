@@ -52,6 +52,17 @@ void ModelState::mistake(const Error& error, const SourceLocation& place) {
     if (mistakes.back().where.file.empty()) mistakes.back().where = place;
 }
 
+void ModelState::set_once(std::string_view function, SourceLocation& first,
+                          const SourceLocation& place) {
+    if (first.file.empty()) {
+        first = place;
+        return;
+    }
+    mistake("twice", fmt::format("{}() is called twice for one model", function),
+            "leave out one of the two", place,
+            {fmt::format("first called at {}:{}", first.file, first.line)});
+}
+
 Tensor Access::make(std::shared_ptr<ModelState> model, Value value) {
     Tensor tensor;
     tensor.model_ = std::move(model);
@@ -109,20 +120,20 @@ void Model::output(const std::string& name, const Tensor& value, Place place) {
 }
 
 void Model::optimizer(const Optimizer& optimizer, Place where) {
+    state_->set_once("optimizer", state_->optimizer_where, location(where));
     state_->optimizer = optimizer.spec;
     state_->schedule = optimizer.schedule;
-    state_->optimizer_where = location(where);
 }
 
 void Model::classes(const std::vector<std::string>& names, Place where) {
+    state_->set_once("classes", state_->classes_where, location(where));
     state_->classes = names;
-    state_->classes_where = location(where);
 }
 
 void Model::normalize(const std::vector<double>& mean, const std::vector<double>& deviation,
                       Place where) {
+    state_->set_once("normalize", state_->normalization_where, location(where));
     state_->normalization = {mean, deviation};
-    state_->normalization_where = location(where);
 }
 
 void Model::freeze(const std::string& pattern, Place where) {

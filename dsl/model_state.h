@@ -55,6 +55,8 @@ struct ModelState {
     // Records a mistake.
     void mistake(std::string_view code, std::string message, std::string fix,
                  const SourceLocation& place, std::vector<std::string> notes = {});
+    // Keeps in `first` where a function is called first; the second time is a mistake.
+    void set_once(std::string_view function, SourceLocation& first, const SourceLocation& place);
     // Records what the compiler found; the place is filled in where the compiler does not know it.
     void mistake(const Error& error, const SourceLocation& place);
 };

@@ -1,0 +1,10 @@
+// A deviation that makes every picture infinite.
+#include "dsl/emulsion.h"
+using namespace emulsion;
+
+int main(int argc, char** argv) {
+    Model m("numbers");
+    m.classify(dense(flatten(m.input("image", {2, 8, 8})), 3));
+    m.normalize({0, 0}, {1, 1e-300});
+    return compile(m, argc, argv);
+}
