@@ -288,7 +288,8 @@ class Model {
     // Any other loss: the mean of `value` over everything.
     void loss(const Tensor& value, const LossOptions& options = {}, Place where = Place::current());
 
-    // Hands a tensor out of the inference library under this name.
+    // Hands a tensor out of the inference library under this name. A model with outputs and without
+    // a loss is for inference alone: no training library is built.
     void output(const std::string& name, const Tensor& value, Place where = Place::current());
 
     void optimizer(const Optimizer& optimizer, Place where = Place::current());

@@ -150,6 +150,21 @@ void check_outputs(const ModelState& state, std::vector<Diagnostic>& mistakes) {
     mistakes.push_back(std::move(diagnostic));
 }
 
+// An optimizer without a loss: the loss was forgotten.
+void check_optimizer_use(const ModelState& state, std::vector<Diagnostic>& mistakes) {
+    if (!state.losses.empty() || state.loss_is_poisoned || state.optimizer_where.file.empty())
+        return;
+    Diagnostic diagnostic;
+    diagnostic.code = "loss";
+    diagnostic.message =
+        fmt::format("the model '{}' has an optimizer, but no loss to train with", state.name);
+    diagnostic.fix =
+        "end it with classify(scores), mean_squared_error(prediction) or loss(value), or leave out "
+        "the optimizer";
+    diagnostic.where = state.optimizer_where;
+    mistakes.push_back(std::move(diagnostic));
+}
+
 // Where the user wrote what a fault of the whole network is about.
 SourceLocation place_of(const Diagnostic& diagnostic, const ModelState& state) {
     SourceLocation place = state.where;
@@ -172,13 +187,14 @@ FinishedModel finish(const Model& model) {
     for (Diagnostic& fault : network_faults(network)) {
         // A name or a loss that is wrong already has its own mistake.
         bool is_known = fault.code == "name" || (fault.code == "loss" && state.loss_is_poisoned) ||
-                        (fault.code == "input" && state.losses.empty()) ||
+                        (fault.code == "input" && network.graph.results().empty()) ||
                         (fault.code == "classes" && state.loss_is_poisoned);
         if (is_known) continue;
         if (fault.where.file.empty()) fault.where = place_of(fault, state);
         result.mistakes.push_back(std::move(fault));
     }
     if (result.mistakes.empty()) check_outputs(state, result.mistakes);
+    if (result.mistakes.empty()) check_optimizer_use(state, result.mistakes);
     if (result.mistakes.empty()) result.network = std::move(network);
     return result;
 }

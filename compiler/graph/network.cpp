@@ -171,6 +171,8 @@ Network read_network(const std::string& path) {
 
 // Checks
 
+bool is_trained(const Network& network) { return network.graph.find_output("loss") != nullptr; }
+
 bool is_network_name(std::string_view name) {
     if (name.empty() || name.size() > 64 || !std::isalpha(static_cast<unsigned char>(name[0])))
         return false;
@@ -232,11 +234,18 @@ std::vector<bool> ancestors(const Graph& graph, Value value) {
     return reached;
 }
 
+bool has_output(const Graph& graph) {
+    return std::any_of(graph.results().begin(), graph.results().end(),
+                       [](const Result& result) { return result.kind == Result::Kind::output; });
+}
+
 void check_loss(const Network& network) {
     const Result* loss = network.graph.find_output("loss");
     if (loss == nullptr) {
-        fail("loss", fmt::format("the model '{}' has no loss", network.name),
-             "end it with classify(scores), mean_squared_error(prediction) or loss(value)");
+        if (has_output(network.graph)) return;
+        fail("loss", fmt::format("the model '{}' has neither a loss nor an output", network.name),
+             "end it with classify(scores), mean_squared_error(prediction) or loss(value), or, for "
+             "inference alone, with output(name, value)");
     }
     const TensorType& type = network.graph.type(loss->value);
     if (type != plain_type({})) {
@@ -290,13 +299,9 @@ void check_normalization(const Network& network) {
                          channels),
              fmt::format("give {} of each", channels));
     }
-    for (double deviation : normalization.deviation) {
-        if (!(deviation > 0)) {
-            fail("normalization",
-                 fmt::format("normalization divides by a deviation of {}", deviation),
-                 "give deviations above 0");
-        }
-    }
+    for (double mean : normalization.mean) check_range("normalization", "a mean", mean, -1e6, 1e6);
+    for (double deviation : normalization.deviation)
+        check_range("normalization", "a deviation", deviation, 1e-6, 1e6);
 }
 
 void check_classes(const Network& network) {

@@ -34,6 +34,9 @@ struct Network {
 
 bool operator==(const Network& a, const Network& b);
 
+// Whether there is something to train: a network without a loss is for inference only.
+bool is_trained(const Network& network);
+
 // The text form, and back; parse_network(print(network), …) == network.
 //
 //     network lenet
@@ -56,9 +59,10 @@ Network parse_network(std::string_view text, const std::string& file);
 Network read_network(const std::string& path);
 
 // Everything that is wrong with what the compiler relies on, beside verify(graph): a scalar "loss"
-// that parameters reach (code loss), an image as first input (input), as many class names as scores
-// (classes), a mean and a deviation for each channel (normalization), rates in range (optimizer,
-// schedule), a name (name). REQUIRES: verify(graph) passes.
+// that parameters reach, or no loss and another output (code loss), an image as first input
+// (input), as many class names as scores (classes), a mean and a deviation for each channel
+// (normalization), rates in range (optimizer, schedule), a name (name). REQUIRES: verify(graph)
+// passes.
 std::vector<Diagnostic> network_faults(const Network& network);
 
 // Throws what verify(graph) throws, else the first of network_faults.

@@ -25,7 +25,8 @@ function(emulsion_add_network name file)
         list(APPEND flags --infer-batch ${batch})
     endforeach()
 
-    string(REPLACE "-" "_" symbol ${name})
+    # The tool states its products in the dependency file, and refuses a model of another name.
+    string(MAKE_C_IDENTIFIER ${name} symbol)
     set(products)
     foreach(mode train infer)
         list(APPEND products ${folder}/${symbol}_${mode}.a ${folder}/${symbol}_${mode}.h
@@ -33,7 +34,8 @@ function(emulsion_add_network name file)
     endforeach()
     add_custom_command(
         OUTPUT ${products}
-        COMMAND emulsion build ${file} -o ${folder} ${flags}
+        COMMAND emulsion build ${file} -o ${folder} --expect-name ${name} --depfile ${folder}/products.d ${flags}
+        DEPFILE ${folder}/products.d
         DEPENDS emulsion libemulsion emulsion_data emulsion_program emulsion_train emulsion_infer ${file}
         COMMENT "Compiling the network ${name}" VERBATIM)
     foreach(mode train infer)

@@ -159,10 +159,26 @@ TEST(Model, OptimisersAndSchedules) {
     EXPECT_TRUE(network.optimizer.decoupled);
     EXPECT_EQ(network.schedule.kind, "step");
     EXPECT_EQ(network.schedule.every, 7);
-    m.optimizer(sgd(
+    Model other("other");
+    other.classify(dense(other.input("x", {4}), 2));
+    other.optimizer(sgd(
         {.learning_rate = 0.1, .momentum = 0.9, .nesterov = true, .schedule = constant_rate()}));
-    EXPECT_TRUE(finished(m).optimizer.nesterov);
-    EXPECT_EQ(finished(m).schedule.kind, "constant");
+    EXPECT_TRUE(finished(other).optimizer.nesterov);
+    EXPECT_EQ(finished(other).schedule.kind, "constant");
+}
+
+// Without a loss a model is for inference alone; an optimizer says that the loss was forgotten.
+TEST(Model, OutputsAloneAreForInference) {
+    Model m("m");
+    m.output("features", relu(dense(m.input("x", {4}), 2)));
+    const Network network = finished(m);
+    EXPECT_FALSE(is_trained(network));
+    EXPECT_EQ(parse_network(print(network), "m.emu"), network);
+    m.optimizer(sgd());
+    const FinishedModel result = finish(m);
+    ASSERT_EQ(result.mistakes.size(), 1u);
+    EXPECT_EQ(result.mistakes[0].message,
+              "the model 'm' has an optimizer, but no loss to train with");
 }
 
 TEST(Model, OperatorsReportTheirOwnLine) {

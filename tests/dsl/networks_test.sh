@@ -51,30 +51,108 @@ for product in one_conv_{train,infer}.{a,h,json}; do
     cmp "built/$product" "$binary/examples/one-conv/$product" || fault "$product differs from that of CMake"
 done
 
+# CMake compiles a model anew when what it includes changes, and says which name it expects
+mkdir project && cat >project/CMakeLists.txt <<TEXT
+cmake_minimum_required(VERSION 3.28)
+project(user LANGUAGES CXX C)
+add_executable(emulsion IMPORTED)
+set_target_properties(emulsion PROPERTIES IMPORTED_LOCATION $emulsion)
+foreach(library libemulsion emulsion_data emulsion_program emulsion_train emulsion_infer)
+    add_library(\${library} INTERFACE)
+endforeach()
+include($root/compiler/toolchain/add_network.cmake)
+emulsion_add_network(my-net net.cpp BATCH 2)
+emulsion_add_network(other net.cpp BATCH 2)
+TEXT
+echo 'constexpr int kUnits = 3;' >"project/units of.h"
+cat >project/net.cpp <<TEXT
+#include "dsl/emulsion.h"
+#include "units of.h"
+using namespace emulsion;
+int main(int argc, char** argv) {
+    Model m("my-net");
+    m.classify(dense(m.input("x", {4}), kUnits));
+    return compile(m, argc, argv);
+}
+TEXT
+cmake() { "$root/.venv/bin/cmake" "$@" >cmake.txt 2>&1; }
+cmake -G Ninja -S project -B project/build -DCMAKE_MAKE_PROGRAM="$root/.venv/bin/ninja" || fault "configure: $(cat cmake.txt)"
+cmake --build project/build --target my-net-train || fault "my-net-train: $(cat cmake.txt)"
+cp project/build/my-net/my_net_train.json three.json
+cmake --build project/build --target my-net-train && grep -q "no work to do" cmake.txt || fault "it is built again: $(cat cmake.txt)"
+echo 'constexpr int kUnits = 5;' >"project/units of.h"
+cmake --build project/build --target my-net-infer || fault "my-net-infer: $(cat cmake.txt)"
+cmp -s three.json project/build/my-net/my_net_train.json && fault "a header changed, and the network did not"
+cmake --build project/build --target other-train && fault "a model of another name is taken"
+grep -q "error\[name\]: the model is called 'my-net', but 'other' is expected" cmake.txt || fault "other: $(cat cmake.txt)"
+
 # train builds and runs; what build does not know reaches the trainer, as does its exit code
-if [ -d /usr/share/dataset-fashion-mnist ]; then
-    "$emulsion" train "$lesson" -o trained --batch 16 --data fashion-mnist --steps 20 --threads 1 >out.txt 2>err.txt ||
-        fault "train: $(cat err.txt)"
-    [ -x trained/one-conv-train ] || fault "train leaves no trainer"
-    grep -q 20 out.txt err.txt || fault "train prints $(cat out.txt err.txt)"
+"$emulsion" train "$lesson" -o trained --batch 16 --data fashion-mnist --steps 20 --threads 1 >out.txt 2>err.txt ||
+    fault "train: $(cat err.txt)"
+[ -x trained/one-conv-train ] || fault "train leaves no trainer"
+grep -q 20 out.txt err.txt || fault "train prints $(cat out.txt err.txt)"
+code=0
+"$emulsion" train "$lesson" -o trained --batch 16 --no-such-option 3 >out.txt 2>err.txt || code=$?
+[ $code = 2 ] && grep -q -- --no-such-option err.txt || fault "train with a wrong option ended with $code: $(cat err.txt)"
+
+# A signal for `emulsion train` is for the trainer: it keeps its work and ends, and nothing runs on
+for file in "$lesson" one-conv.emu; do
+    rm -rf run
+    "$emulsion" train "$file" -o trained --batch 16 --data fashion-mnist --epochs 1000 --checkpoint run --threads 1 \
+        >out.txt 2>err.txt &
+    trainer=$!
+    until [ -f run/checkpoint ]; do
+        kill -0 $trainer 2>/dev/null || { fault "train ended early: $(cat err.txt)"; break; }
+        sleep 0.1
+    done
+    kill -TERM $trainer
     code=0
-    "$emulsion" train "$lesson" -o trained --batch 16 --no-such-option 3 >out.txt 2>err.txt || code=$?
-    [ $code = 2 ] && grep -q -- --no-such-option err.txt || fault "train with a wrong option ended with $code: $(cat err.txt)"
-fi
+    wait $trainer || code=$?
+    [ $code = 143 ] || fault "train after SIGTERM ends with $code: $(cat err.txt)"
+    grep -qs "$work/trained" /proc/[0-9]*/cmdline && fault "a trainer runs on"
+    trained/one-conv-train --data fashion-mnist --checkpoint run --resume --dry-run --threads 1 >out.txt 2>err.txt ||
+        fault "resume after SIGTERM: $(cat err.txt)"
+done
+
+# A model without a loss: inference alone, from the model file and from its text
+cat >features.cpp <<TEXT
+#include "dsl/emulsion.h"
+using namespace emulsion;
+int main(int argc, char** argv) {
+    Model m("features");
+    Tensor x = relu(batch_norm(conv(m.input("image", {1, 6, 6}), 4)));
+    m.output("features", global_average_pool(dropout(x)));
+    return compile(m, argc, argv);
+}
+TEXT
+"$emulsion" show features.cpp >features.emu || fault "show features"
+for file in features.cpp features.emu; do
+    "$emulsion" build $file -o alone >list.txt 2>err.txt || fault "$file: $(cat err.txt)"
+    [ "$(tr '\n' ' ' <list.txt)" = "alone/features_infer.a alone/features_infer.h alone/features_infer.json alone/features-infer " ] ||
+        fault "$file lists $(cat list.txt)"
+    [ "$(ls alone | wc -l)" = 4 ] || fault "$file makes $(ls alone)"
+    [ "$(cat err.txt)" = "note: the model 'features' has no loss, so there is nothing to train: the inference library and program alone are built" ] ||
+        fault "$file says $(cat err.txt)"
+    alone/features-infer --benchmark --threads 1 >out.txt 2>err.txt || fault "features-infer: $(cat err.txt)"
+    rm -r alone
+    code=0
+    "$emulsion" train $file -o alone >out.txt 2>err.txt || code=$?
+    [ $code = 1 ] && grep -q "error\[loss\]: the model 'features' has no loss, so there is nothing to train" err.txt ||
+        fault "train $file: $code $(cat err.txt)"
+done
+"$emulsion" show features.cpp --emit=plan >plan.txt && ! grep -q training plan.txt || fault "plan of features: $(cat plan.txt)"
 
 # What the programs measure, `show` explains, from the model file and from its text
-if [ -d /usr/share/dataset-fashion-mnist ]; then
-    built/one-conv-train --data fashion-mnist --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
-        fault "train --profile: $(cat err.txt)"
-    "$emulsion" show "$lesson" --emit=roofline --profile=train.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
-    grep -q '^one-conv, training of 16 samples on [a-z0-9-]*, 1 thread: medians of 4 calls after 1 to warm up$' table.txt ||
-        fault "roofline says $(head -1 table.txt)"
-    grep -q ' conv1 .*tx=' table.txt || fault "the table of the training lacks conv1: $(cat table.txt)"
-    "$emulsion" show one-conv.emu --emit=roofline --profile=train.json | cmp - table.txt || fault "roofline of the text differs"
-    code=0
-    "$emulsion" show "$root/examples/networks/mlp.cpp" --emit=roofline --profile=train.json >out.txt 2>err.txt || code=$?
-    [ $code = 1 ] && grep -q "was measured on the network 'one-conv' of signature" err.txt || fault "a foreign profile: $code $(cat err.txt)"
-fi
+built/one-conv-train --data fashion-mnist --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
+    fault "train --profile: $(cat err.txt)"
+"$emulsion" show "$lesson" --emit=roofline --profile=train.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
+grep -q '^one-conv, training of 16 samples on [a-z0-9-]*, 1 thread: medians of 4 calls after 1 to warm up$' table.txt ||
+    fault "roofline says $(head -1 table.txt)"
+grep -q ' conv1 .*tx=' table.txt || fault "the table of the training lacks conv1: $(cat table.txt)"
+"$emulsion" show one-conv.emu --emit=roofline --profile=train.json | cmp - table.txt || fault "roofline of the text differs"
+code=0
+"$emulsion" show "$root/examples/networks/mlp.cpp" --emit=roofline --profile=train.json >out.txt 2>err.txt || code=$?
+[ $code = 1 ] && grep -q "was measured on the network 'one-conv' of signature" err.txt || fault "a foreign profile: $code $(cat err.txt)"
 built/one-conv-infer --profile=infer.json --threads 1 2>err.txt || fault "infer --profile: $(cat err.txt)"
 "$emulsion" show one-conv.emu --emit=roofline --profile=infer.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
 for samples in "1 sample" "4 samples"; do
