@@ -20,6 +20,7 @@ class FakeRecipe : public Recipe {
     explicit FakeRecipe(Build build) : build_(std::move(build)) {}
     std::string_view name() const override { return "fake"; }
     bool applies(const Group&, const Isa&) const override { return true; }
+    TilingSpace space(const Group&, const Isa&) const override { return {{"size", {3}}}; }
     std::vector<Tiling> tilings(const Group&, const Isa&) const override {
         return {Tiling{{{"size", 3}}}};
     }
