@@ -1,7 +1,10 @@
 // The struct emulsion_info of a library.
 #include "compiler/codegen/info.h"
 
+#include <algorithm>
+
 #include "compiler/codegen/manifest.h"
+#include "compiler/ops/sources.h"
 #include "runtime/abi/instance.h"
 
 namespace emulsion {
@@ -22,6 +25,22 @@ int32_t abi_type(ElementType element) {
     return 0;
 }
 
+// The least number of classes that a reader of the input knows; 0: it holds no indices.
+int64_t classes_of(const Graph& graph, const std::string& input) {
+    int64_t least = 0;
+    for (const Node& node : graph.nodes()) {
+        std::vector<TensorType> types;
+        for (Value value : node.inputs) types.push_back(graph.type(value));
+        for (size_t k = 0; k < node.inputs.size(); k++) {
+            const int source = node.inputs[k].node;
+            if (graph.op_as<Input>(source) == nullptr || graph.node(source).name != input) continue;
+            const int64_t limit = node.op->index_limit(k, types);
+            if (limit > 0) least = least > 0 ? std::min(least, limit) : limit;
+        }
+    }
+    return least;
+}
+
 class InfoWriter {
   public:
     InfoWriter(ConstantWriter& write, const Network& network, const Plan& plan,
@@ -34,8 +53,9 @@ class InfoWriter {
 
     Constant* info() {
         std::vector<Constant*> inputs, outputs, tensors;
-        for (const PlannedPort& p : plan_.inputs) inputs.push_back(port(p));
-        for (const PlannedPort& p : plan_.outputs) outputs.push_back(port(p));
+        for (const PlannedPort& p : plan_.inputs)
+            inputs.push_back(port(p, classes_of(network_.graph, p.name)));
+        for (const PlannedPort& p : plan_.outputs) outputs.push_back(port(p, 0));
         for (const PlannedTensor& t : plan_.tensors) tensors.push_back(tensor(t));
         std::vector<std::string> variants;
         int batch = 1;
@@ -79,12 +99,12 @@ class InfoWriter {
         return write_.array(builder_.getInt64Ty(), values);
     }
 
-    Constant* port(const PlannedPort& port) {
+    Constant* port(const PlannedPort& port, int64_t classes) {
         const TensorType& type = port.type;
         return write_.checked(
             write_.structure({write_.text(port.name), write_.i32(abi_type(type.element)),
                               write_.i32(static_cast<int64_t>(type.shape.size())),
-                              write_.i32(type.batched), write_.i32(0),
+                              write_.i32(type.batched), write_.i32(classes),
                               shape_array(type.shape, EMULSION_MAX_RANK),
                               write_.i64(memory_bytes(type, 1))}),
             sizeof(emulsion_port), "emulsion_port");
@@ -145,8 +165,8 @@ int place_of(MemoryClass memory) {
     return 0;
 }
 
-Constant* info_struct(ConstantWriter& write, const Network& network, const Plan& plan,
-                      const std::vector<std::string>& kernels) {
+llvm::Constant* info_struct(ConstantWriter& write, const Network& network, const Plan& plan,
+                            const std::vector<std::string>& kernels) {
     return InfoWriter(write, network, plan, kernels).info();
 }
 

@@ -95,6 +95,7 @@ constexpr auto kCLibrary = std::to_array<std::string_view>({"_GLOBAL_OFFSET_TABL
                                                             "sched_getcpu",
                                                             "sigdelset",
                                                             "sigfillset",
+                                                            "sigismember",
                                                             "sqrtf",
                                                             "strchr",
                                                             "strcmp",

@@ -2,6 +2,7 @@
 #include "compiler/codegen/manifest.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "compiler/graph/text.h"
@@ -186,17 +187,55 @@ std::string port_lines(const std::vector<PlannedPort>& ports, const char* what) 
     return text;
 }
 
-// Bytes that hold for every variant and `threads` threads.
-Json largest_bytes(const Plan& plan, const std::vector<VariantKernels>& kernels, int threads) {
-    Json largest;
+// Bytes of one thread, and of each thread more.
+using Line = std::pair<int64_t, int64_t>;
+
+// C for the largest of the lines at `threads`: those that another is never below are left out.
+std::string largest_of(const std::vector<Line>& lines) {
+    std::vector<Line> kept;
+    for (const Line& line : lines) {
+        const auto covers = [&](const Line& other) {
+            return other.first >= line.first && other.second >= line.second;
+        };
+        if (std::any_of(kept.begin(), kept.end(), covers)) continue;
+        std::erase_if(kept, [&](const Line& other) {
+            return line.first >= other.first && line.second >= other.second;
+        });
+        kept.push_back(line);
+    }
+    const auto value = [](const Line& line) {
+        return fmt::format("(UINT64_C({}) + ((uint64_t)(threads) - 1) * UINT64_C({}))", line.first,
+                           line.second);
+    };
+    std::string text = value(kept[0]);
+    for (size_t i = 1; i < kept.size(); i++)
+        text = fmt::format("({0} > {1} ? {0} : {1})", text, value(kept[i]));
+    return text;
+}
+
+// The macros that state the bytes of each class, in 64 bits whatever the program's `unsigned` is.
+std::string byte_macros(const std::string& upper, const Plan& plan,
+                        const std::vector<VariantKernels>& kernels) {
+    std::map<std::string, std::vector<Line>> lines;
     for (size_t i = 0; i < plan.variants.size(); i++) {
-        Json bytes = bytes_json(plan, plan.variants[i], kernels[i], threads);
-        for (const auto& [name, value] : bytes.items()) {
-            if (!largest.contains(name) || largest[name].get<int64_t>() < value.get<int64_t>())
-                largest[name] = value;
+        const Json one = bytes_json(plan, plan.variants[i], kernels[i], 1);
+        const Json two = bytes_json(plan, plan.variants[i], kernels[i], 2);
+        for (const auto& [name, value] : one.items()) {
+            const auto bytes = value.get<int64_t>();
+            lines[name].emplace_back(bytes, two[name].get<int64_t>() - bytes);
         }
     }
-    return largest;
+    std::string text =
+        "/* Bytes of each class of memory; workspace and instance for `threads` threads. */\n";
+    for (const char* what : {"parameters", "gradients", "state", "prepared"}) {
+        text += fmt::format("#define {}_{}_BYTES UINT64_C({})\n", upper, upper_case(what),
+                            std::max_element(lines[what].begin(), lines[what].end())->first);
+    }
+    for (const char* what : {"workspace", "instance"}) {
+        text += fmt::format("#define {}_{}_BYTES(threads) {}\n", upper, upper_case(what),
+                            largest_of(lines[what]));
+    }
+    return text;
 }
 
 }  // namespace
@@ -204,10 +243,6 @@ Json largest_bytes(const Plan& plan, const std::vector<VariantKernels>& kernels,
 std::string header_text(const std::string& name, const Network& network, const Plan& plan,
                         const std::vector<VariantKernels>& kernels) {
     std::string upper = upper_case(name);
-    Json one = largest_bytes(plan, kernels, 1), two = largest_bytes(plan, kernels, 2);
-    auto more = [&](const char* what) {
-        return two[what].get<int64_t>() - one[what].get<int64_t>();
-    };
     std::string text(reinterpret_cast<const char*>(emulsion_abi_header), emulsion_abi_header_size);
     text += fmt::format("/* {}: {} of the network '{}', at most {} samples a call.\n", name,
                         plan.training ? "training" : "inference", network.name,
@@ -220,15 +255,7 @@ std::string header_text(const std::string& name, const Network& network, const P
         "#ifndef {0}_H\n#define {0}_H\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n", upper);
     text += fmt::format("#define {}_BATCH {}\n", upper, plan.variants.back().batches.back().batch);
     text += fmt::format("#define {}_SIGNATURE \"{}\"\n", upper, network_signature(network));
-    text += "/* Bytes of each class of memory; workspace and instance for `threads` threads. */\n";
-    for (const char* what : {"parameters", "gradients", "state", "prepared"}) {
-        text += fmt::format("#define {}_{}_BYTES {}u\n", upper, upper_case(what),
-                            one[what].get<int64_t>());
-    }
-    for (const char* what : {"workspace", "instance"}) {
-        text += fmt::format("#define {}_{}_BYTES(threads) ({}u + ((threads) - 1) * {}u)\n", upper,
-                            upper_case(what), one[what].get<int64_t>(), more(what));
-    }
+    text += byte_macros(upper, plan, kernels);
     text += fmt::format(
         "\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* "
         "sizes);\n"
@@ -253,7 +280,7 @@ std::string header_text(const std::string& name, const Network& network, const P
             name);
     }
     text += fmt::format(
-        "const char* {0}_error(const void* instance);\nvoid {0}_unbind(void* instance);\n\n", name);
+        "const char* {0}_error(const void* instance);\nint {0}_unbind(void* instance);\n\n", name);
     return text + "#ifdef __cplusplus\n}\n#endif\n#endif\n";
 }
 

@@ -266,7 +266,7 @@ class TableWriter {
         for (llvm::Argument& argument : function->args()) arguments.push_back(&argument);
         llvm::CallInst* call = builder_.CreateCall(callee, arguments);
         call->setTailCall();
-        result->isVoidTy() ? builder_.CreateRetVoid() : builder_.CreateRet(call);
+        builder_.CreateRet(call);
     }
 
     void export_functions() {
@@ -280,7 +280,7 @@ class TableWriter {
         forward("sizes", status, {status, pointer});
         forward("bind", status, {pointer, pointer, pointer});
         forward("error", pointer, {pointer});
-        forward("unbind", builder_.getVoidTy(), {pointer});
+        forward("unbind", status, {pointer});
         if (plan_.training) {
             forward("init", status, {builder_.getInt64Ty(), pointer});
             if (!plan_.update_at_once) {

@@ -15,6 +15,8 @@ std::vector<Value> Op::gradient(GradientContext& context) const {
 
 int64_t Op::multiply_adds(std::span<const TensorType>) const { return 0; }
 
+int64_t Op::index_limit(size_t, std::span<const TensorType>) const { return 0; }
+
 bool operator==(const Op& a, const Op& b) {
     return a.kind() == b.kind() && print_attributes(a) == print_attributes(b);
 }

@@ -124,6 +124,9 @@ class Op {
 
     // Multiply-adds of one sample; 0 for all but contractions.
     virtual int64_t multiply_adds(std::span<const TensorType> inputs) const;
+
+    // Where the operand holds indices: each must be in [0, limit). 0 for an operand of values.
+    virtual int64_t index_limit(size_t operand, std::span<const TensorType> inputs) const;
 };
 
 // Equal kind and equal attributes.

@@ -29,6 +29,11 @@ void expect_scores_and_labels(const TensorType& scores, const TensorType& labels
          "give it an integer input without axes of its own as labels");
 }
 
+// The labels are classes.
+int64_t classes_of(size_t operand, std::span<const TensorType> inputs) {
+    return operand == 1 ? inputs[0].shape[0] : 0;
+}
+
 }  // namespace
 
 std::vector<TensorType> SoftmaxCrossEntropy::infer(std::span<const TensorType> inputs) const {
@@ -43,6 +48,15 @@ std::vector<TensorType> SoftmaxCrossEntropyBackward::infer(
     expect_scores_and_labels(inputs[0], inputs[1]);
     expect_gradient_of(inputs[2], batched_type({}));
     return {inputs[0]};
+}
+
+int64_t SoftmaxCrossEntropy::index_limit(size_t operand, std::span<const TensorType> inputs) const {
+    return classes_of(operand, inputs);
+}
+
+int64_t SoftmaxCrossEntropyBackward::index_limit(size_t operand,
+                                                 std::span<const TensorType> inputs) const {
+    return classes_of(operand, inputs);
 }
 
 // Gradient

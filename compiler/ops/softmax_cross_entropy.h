@@ -19,6 +19,7 @@ class SoftmaxCrossEntropy : public Op {
     std::vector<Value> gradient(GradientContext& context) const override;
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
+    int64_t index_limit(size_t operand, std::span<const TensorType> inputs) const override;
 };
 
 class SoftmaxCrossEntropyBackward : public Op {
@@ -28,6 +29,7 @@ class SoftmaxCrossEntropyBackward : public Op {
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
+    int64_t index_limit(size_t operand, std::span<const TensorType> inputs) const override;
 };
 
 }  // namespace emulsion

@@ -13,8 +13,8 @@ _Static_assert(offsetof(emulsion_instance, workers) == 16, "read by generated co
 _Static_assert(offsetof(emulsion_instance, step_high) == 44, "read by generated code");
 _Static_assert(sizeof(emulsion_instance) % EMULSION_ALIGNMENT == 0, "descriptors follow");
 
-static const char* const kClassNames[EMULSION_CLASSES] = {"parameters", "gradients", "state",
-                                                          "prepared",   "workspace", "instance"};
+const char* const emulsion_class_names[EMULSION_CLASSES] = {"parameters", "gradients", "state",
+                                                            "prepared",   "workspace", "instance"};
 
 int emulsion_variant_sizes(const emulsion_library* library, int variant, int threads,
                            emulsion_sizes* sizes) {
@@ -48,10 +48,37 @@ int emulsion_library_sizes(const emulsion_library* library, int threads, emulsio
     return EMULSION_OK;
 }
 
-emulsion_instance* emulsion_bound(void* block) {
+/* Entering and leaving. */
+
+static int is_bound(const emulsion_library* library, const emulsion_instance* instance) {
+    return __atomic_load_n(&instance->magic, __ATOMIC_ACQUIRE) == EMULSION_BOUND &&
+           instance->self == instance && (library == NULL || instance->library == library);
+}
+
+/* A flag that a thread of the parent has left set in a forked child is nobody's. */
+static int take_busy(emulsion_instance* instance) {
+    const int32_t me = (int32_t)getpid();
+    int32_t holder = 0;
+    while (!__atomic_compare_exchange_n(&instance->busy, &holder, me, /*weak=*/0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        if (holder == me) return 0;
+    }
+    return 1;
+}
+
+int emulsion_enter(const emulsion_library* library, void* block) {
     emulsion_instance* instance = (emulsion_instance*)block;
-    if (instance == NULL || (uintptr_t)instance % EMULSION_ALIGNMENT != 0) return NULL;
-    return instance->magic == EMULSION_BOUND && instance->self == instance ? instance : NULL;
+    if (instance == NULL || (uintptr_t)instance % EMULSION_ALIGNMENT != 0)
+        return EMULSION_NOT_BOUND;
+    if (!is_bound(library, instance)) return EMULSION_NOT_BOUND;
+    if (!take_busy(instance)) return EMULSION_BUSY;
+    if (is_bound(library, instance)) return EMULSION_OK;
+    return emulsion_leave(instance, EMULSION_NOT_BOUND); /* another thread was unbinding it */
+}
+
+int emulsion_leave(emulsion_instance* instance, int status) {
+    __atomic_store_n(&instance->busy, 0, __ATOMIC_RELEASE);
+    return status;
 }
 
 /* Checks. */
@@ -112,7 +139,7 @@ static int check_sizes(emulsion_instance* instance, const emulsion_sizes* has,
         emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "memory.sizes states ");
         emulsion_append_number(instance, (int64_t)has->bytes[i]);
         emulsion_append(instance, " bytes of class ");
-        emulsion_append(instance, kClassNames[i]);
+        emulsion_append(instance, emulsion_class_names[i]);
         emulsion_append(instance, ", but ");
         emulsion_append_number(instance, (int64_t)needs->bytes[i]);
         emulsion_append(instance, " are needed with ");
@@ -136,7 +163,7 @@ static int check_blocks(emulsion_instance* instance, const emulsion_memory* memo
         if ((uintptr_t)memory->block[i] % EMULSION_ALIGNMENT != 0) status = EMULSION_MISALIGNED;
         if (status == EMULSION_OK) continue;
         emulsion_fail(instance, status, "the memory block of class ");
-        emulsion_append(instance, kClassNames[i]);
+        emulsion_append(instance, emulsion_class_names[i]);
         emulsion_append(instance,
                         status == EMULSION_MISALIGNED ? " is not aligned to 64 bytes" : " is null");
         return status;
@@ -182,7 +209,7 @@ static void place_workers(emulsion_instance* instance) {
 }
 
 static int start_threads(emulsion_instance* instance, const emulsion_options* options) {
-    if (instance->pool != NULL) return EMULSION_OK;
+    if (instance->pool.parallel_for != NULL) return EMULSION_OK;
     if (options->pin) {
         emulsion_allowed_cpus(instance->caller_cpus);
         instance->pinned = (int32_t)syscall(SYS_gettid);
@@ -194,30 +221,59 @@ static int start_threads(emulsion_instance* instance, const emulsion_options* op
     return status;
 }
 
-int emulsion_library_bind(const emulsion_library* library, void* block,
-                          const emulsion_memory* memory, const emulsion_options* options) {
-    static const emulsion_options defaults;
-    if (block == NULL) return EMULSION_INVALID_ARGUMENT;
+/* Ends the threads and gives the binding thread its CPUs back. In a forked child the threads are
+ * not there to join, and the parent's pinning is not the child's to undo. */
+static void release(emulsion_instance* instance) {
+    if (instance->pid == 0 || instance->pid == (int32_t)getpid()) {
+        if (instance->crew.started > 0) emulsion_crew_stop(instance);
+        if (instance->pinned != 0 && instance->pinned == (int32_t)syscall(SYS_gettid)) {
+            emulsion_allow_cpus(instance->caller_cpus);
+        }
+    }
+    __atomic_store_n(&instance->magic, 0, __ATOMIC_RELEASE);
+}
+
+/* A block that may be written to: nothing is, before its size is known to suffice. */
+static int open_block(const emulsion_library* library, void* block, const emulsion_memory* memory) {
+    if (block == NULL || memory == NULL) return EMULSION_INVALID_ARGUMENT;
     if ((uintptr_t)block % EMULSION_ALIGNMENT != 0) return EMULSION_MISALIGNED;
-    emulsion_library_unbind(library, block);
+    if (memory->sizes.bytes[EMULSION_INSTANCE] < sizeof(emulsion_instance))
+        return EMULSION_INVALID_ARGUMENT;
     emulsion_instance* instance = (emulsion_instance*)block;
+    const int status = emulsion_enter(NULL, block);
+    if (status == EMULSION_BUSY) return status;
+    if (status == EMULSION_OK) release(instance);
     memset(instance, 0, sizeof *instance);
     instance->magic = EMULSION_FAILED;
     instance->self = instance;
     instance->library = library;
+    instance->prepared = EMULSION_NOT_READY;
+    instance->gradients = EMULSION_NOT_READY;
     instance->descriptors = (emulsion_descriptor*)(void*)(instance + 1);
-    if (memory == NULL) return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "memory is null");
+    return EMULSION_OK;
+}
+
+static int choose_threads(const emulsion_memory* memory, const emulsion_options* options) {
+    if (options->pool != NULL) return options->pool->threads;
+    return options->threads > 0 ? options->threads : memory->sizes.threads;
+}
+
+int emulsion_library_bind(const emulsion_library* library, void* block,
+                          const emulsion_memory* memory, const emulsion_options* options) {
+    static const emulsion_options defaults;
+    int status = open_block(library, block, memory);
+    if (status != EMULSION_OK) return status;
+    emulsion_instance* instance = (emulsion_instance*)block;
     if (options == NULL) options = &defaults;
-    int status = check_options(instance, options, memory->sizes.threads);
+    status = check_options(instance, options, memory->sizes.threads);
     if (status != EMULSION_OK) return status;
     const int variant = emulsion_choose_variant(library, emulsion_cpu_features(), options->variant);
     if (variant < 0) return fail_variant(instance, options->variant);
     instance->variant = &library->variants[variant];
-    instance->pool = options->pool;
-    instance->threads = options->pool != NULL ? options->pool->threads : options->threads;
-    if (instance->threads == 0) instance->threads = memory->sizes.threads;
+    instance->threads = choose_threads(memory, options);
     instance->profile = options->profile;
     instance->profile_self = options->profile_self;
+    if (options->pool != NULL) instance->pool = *options->pool;
     status = check_blocks(instance, memory, variant);
     if (status != EMULSION_OK) return status;
     memcpy(instance->block, memory->block, sizeof instance->block);
@@ -225,21 +281,14 @@ int emulsion_library_bind(const emulsion_library* library, void* block,
     fill_descriptors(instance);
     place_workers(instance);
     status = start_threads(instance, options);
-    if (status == EMULSION_OK) instance->magic = EMULSION_BOUND;
+    if (status == EMULSION_OK) __atomic_store_n(&instance->magic, EMULSION_BOUND, __ATOMIC_RELEASE);
     return status;
 }
 
-/* In a forked child the threads are not there to join, and the parent's pinning is not the child's
- * to undo. */
-void emulsion_library_unbind(const emulsion_library* library, void* block) {
-    (void)library;
-    emulsion_instance* instance = emulsion_bound(block);
-    if (instance == NULL) return;
-    if (instance->pid == 0 || instance->pid == (int32_t)getpid()) {
-        if (instance->crew.started > 0) emulsion_crew_stop(instance);
-        if (instance->pinned != 0 && instance->pinned == (int32_t)syscall(SYS_gettid)) {
-            emulsion_allow_cpus(instance->caller_cpus);
-        }
-    }
-    instance->magic = 0;
+int emulsion_library_unbind(const emulsion_library* library, void* block) {
+    const int status = emulsion_enter(library, block);
+    if (status != EMULSION_OK) return status;
+    emulsion_instance* instance = (emulsion_instance*)block;
+    release(instance);
+    return emulsion_leave(instance, EMULSION_OK);
 }

@@ -1,5 +1,6 @@
-/* Calls: check the arguments, point the inputs' and outputs' descriptors at the caller's memory,
- * run the kernels in order, and between forward and backward test the bits of the loss. */
+/* Calls: check their order and arguments, point the inputs' and outputs' descriptors at the
+ * caller's memory, run the kernels in order, test the bits of the loss between forward and backward
+ * and those of the gradients behind it. */
 #define _GNU_SOURCE
 #include <string.h>
 #include <time.h>
@@ -29,11 +30,6 @@ void emulsion_call_end(emulsion_instance* instance) {
 
 /* Checks. */
 
-static emulsion_instance* bound_to(const emulsion_library* library, void* block) {
-    emulsion_instance* instance = emulsion_bound(block);
-    return instance != NULL && instance->library == library ? instance : NULL;
-}
-
 static int check_ports(emulsion_instance* instance, const char* kind, const emulsion_port* ports,
                        int count, const void* const* pointers) {
     for (int port = 0; port < count; port++) {
@@ -54,6 +50,30 @@ static int check_ports(emulsion_instance* instance, const char* kind, const emul
     return EMULSION_OK;
 }
 
+/* Inputs of class indices hold classes. */
+static int check_labels(emulsion_instance* instance, const emulsion_call* call) {
+    const emulsion_info* info = instance->library->info;
+    for (int i = 0; i < info->input_count; i++) {
+        const emulsion_port* port = &info->inputs[i];
+        if (port->classes == 0 || port->type != EMULSION_I32) continue;
+        const int32_t* labels = (const int32_t*)call->inputs[i];
+        const int64_t each = (int64_t)(port->bytes / sizeof(int32_t));
+        for (int64_t k = 0; k < call->samples * each; k++) {
+            if (labels[k] >= 0 && labels[k] < port->classes) continue;
+            emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "input '");
+            emulsion_append(instance, port->name);
+            emulsion_append(instance, "' of sample ");
+            emulsion_append_number(instance, k / each);
+            emulsion_append(instance, " is ");
+            emulsion_append_number(instance, labels[k]);
+            emulsion_append(instance, ", but must be a class: 0 to ");
+            emulsion_append_number(instance, port->classes - 1);
+            return EMULSION_INVALID_ARGUMENT;
+        }
+    }
+    return EMULSION_OK;
+}
+
 static int check_call(emulsion_instance* instance, const emulsion_call* call) {
     const emulsion_info* info = instance->library->info;
     if (call == NULL) return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "call is null");
@@ -64,11 +84,12 @@ static int check_call(emulsion_instance* instance, const emulsion_call* call) {
         emulsion_append_number(instance, info->batch);
         return EMULSION_INVALID_ARGUMENT;
     }
-    const int status =
-        check_ports(instance, "input", info->inputs, info->input_count, call->inputs);
-    if (status != EMULSION_OK) return status;
-    return check_ports(instance, "output", info->outputs, info->output_count,
-                       (const void* const*)call->outputs);
+    int status = check_ports(instance, "input", info->inputs, info->input_count, call->inputs);
+    if (status == EMULSION_OK) {
+        status = check_ports(instance, "output", info->outputs, info->output_count,
+                             (const void* const*)call->outputs);
+    }
+    return status == EMULSION_OK ? check_labels(instance, call) : status;
 }
 
 static int check_rate(emulsion_instance* instance, float learning_rate) {
@@ -76,6 +97,43 @@ static int check_rate(emulsion_instance* instance, float learning_rate) {
     memcpy(&bits, &learning_rate, sizeof bits);
     if (emulsion_is_finite(bits)) return EMULSION_OK;
     return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "the learning rate is not finite");
+}
+
+/* Order. */
+
+static const uint64_t* state_of(const emulsion_instance* instance) {
+    return (const uint64_t*)instance->block[EMULSION_STATE];
+}
+
+static int check_state(emulsion_instance* instance) {
+    if (state_of(instance)[2] == EMULSION_STATE_MARK) return EMULSION_OK;
+    return emulsion_fail(instance, EMULSION_NOT_READY,
+                         "parameters and state have no values: call init, or load a checkpoint");
+}
+
+static int check_prepared(emulsion_instance* instance) {
+    if (instance->prepared == EMULSION_OK) return EMULSION_OK;
+    return emulsion_fail(instance, EMULSION_NOT_READY,
+                         "the weights are not prepared: call prepare after bind");
+}
+
+/* There are gradients, of the state as it is now. */
+static int check_gradients(emulsion_instance* instance) {
+    const uint64_t* state = state_of(instance);
+    if (instance->gradients == EMULSION_NOT_FINITE) {
+        return emulsion_fail(instance, EMULSION_NOT_FINITE,
+                             "there are no gradients: the last loss or a gradient was not finite");
+    }
+    if (instance->gradients != EMULSION_OK) {
+        return emulsion_fail(instance, EMULSION_NOT_READY,
+                             "there are no gradients: call forward_backward before each update");
+    }
+    if (instance->gradient_seed == state[0] && instance->gradient_step == state[1])
+        return EMULSION_OK;
+    emulsion_fail(instance, EMULSION_NOT_READY, "the gradients are those of step ");
+    emulsion_append_number(instance, (int64_t)instance->gradient_step);
+    emulsion_append(instance, " before init or a checkpoint: call forward_backward again");
+    return EMULSION_NOT_READY;
 }
 
 /* Kernels. */
@@ -121,6 +179,14 @@ static int run_sequence(emulsion_instance* instance, const emulsion_sequence* se
     return EMULSION_OK;
 }
 
+/* A pool that broke its contract has left work undone. */
+static int check_pool(emulsion_instance* instance, int status) {
+    if (__atomic_exchange_n(&instance->pool_fault, 0, __ATOMIC_RELAXED) == 0) return status;
+    return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT,
+                         "options.pool.parallel_for returned before each index was done once, by a "
+                         "worker of 0 to threads - 1");
+}
+
 static const emulsion_plan* select_plan(emulsion_instance* instance, const emulsion_call* call) {
     const emulsion_plan* plan = instance->variant->plans;
     while (plan->batch < call->samples) plan++;
@@ -139,50 +205,85 @@ static const emulsion_plan* select_plan(emulsion_instance* instance, const emuls
 
 /* The first 16 bytes of the state: seed and step. */
 static void load_state(emulsion_instance* instance) {
-    const uint64_t* state = (const uint64_t*)instance->block[EMULSION_STATE];
+    const uint64_t* state = state_of(instance);
     instance->seed_low = (uint32_t)state[0];
     instance->seed_high = (uint32_t)(state[0] >> 32);
     instance->step_low = (uint32_t)state[1];
     instance->step_high = (uint32_t)(state[1] >> 32);
 }
 
+static int updates_at_once(const emulsion_library* library) {
+    return library->bytes[EMULSION_GRADIENTS] == 0;
+}
+
+/* Values that no program should add up: a score that is NaN may count as the best. */
+static void clear_outputs(emulsion_instance* instance, const emulsion_call* call) {
+    const emulsion_info* info = instance->library->info;
+    for (int i = 0; i < info->output_count; i++) {
+        const emulsion_port* port = &info->outputs[i];
+        if (i == instance->library->loss_output) continue;
+        memset(call->outputs[i], 0, port->bytes * (uint64_t)(port->batched ? call->samples : 1));
+    }
+}
+
 static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
-    instance->loss_status = EMULSION_OK;
     if (instance->library->loss_output < 0) return EMULSION_OK;
     uint32_t bits;
     memcpy(&bits, call->outputs[instance->library->loss_output], sizeof bits);
     if (emulsion_is_finite(bits)) return EMULSION_OK;
-    instance->loss_status = EMULSION_NOT_FINITE;
+    clear_outputs(instance, call);
     emulsion_fail(instance, EMULSION_NOT_FINITE, "the loss of step ");
-    emulsion_append_number(instance,
-                           (int64_t)((uint64_t)instance->step_high << 32 | instance->step_low));
+    emulsion_append_number(instance, (int64_t)state_of(instance)[1]);
     emulsion_append(instance, (bits & 0x7fffffu) != 0 ? " is NaN" : " is infinite");
-    emulsion_append(instance, ": parameters and state are unchanged");
+    emulsion_append(instance, updates_at_once(instance->library)
+                                  ? ": this step has changed nothing, but an earlier one may have "
+                                    "made parameters that are not finite"
+                                  : ": parameters and state are unchanged");
+    return EMULSION_NOT_FINITE;
+}
+
+static int test_gradients(emulsion_instance* instance) {
+    if (updates_at_once(instance->library)) return EMULSION_OK;
+    const int tensor = emulsion_find_bad_gradient(instance);
+    if (tensor < 0) return EMULSION_OK;
+    emulsion_fail(instance, EMULSION_NOT_FINITE, "the gradient of ");
+    emulsion_append(instance, instance->library->info->tensors[tensor].name);
+    emulsion_append(instance, " is not finite at step ");
+    emulsion_append_number(instance, (int64_t)state_of(instance)[1]);
+    emulsion_append(instance,
+                    ": parameters and the optimiser's state are unchanged, running statistics have "
+                    "taken the samples in");
     return EMULSION_NOT_FINITE;
 }
 
 static int run_gradients(emulsion_instance* instance, const emulsion_call* call) {
     load_state(instance);
+    instance->gradients = EMULSION_NOT_READY;
     const emulsion_plan* plan = select_plan(instance, call);
-    int status = run_sequence(instance, &plan->forward);
+    int status = check_pool(instance, run_sequence(instance, &plan->forward));
     if (status == EMULSION_OK) status = test_loss(instance, call);
-    if (status == EMULSION_OK) status = run_sequence(instance, &plan->backward);
+    if (status == EMULSION_OK)
+        status = check_pool(instance, run_sequence(instance, &plan->backward));
+    if (status == EMULSION_OK) status = check_pool(instance, test_gradients(instance));
+    if (status != EMULSION_OK && status != EMULSION_NOT_FINITE) return status;
+    instance->gradients = status;
+    instance->gradient_seed = state_of(instance)[0];
+    instance->gradient_step = state_of(instance)[1];
     return status;
 }
 
 static int run_update(emulsion_instance* instance, float learning_rate) {
     load_state(instance);
     instance->learning_rate = learning_rate;
-    const int status = run_sequence(instance, &instance->variant->update);
+    instance->gradients = EMULSION_NOT_READY;
+    const int status = check_pool(instance, run_sequence(instance, &instance->variant->update));
     if (status == EMULSION_OK) ((uint64_t*)instance->block[EMULSION_STATE])[1]++;
     return status;
 }
 
-int emulsion_library_forward_backward(const emulsion_library* library, void* block,
-                                      const emulsion_call* call) {
-    emulsion_instance* instance = bound_to(library, block);
-    if (instance == NULL) return EMULSION_NOT_BOUND;
-    int status = check_call(instance, call);
+static int forward_backward(emulsion_instance* instance, const emulsion_call* call) {
+    int status = check_state(instance);
+    if (status == EMULSION_OK) status = check_call(instance, call);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     status = run_gradients(instance, call);
@@ -190,14 +291,9 @@ int emulsion_library_forward_backward(const emulsion_library* library, void* blo
     return status;
 }
 
-int emulsion_library_update(const emulsion_library* library, void* block, float learning_rate) {
-    emulsion_instance* instance = bound_to(library, block);
-    if (instance == NULL) return EMULSION_NOT_BOUND;
-    if (instance->loss_status != EMULSION_OK) {
-        return emulsion_fail(instance, EMULSION_NOT_FINITE,
-                             "there is no gradient: the last loss was not finite");
-    }
-    int status = check_rate(instance, learning_rate);
+static int update(emulsion_instance* instance, float learning_rate) {
+    int status = check_gradients(instance);
+    if (status == EMULSION_OK) status = check_rate(instance, learning_rate);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     status = run_update(instance, learning_rate);
@@ -205,11 +301,9 @@ int emulsion_library_update(const emulsion_library* library, void* block, float 
     return status;
 }
 
-int emulsion_library_step(const emulsion_library* library, void* block, const emulsion_call* call,
-                          float learning_rate) {
-    emulsion_instance* instance = bound_to(library, block);
-    if (instance == NULL) return EMULSION_NOT_BOUND;
-    int status = check_call(instance, call);
+static int step(emulsion_instance* instance, const emulsion_call* call, float learning_rate) {
+    int status = check_state(instance);
+    if (status == EMULSION_OK) status = check_call(instance, call);
     if (status == EMULSION_OK) status = check_rate(instance, learning_rate);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
@@ -222,23 +316,62 @@ int emulsion_library_step(const emulsion_library* library, void* block, const em
 
 /* Inference. */
 
-int emulsion_library_prepare(const emulsion_library* library, void* block) {
-    emulsion_instance* instance = bound_to(library, block);
-    if (instance == NULL) return EMULSION_NOT_BOUND;
+static int prepare(emulsion_instance* instance) {
     int status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
-    status = run_sequence(instance, &instance->variant->prepare);
+    instance->prepared = EMULSION_NOT_READY;
+    status = check_pool(instance, run_sequence(instance, &instance->variant->prepare));
+    if (status == EMULSION_OK) instance->prepared = EMULSION_OK;
     emulsion_call_end(instance);
     return status;
 }
 
-int emulsion_library_run(const emulsion_library* library, void* block, const emulsion_call* call) {
-    emulsion_instance* instance = bound_to(library, block);
-    if (instance == NULL) return EMULSION_NOT_BOUND;
-    int status = check_call(instance, call);
+static int run(emulsion_instance* instance, const emulsion_call* call) {
+    int status = check_prepared(instance);
+    if (status == EMULSION_OK) status = check_call(instance, call);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
-    status = run_sequence(instance, &select_plan(instance, call)->forward);
+    const emulsion_plan* plan = select_plan(instance, call);
+    status = check_pool(instance, run_sequence(instance, &plan->forward));
     emulsion_call_end(instance);
     return status;
+}
+
+/* The exported functions: one at a time on an instance. */
+
+int emulsion_library_forward_backward(const emulsion_library* library, void* block,
+                                      const emulsion_call* call) {
+    const int entered = emulsion_enter(library, block);
+    if (entered != EMULSION_OK) return entered;
+    emulsion_instance* instance = (emulsion_instance*)block;
+    return emulsion_leave(instance, forward_backward(instance, call));
+}
+
+int emulsion_library_update(const emulsion_library* library, void* block, float learning_rate) {
+    const int entered = emulsion_enter(library, block);
+    if (entered != EMULSION_OK) return entered;
+    emulsion_instance* instance = (emulsion_instance*)block;
+    return emulsion_leave(instance, update(instance, learning_rate));
+}
+
+int emulsion_library_step(const emulsion_library* library, void* block, const emulsion_call* call,
+                          float learning_rate) {
+    const int entered = emulsion_enter(library, block);
+    if (entered != EMULSION_OK) return entered;
+    emulsion_instance* instance = (emulsion_instance*)block;
+    return emulsion_leave(instance, step(instance, call, learning_rate));
+}
+
+int emulsion_library_prepare(const emulsion_library* library, void* block) {
+    const int entered = emulsion_enter(library, block);
+    if (entered != EMULSION_OK) return entered;
+    emulsion_instance* instance = (emulsion_instance*)block;
+    return emulsion_leave(instance, prepare(instance));
+}
+
+int emulsion_library_run(const emulsion_library* library, void* block, const emulsion_call* call) {
+    const int entered = emulsion_enter(library, block);
+    if (entered != EMULSION_OK) return entered;
+    emulsion_instance* instance = (emulsion_instance*)block;
+    return emulsion_leave(instance, run(instance, call));
 }

@@ -12,19 +12,35 @@
  *     int  NAME_update(void* instance, float learning_rate);
  *     int  NAME_step(void* instance, const emulsion_call* call, float learning_rate);
  *     const char* NAME_error(const void* instance);                   the last status in words
- *     void NAME_unbind(void* instance);                               stops the pool's threads
+ *     int  NAME_unbind(void* instance);                               stops the pool's threads
  * (one built with --update=at-once has no gradients, no forward_backward and no update), and one of
  * an inference network
  *     info, sizes, prepare(instance), bind, run(instance, call), error, unbind.
- * `prepare` writes the prepared weights from parameters and state; call it after `bind` and
- * whenever the parameters changed. Every function but `info`, `error` and `unbind` returns an
- * emulsion_status (a library built with checks may return Halide's error codes, which are
- * negative).
+ * Every function but `info` and `error` returns an emulsion_status (a library built with checks may
+ * return Halide's error codes, which are negative). A call
+ * that is refused for its arguments or its order has changed nothing.
+ *
+ * Order. A call out of order returns EMULSION_NOT_BOUND or EMULSION_NOT_READY, and `error` says
+ * what is missing.
+ *     training    init, or a whole checkpoint copied into parameters and state; bind (before or
+ *                 after that); then any number of step, or of forward_backward and update in turn.
+ *                 A forward_backward again replaces the gradients; an update uses them up; an init
+ *                 or a checkpoint loaded in between makes them those of another step.
+ *     inference   parameters and state copied in; bind; prepare, which writes the prepared weights
+ *                 from them; then any number of run. prepare again whenever parameters or state
+ *                 changed: a library does not see that, and would run the old weights.
+ *     both        unbind, after which nothing but bind is left; bind on a bound instance unbinds
+ *                 first, even where it then fails for its memory or options.
  *
  * All memory is the caller's. Each class is one block of `sizes.bytes[class]` bytes, aligned to
- * EMULSION_ALIGNMENT, that stays in place from bind to unbind. bind compares what it needs with
- * `sizes` in emulsion_memory and refuses memory that is sized for fewer threads. One instance
- * serves one thread at a time. bind on a bound instance unbinds first.
+ * EMULSION_ALIGNMENT, that stays in place from bind to unbind. init and bind compare what they need
+ * with `sizes` in emulsion_memory and refuse memory that is too small, or sized for fewer threads.
+ *
+ * One instance serves one thread at a time: while a call runs, every other one on its instance
+ * returns EMULSION_BUSY, from another thread or from a callback (profile, parallel_for), bind and
+ * unbind included. Different instances are independent. Callbacks run in the kernels'
+ * floating-point mode (round to nearest, denormals flushed to zero, exceptions masked), which is
+ * restored before a call returns; they must return: neither throw nor longjmp.
  */
 #ifndef EMULSION_ABI_H
 #define EMULSION_ABI_H
@@ -34,21 +50,32 @@
 extern "C" {
 #endif
 
-#define EMULSION_ABI_VERSION 2
+#define EMULSION_ABI_VERSION 3
 #define EMULSION_ALIGNMENT 64
 #define EMULSION_MAX_THREADS 256
 #define EMULSION_MAX_RANK 5
 
 typedef enum emulsion_status {
     EMULSION_OK = 0,
-    EMULSION_INVALID_ARGUMENT = 1, /* a null pointer, a count out of range */
+    EMULSION_INVALID_ARGUMENT = 1, /* a null pointer, a count or a label out of range, memory too
+                                      small, a pool that breaks its contract */
     EMULSION_MISALIGNED = 2,       /* a block of memory is not aligned to EMULSION_ALIGNMENT */
-    EMULSION_NOT_FINITE = 3,       /* the loss is NaN or infinite: parameters, state unchanged */
+    EMULSION_NOT_FINITE = 3,       /* the loss or a gradient is NaN or infinite: see below */
     EMULSION_UNSUPPORTED_CPU = 4,  /* the library holds no variant that this processor can run */
     EMULSION_NO_THREADS = 5,       /* the system refused to start a thread */
-    EMULSION_NOT_BOUND = 6,        /* bind has not succeeded on this instance */
-    EMULSION_FORKED = 7            /* the process was forked after bind: bind again in the child */
+    EMULSION_NOT_BOUND = 6,        /* bind of this library has not succeeded on this instance */
+    EMULSION_FORKED = 7,           /* the process was forked after bind: bind again in the child */
+    EMULSION_NOT_READY = 8,        /* a call that must come first is missing: see Order */
+    EMULSION_BUSY = 9              /* another call is running on this instance; changes nothing */
 } emulsion_status;
+
+/* What EMULSION_NOT_FINITE leaves behind. The step is not counted, and there are no gradients for
+ * `update`.
+ *   The loss is not finite: parameters and state are unchanged; the outputs are 0 but the loss.
+ *   A gradient is not finite, though the loss is: parameters and the optimiser's state are
+ *   unchanged; running statistics have taken the samples in, and the outputs hold. A library built
+ *   with --update=at-once has no gradients to test: such a step returns EMULSION_OK with parameters
+ *   that are not finite, and a later loss tells. */
 
 /* Element types of tensors at the interface. */
 typedef enum emulsion_type { EMULSION_F32 = 0, EMULSION_I32 = 1, EMULSION_U8 = 2 } emulsion_type;
@@ -58,7 +85,8 @@ typedef enum emulsion_class {
     EMULSION_PARAMETERS = 0, /* weights, in the canonical layout below */
     EMULSION_GRADIENTS = 1,  /* one per trained parameter, contiguous; 0 bytes in inference, and
                                 where updates are at once */
-    EMULSION_STATE = 2,      /* 64 bytes: seed, step (uint64_t); then statistics, optimiser */
+    EMULSION_STATE = 2,      /* 64 bytes, in training: seed, steps done, a mark that init leaves
+                                (uint64_t); then statistics, optimiser */
     EMULSION_PREPARED = 3,   /* packed or folded copies that the kernels read; inference only */
     EMULSION_WORKSPACE = 4,  /* activations, then one scratch slab per thread */
     EMULSION_INSTANCE = 5,   /* descriptors and the thread pool: the `instance` argument */
@@ -107,7 +135,8 @@ typedef struct emulsion_port {
     int32_t type;
     int32_t rank;    /* of one sample */
     int32_t batched; /* 0: one value per call, such as the loss */
-    int32_t reserved;
+    int32_t classes; /* of an input of class indices: a call is refused, with the sample and its
+                        label, where one is not in 0 .. classes - 1; else 0 */
     int64_t shape[EMULSION_MAX_RANK]; /* one sample's logical shape: C, H, W */
     uint64_t bytes;                   /* of one sample */
 } emulsion_port;
@@ -134,8 +163,10 @@ typedef struct emulsion_info {
     int32_t threads;                         /* thread count the records were chosen for */
 } emulsion_info;
 
-/* A thread pool of the caller's: runs task(closure, worker, index) for every index in [0, count),
- * worker in [0, threads), no two calls with the same worker at once; returns when all are done. */
+/* A thread pool of the caller's: runs task(closure, worker, index) for every index in [0, count)
+ * once, worker in [0, threads), no two calls with the same worker at once; returns when all are
+ * done. A call whose pool takes another worker or index, or leaves one out, fails. bind copies the
+ * struct; what `self` points to must last until unbind. */
 typedef struct emulsion_pool {
     void* self;
     int32_t threads;
@@ -166,4 +197,7 @@ typedef struct emulsion_call {
 #ifdef __cplusplus
 }
 #endif
+#endif
+#if EMULSION_ABI_VERSION != 3
+#error "headers of two versions of Emulsion meet: build all libraries with the same one"
 #endif

@@ -14,13 +14,17 @@ const char* emulsion_status_text(int status) {
         case EMULSION_MISALIGNED:
             return "a block of memory is not aligned to 64 bytes";
         case EMULSION_NOT_FINITE:
-            return "the loss is not finite: parameters and state are unchanged";
+            return "the loss or a gradient is not finite";
         case EMULSION_UNSUPPORTED_CPU:
             return "the library holds no variant that this processor can run";
         case EMULSION_NO_THREADS:
             return "the system refused to start a thread";
         case EMULSION_NOT_BOUND:
             return "bind has not succeeded on this instance";
+        case EMULSION_NOT_READY:
+            return "a call that must come first is missing";
+        case EMULSION_BUSY:
+            return "another call is running on this instance";
         case EMULSION_FORKED:
             return "the process was forked after bind, and the threads stayed with the parent";
         default:
@@ -58,15 +62,18 @@ void emulsion_append_number(emulsion_instance* instance, int64_t number) {
 }
 
 const char* emulsion_library_error(const emulsion_library* library, const void* instance) {
-    (void)library;
     const emulsion_instance* me = (const emulsion_instance*)instance;
     if (me == NULL) return "the instance is null";
     if ((uintptr_t)me % EMULSION_ALIGNMENT != 0) return "the instance is not aligned to 64 bytes";
-    if (me->magic != EMULSION_BOUND && me->magic != EMULSION_FAILED) {
-        return emulsion_status_text(EMULSION_NOT_BOUND);
+    const uint64_t magic = __atomic_load_n(&me->magic, __ATOMIC_ACQUIRE);
+    if (magic != EMULSION_BOUND && magic != EMULSION_FAILED) {
+        const int is_foreign = (uint32_t)magic == EMULSION_MAGIC_NAME;
+        return is_foreign ? "the instance is bound by a library of another version of Emulsion"
+                          : emulsion_status_text(EMULSION_NOT_BOUND);
     }
+    if (me->library != library) return "the instance is bound by another library";
+    if (__atomic_load_n(&me->busy, __ATOMIC_ACQUIRE) != 0)
+        return emulsion_status_text(EMULSION_BUSY);
     if (me->status != EMULSION_OK && me->message[0] != 0) return me->message;
     return emulsion_status_text(me->status);
 }
-
-int emulsion_is_finite(uint32_t bits) { return (bits & 0x7f800000u) != 0x7f800000u; }

@@ -139,11 +139,20 @@ int emulsion_library_init(const emulsion_library* library, uint64_t seed,
     for (int i = 0; i < 2; i++) {
         if (library->bytes[classes[i]] == 0) continue;
         if (memory->block[classes[i]] == NULL) return EMULSION_INVALID_ARGUMENT;
+        if (memory->sizes.bytes[classes[i]] < library->bytes[classes[i]])
+            return EMULSION_INVALID_ARGUMENT;
         if ((uintptr_t)memory->block[classes[i]] % EMULSION_ALIGNMENT != 0)
             return EMULSION_MISALIGNED;
-        memset(memory->block[classes[i]], 0, library->bytes[classes[i]]);
     }
-    if (library->bytes[EMULSION_STATE] != 0) ((uint64_t*)memory->block[EMULSION_STATE])[0] = seed;
+    for (int i = 0; i < 2; i++) {
+        if (library->bytes[classes[i]] != 0)
+            memset(memory->block[classes[i]], 0, library->bytes[classes[i]]);
+    }
+    if (library->bytes[EMULSION_STATE] != 0) {
+        uint64_t* state = (uint64_t*)memory->block[EMULSION_STATE];
+        state[0] = seed;
+        state[2] = EMULSION_STATE_MARK;
+    }
     for (int i = 0; i < library->initializer_count; i++) {
         const emulsion_initializer* initializer = &library->initializers[i];
         const emulsion_tensor* tensor = &library->info->tensors[initializer->tensor];

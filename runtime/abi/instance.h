@@ -134,7 +134,7 @@ typedef struct emulsion_library {
     uint64_t bytes[EMULSION_CLASSES]; /* parameters, gradients, state; the others are 0 here */
     const emulsion_initializer* initializers;
     int32_t initializer_count;
-    int32_t reserved;
+    int32_t training;
 } emulsion_library;
 
 /* The instance. */
@@ -193,17 +193,21 @@ struct emulsion_instance {
     void* block[EMULSION_CLASSES];
     int32_t status; /* of the last function */
     int32_t threads;
-    int32_t loss_status;  /* EMULSION_NOT_FINITE from a failed loss test to the next good one */
-    int32_t pid;          /* of bind, where the instance has threads of its own; else 0 */
+    int32_t busy;      /* atomic: id of the process that is inside a function; 0: none is */
+    int32_t pid;       /* of bind, where the instance has threads of its own; else 0 */
+    int32_t prepared;  /* EMULSION_OK once prepare has succeeded, else EMULSION_NOT_READY */
+    int32_t gradients; /* EMULSION_OK where update may use them, else what it returns: */
+                       /* EMULSION_NOT_READY or EMULSION_NOT_FINITE */
+    uint64_t gradient_seed, gradient_step; /* of the state that the gradients were computed from */
     uint64_t caller_mode; /* floating-point mode of the caller, from call_begin to call_end */
-    const emulsion_pool* pool; /* the caller's, or null */
+    emulsion_pool pool;   /* the caller's; parallel_for is null where there is none */
     void (*profile)(void* self, int kernel, double seconds);
     void* profile_self;
-    uint64_t calls; /* counters: calls that reached their kernels, */
-    uint64_t loops; /* parallel loops handed out, */
-    uint64_t wakes; /* and wake-ups of parked workers */
-    int32_t pinned; /* kernel thread id of the thread that bind pinned; 0: none */
-    int32_t reserved;
+    uint64_t calls;     /* counters: calls that reached their kernels, */
+    uint64_t loops;     /* parallel loops handed out, */
+    uint64_t wakes;     /* and wake-ups of parked workers */
+    int32_t pinned;     /* kernel thread id of the thread that bind pinned; 0: none */
+    int32_t pool_fault; /* atomic: 1 from a loop in which the caller's pool broke its contract */
     uint64_t caller_cpus[EMULSION_CPU_SET_WORDS]; /* its CPUs before, restored by unbind */
     char message[256];                            /* `status` in words, with the values */
     emulsion_crew crew;
@@ -254,7 +258,7 @@ int emulsion_library_update(const emulsion_library* library, void* instance, flo
 int emulsion_library_step(const emulsion_library* library, void* instance,
                           const emulsion_call* call, float learning_rate);
 const char* emulsion_library_error(const emulsion_library* library, const void* instance);
-void emulsion_library_unbind(const emulsion_library* library, void* instance);
+int emulsion_library_unbind(const emulsion_library* library, void* instance);
 
 /* The bytes of one variant alone. */
 int emulsion_variant_sizes(const emulsion_library* library, int variant, int threads,
@@ -308,6 +312,10 @@ const char* emulsion_status_text(int status);
 
 /* 1 unless the bits are those of a NaN or an infinity. */
 int emulsion_is_finite(uint32_t bits);
+
+/* The first tensor of info->tensors whose gradient holds a NaN or an infinity; -1: none does. Must
+ * be called between call_begin and call_end. */
+int emulsion_find_bad_gradient(emulsion_instance* instance);
 
 #ifdef __cplusplus
 }

@@ -2,8 +2,17 @@
 #pragma once
 #include "runtime/abi/instance.h"
 
-#define EMULSION_BOUND UINT64_C(0x6e6f69736c756d45)  /* magic of a bound instance */
-#define EMULSION_FAILED UINT64_C(0x64656c6961666d45) /* bind failed; the message says why */
+/* The magic of an instance: whose it is, so that no library takes another version's for its own,
+ * and whether it is bound or bind has failed (the message says why). */
+#define EMULSION_MAGIC_NAME UINT64_C(0x6c756d45) /* "Emul" */
+#define EMULSION_MAGIC(kind)                                                  \
+    (EMULSION_MAGIC_NAME | (uint64_t)(sizeof(emulsion_instance) / 64) << 32 | \
+     (uint64_t)EMULSION_ABI_VERSION << 48 | (uint64_t)(kind) << 56)
+#define EMULSION_BOUND EMULSION_MAGIC(1)
+#define EMULSION_FAILED EMULSION_MAGIC(2)
+
+/* The third word of a training library's state, once init has written it. */
+#define EMULSION_STATE_MARK UINT64_C(0x3165746174736d45) /* "Emstate1" */
 
 #define EMULSION_SPIN_NS 20000   /* a worker between loops, before it parks */
 #define EMULSION_WAIT_NS 100000  /* the caller at the end of a loop, before it parks */
@@ -46,5 +55,10 @@ void emulsion_crew_rest(emulsion_instance* instance);
 
 /* bind.c. */
 
-/* The instance where `block` is one that bind has succeeded on, else null. */
-emulsion_instance* emulsion_bound(void* block);
+extern const char* const emulsion_class_names[EMULSION_CLASSES];
+
+/* Enters a function of a bound instance: EMULSION_OK, EMULSION_NOT_BOUND where `block` is not one
+ * of `library` (null: of any), or EMULSION_BUSY. emulsion_leave is due only after EMULSION_OK; it
+ * returns `status`. */
+int emulsion_enter(const emulsion_library* library, void* block);
+int emulsion_leave(emulsion_instance* instance, int status);

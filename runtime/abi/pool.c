@@ -21,13 +21,13 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "runtime/abi/internal.h"
+#include "runtime/abi/signals.h"
 
 typedef int (*Task)(void* user_context, int index, uint8_t* closure);
 
@@ -194,15 +194,14 @@ static int start_thread(emulsion_worker* worker) {
     return error;
 }
 
-/* A new thread inherits the creator's signal mask and CPUs: workers take no signals, and are pinned
- * from birth. */
+/* A new thread inherits the creator's signal mask and CPUs: workers leave the program's signals to
+ * its own threads, and are pinned from birth. */
 int emulsion_crew_start(emulsion_instance* instance, int stay_awake, const uint64_t* pin_cpus) {
     emulsion_crew* crew = &instance->crew;
     crew->spin_ns = instance->threads <= emulsion_cpu_count() ? EMULSION_SPIN_NS : 0;
     crew->stay_awake = stay_awake;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    emulsion_mask_signals(&before);
     int error = 0;
     for (int index = 1; index < instance->threads && error == 0; index++) {
         if (pin_cpus != NULL) emulsion_pin(pin_cpus, index);
@@ -300,12 +299,16 @@ typedef struct {
     Task task;
     uint8_t* closure;
     int min;
+    int extent;
+    int left;  /* atomic: indices not yet done */
     int error; /* atomic */
 } PoolLoop;
 
 /* One index on a thread of the caller's: its floating-point mode is set for the task only. */
 static void run_pool_index(void* closure, int number, int index) {
     PoolLoop* loop = (PoolLoop*)closure;
+    if (number < 0 || number >= loop->instance->threads || index < 0 || index >= loop->extent)
+        return; /* run_in_pool finds an index left */
     emulsion_worker* worker = &loop->instance->workers[number];
     const uint64_t mode = emulsion_set_kernel_mode();
     worker->busy = 1;
@@ -317,12 +320,15 @@ static void run_pool_index(void* closure, int number, int index) {
         __atomic_compare_exchange_n(&loop->error, &none, error, 0, __ATOMIC_RELAXED,
                                     __ATOMIC_RELAXED);
     }
+    __atomic_sub_fetch(&loop->left, 1, __ATOMIC_RELEASE);
 }
 
 static int run_in_pool(emulsion_instance* instance, Task task, int min, int extent,
                        uint8_t* closure) {
-    PoolLoop loop = {instance, task, closure, min, 0};
-    instance->pool->parallel_for(instance->pool->self, run_pool_index, &loop, extent);
+    PoolLoop loop = {instance, task, closure, min, extent, extent, 0};
+    instance->pool.parallel_for(instance->pool.self, run_pool_index, &loop, extent);
+    if (__atomic_load_n(&loop.left, __ATOMIC_ACQUIRE) != 0)
+        __atomic_store_n(&instance->pool_fault, 1, __ATOMIC_RELAXED);
     return __atomic_load_n(&loop.error, __ATOMIC_RELAXED);
 }
 
@@ -333,6 +339,7 @@ int halide_do_par_for(void* user_context, Task task, int min, int extent, uint8_
         return run_serially(worker, task, min, extent, closure);
     }
     instance->loops++;
-    if (instance->pool != NULL) return run_in_pool(instance, task, min, extent, closure);
+    if (instance->pool.parallel_for != NULL)
+        return run_in_pool(instance, task, min, extent, closure);
     return run_in_crew(instance, task, min, extent, closure);
 }

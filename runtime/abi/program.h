@@ -16,7 +16,7 @@ typedef struct emulsion_train_library {
     int (*update)(void* instance, float learning_rate);                 /* null: at once */
     int (*step)(void* instance, const emulsion_call* call, float learning_rate);
     const char* (*error)(const void* instance);
-    void (*unbind)(void* instance);
+    int (*unbind)(void* instance);
 } emulsion_train_library;
 
 typedef struct emulsion_infer_library {
@@ -26,7 +26,7 @@ typedef struct emulsion_infer_library {
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
     int (*run)(void* instance, const emulsion_call* call);
     const char* (*error)(const void* instance);
-    void (*unbind)(void* instance);
+    int (*unbind)(void* instance);
 } emulsion_infer_library;
 
 /* The programs. `description` is the text of the model's training settings and manifest facts, as

@@ -5,7 +5,6 @@
 #include "runtime/data/loader.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -16,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "runtime/abi/signals.h"
 #include "runtime/data/random.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
@@ -62,16 +62,6 @@ void check_arguments(const Dataset& dataset, const std::vector<uint32_t>& subset
         what = concat("picture ", *outside, " is asked for, but the data hold ", dataset.count());
     }
     throw RuntimeError("loader", what, "give 1 picture at least, all of them from the data");
-}
-
-// Signals go to the threads of the program, but for those that a fault of this one or a profiler
-// raises.
-sigset_t foreign_signals() {
-    sigset_t signals;
-    sigfillset(&signals);
-    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF})
-        sigdelset(&signals, own);
-    return signals;
 }
 
 }  // namespace
@@ -174,9 +164,8 @@ Loader::Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Norma
                const LoaderOptions& options) {
     check_arguments(dataset, subset, options);
     state_ = std::make_unique<State>(dataset, std::move(subset), normalizer, options);
-    const sigset_t foreign = foreign_signals();
     sigset_t former;
-    pthread_sigmask(SIG_BLOCK, &foreign, &former);
+    emulsion_mask_signals(&former);
     std::string problem;
     try {
         state_->thread = std::thread([state = state_.get()] { state->run(); });

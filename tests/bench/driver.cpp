@@ -119,9 +119,9 @@ class Instance {
     void fill_ports(int batch) {
         std::mt19937 random(2);
         std::normal_distribution<float> normal;
-        std::uniform_int_distribution<int> label(0, std::max(info_->class_count, 1) - 1);
         for (int i = 0; i < info_->input_count; i++) {
             const emulsion_port& port = info_->inputs[i];
+            std::uniform_int_distribution<int> label(0, std::max(port.classes, 1) - 1);
             uint64_t bytes = port.bytes * (port.batched ? batch : 1);
             inputs_.push_back(allocate(bytes));
             float* floats = (float*)inputs_.back();

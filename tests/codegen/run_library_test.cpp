@@ -63,7 +63,7 @@ class LoadedLibrary {
             memory_.block[i] = blocks_.back().get();
         }
     }
-    ~LoadedLibrary() { object_.function<void(void*)>(name_ + "_unbind")(instance()); }
+    ~LoadedLibrary() { object_.function<int(void*)>(name_ + "_unbind")(instance()); }
 
     void init(uint64_t seed) {
         EXPECT_EQ((object_.function<int(uint64_t, const emulsion_memory*)>(name_ + "_init")(

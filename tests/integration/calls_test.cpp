@@ -175,7 +175,8 @@ TEST(Calls, InAForkedChildEndWithAStatus) {
                   void* instance = runner.memory.instance();
                   if (runner.library.bind(instance, runner.memory.get(), &options) != EMULSION_OK)
                       return 1;
-                  if (runner.library.run(instance, runner.ports.call(1)) != EMULSION_OK) return 2;
+                  if (runner.library.prepare(instance) != EMULSION_OK) return 2;
+                  if (runner.library.run(instance, runner.ports.call(1)) != EMULSION_OK) return 4;
                   const int result = runner.ports.row("scores", 0) == expected ? 0 : 3;
                   runner.library.unbind(instance);
                   return result;

@@ -27,7 +27,7 @@ typedef struct network {
                       const emulsion_options* options);
     int (*train_step)(void* instance, const emulsion_call* call, float learning_rate);
     const char* (*train_error)(const void* instance);
-    void (*train_unbind)(void* instance);
+    int (*train_unbind)(void* instance);
     const emulsion_info* (*infer_info)(void);
     int (*infer_sizes)(int threads, emulsion_sizes* sizes);
     int (*infer_bind)(void* instance, const emulsion_memory* memory,
@@ -35,7 +35,7 @@ typedef struct network {
     int (*infer_prepare)(void* instance);
     int (*infer_run)(void* instance, const emulsion_call* call);
     const char* (*infer_error)(const void* instance);
-    void (*infer_unbind)(void* instance);
+    int (*infer_unbind)(void* instance);
 } network;
 
 #define NETWORK(name, classes) \
@@ -202,11 +202,35 @@ static int infer(const network* net, const emulsion_options* options,
     return right;
 }
 
+/* The macros of a header are what `sizes` states and bind asks for. */
+#define CHECK_MACROS(name, NAME, threads)                                         \
+    do {                                                                          \
+        emulsion_sizes sizes;                                                     \
+        name##_sizes(threads, &sizes);                                            \
+        if (sizes.bytes[EMULSION_PARAMETERS] != NAME##_PARAMETERS_BYTES ||        \
+            sizes.bytes[EMULSION_GRADIENTS] != NAME##_GRADIENTS_BYTES ||          \
+            sizes.bytes[EMULSION_STATE] != NAME##_STATE_BYTES ||                  \
+            sizes.bytes[EMULSION_PREPARED] != NAME##_PREPARED_BYTES ||            \
+            sizes.bytes[EMULSION_WORKSPACE] != NAME##_WORKSPACE_BYTES(threads) || \
+            sizes.bytes[EMULSION_INSTANCE] != NAME##_INSTANCE_BYTES(threads))     \
+            fail(#name, "a macro", 0, "its bytes are not those of sizes");        \
+    } while (0)
+
+static void check_macros(void) {
+    for (int threads = 1; threads <= 7; threads++) {
+        CHECK_MACROS(mlp_train, MLP_TRAIN, threads);
+        CHECK_MACROS(mlp_infer, MLP_INFER, threads);
+        CHECK_MACROS(small_train, SMALL_TRAIN, threads);
+        CHECK_MACROS(small_infer, SMALL_INFER, threads);
+    }
+}
+
 int main(int argc, char** argv) {
     static const network networks[] = {NETWORK(mlp, 10), NETWORK(small, 5)};
     emulsion_options options;
     memset(&options, 0, sizeof options);
     options.threads = argc > 1 ? atoi(argv[1]) : 2;
+    check_macros();
     for (int i = 0; i < 2; i++) {
         const network* net = &networks[i];
         const emulsion_info* info = net->train_info();

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <csignal>
 #include <fstream>
 #include <mutex>
 #include <thread>
@@ -233,6 +234,44 @@ TEST(AbiPool, WorkersStayAwakeWhereAsked) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
+// The signal masks of three workers, the caller among them, each in a task that waits for the
+// others.
+struct Masks {
+    std::atomic<int> arrived = 0;
+    sigset_t of[3];
+};
+
+int record_mask(void* user_context, int, std::uint8_t* closure) {
+    auto& masks = *reinterpret_cast<Masks*>(closure);
+    pthread_sigmask(SIG_BLOCK, nullptr,
+                    &masks.of[static_cast<emulsion_worker*>(user_context)->index]);
+    masks.arrived++;
+    while (masks.arrived < 3) std::this_thread::yield();
+    return 0;
+}
+
+// Signals for the program go to its own threads; those of a worker's own fault, and of profilers,
+// do not. What the binding thread blocks stays blocked.
+TEST(AbiPool, WorkersTakeTheSignalsOfTheirOwnFaults) {
+    sigset_t profile, before;
+    sigemptyset(&profile);
+    sigaddset(&profile, SIGPROF);
+    pthread_sigmask(SIG_BLOCK, &profile, &before);
+    FakeNetwork network(3);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    Masks masks;
+    ASSERT_EQ(emulsion_call_begin(network.instance()), EMULSION_OK);
+    halide_do_par_for(network.instance()->workers, record_mask, 0, 3, as_closure(&masks));
+    emulsion_call_end(network.instance());
+    for (int worker = 1; worker < 3; worker++) {
+        for (const int open : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+            EXPECT_FALSE(sigismember(&masks.of[worker], open)) << "signal " << open;
+        for (const int other : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD, SIGPROF})
+            EXPECT_TRUE(sigismember(&masks.of[worker], other)) << "signal " << other;
+    }
+    EXPECT_FALSE(sigismember(&masks.of[0], SIGTERM)) << "the caller's mask is its own";
+}
+
 TEST(AbiPool, UnbindEndsTheThreads) {
     const std::size_t before = list_threads().size();
     {
@@ -268,12 +307,12 @@ TEST(AbiPool, ForkedChildIsToldAndMayBindAgain) {
         if (network.error() != expected) return 2;
         if (network.bind() != EMULSION_OK) return 3;
         if (network.step(kBatch, 0.1f) != EMULSION_OK) return 4;
-        emulsion_library_unbind(nullptr, network.instance());
+        network.unbind();
         return 0;
     });
     EXPECT_EQ(result, 0);
     const int unbound = run_in_child([&] {
-        emulsion_library_unbind(nullptr, network.instance());
+        network.unbind();
         return network.run(1) == EMULSION_NOT_BOUND ? 0 : 1;
     });
     EXPECT_EQ(unbound, 0);

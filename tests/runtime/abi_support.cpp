@@ -143,6 +143,7 @@ FakeLibrary::FakeLibrary()
     library.bytes[EMULSION_STATE] = 64;
     library.initializers = &initializer;
     library.initializer_count = 1;
+    library.training = 1;
 }
 
 Block::Block(std::size_t size, std::size_t shift)
@@ -189,8 +190,10 @@ int FakeNetwork::bind(const emulsion_options* options) {
     emulsion_options chosen = {};
     if (options != nullptr) chosen = *options;
     if (chosen.threads == 0) chosen.threads = threads_;
-    return emulsion_library_bind(&fake_->library, blocks_[EMULSION_INSTANCE].get(), &memory,
-                                 &chosen);
+    const int result =
+        emulsion_library_bind(&fake_->library, blocks_[EMULSION_INSTANCE].get(), &memory, &chosen);
+    if (result == EMULSION_OK) instance()->prepared = EMULSION_OK;
+    return result;
 }
 
 emulsion_call FakeNetwork::make_call(int samples) {
@@ -210,6 +213,8 @@ int FakeNetwork::forward_backward(int samples) {
 int FakeNetwork::update(float learning_rate) {
     return emulsion_library_update(&fake_->library, instance(), learning_rate);
 }
+
+int FakeNetwork::unbind() { return emulsion_library_unbind(&fake_->library, instance()); }
 
 int FakeNetwork::run(int samples) {
     const emulsion_call call = make_call(samples);

@@ -63,7 +63,8 @@ class FakeNetwork {
     FakeNetwork(const FakeNetwork&) = delete;
     FakeNetwork& operator=(const FakeNetwork&) = delete;
 
-    int bind(const emulsion_options* options = nullptr);
+    int bind(const emulsion_options* options = nullptr);  // as if prepared
+    int unbind();
     int step(int samples, float learning_rate);
     int forward_backward(int samples);
     int update(float learning_rate);

@@ -63,7 +63,7 @@ int bind(void* instance, const emulsion_memory* memory, const emulsion_options* 
 const char* error_of(const void* instance) {
     return static_cast<const FakeInstance*>(instance)->error;
 }
-void unbind(void*) {}
+int unbind(void*) { return EMULSION_OK; }
 
 void softmax(const float* scores, int classes, float* probabilities) {
     const float most = *std::max_element(scores, scores + classes);
