@@ -59,9 +59,7 @@ void TrainingLoop::train_batch(const Batch& batch) {
     rate_ =
         learning_rate(state_.settings.schedule, static_cast<int64_t>(state_.step), total_steps_);
     const StepResult result = session_.step(batch, rate_);
-    if (!result.is_finite) {
-        fail_not_finite("the loss is NaN or infinite", state_.step + 1);
-    }
+    if (result.fault != nullptr) fail_not_finite(result.fault, state_.step + 1);
     state_.sums.add(result.loss, result.correct, batch.samples);
     state_.step++;
     run_steps_++;

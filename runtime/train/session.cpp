@@ -1,6 +1,7 @@
 // See session.h.
 #include "runtime/train/session.h"
 
+#include <cmath>
 #include <cstring>
 #include <string_view>
 
@@ -99,7 +100,8 @@ StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     if (profile_ != nullptr && status == EMULSION_OK) profile_->end_call(batch.samples);
     StepResult result;
     if (status == EMULSION_NOT_FINITE) {
-        result.is_finite = false;
+        result.fault = std::isfinite(read_output(loss_output_)) ? "a gradient is NaN or infinite"
+                                                                : "the loss is NaN or infinite";
         return result;
     }
     check(status, "step");

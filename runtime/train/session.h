@@ -12,8 +12,8 @@
 namespace emulsion {
 
 struct StepResult {
-    bool is_finite = true;  // false: the loss is NaN or infinite, and nothing was updated
-    double loss = 0.0;      // mean over the samples
+    const char* fault = nullptr;  // what was NaN or infinite, so that no parameter was updated
+    double loss = 0.0;            // mean over the samples
     double correct = 0.0;
 };
 

@@ -131,8 +131,8 @@ int forward_backward(void* instance, const emulsion_call* call) {
     if (fake().network.kind == FakeKind::kSoftmax)
         softmax_gradients(memory, *call, &loss, &correct);
     if (fake().network.kind == FakeKind::kQuadratic) quadratic_gradients(memory, *call, &loss);
-    if (!std::isfinite(loss)) return EMULSION_NOT_FINITE;
     *static_cast<float*>(call->outputs[0]) = loss;
+    if (!std::isfinite(loss)) return EMULSION_NOT_FINITE;
     *static_cast<float*>(call->outputs[1]) = correct;
     if (fake().network.kind == FakeKind::kSoftmax) {
         float* mean = tensor_values(fake().train_tensors[2], memory);
