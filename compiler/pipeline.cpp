@@ -78,21 +78,25 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.exact = options.exact;
     plan.update_at_once = training && options.update_at_once;
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
-    plan.threads = options.threads > 0 ? options.threads : emulsion_cpu_count();
-    plan.machine.threads = plan.threads;
+    if (options.threads > 0) plan.threads = options.threads;
     plan.isas = isas_of(options.target);
     return plan;
 }
 
-Graph optimized_graph(const Network& network, const BuildOptions& options, bool training) {
+// A graph for each batch: how it computes depends on the batch.
+std::vector<Graph> optimized_graphs(const Network& network, const BuildOptions& options,
+                                    bool training) {
     if (training)
-        return training_graph(network, options.exact, options.batch, options.update_at_once);
-    return inference_graph(network, options.exact, options.infer_batches.back());
+        return {training_graph(network, options.exact, options.batch, options.update_at_once)};
+    std::vector<Graph> graphs;
+    for (int batch : options.infer_batches)
+        graphs.push_back(inference_graph(network, options.exact, batch));
+    return graphs;
 }
 
 Plan planned(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
              bool training) {
-    return make_plan(optimized_graph(network, options, training), recipes,
+    return make_plan(optimized_graphs(network, options, training), recipes,
                      plan_options(options, training));
 }
 
@@ -188,10 +192,17 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
 
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
-    Graph graph = optimized_graph(network, options, training);
-    if (stage == "optimized") return print(graph);
+    const std::vector<Graph> graphs = optimized_graphs(network, options, training);
+    if (stage == "optimized") {
+        std::string text;
+        for (size_t i = 0; i < graphs.size(); i++) {
+            if (graphs.size() > 1) text += fmt::format("# batch {}\n", options.infer_batches[i]);
+            text += print(graphs[i]);
+        }
+        return text;
+    }
     Compiled compiled;
-    compiled.plan = make_plan(graph, recipes, plan_options(options, training));
+    compiled.plan = make_plan(graphs, recipes, plan_options(options, training));
     if (stage == "plan") return print(compiled.plan);
     if (stage == "loops" || stage == "stmt" || stage == "asm")
         return show_kernels(compiled.plan, recipes, stage);

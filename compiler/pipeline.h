@@ -15,10 +15,10 @@ struct BuildOptions {
     std::string output = "out";            // folder of the products; made where it is missing
     int batch = 64;                        // the most samples of a training step
     std::vector<int> infer_batches = {1};  // ascending; `run` takes the smallest that fits
-    int threads = 0;     // selects records and stated bytes; 0: the CPUs this process may use
-    int jobs = 0;        // compiling processes; 0: the CPUs this process may use
-    bool exact = false;  // no recipe that changes rounding (Winograd)
-    bool update_at_once = false;  // each parameter right after its gradient, PlanOptions
+    int threads = 0;                       // selects records and stated bytes; 0: kPlannedThreads
+    int jobs = 0;                          // compiling processes; 0: the CPUs this process may use
+    bool exact = false;                    // no recipe that changes rounding (Winograd)
+    bool update_at_once = false;           // each parameter right after its gradient, PlanOptions
     bool cache = true;
     bool checked = false;           // kernels keep Halide's asserts
     std::string target = "native";  // "native", "portable", "x86-64", "avx2" or "avx512"

@@ -54,9 +54,8 @@ void add_build_options(CLI::App* app, BuildOptions& options) {
         ->capture_default_str()
         ->allow_extra_args(false)
         ->take_all();
-    app->add_option(
-        "--threads", options.threads,
-        "Threads that records are selected for (default: the CPUs this process may use)");
+    app->add_option("--threads", options.threads,
+                    "Threads that records are selected for and bytes stated (default: 8)");
     app->add_option("--jobs", options.jobs,
                     "Compiling processes (default: the CPUs this process may use)");
     app->add_option("--target", options.target, "Instruction set: " + quoted_list(kTargets))

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/diagnostic.h"
 
@@ -27,14 +28,14 @@ void constrain(Buffer buffer, const TensorType& type, const Expr& samples, bool 
     int index = 0;
     for (int64_t extent : memory_extents(type)) {
         auto dimension = buffer.dim(index++);
-        if (with_bounds) dimension.set_bounds(0, static_cast<int>(extent));
-        dimension.set_stride(static_cast<int>(stride));
+        if (with_bounds) dimension.set_bounds(0, to_int(extent));
+        dimension.set_stride(to_int(stride));
         stride *= extent;
     }
     if (type.batched) {
         auto dimension = buffer.dim(index);
         if (with_bounds) dimension.set_bounds(0, samples);
-        dimension.set_stride(static_cast<int>(stride));
+        dimension.set_stride(to_int(stride));
     }
     buffer.set_host_alignment(64);
 }
@@ -239,7 +240,7 @@ void KernelContext::constrain_outputs(const std::vector<Func>& outputs) const {
             if (k != 0) continue;
             std::vector<int64_t> extents = memory_extents(type);
             for (size_t d = 0; d < extents.size(); d++) {
-                func.bound(func.args()[d], 0, static_cast<int>(extents[d]));
+                func.bound(func.args()[d], 0, to_int(extents[d]));
             }
         }
     }

@@ -3,7 +3,9 @@
 
 #include <fmt/ranges.h>
 #include <algorithm>
+#include <set>
 
+#include "compiler/graph/limits.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 
@@ -107,6 +109,13 @@ Value GraphBuilder::add_typed(Node node) {
         }
         throw Error(std::move(diagnostic));
     }
+    for (const TensorType& type : node.types) {
+        try {
+            check_size(node.name, type);
+        } catch (const Error& error) {
+            rethrow_at(error, node.name, node.op->kind(), node.where, graph_, node.inputs);
+        }
+    }
     names_[node.name] = static_cast<int>(graph_.nodes_.size());
     graph_.nodes_.push_back(std::move(node));
     return {static_cast<int>(graph_.nodes_.size()) - 1, 0};
@@ -144,6 +153,9 @@ Graph remove_dead_nodes(const Graph& graph) {
         if (result.target >= 0) live[static_cast<size_t>(result.target)] = true;
     }
     for (size_t i = graph.nodes().size(); i-- > 0;) {
+        const int index = static_cast<int>(i);
+        if (graph.op_as<Parameter>(index) != nullptr || graph.op_as<State>(index) != nullptr)
+            live[i] = true;
         if (!live[i]) continue;
         for (Value value : graph.nodes()[i].inputs) live[static_cast<size_t>(value.node)] = true;
     }
@@ -204,6 +216,38 @@ void verify_node(const Graph& graph, int index) {
     }
 }
 
+const char* kind_name(Result::Kind kind) {
+    switch (kind) {
+        case Result::Kind::output:
+            return "output";
+        case Result::Kind::gradient:
+            return "gradient";
+        case Result::Kind::update:
+            return "update";
+    }
+    return "";
+}
+
+// An update is of a parameter or state, a gradient of a parameter, an output of nothing.
+void verify_result(const Graph& graph, const Result& result) {
+    if (result.kind == Result::Kind::output) return;
+    EMU_CHECK(result.target >= 0 && result.target < static_cast<int>(graph.nodes().size()),
+              "a result of graph '{}' has no target", graph.name());
+    const bool is_parameter = graph.op_as<Parameter>(result.target) != nullptr;
+    const bool is_state = graph.op_as<State>(result.target) != nullptr;
+    if (is_parameter || (is_state && result.kind == Result::Kind::update)) return;
+    const Node& target = graph.node(result.target);
+    const bool is_update = result.kind == Result::Kind::update;
+    throw Error({"result",
+                 fmt::format("'{}' is the result of '{}', but {}", target.name, target.op->kind(),
+                             is_update ? "an update writes a parameter or state"
+                                       : "a gradient is of a parameter"),
+                 is_update ? "name a parameter or state behind 'update'"
+                           : "name a parameter behind 'gradient'",
+                 target.where,
+                 {}});
+}
+
 }  // namespace
 
 void verify(const Graph& graph) {
@@ -217,10 +261,20 @@ void verify(const Graph& graph) {
                  "please report this with the model");
         }
     }
+    std::set<std::pair<Result::Kind, std::string>> results;
     for (const Result& result : graph.results()) {
         EMU_CHECK(
             result.value.node >= 0 && result.value.node < static_cast<int>(graph.nodes().size()),
             "a result of graph '{}' is undefined", graph.name());
+        verify_result(graph, result);
+        const bool is_output = result.kind == Result::Kind::output;
+        const std::string name = is_output ? result.name : graph.node(result.target).name;
+        if (!results.emplace(result.kind, name).second) {
+            fail("result",
+                 is_output ? fmt::format("two outputs are named '{}'", name)
+                           : fmt::format("'{}' has two {}s", name, kind_name(result.kind)),
+                 is_output ? "give each output a name of its own" : "leave one of them out");
+        }
         if (result.target < 0) continue;
         if (graph.type(result.value) != graph.node(result.target).types[0]) {
             fail("verify",

@@ -92,7 +92,8 @@ class GraphBuilder {
     std::map<std::string, int, std::less<>> names_;
 };
 
-// The nodes that results need, in order, others dropped (sources included where nobody reads them).
+// The nodes that results need, all parameters and all state, in order; others dropped (inputs
+// included where nobody reads them). What a network learns is part of every graph made of it.
 Graph remove_dead_nodes(const Graph& graph);
 
 // Checks all invariants: order, arity, types equal to those inferred, unique names, results. Throws

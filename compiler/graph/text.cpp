@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/closest.h"
@@ -189,9 +190,9 @@ std::vector<int64_t> parse_list(TextReader& reader, std::string_view close) {
         reader.expect(",");
     }
     for (int64_t value : values) {
-        if (value < 1 || value > (int64_t{1} << 31)) {
+        if (value < 1 || value > kMostElements) {
             reader.fail("syntax", fmt::format("an extent of {} is out of range", value),
-                        "extents are 1 to 2^31");
+                        fmt::format("extents are 1 to {}", kMostElements));
         }
     }
     return values;

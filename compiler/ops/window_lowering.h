@@ -3,6 +3,7 @@
 
 #include <Halide.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/window.h"
 
 namespace emulsion {
@@ -40,6 +41,6 @@ int most_readers(const Window& window, int axis);
 // `value` where `inside`, else zero; no select where that is always so.
 Halide::Expr value_or_zero(const Halide::Expr& inside, const Halide::Expr& value);
 
-inline int as_int(int64_t value) { return static_cast<int>(value); }
+inline int as_int(int64_t value) { return to_int(value); }
 
 }  // namespace emulsion

@@ -23,7 +23,7 @@ class BodyBuilder {
         }
         if (group_.anchor >= 0) body_.group.anchor = own_.at({group_.anchor, 0}).node;
         body_.group.body = builder_.build();
-        body_.group.batch = batch;
+        body_.group.batch = body_.group.has_samples() ? batch : 1;
         return std::move(body_);
     }
 
@@ -44,6 +44,7 @@ class BodyBuilder {
         const TensorType& type = graph_.type(value);
         Value root = root_of(graph_, value);
         if (own_.contains(root) && graph_.type(root) == type) return own_.at(root);
+        if (const auto* constant = graph_.op_as<Constant>(root.node)) return fill(*constant, type);
         auto index = static_cast<size_t>(root.node);
         if (inlined_[index] && graph_.type(root) == type) {
             compute(root.node);
@@ -59,6 +60,18 @@ class BodyBuilder {
         inputs_.push_back(
             builder_.add(std::make_shared<Input>(type), {}, fmt::format("a{}", inputs_.size())));
         return inputs_.back();
+    }
+
+    // A constant is the same number in whatever shape it is read.
+    Value fill(const Constant& constant, const TensorType& type) {
+        const std::string key = fmt::format("{} {}", constant.value, to_string(type));
+        const auto [found, inserted] = constants_.try_emplace(key);
+        if (inserted) {
+            auto op = std::make_shared<Constant>(constant);
+            op->set_type(type);
+            found->second = builder_.add(op, {}, fmt::format("v{}", computed_++));
+        }
+        return found->second;
     }
 
     Value read_scalar(const Scalar& scalar) {
@@ -77,7 +90,7 @@ class BodyBuilder {
     GroupBody body_;
     std::map<Value, Value> own_;  // of the graph, to the body
     std::vector<Value> inputs_;
-    std::map<std::string, Value> scalars_;
+    std::map<std::string, Value> scalars_, constants_;
     int computed_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/memory.h"
 #include "compiler/plan/variant.h"
@@ -97,9 +98,15 @@ void plan_ports(const Graph& graph, Plan& plan) {
     }
 }
 
-}  // namespace
+bool equal_ports(const std::vector<PlannedPort>& a, const std::vector<PlannedPort>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const PlannedPort& x, const PlannedPort& y) {
+                          return x.name == y.name && x.type == y.type;
+                      });
+}
 
-Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options) {
+// Tensors and ports as one of the graphs says.
+Plan interface_of(const Graph& graph, const PlanOptions& options) {
     Plan plan;
     plan.network = graph.name();
     plan.training = options.training;
@@ -107,12 +114,42 @@ Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptio
     plan.threads = options.threads;
     plan_tensors(graph, plan);
     plan_ports(graph, plan);
-    for (const Isa& isa : options.isas) {
-        plan.variants.push_back(plan_variant(graph, plan, library, options, isa));
-    }
-    const std::string fault = plan_fault(std::vector<Graph>(options.batches.size(), graph), plan);
-    EMU_CHECK(fault.empty(), "the plan of graph '{}' is wrong: {}", graph.name(), fault);
     return plan;
+}
+
+void check_sizes(const Graph& graph, int batch) {
+    for (const Node& node : graph.nodes()) {
+        for (const TensorType& type : node.types) check_size(node.name, type, batch);
+    }
+}
+
+}  // namespace
+
+Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
+               const PlanOptions& options) {
+    EMU_CHECK(graphs.size() == options.batches.size() && !graphs.empty(),
+              "{} graphs for {} batches", graphs.size(), options.batches.size());
+    for (size_t i = 0; i < graphs.size(); i++) check_sizes(graphs[i], options.batches[i]);
+    Plan plan = interface_of(graphs[0], options);
+    for (const Graph& graph : graphs) {
+        const Plan other = interface_of(graph, options);
+        EMU_CHECK(equal_ports(plan.inputs, other.inputs) &&
+                      equal_ports(plan.outputs, other.outputs) &&
+                      plan.tensors.size() == other.tensors.size() &&
+                      plan.parameter_bytes == other.parameter_bytes &&
+                      plan.state_bytes == other.state_bytes,
+                  "the batches of '{}' have different tensors or ports", graph.name());
+    }
+    for (const Isa& isa : options.isas) {
+        plan.variants.push_back(plan_variant(graphs, plan, library, options, isa));
+    }
+    const std::string fault = plan_fault(graphs, plan);
+    EMU_CHECK(fault.empty(), "the plan of graph '{}' is wrong: {}", plan.network, fault);
+    return plan;
+}
+
+Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options) {
+    return make_plan(std::vector<Graph>(options.batches.size(), graph), library, options);
 }
 
 }  // namespace emulsion

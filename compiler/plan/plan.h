@@ -55,8 +55,8 @@ struct PlannedCall {
     std::string reason;  // why it is fused as it is
 };
 
-// The calls for one compiled batch, in order; `prepare` and `update` calls stand in the first plan
-// alone.
+// The calls for one compiled batch, in order; `prepare` calls, those of all batches, and `update`
+// calls stand in the first plan alone.
 struct BatchPlan {
     int batch = 1;
     std::vector<PlannedCall> calls;
@@ -99,7 +99,7 @@ struct Plan {
     std::string network;
     bool training = false;
     bool update_at_once = false;  // PlanOptions
-    int threads = 0;              // that records were chosen for
+    int threads = 0;              // of the stated bytes
     std::vector<PlannedTensor> tensors;
     std::vector<PlannedPort> inputs, outputs;
     int64_t parameter_bytes = 0, gradient_bytes = 0, state_bytes = 0;
@@ -109,7 +109,7 @@ struct Plan {
 struct PlanOptions {
     bool training = false;
     std::vector<int> batches = {1};
-    int threads = 2;
+    int threads = kPlannedThreads;  // of the stated bytes; no recipe depends on them
     std::vector<Isa> isas;
     Machine machine;
     bool exact = false;  // recipes that are not exact are left out
@@ -120,8 +120,13 @@ struct PlanOptions {
     bool update_at_once = false;
 };
 
-// Plans an optimized graph. State starts with 64 bytes of seed and step
-// (runtime/abi/emulsion_abi.h).
+// Plans optimized graphs of one network, one for each batch: they may differ in how they compute,
+// and then in what they prepare, but not in tensors and ports. Throws Error[size] before anything
+// else where a tensor of a whole batch is beyond graph/limits.h. State starts with 64 bytes of seed
+// and step (runtime/abi/emulsion_abi.h).
+Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
+               const PlanOptions& options);
+// The same graph for every batch.
 Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options);
 
 // A sentence for each kernel that runs a recipe of last resort, for the user of a build.

@@ -91,7 +91,8 @@ std::vector<Row> rows_of(const VariantPlan& variant, const Profile& profile,
         Row& row = rows[call.kernel];
         row.kernel = &variant.kernels[static_cast<size_t>(call.kernel)];
         if (row.calls++ == 0) row.name = call.name;
-        const double share = 1.0 * measured.samples / row.kernel->group.batch;
+        const Group& group = row.kernel->group;
+        const double share = group.has_samples() ? 1.0 * measured.samples / group.batch : 1.0;
         const Traffic traffic = traffic_of(variant, call, measured.samples);
         const double byte_seconds = seconds_of(traffic, profile.machine);
         const double operations =

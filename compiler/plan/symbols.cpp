@@ -9,6 +9,7 @@ namespace emulsion {
 
 std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& inputs) {
     if (node.op->op_class() == OpClass::view) return {seen_as(inputs[0], node.types[0])};
+    if (node.op->kind() == "constant") return {constant(print_attributes(*node.op), node.types[0])};
     std::string text = fmt::format("{} {}", node.op->kind(), print_attributes(*node.op));
     for (int input : inputs) text += fmt::format(" {}", input);
     std::vector<int> outputs;
@@ -22,9 +23,17 @@ std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& i
 int Symbols::seen_as(int symbol, const TensorType& type) {
     const int root = roots_[at(symbol)];
     if (types_[at(root)] == type) return root;
+    if (const auto found = constants_.find(root); found != constants_.end())
+        return constant(std::string(found->second), type);
     const int view = number(fmt::format("view {} {}", root, to_string(type)), type);
     roots_[at(view)] = root;
     return view;
+}
+
+int Symbols::constant(const std::string& attributes, const TensorType& type) {
+    const int symbol = number(fmt::format("constant {} {}", attributes, to_string(type)), type);
+    constants_[symbol] = attributes;
+    return symbol;
 }
 
 int Symbols::number(const std::string& text, const TensorType& type) {

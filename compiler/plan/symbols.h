@@ -15,16 +15,18 @@ class Symbols {
     int source(const std::string& name, const TensorType& type) { return number(name, type); }
     // The outputs of a node, from the symbols of its inputs.
     std::vector<int> outputs_of(const Node& node, const std::vector<int>& inputs);
-    // The same memory under another type. A view of a view is one view.
+    // The same memory under another type. A view of a view is one view, of a constant a constant.
     int seen_as(int symbol, const TensorType& type);
 
   private:
     static size_t at(int symbol) { return static_cast<size_t>(symbol); }
     int number(const std::string& text, const TensorType& type);
+    int constant(const std::string& attributes, const TensorType& type);
 
     std::map<std::string, int> numbers_;
     std::vector<TensorType> types_;
-    std::vector<int> roots_;  // of a view: what it views; else itself
+    std::vector<int> roots_;                // of a view: what it views; else itself
+    std::map<int, std::string> constants_;  // their attributes
 };
 
 }  // namespace emulsion

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
 #include "compiler/plan/grouping.h"
@@ -28,123 +29,185 @@ namespace {
 
 class VariantPlanner {
   public:
-    VariantPlanner(const Graph& graph, const Plan& plan, const RecipeLibrary& library,
+    VariantPlanner(const std::vector<Graph>& graphs, const Plan& plan, const RecipeLibrary& library,
                    const PlanOptions& options, const Isa& isa)
-        : graph_(graph), plan_(plan), library_(library), options_(options) {
+        : plan_(plan), library_(library), options_(options) {
         variant_.isa = isa;
+        for (size_t i = 0; i < graphs.size(); i++)
+            batches_.push_back(group_batch(graphs[i], options.batches[i]));
     }
 
     VariantPlan run() {
-        place_fixed();
-        std::vector<GroupedBatch> batches;
-        for (int batch : options_.batches) batches.push_back(group_batch(batch));
-        find_lasting(batches);
-        for (const GroupedBatch& batch : batches) plan_batch(batch);
+        for (GroupedBatch& batch : batches_) define_prepared(batch);
+        for (const GroupedBatch& batch : batches_) plan_batch(batch);
+        BatchPlan& first = variant_.batches[0];
+        first.calls.insert(first.calls.begin(), prepare_.begin(), prepare_.end());
         return std::move(variant_);
     }
 
   private:
-    // The groups of one compiled batch, in order, and their bodies.
-    struct GroupedBatch {
-        int batch = 1;
-        Grouping grouping;
-        std::vector<GroupBody> bodies;
-    };
     struct Place {
         MemoryClass memory;
         int64_t offset;
     };
+    // The groups of one compiled batch, in order, and their bodies.
+    struct GroupedBatch {
+        const Graph& graph;
+        int batch = 1;
+        Grouping grouping;
+        std::vector<GroupBody> bodies;
+        std::map<Value, Place> fixed;
+        std::map<Value, int> definitions;  // of values of `prepare`
 
-    // Values with a place of their own: parameters, state, inputs; updates and gradients; outputs.
-    void place_fixed() {
-        int input = 0, output = 0;
-        for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
-            if (graph_.op_as<Input>(i) != nullptr) fixed_[{i, 0}] = {MemoryClass::input, input++};
-        }
-        for (const PlannedTensor& tensor : plan_.tensors) {
-            fixed_[{graph_.find(tensor.name), 0}] = {tensor.memory, tensor.offset};
-        }
-        for (const Result& result : graph_.results()) {
-            Value root = root_of(graph_, result.value);
-            Place place{MemoryClass::output, 0};
-            if (result.kind == Result::Kind::output) {
-                place.offset = output++;
-            } else if (result.kind == Result::Kind::update) {
-                place = fixed_.at({result.target, 0});
-            } else if (plan_.update_at_once) {
-                continue;  // in the workspace, until its update
-            } else {
-                place = {MemoryClass::gradients, tensor_of(result.target).gradient_offset};
-            }
-            if (!fixed_.emplace(root, place).second) {
-                fail("result",
-                     fmt::format("'{}' is a result twice, or a result without any computation",
-                                 graph_.node(root.node).name),
-                     "give each output, update and gradient a value of its own");
-            }
-        }
-    }
+        Stage stage(size_t group) const { return grouping.groups[group].stage; }
+    };
 
-    const PlannedTensor& tensor_of(int node) const {
-        for (const PlannedTensor& tensor : plan_.tensors) {
-            if (tensor.name == graph_.node(node).name) return tensor;
-        }
-        EMU_CHECK(false, "'{}' is no tensor of the plan", graph_.node(node).name);
-    }
+    // ---- Fixed places and groups ----
 
-    GroupedBatch group_batch(int batch) const {
-        GroupedBatch grouped{batch, {}, {}};
-        grouped.grouping = group_nodes(graph_, library_, variant_.isa, options_, batch);
-        for (size_t g = 0; g < grouped.grouping.groups.size(); g++) {
-            grouped.bodies.push_back(
-                build_body(graph_, grouped.grouping.groups[g], grouped.grouping.inlined,
-                           stored_values(graph_, grouped.grouping.groups[g]), batch));
+    GroupedBatch group_batch(const Graph& graph, int batch) const {
+        GroupedBatch grouped{graph, batch, {}, {}, fixed_places(graph), {}};
+        grouped.grouping = group_nodes(graph, library_, variant_.isa, options_, batch);
+        for (const NodeGroup& group : grouped.grouping.groups) {
+            grouped.bodies.push_back(build_body(graph, group, grouped.grouping.inlined,
+                                                stored_values(graph, group), batch));
         }
         return grouped;
     }
 
-    // Prepared weights are what any batch reads outside `prepare`; the other values of `prepare`
-    // are steps on the way to them.
-    void find_lasting(const std::vector<GroupedBatch>& batches) {
-        for (const GroupedBatch& batch : batches) {
-            for (size_t g = 0; g < batch.bodies.size(); g++) {
-                if (batch.grouping.groups[g].stage == Stage::prepare) continue;
-                for (const Operand& operand : batch.bodies[g].operands)
-                    lasting_.insert(operand.root);
+    // Values with a place of their own: parameters, state, inputs; updates and gradients; outputs.
+    std::map<Value, Place> fixed_places(const Graph& graph) const {
+        std::map<Value, Place> fixed;
+        int input = 0, output = 0;
+        for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+            if (graph.op_as<Input>(i) != nullptr) fixed[{i, 0}] = {MemoryClass::input, input++};
+        }
+        for (const PlannedTensor& tensor : plan_.tensors) {
+            fixed[{graph.find(tensor.name), 0}] = {tensor.memory, tensor.offset};
+        }
+        for (const Result& result : graph.results()) {
+            Value root = root_of(graph, result.value);
+            Place place{MemoryClass::output, 0};
+            if (result.kind == Result::Kind::output) {
+                place.offset = output++;
+            } else if (result.kind == Result::Kind::update) {
+                const PlannedTensor& tensor = tensor_of(graph, result.target);
+                place = {tensor.memory, tensor.offset};
+            } else if (plan_.update_at_once) {
+                continue;  // in the workspace, until its update
+            } else {
+                const PlannedTensor& tensor = tensor_of(graph, result.target);
+                place = {MemoryClass::gradients, tensor.gradient_offset};
             }
+            if (!fixed.emplace(root, place).second) {
+                fail("result",
+                     fmt::format("'{}' is a result twice, or a result without any computation",
+                                 graph.node(root.node).name),
+                     "give each output, update and gradient a value of its own");
+            }
+        }
+        return fixed;
+    }
+
+    const PlannedTensor& tensor_of(const Graph& graph, int node) const {
+        for (const PlannedTensor& tensor : plan_.tensors) {
+            if (tensor.name == graph.node(node).name) return tensor;
+        }
+        EMU_CHECK(false, "'{}' is no tensor of the plan", graph.node(node).name);
+    }
+
+    // ---- Prepared weights ----
+
+    // Numbers what `prepare` computes, equal values of different batches alike. Prepared weights
+    // are what any batch reads outside `prepare`; the others are steps on the way to them.
+    void define_prepared(GroupedBatch& grouped) {
+        const Graph& graph = grouped.graph;
+        for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+            const Node& node = graph.node(i);
+            std::string text = fmt::format("{}{}", node.op->kind(), print_attributes(*node.op));
+            if (node.inputs.empty()) text += " " + node.name;
+            for (Value input : node.inputs)
+                text +=
+                    fmt::format(" {}:{}", grouped.definitions.at({input.node, 0}), input.output);
+            const int number = definitions_.emplace(text, definitions_.size()).first->second;
+            for (int k = 0; k < static_cast<int>(node.types.size()); k++)
+                grouped.definitions[{i, k}] = number;
+        }
+        for (size_t g = 0; g < grouped.bodies.size(); g++) {
+            if (grouped.stage(g) == Stage::prepare) continue;
+            for (const Operand& operand : grouped.bodies[g].operands)
+                lasting_.insert(definition(grouped, operand.root));
         }
     }
 
+    // A value by what it is, whatever the graph.
+    static std::pair<int, int> definition(const GroupedBatch& grouped, Value value) {
+        return {grouped.definitions.at(value), value.output};
+    }
+
+    // The groups of `prepare` that make prepared weights which no batch before makes, and the steps
+    // on the way.
+    std::vector<bool> needed_preparations(const GroupedBatch& grouped) const {
+        std::vector<bool> needed(grouped.bodies.size(), false);
+        std::set<Value> read;
+        for (size_t g = grouped.bodies.size(); g-- > 0;) {
+            if (grouped.stage(g) != Stage::prepare) continue;
+            const GroupBody& body = grouped.bodies[g];
+            needed[g] = std::any_of(body.results.begin(), body.results.end(), [&](Value value) {
+                const auto key = definition(grouped, value);
+                return lasting_.contains(key) ? !prepared_.contains(key) : read.contains(value);
+            });
+            if (!needed[g]) continue;
+            for (const Operand& operand : body.operands) read.insert(operand.root);
+        }
+        return needed;
+    }
+
+    // ---- Calls ----
+
     void plan_batch(const GroupedBatch& grouped) {
-        const auto& [batch, grouping, bodies] = grouped;
-        bool first = variant_.batches.empty();
-        if (first) variant_.notes = grouping.decisions;
+        const bool first = variant_.batches.empty();
+        add_notes(grouped);
         BatchPlan plan;
-        plan.batch = batch;
-        std::map<Value, Place> places = place_values(grouping, bodies, batch);
-        for (size_t g = 0; g < bodies.size(); g++) {
-            const NodeGroup& group = grouping.groups[g];
-            bool once = group.stage == Stage::prepare || group.stage == Stage::update;
-            if (once && !first) continue;
-            plan.calls.push_back(make_call(group, bodies[g], places, batch, plan));
+        plan.batch = grouped.batch;
+        const std::vector<bool> needed = needed_preparations(grouped);
+        const std::map<Value, Place> places = place_values(grouped);
+        for (size_t g = 0; g < grouped.bodies.size(); g++) {
+            const Stage stage = grouped.stage(g);
+            if (stage == Stage::prepare) {
+                if (needed[g]) prepare_.push_back(make_call(grouped, g, places, plan));
+            } else if (stage != Stage::update || first) {
+                plan.calls.push_back(make_call(grouped, g, places, plan));
+            }
         }
         variant_.batches.push_back(std::move(plan));
     }
 
-    PlannedCall make_call(const NodeGroup& group, const GroupBody& body,
-                          const std::map<Value, Place>& places, int batch, BatchPlan& plan) {
+    void add_notes(const GroupedBatch& grouped) {
+        for (const std::string& note : grouped.grouping.decisions) {
+            if (std::find(variant_.notes.begin(), variant_.notes.end(), note) ==
+                variant_.notes.end())
+                variant_.notes.push_back(note);
+        }
+    }
+
+    PlannedCall make_call(const GroupedBatch& grouped, size_t g,
+                          const std::map<Value, Place>& places, BatchPlan& plan) {
+        const NodeGroup& group = grouped.grouping.groups[g];
+        const GroupBody& body = grouped.bodies[g];
         PlannedCall call;
         call.stage = group.stage;
-        call.name = graph_.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
+        call.name = grouped.graph.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
         call.reason = group.reason;
         call.scalars = body.scalars;
         call.kernel = kernel_of(body.group, call.name);
-        for (const Operand& operand : body.operands) {
-            call.buffers.push_back(buffer_of(operand.root, operand.type, places, batch, plan));
-        }
-        for (Value value : body.results) {
-            call.buffers.push_back(buffer_of(value, graph_.type(value), places, batch, plan));
-        }
+        auto add = [&](Value root, const TensorType& type) {
+            const auto place = places.find(root);
+            EMU_CHECK(place != places.end(), "'{}' reads '{}', which has no memory", call.name,
+                      grouped.graph.node(root.node).name);
+            call.buffers.push_back(buffer_of(grouped, root, type, place->second, plan));
+        };
+        for (const Operand& operand : body.operands) add(operand.root, operand.type);
+        for (Value value : body.results) add(value, grouped.graph.type(value));
         return call;
     }
 
@@ -170,12 +233,12 @@ class VariantPlanner {
         return kernels_[signature] = static_cast<int>(variant_.kernels.size()) - 1;
     }
 
-    int buffer_of(Value root, const TensorType& type, const std::map<Value, Place>& places,
-                  int batch, BatchPlan& plan) {
-        const Place& place = places.at(root);
-        PlannedBuffer buffer{graph_.node(root.node).name, type, place.memory, place.offset,
-                             memory_bytes(type, batch)};
-        if (graph_.node(root.node).types.size() > 1) buffer.name += fmt::format(":{}", root.output);
+    int buffer_of(const GroupedBatch& grouped, Value root, const TensorType& type,
+                  const Place& place, BatchPlan& plan) {
+        const Node& node = grouped.graph.node(root.node);
+        PlannedBuffer buffer{node.name, type, place.memory, place.offset,
+                             memory_bytes(type, grouped.batch)};
+        if (node.types.size() > 1) buffer.name += fmt::format(":{}", root.output);
         auto found = std::find(variant_.buffers.begin(), variant_.buffers.end(), buffer);
         int index = static_cast<int>(found - variant_.buffers.begin());
         if (found == variant_.buffers.end()) variant_.buffers.push_back(buffer);
@@ -188,37 +251,32 @@ class VariantPlanner {
         return index;
     }
 
+    // ---- Memory ----
+
     // Places of all values of one batch: the fixed ones, prepared weights, and the workspace by
     // liveness.
-    std::map<Value, Place> place_values(const Grouping& grouping,
-                                        const std::vector<GroupBody>& bodies, int batch) {
-        std::map<Value, Place> places = fixed_;
+    std::map<Value, Place> place_values(const GroupedBatch& grouped) {
+        const std::vector<GroupBody>& bodies = grouped.bodies;
+        std::map<Value, Place> places = grouped.fixed;
         std::map<Value, size_t> block_of;
         std::vector<LiveBlock> blocks;
         for (size_t g = 0; g < bodies.size(); g++) {
-            int call = static_cast<int>(g);
+            const int call = static_cast<int>(g);
             for (Value value : bodies[g].results) {
                 if (places.contains(value)) continue;
-                int64_t bytes = memory_bytes(graph_.type(value), batch);
-                bool prepared = grouping.groups[g].stage == Stage::prepare;
-                if (prepared && lasting_.contains(value)) {
-                    auto [found, inserted] =
-                        prepared_.try_emplace(value, Place{MemoryClass::prepared, 0});
-                    if (inserted) {
-                        found->second.offset = variant_.prepared_bytes;
-                        variant_.prepared_bytes += round_up(bytes, kPlanAlignment);
-                    }
-                    places[value] = found->second;
+                if (grouped.stage(g) == Stage::prepare &&
+                    lasting_.contains(definition(grouped, value))) {
+                    places[value] = prepared_place(grouped, value);
                     continue;
                 }
-                if (auto shared = reused_block(grouping.groups[g], bodies[g], value, block_of,
-                                               blocks, call)) {
+                if (auto shared = reused_block(grouped, g, value, block_of, blocks)) {
                     block_of[value] = *shared;
                     blocks[*shared].last = call;
                     continue;
                 }
                 block_of[value] = blocks.size();
-                blocks.push_back({bytes, call, call, 0});
+                blocks.push_back(
+                    {memory_bytes(grouped.graph.type(value), grouped.batch), call, call, 0});
             }
             for (size_t k = g + 1; k < bodies.size(); k++) {
                 for (const Operand& operand : bodies[k].operands) {
@@ -239,43 +297,80 @@ class VariantPlanner {
         return places;
     }
 
+    Place prepared_place(const GroupedBatch& grouped, Value value) {
+        auto [found, inserted] =
+            prepared_.try_emplace(definition(grouped, value), Place{MemoryClass::prepared, 0});
+        if (inserted) {
+            found->second.offset = variant_.prepared_bytes;
+            variant_.prepared_bytes +=
+                round_up(memory_bytes(grouped.graph.type(value), 1), kPlanAlignment);
+        }
+        return found->second;
+    }
+
     static bool is_result_of(const GroupBody& body, Value value) {
         return std::find(body.results.begin(), body.results.end(), value) != body.results.end();
     }
 
-    // Whether the group's kernel may write its result over operand i, of the same type: it reads
+    // Whether the group's kernel may write its result r over operand i, of the same type: it reads
     // each element of it before it stores that element, and never again.
-    bool may_overwrite(const NodeGroup& group, const GroupBody& body, size_t i) {
+    bool may_overwrite(const GroupedBatch& grouped, size_t g, size_t r, size_t i) {
+        const NodeGroup& group = grouped.grouping.groups[g];
+        const Group& body = grouped.bodies[g].group;
+        const Graph& nodes = body.body;
+        const int operand = nodes.find(fmt::format("a{}", i));
         if (group.anchor < 0) {
-            return std::all_of(group.nodes.begin(), group.nodes.end(), [&](int node) {
-                return graph_.node(node).op->op_class() == OpClass::pointwise;
-            });
+            const std::vector<bool> reached = elementwise_readers(nodes, operand);
+            if (reached.empty()) return false;
+            // Of several results, one that needs the element itself: no other can then be read
+            // late.
+            return nodes.results().size() == 1 ||
+                   reached[static_cast<size_t>(nodes.results()[r].value.node)];
         }
-        const Graph& nodes = body.group.body;
         if (nodes.results().size() != 1) return false;
-        if (body.group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
-        const std::vector<int> users =
-            users_of(nodes)[static_cast<size_t>(nodes.find(fmt::format("a{}", i)))];
-        if (users.size() != 1 || users[0] == body.group.anchor) return false;
-        if (!body.group.follows_anchor({users[0], 0})) return false;
+        if (body.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
+        const std::vector<int> users = users_of(nodes)[static_cast<size_t>(operand)];
+        if (users.size() != 1 || users[0] == body.anchor) return false;
+        if (!body.follows_anchor({users[0], 0})) return false;
         if (nodes.node(users[0]).op->op_class() != OpClass::pointwise) return false;
-        const int kernel = kernel_of(body.group, graph_.node(group.anchor).name);
+        const int kernel = kernel_of(body, grouped.graph.node(group.anchor).name);
         const std::string& name = variant_.kernels[static_cast<size_t>(kernel)].recipe;
         return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
             return recipe->name() == name && recipe->writes_in_place();
         });
     }
 
+    // The nodes that depend on `operand`, itself included; empty where one of them reads other
+    // elements of it than its own.
+    static std::vector<bool> elementwise_readers(const Graph& nodes, int operand) {
+        std::vector<bool> reached(nodes.nodes().size(), false);
+        reached[static_cast<size_t>(operand)] = true;
+        for (int i = operand + 1; i < static_cast<int>(nodes.nodes().size()); i++) {
+            const Node& node = nodes.node(i);
+            for (Value input : node.inputs) {
+                if (!reached[static_cast<size_t>(input.node)]) continue;
+                if (node.op->op_class() != OpClass::pointwise ||
+                    node.types[0] != nodes.node(operand).types[0])
+                    return {};
+                reached[static_cast<size_t>(i)] = true;
+            }
+        }
+        return reached;
+    }
+
     // The block of an operand that dies in this call and that its kernel may overwrite, if there is
     // one.
-    std::optional<size_t> reused_block(const NodeGroup& group, const GroupBody& body, Value value,
+    std::optional<size_t> reused_block(const GroupedBatch& grouped, size_t g, Value value,
                                        const std::map<Value, size_t>& block_of,
-                                       const std::vector<LiveBlock>& blocks, int call) {
+                                       const std::vector<LiveBlock>& blocks) {
+        const GroupBody& body = grouped.bodies[g];
+        const auto r = static_cast<size_t>(
+            std::find(body.results.begin(), body.results.end(), value) - body.results.begin());
         for (size_t i = 0; i < body.operands.size(); i++) {
             const Operand& operand = body.operands[i];
             auto found = block_of.find(operand.root);
-            if (found == block_of.end() || operand.type != graph_.type(value)) continue;
-            if (operand.type != graph_.type(operand.root)) continue;
+            if (found == block_of.end() || operand.type != grouped.graph.type(value)) continue;
+            if (operand.type != grouped.graph.type(operand.root)) continue;
             bool taken = std::any_of(body.results.begin(), body.results.end(), [&](Value other) {
                 auto block = block_of.find(other);
                 return block != block_of.end() && block->second == found->second;
@@ -283,27 +378,30 @@ class VariantPlanner {
             auto readers =
                 std::count_if(body.operands.begin(), body.operands.end(),
                               [&](const Operand& other) { return other.root == operand.root; });
-            if (taken || readers != 1 || blocks[found->second].last != call) continue;
-            if (may_overwrite(group, body, i)) return found->second;
+            const bool dies = blocks[found->second].last == static_cast<int>(g);
+            if (taken || readers != 1 || !dies) continue;
+            if (may_overwrite(grouped, g, r, i)) return found->second;
         }
         return std::nullopt;
     }
 
-    const Graph& graph_;
     const Plan& plan_;
     const RecipeLibrary& library_;
     const PlanOptions& options_;
     VariantPlan variant_;
-    std::map<Value, Place> fixed_, prepared_;
-    std::set<Value> lasting_;
+    std::vector<GroupedBatch> batches_;
+    std::vector<PlannedCall> prepare_;
+    std::map<std::string, int> definitions_;         // by text
+    std::map<std::pair<int, int>, Place> prepared_;  // by definition
+    std::set<std::pair<int, int>> lasting_;
     std::map<std::string, int> kernels_;
 };
 
 }  // namespace
 
-VariantPlan plan_variant(const Graph& graph, const Plan& plan, const RecipeLibrary& library,
-                         const PlanOptions& options, const Isa& isa) {
-    return VariantPlanner(graph, plan, library, options, isa).run();
+VariantPlan plan_variant(const std::vector<Graph>& graphs, const Plan& plan,
+                         const RecipeLibrary& library, const PlanOptions& options, const Isa& isa) {
+    return VariantPlanner(graphs, plan, library, options, isa).run();
 }
 
 }  // namespace emulsion

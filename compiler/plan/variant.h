@@ -5,8 +5,9 @@
 
 namespace emulsion {
 
-// `plan` holds the tensors and ports already.
-VariantPlan plan_variant(const Graph& graph, const Plan& plan, const RecipeLibrary& library,
-                         const PlanOptions& options, const Isa& isa);
+// `plan` holds the tensors and ports already; `graphs` has one graph for each of the options'
+// batches.
+VariantPlan plan_variant(const std::vector<Graph>& graphs, const Plan& plan,
+                         const RecipeLibrary& library, const PlanOptions& options, const Isa& isa);
 
 }  // namespace emulsion

@@ -55,6 +55,13 @@ std::string Group::signature() const {
     return fmt::format("batch={} {}", batch, line);
 }
 
+bool Group::has_samples() const {
+    return std::any_of(body.nodes().begin(), body.nodes().end(), [](const Node& node) {
+        return std::any_of(node.types.begin(), node.types.end(),
+                           [](const TensorType& type) { return type.batched; });
+    });
+}
+
 int64_t Group::multiply_adds() const {
     int64_t count = 0;
     for (const Node& node : body.nodes()) {

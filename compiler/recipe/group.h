@@ -35,7 +35,8 @@ const Isa& native_isa();
 struct Group {
     Graph body;
     int anchor = -1;  // node of body, or -1
-    int batch = 1;    // the most samples of one call: recipes derive partitions from it
+    int batch = 1;    // the most samples of one call: recipes derive partitions from it; 1 where
+                      // nothing has samples
 
     // One line of text: the group's identity less recipe and tiling.
     std::string signature() const;
@@ -46,6 +47,8 @@ struct Group {
     const TensorType& anchor_output(int i = 0) const {
         return anchor_node().types[static_cast<size_t>(i)];
     }
+    // Whether any tensor has one entry per sample.
+    bool has_samples() const;
     // Multiply-adds of `batch` samples, by the ops' plain definitions.
     int64_t multiply_adds() const;
     // True if the anchor's input i is computed inside the group from operands.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/codegen/loader.h"
+#include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/pipeline.h"
 #include "compiler/plan/plan.h"
@@ -52,6 +53,22 @@ TEST(CompilerErrors, ResultWithoutComputation) {
     EXPECT_EQ(message_of([&] { make_plan(graph, make_library(), options); }),
               "error[result]: 'x' is a result twice, or a result without any computation\n"
               "  fix: give each output, update and gradient a value of its own");
+}
+
+// Before anything is planned, let alone compiled.
+TEST(CompilerErrors, ABatchTooLarge) {
+    GraphBuilder builder("net");
+    Value x = builder.add(std::make_shared<Input>(batched_type({3, 2048, 2048})), {}, "x");
+    Value w = builder.add(std::make_shared<Parameter>(plain_type({64, 3, 1, 1})), {}, "w");
+    builder.output("y", builder.add(op_from_text("conv2d"), {x, w}, "conv1"));
+    PlanOptions options;
+    options.isas = {isa_baseline()};
+    options.batches = {1, 16};
+    const Graph graph = builder.build();
+    EXPECT_EQ(message_of([&] { make_plan(graph, make_library(), options); }),
+              "error[size]: 'conv1' of type f32[n,64,2048,2048] has 4294967296 elements in a batch "
+              "of 16, more than 2147483647\n"
+              "  fix: use a smaller batch: at most 7 samples");
 }
 
 TEST(CompilerErrors, UnknownStage) {

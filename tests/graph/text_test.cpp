@@ -127,12 +127,12 @@ TEST(Text, Types) {
     EXPECT_EQ(error_of_line("%y = relu(%x) : f64[n,3,4,4]"),
               "net.emu:3: error[syntax]: unknown element type 'f64'\n  fix: element types are f32, "
               "i32, u8");
-    EXPECT_EQ(
-        error_of_line("%y = input() : f32[n,0]"),
-        "net.emu:3: error[syntax]: an extent of 0 is out of range\n  fix: extents are 1 to 2^31");
+    EXPECT_EQ(error_of_line("%y = input() : f32[n,0]"),
+              "net.emu:3: error[syntax]: an extent of 0 is out of range\n  fix: extents are 1 to "
+              "2147483647");
     EXPECT_EQ(error_of_line("%y = input() : f32[n,3000000000]"),
               "net.emu:3: error[syntax]: an extent of 3000000000 is out of range\n  fix: extents "
-              "are 1 to 2^31");
+              "are 1 to 2147483647");
     EXPECT_EQ(error_of_line("%y = relu(%x) : f32[n,3,4,5]"),
               "net.emu:3: error[type]: 'y' is stated as f32[n,3,4,5], its op gives f32[n,3,4,4]\n"
               "  fix: write f32[n,3,4,4] after the colon");

@@ -226,6 +226,60 @@ TEST(Grouping, AStoredTailDoesNotOverwriteWhatItIsMadeOf) {
     }
 }
 
+// The gradient of a sum is one number everywhere; what reads it as another shape needs memory.
+TEST(Grouping, ConstantsAreReadThroughViews) {
+    Network network = parse_network(R"(network net
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph net {
+  %x = input() : f32[n,3,8,8]
+  %w = parameter() : f32[8,3,3,3]
+  %y = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,8,8,8]
+  %p = max_pool(%y) : f32[n,8,4,4], u8[n,8,4,4]
+  %f = flatten(%p:0) : f32[n,128]{8,4,4}
+  %g = flatten(%y) : f32[n,512]{8,8,8}
+  %one = reduce(%f) {mean=true} : f32[]
+  %two = reduce(%g) {mean=true} : f32[]
+  %loss = add(%one, %two) : f32[]
+  output "out" %y
+  output "loss" %loss
+})",
+                                    "net.emu");
+    for (bool fuse : {true, false}) {
+        for (bool at_once : {true, false})
+            EXPECT_GT(call_count(plan_network(network, {true, {4}, fuse, {isa_avx2()}, at_once})),
+                      0);
+    }
+    const Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,12]{3,2,2}
+  %c = constant() {value=2} : f32[n,3,2,2]
+  %f = flatten(%c) : f32[n,12]{3,2,2}
+  %y = multiply(%x, %f) : f32[n,12]{3,2,2}
+  output "y" %y
+})",
+                                             "net.emu"));
+    EXPECT_EQ(operands_of(plan.variants[0], call_named(plan.variants[0], "y")), (Names{"x"}));
+}
+
+// Maps of 1x1 are read as vectors: not in the kernel that makes them.
+TEST(Grouping, AMemberIsNotReadAsAnotherType) {
+    const Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,16]
+  %y = input() : f32[n,16]
+  %r = relu(%x) : f32[n,16]
+  %u = unflatten(%r) {shape=[16,1,1]} : f32[n,16,1,1]
+  %f = flatten(%u) : f32[n,16]
+  %a = add(%y, %r) : f32[n,16]
+  %t = tanh(%u) : f32[n,16,1,1]
+  %g = flatten(%t) : f32[n,16]
+  output "a" %a
+  output "f" %g
+})",
+                                             "net.emu"));
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "a")), "relu add");
+    EXPECT_EQ(kinds_of(plan.variants[0], call_named(plan.variants[0], "t")), "tanh");
+}
+
 TEST(Grouping, EqualLayersShareAKernel) {
     Plan plan = plan_network(golden_network("resnet20"), {true, {64}, true, {isa_avx2()}});
     const VariantPlan& variant = plan.variants[0];

@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <regex>
 #include <set>
 
 #include "compiler/graph/text.h"
+#include "compiler/pipeline.h"
+#include "schedules/library.h"
 #include "tests/plan/plan_support.h"
 #include "tests/support/golden.h"
 
@@ -318,6 +321,105 @@ TEST(Plan, OneValueUnderTwoNames) {
     Plan plan = plan_network(network, {false, {2}, true, {isa_avx2()}});
     ASSERT_EQ(plan.outputs.size(), 2u);
     EXPECT_EQ(plan.variants[0].batches[0].outputs.size(), 2u);
+}
+
+// %r does not need %a, and %s does: were %r written over %a, %s might read it too late.
+TEST(Plan, AResultLiesOverAnOperandOnlyWhereItNeedsIt) {
+    const Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,16]
+  %w = parameter() : f32[16,16]
+  %d = dense(%x, %w) : f32[n,16]
+  %a = tanh(%d) : f32[n,16]
+  %e = dense(%a, %w) : f32[n,16]
+  %r = sigmoid(%x) : f32[n,16]
+  %s = add(%r, %a) : f32[n,16]
+  %p = dense(%r, %w) : f32[n,16]
+  %q = dense(%s, %w) : f32[n,16]
+  %y = add(%p, %q) : f32[n,16]
+  output "e" %e
+  output "y" %y
+})",
+                                             "net.emu"),
+                                 {.batches = {4}});
+    const VariantPlan& variant = plan.variants[0];
+    ASSERT_EQ(results_of_call(variant, call_named(variant, "s")),
+              (std::vector<std::string>{"r", "s"}));
+    std::map<std::string, int64_t> places;
+    for (const PlannedBuffer& buffer : variant.buffers) places[buffer.name] = buffer.offset;
+    EXPECT_NE(places.at("r"), places.at("a"));
+    EXPECT_EQ(places.at("s"), places.at("a"));
+}
+
+// Sgd and filter transforms are one kernel for all batches.
+TEST(Plan, KernelsWithoutSamplesDoNotKnowTheBatch) {
+    std::set<std::string> small, large;
+    for (auto [batch, kernels] : {std::pair(8, &small), std::pair(32, &large)}) {
+        const Plan plan = plan_network(golden_network("lenet"), {true, {batch}});
+        for (const PlannedKernel& kernel : plan.variants[0].kernels) {
+            if (!kernel.group.has_samples()) kernels->insert(kernel.identity(isa_avx2()));
+        }
+    }
+    EXPECT_EQ(small, large);
+    EXPECT_GE(small.size(), 4u);
+}
+
+// The calls of a batch as kernels, whatever else the library holds.
+std::vector<std::string> kernels_of(const Plan& plan, int batch) {
+    const VariantPlan& variant = plan.variants[0];
+    std::vector<std::string> lines;
+    for (const BatchPlan& calls : variant.batches) {
+        for (const PlannedCall& call : calls.calls) {
+            if (calls.batch != batch || call.stage == Stage::prepare) continue;
+            lines.push_back(
+                call.name + " " +
+                variant.kernels[static_cast<size_t>(call.kernel)].identity(variant.isa));
+        }
+    }
+    return lines;
+}
+
+Plan inference_plan(const Network& network, const std::vector<int>& batches) {
+    static const RecipeLibrary library = make_library();
+    std::vector<Graph> graphs;
+    for (int batch : batches) graphs.push_back(inference_graph(network, false, batch));
+    PlanOptions options;
+    options.batches = batches;
+    options.isas = {isa_avx512()};
+    return make_plan(graphs, library, options);
+}
+
+// One sample of 512 channels at 7x7 runs direct, 16 by Winograd, whether or not both are built.
+TEST(Plan, ABatchDoesNotDependOnTheOthers) {
+    for (const char* name : {"resnet18", "lenet", "resnet20"}) {
+        const Network network = golden_network(name);
+        const Plan one = inference_plan(network, {1}), both = inference_plan(network, {1, 16});
+        EXPECT_EQ(kernels_of(both, 1), kernels_of(one, 1)) << name;
+        EXPECT_EQ(kernels_of(both, 16), kernels_of(inference_plan(network, {16}), 16)) << name;
+    }
+    const Network network = golden_network("resnet18");
+    const Plan both = inference_plan(network, {1, 16});
+    const auto recipe_of = [&](size_t batch, const std::string& name) {
+        for (const PlannedCall& call : both.variants[0].batches[batch].calls) {
+            if (call.name == name)
+                return both.variants[0].kernels[static_cast<size_t>(call.kernel)].recipe;
+        }
+        return std::string();
+    };
+    EXPECT_EQ(recipe_of(0, "conv20.normalized"), "direct");
+    EXPECT_EQ(recipe_of(1, "conv20.normalized"), "winograd");
+    // What both prepare is there once.
+    const Plan sixteen = inference_plan(network, {16}), one = inference_plan(network, {1});
+    EXPECT_LT(both.variants[0].prepared_bytes,
+              one.variants[0].prepared_bytes + sixteen.variants[0].prepared_bytes);
+    std::set<int64_t> written;
+    for (const PlannedCall& call : both.variants[0].batches[0].calls) {
+        const PlannedBuffer& result =
+            both.variants[0].buffers[static_cast<size_t>(call.buffers.back())];
+        if (result.memory != MemoryClass::prepared || !call.name.ends_with(".transformed"))
+            continue;
+        EXPECT_TRUE(written.insert(result.offset).second) << call.name;
+    }
+    EXPECT_GT(written.size(), 10u);
 }
 
 }  // namespace
