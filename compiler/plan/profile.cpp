@@ -101,6 +101,8 @@ Json parse_file(const std::string& file) {
     } catch (const Json::parse_error& error) {
         refuse(file, fmt::format("the text is no JSON from byte {} of {} on", error.byte,
                                  text.str().size()));
+    } catch (const Json::out_of_range&) {
+        refuse(file, "the text holds a number that no double can hold");
     }
 }
 

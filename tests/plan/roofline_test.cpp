@@ -220,6 +220,8 @@ TEST_F(ProfileFile, TruncatedAtAnyByte) {
 
 TEST_F(ProfileFile, NoJson) {
     EXPECT_EQ(refusal("kernel 0: 3 ms\n"), expected("the text is no JSON from byte 1 of 15 on"));
+    EXPECT_EQ(refusal("1" + std::string(400, '0')),
+              expected("the text holds a number that no double can hold"));
     EXPECT_EQ(refusal("[]"), expected("the file is no object"));
     EXPECT_EQ(refusal("{}"), expected("the file has no field \"format\""));
     EXPECT_EQ(refusal_with("emulsion-profile", "trace"), expected("its format is another"));
