@@ -257,7 +257,7 @@ class GraphParser {
             if (reader_.at_end()) reader_.expect("(");  // a word cut short is no unknown op
             const std::string near = closest(kind, op_kinds());
             reader_.fail("unknown_op", fmt::format("'{}' uses the unknown op '{}'", name, kind),
-                         near.empty() ? fmt::format("use one of {}", fmt::join(op_kinds(), ", "))
+                         near.empty() ? "use an op that compiler/ops/registry.cpp lists"
                                       : fmt::format("the closest op is '{}'", near));
         }
         reader_.expect("(");
