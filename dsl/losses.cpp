@@ -2,6 +2,9 @@
 // of the model's loss.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+
 #include "dsl/layer.h"
 
 namespace emulsion {
@@ -21,7 +24,16 @@ const internal::Attributes kSumOfAll = {
 void write_loss(std::shared_ptr<ModelState> model, std::string_view kind, const std::string& name,
                 const Tensor& x, double weight, const Place& where,
                 const internal::LayerBody& body) {
-    Tensor loss = internal::write_layer_of(model, kind, name, {x}, where, body);
+    auto checked_body = [&](Layer& layer, const std::vector<Value>& in) {
+        if (!(std::abs(weight) <= std::numeric_limits<float>::max())) {
+            layer.refuse(
+                "attribute",
+                fmt::format("the weight is {}, which is no number of 32-bit floats", weight),
+                "choose a finite number below 3.4e38");
+        }
+        return body(layer, in);
+    };
+    Tensor loss = internal::write_layer_of(model, kind, name, {x}, where, checked_body);
     if (Access::is_poisoned(loss)) {
         model->loss_is_poisoned = true;
     } else {
