@@ -142,6 +142,12 @@ for file in features.cpp features.emu; do
 done
 "$emulsion" show features.cpp --emit=plan >plan.txt && ! grep -q training plan.txt || fault "plan of features: $(cat plan.txt)"
 
+# A kernel for which there is no recipe is named
+sed -e 's/^  output "features".*/  %rows = reduce_axes(%relu1) {axes=[1]} : f32[n,4,1,4]\n  output "rows" %rows/' features.emu >rows.emu
+"$emulsion" build rows.emu -o alone >/dev/null 2>err.txt || fault "rows: $(cat err.txt)"
+grep -qx "note: inference: forward 'rows' is slow: no recipe is made for it, so it runs 'default'" err.txt ||
+    fault "the build of rows says $(cat err.txt)"
+
 # What the programs measure, `show` explains, from the model file and from its text
 built/one-conv-train --data fashion-mnist --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
     fault "train --profile: $(cat err.txt)"
