@@ -46,9 +46,10 @@ int compile(const std::string& text, const char* standard, std::string* output) 
     TemporaryFolder folder;
     const std::string file = (folder.path() / "program.c").string();
     std::ofstream(file) << text;
-    return run_program({find_compiler(), "-x", "c", standard, "-pedantic", "-Wall", "-Wextra",
-                        "-Werror", "-fsyntax-only", file},
-                       {.output = output, .temporary = {}});
+    std::vector<std::string> command = find_compiler();
+    command.insert(command.end(), {"-x", "c", standard, "-pedantic", "-Wall", "-Wextra", "-Werror",
+                                   "-fsyntax-only", file});
+    return run_program(command, {.output = output, .temporary = {}});
 }
 
 void expect_macros_agree(Variants& variants) {
