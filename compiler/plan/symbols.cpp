@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 
 #include "compiler/graph/text.h"
+#include "compiler/ops/sources.h"
 
 namespace emulsion {
 
 std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& inputs) {
     if (node.op->op_class() == OpClass::view) return {seen_as(inputs[0], node.types[0])};
-    if (node.op->kind() == "constant") return {constant(print_attributes(*node.op), node.types[0])};
+    if (dynamic_cast<const Constant*>(node.op.get()) != nullptr)
+        return {constant(print_attributes(*node.op), node.types[0])};
     std::string text = fmt::format("{} {}", node.op->kind(), print_attributes(*node.op));
     for (int input : inputs) text += fmt::format(" {}", input);
     std::vector<int> outputs;
