@@ -69,6 +69,7 @@ TEST(InferenceForm, SharedWeightsEachWithItsOwnFold) {  // case X2
     for (const Graph& graph : {shared_weights, inference_of(one_convolution)}) {
         reference::Sources sources = {{"x", one_value(batched_type({1, 1, 1}), 1)},
                                       {"w", one_value(plain_type({1, 1, 1, 1}), 5)},
+                                      {"b", one_value(plain_type({1}), 0)},
                                       {"gamma", one_value(plain_type({1}), 2)},
                                       {"beta", one_value(plain_type({1}), 1)},
                                       {"gamma2", one_value(plain_type({1}), -3)},
