@@ -8,20 +8,10 @@
 #include "compiler/pipeline.h"
 #include "compiler/plan/plan.h"
 #include "schedules/library.h"
+#include "tests/support/message_of.h"
 
 namespace emulsion::test {
 namespace {
-
-// Text of the Error that `action` throws; empty if it throws none.
-template <class Action>
-std::string message_of(const Action& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
 
 TEST(CompilerErrors, UnknownInstructionSet) {
     EXPECT_EQ(message_of([] { isa_named("mmx"); }),

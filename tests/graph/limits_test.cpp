@@ -4,19 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "compiler/graph/text.h"
+#include "tests/support/message_of.h"
 
 namespace emulsion::test {
 namespace {
-
-template <class Action>
-std::string message_of(const Action& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
 
 TEST(Limits, CountsWithoutOverflow) {
     EXPECT_EQ(bounded_elements(batched_type({64, 2048, 1024}), 15), int64_t{15} << 27);

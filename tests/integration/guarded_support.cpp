@@ -15,13 +15,6 @@ void expect_ok(int status, const char* what, const char* error) {
         throw std::runtime_error(fmt::format("{} returns {}: {}", what, status, error));
 }
 
-emulsion_options options_of(int threads, int variant) {
-    emulsion_options options{};
-    options.threads = threads;
-    options.variant = variant;
-    return options;
-}
-
 }  // namespace
 
 void GuardedInstance::allocate(const emulsion_sizes& sizes) {

@@ -215,14 +215,14 @@ emulsion_sizes sizes_of(const Library& library, int threads) {
     return sizes;
 }
 
+}  // namespace
+
 emulsion_options options_of(int threads, int variant) {
     emulsion_options options{};
     options.threads = threads;
     options.variant = variant;
     return options;
 }
-
-}  // namespace
 
 Trainer::Trainer(const emulsion_train_library& functions, int threads, int variant, uint64_t seed)
     : library(functions),

@@ -24,6 +24,9 @@ Network residual_network();
 // Few operations, for tests that call often: 4 features, a hidden layer of 5, 3 classes.
 Network tiny_network();
 
+// Options of bind: so many threads, and 0 or 1 + a variant's place in the library.
+emulsion_options options_of(int threads, int variant);
+
 struct LibraryOptions {
     int batch = 8;
     std::vector<int> infer_batches = {1};

@@ -13,6 +13,7 @@
 #include "schedules/library.h"
 #include "tests/plan/plan_support.h"
 #include "tests/support/golden.h"
+#include "tests/support/message_of.h"
 #include "tests/support/run_program.h"
 
 namespace emulsion::test {
@@ -22,16 +23,6 @@ constexpr const char* kFix =
     "\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is "
     "the "
     "network";
-
-template <class Action>
-std::string message_of(const Action& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
 
 Plan training_plan(const std::string& network) {
     return plan_network(golden_network(network), {.training = true, .batches = {64}});
