@@ -67,14 +67,17 @@ void StopSignals::watch() {
     action.sa_flags = SA_RESTART;
     action.sa_handler = note_signal;
     for (int i = 0; i < kWatched; i++) {
-        sigaction(kAsking[i], nullptr, &former_actions[i]);
-        if (former_actions[i].sa_handler != SIG_IGN) sigaction(kAsking[i], &action, nullptr);
+        struct sigaction former{};
+        sigaction(kAsking[i], nullptr, &former);
+        if (former.sa_handler != note_signal) former_actions[i] = former;
+        if (former.sa_handler != SIG_IGN) sigaction(kAsking[i], &action, nullptr);
     }
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, &former_pipe);
 }
 
 void StopSignals::restore() {
+    if (arrived() != 0) return;
     for (int i = 0; i < kWatched; i++) sigaction(kAsking[i], &former_actions[i], nullptr);
     sigaction(SIGPIPE, &former_pipe, nullptr);
 }

@@ -19,7 +19,8 @@ class StopSignals {
     // From here on the signals only set the flag, which is empty at first. One that the parent has
     // switched off (nohup, a job in the background) stays off.
     void watch();
-    // The actions of before.
+    // The actions of before, where no signal has arrived. Where one has, the process is about to
+    // end, and what still comes of the same request must not cut that short.
     void restore();
     // The first signal that has arrived since `watch`, or 0.
     int arrived() const;

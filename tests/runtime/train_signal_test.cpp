@@ -76,6 +76,22 @@ TEST_F(TrainSignalTest, NothingButTheCheckpointIsLeft) {
     EXPECT_EQ(names(), (std::vector<std::string>{"checkpoint", "weights.safetensors"}));
 }
 
+// The same request again, as late as it can come: the run is over, the process is not.
+TEST_F(TrainSignalTest, TheSameRequestDoesNotCutTheEndShort) {
+    fake_hooks().signal = SIGTERM;
+    fake_hooks().signal_step = 3;
+    auto arguments = options(run_);
+    arguments.insert(arguments.begin(), "fake-train");
+    const auto main = [&](int argc, char** argv) {
+        const int code = emulsion_train_main(argc, argv, &fake_train_library(),
+                                             &fake_infer_library(), fake_description().c_str());
+        std::raise(SIGTERM);
+        return code;
+    };
+    const ProgramResult result = run_program(main, arguments);
+    EXPECT_EQ(result.exit_code, 143) << result.signal << result.err;
+}
+
 // A program that hangs can be ended: the second request, once a second has passed.
 TEST_F(TrainSignalTest, TheSecondRequestEndsAHangingStep) {
     for (int number : {SIGTERM, SIGINT}) {
