@@ -34,15 +34,19 @@ namespace {
 
 constexpr int kVector = 16;
 constexpr int kMostParts = 16, kFewestParts = 4;
-constexpr double kPartialLimit = 2e6;  // bytes of the partial sums of more parts than the fewest
-constexpr double kPartLimit = 2.4e6;   // bytes of one: that of 128 x 128 channels
+// Bytes of the partial sums of 16 parts, of 8 (32 x 64 channels: the planned threads are worth
+// more), and of one (128 x 128 channels).
+constexpr double kPartialLimit = 2e6, kEightPartsLimit = 2.4e6;
+constexpr double kPartLimit = 2.4e6;
 constexpr int kSmallestBlock = 8, kLargestBlock = 128;  // tiles
-constexpr double kBlockBytes = 576 << 10;               // V and Z of a block
+constexpr double kBlockBytes = 676 << 10;               // V and Z of a block
+constexpr int kBlockOverhead = 9;  // tiles that reading and writing the partial sums costs
 
 // Few where partial sums are large: each is cleared, updated block by block and read back.
 int partitions(const WinogradGradientShape& s, int batch) {
     int most = kMostParts;
-    while (most > kFewestParts && most * s.sum_bytes() > kPartialLimit) most /= 2;
+    if (most * s.sum_bytes() > kPartialLimit) most = kPlannedThreads;
+    if (most * s.sum_bytes() > kEightPartsLimit) most = kFewestParts;
     return std::clamp(divide_up(s.tiles() * batch, kSmallestBlock), 1, most);
 }
 
@@ -65,16 +69,20 @@ bool asks_ahead(const WinogradGradientShape& s, int batch) {
     return is_staged(s) && reads_ahead(s.conv.channels, s.conv.out_channels, bytes);
 }
 
-// Tiles of a block: V and Z fill half of the second cache, a quarter where the next operands come
-// meanwhile; every partition is equally full, and where operands are copied the rows of tiles are
-// whole.
+// Tiles of a block: V and Z fill at most two thirds of the second cache, one third where the next
+// operands come meanwhile; where operands are copied the rows of tiles are whole. Of these sizes
+// the one whose blocks cover a partition with the least work, padding included.
 int block_tiles(const WinogradGradientShape& s, int batch) {
     const double bytes = asks_ahead(s, batch) ? kBlockBytes / 2 : kBlockBytes;
     const int most =
         std::clamp(static_cast<int>(bytes / tile_bytes(s)), kSmallestBlock, kLargestBlock);
     const int share = divide_up(s.tiles() * batch, partitions(s, batch));
-    const int even = divide_up(share, divide_up(share, most));
-    return is_staged(s) ? std::max(1, even / s.columns) * s.columns : even;
+    const int step = is_staged(s) ? s.columns : 1;
+    auto work = [&](int tiles) { return divide_up(share, tiles) * (tiles + kBlockOverhead); };
+    int best = step;
+    for (int tiles = step; tiles <= std::min(most, divide_up(share, step) * step); tiles += step)
+        if (work(tiles) <= work(best)) best = tiles;
+    return best;
 }
 
 }  // namespace
