@@ -6,6 +6,7 @@
 //     rows, images     rows of dy, and samples, of one chunk
 //     parts            partitions of the samples
 //     split            tasks that share a partition, each with its own blocks of output channels
+#include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/direct/direct.h"
 
@@ -189,8 +190,9 @@ void define_sums(FilterNest& f, const Expr& samples) {
     Expr groups = (samples + f.images * f.parts - 1) / (f.images * f.parts);
     f.chunks = RDom(0, divide_up(s.out_height, f.rows), 0, groups, "chunks");
     f.partial(f.l, f.b, f.c, f.kx, f.ky, f.p) = 0.0F;
-    f.partial(f.l, f.b, f.c, f.kx, f.ky, f.p) +=
-        f.tile(f.l, f.b, f.c, f.kx, f.ky, f.chunks.x, f.chunks.y * f.parts + f.p);
+    f.partial(f.l, f.b, f.c, f.kx, f.ky, f.p) =
+        Strict(f.partial(f.l, f.b, f.c, f.kx, f.ky, f.p)) +
+        Strict(f.tile(f.l, f.b, f.c, f.kx, f.ky, f.chunks.x, f.chunks.y * f.parts + f.p));
 }
 
 void schedule_sums(FilterNest& f, const Tiling& tiling) {

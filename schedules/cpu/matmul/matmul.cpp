@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
 
 namespace emulsion {
@@ -128,8 +129,11 @@ std::vector<Func> Matmul::build(KernelContext& context, const Tiling& tiling) co
     accumulator(k, n, chain) += weights(k % 16, at_i, k / 16) * source(at_i, row);
     RDom q(0, std::max(rest, 1), "q");
     if (rest > 0) {
+        // Rounded as written: outside a loop, LLVM fuses some lanes of a multiply-add and not
+        // others.
         Expr last = q + steps * chains;
-        accumulator(k, n, 0) += weights(k % 16, last, k / 16) * source(last, row);
+        accumulator(k, n, 0) = Strict(accumulator(k, n, 0)) +
+                               Strict(weights(k % 16, last, k / 16)) * Strict(source(last, row));
     }
     Func total("total");
     std::vector<Expr> terms;

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/common/prefetch.h"
 #include "schedules/cpu/common/tiling.h"
@@ -207,7 +208,8 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
     registers(k, c, j, i, b) += data_y(k, b * tb + r, j, i) * data_x(c, b * tb + r, j, i);
     RDom q(0, (total + tb * parts - 1) / (tb * parts), "q");
     partial(k, c, j, i, p) = 0.0F;
-    partial(k, c, j, i, p) += registers(k, c, j, i, q * parts + p);
+    partial(k, c, j, i, p) =
+        Strict(partial(k, c, j, i, p)) + Strict(registers(k, c, j, i, q * parts + p));
     sum(k, c, j, i) =
         tree_sum(gather(parts, [&](int part) -> Expr { return partial(k, c, j, i, part); }));
 
