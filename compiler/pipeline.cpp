@@ -79,6 +79,7 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.update_at_once = training && options.update_at_once;
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
     if (options.threads > 0) plan.threads = options.threads;
+    plan.records = options.records;
     plan.isas = isas_of(options.target);
     return plan;
 }

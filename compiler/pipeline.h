@@ -11,6 +11,8 @@
 
 namespace emulsion {
 
+class RecordSource;
+
 struct BuildOptions {
     std::string output = "out";            // folder of the products; made where it is missing
     int batch = 64;                        // the most samples of a training step
@@ -23,6 +25,8 @@ struct BuildOptions {
     bool checked = false;           // kernels keep Halide's asserts
     std::string target = "native";  // "native", "portable", "x86-64", "avx2" or "avx512"
     bool programs = true;           // link NAME-train and NAME-infer too
+    // Asked before the cost model, recipe/records.h. The caller's.
+    const RecordSource* records = nullptr;
 };
 
 // The optimised graphs for calls of at most `batch` samples: all passes, each result verified.

@@ -108,6 +108,7 @@ Json variant_json(const Plan& plan, const VariantPlan& variant, const VariantKer
                              {"recipe", kernel.recipe},
                              {"tiling", to_string(kernel.tiling)},
                              {"fusion", call.reason}});
+            if (!kernel.record.empty()) calls.back()["record"] = kernel.record;
         }
         json["batches"].push_back({{"batch", batch.batch}, {"kernels", calls}});
     }

@@ -226,7 +226,7 @@ class Grouper {
     Choice choice_of(const NodeGroup& group) const {
         const GroupBody body =
             build_body(graph_, group, grouping_.inlined, stored_values(graph_, group), batch_);
-        return choose_recipe(library_, body.group, isa_, options_);
+        return cheapest_recipe(library_, body.group, isa_, options_);
     }
 
     // Whether one kernel for `fused` costs no more than one for each part; says so where not.

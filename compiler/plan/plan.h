@@ -14,6 +14,8 @@
 
 namespace emulsion {
 
+class RecordSource;
+
 enum class MemoryClass { parameters, gradients, state, prepared, workspace, input, output };
 std::string to_string(MemoryClass memory);
 
@@ -37,6 +39,7 @@ struct PlannedKernel {
     std::string recipe;
     int recipe_version = 1;
     Tiling tiling;
+    std::string record = "";      // the origin of the record that decided, "" where none did
     double multiply_adds = 0;     // that the recipe does, of group.batch samples
     double relative_error = 0;    // the recipe's bound; 0: it rounds as the plain definition does
     bool is_last_resort = false;  // no recipe is made for it
@@ -109,7 +112,8 @@ struct Plan {
 struct PlanOptions {
     bool training = false;
     std::vector<int> batches = {1};
-    int threads = kPlannedThreads;  // of the stated bytes; no recipe depends on them
+    int threads = kPlannedThreads;  // of records and stated bytes; the cost model ignores them
+    const RecordSource* records = nullptr;  // asked before the cost model, recipe/records.h
     std::vector<Isa> isas;
     Machine machine;
     bool exact = false;  // recipes that are not exact are left out

@@ -65,6 +65,7 @@ std::string print_variant(const VariantPlan& variant) {
     for (size_t i = 0; i < variant.kernels.size(); i++) {
         const PlannedKernel& kernel = variant.kernels[i];
         text += fmt::format("    k{} {}", i, kernel.identity(variant.isa));
+        if (!kernel.record.empty()) text += "  # by the record " + kernel.record;
         if (kernel.relative_error > 0) {
             text +=
                 fmt::format("  # differs from double precision by at most {} of the largest value",

@@ -218,7 +218,10 @@ class VariantPlanner {
         if (found != kernels_.end()) return found->second;
         PlannedKernel kernel;
         kernel.group = group;
-        const Choice choice = choose_recipe(library_, group, variant_.isa, options_);
+        std::vector<std::string> notes;
+        const Choice choice = choose_recipe(library_, group, variant_.isa, options_, notes);
+        for (const std::string& note : notes)
+            variant_.notes.push_back(fmt::format("{}: {}", name, note));
         if (choice.recipe == nullptr) {
             fail("recipe", fmt::format("no recipe runs '{}': {}", name, signature),
                  "this operation is not supported on this target");
@@ -226,6 +229,7 @@ class VariantPlanner {
         kernel.recipe = choice.recipe->name();
         kernel.recipe_version = choice.recipe->version();
         kernel.tiling = choice.tiling;
+        kernel.record = choice.record;
         kernel.multiply_adds = choice.recipe->multiply_adds(group);
         kernel.relative_error = choice.recipe->relative_error(group);
         kernel.is_last_resort = choice.is_last_resort();

@@ -10,9 +10,12 @@
 #include <set>
 
 #include "compiler/codegen/link.h"
+#include "compiler/codegen/manifest.h"
+#include "compiler/pipeline.h"
 #include "compiler/support/host.h"
 #include "compiler/support/process.h"
 #include "compiler/support/temporary_folder.h"
+#include "schedules/library.h"
 #include "tests/codegen/codegen_support.h"
 #include "tests/support/run_program.h"
 
@@ -84,6 +87,22 @@ TEST(Library, UpdatesAtOnceLeaveTheStepAlone) {
         EXPECT_FALSE(tensor.contains("gradient_offset")) << tensor["name"];
     }
     EXPECT_EQ(nlohmann::json::parse(tiny().train.manifest)["update"], "apart");
+}
+
+// Where a record decided, the manifest says where it stands.
+TEST(Library, TheManifestNamesRecords) {
+    const Network network = tiny_network();
+    PlanOptions options;
+    options.isas = {isa_avx2()};
+    Plan plan = make_plan(inference_graph(network), make_library(), options);
+    plan.variants[0].kernels[0].record = "zen5.txt:12";
+    const std::vector<VariantKernels> compiled = {VariantKernels(plan.variants[0].kernels.size())};
+    const nlohmann::json manifest =
+        nlohmann::json::parse(manifest_text("tiny_infer", network, plan, compiled));
+    const auto& calls = manifest["variants"][0]["batches"][0]["kernels"];
+    ASSERT_GT(calls.size(), 1u);
+    EXPECT_EQ(calls[0]["record"], "zen5.txt:12");
+    EXPECT_FALSE(calls[1].contains("record"));
 }
 
 TEST(Library, NothingIsNeededButTheCLibrary) {
