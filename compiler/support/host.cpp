@@ -13,6 +13,8 @@
 
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/process.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
 
 namespace emulsion {
 
@@ -58,9 +60,12 @@ fs::path library_folder() {
 }
 
 void make_output_folder(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    std::string reason = error ? error.message() : "";
+    std::string reason;
+    try {
+        make_folder(folder.string());
+    } catch (const RuntimeError& error) {
+        reason = error.problem();
+    }
     if (reason.empty()) {
         // A probe, since permission bits say nothing of a full or read-only file system.
         std::string probe = (folder / ".emulsion-XXXXXX").string();

@@ -117,7 +117,7 @@ expect 1 "" $'emulsion: error[compiler]: no C++ compiler is found, and one compi
 expect 1 "" $'emulsion: error[compiler]: the C++ compiler \'no-such-c++\' named by CXX cannot be run\n  fix: set CXX to a C++20 compiler, or unset it\n' \
     env CXX=no-such-c++ "$emulsion" summary lenet.cpp
 touch file
-expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'file/out\': Not a directory\n  fix: name a folder that you may write to with -o\n' \
+expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'file/out\': cannot make the folder: a part of the path is no folder\n  fix: name a folder that you may write to with -o\n' \
     "$emulsion" build $net -o file/out
 expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'/proc\': No such file or directory\n  fix: name a folder that you may write to with -o\n' \
     "$emulsion" build $net -o /proc
