@@ -92,8 +92,9 @@ Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place wher
 
 namespace {
 
-Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options,
-            const Place& where) {
+// `more` are the attributes that this kind of pooling has beside those of all.
+Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options, const Place& where,
+            const internal::Attributes& more = {}) {
     return write_layer(
         kind, options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
             layer.expect_map(in[0]);
@@ -107,8 +108,7 @@ Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options,
                                                {"stride", pair(stride)},
                                                {"padding", padding},
                                                {"ceil", options.round_up}};
-            if (kind == "average_pool")
-                attributes.emplace_back("count_padding", options.count_padding);
+            attributes.insert(attributes.end(), more.begin(), more.end());
             return layer.add("", kind, in, attributes);
         });
 }
@@ -120,7 +120,7 @@ Tensor max_pool(const Tensor& x, const PoolOptions& options, Place where) {
 }
 
 Tensor average_pool(const Tensor& x, const PoolOptions& options, Place where) {
-    return pool("average_pool", x, options, where);
+    return pool("average_pool", x, options, where, {{"count_padding", options.count_padding}});
 }
 
 Tensor global_average_pool(const Tensor& x, const LayerOptions& options, Place where) {

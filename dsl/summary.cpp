@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <map>
 
+#include "compiler/ops/conv2d.h"
+#include "compiler/ops/pool_attributes.h"
 #include "compiler/ops/sources.h"
 
 namespace emulsion {
@@ -18,42 +20,24 @@ struct Field {
     ReceptiveField vertical, horizontal;
 };
 
-// Reads the attributes of a window, whatever the op.
-class ReadWindow : public Fields {
-  public:
-    void field(std::string_view, bool&) override {}
-    void field(std::string_view, int64_t&) override {}
-    void field(std::string_view, double&) override {}
-    void field(std::string_view, std::string&) override {}
-    void field(std::string_view name, std::vector<int64_t>& value) override {
-        if (name == "window") window.size = value;
-        if (name == "stride") window.stride = value;
-        if (name == "dilation") window.dilation = value;
-        if (name == "padding") window.padding = value;
-    }
-    Window window;
-};
-
 // The window of a node over its first input: its own, or the whole map where the node folds it into
 // features.
-Window window_of(const Graph& graph, const Node& node) {
-    ReadWindow read;
-    const_cast<Op&>(*node.op).fields(read);  // the visitor only reads
+Window window_of(const Graph& graph, int index) {
+    const Node& node = graph.node(index);
     const std::vector<int64_t>& in = graph.type(node.inputs[0]).shape;
-    if (node.op->kind() == "conv2d") {
+    if (const auto* conv = graph.op_as<Conv2d>(index)) {
         const std::vector<int64_t>& filter = graph.type(node.inputs[1]).shape;
-        read.window.size = {filter[2], filter[3]};
-    } else if (in.size() == 3 && node.types[0].shape.size() < 3) {
-        read.window = Window{{in[1], in[2]}};
+        return conv->window(filter[2], filter[3]);
     }
-    if (read.window.size.size() != 2) read.window.size = {1, 1};
-    return read.window;
+    if (const auto* pool = graph.op_as<PoolAttributes>(index)) return pool->sliding();
+    if (in.size() == 3 && node.types[0].shape.size() < 3) return {{in[1], in[2]}};
+    return {{1, 1}};
 }
 
-Field field_of(const Graph& graph, const Node& node, const std::vector<Field>& fields) {
+Field field_of(const Graph& graph, int index, const std::vector<Field>& fields) {
     Field result;
     bool is_first = true;
-    for (Value input : node.inputs) {
+    for (Value input : graph.node(index).inputs) {
         if (!graph.type(input).batched) continue;
         const Field& field = fields[static_cast<size_t>(input.node)];
         if (is_first || field.vertical.size > result.vertical.size)
@@ -63,7 +47,7 @@ Field field_of(const Graph& graph, const Node& node, const std::vector<Field>& f
         is_first = false;
     }
     if (is_first) return result;
-    Window window = window_of(graph, node);
+    const Window window = window_of(graph, index);
     return {through(result.vertical, window, 0), through(result.horizontal, window, 1)};
 }
 
@@ -129,7 +113,7 @@ std::vector<LayerRow> layer_rows(const Network& network) {
     std::map<std::string, size_t> places;
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         const Node& node = graph.nodes()[i];
-        fields[i] = field_of(graph, node, fields);
+        fields[i] = field_of(graph, static_cast<int>(i), fields);
         if (!live[i] || graph.op_as<Scalar>(static_cast<int>(i)) != nullptr) continue;
         std::string name = layer_name(graph, node.name);
         auto [place, is_new] = places.emplace(name, rows.size());

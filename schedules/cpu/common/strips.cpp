@@ -13,6 +13,11 @@ using Halide::Expr;
 
 namespace {
 
+template <class T>
+bool is(const Op& op) {
+    return dynamic_cast<const T*>(&op) != nullptr;
+}
+
 // Sums over the positions of a tile that lie inside the map.
 class TileSum {
   public:
@@ -48,7 +53,7 @@ class TileSum {
 
 }  // namespace
 
-bool continues_from_first(const Op& node) { return node.kind() == "partial_moments"; }
+bool continues_from_first(const Op& node) { return is<PartialMoments>(node); }
 
 std::vector<Expr> add_tile(const Op& node, const StripTile& tile, const std::vector<Expr>& old,
                            const TileOperand& operand) {
@@ -61,7 +66,7 @@ std::vector<Expr> add_tile(const Op& node, const StripTile& tile, const std::vec
     const auto add = [&](const Expr& sum, const Expr& term) {
         return choose(term, Strict(sum) + Strict(term));
     };
-    if (node.kind() == "partial_dots") {
+    if (is<PartialDots>(node)) {
         const Expr sum = sums.sum([&](int x, int y) { return operand(0, x, y); });
         const Expr dot = sums.sum([&](int x, int y) {
             return Expr(Strict(operand(0, x, y)) *
@@ -69,7 +74,7 @@ std::vector<Expr> add_tile(const Op& node, const StripTile& tile, const std::vec
         });
         return {add(old[0], sum), add(old[1], dot)};
     }
-    EMU_CHECK(node.kind() == "partial_moments", "no sum over strips is called {}", node.kind());
+    EMU_CHECK(is<PartialMoments>(node), "no sum over strips is called {}", node.kind());
     // Whether the pivot of a first tile is stored before or after the other sums does not matter.
     const Strict pivot(choose(operand(0, 0, 0), old[0]));
     const Expr sum = sums.sum([&](int x, int y) { return Expr(Strict(operand(0, x, y)) - pivot); });

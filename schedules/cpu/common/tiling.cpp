@@ -7,49 +7,21 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/ops/conv2d.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
+#include "schedules/cpu/common/anchor.h"
 
 namespace emulsion {
-
-namespace {
-
-// Finds one attribute in an op's visit.
-class AttributeReader : public Fields {
-  public:
-    explicit AttributeReader(std::string_view name) : name_(name) {}
-    void field(std::string_view name, bool& value) override { set(name, {value ? 1 : 0}); }
-    void field(std::string_view name, int64_t& value) override { set(name, {value}); }
-    void field(std::string_view, double&) override {}
-    void field(std::string_view, std::string&) override {}
-    void field(std::string_view name, std::vector<int64_t>& value) override { set(name, value); }
-    const std::vector<int64_t>& result() const { return result_; }
-
-  private:
-    void set(std::string_view name, std::vector<int64_t> value) {
-        if (name == name_) result_ = std::move(value);
-    }
-    std::string_view name_;
-    std::vector<int64_t> result_;
-};
-
-}  // namespace
-
-std::vector<int64_t> read_attribute(const Op& op, std::string_view name) {
-    AttributeReader reader(name);
-    const_cast<Op&>(op).fields(reader);  // the visitor only reads
-    EMU_CHECK(!reader.result().empty(), "the op {} has no attribute '{}'", op.kind(), name);
-    return reader.result();
-}
 
 double ConvShape::multiply_adds() const {
     return static_cast<double>(out_height) * out_width * out_channels * channels * taps();
 }
 
 ConvShape conv_shape(const Group& group) {
-    const Op& op = *group.anchor_node().op;
-    bool to_filter = op.kind() == "conv2d_backward_filter",
-         to_data = op.kind() == "conv2d_backward_data";
+    const ConvAttributes& op = *anchor_as<ConvAttributes>(group);
+    const bool to_filter = anchor_as<Conv2dBackwardFilter>(group) != nullptr,
+               to_data = anchor_as<Conv2dBackwardData>(group) != nullptr;
     // x (C, H, W), y (O, OH, OW), filter (O, C, KH, KW)
     const std::vector<int64_t>& x =
         to_data ? group.anchor_output().shape : group.anchor_input(0).shape;
@@ -58,18 +30,15 @@ ConvShape conv_shape(const Group& group) {
                                               : group.anchor_output().shape;
     const std::vector<int64_t>& w =
         to_filter ? group.anchor_output().shape : group.anchor_input(1).shape;
-    std::vector<int64_t> stride = read_attribute(op, "stride"),
-                         dilation = read_attribute(op, "dilation");
-    std::vector<int64_t> padding = read_attribute(op, "padding");
     auto as_int = [](int64_t value) { return static_cast<int>(value); };
     ConvShape s;
     s.channels = as_int(x[0]), s.height = as_int(x[1]), s.width = as_int(x[2]);
     s.out_channels = as_int(y[0]), s.out_height = as_int(y[1]), s.out_width = as_int(y[2]);
     s.kernel_h = as_int(w[2]), s.kernel_w = as_int(w[3]);
-    s.stride_h = as_int(stride[0]), s.stride_w = as_int(stride[1]);
-    s.dilation_h = as_int(dilation[0]), s.dilation_w = as_int(dilation[1]);
-    s.pad_top = as_int(padding[0]), s.pad_bottom = as_int(padding[1]);
-    s.pad_left = as_int(padding[2]), s.pad_right = as_int(padding[3]);
+    s.stride_h = as_int(op.stride[0]), s.stride_w = as_int(op.stride[1]);
+    s.dilation_h = as_int(op.dilation[0]), s.dilation_w = as_int(op.dilation[1]);
+    s.pad_top = as_int(op.padding[0]), s.pad_bottom = as_int(op.padding[1]);
+    s.pad_left = as_int(op.padding[2]), s.pad_right = as_int(op.padding[3]);
     return s;
 }
 

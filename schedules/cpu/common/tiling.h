@@ -16,10 +16,6 @@
 
 namespace emulsion {
 
-// Integers of an op's attribute `name`, one entry for a plain number. Throws a bug report if there
-// is none.
-std::vector<int64_t> read_attribute(const Op& op, std::string_view name);
-
 // A two-dimensional convolution seen from its forward direction, whichever of its three directions
 // the anchor is.
 struct ConvShape {

@@ -9,7 +9,9 @@
 //
 // Up to kUnrolledPhases phases are written out, each with its own taps. Of more, a loop runs over
 // the phases inside a tile, and what a phase is comes out of tables.
+#include "compiler/ops/conv2d.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/direct/direct.h"
 
 #include <algorithm>
@@ -196,9 +198,8 @@ void schedule_looped_phases(PhaseSum& phase, Func out, const Var& at, int kw, in
 }  // namespace
 
 bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_data") return false;
-    if (read_attribute(*group.anchor_node().op, "rotated")[0] == 0 || group.has_prologue(1))
-        return false;
+    const auto* op = anchor_as<Conv2dBackwardData>(group);
+    if (op == nullptr || !op->rotated || group.has_prologue(1)) return false;
     return group.epilogue_window() == std::vector<int64_t>{1, 1};
 }
 

@@ -6,8 +6,10 @@
 //     rows, images     rows of dy, and samples, of one chunk
 //     parts            partitions of the samples
 //     split            tasks that share a partition, each with its own blocks of output channels
+#include "compiler/ops/conv2d.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/direct/direct.h"
 
 #include <fmt/format.h>
@@ -265,7 +267,7 @@ void schedule_staging(FilterNest& f) {
 }  // namespace
 
 bool DirectFilterGradient::applies(const Group& group, const Isa&) const {
-    return group.anchor >= 0 && group.anchor_node().op->kind() == "conv2d_backward_filter";
+    return anchor_as<Conv2dBackwardFilter>(group) != nullptr;
 }
 
 TilingSpace DirectFilterGradient::space(const Group& group, const Isa&) const {

@@ -7,7 +7,9 @@
 //     order        0: a task is (sample, rows); 1: a task is one kw, all samples inside, so that a
 //     panel of filters
 //                  too large for a core's share of the cache is read once
+#include "compiler/ops/conv2d.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/direct/direct.h"
 
 #include <fmt/format.h>
@@ -74,8 +76,7 @@ std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
 }  // namespace
 
 bool DirectForward::applies(const Group& group, const Isa& isa) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d" || group.has_prologue(1))
-        return false;
+    if (anchor_as<Conv2d>(group) == nullptr || group.has_prologue(1)) return false;
     const std::vector<int64_t> window = group.epilogue_window();
     if (!fits_registers(isa, static_cast<int>(window[0] * window[1]))) return false;
     for (const Result& result : group.body.results()) {

@@ -1,7 +1,9 @@
 // Pooling: the plain definition is a chain over the taps of a window, vectorized over channels.
 #include "schedules/cpu/maps/pool.h"
 
+#include "compiler/ops/pool_attributes.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/helpers.h"
 #include "schedules/cpu/maps/pointwise.h"
@@ -11,10 +13,7 @@ namespace emulsion {
 using Halide::Func;
 
 bool Pool::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || !has_one_shape(group)) return false;
-    const std::string_view kind = group.anchor_node().op->kind();
-    return kind == "max_pool" || kind == "max_pool_backward" || kind == "average_pool" ||
-           kind == "average_pool_backward";
+    return anchor_as<PoolAttributes>(group) != nullptr && has_one_shape(group);
 }
 
 TilingSpace Pool::space(const Group&, const Isa&) const {

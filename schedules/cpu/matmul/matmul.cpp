@@ -7,8 +7,10 @@
 
 #include <algorithm>
 
+#include "compiler/ops/dense.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 
 namespace emulsion {
 
@@ -58,8 +60,7 @@ double tile_cycles(const Isa& isa, int channels, int samples, int batch, int cha
 }  // namespace
 
 bool Matmul::applies(const Group& group, const Isa&) const {
-    return group.anchor >= 0 && group.anchor_node().op->kind() == "dense" &&
-           !group.has_prologue(1) && results_are_rows(group);
+    return anchor_as<Dense>(group) != nullptr && !group.has_prologue(1) && results_are_rows(group);
 }
 
 TilingSpace Matmul::space(const Group& group, const Isa& isa) const {

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 
+#include "compiler/ops/dense.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/matmul/matmul.h"
 
 namespace emulsion {
@@ -39,10 +41,7 @@ int as_int(int64_t value) { return static_cast<int>(value); }
 // Data gradient.
 
 bool MatmulDataGradient::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "dense_backward_data" ||
-        group.has_prologue(1)) {
-        return false;
-    }
+    if (anchor_as<DenseBackwardData>(group) == nullptr || group.has_prologue(1)) return false;
     for (const Result& result : group.body.results()) {
         const TensorType& type = group.body.type(result.value);
         if (!type.batched || type.shape != group.anchor_output().shape) return false;
@@ -147,7 +146,7 @@ std::vector<Func> MatmulDataGradient::build(KernelContext& context, const Tiling
 // Weight gradient.
 
 bool MatmulWeightGradient::applies(const Group& group, const Isa&) const {
-    return group.anchor >= 0 && group.anchor_node().op->kind() == "dense_backward_weights";
+    return anchor_as<DenseBackwardWeights>(group) != nullptr;
 }
 
 TilingSpace MatmulWeightGradient::space(const Group& group, const Isa& isa) const {

@@ -2,8 +2,10 @@
 #include "schedules/cpu/sums/reduction.h"
 
 #include "compiler/ops/moments.h"
+#include "compiler/ops/reduce.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/maps/pointwise.h"
@@ -103,10 +105,10 @@ Func build_merge(const KernelContext& context, const MergeMoments& op) {
 bool Reduction::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || !has_one_shape(group)) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
-    const std::string_view kind = group.anchor_node().op->kind();
     if (result.shape != group.anchor_output().shape) return false;
-    return kind == "reduce" || kind == "partial_moments" || kind == "partial_dots" ||
-           kind == "merge_moments";
+    if (const auto* reduce = anchor_as<Reduce>(group)) return reduce->axes.empty();
+    return anchor_as<PartialMoments>(group) != nullptr ||
+           anchor_as<PartialDots>(group) != nullptr || anchor_as<MergeMoments>(group) != nullptr;
 }
 
 std::vector<Tiling> Reduction::tilings(const Group&, const Isa&) const { return {{}}; }
@@ -117,12 +119,12 @@ double Reduction::cost(const Group& group, const Tiling&, const Isa&,
 }
 
 std::vector<Func> Reduction::build(KernelContext& context, const Tiling&) const {
-    const Op& op = *context.group().anchor_node().op;
-    if (const auto* reduce = dynamic_cast<const Reduce*>(&op))
+    const Group& group = context.group();
+    if (const auto* reduce = anchor_as<Reduce>(group))
         return {ReduceNest(context, *reduce).build()};
-    if (const auto* merge = dynamic_cast<const MergeMoments*>(&op))
-        return {build_merge(context, *merge)};
-    return {op.kind() == "partial_moments" ? build_moments(context) : build_dots(context)};
+    if (const auto* merge = anchor_as<MergeMoments>(group)) return {build_merge(context, *merge)};
+    const bool is_moments = anchor_as<PartialMoments>(group) != nullptr;
+    return {is_moments ? build_moments(context) : build_dots(context)};
 }
 
 }  // namespace emulsion

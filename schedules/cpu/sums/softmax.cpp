@@ -13,8 +13,11 @@
 #include <limits>
 #include <optional>
 
+#include "compiler/ops/softmax.h"
+#include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/sums/lanes.h"
@@ -108,15 +111,15 @@ class Row {
     std::optional<LaneFold> blocks_;  // of the sum of a row that is not staged
 };
 
-Func result_of(const KernelContext& context, Row& row, std::string_view kind, int classes) {
+Func result_of(const KernelContext& context, Row& row, int classes) {
     const Var c("c"), n("n");
     Func result("result");
-    if (kind == "softmax") {
+    if (anchor_as<Softmax>(context.group()) != nullptr) {
         result(c, n) = Strict(row.power(c, n)) / Strict(row.sum(n));
         return result;
     }
     const Expr label = context.operand(1)(n);
-    if (kind == "softmax_cross_entropy") {
+    if (anchor_as<SoftmaxCrossEntropy>(context.group()) != nullptr) {
         const Strict score(row.score(Halide::clamp(label, 0, classes - 1), n));
         result(n) = Tuple(Strict(log_f32(row.sum(n))) + (Strict(row.top(n)) - score),
                           Halide::select(row.place(n) == label, 1.0F, 0.0F));
@@ -131,10 +134,8 @@ Func result_of(const KernelContext& context, Row& row, std::string_view kind, in
 }  // namespace
 
 bool SoftmaxRows::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0) return false;
-    const std::string_view kind = group.anchor_node().op->kind();
-    if (kind != "softmax" && kind != "softmax_cross_entropy" &&
-        kind != "softmax_cross_entropy_backward")
+    if (anchor_as<Softmax>(group) == nullptr && anchor_as<SoftmaxCrossEntropy>(group) == nullptr &&
+        anchor_as<SoftmaxCrossEntropyBackward>(group) == nullptr)
         return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     return result.shape == group.anchor_output().shape;
@@ -161,7 +162,7 @@ std::vector<Func> SoftmaxRows::build(KernelContext& context, const Tiling& tilin
     const Group& group = context.group();
     const int classes = static_cast<int>(group.anchor_input(0).shape[0]), rows = tiling.at("rows");
     Row row(context.operand(0), classes);
-    Func out = context.finish(result_of(context, row, group.anchor_node().op->kind(), classes));
+    Func out = context.finish(result_of(context, row, classes));
     const Var n = out.args().back(), outer("no"), inner("ni");
     const bool is_parallel = group.batch >= 2 * rows;
     if (is_parallel) out.split(n, outer, inner, rows, TailStrategy::GuardWithIf).parallel(outer);

@@ -36,6 +36,7 @@
 #include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/prefetch.h"
 #include "schedules/cpu/common/strips.h"
 #include "schedules/cpu/common/tiling.h"
@@ -276,7 +277,7 @@ Func store_input(const WinogradFuncs& f, const WinogradShape& shape, const Expr&
 }  // namespace
 
 bool Winograd::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "winograd_conv2d") return false;
+    if (anchor_as<WinogradConv2d>(group) == nullptr) return false;
     if (group.has_prologue(1) || group.maps().empty()) return false;
     const WinogradShape shape(group);
     if (shape.channels % kLaneCount != 0 || shape.out_channels % kLaneCount != 0) return false;

@@ -3,6 +3,7 @@
 
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/winograd/winograd.h"
 #include "schedules/cpu/winograd/winograd_transforms.h"
@@ -21,8 +22,7 @@ constexpr int kLaneCount = 16;
 }  // namespace
 
 bool WinogradFilterTransform::applies(const Group& group, const Isa&) const {
-    return group.anchor >= 0 && group.anchor_node().op->kind() == "winograd_filter" &&
-           !group.has_epilogue();
+    return anchor_as<WinogradFilter>(group) != nullptr && !group.has_epilogue();
 }
 
 std::vector<Tiling> WinogradFilterTransform::tilings(const Group&, const Isa&) const {
@@ -35,7 +35,7 @@ double WinogradFilterTransform::cost(const Group& group, const Tiling&, const Is
 }
 
 std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const Tiling&) const {
-    const auto& op = dynamic_cast<const WinogradFilter&>(*context.group().anchor_node().op);
+    const WinogradFilter& op = *anchor_as<WinogradFilter>(context.group());
     const auto kernel = static_cast<int>(context.group().anchor_input(0).shape[2]);
     const WinogradMatrices matrices = winograd_matrices(static_cast<int>(op.tile), kernel);
     const Func w = context.operand(0);

@@ -1,6 +1,8 @@
 // Sizes and the adjoint of the filter transform.
 #include "schedules/cpu/winograd/winograd_gradient_parts.h"
 
+#include "compiler/ops/conv2d.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/winograd/winograd_transforms.h"
 
 namespace emulsion {
@@ -30,8 +32,7 @@ WinogradGradientShape::WinogradGradientShape(const Group& group) : conv(conv_sha
 }
 
 bool has_winograd_gradient(const Group& group, const Isa& isa) {
-    if (group.anchor < 0 || group.anchor_node().op->kind() != "conv2d_backward_filter")
-        return false;
+    if (anchor_as<Conv2dBackwardFilter>(group) == nullptr) return false;
     const ConvShape s = conv_shape(group);
     const bool square = s.kernel_h == s.kernel_w && (s.kernel_w == 3 || s.kernel_w == 5);
     const bool plain = s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1;

@@ -8,13 +8,14 @@
 #include <numeric>
 
 #include "compiler/support/diagnostic.h"
+#include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/prefetch.h"
 #include "schedules/cpu/common/tiling.h"
 
 namespace emulsion {
 
 WinogradShape::WinogradShape(const Group& group) {
-    const auto& op = dynamic_cast<const WinogradConv2d&>(*group.anchor_node().op);
+    const WinogradConv2d& op = *anchor_as<WinogradConv2d>(group);
     const std::vector<int64_t>&x = group.anchor_input(0).shape, &y = group.anchor_output().shape;
     channels = static_cast<int>(x[0]), height = static_cast<int>(x[1]);
     width = static_cast<int>(x[2]);
