@@ -19,11 +19,12 @@ pins=$folder/requirements.txt
 if [ $# -gt 0 ]; then
     pins=$venv/selected.txt
     for package in "$@"; do
-        grep "^$package==" "$folder/requirements.txt" || {
+        # A pin is two lines, the second ends with "# " and those who need it.
+        sed 'N;s/\\\n *//' < <(sed '/^#/d' "$folder/requirements.txt") | grep -E "# (.* )?$package( |\$)" || {
             echo "peers: '$package' has no pin in requirements.txt" >&2
-            echo "  fix: choose from: $(cut -d= -f1 "$folder/requirements.txt" | tr '\n' ' ')" >&2
+            echo "  fix: choose from: $(sed -n 's/.*  # //p' "$folder/requirements.txt" | tr ' ' '\n' | sort -u | tr '\n' ' ')" >&2
             exit 2
         }
-    done >"$pins"
+    done | sort -u >"$pins"
 fi
-"$venv/bin/pip" install --disable-pip-version-check --no-cache-dir -r "$pins"
+"$venv/bin/pip" install --disable-pip-version-check --no-cache-dir --no-deps --require-hashes -r "$pins"
