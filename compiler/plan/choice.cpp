@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "compiler/recipe/records.h"
@@ -49,9 +48,6 @@ std::optional<Tiling> tiling_in_order(const Recipe& recipe, const Group& group, 
     return std::nullopt;
 }
 
-// All that may decide for a group, the widest first.
-std::array<const Isa*, 3> family() { return {&isa_avx512(), &isa_avx2(), &isa_baseline()}; }
-
 // The records of one group.
 class GroupRecords {
   public:
@@ -61,7 +57,7 @@ class GroupRecords {
 
     // What is in force on `isa`; no recipe where no record is.
     Choice choice(const Isa& isa) {
-        for (const Isa* judge : family()) {
+        for (const Isa* judge : isa.family->members) {
             const std::optional<Record> decisive = legal_record(*judge);
             if (!decisive) continue;
             const Recipe& recipe = *recipe_named(library_, decisive->recipe);
@@ -99,7 +95,7 @@ class GroupRecords {
             return fmt::format("it was made for version {} of {}, which is at {}", record.version,
                                record.recipe, recipe->version());
         }
-        for (const Isa* other : family()) {
+        for (const Isa* other : isa.family->members) {
             if (!can_run(*recipe, group_, *other, options_.exact))
                 return fmt::format("{} may not run this group on {}", record.recipe, other->name);
         }
@@ -108,7 +104,7 @@ class GroupRecords {
             return fmt::format("the tiling '{}' of {}: {}", to_string(record.tiling), record.recipe,
                                fault);
         const Tiling order = order_of(*recipe, group_, record.tiling, isa);
-        for (const Isa* other : family()) {
+        for (const Isa* other : isa.family->members) {
             if (*other != isa && !tiling_in_order(*recipe, group_, order, *other)) {
                 return fmt::format("{} has no tiling with {} on {}", record.recipe,
                                    to_string(order), other->name);
@@ -131,9 +127,7 @@ class GroupRecords {
 
 Choice cheapest_recipe(const RecipeLibrary& library, const Group& group, const Isa& isa,
                        const PlanOptions& options) {
-    // One judge for all instruction sets: variants of a network then run the same recipes, so
-    // their bits agree.
-    const Isa& judge = isa_avx512();
+    const Isa& judge = isa.family->judge();
     Choice best;
     for (const auto& recipe : library) {
         if (!can_run(*recipe, group, isa, options.exact)) continue;

@@ -19,42 +19,42 @@ bool overlap_in_time(const LiveBlock& a, const LiveBlock& b) {
 }
 
 // Lowest aligned offset where `block` meets none of `placed`, which are sorted by offset.
-int64_t lowest_offset(const LiveBlock& block, const std::vector<const LiveBlock*>& placed) {
+int64_t lowest_offset(const LiveBlock& block, const std::vector<const LiveBlock*>& placed,
+                      int64_t alignment) {
     int64_t offset = 0;
     for (const LiveBlock* other : placed) {
         if (!overlap_in_time(block, *other)) continue;
         if (offset + block.bytes <= other->offset) break;
-        offset = std::max(offset, round_up(other->offset + other->bytes, kPlanAlignment));
+        offset = std::max(offset, round_up(other->offset + other->bytes, alignment));
     }
     return offset;
 }
 
 // Places the blocks in this order and returns the bytes that they need.
-int64_t place(std::vector<LiveBlock>& blocks, const std::vector<size_t>& order) {
+int64_t place(std::vector<LiveBlock>& blocks, const std::vector<size_t>& order, int64_t alignment) {
     std::vector<const LiveBlock*> placed;
     int64_t bytes = 0;
     for (size_t index : order) {
         LiveBlock& block = blocks[index];
-        block.offset = lowest_offset(block, placed);
+        block.offset = lowest_offset(block, placed, alignment);
         bytes = std::max(bytes, block.offset + block.bytes);
         auto by_offset = [](const LiveBlock* a, const LiveBlock* b) {
             return a->offset < b->offset;
         };
         placed.insert(std::upper_bound(placed.begin(), placed.end(), &block, by_offset), &block);
     }
-    return round_up(bytes, kPlanAlignment);
+    return round_up(bytes, alignment);
 }
 
 // The most bytes that are alive in one call.
-int64_t largest_live_set(const std::vector<LiveBlock>& blocks) {
+int64_t largest_live_set(const std::vector<LiveBlock>& blocks, int64_t alignment) {
     int calls = 0;
     for (const LiveBlock& block : blocks) calls = std::max(calls, block.last + 1);
     int64_t largest = 0;
     for (int call = 0; call < calls; call++) {
         int64_t live = 0;
         for (const LiveBlock& block : blocks) {
-            if (block.first <= call && call <= block.last)
-                live += round_up(block.bytes, kPlanAlignment);
+            if (block.first <= call && call <= block.last) live += round_up(block.bytes, alignment);
         }
         largest = std::max(largest, live);
     }
@@ -81,14 +81,14 @@ void promote_highest(const std::vector<LiveBlock>& blocks, std::vector<size_t>& 
 
 }  // namespace
 
-MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks) {
+MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks, int64_t alignment) {
     MemoryPlan plan;
     if (blocks.empty()) return plan;
-    plan.largest_live_bytes = largest_live_set(blocks);
+    plan.largest_live_bytes = largest_live_set(blocks, alignment);
     std::vector<LiveBlock> best = blocks, tried = blocks;
     plan.bytes = std::numeric_limits<int64_t>::max();
     auto attempt = [&](const std::vector<size_t>& order) {
-        int64_t bytes = place(tried, order);
+        int64_t bytes = place(tried, order, alignment);
         if (bytes >= plan.bytes) return;
         plan.bytes = bytes;
         best = tried;

@@ -6,8 +6,6 @@
 
 namespace emulsion {
 
-inline constexpr int64_t kPlanAlignment = 64;  // bytes: a cache line and the widest vector
-
 // A block of memory that is written in call `first` and last read in call `last`.
 struct LiveBlock {
     int64_t bytes = 0;
@@ -21,9 +19,9 @@ struct MemoryPlan {
     int64_t largest_live_bytes = 0;  // lower bound: the most that is alive in one call
 };
 
-// Assigns offsets, multiples of 64, so that no two blocks alive in the same call overlap. Greedy:
-// one block after another, each at the lowest offset that is free during its life; of several
-// orders of the blocks, the one that needs the fewest bytes.
-MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks);
+// Assigns offsets, multiples of `alignment`, so that no two blocks alive in the same call overlap.
+// Greedy: one block after another, each at the lowest offset that is free during its life; of
+// several orders of the blocks, the one that needs the fewest bytes.
+MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks, int64_t alignment);
 
 }  // namespace emulsion

@@ -49,12 +49,12 @@ void set_initializer(PlannedTensor& tensor, const Parameter& parameter) {
 }
 
 // Parameters and gradients lie in node order, then state behind its header.
-void plan_tensors(const Graph& graph, Plan& plan) {
+void plan_tensors(const Graph& graph, int64_t alignment, Plan& plan) {
     std::map<int, bool> trained;
     for (const Result& result : graph.results()) {
         if (result.kind == Result::Kind::gradient) trained[result.target] = true;
     }
-    plan.state_bytes = kStateHeader;
+    plan.state_bytes = round_up(kStateHeader, alignment);
     for (MemoryClass memory : {MemoryClass::parameters, MemoryClass::state}) {
         int64_t& total =
             memory == MemoryClass::parameters ? plan.parameter_bytes : plan.state_bytes;
@@ -70,13 +70,13 @@ void plan_tensors(const Graph& graph, Plan& plan) {
             tensor.memory = memory;
             tensor.offset = total;
             tensor.bytes = memory_bytes(tensor.type, 1);
-            total += round_up(tensor.bytes, kPlanAlignment);
+            total += round_up(tensor.bytes, alignment);
             if (parameter != nullptr) {
                 set_initializer(tensor, *parameter);
                 tensor.trained = trained.contains(i);
                 if (tensor.trained && !plan.update_at_once) {
                     tensor.gradient_offset = plan.gradient_bytes;
-                    plan.gradient_bytes += round_up(tensor.bytes, kPlanAlignment);
+                    plan.gradient_bytes += round_up(tensor.bytes, alignment);
                 }
             } else {
                 tensor.init = "fill";
@@ -112,7 +112,7 @@ Plan interface_of(const Graph& graph, const PlanOptions& options) {
     plan.training = options.training;
     plan.update_at_once = options.update_at_once;
     plan.threads = options.threads;
-    plan_tensors(graph, plan);
+    plan_tensors(graph, options.isas.at(0).family->alignment, plan);
     plan_ports(graph, plan);
     return plan;
 }
@@ -141,6 +141,8 @@ Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
                   "the batches of '{}' have different tensors or ports", graph.name());
     }
     for (const Isa& isa : options.isas) {
+        EMU_CHECK(isa.family == options.isas[0].family, "{} and {} are of two families", isa.name,
+                  options.isas[0].name);
         plan.variants.push_back(plan_variant(graphs, plan, library, options, isa));
     }
     const std::string fault = plan_fault(graphs, plan);

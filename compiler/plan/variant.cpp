@@ -292,7 +292,7 @@ class VariantPlanner {
                 }
             }
         }
-        MemoryPlan memory = assign_offsets(blocks);
+        MemoryPlan memory = assign_offsets(blocks, variant_.isa.family->alignment);
         variant_.activation_bytes = std::max(variant_.activation_bytes, memory.bytes);
         variant_.largest_live_bytes =
             std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
@@ -306,8 +306,8 @@ class VariantPlanner {
             prepared_.try_emplace(definition(grouped, value), Place{MemoryClass::prepared, 0});
         if (inserted) {
             found->second.offset = variant_.prepared_bytes;
-            variant_.prepared_bytes +=
-                round_up(memory_bytes(grouped.graph.type(value), 1), kPlanAlignment);
+            variant_.prepared_bytes += round_up(memory_bytes(grouped.graph.type(value), 1),
+                                                variant_.isa.family->alignment);
         }
         return found->second;
     }

@@ -13,8 +13,6 @@ namespace emulsion {
 
 namespace {
 
-constexpr int64_t kAlignment = 64;  // bytes
-
 // Bytes of a memory class.
 struct Block {
     MemoryClass memory;
@@ -121,8 +119,8 @@ class Verifier {
             {MemoryClass::workspace, variant.activation_bytes}};
         const auto found = classes.find(buffer.memory);
         if (found == classes.end()) return;  // the caller's
-        expect(buffer.offset >= 0 && buffer.offset % kAlignment == 0, "'{}' lies at {}",
-               buffer.name, buffer.offset);
+        expect(buffer.offset >= 0 && buffer.offset % variant.isa.family->alignment == 0,
+               "'{}' lies at {}", buffer.name, buffer.offset);
         expect(buffer.offset + buffer.bytes <= found->second, "'{}' ends at {}, {} has {} bytes",
                buffer.name, buffer.offset + buffer.bytes, to_string(buffer.memory), found->second);
     }

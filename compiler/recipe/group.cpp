@@ -10,23 +10,28 @@
 
 namespace emulsion {
 
-const Isa& isa_baseline() {
-    static const Isa isa{"x86-64", 4, 16, false};
-    return isa;
+namespace {
+
+struct X86 {
+    TargetFamily family{EMULSION_ALIGNMENT, {&avx512, &avx2, &baseline}};
+    Isa baseline{"x86-64", 4, 16, false, &family};
+    Isa avx2{"avx2", 8, 16, true, &family};
+    Isa avx512{"avx512", 16, 32, true, &family};
+};
+
+const X86& x86() {
+    static const X86 targets;
+    return targets;
 }
 
-const Isa& isa_avx2() {
-    static const Isa isa{"avx2", 8, 16, true};
-    return isa;
-}
+}  // namespace
 
-const Isa& isa_avx512() {
-    static const Isa isa{"avx512", 16, 32, true};
-    return isa;
-}
+const Isa& isa_baseline() { return x86().baseline; }
+const Isa& isa_avx2() { return x86().avx2; }
+const Isa& isa_avx512() { return x86().avx512; }
 
 const Isa& isa_named(std::string_view name) {
-    for (const Isa* isa : {&isa_baseline(), &isa_avx2(), &isa_avx512()}) {
+    for (const Isa* isa : x86().family.members) {
         if (isa->name == name) return *isa;
     }
     fail("isa", fmt::format("unknown instruction set '{}'", name),
@@ -35,7 +40,7 @@ const Isa& isa_named(std::string_view name) {
 
 const Isa& native_isa() {
     const uint32_t features = emulsion_cpu_features();
-    for (const Isa* isa : {&isa_avx512(), &isa_avx2()}) {
+    for (const Isa* isa : x86().family.members) {
         if ((emulsion_isa_features(isa->name.c_str()) & ~features) == 0) return *isa;
     }
     return isa_baseline();

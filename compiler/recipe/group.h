@@ -14,12 +14,23 @@
 
 namespace emulsion {
 
+struct Isa;
+
+// What a library may hold variants for. Its variants agree bit for bit, so what bits follow from is
+// decided once for a family: by its first member, the judge, which can run whatever the others can.
+struct TargetFamily {
+    int64_t alignment = 0;            // bytes, of whatever a plan places
+    std::vector<const Isa*> members;  // the most capable first
+    const Isa& judge() const { return *members.at(0); }
+};
+
 // The instruction set a kernel is compiled for.
 struct Isa {
     std::string name;    // "x86-64", "avx2", "avx512"
     int lanes = 16;      // f32 in one register
     int registers = 32;  // vector registers
     bool fma = true;
+    const TargetFamily* family = nullptr;
     bool operator==(const Isa&) const = default;
 };
 

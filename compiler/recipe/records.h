@@ -21,8 +21,8 @@ struct Record {
 // is legal; else it notes why not and takes its own choice.
 //
 // The variants of a library agree bit for bit, so a recipe and the fields of its tiling that the
-// order of sums follows from (TilingField::order) hold for all instruction sets of a family. The
-// widest one that has a record decides them, whether a variant is built for it or not; a record is
+// order of sums follows from (TilingField::order) hold for all of a TargetFamily. Its first
+// member that has a record decides them, whether a variant is built for it or not; a record is
 // taken only where all of the family can follow. The record of another instruction set then says
 // the other fields alone: it is left out, with a note, where it differs in what was decided.
 //

@@ -12,11 +12,13 @@
 namespace emulsion::test {
 namespace {
 
+constexpr int64_t kAlignment = 64;
+
 void expect_sound(const std::vector<LiveBlock>& blocks, const MemoryPlan& plan) {
     for (size_t i = 0; i < blocks.size(); i++) {
         const LiveBlock& a = blocks[i];
         ASSERT_GE(a.offset, 0);
-        ASSERT_EQ(a.offset % kPlanAlignment, 0);
+        ASSERT_EQ(a.offset % kAlignment, 0);
         ASSERT_LE(a.offset + a.bytes, plan.bytes);
         for (size_t j = 0; j < i; j++) {
             const LiveBlock& b = blocks[j];
@@ -26,7 +28,7 @@ void expect_sound(const std::vector<LiveBlock>& blocks, const MemoryPlan& plan) 
                 << b.offset;
         }
     }
-    ASSERT_EQ(plan.bytes % kPlanAlignment, 0);
+    ASSERT_EQ(plan.bytes % kAlignment, 0);
     ASSERT_GE(plan.bytes, plan.largest_live_bytes);
 }
 
@@ -40,9 +42,9 @@ TEST(Offsets, RandomLifetimesNeverOverlap) {
             block.bytes = 1 + static_cast<int64_t>(random() % (seed % 2 == 0 ? 300 : 5000));
             block.first = static_cast<int>(random() % 40);
             block.last = block.first + static_cast<int>(random() % 15);
-            sum += (block.bytes + kPlanAlignment - 1) / kPlanAlignment * kPlanAlignment;
+            sum += (block.bytes + kAlignment - 1) / kAlignment * kAlignment;
         }
-        MemoryPlan plan = assign_offsets(blocks);
+        MemoryPlan plan = assign_offsets(blocks, kAlignment);
         expect_sound(blocks, plan);
         EXPECT_LE(plan.bytes, sum);
     }
@@ -51,7 +53,7 @@ TEST(Offsets, RandomLifetimesNeverOverlap) {
 TEST(Offsets, AChainNeedsTwoBlocks) {
     std::vector<LiveBlock> blocks;
     for (int i = 0; i < 10; i++) blocks.push_back({1000, i, i + 1, 0});
-    MemoryPlan plan = assign_offsets(blocks);
+    MemoryPlan plan = assign_offsets(blocks, kAlignment);
     expect_sound(blocks, plan);
     EXPECT_EQ(plan.bytes, 2 * 1024);
     EXPECT_EQ(plan.largest_live_bytes, 2 * 1024);
@@ -60,7 +62,7 @@ TEST(Offsets, AChainNeedsTwoBlocks) {
 TEST(Offsets, ASmallBlockFitsIntoAHole) {
     std::vector<LiveBlock> blocks = {
         {640, 0, 5, 0}, {512, 0, 1, 0}, {320, 0, 5, 0}, {256, 2, 4, 0}, {256, 2, 4, 0}};
-    MemoryPlan plan = assign_offsets(blocks);
+    MemoryPlan plan = assign_offsets(blocks, kAlignment);
     expect_sound(blocks, plan);
     EXPECT_EQ(plan.bytes, 640 + 512 + 320);
     EXPECT_EQ(plan.bytes, plan.largest_live_bytes);
@@ -68,7 +70,7 @@ TEST(Offsets, ASmallBlockFitsIntoAHole) {
 
 TEST(Offsets, BlocksAreAlignedAndTheLastByteCounts) {
     std::vector<LiveBlock> blocks = {{65, 0, 0, 0}, {1, 0, 0, 0}, {64, 1, 1, 0}};
-    MemoryPlan plan = assign_offsets(blocks);
+    MemoryPlan plan = assign_offsets(blocks, kAlignment);
     EXPECT_EQ(blocks[0].offset, 0);
     EXPECT_EQ(blocks[1].offset, 128);
     EXPECT_EQ(blocks[2].offset, 0);
@@ -78,21 +80,21 @@ TEST(Offsets, BlocksAreAlignedAndTheLastByteCounts) {
 
 TEST(Offsets, AReaderInTheCallThatWritesCounts) {
     std::vector<LiveBlock> blocks = {{64, 0, 1, 0}, {64, 1, 2, 0}};
-    assign_offsets(blocks);
+    assign_offsets(blocks, kAlignment);
     EXPECT_NE(blocks[0].offset, blocks[1].offset);
 }
 
 // The largest blocks first need 576 bytes here.
 TEST(Offsets, SeveralOrdersAreTried) {
     std::vector<LiveBlock> blocks = {{192, 3, 5, 0}, {384, 0, 2, 0}, {64, 1, 3, 0}, {320, 4, 6, 0}};
-    MemoryPlan plan = assign_offsets(blocks);
+    MemoryPlan plan = assign_offsets(blocks, kAlignment);
     expect_sound(blocks, plan);
     EXPECT_EQ(plan.bytes, plan.largest_live_bytes);
 }
 
 TEST(Offsets, NothingNeedsNothing) {
     std::vector<LiveBlock> blocks;
-    MemoryPlan plan = assign_offsets(blocks);
+    MemoryPlan plan = assign_offsets(blocks, kAlignment);
     EXPECT_EQ(plan.bytes, 0);
     EXPECT_EQ(plan.largest_live_bytes, 0);
 }
