@@ -114,6 +114,33 @@ TEST(LastResort, NothingOfTheExampleNetworks) {
     }
 }
 
+// Gates: a factor for each channel, and one for each position.
+TEST(LastResort, NoSumOverAxesAndNoGradientOfOne) {
+    const Network network = parse_network(R"(network net
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph net {
+  %x = input() : f32[n,16,12,12]
+  %w = parameter() : f32[20,16,3,3]
+  %c = conv2d(%x, %w) {padding=[1,1,1,1]} : f32[n,20,12,12]
+  %channels = reduce_axes(%c) {axes=[1,2], mean=true} : f32[n,20,1,1]
+  %a = multiply(%c, %channels) : f32[n,20,12,12]
+  %positions = reduce_axes(%a) {axes=[0], mean=true} : f32[n,1,12,12]
+  %b = multiply(%a, %positions) : f32[n,20,12,12]
+  %rows = reduce_axes(%b) {axes=[0,2]} : f32[n,1,12,1]
+  %d = add(%b, %rows) : f32[n,20,12,12]
+  %loss = reduce(%d) {mean=true} : f32[]
+  output "scores" %d
+  output "loss" %loss
+})",
+                                          "net.emu");
+    for (bool training : {true, false}) {
+        EXPECT_EQ(
+            slow_kernels(plan_network(network, {training, {8}, true, {isa_avx2(), isa_avx512()}})),
+            std::vector<std::string>());
+    }
+}
+
 TEST(LastResort, NothingOfRandomNetworksThatHasARecipe) {
     for (uint64_t seed = 1; seed <= 60; seed++) {
         const Network network = random_network(seed);

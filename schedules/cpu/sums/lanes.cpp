@@ -53,8 +53,8 @@ void LaneFold::vectorize() {
     func_.update().vectorize(lane, kLanes, TailStrategy::RoundUp);
 }
 
-void LaneFold::compute_at(const Func& consumer, const Halide::VarOrRVar& var) {
-    func_.compute_at(Halide::LoopLevel(consumer, var));
+void LaneFold::compute_at(const Halide::LoopLevel& level) {
+    func_.compute_at(level);
     vectorize();
 }
 

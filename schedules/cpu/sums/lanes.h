@@ -24,8 +24,8 @@ class LaneFold {
     using Join = std::function<Halide::Expr(const Halide::Expr&, const Halide::Expr&)>;
     Halide::Expr join(const std::vector<Halide::Expr>& outer, const Join& join) const;
 
-    // Computes the lanes as one vector inside `var` of `consumer`, or in front of everything else.
-    void compute_at(const Halide::Func& consumer, const Halide::VarOrRVar& var);
+    // Computes the lanes as one vector inside a loop, or in front of everything else.
+    void compute_at(const Halide::LoopLevel& level);
     void compute_root();
 
   private:

@@ -187,4 +187,20 @@ void compute_chunk_at(Func func, const LoopLevel& level, const SumShape& shape,
     }
 }
 
+void compute_positions(Func sum, PositionSum& positions, const LoopLevel& level,
+                       const SumShape& shape) {
+    compute_chunk_at(sum, level, shape);
+    positions.compute_at(LoopLevel(sum, sum.rvars()[0]));
+}
+
+void compute_channels(Func channel, const Func& sum, PositionSum& positions, const LoopLevel& level,
+                      const SumShape& shape, int channels) {
+    const Var c = channel.args()[0], outer("co"), inner("ci");
+    channel.compute_at(level).bound_storage(c, static_cast<int>(round_up(channels, kLanes)));
+    channel.split(c, outer, inner, shape.chunk,
+                  shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    vectorize_chunk(channel, inner, shape);
+    compute_positions(sum, positions, LoopLevel(channel, outer), shape);
+}
+
 }  // namespace emulsion

@@ -78,4 +78,13 @@ std::vector<Halide::VarOrRVar> vectorize_chunk(Halide::Stage stage, const Halide
 void compute_chunk_at(Halide::Func func, const Halide::LoopLevel& level, const SumShape& shape,
                       const std::vector<Halide::Var>& unrolled = {});
 
+// Computes `sum`, made by sum_blocks of `positions`, inside loop `level`, in which one chunk of
+// channels of one sample is at work.
+void compute_positions(Halide::Func sum, PositionSum& positions, const Halide::LoopLevel& level,
+                       const SumShape& shape);
+// The same for `channel`, a copy of `sum` for all channels of the sample that is at work in
+// `level`.
+void compute_channels(Halide::Func channel, const Halide::Func& sum, PositionSum& positions,
+                      const Halide::LoopLevel& level, const SumShape& shape, int channels);
+
 }  // namespace emulsion

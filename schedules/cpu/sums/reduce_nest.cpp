@@ -13,19 +13,6 @@ using Halide::LoopLevel;
 using Halide::TailStrategy;
 using Halide::Var;
 
-namespace {
-
-constexpr int64_t kSerial = 32768;  // below this many elements one thread is enough
-
-// Computes the sums over positions inside `level`, where a chunk of a sample is at work.
-void compute_positions(Func sum, PositionSum& positions, const LoopLevel& level,
-                       const SumShape& shape) {
-    compute_chunk_at(sum, level, shape);
-    positions.compute_at(LoopLevel(sum, sum.rvars()[0]));
-}
-
-}  // namespace
-
 ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
     : context_(context),
       op_(op),
@@ -56,7 +43,7 @@ Func ReduceNest::build() {
 }
 
 bool ReduceNest::is_large() const {
-    return static_cast<int64_t>(map_.channels) * map_.positions() * batch_ >= kSerial;
+    return static_cast<int64_t>(map_.channels) * map_.positions() * batch_ >= kSerialElements;
 }
 
 Expr ReduceNest::result(const Expr& sum) const {
@@ -111,15 +98,9 @@ Expr ReduceNest::per_sample(const Var& n) {
 }
 
 void ReduceNest::compute_sample(const Func& consumer, const Var& n) {
-    if (channels_) channels_->compute_at(consumer, n);
-    if (!positions_) return;
-    const Var c = channel_.args()[0], outer("co"), inner("ci");
-    channel_.compute_at(consumer, n)
-        .bound_storage(c, static_cast<int>(round_up(map_.channels, kLanes)));
-    channel_.split(c, outer, inner, shape_.chunk,
-                   shape_.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
-    vectorize_chunk(channel_, inner, shape_);
-    compute_positions(sum_, *positions_, LoopLevel(channel_, outer), shape_);
+    const LoopLevel level(consumer, n);
+    if (channels_) channels_->compute_at(level);
+    if (positions_) compute_channels(channel_, sum_, *positions_, level, shape_, map_.channels);
 }
 
 Func ReduceNest::keep_samples() {

@@ -9,6 +9,7 @@
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/maps/pointwise.h"
+#include "schedules/cpu/sums/axes_nest.h"
 #include "schedules/cpu/sums/reduce_nest.h"
 #include "schedules/cpu/sums/sample_sum.h"
 
@@ -106,8 +107,8 @@ bool Reduction::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || !has_one_shape(group)) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     if (result.shape != group.anchor_output().shape) return false;
-    if (const auto* reduce = anchor_as<Reduce>(group)) return reduce->axes.empty();
-    return anchor_as<PartialMoments>(group) != nullptr ||
+    if (anchor_as<ReduceAxes>(group) != nullptr) return group.anchor_input(0).batched;
+    return anchor_as<Reduce>(group) != nullptr || anchor_as<PartialMoments>(group) != nullptr ||
            anchor_as<PartialDots>(group) != nullptr || anchor_as<MergeMoments>(group) != nullptr;
 }
 
@@ -120,6 +121,8 @@ double Reduction::cost(const Group& group, const Tiling&, const Isa&,
 
 std::vector<Func> Reduction::build(KernelContext& context, const Tiling&) const {
     const Group& group = context.group();
+    if (const auto* reduce = anchor_as<ReduceAxes>(group))
+        return {AxesNest(context, *reduce).build()};
     if (const auto* reduce = anchor_as<Reduce>(group))
         return {ReduceNest(context, *reduce).build()};
     if (const auto* merge = anchor_as<MergeMoments>(group)) return {build_merge(context, *merge)};

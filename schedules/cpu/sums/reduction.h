@@ -1,5 +1,5 @@
-// Reductions over positions, channels and samples: reduce, partial_moments, partial_dots and
-// merge_moments.
+// Reductions over positions, channels and samples: reduce, reduce_axes, partial_moments,
+// partial_dots and merge_moments.
 //
 // Sums are fixed trees. A row of positions is summed in a few interleaved chains with vector lanes
 // over channels, rows in blocks, blocks in order; samples in blocks of 16, blocks in order;
@@ -14,7 +14,7 @@ namespace emulsion {
 class Reduction : public Recipe {
   public:
     std::string_view name() const override { return "reduction"; }
-    // Anchors of the four kinds whose first input has samples.
+    // The anchors above; of reduce_axes those whose input has samples.
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

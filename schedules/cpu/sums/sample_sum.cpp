@@ -17,7 +17,6 @@ using Halide::Var;
 namespace {
 
 constexpr int kTerms = 16;
-constexpr int64_t kSerial = 32768;  // below this many elements one thread is enough
 
 }  // namespace
 
@@ -26,7 +25,7 @@ LoopLevel schedule_samples(Func func, const SumShape& shape, const MapShape& map
     func.split(c, outer, inner, shape.chunk,
                shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     vectorize_chunk(func, inner, shape);
-    if (static_cast<int64_t>(map.channels) * map.positions() * batch < kSerial)
+    if (static_cast<int64_t>(map.channels) * map.positions() * batch < kSerialElements)
         return {func, outer};
     func.fuse(outer, n, task).parallel(task);
     return {func, task};
@@ -40,7 +39,7 @@ LoopLevel schedule_strips(Func func, const SumShape& shape, const MapShape& map,
     std::vector<Halide::VarOrRVar> order = vectorize_chunk(func, inner, shape);
     for (const Var& var : {func.args()[1], strip, outer, n}) order.emplace_back(var);
     func.reorder(order);
-    if (static_cast<int64_t>(map.channels) * map.positions() * batch >= kSerial) {
+    if (static_cast<int64_t>(map.channels) * map.positions() * batch >= kSerialElements) {
         func.fuse(outer, n, task).parallel(task);
     }
     return {func, strip};

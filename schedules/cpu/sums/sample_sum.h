@@ -12,6 +12,9 @@
 
 namespace emulsion {
 
+// Below this many elements one thread is enough.
+inline constexpr int64_t kSerialElements = 32768;
+
 // Schedules a Func over (c, n): chunks of channels of one sample, in parallel where there is much
 // to read. Returns the loop inside which a chunk of a sample is at work.
 Halide::LoopLevel schedule_samples(Halide::Func func, const SumShape& shape, const MapShape& map,

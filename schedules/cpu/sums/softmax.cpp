@@ -71,8 +71,8 @@ class Row {
             if (is_staged()) stage(powers_, out, row);
             sum_.compute_at(out, row);
         }
-        for (LaneFold& fold : folds_) fold.compute_at(out, row);
-        if (blocks_) blocks_->compute_at(sum_, sum_.rvars()[0]);
+        for (LaneFold& fold : folds_) fold.compute_at({out, row});
+        if (blocks_) blocks_->compute_at({sum_, sum_.rvars()[0]});
     }
 
   private:

@@ -58,6 +58,61 @@ TEST(ReductionRecipe, ReduceOfPlainTensors) {
     }
 }
 
+TEST(ReductionRecipe, ReduceAxes) {
+    struct Case {
+        TensorType type;
+        std::vector<int64_t> axes;
+        int batch = 5;
+    };
+    const TensorType small = batched_type({5, 3, 4}), large = batched_type({48, 37, 21}),
+                     odd = batched_type({17, 9, 13});
+    std::vector<Case> cases = {
+        {batched_type({7}), {0}},
+        {batched_type({100}), {0}, 700},
+        {batched_type({18, 5}), {1}},
+        {batched_type({18, 5}), {0}},
+        {batched_type({3, 2, 4, 5}), {0, 2}},
+        {batched_type({20, 3, 4, 5}), {1, 3}},
+        {batched_type({1, 60, 50}), {1}},
+        {batched_type({1, 60, 50}), {2}, 20},
+        {batched_type({64, 1, 1}), {1, 2}},
+    };
+    for (const TensorType& type : {small, odd, large}) {
+        for (const std::vector<int64_t>& axes :
+             std::vector<std::vector<int64_t>>{{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}})
+            cases.push_back({type, axes, type == large ? 3 : 5});
+    }
+    bool mean = false;
+    for (const Case& c : cases) {
+        const auto op = std::make_shared<ReduceAxes>();
+        op->axes = c.axes;
+        op->mean = mean = !mean;
+        check_recipe("reduction", group_of(op, {c.type}, c.batch), {.tolerance = 2e-5});
+    }
+}
+
+// Squeeze and excite: the mean of each map behind an activation, and a factor of its own.
+TEST(ReductionRecipe, AxesWithPrologueAndEpilogue) {
+    for (const std::vector<int64_t>& axes :
+         std::vector<std::vector<int64_t>>{{0}, {1}, {1, 2}, {0, 2}}) {
+        for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({32, 20, 18})}) {
+            const Group group = make_group(7, [&](GraphBuilder& b) -> std::vector<Value> {
+                const Value x = add_operand(b, "a0", type),
+                            bias = add_operand(b, "a1", plain_type({type.shape[0]}));
+                const Value v0 = b.add(std::make_shared<Add>(), {x, bias}, "v0");
+                const Value v1 = b.add(std::make_shared<Sigmoid>(), {v0}, "v1");
+                const auto op = std::make_shared<ReduceAxes>();
+                op->axes = axes;
+                op->mean = true;
+                const Value v2 = b.add(op, {v1}, "v2");
+                const Value factor = add_operand(b, "a2", b.type(v2));
+                return {v2, b.add(std::make_shared<Multiply>(), {v2, factor}, "v3")};
+            });
+            check_recipe("reduction", group);
+        }
+    }
+}
+
 // The sum of squares of a filter, weighed and added to another number.
 TEST(ReductionRecipe, SquaresOfAFilter) {
     const Group group = make_group(1, [](GraphBuilder& b) -> std::vector<Value> {
