@@ -167,7 +167,14 @@ Tensor sigmoid(const Tensor& x, const LayerOptions& options = {}, Place where = 
 // (F) to (F): probabilities that sum to 1. classify() takes scores, not these.
 Tensor softmax(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 
-// Element by element; both of one shape.
+// Over some axes, 0 being the channels or the features, 1 the height, 2 the width; these get extent
+// 1, so the result can be combined with x again: x * sigmoid(mean(x, {1, 2})).
+Tensor sum(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options = {},
+           Place where = Place::current());
+Tensor mean(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options = {},
+            Place where = Place::current());
+
+// Element by element; both of one shape, or with an extent of 1, which is repeated.
 Tensor add(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
            Place where = Place::current());
 Tensor subtract(const Tensor& a, const Tensor& b, const LayerOptions& options = {},

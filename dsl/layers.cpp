@@ -132,6 +132,30 @@ Tensor global_average_pool(const Tensor& x, const LayerOptions& options, Place w
         });
 }
 
+// Sums
+
+namespace {
+
+Tensor over_axes(std::string_view kind, const Tensor& x, std::vector<int64_t> axes, bool is_mean,
+                 const LayerOptions& options, const Place& where) {
+    std::sort(axes.begin(), axes.end());
+    return write_layer(kind, options.name, {x}, where, [&](Layer& layer, const auto& in) {
+        return layer.add("", "reduce_axes", in, {{"axes", axes}, {"mean", is_mean}});
+    });
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options,
+           Place where) {
+    return over_axes("sum", x, axes, /*is_mean=*/false, options, where);
+}
+
+Tensor mean(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options,
+            Place where) {
+    return over_axes("mean", x, axes, /*is_mean=*/true, options, where);
+}
+
 // Shape
 
 Tensor concatenate(const std::vector<Tensor>& parts, const LayerOptions& options, Place where) {

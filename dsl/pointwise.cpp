@@ -1,6 +1,8 @@
 // Layers that work element by element.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "dsl/layer.h"
 
 namespace emulsion {
@@ -19,17 +21,25 @@ Tensor one_node(std::string_view kind, const std::string& name, const std::vecto
                        });
 }
 
-// The same for two operands of one shape: a flattened map beside plain features is brought into
+// Whether on each axis both extents are equal, or one is 1.
+bool go_together(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
+    return std::ranges::equal(a, b,
+                              [](int64_t m, int64_t n) { return m == n || m == 1 || n == 1; });
+}
+
+// The same for two operands that go together: a flattened map beside plain features is brought into
 // their order.
 Tensor of_two(std::string_view kind, const std::string& name, const Tensor& a, const Tensor& b,
               const Place& where) {
     return write_layer(kind, name, {a, b}, where, [&](Layer& layer, std::vector<Value> in) {
         const TensorType first = layer.type(in[0]), second = layer.type(in[1]);
-        if (first.shape != second.shape) {
-            layer.refuse("shape",
-                         fmt::format("the operands are {} and {}, but must have one shape",
-                                     to_string(first), to_string(second)),
-                         "give both the same channels, height and width", in);
+        if (!go_together(first.shape, second.shape)) {
+            layer.refuse(
+                "shape",
+                fmt::format("the operands are {} and {}, but must have one shape or extents of 1",
+                            to_string(first), to_string(second)),
+                "give both the same channels, height and width, or 1 of what is to be repeated",
+                in);
         }
         if (first.factors != second.factors) {
             for (Value& value : in) value = layer.plain_features(value);

@@ -10,6 +10,7 @@
 
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/pool_attributes.h"
+#include "compiler/ops/reduce.h"
 #include "compiler/ops/sources.h"
 
 namespace emulsion {
@@ -30,6 +31,10 @@ Window window_of(const Graph& graph, int index) {
         return conv->window(filter[2], filter[3]);
     }
     if (const auto* pool = graph.op_as<PoolAttributes>(index)) return pool->sliding();
+    if (const auto* sum = graph.op_as<ReduceAxes>(index); sum != nullptr && in.size() == 3) {
+        const std::vector<int64_t>& out = node.types[0].shape;
+        return {{out[1] < in[1] ? in[1] : 1, out[2] < in[2] ? in[2] : 1}};
+    }
     if (in.size() == 3 && node.types[0].shape.size() < 3) return {{in[1], in[2]}};
     return {{1, 1}};
 }

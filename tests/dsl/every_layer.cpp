@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
     x = leaky_relu(x + y, {.slope = 0.1}) * sigmoid(x - y);
     x = concatenate({max_pool(x, {.window = 3, .stride = 1, .padding = same}), tanh(x),
                      scale(x, std::tanh(0.5))});
+    x = x * sigmoid(mean(x, {1, 2})) - sum(x, {0}, {.name = "shade"});
     x = average_pool(x, {.window = {2, 3}, .padding = 1, .round_up = true, .count_padding = true});
     Tensor features = relu(dense(flatten(x), 12, {.bias = false, .init = Init::uniform(0.05)}));
     x = reshape(features, {3, 2, 2}, {.name = "map"});

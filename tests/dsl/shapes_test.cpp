@@ -61,6 +61,21 @@ TEST(Shapes, PaddingOfHalfTheKernelKeepsTheSize) {
     }
 }
 
+TEST(Shapes, SumsOverAxesKeepTheAxes) {
+    Model m("m");
+    Tensor x = m.input("image", {3, 8, 6});
+    EXPECT_EQ(mean(x, {1, 2}).shape(), (Shape{3, 1, 1}));
+    EXPECT_EQ(sum(x, {0}).shape(), (Shape{1, 8, 6}));
+    EXPECT_EQ(sum(x, {2, 0}).shape(), (Shape{1, 8, 1}));
+    EXPECT_EQ(mean(flatten(x), {0}).shape(), (Shape{1}));
+    EXPECT_EQ((x * sigmoid(mean(x, {1, 2}))).shape(), (Shape{3, 8, 6}));
+    EXPECT_EQ((sum(x, {0, 1}) - x).shape(), (Shape{3, 8, 6}));
+    EXPECT_EQ((sum(x, {0}) + mean(x, {1, 2})).shape(), (Shape{3, 8, 6}));
+    m.classify(dense(flatten(sum(x, {2, 1})), 10, {.name = "last"}));
+    EXPECT_NE(node_text(finished(m), "sum5").find("reduce_axes(%image) {axes=[1,2], mean=false}"),
+              std::string::npos);
+}
+
 TEST(Shapes, PaddingPerSide) {
     Model m("m");
     Tensor x = m.input("image", {1, 8, 8});

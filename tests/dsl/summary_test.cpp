@@ -133,6 +133,16 @@ TEST(Summary, ReceptiveFieldOfResNet50) {
     EXPECT_EQ(field_of(resnet(false), "last").size, 427);
 }
 
+TEST(Summary, ReceptiveFieldOfAMean) {
+    Network network = classifier(12, [](Tensor x) {
+        x = conv(x, 4, {.padding = 1});
+        return x * mean(x, {1, 2}, {.name = "map"}) + mean(x, {0}, {.name = "channels"});
+    });
+    EXPECT_EQ(field_of(network, "map").size, 14);
+    EXPECT_EQ(field_of(network, "channels").size, 3);
+    EXPECT_EQ(field_of(network, "add1").size, 14);
+}
+
 TEST(Summary, RowsOfAnUnusedLayerAreLeftOut) {
     Model m("m");
     Tensor x = m.input("image", {1, 8, 8});
