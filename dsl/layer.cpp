@@ -5,6 +5,7 @@
 
 #include <cctype>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
@@ -67,8 +68,10 @@ Value Layer::parameter(std::string_view part, TensorType type, const Init& init,
     auto op = std::make_shared<Parameter>(std::move(type));
     op->init = init.kind;
     op->scale = init.scale;
-    op->fan_in = fan_in;
-    op->fan_out = fan_out;
+    if (bounded_elements(op->type(), 1) >= 0) {  // else the builder refuses the type
+        op->fan_in = fan_in;
+        op->fan_out = fan_out;
+    }
     return model_->builder.add(std::move(op), {}, name_of(part), where_);
 }
 

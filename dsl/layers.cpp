@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/window.h"
 #include "dsl/layer.h"
 
@@ -176,13 +177,14 @@ Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOp
     return write_layer(
         "reshape", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
             const TensorType& type = layer.type(in[0]);
-            int64_t count = 1;
-            for (int64_t extent : shape) count *= std::max<int64_t>(extent, 0);
+            const int64_t count = bounded_product(shape);
             if (count != element_count(type) || (shape.size() != 1 && shape.size() != 3)) {
                 layer.refuse(
                     "shape",
-                    fmt::format("[{}] holds {} values on {} axes, but the input has {}",
-                                fmt::join(shape, ","), count, shape.size(), element_count(type)),
+                    fmt::format("[{}] {} on {} axes, but the input has {} values",
+                                fmt::join(shape, ","),
+                                count < 0 ? "is no shape" : fmt::format("holds {} values", count),
+                                shape.size(), element_count(type)),
                     "give one axis or three, whose product is the number of values", in);
             }
             return layer.reshaped(in[0], shape);

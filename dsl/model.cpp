@@ -14,6 +14,12 @@ using internal::Access;
 using internal::location;
 using internal::ModelState;
 
+namespace {
+
+constexpr int64_t kMostCells = 1 << 20;  // of an input along an axis
+
+}  // namespace
+
 namespace internal {
 
 SourceLocation location(const Place& where) {
@@ -95,11 +101,13 @@ Tensor Model::input(const std::string& name, const std::vector<int64_t>& shape, 
     return internal::write_layer_of(
         state_, "input", name, {}, where, [&](internal::Layer& layer, const auto&) {
             bool fits = shape.size() == 1 || shape.size() == 3;
-            for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= (1 << 20);
+            for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= kMostCells;
             if (!fits) {
                 layer.refuse("shape",
                              fmt::format("[{}] is no shape of an input", fmt::join(shape, ",")),
-                             "give {features} or {channels, height, width}, each at least 1");
+                             fmt::format("give {{features}} or {{channels, height, width}}, each "
+                                         "from 1 to {}",
+                                         kMostCells));
             }
             return layer.input(layer.name(), batched_type(shape));
         });

@@ -80,6 +80,7 @@ Value GraphBuilder::add(std::shared_ptr<const Op> op, std::vector<Value> inputs,
                         SourceLocation where) {
     Node node;
     try {
+        check_attributes(*op);
         node.types = infer_types(*op, graph_, inputs);
     } catch (const Error& error) {
         rethrow_at(error, name, op->kind(), where, graph_, inputs);

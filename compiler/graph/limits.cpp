@@ -3,22 +3,63 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace emulsion {
 
+namespace {
+
+class CheckNumbers : public Fields {
+  public:
+    void field(std::string_view, bool&) override {}
+    void field(std::string_view, double&) override {}
+    void field(std::string_view, std::string&) override {}
+    void field(std::string_view name, int64_t& value) override { check(name, value); }
+    void field(std::string_view name, std::vector<int64_t>& values) override {
+        for (const int64_t value : values) check(name, value);
+    }
+
+  private:
+    static void check(std::string_view name, int64_t value) {
+        if (value >= -kMostElements && value <= kMostElements) return;
+        fail("attribute",
+             fmt::format("{} is {}, but must be {} to {}", name, value, -kMostElements,
+                         kMostElements),
+             "choose a number of 32 bits");
+    }
+};
+
+}  // namespace
+
+int64_t bounded_product(std::span<const int64_t> factors) {
+    int64_t product = 1;
+    for (const int64_t factor : factors) {
+        if (factor < 1 || factor > kMostElements / product) return -1;
+        product *= factor;
+    }
+    return product;
+}
+
 int64_t bounded_elements(const TensorType& type, int64_t samples) {
-    for (int64_t extent : type.shape) {
-        if (extent > kMostElements) return -1;
+    for (const int64_t extent : type.shape) {
+        if (extent < 1 || extent > kMostElements) return -1;
     }
-    int64_t elements = type.batched ? samples : 1;
-    for (int64_t extent : memory_extents(type)) {
-        if (extent > kMostElements / elements) return -1;
-        elements *= extent;
-    }
-    return elements;
+    std::vector<int64_t> extents = memory_extents(type);
+    if (type.batched) extents.push_back(samples);
+    return bounded_product(extents);
+}
+
+void check_attributes(const Op& op) {
+    CheckNumbers check;
+    const_cast<Op&>(op).fields(check);  // the visitor only reads
 }
 
 void check_size(const std::string& name, const TensorType& type, int64_t batch) {
     if (bounded_elements(type, batch) >= 0) return;
+    if (std::ranges::any_of(type.shape, [](int64_t extent) { return extent < 1; })) {
+        fail("size", fmt::format("'{}' of type {} has an extent below 1", name, to_string(type)),
+             "give every axis 1 or more");
+    }
     const int64_t one = bounded_elements(type, 1);
     if (one < 0) {
         fail("size",

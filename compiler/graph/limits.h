@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
+#include "compiler/graph/op.h"
 #include "compiler/graph/type.h"
 #include "compiler/support/diagnostic.h"
 
@@ -13,12 +15,20 @@ namespace emulsion {
 // Elements of a tensor in memory, of all samples of a call; also any of its extents.
 inline constexpr int64_t kMostElements = (int64_t{1} << 31) - 1;
 
-// Elements in memory of `samples` samples, or -1 where they are more than kMostElements.
+// The product, or -1 where it is more than kMostElements or a factor is below 1.
+int64_t bounded_product(std::span<const int64_t> factors);
+
+// Elements in memory of `samples` samples, or -1 where they are more than kMostElements or an
+// extent is below 1.
 int64_t bounded_elements(const TensorType& type, int64_t samples);
 
-// Throws Error[size] where a tensor of this name has too many elements: in one sample, or in
-// `batch` of them.
+// Throws Error[size] where a tensor of this name has an extent below 1 or too many elements: in one
+// sample, or in `batch` of them.
 void check_size(const std::string& name, const TensorType& type, int64_t batch = 1);
+
+// Throws Error[attribute] where a whole number of the op is beyond kMostElements, either way: what
+// an op adds and multiplies then stays within 64 bits.
+void check_attributes(const Op& op);
 
 // A size as an index of a kernel.
 inline int to_int(int64_t value) {

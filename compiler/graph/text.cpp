@@ -302,16 +302,14 @@ class GraphParser {
                          where,
                          {}});
         }
-        Value value{index, 0};
-        if (reader_.accept(":")) value.output = static_cast<int>(reader_.integer());
-        auto count = static_cast<int>(builder_.graph().node(index).types.size());
-        if (value.output < 0 || value.output >= count) {
-            reader_.fail(
-                "unknown_value",
-                fmt::format("'%{}' has {} outputs, not an output {}", name, count, value.output),
-                fmt::format("use %{}:0 to %{}:{}", name, name, count - 1));
+        const int64_t output = reader_.accept(":") ? reader_.integer() : 0;
+        const auto count = static_cast<int>(builder_.graph().node(index).types.size());
+        if (output < 0 || output >= count) {
+            reader_.fail("unknown_value",
+                         fmt::format("'%{}' has {} outputs, not an output {}", name, count, output),
+                         fmt::format("use %{}:0 to %{}:{}", name, name, count - 1));
         }
-        return value;
+        return {index, static_cast<int>(output)};
     }
 
     TextReader& reader_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/support/diagnostic.h"
@@ -39,11 +40,13 @@ std::vector<TensorType> Unflatten::infer(std::span<const TensorType> inputs) con
                          fmt::join(shape, ",")),
              "give shape=[channels,height,width]");
     }
-    const int64_t count = shape[0] * shape[1] * shape[2];
+    const int64_t count = bounded_product(shape);
     if (inputs[0].shape[0] != count) {
         fail("shape",
-             fmt::format("input has {} features, but a {}x{}x{} map has {}", inputs[0].shape[0],
-                         shape[0], shape[1], shape[2], count),
+             fmt::format(
+                 "input has {} features, but a {}x{}x{} map has {}", inputs[0].shape[0], shape[0],
+                 shape[1], shape[2],
+                 count < 0 ? fmt::format("more than {}", kMostElements) : fmt::to_string(count)),
              "choose channels, height and width whose product is the number of features");
     }
     expect_same_order(inputs[0].factors, "input", flat_factors(shape[0], shape[1], shape[2]),

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/lowering.h"
@@ -26,7 +27,7 @@ std::vector<TensorType> Factor::infer(std::span<const TensorType> inputs) const 
     expect_operands(inputs, 1);
     expect_features(inputs[0], "input");
     expect_same_order(inputs[0].factors, "input", {}, "operand of factor");
-    if (factors.size() != 3 || factors[0] * factors[1] * factors[2] != inputs[0].shape[0]) {
+    if (factors.size() != 3 || bounded_product(factors) != inputs[0].shape[0]) {
         fail("attribute",
              fmt::format("factors are [{}], but their product must be the number of features, {}",
                          fmt::join(factors, ","), inputs[0].shape[0]),

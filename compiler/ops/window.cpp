@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/support/diagnostic.h"
 
@@ -29,7 +30,7 @@ void check_list(std::string_view name, const std::vector<int64_t>& values, size_
         if (value >= least && value <= kLargest) continue;
         fail("attribute",
              fmt::format("{} is {}, but must be {} to {}", name, value, least, kLargest),
-             fmt::format("give {} numbers from {} on", name, least));
+             fmt::format("give {} numbers from {} to {}", name, least, kLargest));
     }
 }
 
@@ -64,6 +65,12 @@ void check_window(const Window& window, int64_t height, int64_t width, std::stri
     check_list("padding", window.padding, 4, 0);
     const int64_t padded_height = height + window.before(0) + window.after(0);
     const int64_t padded_width = width + window.before(1) + window.after(1);
+    if (std::max(padded_height, padded_width) > kMostElements) {
+        fail("size",
+             fmt::format("the padded input {} has more than {} cells along an axis",
+                         by(padded_height, padded_width), kMostElements),
+             "use a smaller input or less padding");
+    }
     if (window.covered(0) <= padded_height && window.covered(1) <= padded_width) return;
     const bool dilated = window.covered(0) != window.size[0] || window.covered(1) != window.size[1];
     const bool padded = padded_height != height || padded_width != width;
@@ -104,14 +111,25 @@ std::array<int64_t, 2> same_padding(int64_t in, int64_t size, int64_t stride, in
     return {total / 2, total - total / 2};
 }
 
+namespace {
+
+// Products and sums of sizes, which end at kMostElements.
+int64_t limited_sum(int64_t a, int64_t b) { return std::min(a + b, kMostElements); }
+
+int64_t limited_product(int64_t a, int64_t b) {
+    return a == 0 || b <= kMostElements / a ? a * b : kMostElements;
+}
+
+}  // namespace
+
 ReceptiveField through(const ReceptiveField& field, const Window& window, int axis) {
     const int64_t reach = window.covered(axis) - 1;
     ReceptiveField result;
     result.offset =
         field.offset + (static_cast<double>(reach) / 2 - static_cast<double>(window.before(axis))) *
                            static_cast<double>(field.jump);
-    result.size = field.size + reach * field.jump;
-    result.jump = field.jump * window.stride[at(axis)];
+    result.size = limited_sum(field.size, limited_product(reach, field.jump));
+    result.jump = limited_product(field.jump, window.stride[at(axis)]);
     return result;
 }
 

@@ -48,7 +48,7 @@ std::array<int64_t, 2> same_padding(int64_t in, int64_t size, int64_t stride, in
 
 // Cells of the network's input that one output cell sees along an axis: `size` of them, `jump`
 // further on for the next output cell, `offset` is the input position of the centre of the first
-// one.
+// one. Sizes end at kMostElements.
 struct ReceptiveField {
     double offset = 0;
     int64_t size = 1;

@@ -253,11 +253,11 @@ TEST(OpErrors, Attributes) {
               R"(net.cpp:7: error[attribute]: conv2d 'it': stride is 0, but must be 1 to 1048576
     operand 'a' f32[n,16,12,12] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
-  fix: give stride numbers from 1 on)");
+  fix: give stride numbers from 1 to 1048576)");
     EXPECT_EQ(node_error(changed<MaxPool>([](MaxPool& op) { op.padding = {0, 0, -1, 0}; }), {kMap}),
               R"(net.cpp:7: error[attribute]: max_pool 'it': padding is -1, but must be 0 to 1048576
     operand 'a' f32[n,16,12,12] from net.cpp:1
-  fix: give padding numbers from 0 on)");
+  fix: give padding numbers from 0 to 1048576)");
     EXPECT_EQ(
         node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4}; }),
                    {batched_type({12})}),

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "compiler/graph/text.h"
 #include "tests/support/message_of.h"
 
@@ -29,6 +31,80 @@ TEST(Limits, ATensorOfABatch) {
               "error[size]: 'b2' of type f32[n,64,2048,2048] has 4294967296 elements in a batch of "
               "16, more than 2147483647\n"
               "  fix: use a smaller batch: at most 7 samples");
+}
+
+TEST(Limits, Products) {
+    EXPECT_EQ(bounded_product(std::vector<int64_t>{3, 5, 7}), 105);
+    EXPECT_EQ(bounded_product(std::vector<int64_t>{}), 1);
+    EXPECT_EQ(bounded_product(std::vector<int64_t>{1, kMostElements}), kMostElements);
+    EXPECT_EQ(bounded_product(std::vector<int64_t>{2, kMostElements}), -1);
+    EXPECT_EQ(bounded_product(std::vector<int64_t>{4, 0}), -1);
+    EXPECT_EQ(bounded_product(std::vector<int64_t>{-4, -4}), -1);
+}
+
+// What a graph with this line between an input and its end is refused with.
+std::string message_of_line(const std::string& line, const std::string& type = "f32[n,3,8,8]") {
+    const std::string text = "graph g {\n  %x = input() : " + type +
+                             "\n  %w = parameter() : " + "f32[4,3,3,3]\n  %y = " + line +
+                             "\n  output \"y\" %y\n}";
+    return message_of([&] { parse_graph(text, "g.emu"); });
+}
+
+TEST(Limits, NumbersOfAttributes) {
+    EXPECT_EQ(message_of_line("conv2d(%x, %w) {padding=[0,0,2147483648,0]} : f32[n,4,6,6]"),
+              "g.emu:4: error[attribute]: conv2d 'y': padding is 2147483648, but must be "
+              "-2147483647 to 2147483647\n"
+              "    operand 'x' f32[n,3,8,8] from g.emu:2\n"
+              "    operand 'w' f32[4,3,3,3] from g.emu:3\n"
+              "  fix: choose a number of 32 bits");
+    EXPECT_EQ(message_of_line("slice(%x) {begin=9223372036854775807, count=1} : f32[n,1,8,8]"),
+              "g.emu:4: error[attribute]: slice 'y': begin is 9223372036854775807, but must "
+              "be -2147483647 to 2147483647\n"
+              "    operand 'x' f32[n,3,8,8] from g.emu:2\n"
+              "  fix: choose a number of 32 bits");
+    EXPECT_EQ(message_of_line("slice(%x) {begin=9223372036854775808, count=1} : f32[n,1,8,8]"),
+              "g.emu:4: error[syntax]: '9223372036854775808' is not a whole number\n"
+              "  fix: write a whole number such as 3");
+    EXPECT_EQ(message_of_line("conv2d(%x, %w) {stride=[1048577,1]} : f32[n,4,1,6]"),
+              "g.emu:4: error[attribute]: conv2d 'y': stride is 1048577, but must be 1 to 1048576\n"
+              "    operand 'x' f32[n,3,8,8] from g.emu:2\n"
+              "    operand 'w' f32[4,3,3,3] from g.emu:3\n"
+              "  fix: give stride numbers from 1 to 1048576");
+    EXPECT_EQ(
+        message_of_line("factor(%x) {factors=[2147483647,2147483647,8]} : f32[n,24]", "f32[n,24]"),
+        "g.emu:4: error[attribute]: factor 'y': factors are [2147483647,2147483647,8], but "
+        "their product must be the number of features, 24\n"
+        "    operand 'x' f32[n,24] from g.emu:2\n"
+        "  fix: give factors=[channels,height,width] of the map");
+    EXPECT_EQ(
+        message_of_line("unflatten(%x) {shape=[2147483647,2147483647,8]} : f32[n,24]", "f32[n,24]"),
+        "g.emu:4: error[shape]: unflatten 'y': input has 24 features, but a "
+        "2147483647x2147483647x8 map has more than 2147483647\n"
+        "    operand 'x' f32[n,24] from g.emu:2\n"
+        "  fix: choose channels, height and width whose product is the number of features");
+}
+
+TEST(Limits, PaddedMaps) {
+    EXPECT_EQ(message_of_line("max_pool(%x) {window=[1,2], stride=[1,1048576], padding=[0,0,1,1]} "
+                              ": f32[n,1,1,2049]",
+                              "f32[n,1,1,2147483647]"),
+              "g.emu:4: error[size]: max_pool 'y': the padded input 1x2147483649 has more than "
+              "2147483647 cells along an axis\n"
+              "    operand 'x' f32[n,1,1,2147483647] from g.emu:2\n"
+              "  fix: use a smaller input or less padding");
+}
+
+TEST(Limits, ExtentsBelowOne) {
+    EXPECT_EQ(message_of_line("expand(%x) {shape=[0,5], batched=true} : f32[n,1,5]", "f32[n]"),
+              "g.emu:4: error[size]: expand 'y': 'y' of type f32[n,0,5] has an extent below 1\n"
+              "    operand 'x' f32[n] from g.emu:2\n"
+              "  fix: give every axis 1 or more");
+}
+
+TEST(Limits, AnOutputBeyond32Bits) {
+    EXPECT_EQ(message_of_line("relu(%x:4294967296) : f32[n,3,8,8]"),
+              "g.emu:4: error[unknown_value]: '%x' has 1 outputs, not an output 4294967296\n"
+              "  fix: use %x:0 to %x:0");
 }
 
 TEST(Limits, GraphsOfText) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/graph/limits.h"
+
 namespace emulsion::test {
 namespace {
 
@@ -94,6 +96,13 @@ TEST(Window, ReceptiveFields) {
     EXPECT_EQ(field_of({three, three, pool, three, three, pool, three, three, three, pool, three,
                         three, three, pool, three, three, three}),
               196);  // VGG-16, conv5_3
+}
+
+TEST(Window, ReceptiveFieldsEndAtTheLimit) {
+    ReceptiveField field;
+    for (int i = 0; i < 8; i++) field = through(field, window(32768, 32768), 0);
+    EXPECT_EQ(field.size, kMostElements);
+    EXPECT_EQ(field.jump, kMostElements);
 }
 
 TEST(Window, ReceptiveFieldKnowsItsCentre) {
