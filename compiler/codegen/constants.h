@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compiler/support/diagnostic.h"
@@ -20,8 +21,16 @@ class ConstantWriter {
         : module_(module), builder_(module.getContext()) {}
 
     llvm::IRBuilder<>& builder() { return builder_; }
-    llvm::Constant* i16(int64_t value) { return builder_.getInt16(static_cast<uint16_t>(value)); }
-    llvm::Constant* i32(int64_t value) { return builder_.getInt32(static_cast<uint32_t>(value)); }
+    llvm::Constant* i16(int64_t value) {
+        EMU_CHECK(std::in_range<int16_t>(value), "{} has no 16 bits", value);
+        return builder_.getInt16(static_cast<uint16_t>(value));
+    }
+    // A number of either sign.
+    llvm::Constant* i32(int64_t value) {
+        EMU_CHECK(std::in_range<int32_t>(value) || std::in_range<uint32_t>(value),
+                  "{} has no 32 bits", value);
+        return builder_.getInt32(static_cast<uint32_t>(value));
+    }
     llvm::Constant* i64(int64_t value) { return builder_.getInt64(static_cast<uint64_t>(value)); }
     llvm::Constant* f32(double value) {
         return llvm::ConstantFP::get(builder_.getFloatTy(),

@@ -8,6 +8,7 @@
 #include "compiler/codegen/info.h"
 #include "compiler/codegen/llvm_object.h"
 #include "compiler/codegen/manifest.h"
+#include "compiler/graph/limits.h"
 #include "runtime/abi/instance.h"
 
 namespace emulsion {
@@ -60,8 +61,8 @@ class TableWriter {
         std::vector<Constant*> dimensions;
         int64_t stride = 1;
         auto add = [&](int64_t extent) {
-            dimensions.push_back(write_.structure(
-                {write_.i32(0), write_.i32(extent), write_.i32(stride), write_.i32(0)}));
+            dimensions.push_back(write_.structure({write_.i32(0), write_.i32(to_int(extent)),
+                                                   write_.i32(to_int(stride)), write_.i32(0)}));
             stride *= extent;
         };
         for (int64_t extent : memory_extents(buffer.type)) add(extent);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/batch_norm_parts.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
@@ -69,8 +70,7 @@ std::vector<Func> BatchNorm::lower(const LowerContext& context,
     const std::vector<Var> vars = coordinates(type);  // c, x, y, n
     const Var c = vars[0], k("k");
     Halide::Region ranges;
-    for (size_t i = 1; i < extents.size(); i++)
-        ranges.emplace_back(0, static_cast<int>(extents[i]));
+    for (size_t i = 1; i < extents.size(); i++) ranges.emplace_back(0, to_int(extents[i]));
     ranges.emplace_back(0, context.samples);
     const RDom r(ranges, "r");
     std::vector<Expr> at = {c};
@@ -93,7 +93,7 @@ std::vector<Func> BatchNorm::lower(const LowerContext& context,
     y(vars) = (Strict(inputs[0](as_exprs(vars))) - Strict(mean(c))) * factor + Strict(inputs[2](c));
     const TensorType& channels = context.outputs[1];
     const Expr valid = is_value(channels, {k}),
-               inside = Halide::min(k, static_cast<int>(channels.shape[0]) - 1);
+               inside = Halide::min(k, to_int(channels.shape[0]) - 1);
     mean_out(k) = Halide::select(valid, mean(inside), 0.0F);
     variance_out(k) = Halide::select(valid, variance(inside), 0.0F);
     return {y, mean_out, variance_out};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/ops/slice.h"
@@ -60,10 +61,10 @@ std::vector<Halide::Func> Concatenate::lower(const LowerContext& context,
                                              const std::vector<Halide::Func>& inputs) const {
     const std::vector<Halide::Var> vars = coordinates(context.outputs[0]);
     const Expr c = vars[0];
-    int begin = static_cast<int>(context.outputs[0].shape[0]);
+    int begin = to_int(context.outputs[0].shape[0]);
     Expr value;
     for (size_t i = inputs.size(); i-- > 0;) {
-        const int count = static_cast<int>(context.inputs[i].shape[0]);
+        const int count = to_int(context.inputs[i].shape[0]);
         const int end = begin;
         begin -= count;
         std::vector<Expr> at = as_exprs(vars);

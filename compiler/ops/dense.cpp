@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/support/diagnostic.h"
@@ -88,7 +89,7 @@ constexpr int kLanes = static_cast<int>(kBlock);
 
 std::vector<Func> Dense::lower(const LowerContext& context, const std::vector<Func>& inputs) const {
     Var f("f"), n("n");
-    RDom r(0, static_cast<int>(context.inputs[0].shape[0]), context.name + "__r");
+    RDom r(0, to_int(context.inputs[0].shape[0]), context.name + "__r");
     Func out(context.name);  // (o, n)
     out(f, n) = 0.0F;
     out(f, n) += inputs[0](r, n) * inputs[1](f % kLanes, r, f / kLanes);
@@ -98,7 +99,7 @@ std::vector<Func> Dense::lower(const LowerContext& context, const std::vector<Fu
 std::vector<Func> DenseBackwardData::lower(const LowerContext& context,
                                            const std::vector<Func>& inputs) const {
     Var f("f"), n("n");
-    RDom r(0, static_cast<int>(context.inputs[0].shape[0]), context.name + "__r");
+    RDom r(0, to_int(context.inputs[0].shape[0]), context.name + "__r");
     Func out(context.name);  // (i, n)
     out(f, n) = 0.0F;
     out(f, n) += inputs[0](r, n) * inputs[1](r % kLanes, f, r / kLanes);
@@ -107,7 +108,7 @@ std::vector<Func> DenseBackwardData::lower(const LowerContext& context,
 
 std::vector<Func> DenseBackwardWeights::lower(const LowerContext& context,
                                               const std::vector<Func>& inputs) const {
-    const int features = static_cast<int>(context.inputs[1].shape[0]);
+    const int features = to_int(context.inputs[1].shape[0]);
     Var lane("lane"), i("i"), k("k");
     RDom r(0, context.samples, context.name + "__r");
     const Expr o = k * kLanes + lane;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/philox.h"
 #include "compiler/ops/strict.h"
@@ -51,7 +52,7 @@ std::vector<Expr> Dropout::evaluate(const LowerContext& context, const std::vect
     const std::vector<int64_t> extents = memory_extents(context.outputs[0]);
     Expr element = 0;
     for (size_t i = at.size(); i-- > 0;) {
-        element = i < extents.size() ? element * static_cast<int>(extents[i]) + at[i] : at[i];
+        element = i < extents.size() ? element * to_int(extents[i]) + at[i] : at[i];
     }
     auto bits = [](const Expr& value) { return Halide::cast<uint32_t>(value); };
     const Expr random = philox(

@@ -79,7 +79,7 @@ std::vector<Func> Flatten::lower(const LowerContext& context,
         out(f, n) = inputs[0](f, n);
         return {out};
     }
-    const int channels = static_cast<int>(s[0]), width = static_cast<int>(s[2]);
+    const int channels = to_int(s[0]), width = to_int(s[2]);
     out(f, n) = inputs[0](f % channels, (f / channels) % width, f / (channels * width), n);
     return {out};
 }
@@ -88,8 +88,7 @@ std::vector<Func> Unflatten::lower(const LowerContext& context,
                                    const std::vector<Func>& inputs) const {
     Var c("c"), x("x"), y("y"), n("n");
     Func out(context.name);  // (c, x, y, n)
-    out(c, x, y, n) =
-        inputs[0](c + static_cast<int>(shape[0]) * (x + static_cast<int>(shape[2]) * y), n);
+    out(c, x, y, n) = inputs[0](c + to_int(shape[0]) * (x + to_int(shape[2]) * y), n);
     return {out};
 }
 

@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
@@ -150,7 +151,7 @@ Expr read_broadcast(const Func& input, const TensorType& from, const TensorType&
 Expr is_value(const TensorType& type, const std::vector<Expr>& at) {
     if (type.batched || type.shape.empty() || type.shape[0] % kBlock == 0)
         return Halide::Internal::const_true();
-    return first_axis(type, at) < static_cast<int>(type.shape[0]);
+    return first_axis(type, at) < to_int(type.shape[0]);
 }
 
 Expr first_axis(const TensorType& type, const std::vector<Expr>& at) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/batch_norm.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
@@ -83,8 +84,8 @@ namespace {
 struct StripDomain {
     explicit StripDomain(const TensorType& type) {
         const std::vector<int64_t> extents = memory_extents(type);  // C, W, H
-        width = extents.size() > 1 ? static_cast<int>(extents[1]) : 1;
-        height = extents.size() > 2 ? static_cast<int>(extents[2]) : 1;
+        width = extents.size() > 1 ? to_int(extents[1]) : 1;
+        height = extents.size() > 2 ? to_int(extents[2]) : 1;
         r = RDom(0, width, 0, std::min(height, kStripRows), "r");
         const Expr y = kStripRows * s + r.y;
         if (height % kStripRows != 0 && height > kStripRows) r.where(y < height);
@@ -134,8 +135,8 @@ std::vector<Func> PartialMoments::lower(const LowerContext& context,
 std::vector<Func> MergeMoments::lower(const LowerContext& context,
                                       const std::vector<Func>& inputs) const {
     const Var c("c"), k("k");
-    const RDom r(0, static_cast<int>(context.inputs[0].shape[1]), 0, context.samples, "r");
-    const Strict count(strip_count(r.x, static_cast<int>(width), static_cast<int>(height)));
+    const RDom r(0, to_int(context.inputs[0].shape[1]), 0, context.samples, "r");
+    const Strict count(strip_count(r.x, to_int(width), to_int(height)));
     const Strict total = Strict(samples_f32(context)) * Strict(static_cast<float>(width * height));
     const Strict pivot(inputs[0](c, 0, r.x, r.y)), offset(inputs[1](c, 0, r.x, r.y));
     Func sum(context.name + "__sum"), mean(context.name + "__mean"),
@@ -149,8 +150,7 @@ std::vector<Func> MergeMoments::lower(const LowerContext& context,
                  (Strict(inputs[2](c, 0, r.x, r.y)) - average * offset + apart * apart * count);
 
     const TensorType& type = context.outputs[0];
-    const Expr valid = is_value(type, {k}),
-               inside = Halide::min(k, static_cast<int>(type.shape[0]) - 1);
+    const Expr valid = is_value(type, {k}), inside = Halide::min(k, to_int(type.shape[0]) - 1);
     Func mean_out(context.name + "__0"), variance_out(context.name + "__1");
     mean_out(k) = Halide::select(valid, mean(inside), 0.0F);
     variance_out(k) = Halide::select(valid, Strict(squares(inside)) / total, 0.0F);

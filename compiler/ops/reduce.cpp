@@ -165,7 +165,7 @@ std::vector<Expr> read_position(const Reduce& op, const std::vector<Axis>& axes,
         return position;
     }
     if (to.batched || to.shape.empty()) return at;
-    if (from.batched) return {Halide::min(at[0], static_cast<int>(to.shape[0] - 1))};
+    if (from.batched) return {Halide::min(at[0], to_int(to.shape[0] - 1))};
     if (from.shape.size() == 1) return at;
     const int lanes = static_cast<int>(kBlock);
     return {at[0] % lanes, at[0] / lanes};

@@ -1,6 +1,7 @@
 // Filters turned round for the data gradient.
 #include "compiler/ops/rotate_filter.h"
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 
@@ -29,11 +30,11 @@ std::vector<Halide::Func> RotateFilter::lower(const LowerContext& context,
     const int lanes = static_cast<int>(kBlock);
     Halide::Var lane("lane"), i("i"), kx("kx"), ky("ky"), k("k");
     const Halide::Expr first = k * lanes + lane;  // input channel of the forward filter
-    const Halide::Expr channel = Halide::min(first, static_cast<int>(w[1] - 1));
-    const Halide::Expr value = inputs[0](i % lanes, channel, static_cast<int>(w[3] - 1) - kx,
-                                         static_cast<int>(w[2] - 1) - ky, i / lanes);
+    const Halide::Expr channel = Halide::min(first, to_int(w[1] - 1));
+    const Halide::Expr value =
+        inputs[0](i % lanes, channel, to_int(w[3] - 1) - kx, to_int(w[2] - 1) - ky, i / lanes);
     Halide::Func out(context.name);  // (lane, i, kx, ky, k)
-    out(lane, i, kx, ky, k) = Halide::select(first < static_cast<int>(w[1]), value, 0.0F);
+    out(lane, i, kx, ky, k) = Halide::select(first < to_int(w[1]), value, 0.0F);
     return {out};
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/support/diagnostic.h"
@@ -58,7 +59,7 @@ std::vector<Halide::Func> Slice::lower(const LowerContext& context,
                                        const std::vector<Halide::Func>& inputs) const {
     const std::vector<Halide::Var> vars = coordinates(context.outputs[0]);
     std::vector<Expr> at = as_exprs(vars);
-    at[0] = at[0] + static_cast<int>(begin);
+    at[0] = at[0] + to_int(begin);
     Halide::Func out(context.name);
     out(vars) = inputs[0](at);
     return {out};
@@ -67,7 +68,7 @@ std::vector<Halide::Func> Slice::lower(const LowerContext& context,
 std::vector<Halide::Func> SliceBackward::lower(const LowerContext& context,
                                                const std::vector<Halide::Func>& inputs) const {
     const std::vector<Halide::Var> vars = coordinates(context.outputs[0]);
-    const int first = static_cast<int>(begin), count = static_cast<int>(context.inputs[0].shape[0]);
+    const int first = to_int(begin), count = to_int(context.inputs[0].shape[0]);
     std::vector<Expr> at = as_exprs(vars);
     const Expr c = at[0];
     at[0] = Halide::clamp(c - first, 0, count - 1);

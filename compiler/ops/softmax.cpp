@@ -1,6 +1,7 @@
 // Softmax over the classes of a sample.
 #include "compiler/ops/softmax.h"
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
@@ -42,7 +43,7 @@ Func softmax_sums(const std::string& name, const Func& scores, int64_t classes) 
     Var n("n");
     Func sums(name + "__sums");  // (n): largest, sum, first class
     sums(n) = Tuple(scores(0, n), 1.0F, 0);
-    Halide::RDom r(1, static_cast<int>(classes - 1), name + "__r");
+    Halide::RDom r(1, to_int(classes - 1), name + "__r");
     const Expr score = scores(r, n);
     const Expr largest = Halide::max(sums(n)[0], score);
     const Strict old_sum =

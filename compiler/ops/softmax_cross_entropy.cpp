@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/ops/softmax.h"
@@ -73,7 +74,7 @@ std::vector<Value> SoftmaxCrossEntropy::gradient(GradientContext& context) const
 
 std::vector<Func> SoftmaxCrossEntropy::lower(const LowerContext& context,
                                              const std::vector<Func>& inputs) const {
-    const int classes = static_cast<int>(context.inputs[0].shape[0]);
+    const int classes = to_int(context.inputs[0].shape[0]);
     Var n("n");
     Func sums = softmax_sums(context.name, inputs[0], classes);
     const Expr label = inputs[1](n);

@@ -63,16 +63,14 @@ std::vector<Func> Unfactor::lower(const LowerContext& context,
         out(f, n) = inputs[0](f, n);
         return {out};
     }
-    const int channels = static_cast<int>(factors[0]),
-              cells = static_cast<int>(factors[1] * factors[2]);
+    const int channels = to_int(factors[0]), cells = to_int(factors[1] * factors[2]);
     out(f, n) = inputs[0]((f % cells) * channels + f / cells, n);
     return {out};
 }
 
 std::vector<Func> Factor::lower(const LowerContext& context,
                                 const std::vector<Func>& inputs) const {
-    const int channels = static_cast<int>(factors[0]),
-              cells = static_cast<int>(factors[1] * factors[2]);
+    const int channels = to_int(factors[0]), cells = to_int(factors[1] * factors[2]);
     Var f("f"), n("n");
     Func out(context.name);  // (f, n), f = (y * W + x) * C + c
     out(f, n) = inputs[0]((f % channels) * cells + f / channels, n);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/ops/window.h"
@@ -158,11 +159,11 @@ std::vector<Func> WinogradFilter::lower(const LowerContext& context,
 std::vector<Func> WinogradConv2d::lower(const LowerContext& context,
                                         const std::vector<Func>& inputs) const {
     const WinogradMatrices matrices =
-        winograd_matrices(static_cast<int>(tile), static_cast<int>(kernel(context.inputs[1])));
+        winograd_matrices(to_int(tile), to_int(kernel(context.inputs[1])));
     const int points = matrices.points();
     const std::vector<int64_t>& shape = context.inputs[0].shape;  // C, H, W
-    const int height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]);
-    const int m = static_cast<int>(tile);
+    const int height = to_int(shape[1]), width = to_int(shape[2]);
+    const int m = to_int(tile);
     Var c("c"), k("k"), x("x"), y("y"), n("n"), i("i"), j("j"), tx("tx"), ty("ty");
     auto read = [&](const Expr& column, const Expr& row) -> Expr {
         Expr value =
@@ -175,15 +176,15 @@ std::vector<Func> WinogradConv2d::lower(const LowerContext& context,
     for (int p = 0; p < points; p++) {
         Expr line = 0.0F;
         for (int q = 0; q < points; q++) {
-            line += entry(matrices.input, j, q) * read(tx * m + q - static_cast<int>(padding[2]),
-                                                       ty * m + p - static_cast<int>(padding[0]));
+            line += entry(matrices.input, j, q) *
+                    read(tx * m + q - to_int(padding[2]), ty * m + p - to_int(padding[0]));
         }
         lines.push_back(entry(matrices.input, i, p) * line);
     }
     Expr sum = lines[0];
     for (size_t p = 1; p < lines.size(); p++) sum += lines[p];
     data(c, j, i, tx, ty, n) = sum;
-    RDom r(0, static_cast<int>(shape[0]), 0, points, 0, points);
+    RDom r(0, to_int(shape[0]), 0, points, 0, points);
     Func out(context.name);
     out(k, x, y, n) = 0.0F;
     out(k, x, y, n) += entry(matrices.output, y % m, r.z) * entry(matrices.output, x % m, r.y) *

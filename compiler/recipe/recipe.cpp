@@ -61,7 +61,12 @@ Tiling parse_tiling(std::string_view text) {
     while (!reader.at_end()) {
         std::string name = reader.word();
         reader.expect("=");
-        tiling.values.emplace_back(std::move(name), static_cast<int>(reader.integer()));
+        const int64_t value = reader.integer();
+        if (!std::in_range<int>(value)) {
+            reader.fail("syntax", fmt::format("{} is {}, which has no 32 bits", name, value),
+                        "choose a smaller number");
+        }
+        tiling.values.emplace_back(std::move(name), static_cast<int>(value));
     }
     return tiling;
 }

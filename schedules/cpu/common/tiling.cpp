@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
@@ -30,15 +31,14 @@ ConvShape conv_shape(const Group& group) {
                                               : group.anchor_output().shape;
     const std::vector<int64_t>& w =
         to_filter ? group.anchor_output().shape : group.anchor_input(1).shape;
-    auto as_int = [](int64_t value) { return static_cast<int>(value); };
     ConvShape s;
-    s.channels = as_int(x[0]), s.height = as_int(x[1]), s.width = as_int(x[2]);
-    s.out_channels = as_int(y[0]), s.out_height = as_int(y[1]), s.out_width = as_int(y[2]);
-    s.kernel_h = as_int(w[2]), s.kernel_w = as_int(w[3]);
-    s.stride_h = as_int(op.stride[0]), s.stride_w = as_int(op.stride[1]);
-    s.dilation_h = as_int(op.dilation[0]), s.dilation_w = as_int(op.dilation[1]);
-    s.pad_top = as_int(op.padding[0]), s.pad_bottom = as_int(op.padding[1]);
-    s.pad_left = as_int(op.padding[2]), s.pad_right = as_int(op.padding[3]);
+    s.channels = to_int(x[0]), s.height = to_int(x[1]), s.width = to_int(x[2]);
+    s.out_channels = to_int(y[0]), s.out_height = to_int(y[1]), s.out_width = to_int(y[2]);
+    s.kernel_h = to_int(w[2]), s.kernel_w = to_int(w[3]);
+    s.stride_h = to_int(op.stride[0]), s.stride_w = to_int(op.stride[1]);
+    s.dilation_h = to_int(op.dilation[0]), s.dilation_w = to_int(op.dilation[1]);
+    s.pad_top = to_int(op.padding[0]), s.pad_bottom = to_int(op.padding[1]);
+    s.pad_left = to_int(op.padding[2]), s.pad_right = to_int(op.padding[3]);
     return s;
 }
 

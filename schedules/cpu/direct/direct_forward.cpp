@@ -7,6 +7,7 @@
 //     order        0: a task is (sample, rows); 1: a task is one kw, all samples inside, so that a
 //     panel of filters
 //                  too large for a core's share of the cache is read once
+#include "compiler/graph/limits.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/common/anchor.h"
@@ -36,9 +37,9 @@ struct ForwardPlan {
 
     explicit ForwardPlan(const Group& group) : conv(conv_shape(group)) {
         std::vector<int64_t> window = group.epilogue_window();
-        window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
+        window_w = to_int(window[0]), window_h = to_int(window[1]);
         const std::vector<int64_t>& shape = group.body.type(group.body.results()[0].value).shape;
-        height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]);
+        height = to_int(shape[1]), width = to_int(shape[2]);
         staged = conv.is_padded() || group.has_prologue(0);
     }
     // Columns and rows of padded input under `x` by `rows` positions of the result.
@@ -78,7 +79,7 @@ std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
 bool DirectForward::applies(const Group& group, const Isa& isa) const {
     if (anchor_as<Conv2d>(group) == nullptr || group.has_prologue(1)) return false;
     const std::vector<int64_t> window = group.epilogue_window();
-    if (!fits_registers(isa, static_cast<int>(window[0] * window[1]))) return false;
+    if (!fits_registers(isa, to_int(window[0] * window[1]))) return false;
     for (const Result& result : group.body.results()) {
         const TensorType& type = group.body.type(result.value);
         if (!type.batched || type.shape.size() != 3 ||

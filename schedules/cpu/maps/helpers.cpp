@@ -1,6 +1,8 @@
 // Helpers of maps: where each is computed, and in which loops.
 #include "schedules/cpu/maps/helpers.h"
 
+#include "compiler/graph/limits.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -77,7 +79,7 @@ void compute_inside(Func helper, const Func& out, const MapLoops& loops,
         if (is_vector && is_inner) {
             helper.bound_storage(arg, kLanes);
         } else if (!level.axes.contains(arg.name())) {
-            helper.bound_storage(arg, static_cast<int>(found->second));
+            helper.bound_storage(arg, to_int(found->second));
         }
         if (is_vector) vectorize_stages(helper, arg);
     }
@@ -148,7 +150,7 @@ void stage_operand(Func operand, const TensorType& type, const Func& out, const 
         operand.compute_root();
     }
     for (size_t i = 0; i < extents.size(); i++)
-        operand.bound_storage(operand.args()[i], static_cast<int>(round_up(extents[i], kLanes)));
+        operand.bound_storage(operand.args()[i], to_int(round_up(extents[i], kLanes)));
     operand.vectorize(operand.args()[0], kLanes, TailStrategy::GuardWithIf);
 }
 

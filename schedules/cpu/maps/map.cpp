@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/support/diagnostic.h"
 
@@ -45,7 +46,7 @@ void split_loop(Func func, std::vector<Loop>& loops, size_t index, int64_t facto
     Loop& loop = loops[index];
     const Var outer(loop.var.name() + "o"), inner(loop.var.name() + "i");
     const bool divides = loop.extent % factor == 0 && loop.var.name() != "n";
-    func.split(loop.var, outer, inner, static_cast<int>(factor),
+    func.split(loop.var, outer, inner, to_int(factor),
                divides ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     const int64_t extent = loop.extent;
     const std::set<std::string> axes = loop.axes;
@@ -116,7 +117,7 @@ MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOpt
 void vectorize_first(Func func, int extent) {
     if (func.args().empty() || extent == 1) return;
     const Var first = func.args()[0];
-    func.bound_storage(first, static_cast<int>(round_up(extent, kLanes)));
+    func.bound_storage(first, to_int(round_up(extent, kLanes)));
     const TailStrategy tail =
         extent % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
     func.vectorize(first, kLanes, tail);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/dense.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
@@ -29,7 +30,7 @@ struct DenseShape {
 
 DenseShape dense_shape(const Group& group) {
     const std::vector<int64_t>& w = group.anchor_input(1).shape;
-    return {static_cast<int>(w[1]), static_cast<int>(w[0])};
+    return {to_int(w[1]), to_int(w[0])};
 }
 
 // Every result is one feature axis as long as the anchor's.

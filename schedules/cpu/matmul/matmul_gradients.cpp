@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/dense.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/common/anchor.h"
@@ -34,8 +35,6 @@ std::vector<Tiling> best_of(std::vector<std::pair<double, Tiling>> found) {
     return tilings;
 }
 
-int as_int(int64_t value) { return static_cast<int>(value); }
-
 }  // namespace
 
 // Data gradient.
@@ -55,13 +54,13 @@ TilingSpace MatmulDataGradient::space(const Group& group, const Isa& isa) const 
 
 std::string MatmulDataGradient::clash(const Group& group, const Tiling& tiling,
                                       const Isa& isa) const {
-    const int inputs = as_int(group.anchor_output().shape[0]), iw = tiling.at("iw");
+    const int inputs = to_int(group.anchor_output().shape[0]), iw = tiling.at("iw");
     if (iw > 16 && iw > inputs) return fmt::format("iw={} for {} features", iw, inputs);
     return register_fault(isa, iw, tiling.at("tn"));
 }
 
 std::vector<Tiling> MatmulDataGradient::tilings(const Group& group, const Isa& isa) const {
-    int inputs = as_int(group.anchor_output().shape[0]);
+    int inputs = to_int(group.anchor_output().shape[0]);
     std::vector<std::pair<double, Tiling>> found;
     for (int width : {16, 32, 48, 64}) {
         if (width > 16 && width > inputs) continue;
@@ -80,8 +79,8 @@ std::vector<Tiling> MatmulDataGradient::tilings(const Group& group, const Isa& i
 
 double MatmulDataGradient::cost(const Group& group, const Tiling& tiling, const Isa& isa,
                                 const Machine& machine) const {
-    int inputs = as_int(group.anchor_output().shape[0]),
-        outputs = as_int(group.anchor_input(0).shape[0]);
+    int inputs = to_int(group.anchor_output().shape[0]),
+        outputs = to_int(group.anchor_input(0).shape[0]);
     int iw = tiling.at("iw"), tn = tiling.at("tn");
     double tiles = divide_up(group.batch, tn) + (group.batch % tn != 0 ? 0.3 : 0.0);
     double transposed = 0.35 * iw;  // cycles to transpose one row of the panel
@@ -94,8 +93,8 @@ double MatmulDataGradient::cost(const Group& group, const Tiling& tiling, const 
 
 std::vector<Func> MatmulDataGradient::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const int inputs = as_int(group.anchor_output().shape[0]),
-              outputs = as_int(group.anchor_input(0).shape[0]);
+    const int inputs = to_int(group.anchor_output().shape[0]),
+              outputs = to_int(group.anchor_input(0).shape[0]);
     const int iw = tiling.at("iw"), tn = tiling.at("tn"), blocks = divide_up(outputs, 16);
     Expr samples = context.samples();
 
@@ -150,8 +149,8 @@ bool MatmulWeightGradient::applies(const Group& group, const Isa&) const {
 }
 
 TilingSpace MatmulWeightGradient::space(const Group& group, const Isa& isa) const {
-    const int inputs = as_int(group.anchor_input(0).shape[0]);
-    const int blocks = divide_up(as_int(group.anchor_input(1).shape[0]), 16);
+    const int inputs = to_int(group.anchor_input(0).shape[0]);
+    const int blocks = divide_up(to_int(group.anchor_input(1).shape[0]), 16);
     return {{"bo", divisors(blocks, 4)},
             {"ti", {}, 1, std::min(inputs, accumulator_limit(isa))},
             {"chunk", {}, 1, std::min(inputs, 128)}};
@@ -160,14 +159,14 @@ TilingSpace MatmulWeightGradient::space(const Group& group, const Isa& isa) cons
 std::string MatmulWeightGradient::clash(const Group& group, const Tiling& tiling,
                                         const Isa& isa) const {
     const int ti = tiling.at("ti"), chunk = tiling.at("chunk");
-    const int tiles = divide_up(as_int(group.anchor_input(0).shape[0]), ti);
+    const int tiles = divide_up(to_int(group.anchor_input(0).shape[0]), ti);
     if (chunk > tiles) return fmt::format("chunk={}, but ti={} makes {} tiles", chunk, ti, tiles);
     return register_fault(isa, 16 * tiling.at("bo"), ti);
 }
 
 std::vector<Tiling> MatmulWeightGradient::tilings(const Group& group, const Isa& isa) const {
-    int inputs = as_int(group.anchor_input(0).shape[0]);
-    int blocks = divide_up(as_int(group.anchor_input(1).shape[0]), 16);
+    int inputs = to_int(group.anchor_input(0).shape[0]);
+    int blocks = divide_up(to_int(group.anchor_input(1).shape[0]), 16);
     std::vector<std::pair<double, Tiling>> found;
     for (int bo : {1, 2, 4}) {
         if (blocks % bo != 0) continue;
@@ -185,8 +184,8 @@ std::vector<Tiling> MatmulWeightGradient::tilings(const Group& group, const Isa&
 
 double MatmulWeightGradient::cost(const Group& group, const Tiling& tiling, const Isa& isa,
                                   const Machine& machine) const {
-    int inputs = as_int(group.anchor_input(0).shape[0]);
-    int blocks = divide_up(as_int(group.anchor_input(1).shape[0]), 16);
+    int inputs = to_int(group.anchor_input(0).shape[0]);
+    int blocks = divide_up(to_int(group.anchor_input(1).shape[0]), 16);
     int bo = tiling.at("bo"), ti = tiling.at("ti");
     double registers = tile_registers(isa, 16 * bo, ti);
     double cycles = step_cycles(isa, 16 * bo, ti) * group.batch + registers + 20;
@@ -198,8 +197,8 @@ double MatmulWeightGradient::cost(const Group& group, const Tiling& tiling, cons
 
 std::vector<Func> MatmulWeightGradient::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const int inputs = as_int(group.anchor_input(0).shape[0]),
-              outputs = as_int(group.anchor_input(1).shape[0]);
+    const int inputs = to_int(group.anchor_input(0).shape[0]),
+              outputs = to_int(group.anchor_input(1).shape[0]);
     const int bo = tiling.at("bo"), ti = tiling.at("ti"), chunk = tiling.at("chunk");
     const int blocks = divide_up(outputs, 16);
     Expr samples = context.samples();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/strict.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/sums/sample_sum.h"
@@ -57,7 +58,7 @@ MapShape AxesNest::map_of_row() const {
     bool is_first = true;
     for (size_t i = 1; i < extents_.size(); i++) {
         if (!sums(i)) continue;
-        (is_first ? map.width : map.height) *= static_cast<int>(extents_[i]);
+        (is_first ? map.width : map.height) *= to_int(extents_[i]);
         is_first = false;
     }
     return map;
@@ -66,7 +67,7 @@ MapShape AxesNest::map_of_row() const {
 Expr AxesNest::row_at(const std::vector<Var>& vars) const {
     Expr row = vars.back();
     for (size_t i = extents_.size(); i-- > 1;) {
-        if (!sums(i)) row = row * static_cast<int>(extents_[i]) + vars[i];
+        if (!sums(i)) row = row * to_int(extents_[i]) + vars[i];
     }
     return row;
 }
@@ -77,7 +78,7 @@ std::vector<Expr> AxesNest::position(const Expr& c, const Expr& x, const Expr& y
     Expr height = y, sample = row;
     bool is_first = true;
     for (size_t i = 1; i < extents_.size(); i++) {
-        const int extent = static_cast<int>(extents_[i]);
+        const int extent = to_int(extents_[i]);
         if (sums(i) && is_first) {
             result.push_back(x);
             is_first = false;
@@ -133,8 +134,7 @@ LoopLevel AxesNest::schedule(Func out) const {
     if (element_count(type_) * context_.group().batch < kSerialElements) return {out, walked};
     const Var task("task"), step("step");
     const int64_t steps = std::max<int64_t>(1, kTaskElements / elements);
-    out.split(walked, task, step, static_cast<int>(steps), TailStrategy::GuardWithIf)
-        .parallel(task);
+    out.split(walked, task, step, to_int(steps), TailStrategy::GuardWithIf).parallel(task);
     return {out, step};
 }
 

@@ -1,6 +1,7 @@
 // Folds over 16 logical lanes.
 #include "schedules/cpu/sums/lanes.h"
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/strict.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
@@ -20,7 +21,7 @@ LaneFold::LaneFold(const std::string& name, const Expr& count, int limit,
     vars.insert(vars.end(), outer.begin(), outer.end());
     const auto fixed = Halide::Internal::as_const_int(count);
     const Expr rounds =
-        fixed ? Expr(divide_up(static_cast<int>(*fixed), kLanes)) : (count + kLanes - 1) / kLanes;
+        fixed ? Expr(divide_up(to_int(*fixed), kLanes)) : (count + kLanes - 1) / kLanes;
     Halide::RDom r(0, limit <= kLanes ? 1 : rounds, name + "_r");
     Expr element = r * kLanes + lane;
     if (!fixed || *fixed % kLanes != 0) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/strict.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
@@ -50,20 +51,20 @@ void add_update(Func func, const std::vector<Expr>& at, const std::vector<Expr>&
 
 MapShape::MapShape(const TensorType& type) : extents(memory_extents(type)), batched(type.batched) {
     const size_t rank = extents.size();
-    if (rank > 0) channels = static_cast<int>(extents[0]);
+    if (rank > 0) channels = to_int(extents[0]);
     if (batched) {
-        if (rank > 1) width = static_cast<int>(extents[1]);
-        if (rank > 2) height = static_cast<int>(extents[2]);
+        if (rank > 1) width = to_int(extents[1]);
+        if (rank > 2) height = to_int(extents[2]);
         return;
     }
     if (rank == 1) {
         blocks = channels / kLanes;
         channels = kLanes;
     } else if (rank > 1) {
-        blocks = static_cast<int>(extents.back());
-        width = largest_divisor(static_cast<int>(extents[1]), kMostColumns);
-        height = static_cast<int>(extents[1]) / width;
-        for (size_t i = 2; i + 1 < rank; i++) height *= static_cast<int>(extents[i]);
+        blocks = to_int(extents.back());
+        width = largest_divisor(to_int(extents[1]), kMostColumns);
+        height = to_int(extents[1]) / width;
+        for (size_t i = 2; i + 1 < rank; i++) height *= to_int(extents[i]);
     }
 }
 
@@ -77,13 +78,13 @@ std::vector<Expr> MapShape::at(const Expr& c, const Expr& x, const Expr& y, cons
     }
     if (extents.empty()) return {};
     if (extents.size() == 1) return {n * kLanes + c};
-    const int rows = static_cast<int>(extents[1]) / width;  // that the second axis is cut into
+    const int rows = to_int(extents[1]) / width;  // that the second axis is cut into
     std::vector<Expr> result = {c, rows == 1 ? x : x + y % rows * width};
     Expr rest = rows == 1 ? y : y / rows;
     for (size_t i = 2; i + 1 < extents.size(); i++) {
         const bool is_last = i + 2 == extents.size();
-        result.push_back(is_last ? rest : rest % static_cast<int>(extents[i]));
-        rest = rest / static_cast<int>(extents[i]);
+        result.push_back(is_last ? rest : rest % to_int(extents[i]));
+        rest = rest / to_int(extents[i]);
     }
     result.push_back(n);
     return result;
@@ -196,7 +197,7 @@ void compute_positions(Func sum, PositionSum& positions, const LoopLevel& level,
 void compute_channels(Func channel, const Func& sum, PositionSum& positions, const LoopLevel& level,
                       const SumShape& shape, int channels) {
     const Var c = channel.args()[0], outer("co"), inner("ci");
-    channel.compute_at(level).bound_storage(c, static_cast<int>(round_up(channels, kLanes)));
+    channel.compute_at(level).bound_storage(c, to_int(round_up(channels, kLanes)));
     channel.split(c, outer, inner, shape.chunk,
                   shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     vectorize_chunk(channel, inner, shape);

@@ -1,6 +1,7 @@
 // Reductions: what is summed for each kind, and in which loops.
 #include "schedules/cpu/sums/reduction.h"
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/strict.h"
@@ -69,9 +70,9 @@ Func build_dots(const KernelContext& context) {
 
 // merge_moments: Chan's formula over all strips, in two passes over their small table.
 Func build_merge(const KernelContext& context, const MergeMoments& op) {
-    const auto channels = static_cast<int>(context.group().anchor_input(0).shape[0]);
-    const auto strips = static_cast<int>(context.group().anchor_input(0).shape[1]);
-    const auto width = static_cast<int>(op.width), height = static_cast<int>(op.height);
+    const auto channels = to_int(context.group().anchor_input(0).shape[0]);
+    const auto strips = to_int(context.group().anchor_input(0).shape[1]);
+    const auto width = to_int(op.width), height = to_int(op.height);
     const Func pivots = context.operand(0), offsets = context.operand(1),
                squared = context.operand(2);
     const Expr count = context.samples() * strips;

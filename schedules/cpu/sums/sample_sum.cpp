@@ -1,6 +1,7 @@
 // Loops over samples.
 #include "schedules/cpu/sums/sample_sum.h"
 
+#include "compiler/graph/limits.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/sums/lanes.h"
 
@@ -47,7 +48,7 @@ LoopLevel schedule_strips(Func func, const SumShape& shape, const MapShape& map,
 
 LoopLevel store_samples(Func func, const SumShape& shape, const MapShape& map, int batch) {
     func.compute_root();
-    func.bound_storage(func.args()[0], static_cast<int>(round_up(map.channels, kLanes)));
+    func.bound_storage(func.args()[0], to_int(round_up(map.channels, kLanes)));
     func.bound_storage(func.args().back(), batch);
     return schedule_samples(func, shape, map, batch);
 }
@@ -66,7 +67,7 @@ Func sum_in_blocks(const std::string& name, const Expr& count, int channels,
     total(c) = 0.0F;
     total(c) = strict_sum(total(c), block(c, blocks));
 
-    total.compute_root().bound_storage(c, static_cast<int>(round_up(channels, kLanes)));
+    total.compute_root().bound_storage(c, to_int(round_up(channels, kLanes)));
     block.compute_at(total, blocks.x);
     if (channels == 1) return total;
     const TailStrategy tail =

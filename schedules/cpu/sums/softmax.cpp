@@ -13,6 +13,7 @@
 #include <limits>
 #include <optional>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/strict.h"
@@ -99,7 +100,7 @@ class Row {
         sum_(n_) = strict_sum(sum_(n_), blocks_->join({r, n_}, strict_sum));
     }
     void stage(Func func, const Func& out, const Var& row) const {
-        func.compute_at(out, row).bound_storage(c_, static_cast<int>(round_up(classes_, kLanes)));
+        func.compute_at(out, row).bound_storage(c_, to_int(round_up(classes_, kLanes)));
         func.vectorize(c_, kLanes,
                        classes_ % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     }
@@ -147,7 +148,7 @@ TilingSpace SoftmaxRows::space(const Group&, const Isa&) const {
 
 std::vector<Tiling> SoftmaxRows::tilings(const Group& group, const Isa&) const {
     const int64_t rows = std::max<int64_t>(1, kStagedClasses / group.anchor_input(0).shape[0]);
-    return {{{{"rows", static_cast<int>(rows)}}}};
+    return {{{{"rows", to_int(rows)}}}};
 }
 
 // About 40 operations of each class, four passes over a row.
@@ -160,7 +161,7 @@ double SoftmaxRows::cost(const Group& group, const Tiling&, const Isa& isa,
 
 std::vector<Func> SoftmaxRows::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const int classes = static_cast<int>(group.anchor_input(0).shape[0]), rows = tiling.at("rows");
+    const int classes = to_int(group.anchor_input(0).shape[0]), rows = tiling.at("rows");
     Row row(context.operand(0), classes);
     Func out = context.finish(result_of(context, row, classes));
     const Var n = out.args().back(), outer("no"), inner("ni");

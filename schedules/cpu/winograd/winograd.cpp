@@ -33,6 +33,7 @@
 
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
@@ -198,7 +199,7 @@ void schedule_products(WinogradFuncs& f, const Tiling& tiling) {
     const int th = tiling.at("th");
     Var to_tile("to_tile"), in_tile("in_tile"), ko("ko"), ki("ki");
     f.sums.bound_extent(f.k, tiling.at("kb"))
-        .bound_storage(f.t, static_cast<int>(round_up(tiling.at("tb"), th)))
+        .bound_storage(f.t, to_int(round_up(tiling.at("tb"), th)))
         .split(f.t, to_tile, in_tile, th, TailStrategy::RoundUp)
         .split(f.k, ko, ki, tiling.at("kw"))
         .reorder(ki, in_tile, to_tile, ko, f.j, f.i)
@@ -218,7 +219,7 @@ void schedule_products(WinogradFuncs& f, const Tiling& tiling) {
 // everything else.
 void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& tiling,
                    const Halide::LoopLevel& level, int batch) {
-    const auto block = static_cast<int>(round_up(tiling.at("tb"), tiling.at("th")));
+    const auto block = to_int(round_up(tiling.at("tb"), tiling.at("th")));
     const bool panels = tiling.at("order") == 1;
     const int tile_rows = (panels ? kPanelTiles : block) / shape.columns + 2;
     const int samples = tile_rows / shape.rows + 2;
@@ -231,8 +232,7 @@ void schedule_data(WinogradFuncs& f, const WinogradShape& shape, const Tiling& t
     f.half.compute_at(f.data, f.co).vectorize(f.ci, kLaneCount).unroll(f.x).unroll(f.i);
     if (panels) {
         Var task("task"), inner("inner");
-        const auto most =
-            static_cast<int>(round_up(int64_t{shape.tiles()} * batch, tiling.at("tb")));
+        const auto most = to_int(round_up(int64_t{shape.tiles()} * batch, tiling.at("tb")));
         f.data.split(f.t, task, inner, kPanelTiles, TailStrategy::GuardWithIf).parallel(task);
         f.data.bound_storage(f.t, most + tiling.at("th"));
         f.staged.compute_at(f.data, task);

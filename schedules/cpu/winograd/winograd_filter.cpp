@@ -1,6 +1,7 @@
 // The transform of filters for Winograd convolution, U = G g G^T.
 #include <vector>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/cpu/common/anchor.h"
@@ -36,8 +37,8 @@ double WinogradFilterTransform::cost(const Group& group, const Tiling&, const Is
 
 std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const Tiling&) const {
     const WinogradFilter& op = *anchor_as<WinogradFilter>(context.group());
-    const auto kernel = static_cast<int>(context.group().anchor_input(0).shape[2]);
-    const WinogradMatrices matrices = winograd_matrices(static_cast<int>(op.tile), kernel);
+    const auto kernel = to_int(context.group().anchor_input(0).shape[2]);
+    const WinogradMatrices matrices = winograd_matrices(to_int(op.tile), kernel);
     const Func w = context.operand(0);
     Var lane("lane"), i("i"), x("x"), y("y"), k("k"), task("task");
     Func half("half"), out("out");
@@ -54,7 +55,7 @@ std::vector<Func> WinogradFilterTransform::build(KernelContext& context, const T
     out(lane, i, x, y, k) = Halide::mux(x, columns);
     out.reorder(lane, x, y, i, k).vectorize(lane, kLaneCount).unroll(x).unroll(y);
     out.fuse(i, k, task);
-    const auto inputs = static_cast<int>(context.group().anchor_output().shape[1]);
+    const auto inputs = to_int(context.group().anchor_output().shape[1]);
     if (inputs % 16 == 0) {
         Var inner("inner");
         out.split(task, task, inner, 16, TailStrategy::RoundUp);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "compiler/graph/limits.h"
 #include "compiler/support/diagnostic.h"
 #include "schedules/cpu/common/anchor.h"
 #include "schedules/cpu/common/prefetch.h"
@@ -17,17 +18,17 @@ namespace emulsion {
 WinogradShape::WinogradShape(const Group& group) {
     const WinogradConv2d& op = *anchor_as<WinogradConv2d>(group);
     const std::vector<int64_t>&x = group.anchor_input(0).shape, &y = group.anchor_output().shape;
-    channels = static_cast<int>(x[0]), height = static_cast<int>(x[1]);
-    width = static_cast<int>(x[2]);
-    out_channels = static_cast<int>(y[0]), out_h = static_cast<int>(y[1]);
-    out_w = static_cast<int>(y[2]);
-    tile = static_cast<int>(op.tile);
-    kernel = static_cast<int>(op.kernel(group.anchor_input(1))), points = tile + kernel - 1;
-    pad_top = static_cast<int>(op.padding[0]), pad_left = static_cast<int>(op.padding[2]);
+    channels = to_int(x[0]), height = to_int(x[1]);
+    width = to_int(x[2]);
+    out_channels = to_int(y[0]), out_h = to_int(y[1]);
+    out_w = to_int(y[2]);
+    tile = to_int(op.tile);
+    kernel = to_int(op.kernel(group.anchor_input(1))), points = tile + kernel - 1;
+    pad_top = to_int(op.padding[0]), pad_left = to_int(op.padding[2]);
     const std::vector<int64_t> window = group.epilogue_window();  // w, h
-    window_w = static_cast<int>(window[0]), window_h = static_cast<int>(window[1]);
+    window_w = to_int(window[0]), window_h = to_int(window[1]);
     const std::vector<int64_t>& r = group.body.type(group.maps()[0]).shape;
-    result_h = static_cast<int>(r[1]), result_w = static_cast<int>(r[2]);
+    result_h = to_int(r[1]), result_w = to_int(r[2]);
     columns = divide_up(out_w, tile), rows = divide_up(out_h, tile);
     batch = group.batch;
 }
@@ -120,8 +121,7 @@ TilingSpace winograd_space(const Group& group) {
         if (kb % 16 == 0) blocks.push_back(kb);
     }
     const int64_t total = int64_t{shape.tiles()} * group.batch;
-    const auto most =
-        static_cast<int>(std::max<int64_t>(14, std::max<int64_t>(shape.columns, total)));
+    const auto most = to_int(std::max<int64_t>(14, std::max<int64_t>(shape.columns, total)));
     return {{"kw", {16, 32}},
             {"th", {}, 1, 14},
             {"kb", blocks},
@@ -156,8 +156,8 @@ std::vector<Tiling> winograd_tilings(const Group& group, const Isa& isa) {
                 const Sizes sizes(group, shape, kw, th, order);
                 tilings.push_back({{{"kw", kw},
                                     {"th", th},
-                                    {"kb", static_cast<int>(sizes.kb)},
-                                    {"tb", static_cast<int>(sizes.tb)},
+                                    {"kb", to_int(sizes.kb)},
+                                    {"tb", to_int(sizes.tb)},
                                     {"order", order}}});
             }
         }

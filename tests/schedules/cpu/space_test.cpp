@@ -220,6 +220,18 @@ TEST(TilingSpace, WhatIsNotLegalIsRefusedByName) {
         "it has no 'rows'");
 }
 
+// 4294967312 has the low 32 bits of 16.
+TEST(TilingSpace, NumbersBeyond32BitsAreRefused) {
+    try {
+        parse_tiling("kw=4294967312");
+        FAIL() << "taken";
+    } catch (const Error& error) {
+        EXPECT_STREQ(error.what(),
+                     "tiling:1: error[syntax]: kw is 4294967312, which has no 32 bits\n"
+                     "  fix: choose a smaller number");
+    }
+}
+
 TEST(TilingSpace, NoKernelIsCompiledWithAnother) {
     const Group group = convolution({32, 64, 9, 10}, 1, 1);
     const std::vector<PlannedKernel> kernels = {
