@@ -27,8 +27,10 @@
 //     F(2x2,5x5)             2e-6   4e-6   1e-5
 //     F(2x2,3x3)             2e-7   3e-7   9e-7
 //
-// With 6 points a small pattern on a large constant loses more: on 60000 + {-3 ... 3} a 3x3 filter
-// of sum 0 errs by 0.1, so such pictures need --exact.
+// Over the largest |x| times the largest sum of |w| of a filter, whatever the values, it is below
+// 4e-7, and around a large mean no more than that of direct convolution (1e-7 at a mean of 3000).
+// What only direct convolution keeps are small whole numbers, whose sums are exact: on 60000 +
+// {-3 ... 3} a 3x3 filter of whole numbers of sum 0 errs by 0.1 over 6 points.
 #include "schedules/cpu/winograd/winograd.h"
 
 #include <algorithm>

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "compiler/ops/activations.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/max_pool.h"
@@ -13,6 +16,8 @@
 
 namespace emulsion::test {
 namespace {
+
+using reference::Tensor;
 
 TEST(Winograd, ShapesOf3x3) { check_groups(groups_of(sweep(3), forward_group), {"winograd"}); }
 TEST(Winograd, ShapesOf5x5) { check_groups(groups_of(sweep(5), forward_group), {"winograd"}); }
@@ -285,6 +290,79 @@ TEST(WinogradAccuracy, OverFourPoints) {
     for (int64_t channels : {16, 64, 256, 512})
         groups.push_back(forward_group({channels, 32, 8, 8, 3, {1, 1, 1, 1}, 2, 4}));
     expect_error("winograd", groups);
+}
+
+// Takes the mean of each filter off its values.
+void make_sums_zero(Tensor& w) {
+    const size_t filter = w.values.size() / static_cast<size_t>(w.type.shape[0]);
+    for (size_t o = 0; o < w.values.size(); o += filter) {
+        double mean = 0;
+        for (size_t i = 0; i < filter; i++) mean += w.values[o + i] / static_cast<double>(filter);
+        for (size_t i = 0; i < filter; i++) w.values[o + i] -= mean;
+    }
+}
+
+// The errors of a convolution, Winograd and direct: the largest over the largest |x| times the
+// largest sum of |w| of a filter.
+struct Errors {
+    double winograd, direct;
+};
+
+Errors errors_of(const ConvCase& c, const Tensor& x, const Tensor& w) {
+    const auto conv = std::make_shared<Conv2d>();
+    conv->padding = c.padding;
+    WinogradFilter transform;
+    transform.tile = c.points + 1 - c.kernel;
+    const Tensor u = reference::rounded(reference::evaluate(transform, {w}, 1)[0]);
+    const Tensor expected = reference::evaluate(*conv, {x, w}, c.batch)[0];
+    const size_t filter = w.values.size() / static_cast<size_t>(c.out);
+    double largest = 0, weight = 0;
+    for (double value : x.values) largest = std::max(largest, std::abs(value));
+    for (size_t o = 0; o < w.values.size(); o += filter) {
+        double sum = 0;
+        for (size_t i = 0; i < filter; i++) sum += std::abs(w.values[o + i]);
+        weight = std::max(weight, sum);
+    }
+    const auto error = [&](const char* name, const Group& group, const Tensor& second) {
+        const Recipe& recipe = recipe_named(name);
+        const Isa& isa = *runnable_isas().back();
+        CompiledRecipe compiled(group, recipe, recipe.tilings(group, isa)[0], isa);
+        const Tensor actual = compiled.run({{"a0", x}, {"a1", second}}, c.batch)[0];
+        double difference = 0;
+        for (size_t i = 0; i < expected.values.size(); i++) {
+            difference = std::max(difference, std::abs(actual.values[i] - expected.values[i]));
+        }
+        return difference / (largest * weight);
+    };
+    return {error("winograd", forward_group(c), u),
+            error("direct", group_of(conv, {input_type(c), filter_type(c)}, c.batch), w)};
+}
+
+// A pattern that is small beside its mean keeps as many digits as by direct convolution.
+TEST(WinogradAccuracy, AroundALargeMean) {
+    constexpr double kMost = 4e-7, kMostOfDirect = 3;
+    for (const ConvCase& c :
+         {ConvCase{64, 32, 8, 8}, ConvCase{16, 32, 8, 8}, ConvCase{64, 32, 8, 8, 5, {2, 2, 2, 2}},
+          ConvCase{64, 32, 8, 8, 3, {1, 1, 1, 1}, 3, 4}}) {
+        SCOPED_TRACE(forward_group(c).signature());
+        const reference::Sources sources = random_sources(
+            group_of(std::make_shared<Conv2d>(), {input_type(c), filter_type(c)}, c.batch),
+            c.batch);
+        for (double mean : {0.0, 3000.0, 60000.0}) {
+            for (bool sums_to_zero : {false, true}) {
+                SCOPED_TRACE(mean);
+                Tensor x = sources.at("a0"), w = sources.at("a1");
+                for (double& value : x.values) value += mean;
+                if (sums_to_zero) make_sums_zero(w);
+                const Errors errors = errors_of(c, reference::rounded(x), reference::rounded(w));
+                EXPECT_LT(errors.winograd, kMost);
+                EXPECT_LT(errors.direct, kMost);
+                if (mean > 0) {
+                    EXPECT_LT(errors.winograd, kMostOfDirect * errors.direct);
+                }
+            }
+        }
+    }
 }
 
 TEST(WinogradAccuracy, ExactRecipesStateNoError) {
