@@ -5,6 +5,7 @@
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/conv2d.h"
+#include "compiler/ops/expand.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/passes/rewriter.h"
 
@@ -51,10 +52,11 @@ bool drop_views(Rewriter& r, int index) {
     return true;
 }
 
-// f(unflatten(a), b, …) with every operand of the same shape.
+// f(unflatten(a), b, …) with every operand of the same shape, where f does not name that shape.
 bool sink_unflatten(Rewriter& r, int index) {
     const Node& node = r.from().node(index);
     if (node.op->op_class() != OpClass::pointwise || node.types.size() != 1) return false;
+    if (r.from().op_as<Expand>(index) != nullptr) return false;
     int view = -1;
     for (Value value : node.inputs) {
         if (r.from().type(value).shape != node.types[0].shape) return false;

@@ -18,7 +18,8 @@ REWRITES = {
     "compiler/passes/freeze_batch_norm.cpp": {"batch_norm"},  # gives it its inference form
     "compiler/passes/inference_form.cpp": {"arithmetic", "batch_norm"},  # folds it; a bias is an add
     "compiler/passes/pool_first.cpp": {"max_pool"},  # moves it
-    "compiler/passes/simplify.cpp": {"conv2d", "flatten"},  # turns a data gradient round; moves work above unflatten
+    # turns a data gradient round; moves work above unflatten, but what names its shape
+    "compiler/passes/simplify.cpp": {"conv2d", "expand", "flatten"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"compiler/ops/(\w+)\.h"', re.MULTILINE)
 KIND = re.compile(r'kind(?:\(\))?\s*[=!]=\s*"|"\s*[=!]=\s*[\w.>()-]*kind\(\)')
