@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "compiler/graph/layout.h"
 #include "compiler/graph/limits.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/diagnostic.h"
@@ -24,17 +25,13 @@ std::string func_name(std::string name) {
 // Constrains one buffer's dimensions to the tensor's memory layout.
 template <class Buffer>
 void constrain(Buffer buffer, const TensorType& type, const Expr& samples, bool with_bounds) {
-    int64_t stride = 1;
-    int index = 0;
-    for (int64_t extent : memory_extents(type)) {
-        auto dimension = buffer.dim(index++);
-        if (with_bounds) dimension.set_bounds(0, to_int(extent));
-        dimension.set_stride(to_int(stride));
-        stride *= extent;
-    }
-    if (type.batched) {
-        auto dimension = buffer.dim(index);
-        if (with_bounds) dimension.set_bounds(0, samples);
+    const std::vector<Dimension> dimensions = memory_dimensions(type, 1);
+    const int count = static_cast<int>(dimensions.size());
+    for (int i = 0; i < count; i++) {
+        const auto [extent, stride] = dimensions[static_cast<size_t>(i)];
+        const bool is_samples = type.batched && i == count - 1;
+        auto dimension = buffer.dim(i);
+        if (with_bounds) dimension.set_bounds(0, is_samples ? samples : Expr(to_int(extent)));
         dimension.set_stride(to_int(stride));
     }
     buffer.set_host_alignment(64);

@@ -8,6 +8,7 @@
 #include "compiler/codegen/info.h"
 #include "compiler/codegen/llvm_object.h"
 #include "compiler/codegen/manifest.h"
+#include "compiler/graph/layout.h"
 #include "compiler/graph/limits.h"
 #include "runtime/abi/instance.h"
 
@@ -59,14 +60,10 @@ class TableWriter {
 
     Constant* buffer(const PlannedBuffer& buffer, int batch) {
         std::vector<Constant*> dimensions;
-        int64_t stride = 1;
-        auto add = [&](int64_t extent) {
+        for (const auto& [extent, stride] : memory_dimensions(buffer.type, batch)) {
             dimensions.push_back(write_.structure({write_.i32(0), write_.i32(to_int(extent)),
                                                    write_.i32(to_int(stride)), write_.i32(0)}));
-            stride *= extent;
-        };
-        for (int64_t extent : memory_extents(buffer.type)) add(extent);
-        if (buffer.type.batched) add(batch);
+        }
         return write_.checked(
             write_.structure({write_.table(dimensions, "dimensions"), write_.null(),
                               write_.i64(buffer.offset), write_.i32(type_word(buffer.type.element)),

@@ -26,6 +26,7 @@
 
 #include "compiler/codegen/kernel.h"
 #include "compiler/codegen/loader.h"
+#include "compiler/graph/layout.h"
 #include "compiler/ops/activations.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/conv2d.h"
@@ -209,20 +210,16 @@ class Arguments {
             for (size_t i = 0; i < bytes / 4; i++)
                 values[i] = 0.01F * static_cast<float>(i % 97) - 0.5F;
         }
-        std::vector<int64_t> extents = memory_extents(type);
-        if (type.batched) extents.push_back(batch);
         dimensions_.emplace_back();
-        int64_t stride = 1;
-        for (int64_t extent : extents) {
+        for (const auto& [extent, stride] : memory_dimensions(type, batch)) {
             dimensions_.back().emplace_back(0, static_cast<int32_t>(extent),
                                             static_cast<int32_t>(stride));
-            stride *= extent;
         }
         halide_buffer_t buffer{};
         buffer.host = memory;
         buffer.type =
             type.element == ElementType::u8 ? halide_type_of<uint8_t>() : halide_type_of<float>();
-        buffer.dimensions = static_cast<int32_t>(extents.size());
+        buffer.dimensions = static_cast<int32_t>(dimensions_.back().size());
         buffers_.push_back(buffer);
     }
     std::vector<std::vector<halide_dimension_t>> dimensions_;

@@ -13,6 +13,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "compiler/graph/layout.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/sources.h"
 
@@ -122,12 +123,8 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
         types_.push_back(group.body.type(result.value));
     for (const TensorType& type : types_) {
         std::vector<emulsion_dimension> shape;
-        int64_t stride = 1;
-        for (int64_t extent : memory_extents(type)) {
+        for (const auto& [extent, stride] : memory_dimensions(type, group.batch))
             shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
-            stride *= extent;
-        }
-        if (type.batched) shape.push_back({0, group.batch, static_cast<int32_t>(stride), 0});
         shapes_.push_back(std::move(shape));
     }
     for (size_t i = 0; i < types_.size(); i++) {

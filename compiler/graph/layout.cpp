@@ -1,0 +1,18 @@
+// Dense strides.
+#include "compiler/graph/layout.h"
+
+namespace emulsion {
+
+std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples) {
+    std::vector<int64_t> extents = memory_extents(type);
+    if (type.batched) extents.push_back(samples);
+    std::vector<Dimension> dimensions;
+    int64_t stride = 1;
+    for (int64_t extent : extents) {
+        dimensions.push_back({extent, stride});
+        stride *= extent;
+    }
+    return dimensions;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,20 @@
+// Where the elements of a tensor lie in memory: the one place that strides come from.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/graph/type.h"
+
+namespace emulsion {
+
+struct Dimension {
+    int64_t extent = 0;
+    int64_t stride = 0;  // elements
+};
+
+// Dimensions of a tensor in memory, innermost first: those of memory_extents, then n with extent
+// `samples` where it is batched.
+std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples);
+
+}  // namespace emulsion
