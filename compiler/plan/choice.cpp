@@ -99,6 +99,9 @@ class GroupRecords {
             if (!can_run(*recipe, group_, *other, options_.exact))
                 return fmt::format("{} may not run this group on {}", record.recipe, other->name);
         }
+        // Results of a pass may be its operands: what an update makes of a tensor.
+        if (group_.anchor < 0 && !recipe->writes_in_place())
+            return fmt::format("{} does not write over its operands", record.recipe);
         if (const std::string fault = tiling_fault(*recipe, group_, record.tiling, isa);
             !fault.empty())
             return fmt::format("the tiling '{}' of {}: {}", to_string(record.tiling), record.recipe,

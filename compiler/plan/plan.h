@@ -39,10 +39,11 @@ struct PlannedKernel {
     std::string recipe;
     int recipe_version = 1;
     Tiling tiling;
-    std::string record = "";      // the origin of the record that decided, "" where none did
-    double multiply_adds = 0;     // that the recipe does, of group.batch samples
-    double relative_error = 0;    // the recipe's bound; 0: it rounds as the plain definition does
-    bool is_last_resort = false;  // no recipe is made for it
+    std::string record = "";       // the origin of the record that decided, "" where none did
+    double multiply_adds = 0;      // that the recipe does, of group.batch samples
+    double relative_error = 0;     // the recipe's bound; 0: it rounds as the plain definition does
+    bool is_last_resort = false;   // no recipe is made for it
+    bool writes_in_place = false;  // Recipe::writes_in_place
     // The kernel's identity in text: signature, recipe, tiling, isa. Cache key and line of reports.
     std::string identity(const Isa& isa) const;
 };

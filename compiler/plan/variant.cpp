@@ -218,6 +218,23 @@ class VariantPlanner {
         if (found != kernels_.end()) return found->second;
         PlannedKernel kernel;
         kernel.group = group;
+        const Choice& choice = choice_of(group, name);
+        kernel.recipe = choice.recipe->name();
+        kernel.recipe_version = choice.recipe->version();
+        kernel.tiling = choice.tiling;
+        kernel.record = choice.record;
+        kernel.multiply_adds = choice.recipe->multiply_adds(group);
+        kernel.relative_error = choice.recipe->relative_error(group);
+        kernel.is_last_resort = choice.is_last_resort();
+        kernel.writes_in_place = choice.recipe->writes_in_place();
+        variant_.kernels.push_back(std::move(kernel));
+        return kernels_[signature] = static_cast<int>(variant_.kernels.size()) - 1;
+    }
+
+    // How a group runs, decided once; `name` is for notes and errors.
+    const Choice& choice_of(const Group& group, const std::string& name) {
+        const std::string signature = group.signature();
+        if (auto found = choices_.find(signature); found != choices_.end()) return found->second;
         std::vector<std::string> notes;
         const Choice choice = choose_recipe(library_, group, variant_.isa, options_, notes);
         for (const std::string& note : notes)
@@ -226,15 +243,7 @@ class VariantPlanner {
             fail("recipe", fmt::format("no recipe runs '{}': {}", name, signature),
                  "this operation is not supported on this target");
         }
-        kernel.recipe = choice.recipe->name();
-        kernel.recipe_version = choice.recipe->version();
-        kernel.tiling = choice.tiling;
-        kernel.record = choice.record;
-        kernel.multiply_adds = choice.recipe->multiply_adds(group);
-        kernel.relative_error = choice.recipe->relative_error(group);
-        kernel.is_last_resort = choice.is_last_resort();
-        variant_.kernels.push_back(std::move(kernel));
-        return kernels_[signature] = static_cast<int>(variant_.kernels.size()) - 1;
+        return choices_[signature] = choice;
     }
 
     int buffer_of(const GroupedBatch& grouped, Value root, const TensorType& type,
@@ -323,6 +332,9 @@ class VariantPlanner {
         const Group& body = grouped.bodies[g].group;
         const Graph& nodes = body.body;
         const int operand = nodes.find(fmt::format("a{}", i));
+        const std::string& name =
+            grouped.graph.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
+        if (!choice_of(body, name).recipe->writes_in_place()) return false;
         if (group.anchor < 0) {
             const std::vector<bool> reached = elementwise_readers(nodes, operand);
             if (reached.empty()) return false;
@@ -336,12 +348,7 @@ class VariantPlanner {
         const std::vector<int> users = users_of(nodes)[static_cast<size_t>(operand)];
         if (users.size() != 1 || users[0] == body.anchor) return false;
         if (!body.follows_anchor({users[0], 0})) return false;
-        if (nodes.node(users[0]).op->op_class() != OpClass::pointwise) return false;
-        const int kernel = kernel_of(body, grouped.graph.node(group.anchor).name);
-        const std::string& name = variant_.kernels[static_cast<size_t>(kernel)].recipe;
-        return std::any_of(library_.begin(), library_.end(), [&](const auto& recipe) {
-            return recipe->name() == name && recipe->writes_in_place();
-        });
+        return nodes.node(users[0]).op->op_class() == OpClass::pointwise;
     }
 
     // The nodes that depend on `operand`, itself included; empty where one of them reads other
@@ -398,7 +405,8 @@ class VariantPlanner {
     std::map<std::string, int> definitions_;         // by text
     std::map<std::pair<int, int>, Place> prepared_;  // by definition
     std::set<std::pair<int, int>> lasting_;
-    std::map<std::string, int> kernels_;
+    std::map<std::string, Choice> choices_;  // by signature
+    std::map<std::string, int> kernels_;     // by signature
 };
 
 }  // namespace

@@ -165,8 +165,8 @@ class Verifier {
 
     void run_call(const VariantPlan& variant, const PlannedCall& call, int batch, Memory& memory,
                   std::vector<Block>& written) {
-        const Group& group = variant.kernels[static_cast<size_t>(call.kernel)].group;
-        const Graph& body = group.body;
+        const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+        const Graph& body = kernel.group.body;
         std::vector<PlannedBuffer> operands, results;
         for (size_t i = 0; i < call.buffers.size(); i++) {
             const auto buffer = variant.buffers[static_cast<size_t>(call.buffers[i])];
@@ -183,7 +183,7 @@ class Verifier {
                    to_string(results[i].type), to_string(body.type(body.results()[i].value)));
             const bool repeats = call.stage == Stage::prepare && memory.read(block) == symbols[i];
             if (!repeats) verify_writable(call, results[i], written);
-            verify_apart(group, call, operands, results, i);
+            verify_apart(kernel, call, operands, results, i);
             memory.write(block, symbols[i]);
         }
     }
@@ -255,7 +255,7 @@ class Verifier {
     }
 
     // Result i against the other results and the operands of its call.
-    void verify_apart(const Group& group, const PlannedCall& call,
+    void verify_apart(const PlannedKernel& kernel, const PlannedCall& call,
                       const std::vector<PlannedBuffer>& operands,
                       const std::vector<PlannedBuffer>& results, size_t i) {
         const Block block = block_of(results[i]);
@@ -264,20 +264,23 @@ class Verifier {
                    results[i].name, results[k].name);
         }
         size_t operand = 0;
-        for (int node = 0; node < static_cast<int>(group.body.nodes().size()); node++) {
-            if (group.body.op_as<Input>(node) == nullptr) continue;
+        const Graph& body = kernel.group.body;
+        for (int node = 0; node < static_cast<int>(body.nodes().size()); node++) {
+            if (body.op_as<Input>(node) == nullptr) continue;
             const PlannedBuffer& read = operands[operand++];
             if (!block_of(read).overlaps(block)) continue;
-            expect(block_of(read) == block && may_overwrite(group, node, i),
+            expect(block_of(read) == block && may_overwrite(body, node, i),
                    "'{}' writes '{}' over its operand '{}'", call.name, results[i].name, read.name);
+            expect(kernel.writes_in_place || block.memory != MemoryClass::workspace,
+                   "'{}' writes '{}' over its operand '{}', which {} may not", call.name,
+                   results[i].name, read.name, kernel.recipe);
         }
     }
 
     // Whether the kernel may write its result i over this source of its body: all that depends on
     // the source is computed element by element behind the anchor, and other results are not read
     // late, since result i waits for the element too.
-    static bool may_overwrite(const Group& group, int source, size_t i) {
-        const Graph& body = group.body;
+    static bool may_overwrite(const Graph& body, int source, size_t i) {
         const std::vector<bool> depends = dependents(body, source);
         const TensorType& type = body.node(source).types[0];
         for (int node = source + 1; node < static_cast<int>(body.nodes().size()); node++) {

@@ -19,7 +19,8 @@ namespace emulsion {
 //     nothing that a refused loss must leave as it is;
 //   - each output, gradient and prepared value is written once;
 //   - a result lies over another of its call never, and over an operand only where the kernel reads
-//     each element of it before it writes that element, and this result is why.
+//     each element of it before it writes that element, and this result is why; in the workspace,
+//     where the planner chose so, only by a recipe that writes in place.
 std::string plan_fault(const std::vector<Graph>& graphs, const Plan& plan);
 
 }  // namespace emulsion

@@ -200,6 +200,28 @@ TEST(Records, ThatTheFamilyCannotFollowAreLeftOut) {
               "strips [strip=4] by avx2.txt:7");
 }
 
+// An update stores its results where its operands lie.
+TEST(Records, ThatDoNotWriteOverOperandsAreLeftOutOfPasses) {
+    class Everywhere : public RecordSource {
+        std::optional<Record> find(const Group& group, const Isa&, int) const override {
+            if (group.anchor >= 0) return std::nullopt;
+            return Record{"default", 1, {}, "slow.txt:1"};
+        }
+    };
+    const Everywhere records;
+    const RecipeLibrary library = make_library();
+    PlanOptions options;
+    options.training = true;
+    options.batches = {16};
+    options.isas = {isa_avx2()};
+    options.records = &records;
+    const Plan plan = make_plan(training_graph(golden_network("mlp")), library, options);
+    const Notes notes = record_notes(plan, "avx2");
+    ASSERT_FALSE(notes.empty());
+    EXPECT_NE(notes[0].find("default does not write over its operands"), std::string::npos);
+    for (const PlannedKernel& kernel : plan.variants[0].kernels) EXPECT_EQ(kernel.record, "");
+}
+
 // Groups are those of the cost model, whatever the records.
 TEST(Records, DoNotChangeWhichGroupsThereAre) {
     class Last : public RecordSource {

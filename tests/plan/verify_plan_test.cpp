@@ -74,6 +74,17 @@ TEST(PlanFault, TwoValuesInOnePlace) {
     EXPECT_EQ(fault, "avx2, batch 2: 'b' writes 'c' over its operand 'a'");
 }
 
+// %e lies where %a did: its kernel adds %a to the convolution of %c.
+TEST(PlanFault, ARecipeThatDoesNotWriteInPlace) {
+    EXPECT_EQ(fault_after([](Plan& plan) {
+                  for (PlannedKernel& kernel : plan.variants[0].kernels) {
+                      EXPECT_TRUE(kernel.writes_in_place);
+                      kernel.writes_in_place = false;
+                  }
+              }),
+              "avx2, batch 2: 'd' writes 'e' over its operand 'a', which direct may not");
+}
+
 TEST(PlanFault, AnotherMeaning) {
     EXPECT_EQ(fault_after([](Plan& plan) { calls(plan).pop_back(); }),
               "avx2, batch 2: output of 'f' is not what the graph computes");

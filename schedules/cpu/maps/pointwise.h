@@ -9,6 +9,8 @@ namespace emulsion {
 class Pointwise : public Recipe {
   public:
     std::string_view name() const override { return "pointwise"; }
+    // Several results are computed before the first is stored.
+    bool writes_in_place() const override { return true; }
     // Groups without an anchor whose results have one shape.
     bool applies(const Group& group, const Isa& isa) const override;
     // task: elements of one task.
