@@ -5,10 +5,12 @@
 
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "runtime/data/safetensors.h"
 #include "runtime/support/limits.h"
 #include "tests/runtime/data_support.h"
+#include "tests/support/count_allocations.h"
 
 namespace emulsion {
 namespace {
@@ -126,6 +128,30 @@ TEST(DataSafetensors, ManyNamesAreSortedOnceAndFound) {
     EXPECT_EQ(header.find("00065536")->name, "00065536");
     EXPECT_EQ(header.find("00065537"), nullptr);
     EXPECT_EQ(header.find(""), nullptr);
+}
+
+// What is taken from the C library grows with the file, and is no more than a few times its bytes.
+TEST(DataSafetensors, ManyNamesTakeMemoryByTheirNumber) {
+    if (allocation_count() == 0) GTEST_SKIP() << "the sanitizer has its own malloc";
+    const auto taken = [](const Bytes& file) {
+        const long blocks = allocation_count(), bytes = allocated_bytes();
+        EXPECT_GT(parse_safetensors(file, "w").tensors.size(), 0u);
+        return std::pair(allocation_count() - blocks, allocated_bytes() - bytes);
+    };
+    const Bytes half = make_descending(kMostTensors / 2), whole = make_descending(kMostTensors);
+    const auto [half_blocks, half_bytes] = taken(half);
+    const auto [blocks, bytes] = taken(whole);
+    EXPECT_LT(blocks, static_cast<long>(8 * kMostTensors));
+    EXPECT_LT(blocks, half_blocks * 21 / 10);
+    EXPECT_LT(bytes, static_cast<long>(16 * whole.size()));
+    EXPECT_LT(bytes, half_bytes * 21 / 10);
+    // A name that occurs twice is found in the same memory.
+    std::string text(whole.begin(), whole.end());
+    text.replace(text.find("00000001"), 8, "00000002");
+    const long before = allocated_bytes();
+    EXPECT_EQ(refusal(Bytes(text.begin(), text.end())),
+              "w: the name '00000002' occurs twice in the header");
+    EXPECT_LT(allocated_bytes() - before, bytes + static_cast<long>(4 * whole.size()));
 }
 
 TEST(DataSafetensors, CountsAndLengthsHaveLimits) {

@@ -4,8 +4,13 @@
 #include <atomic>
 
 namespace {
-std::atomic<long> allocations = 0;
+std::atomic<long> allocations = 0, asked_for = 0;
+
+[[maybe_unused]] void count(std::size_t bytes) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    asked_for.fetch_add(static_cast<long>(bytes), std::memory_order_relaxed);
 }
+}  // namespace
 
 #ifdef EMULSION_COUNTS_ALLOCATIONS
 extern "C" {
@@ -15,19 +20,19 @@ void* __libc_realloc(void* block, std::size_t bytes);
 void* __libc_memalign(std::size_t alignment, std::size_t bytes);
 
 void* malloc(std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
+    count(bytes);
     return __libc_malloc(bytes);
 }
-void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    return __libc_calloc(count, bytes);
+void* calloc(std::size_t elements, std::size_t bytes) noexcept {
+    count(elements * bytes);
+    return __libc_calloc(elements, bytes);
 }
 void* realloc(void* block, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
+    count(bytes);
     return __libc_realloc(block, bytes);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
+    count(bytes);
     return __libc_memalign(alignment, bytes);
 }
 }
@@ -36,5 +41,7 @@ void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
 namespace emulsion {
 
 long allocation_count() { return allocations; }
+
+long allocated_bytes() { return asked_for; }
 
 }  // namespace emulsion

@@ -13,4 +13,7 @@ namespace emulsion {
 // Blocks taken by all threads so far, with operator new too; 0 where malloc cannot be replaced.
 long allocation_count();
 
+// Bytes that were asked for in them; nothing is taken off where a block is given back.
+long allocated_bytes();
+
 }  // namespace emulsion
