@@ -3,6 +3,7 @@
 #include "dsl/model_program.h"
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,12 +15,15 @@
 #include <optional>
 #include <sstream>
 
+#include "compiler/support/closest.h"
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/host.h"
 #include "compiler/support/interrupts.h"
 #include "compiler/support/process.h"
 #include "compiler/support/temporary_folder.h"
 #include "dsl/depfile.h"
+#include "dsl/option_names.h"
+#include "runtime/support/file.h"
 
 namespace emulsion {
 
@@ -67,9 +71,32 @@ std::string remedy_of_compiler(const fs::path& temporary) {
     if (getrlimit(RLIMIT_FSIZE, &size) == 0 && size.rlim_cur < kLeastBytes)
         return fmt::format("raise the limit of file sizes (ulimit -f), which is {} bytes",
                            size.rlim_cur);
-    return "mend what the compiler reports above; braces that it cannot convert to options name "
-           "one "
-           "that dsl/emulsion.h does not have";
+    return "mend what the compiler reports above";
+}
+
+// The compiler has failed; where that may be for an option that does not exist, it is named.
+[[noreturn]] void fail_to_compile(const std::string& file, int status, const fs::path& temporary) {
+    constexpr uint64_t kMostBytes = uint64_t{16} << 20;
+    const auto text_of = [](const std::string& path) {
+        const Bytes bytes = read_file(path, kMostBytes, "C++ file");
+        return std::string(bytes.begin(), bytes.end());
+    };
+    Diagnostic diagnostic{
+        "model",
+        fmt::format("'{}' does not compile: the C++ compiler ended with {}", file, status),
+        remedy_of_compiler(temporary),
+        {},
+        {}};
+    const std::string header = text_of((include_folder() / "dsl/emulsion.h").string());
+    for (const UnknownOption& option : find_unknown_options(text_of(file), header)) {
+        const std::string near = closest(option.name, {option.known.begin(), option.known.end()});
+        diagnostic.notes.push_back(
+            fmt::format("{}:{}: {} has no option '{}'; {}its options are {}", file, option.line,
+                        option.function, option.name,
+                        near.empty() ? "" : fmt::format("the closest is '{}', ", near),
+                        fmt::join(option.known, ", ")));
+    }
+    throw Error(std::move(diagnostic));
 }
 
 // The model program's messages about itself: one byte in a pipe that compile() writes.
@@ -153,10 +180,7 @@ int run_model_file(const CommandLine& given) {
         const int status = run_program(compile_command(line.file, program, dependencies),
                                        {.output = nullptr, .temporary = folder.path()});
         if (status != 0) {
-            fail("model",
-                 fmt::format("'{}' does not compile: the C++ compiler ended with {}", line.file,
-                             status),
-                 remedy_of_compiler(folder.path()));
+            fail_to_compile(line.file, status, folder.path());
         }
         line.dependencies = read_depfile(dependencies.string());
         std::vector<std::string> command = {program.string()};

@@ -1,0 +1,60 @@
+// Options that a model file names and no function has.
+#include "dsl/option_names.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/run_program.h"
+
+namespace emulsion::test {
+namespace {
+
+// "LINE FUNCTION NAME" of each.
+std::vector<std::string> found(const std::string& model) {
+    static const std::string header = read_text(EMULSION_TEST_SOURCE_DIR "/dsl/emulsion.h");
+    std::vector<std::string> lines;
+    for (const UnknownOption& option : find_unknown_options(model, header))
+        lines.push_back(fmt::format("{} {} {}", option.line, option.function, option.name));
+    return lines;
+}
+
+using Lines = std::vector<std::string>;
+
+TEST(OptionNames, OfEveryFunction) {
+    for (const char* call :
+         {"conv(x, 4, ", "dense(x, 4, ", "max_pool(x, ", "average_pool(x, ",
+          "global_average_pool(x, ", "relu(x, ", "leaky_relu(x, ", "concatenate({x, y}, ",
+          "reshape(x, {1, 2, 3}, ", "batch_norm(x, ", "dropout(x, ", "step_rate(", "cosine_rate(",
+          "sgd(", "adam(", "m.classify(x, ", "m.mean_squared_error(x, ", "m.loss(x, "}) {
+        const std::string function(call, std::string_view(call).find('('));
+        const std::string name = function.substr(function.find('.') + 1);
+        EXPECT_EQ(found(fmt::format("{}{{.nothing = 1}});", call)),
+                  Lines{"1 " + name + " nothing"});
+    }
+}
+
+TEST(OptionNames, AllThatAreThereAreKnown) {
+    EXPECT_EQ(found("conv(x, 4, {.kernel = 3, .stride = {1, 2}, .dilation = 1, .padding = same,\n"
+                    ".bias = false, .init = Init::he(), .name = \"c\"});\n"
+                    "average_pool(x, {.window = 2, .stride = 0, .padding = 1, .round_up = true,\n"
+                    ".count_padding = true, .name = \"\"});\n"
+                    "sgd({.learning_rate = .1, .schedule = step_rate({.every = 1'000})});\n"
+                    "adam({.form = AdamForm::keras, .decoupled = true});\n"),
+              Lines{});
+}
+
+TEST(OptionNames, CommentsLiteralsAndOtherCallsDoNotCount) {
+    EXPECT_EQ(found("// conv(x, 4, {.a = 1})\n/* conv(x, 4, {.b = 1}) */ \"conv(x, {.c = 1})\"\n"
+                    "mine(x, {.d = 1}); Mine y{.e = 1}; conv(x, f(1, .5), y.g, z[.3]);\n"
+                    "conv(x, 4, {.name = \"(\", .h = '}'});"),
+              Lines{"4 conv h"});
+}
+
+TEST(OptionNames, TextThatIsNoProgram) {
+    for (const char* text : {"", ".", "{.", "({.a", "conv({.a", "}}}.a", "conv(\"", "'", "/*", "//",
+                             "\\", "\"\\", "conv(x, {.}", "conv(x, {,.,.,"})
+        EXPECT_LE(found(text).size(), 1u) << text;
+}
+
+}  // namespace
+}  // namespace emulsion::test
