@@ -119,7 +119,11 @@ class RandomModel {
     void grow_map() {
         if (maps_.empty()) return;
         const Tensor x = pick(maps_);
-        switch (below(19)) {
+        switch (below(21)) {
+            case 19:
+                return attempt(maps_, [&] { return over_axes(x); });
+            case 20:
+                return attempt(maps_, [&] { return gated(x); });
             case 0:
             case 1:
                 return pool(x);
@@ -237,12 +241,30 @@ class RandomModel {
         });
     }
 
-    // Two values of one shape, or beside each other.
+    // A sum or a mean, of some axes at least.
+    Tensor over_axes(const Tensor& x) {
+        std::vector<int64_t> axes;
+        for (int64_t axis = 0; axis < static_cast<int64_t>(x.shape().size()); axis++) {
+            if (one_in(2)) axes.push_back(axis);
+        }
+        if (axes.empty()) axes = {0};
+        return one_in(3) ? scale(sum(x, axes), 0.1) : mean(x, axes);
+    }
+
+    // x times a factor for some of its axes, or for its channels after a layer of their own.
+    Tensor gated(const Tensor& x) {
+        if (one_in(2)) return x * sigmoid(over_axes(x));
+        const int64_t count = x.shape()[0];
+        const Tensor all = dense(flatten(mean(x, {1, 2})), static_cast<int>(count));
+        return x * reshape(sigmoid(all), {count, 1, 1});
+    }
+
+    // Two values of one shape, or with extents of 1, or beside each other.
     void join(std::vector<Tensor>& tensors, const Tensor& x) {
         std::vector<Tensor> equal, beside;
         for (const Tensor& other : tensors) {
             std::vector<int64_t> shape = other.shape();
-            if (shape == x.shape()) equal.push_back(other);
+            if (go_together(shape, x.shape())) equal.push_back(other);
             shape[0] = x.shape()[0];
             if (shape == x.shape()) beside.push_back(other);
         }
@@ -260,6 +282,11 @@ class RandomModel {
                     return x + with;
             }
         });
+    }
+
+    static bool go_together(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
+        return std::ranges::equal(a, b,
+                                  [](int64_t m, int64_t n) { return m == n || m == 1 || n == 1; });
     }
 
     // Ops that a .emu file can name and the DSL does not.
@@ -312,7 +339,9 @@ class RandomModel {
 
     void grow_vector() {
         const Tensor x = pick(vectors_);
-        switch (below(10)) {
+        switch (below(11)) {
+            case 10:
+                return attempt(vectors_, [&] { return x - over_axes(x); });
             case 0:
                 return attempt(vectors_, [&] { return normalized(x); });
             case 1:
