@@ -95,11 +95,15 @@ std::vector<Graph> optimized_graphs(const Network& network, const BuildOptions& 
     return graphs;
 }
 
-Plan planned(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
+}  // namespace
+
+Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
              bool training) {
     return make_plan(optimized_graphs(network, options, training), recipes,
                      plan_options(options, training));
 }
+
+namespace {
 
 struct Compiled {
     Plan plan;
@@ -120,7 +124,7 @@ void compile_plan(Compiled& compiled, const RecipeLibrary& recipes, const BuildO
 Compiled compiled(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
                   bool training) {
     Compiled result;
-    result.plan = planned(network, recipes, options, training);
+    result.plan = plan_of(network, recipes, options, training);
     compile_plan(result, recipes, options);
     return result;
 }
@@ -248,7 +252,7 @@ std::string show_roofline(const Network& network, const RecipeLibrary& recipes,
     build.infer_batches.clear();
     for (const ProfiledCall& call : profile.calls) build.infer_batches.push_back(call.batch);
     std::sort(build.infer_batches.begin(), build.infer_batches.end());
-    return roofline_text(planned(network, recipes, build, profile.training), profile);
+    return roofline_text(plan_of(network, recipes, build, profile.training), profile);
 }
 
 }  // namespace emulsion

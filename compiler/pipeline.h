@@ -11,6 +11,7 @@
 
 namespace emulsion {
 
+struct Plan;
 class RecordSource;
 
 struct BuildOptions {
@@ -34,6 +35,11 @@ struct BuildOptions {
 Graph training_graph(const Network& network, bool exact = false, int batch = 64,
                      bool update_at_once = false);
 Graph inference_graph(const Network& network, bool exact = false, int batch = 64);
+
+// What a library of a build runs: the plan of training, which the network must have, or of
+// inference. Throws Error.
+Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
+             bool training);
 
 // What a build wrote, in order: archives, headers, manifests, programs; and what its user should
 // know, a sentence each.

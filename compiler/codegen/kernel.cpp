@@ -31,9 +31,6 @@ std::string build_identity_of(const std::string& library) {
     }
 }
 
-namespace {
-
-// That of the library this function lives in.
 const std::string& build_identity() {
     static const std::string identity = [] {
         Dl_info info{};
@@ -43,6 +40,8 @@ const std::string& build_identity() {
     }();
     return identity;
 }
+
+namespace {
 
 Halide::Target target_of(const Isa& isa, bool checked) {
     std::string text = "x86-64-linux-no_runtime-user_context";
@@ -148,44 +147,63 @@ std::string compile_one(const PlannedKernel& kernel, const Isa& isa, const Recip
 
 }  // namespace
 
-std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels,
-                                            const Isa& isa, const RecipeLibrary& library,
-                                            const KernelOptions& options) {
+std::vector<KernelAttempt> try_compile_kernels(const std::vector<PlannedKernel>& kernels,
+                                               const Isa& isa, const RecipeLibrary& library,
+                                               const KernelOptions& options) {
     KernelCache cache;
     const bool use_cache = options.use_cache && !build_identity().empty();
-    std::vector<CompiledKernel> compiled(kernels.size());
+    std::vector<KernelAttempt> attempts(kernels.size());
     std::vector<size_t> missing;
     std::vector<std::string> keys;
+    const auto fill = [&](size_t i, CacheEntry entry) {
+        CompiledKernel& kernel = attempts[i].kernel;
+        kernel = {kernel.symbol, std::move(entry.object), entry.slab0_bytes, entry.slab_bytes,
+                  options.checked};
+    };
     for (size_t i = 0; i < kernels.size(); i++) {
         std::string identity = kernels[i].identity(isa);
-        compiled[i].symbol = "k_" + hash_text(identity);
+        attempts[i].kernel.symbol = "k_" + hash_text(identity);
         keys.push_back(
             hash_text(identity + (options.checked ? " checked " : " ") + build_identity()));
         std::optional<CacheEntry> entry;
         if (use_cache) entry = cache.find(keys[i]);
-        if (!entry) {
+        if (entry) {
+            fill(i, std::move(*entry));
+        } else {
             missing.push_back(i);
-            continue;
         }
-        compiled[i] = {compiled[i].symbol, std::move(entry->object), entry->slab0_bytes,
-                       entry->slab_bytes, options.checked};
     }
     auto job = [&](size_t j) {
         size_t i = missing[j];
-        return compile_one(kernels[i], isa, library, options.checked, compiled[i].symbol);
+        return compile_one(kernels[i], isa, library, options.checked, attempts[i].kernel.symbol);
     };
     WorkerLimits limits{options.processes, options.timeout_seconds, options.memory_limit_bytes};
     auto describe = [&] { return describe_failure(limits.memory_bytes); };
     std::vector<JobResult> results = run_forked(missing.size(), job, describe, limits);
     for (size_t j = 0; j < missing.size(); j++) {
         size_t i = missing[j];
-        if (!results[j].ok) fail_kernel(kernels[i], isa, results[j].failure);
+        if (!results[j].ok) {
+            const std::string& failure = results[j].failure;
+            attempts[i] = {{}, failure.empty() ? "it fails without a word" : failure};
+            continue;
+        }
         CacheEntry entry = unpack(results[j].output);
         if (use_cache) cache.store(keys[i], entry);
-        compiled[i] = {compiled[i].symbol, std::move(entry.object), entry.slab0_bytes,
-                       entry.slab_bytes, options.checked};
+        fill(i, std::move(entry));
     }
     if (use_cache && !missing.empty()) cache.trim();
+    return attempts;
+}
+
+std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& kernels,
+                                            const Isa& isa, const RecipeLibrary& library,
+                                            const KernelOptions& options) {
+    std::vector<KernelAttempt> attempts = try_compile_kernels(kernels, isa, library, options);
+    std::vector<CompiledKernel> compiled;
+    for (size_t i = 0; i < kernels.size(); i++) {
+        if (!attempts[i].failure.empty()) fail_kernel(kernels[i], isa, attempts[i].failure);
+        compiled.push_back(std::move(attempts[i].kernel));
+    }
     return compiled;
 }
 

@@ -32,10 +32,22 @@ std::vector<CompiledKernel> compile_kernels(const std::vector<PlannedKernel>& ke
                                             const Isa& isa, const RecipeLibrary& library,
                                             const KernelOptions& options);
 
+// The same, where a kernel that fails costs no other: its `failure` says why, and the rest is
+// empty.
+struct KernelAttempt {
+    CompiledKernel kernel;
+    std::string failure;
+};
+std::vector<KernelAttempt> try_compile_kernels(const std::vector<PlannedKernel>& kernels,
+                                               const Isa& isa, const RecipeLibrary& library,
+                                               const KernelOptions& options);
+
 // Everything that decides the bytes of an object beside the kernel's identity: the code of the
 // compiler itself (the library `library`, by content) and Halide's version. Empty where it cannot
 // be read: then nothing is cached.
 std::string build_identity_of(const std::string& library);
+// That of the library this code runs from.
+const std::string& build_identity();
 
 // Text of one kernel at a stage: "loops" (print_loop_nest), "stmt", "asm".
 std::string show_kernel(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,

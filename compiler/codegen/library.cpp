@@ -33,7 +33,14 @@ std::string library_name(const Network& network, bool training) {
 }
 
 std::string kernel_with_runtime(const std::string& kernel_object) {
-    return link_relocatable({{"kernel", kernel_object}, {"abi", runtime_object()}}, "");
+    return kernels_with_runtime({kernel_object});
+}
+
+std::string kernels_with_runtime(const std::vector<std::string>& kernel_objects) {
+    std::vector<std::pair<std::string, std::string>> objects = {{"abi", runtime_object()}};
+    for (const std::string& object : kernel_objects)
+        objects.emplace_back(fmt::format("kernel{}", objects.size()), object);
+    return link_relocatable(objects, "");
 }
 
 std::string library_ir(const Network& network, const Plan& plan,

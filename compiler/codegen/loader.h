@@ -5,11 +5,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace emulsion {
 
 // A kernel's object and the C code of generated libraries as one object, all symbols global.
 std::string kernel_with_runtime(const std::string& kernel_object);
+// The same of several kernels with different symbols, around one runtime.
+std::string kernels_with_runtime(const std::vector<std::string>& kernel_objects);
 
 class LoadedObject {
   public:
