@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -163,6 +164,44 @@ double measure_peak(std::string_view isa, int threads) {
     const Loops& loops = loops_of(isa);
     const double seconds = time_parallel(threads, [&](int) { return loops.multiply_add(kRounds); });
     return 2.0 * kRounds * kChains * loops.lanes * threads / seconds;
+}
+
+namespace {
+
+// Seconds of `count` multiplications of integers, each of which waits for the one before.
+double time_chain(int count) {
+    uint32_t value = 3;
+    const auto begin = Clock::now();
+    for (int i = 0; i < count; i++) {
+#if defined(__x86_64__)
+        asm volatile("imull %0, %0" : "+r"(value));
+#else
+        value *= value;
+        asm volatile("" : "+r"(value));
+#endif
+    }
+    const std::chrono::duration<double> span = Clock::now() - begin;
+    kept_result = static_cast<float>(value);
+    return span.count();
+}
+
+}  // namespace
+
+int measure_multiply_adds_per_cycle(std::string_view isa) {
+    constexpr int kChainLatency = 3;  // cycles, of every x86-64 processor since 2008
+    constexpr int kChainLength = 3000, kLoopRounds = 1000, kRuns = 300;
+    const Loops& loops = loops_of(isa);
+    double chain = 1.0, loop = 1.0;  // each run is shorter than a slice of the scheduler's
+    for (int run = 0; run < kRuns; run++) {
+        chain = std::min(chain, time_chain(kChainLength));
+        loop =
+            std::min(loop, time_parallel(1, [&](int) { return loops.multiply_add(kLoopRounds); }));
+    }
+    const double cycles = loop / chain * kChainLength * kChainLatency;
+    const double rate = static_cast<double>(kLoopRounds) * kChains * loops.lanes / cycles;
+    int units = 1;
+    while (units * std::sqrt(2.0) < rate) units *= 2;
+    return units;
 }
 
 Bandwidth measure_bandwidth(std::string_view isa, int threads, uint64_t bytes) {

@@ -16,6 +16,11 @@ bool can_run(std::string_view isa);
 // Operations a second, all threads together, two for each multiply-add. REQUIRES: can_run(isa).
 double measure_peak(std::string_view isa, int threads);
 
+// Multiply-adds of f32 that one core begins in a cycle: a power of two, as units come. Cycles are
+// counted by a chain of instructions of known latency beside each loop, so neither the clock's rate
+// nor a busy machine decides. REQUIRES: can_run(isa). Takes a few ms.
+int measure_multiply_adds_per_cycle(std::string_view isa);
+
 // Bytes a second, all threads together, over a block of `bytes` that is touched again and again,
 // each thread its share. `write` is with ordinary stores, which read a line before they fill it.
 struct Bandwidth {

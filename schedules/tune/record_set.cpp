@@ -1,0 +1,133 @@
+// See record_set.h.
+#include "schedules/tune/record_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/graph/text.h"
+#include "runtime/support/error.h"
+#include "runtime/support/file.h"
+#include "schedules/tune/signature.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr uint64_t kMostBytes = uint64_t{256} << 20;
+
+std::string group_key(const std::string& isa, const std::string& signature) {
+    return isa + " " + signature;
+}
+
+}  // namespace
+
+RecordSet RecordSet::read(const std::string& file, std::vector<Diagnostic>& faults) {
+    Bytes bytes;
+    try {
+        bytes = read_file(file, kMostBytes, "file of records");
+    } catch (const RuntimeError& error) {
+        fail("record", fmt::format("'{}': {}", error.where(), error.problem()), error.fix());
+    }
+    ReadRecords read =
+        parse_records({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
+    faults.insert(faults.end(), read.faults.begin(), read.faults.end());
+    RecordSet set;
+    for (TunedRecord& record : read.records) set.add(std::move(record));
+    return set;
+}
+
+void RecordSet::add(TunedRecord record) {
+    const auto [found, is_new] = records_.try_emplace(record.key(), record);
+    if (is_new || found->second.is_locked) return;
+    if (record.is_locked || record.gain() > found->second.gain()) found->second = std::move(record);
+}
+
+void RecordSet::merge(const RecordSet& other) {
+    for (const auto& [key, record] : other.records_) add(record);
+}
+
+void RecordSet::replace(TunedRecord record) {
+    const auto [found, is_new] = records_.try_emplace(record.key(), record);
+    if (!is_new && !found->second.is_locked) found->second = std::move(record);
+}
+
+const TunedRecord* RecordSet::find(const std::string& key) const {
+    const auto found = records_.find(key);
+    return found == records_.end() ? nullptr : &found->second;
+}
+
+std::vector<TunedRecord> RecordSet::records() const {
+    std::vector<TunedRecord> list;
+    for (const auto& [key, record] : records_) list.push_back(record);
+    return list;
+}
+
+void RecordSet::save(const std::string& file) const { write_file(file, print_records(records())); }
+
+MachineRecords::MachineRecords(const RecordSet& set, const MachineClass& machine) {
+    for (TunedRecord& record : set.records()) {
+        if (record.machine == machine) records_.push_back(std::move(record));
+    }
+    for (const TunedRecord& record : records_)
+        by_group_[group_key(record.isa, record.signature)].push_back(&record);
+}
+
+std::optional<Record> MachineRecords::find(const Group& group, const Isa& isa, int threads) const {
+    const auto found = by_group_.find(group_key(isa.name, group.signature()));
+    if (found == by_group_.end()) return std::nullopt;
+    const auto distance = [&](const TunedRecord* record) {
+        return std::pair(std::abs(std::log(static_cast<double>(record->threads) / threads)),
+                         record->threads);
+    };
+    const TunedRecord* nearest = *std::min_element(
+        found->second.begin(), found->second.end(),
+        [&](const TunedRecord* a, const TunedRecord* b) { return distance(a) < distance(b); });
+    return Record{nearest->recipe, nearest->version, nearest->tiling, nearest->origin};
+}
+
+namespace {
+
+// Why the record is of no use; empty where it is of use. Sets its version where its tiling is legal
+// for another one.
+std::string fault_of(TunedRecord& record, const RecipeLibrary& library) {
+    const auto found = std::find_if(library.begin(), library.end(), [&](const auto& recipe) {
+        return recipe->name() == record.recipe;
+    });
+    if (found == library.end()) return fmt::format("there is no recipe '{}'", record.recipe);
+    const Isa& isa = isa_named(record.isa);
+    try {
+        const Group group = parse_signature(record.signature);
+        if (!can_run(**found, group, isa, /*exact=*/false))
+            return fmt::format("{} does not run this group on {}", record.recipe, isa.name);
+        const std::string fault = tiling_fault(**found, group, record.tiling, isa);
+        if (!fault.empty())
+            return fmt::format("{} cannot run with '{}': {}", record.recipe,
+                               to_string(record.tiling), fault);
+    } catch (const Error& error) {
+        return fmt::format("its group is not of this version: {}", error.diagnostic().message);
+    }
+    if (!record.is_locked && record.gain() <= 1) return "it is no faster than the default";
+    record.version = (*found)->version();
+    return "";
+}
+
+}  // namespace
+
+std::vector<std::string> prune(RecordSet& set, const RecipeLibrary& library) {
+    std::vector<std::string> dropped;
+    for (TunedRecord& record : set.records()) {
+        const std::string fault = fault_of(record, library);
+        if (fault.empty() && set.find(record.key())->version == record.version) continue;
+        set.remove(record.key());
+        if (!fault.empty()) {
+            dropped.push_back(fmt::format("{}: {}", record.origin, fault));
+        } else {
+            set.add(std::move(record));
+        }
+    }
+    return dropped;
+}
+
+}  // namespace emulsion

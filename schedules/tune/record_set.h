@@ -1,0 +1,59 @@
+// Records of several files together: merged, saved, and asked by the plan.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/recipe/records.h"
+#include "schedules/tune/record.h"
+
+namespace emulsion {
+
+// At most one record of each key.
+class RecordSet {
+  public:
+    // The records of a file. Broken lines are left out and described in `faults`. Throws
+    // Error[record] where the file cannot be read or is of another version.
+    static RecordSet read(const std::string& file, std::vector<Diagnostic>& faults);
+
+    // Takes the record in: of two with one key a locked one stays, else the one that gained more
+    // over the default when measured; where that is equal, the one that was there.
+    void add(TunedRecord record);
+    void merge(const RecordSet& other);
+    // Takes the record in whatever was measured before, but for a locked one.
+    void replace(TunedRecord record);
+    void remove(const std::string& key) { records_.erase(key); }
+
+    const TunedRecord* find(const std::string& key) const;
+    std::vector<TunedRecord> records() const;
+    size_t size() const { return records_.size(); }
+
+    // Puts the whole text in the file's place at once. Throws RuntimeError.
+    void save(const std::string& file) const;
+
+  private:
+    std::map<std::string, TunedRecord> records_;
+};
+
+// What the plan asks: the records of one class of machines. A record for the asked number of
+// threads is preferred, then that of the nearest number by ratio (of two, the smaller).
+class MachineRecords : public RecordSource {
+  public:
+    MachineRecords(const RecordSet& set, const MachineClass& machine);
+    std::optional<Record> find(const Group& group, const Isa& isa, int threads) const override;
+    size_t size() const { return records_.size(); }
+
+  private:
+    std::vector<TunedRecord> records_;
+    std::map<std::string, std::vector<const TunedRecord*>> by_group_;  // and instruction set
+};
+
+// Drops what this build cannot use: unknown recipes, groups that do not parse, tilings outside the
+// recipe's space; and what is no faster than the default, unless locked. A record whose tiling is
+// still legal for a later version of its recipe gets that version. Returns a sentence for each one
+// dropped.
+std::vector<std::string> prune(RecordSet& set, const RecipeLibrary& library);
+
+}  // namespace emulsion

@@ -1,0 +1,56 @@
+// The reverse of Group::signature. The anchor is not in the text: it follows from the classes of
+// the ops, as a group has one contraction, or one reduction or pooling that is not part of a
+// prologue or an epilogue.
+#include "schedules/tune/signature.h"
+
+#include <algorithm>
+
+#include "compiler/graph/text.h"
+
+namespace emulsion {
+
+namespace {
+
+// Line breaks where the signature has "; " and after the opening brace: the graph's own form.
+std::string as_lines(std::string_view text) {
+    std::string lines;
+    bool is_quoted = false;
+    for (size_t i = 0; i < text.size(); i++) {
+        if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) is_quoted = !is_quoted;
+        const bool ends = !is_quoted && text[i] == ';';
+        lines += ends ? '\n' : text[i];
+    }
+    return lines;
+}
+
+int find_anchor(const Graph& body) {
+    const auto has_class = [&](int node, OpClass wanted) {
+        return body.node(node).op->op_class() == wanted;
+    };
+    const int count = static_cast<int>(body.nodes().size());
+    for (const OpClass wanted : {OpClass::anchor, OpClass::window, OpClass::reduction}) {
+        for (int i = 0; i < count; i++) {
+            if (has_class(i, wanted)) return i;
+        }
+    }
+    return -1;
+}
+
+}  // namespace
+
+Group parse_signature(std::string_view text) {
+    const std::string lines = as_lines(text);
+    TextReader reader(lines, "signature");
+    reader.expect("batch");
+    reader.expect("=");
+    Group group;
+    group.batch = static_cast<int>(reader.integer());
+    if (group.batch < 1) reader.fail("syntax", "the batch is below 1", "write a number from 1 on");
+    group.body = parse_graph(reader);
+    if (!reader.at_end())
+        reader.fail("syntax", "text stands behind the group", "end the line with its brace");
+    group.anchor = find_anchor(group.body);
+    return group;
+}
+
+}  // namespace emulsion

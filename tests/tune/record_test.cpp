@@ -1,0 +1,188 @@
+// Records as text, and sets of them.
+#include "schedules/tune/record.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/pipeline.h"
+#include "runtime/support/file.h"
+#include "schedules/library.h"
+#include "schedules/tune/record_set.h"
+#include "schedules/tune/signature.h"
+#include "tests/support/golden.h"
+#include "tests/support/message_of.h"
+#include "tests/support/test_folder.h"
+#include "tests/tune/tune_support.h"
+
+namespace emulsion::test {
+namespace {
+
+constexpr const char* kLine =
+    "machine=TestMachine-7-3-l1.32-l2.512-l3.4096-fma.16 isa=avx2 threads=2 recipe=matmul@1 "
+    "tiling=\"kw=16 tn=4 chains=1\" default_us=150 tuned_us=100 spread=0.01 group=batch=4 graph x";
+
+TEST(Records, PrintAndParseBack) {
+    TunedRecord record = some_record("batch=4 graph x", 1.5);
+    EXPECT_EQ(to_string(record), kLine);
+    EXPECT_EQ(to_string(parse_record(kLine)), kLine);
+    record.is_locked = true;
+    const TunedRecord again = parse_record(to_string(record));
+    EXPECT_TRUE(again.is_locked);
+    EXPECT_EQ(again.machine, some_machine());
+    EXPECT_EQ(again.tiling, record.tiling);
+    EXPECT_EQ(again.key(), record.key());
+    EXPECT_DOUBLE_EQ(again.gain(), 1.5);
+}
+
+TEST(Records, OfThisMachineParseBack) {
+    EXPECT_EQ(parse_machine_class(to_string(this_machine())), this_machine());
+    EXPECT_GE(this_machine().fma, 1);
+}
+
+TEST(Records, BrokenLinesAreNamedAndTheRestIsUsed) {
+    std::string other(kLine);
+    other.replace(other.find("threads=2"), 9, "threads=0");
+    const std::string text = std::string("# tuned by hand\nemulsion records 1\n\n") + kLine + "\n" +
+                             other + "\nmachine=x\nnonsense\n" + kLine + "\r\n";
+    const ReadRecords read = parse_records(text, "a.records");
+    ASSERT_EQ(read.records.size(), 2u);
+    EXPECT_EQ(read.records[0].origin, "a.records:4");
+    EXPECT_EQ(read.records[1].origin, "a.records:8");
+    ASSERT_EQ(read.faults.size(), 3u);
+    EXPECT_EQ(to_string(read.faults[0]),
+              "a.records:5: error[record]: 'threads' is 0, but must be a whole number from 1 on\n"
+              "  fix: write it as machine=… isa=… threads=… recipe=NAME@VERSION tiling=\"…\" "
+              "default_us=… tuned_us=… spread=… group=…");
+    EXPECT_EQ(to_string(read.faults[1]),
+              "a.records:6: error[record]: 'x' is no machine class\n"
+              "  fix: write it as VENDOR-FAMILY-MODEL-l1.KIB-l2.KIB-l3.KIB-fma.COUNT");
+    EXPECT_EQ(read.faults[2].where.line, 7);
+}
+
+TEST(Records, EveryCutLineIsRefusedOrWhole) {
+    const std::string line = kLine;
+    for (size_t length = 0; length < line.size(); length++) {
+        const std::string cut = line.substr(0, length);
+        try {
+            EXPECT_EQ(to_string(parse_record(cut)), cut);
+        } catch (const Error&) {
+        }
+    }
+}
+
+TEST(Records, OfAnotherVersionAreRefused) {
+    EXPECT_EQ(message_of([] { parse_records("emulsion records 2\n", "a.records"); }),
+              "error[record]: 'a.records' is no file of records of this version: its first line is "
+              "not 'emulsion records 1'\n"
+              "  fix: name a file that `emulsion tune` or `emulsion records` has written");
+}
+
+TEST(Records, ArePrintedSortedWhateverTheirOrder) {
+    const TunedRecord a = some_record("batch=1 a", 2), b = some_record("batch=1 b", 2);
+    EXPECT_EQ(print_records({a, b}), print_records({b, a}));
+    EXPECT_LT(print_records({b, a}).find("batch=1 a"), print_records({b, a}).find("batch=1 b"));
+}
+
+TEST(RecordSets, KeepTheBetterGainAndWhatIsLocked) {
+    RecordSet set;
+    set.add(some_record("g", 1.2));
+    set.add(some_record("g", 1.5));
+    set.add(some_record("g", 1.3));
+    ASSERT_EQ(set.size(), 1u);
+    EXPECT_DOUBLE_EQ(set.records()[0].gain(), 1.5);
+    TunedRecord locked = some_record("g", 1.1);
+    locked.is_locked = true;
+    set.add(locked);
+    set.add(some_record("g", 9));
+    set.replace(some_record("g", 9));
+    EXPECT_TRUE(set.records()[0].is_locked);
+    EXPECT_DOUBLE_EQ(set.records()[0].gain(), 1.1);
+    TunedRecord other = some_record("g", 2);
+    other.threads = 4;
+    set.add(other);
+    EXPECT_EQ(set.size(), 2u);
+}
+
+TEST(RecordSets, AreSavedAndReadBack) {
+    const TestFolder folder;
+    RecordSet set;
+    set.add(some_record("batch=1 a", 2));
+    set.add(some_record("batch=1 b", 3));
+    set.save(folder / "a.records");
+    std::vector<Diagnostic> faults;
+    EXPECT_EQ(print_records(RecordSet::read(folder / "a.records", faults).records()),
+              print_records(set.records()));
+    EXPECT_TRUE(faults.empty());
+    EXPECT_EQ(folder.names(), std::vector<std::string>{"a.records"});
+    EXPECT_NE(message_of([&] { RecordSet::read(folder / "none", faults); }).find("error[record]"),
+              std::string::npos);
+}
+
+TEST(RecordSets, AnswerForTheirMachineAndTheNearestThreads) {
+    const RecipeLibrary library = make_library();
+    const Group group = dense_kernel(library, isa_avx2()).group;
+    RecordSet set;
+    for (const int threads : {1, 4, 16}) {
+        TunedRecord record = some_record(group.signature(), 2);
+        record.threads = threads;
+        record.tiling = parse_tiling("kw=16 tn=" + std::to_string(threads) + " chains=1");
+        set.add(record);
+    }
+    const MachineRecords records(set, some_machine());
+    const auto tn = [&](int threads) {
+        return records.find(group, isa_avx2(), threads)->tiling.at("tn");
+    };
+    EXPECT_EQ(tn(1), 1);
+    EXPECT_EQ(tn(2), 1);  // as near as 4
+    EXPECT_EQ(tn(3), 4);
+    EXPECT_EQ(tn(64), 16);
+    EXPECT_FALSE(records.find(group, isa_avx512(), 1));
+    MachineClass other = some_machine();
+    other.fma *= 2;
+    EXPECT_FALSE(MachineRecords(set, other).find(group, isa_avx2(), 1));
+}
+
+TEST(RecordSets, PruneWhatThisBuildCannotUse) {
+    const RecipeLibrary library = make_library();
+    const std::string signature = dense_kernel(library, isa_avx2()).group.signature();
+    const auto pruned = [&](const std::function<void(TunedRecord&)>& change) {
+        RecordSet set;
+        TunedRecord record = some_record(signature, 2);
+        record.origin = "a.records:2";
+        change(record);
+        set.add(record);
+        const std::vector<std::string> dropped = prune(set, library);
+        return dropped.empty() ? fmt::format("version {}", set.records()[0].version) : dropped[0];
+    };
+    EXPECT_EQ(pruned([](TunedRecord&) {}), "version 1");
+    EXPECT_EQ(pruned([](TunedRecord& r) { r.version = 9; }), "version 1");
+    EXPECT_EQ(pruned([](TunedRecord& r) { r.recipe = "magic"; }),
+              "a.records:2: there is no recipe 'magic'");
+    EXPECT_EQ(pruned([](TunedRecord& r) { r.default_us = r.tuned_us; }),
+              "a.records:2: it is no faster than the default");
+    EXPECT_NE(pruned([](TunedRecord& r) {
+                  r.tiling = parse_tiling("kw=15 tn=4 chains=1");
+              }).find("matmul cannot run with 'kw=15 tn=4 chains=1': kw=15, but it is one of"),
+              std::string::npos);
+    EXPECT_NE(pruned([](TunedRecord& r) {
+                  r.signature = "batch=4 graph";
+              }).find("its group is not of this version"),
+              std::string::npos);
+}
+
+TEST(Signatures, OfWholeNetworksParseBack) {
+    const RecipeLibrary library = make_library();
+    for (const char* name : {"lenet", "resnet20"}) {
+        const Network network = golden_network(name);
+        for (const bool training : {true, false}) {
+            const Plan plan = plan_of(network, library, {}, training);
+            for (const PlannedKernel& kernel : plan.variants[0].kernels) {
+                const Group again = parse_signature(kernel.group.signature());
+                EXPECT_EQ(again.signature(), kernel.group.signature());
+                EXPECT_EQ(again.anchor, kernel.group.anchor) << kernel.group.signature();
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace emulsion::test
