@@ -1,0 +1,294 @@
+// See cpu_workbench.h.
+#include "schedules/tune/cpu_workbench.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "compiler/support/interrupts.h"
+#include "compiler/support/workers.h"
+#include "schedules/tune/contention.h"
+#include "schedules/tune/results_check.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr double kSmallTolerance = 3e-5;  // of one or two samples, against the plain definition
+constexpr double kFullTolerance = 3e-4;   // of a whole batch, against the kernel's own schedule
+constexpr double kSmallWork = 1e9;        // multiply-adds that the plain definition does in a check
+constexpr double kLeastSeconds = 1e-3;    // of one timed run of calls
+
+// What a job reports: a word for the outcome, then text.
+std::string wrong(const std::string& note) { return "wrong " + note; }
+
+std::string describe() {
+    try {
+        throw;
+    } catch (const std::bad_alloc&) {
+        return "ran out of memory";
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "unknown failure";
+    }
+}
+
+Outcome outcome_of(const std::string& failure, Outcome otherwise) {
+    if (failure.starts_with("killed by signal")) return Outcome::crashed;
+    if (failure.starts_with("took longer")) return Outcome::hung;
+    if (failure.starts_with("ran out of memory")) return Outcome::memory;
+    return otherwise;
+}
+
+int64_t tensor_bytes(const Group& group, int64_t samples) {
+    int64_t bytes = 0;
+    for (const TensorType& type : buffer_types(group)) bytes += memory_bytes(type, samples);
+    return bytes;
+}
+
+int64_t machine_bytes() {
+    return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
+
+double relative_error(const RecipeLibrary& library, const Group& group, const std::string& name) {
+    for (const auto& recipe : library) {
+        if (recipe->name() == name) return recipe->relative_error(group);
+    }
+    return 0;
+}
+
+}  // namespace
+
+struct CpuWorkbench::Kernel {
+    PlannedKernel planned;
+    std::map<std::string, CompiledKernel> compiled;  // by candidate
+    int64_t few = 1;                                 // samples of the check against `plain`
+    std::optional<OperandValues> few_operands, all_operands;
+    std::vector<GuardedBlock> few_expected, all_expected;
+
+    int64_t bytes() const { return tensor_bytes(planned.group, planned.group.batch); }
+};
+
+CpuWorkbench::CpuWorkbench(const RecipeLibrary& library, const Isa& isa,
+                           const CpuWorkbenchOptions& options)
+    : library_(library), isa_(isa), options_(options) {}
+
+CpuWorkbench::~CpuWorkbench() = default;
+
+KernelOptions CpuWorkbench::kernel_options() const {
+    KernelOptions options;
+    options.processes = options_.jobs;
+    options.timeout_seconds = options_.compile_seconds;
+    options.memory_limit_bytes = options_.memory_bytes;
+    return options;
+}
+
+// Runs the job in a process of its own; throws std::runtime_error with what went wrong there.
+std::string CpuWorkbench::work(const std::string& task,
+                               const std::function<std::string()>& job) const {
+    const WorkerLimits limits{1, options_.run_seconds,
+                              options_.memory_bytes + 4 * kernel_->bytes()};
+    const auto at_home = [&](size_t) {
+        // What it links goes to files; those of a process that is killed stay, but in a folder that
+        // is removed at the end.
+        setenv("TMPDIR", folder_.path().c_str(), 1);
+        return job();
+    };
+    const JobResult result = run_forked(1, at_home, describe, limits)[0];
+    if (!result.ok) throw std::runtime_error(task + result.failure);
+    return result.output;
+}
+
+std::string CpuWorkbench::take_up(const PlannedKernel& planned) {
+    kernel_ = std::make_unique<Kernel>();
+    Kernel& kernel = *kernel_;
+    kernel.planned = planned;
+    const Group& group = kernel.planned.group;
+    if (6 * kernel.bytes() > machine_bytes()) {
+        return fmt::format("its tensors take {} MiB, and the tuner needs six times that",
+                           kernel.bytes() >> 20);
+    }
+    const Candidate own{planned.recipe, planned.recipe_version, planned.tiling};
+    try {
+        const double work_of_one =
+            static_cast<double>(group.multiply_adds()) / std::max(group.batch, 1);
+        kernel.few = group.batch > 1 && 2 * work_of_one < kSmallWork ? 2 : 1;
+        kernel.few_operands.emplace(group, kernel.few, options_.seed);
+        check_interrupts();
+        kernel.all_operands.emplace(group, group.batch, options_.seed + 1);
+        check_interrupts();
+        const auto sharing = GuardedBlock::Sharing::with_children;
+        kernel.few_expected = result_blocks(group, kernel.few, sharing);
+        kernel.all_expected = result_blocks(group, group.batch, sharing);
+        KernelOptions compile_options = kernel_options();
+        const PlainBody plain(group, isa_, library_, compile_options);
+        const Trial compiled = compile({own})[0];
+        if (compiled.outcome != Outcome::slower) return compiled.note;
+        const CompiledKernel& shipped = kernel.compiled.at(to_string(own));
+        const std::string fault = work("its check ", [&] {
+            plain.run(*kernel.few_operands, kernel.few_expected);
+            KernelSession session({{&group, &shipped}}, options_.threads);
+            const std::vector<GuardedBlock> results = result_blocks(group, kernel.few);
+            session.run(0, kernel.few, with_results(kernel.few_operands->arguments(), results));
+            session.run(0, group.batch,
+                        with_results(kernel.all_operands->arguments(), kernel.all_expected));
+            return difference(group, results, kernel.few_expected,
+                              kSmallTolerance + 2 * planned.relative_error);
+        });
+        return fault.empty() ? "" : "its own schedule differs from the plain definition: " + fault;
+    } catch (const Error& error) {
+        return error.diagnostic().message;
+    } catch (const std::bad_alloc&) {
+        return "there is no memory for its tensors";
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+}
+
+std::vector<Trial> CpuWorkbench::compile(const std::vector<Candidate>& candidates) {
+    std::vector<PlannedKernel> kernels;
+    for (const Candidate& candidate : candidates) {
+        PlannedKernel kernel = kernel_->planned;
+        kernel.recipe = candidate.recipe;
+        kernel.recipe_version = candidate.version;
+        kernel.tiling = candidate.tiling;
+        kernels.push_back(std::move(kernel));
+    }
+    std::vector<KernelAttempt> attempts =
+        try_compile_kernels(kernels, isa_, library_, kernel_options());
+    std::vector<Trial> trials(candidates.size());
+    for (size_t i = 0; i < candidates.size(); i++) {
+        if (attempts[i].failure.empty()) {
+            kernel_->compiled[to_string(candidates[i])] = std::move(attempts[i].kernel);
+        } else {
+            trials[i].outcome = outcome_of(attempts[i].failure, Outcome::refused);
+            trials[i].note = attempts[i].failure;
+        }
+    }
+    return trials;
+}
+
+namespace {
+
+// ---- In the forked process ----
+
+// Calls per timed run, so that a run is long enough for the clock.
+int calls_of_run(KernelSession& session, size_t k, int64_t samples,
+                 const KernelArguments& arguments) {
+    const double seconds = session.run(k, samples, arguments);
+    return static_cast<int>(
+        std::clamp(std::ceil(kLeastSeconds / std::max(seconds, 1e-9)), 1.0, 1000.0));
+}
+
+// A B B A, again and again: what drifts meets both alike.
+PairedTimes time_pairs(KernelSession& session, int64_t samples, const KernelArguments& current,
+                       const KernelArguments& candidate, const Effort& effort) {
+    const int current_calls = calls_of_run(session, 0, samples, current);
+    const int candidate_calls = calls_of_run(session, 1, samples, candidate);
+    const auto begin = std::chrono::steady_clock::now();
+    const ContentionWatch watch;
+    PairedTimes times;
+    for (int i = 0; i < effort.most_pairs; i++) {
+        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+        if (i >= effort.least_pairs && spent.count() > effort.seconds) break;
+        TimePair pair;
+        if (i % 2 == 0) pair.current = session.run(0, samples, current, current_calls);
+        pair.candidate = session.run(1, samples, candidate, candidate_calls);
+        if (i % 2 != 0) pair.current = session.run(0, samples, current, current_calls);
+        times.pairs.push_back(pair);
+        if (is_hopeless(times, effort.most_pairs, effort.significance)) break;
+        if (effort.stops_at_win && i + 1 >= effort.least_pairs &&
+            is_faster(times, effort.significance, effort.margin))
+            break;
+    }
+    times.contended = watch.share_lost() > kMostShareLost;
+    return times;
+}
+
+std::string pack(const PairedTimes& times) {
+    std::string text = fmt::format("timed {}", times.contended ? 1 : 0);
+    for (const TimePair& pair : times.pairs)
+        text += fmt::format(" {:.9e} {:.9e}", pair.current, pair.candidate);
+    return text;
+}
+
+PairedTimes unpack(std::string_view text) {
+    std::vector<double> numbers;
+    const char* place = text.data();
+    const char* const end = text.data() + text.size();
+    while (place != end) {
+        double number = 0;
+        const auto [next, error] = std::from_chars(place, end, number);
+        if (error != std::errc()) break;
+        numbers.push_back(number);
+        place = next == end ? end : next + 1;
+    }
+    PairedTimes times;
+    times.contended = !numbers.empty() && numbers[0] != 0;
+    for (size_t i = 1; i + 1 < numbers.size(); i += 2)
+        times.pairs.push_back({numbers[i], numbers[i + 1]});
+    return times;
+}
+
+}  // namespace
+
+Trial CpuWorkbench::compare(const Candidate& current, const Candidate& candidate,
+                            const Effort& effort) {
+    const Kernel& kernel = *kernel_;
+    const Group& group = kernel.planned.group;
+    const double rounding =
+        kernel.planned.relative_error + relative_error(library_, group, candidate.recipe);
+    const auto job = [&]() -> std::string {
+        KernelSession session({{&group, &kernel.compiled.at(to_string(current))},
+                               {&group, &kernel.compiled.at(to_string(candidate))}},
+                              options_.threads);
+        for (int64_t samples : std::set<int64_t>{1, kernel.few}) {
+            // The first sample alone need only stay in its memory and give no error.
+            const OperandValues own(group, samples, options_.seed);
+            const std::vector<GuardedBlock> results = result_blocks(group, samples);
+            session.run(1, samples, with_results(own.arguments(), results));
+            if (samples != kernel.few) continue;
+            const std::string fault =
+                difference(group, results, kernel.few_expected, kSmallTolerance + 2 * rounding);
+            if (!fault.empty()) return wrong(fault);
+        }
+        // Each kernel has results of its own: a wrong one cannot hide behind a right one.
+        const std::vector<GuardedBlock> current_results = result_blocks(group, group.batch),
+                                        results = result_blocks(group, group.batch);
+        const KernelArguments all = kernel.all_operands->arguments();
+        session.run(1, group.batch, with_results(all, results));
+        const std::string fault =
+            difference(group, results, kernel.all_expected, kFullTolerance + 2 * rounding);
+        if (!fault.empty()) return wrong(fault);
+        session.check_slabs();
+        return pack(time_pairs(session, group.batch, with_results(all, current_results),
+                               with_results(all, results), effort));
+    };
+    Trial trial;
+    try {
+        const std::string report = work("", job);
+        if (report.starts_with("wrong ")) {
+            trial.outcome = Outcome::wrong;
+            trial.note = report.substr(6);
+            return trial;
+        }
+        trial.times = unpack(std::string_view(report).substr(6));
+        if (is_faster(trial.times, effort.significance, effort.margin))
+            trial.outcome = Outcome::faster;
+    } catch (const std::runtime_error& error) {
+        trial.note = error.what();
+        trial.outcome = outcome_of(trial.note, Outcome::wrong);
+    }
+    return trial;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,74 @@
+// What the search asks of a device: to compile schedules, to say whether they compute what they
+// should, and which of two is faster. Nothing else in the tuner knows what a kernel runs on.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/plan/plan.h"
+#include "schedules/tune/statistics.h"
+
+namespace emulsion {
+
+// One way to run a kernel.
+struct Candidate {
+    std::string recipe;
+    int version = 1;
+    Tiling tiling;
+    bool operator==(const Candidate&) const = default;
+};
+std::string to_string(const Candidate& candidate);  // "direct kw=16 tx=7"
+
+enum class Outcome {
+    faster,   // than the current one, beyond noise
+    slower,   // or no faster beyond noise
+    refused,  // does not compile
+    wrong,    // computes something else than the op's plain definition
+    crashed,  // when compiled or run
+    hung,     // took longer than allowed
+    memory,   // took more memory than allowed
+};
+std::string to_string(Outcome outcome);
+std::optional<Outcome> parse_outcome(std::string_view text);
+
+struct Trial {
+    Outcome outcome = Outcome::slower;
+    PairedTimes times;  // where it was timed
+    std::string note;   // why it was not, in words
+};
+
+// How much a comparison may cost.
+struct Effort {
+    int least_pairs = 5, most_pairs = 12;
+    double seconds = 0.5;  // after which no pair beyond the least is begun
+    double significance = 0.05;
+    double margin = 0.01;      // a gain below it does not count
+    bool stops_at_win = true;  // as soon as the test is passed
+};
+// Of a search's trials, and of a winner that is measured again before it becomes a record.
+inline constexpr Effort kTrialEffort;
+inline constexpr Effort kConfirmEffort{11, 25, 1.5, 0.005, 0.015, false};
+
+class Workbench {
+  public:
+    virtual ~Workbench() = default;
+
+    // Takes up a kernel: all that follows is about it. Checks that its own schedule computes what
+    // the plain definition does. Returns why it cannot be tuned; empty where it can.
+    virtual std::string take_up(const PlannedKernel& kernel) = 0;
+
+    // Compiles the candidates side by side. For each one, outcome `slower` where compare() may be
+    // called with it, else what went wrong.
+    virtual std::vector<Trial> compile(const std::vector<Candidate>& candidates) = 0;
+
+    // Checks the candidate and times it in turn with the current one. REQUIRES: both are compiled.
+    virtual Trial compare(const Candidate& current, const Candidate& candidate,
+                          const Effort& effort) = 0;
+
+    // How many candidates it compiles at once.
+    virtual int jobs() const = 0;
+};
+
+}  // namespace emulsion

@@ -1,0 +1,167 @@
+// Candidates that misbehave in every way cost themselves and nothing more.
+#include "schedules/tune/cpu_workbench.h"
+
+#include <Halide.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/library.h"
+#include "schedules/tune/results_check.h"
+#include "tests/tune/tune_support.h"
+
+namespace emulsion::test {
+namespace {
+
+using Builder = std::function<std::vector<Halide::Func>(KernelContext&)>;
+
+// A recipe for the dense layer of tune_support.h, built as the test says.
+class Injected : public Recipe {
+  public:
+    Injected(std::string name, Builder builder)
+        : name_(std::move(name)), builder_(std::move(builder)) {}
+    std::string_view name() const override { return name_; }
+    bool applies(const Group&, const Isa&) const override { return true; }
+    std::vector<Tiling> tilings(const Group&, const Isa&) const override { return {{}}; }
+    double cost(const Group&, const Tiling&, const Isa&, const Machine&) const override {
+        return 1;
+    }
+    std::vector<Halide::Func> build(KernelContext& context, const Tiling&) const override {
+        return builder_(context);
+    }
+
+  private:
+    std::string name_;
+    Builder builder_;
+};
+
+constexpr int kInputs = 24;
+
+std::vector<Halide::Func> reads(KernelContext& context, const Halide::Expr& place, Halide::Var f,
+                                Halide::Var n) {
+    Halide::Func result("result");
+    result(f, n) = context.operand(0)(place, n);
+    return {result};
+}
+
+class MisbehavingCandidates : public testing::Test {
+  protected:
+    MisbehavingCandidates() : library_(make_library()) {
+        add("refused", [](KernelContext&) -> std::vector<Halide::Func> {
+            throw std::runtime_error("this recipe has a fault");
+        });
+        add("crashed", [](KernelContext&) -> std::vector<Halide::Func> {
+            raise(SIGSEGV);
+            return {};
+        });
+        add("hung", [](KernelContext&) -> std::vector<Halide::Func> {
+            for (;;) pause();
+        });
+        add("memory", [](KernelContext&) -> std::vector<Halide::Func> {
+            std::vector<char> much(size_t{20} << 30, 'x');
+            throw std::runtime_error(std::string(much.begin(), much.begin() + 5));
+        });
+        add("wrong", [](KernelContext& context) {
+            Halide::Var f("f"), n("n");
+            return reads(context, f % kInputs, f, n);
+        });
+        add("crashed_running", [](KernelContext& context) {
+            Halide::Var f("f"), n("n");
+            return reads(context, f + 4 * kInputs, f, n);  // behind the last sample
+        });
+        add("hung_running", [](KernelContext& context) {
+            Halide::Var f("f"), n("n");
+            Halide::RDom r(0, 2'000'000'000, "r");
+            Halide::Func result("result");
+            result(f, n) = 0.0f;
+            result(f, n) = context.operand(0)((f + r) % kInputs, n) - 0.5f * result(f, n);
+            return std::vector<Halide::Func>{result};
+        });
+    }
+
+    void add(const std::string& name, const Builder& builder) {
+        library_.push_back(std::make_unique<Injected>(name, builder));
+    }
+
+    Trial trial(Workbench& workbench, const PlannedKernel& kernel, const std::string& name) {
+        const Candidate own{kernel.recipe, kernel.recipe_version, kernel.tiling};
+        const Candidate candidate{name, 1, {}};
+        const Trial compiled = workbench.compile({candidate})[0];
+        return compiled.outcome != Outcome::slower
+                   ? compiled
+                   : workbench.compare(own, candidate, kTrialEffort);
+    }
+
+    RecipeLibrary library_;
+};
+
+TEST_F(MisbehavingCandidates, CostThemselvesAlone) {
+    const PlannedKernel kernel = dense_kernel(make_library(), native_isa());
+    CpuWorkbenchOptions options;
+    options.threads = 2;
+    options.compile_seconds = 3;
+    options.run_seconds = 3;
+    options.memory_bytes = int64_t{1} << 30;
+    CpuWorkbench workbench(library_, native_isa(), options);
+    ASSERT_EQ(workbench.take_up(kernel), "");
+    const auto expect = [&](const std::string& name, Outcome outcome, const std::string& note) {
+        const Trial result = trial(workbench, kernel, name);
+        EXPECT_EQ(to_string(result.outcome), to_string(outcome)) << name << ": " << result.note;
+        EXPECT_NE(result.note.find(note), std::string::npos) << name << ": " << result.note;
+        EXPECT_TRUE(result.times.pairs.empty());
+    };
+    expect("refused", Outcome::refused, "this recipe has a fault");
+    expect("crashed", Outcome::crashed, "killed by signal 11");
+    expect("hung", Outcome::hung, "took longer than 3 s");
+    expect("memory", Outcome::memory, "ran out of memory");
+    expect("wrong", Outcome::wrong, "result 0: a value is off by");
+    expect("crashed_running", Outcome::crashed, "killed by signal 11");
+    expect("hung_running", Outcome::hung, "took longer than 3 s");
+    expect("unknown", Outcome::refused, "unknown recipe 'unknown'");
+    // And the workbench is as good as before: the kernel against another tiling of it.
+    for (const auto& recipe : library_) {
+        if (recipe->name() != kernel.recipe) continue;
+        const std::vector<Tiling> tilings = recipe->tilings(kernel.group, native_isa());
+        ASSERT_GE(tilings.size(), 2u);
+        const Candidate own{kernel.recipe, kernel.recipe_version, kernel.tiling},
+            other{kernel.recipe, kernel.recipe_version, tilings[1]};
+        ASSERT_EQ(workbench.compile({other})[0].outcome, Outcome::slower);
+        const Trial result = workbench.compare(own, other, kTrialEffort);
+        EXPECT_GE(result.times.pairs.size(), 2u) << result.note;
+        EXPECT_GT(result.times.candidate_seconds(), 0);
+    }
+}
+
+TEST_F(MisbehavingCandidates, AreNotTakenForTheKernelsOwnSchedule) {
+    PlannedKernel kernel = dense_kernel(make_library(), native_isa());
+    kernel.recipe = "wrong";
+    kernel.tiling = {};
+    CpuWorkbench workbench(library_, native_isa(), {});
+    EXPECT_EQ(workbench.take_up(kernel).substr(0, 55),
+              "its own schedule differs from the plain definition: res");
+}
+
+TEST(ResultsCheck, FindsWhatIsWrong) {
+    const PlannedKernel kernel = dense_kernel(make_library(), native_isa());
+    std::vector<GuardedBlock> actual = result_blocks(kernel.group, 2),
+                              expected = result_blocks(kernel.group, 2);
+    auto* values = static_cast<float*>(actual[0].data());
+    auto* right = static_cast<float*>(expected[0].data());
+    for (int i = 0; i < 64; i++) values[i] = right[i] = static_cast<float>(i);
+    EXPECT_EQ(difference(kernel.group, actual, expected, 1e-5), "");
+    values[7] += 1e-4f;
+    EXPECT_EQ(difference(kernel.group, actual, expected, 1e-5), "");
+    values[7] += 1e-2f;
+    EXPECT_NE(difference(kernel.group, actual, expected, 1e-5), "");
+    values[7] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(difference(kernel.group, actual, expected, 1e-5),
+              "result 0: value 7 is nan, but 7 is expected");
+    values[7] = 7;
+    static_cast<std::byte*>(actual[0].data())[-1] = std::byte{0};
+    EXPECT_EQ(difference(kernel.group, actual, expected, 1e-5), "it writes beside result 0");
+}
+
+}  // namespace
+}  // namespace emulsion::test
