@@ -51,4 +51,7 @@ emulsion_static(static_z libz.a zlib.h zlib1g-dev)
 emulsion_static(static_png libpng16.a png.h libpng-dev)
 emulsion_static(static_jpeg libjpeg.a jpeglib.h libjpeg-dev)
 emulsion_static(static_xxhash libxxhash.a xxhash.h libxxhash-dev)
+# The tuner's journal; in the compiler alone.
+emulsion_static(static_sqlite libsqlite3.a sqlite3.h libsqlite3-dev)
+target_link_libraries(static_sqlite INTERFACE m ${CMAKE_DL_LIBS})
 target_link_libraries(static_png INTERFACE static_z m)

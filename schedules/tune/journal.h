@@ -1,0 +1,88 @@
+// The tuner's memory: every measurement, on the disk as soon as it is finished. A run that was
+// ended in any way goes on from here, and several tuners may share one file: each candidate is
+// measured by one of them.
+//
+// An SQLite database (user_version 1). What a measurement depends on names its kernel: the build of
+// the compiler, machine class, instruction set, threads and the group.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schedules/tune/sqlite.h"
+#include "schedules/tune/workbench.h"
+
+namespace emulsion {
+
+struct JournalKernel {
+    std::string build, machine, isa;
+    int threads = 1;
+    std::string signature;
+};
+
+// A candidate that was measured against the kernel's own schedule, before it may become a record.
+struct Confirmation {
+    Candidate candidate;
+    double default_us = 0, tuned_us = 0, spread = 0;
+    bool is_accepted = false;
+    bool is_contended = false;
+};
+
+// What was spent on kernels.
+struct Spent {
+    double seconds = 0;
+    int trials = 0;
+};
+
+class Journal {
+  public:
+    // Opens or makes the file. Throws Error[journal]: a folder that may not be written to, a disk
+    // that is full, a journal of another version, a file that is no journal. What can be read of a
+    // damaged journal goes to a new one; the damaged file stays as FILE.damaged.
+    explicit Journal(const std::string& file);
+    // Gives back what was claimed and not finished.
+    ~Journal();
+    Journal(const Journal&) = delete;
+    Journal& operator=(const Journal&) = delete;
+
+    // What was lost of a damaged journal, in a sentence; else empty.
+    const std::string& note() const { return note_; }
+
+    // The number of a kernel in this journal.
+    int64_t number_of(const JournalKernel& kernel);
+
+    // Claims the candidate for this process. False where it was measured, or is being measured by
+    // a process that lives.
+    bool claim(int64_t kernel, const Candidate& candidate);
+    void finish(int64_t kernel, const Candidate& candidate, const Trial& trial, double seconds);
+    void confirm(int64_t kernel, const Confirmation& confirmation, double seconds);
+    // Time that no trial accounts for.
+    void add_seconds(int64_t kernel, double seconds);
+
+    struct Finished {
+        Candidate candidate;
+        Outcome outcome = Outcome::slower;
+        double us = 0;  // a call's microseconds; 0 where it was not timed
+    };
+    std::vector<Finished> finished(int64_t kernel);
+    std::vector<Confirmation> confirmations(int64_t kernel);
+    Spent spent(const std::vector<int64_t>& kernels);
+
+    // Runs the action while no other tuner on this journal runs one.
+    template <class Action>
+    void alone(const Action& action) {
+        Transaction transaction(*database_);
+        action();
+        transaction.commit();
+    }
+
+  private:
+    void open();
+    void salvage(const std::string& problem);
+    void copy_table(Database& source, const std::string& table);
+    std::string file_, owner_, note_;
+    std::optional<Database> database_;
+};
+
+}  // namespace emulsion
