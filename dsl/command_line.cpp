@@ -10,7 +10,9 @@
 
 #include "compiler/support/process.h"
 #include "dsl/depfile.h"
+#include "dsl/records_command.h"
 #include "dsl/summary.h"
+#include "dsl/tune_command.h"
 #include "schedules/library.h"
 
 namespace emulsion {
@@ -25,7 +27,6 @@ const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2
 
 // What later versions do, refused by name.
 const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
-const std::vector<std::string> kLaterCommands = {"tune"};
 const std::vector<std::string> kLaterOptions = {"--memory-budget", "--report", "--processes"};
 
 std::string quoted_list(const std::vector<std::string>& words) {
@@ -45,7 +46,8 @@ bool is_at_once(const std::string& form) {
          "choose one of the two");
 }
 
-void add_build_options(CLI::App* app, BuildOptions& options) {
+void add_build_options(CLI::App* app, CommandLine& line) {
+    BuildOptions& options = line.options;
     app->add_option("-o,--output", options.output, "Folder of the products")->capture_default_str();
     app->add_option("--batch", options.batch, "Most samples of a training step")
         ->capture_default_str();
@@ -68,6 +70,11 @@ void add_build_options(CLI::App* app, BuildOptions& options) {
            "A parameter's update: apart (after all gradients, for processes that share them), or "
            "at-once (right after its gradient, in less memory)")
         ->default_str("apart");
+    app->add_option("--records", line.records,
+                    "File of tuned records; may be repeated (default: that beside the model, if "
+                    "there is one)")
+        ->allow_extra_args(false)
+        ->take_all();
     app->add_flag_callback(
         "--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
     app->add_flag("--checked", options.checked, "Keep Halide's checks in the kernels (slow)");
@@ -91,13 +98,13 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
         return command;
     };
     CLI::App* build = add("build", "Compile the model into libraries and programs");
-    add_build_options(build, line.options);
+    add_build_options(build, line);
     build->add_option("--expect-name", line.expected_name, "Refuse a model of another name");
     build->add_option("--depfile", line.depfile,
                       "Write the rule of make that names the products and what they depend on");
     build->add_option("--dependency", line.dependencies)->group("")->allow_extra_args(false);
     CLI::App* show = add("show", "Print a stage of the compilation");
-    add_build_options(show, line.options);
+    add_build_options(show, line);
     show->add_option("--emit", line.stage, "The stage: " + quoted_list(kStages))
         ->capture_default_str();
     show->add_option("--profile", line.profile,
@@ -106,14 +113,15 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     add("summary", "Print the table of layers");
     CLI::App* train =
         add("train", "Build, then run the trainer; it gets all options that build does not know");
-    add_build_options(train, line.options);
+    add_build_options(train, line);
     train->allow_extras();
-    for (const std::string& name : kLaterCommands) {
-        app.add_subcommand(name, "")->group("")->allow_extras()->callback([name] {
-            fail("unsupported", fmt::format("the command '{}' is not in this build", name),
-                 "use build, show, summary or train");
-        });
-    }
+    for (CLI::App* command : {build, show, train})
+        command->add_flag("--no-records", line.no_records, "Not even the records beside the model");
+    CLI::App* tune =
+        add("tune", "Find faster schedules for this machine, and write them as records");
+    add_build_options(tune, line);
+    add_tune_options(tune, line);
+    if (reads_file) add_records_command(app, line);
 }
 
 // Checks
@@ -215,7 +223,8 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         CLI::App* command = app.get_subcommands().at(0);
         check_options(command, line);
         check_profile(command, line);
-        if (reads_file) check_file(line.file);
+        if (line.command == "tune") check_tune_options(command, line);
+        if (reads_file && line.command != "records") check_file(line.file);
         line.rest = command->remaining();
         line.rest.insert(line.rest.end(), rest.begin(), rest.end());
         return {line, 0};
@@ -249,7 +258,15 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
     if (options.update_at_once) words.push_back("--update=at-once");
     if (!options.cache) words.push_back("--no-cache");
     if (options.checked) words.push_back("--checked");
+    for (const std::string& file : line.records) add("--records", file);
     if (line.command == "show") add("--emit", line.stage);
+    if (line.command == "tune") {
+        if (line.tune.minutes > 0) add("--minutes", fmt::format("{}", line.tune.minutes));
+        if (line.tune.trials > 0) add("--trials", std::to_string(line.tune.trials));
+        if (!line.tune.journal.empty()) add("--journal", line.tune.journal);
+        add("--seed", std::to_string(line.tune.seed));
+        if (line.json) words.push_back("--json");
+    }
     if (!line.expected_name.empty()) add("--expect-name", line.expected_name);
     if (!line.depfile.empty()) {
         add("--depfile", line.depfile);
@@ -304,7 +321,27 @@ void note_untrained(const CommandLine& line, const Network& network) {
 
 }  // namespace
 
-int run_command(const CommandLine& line, const Network& network) {
+void add_files_beside_model(CommandLine& line) {
+    const std::filesystem::path model = line.file;
+    const auto beside = [&](const char* extension) {
+        return std::filesystem::path(model).replace_extension(extension).string();
+    };
+    if (line.command == "tune") {
+        if (line.records.empty()) line.records = {beside(".records")};
+        if (line.tune.journal.empty()) line.tune.journal = beside(".journal");
+        return;
+    }
+    if (line.command == "summary" || line.no_records || !line.records.empty()) return;
+    std::error_code error;
+    if (std::filesystem::exists(beside(".records"), error)) line.records = {beside(".records")};
+}
+
+int run_command(const CommandLine& given, const Network& network) {
+    CommandLine line = given;
+    if (line.command == "tune") return run_tune(line, network);
+    const std::unique_ptr<MachineRecords> records =
+        line.command == "summary" ? nullptr : records_of(line);
+    line.options.records = records.get();
     if (line.command == "summary" || line.command == "show") {
         fmt::print("{}", shown(line, network));
         return 0;

@@ -8,11 +8,12 @@
 
 #include "compiler/graph/network.h"
 #include "compiler/pipeline.h"
+#include "schedules/tune/tuner.h"
 
 namespace emulsion {
 
 struct CommandLine {
-    std::string command;          // "build", "show", "summary" or "train"
+    std::string command;          // "build", "show", "summary", "train", "tune" or "records"
     std::string file;             // the model, for `emulsion`
     std::string stage = "graph";  // of show
     std::string profile;          // of show: what the stage "roofline" reads
@@ -21,6 +22,13 @@ struct CommandLine {
     std::string depfile;        // of build: where the rule of its products goes, or empty
     std::vector<std::string> dependencies;  // what the model was read from
     std::vector<std::string> rest;          // of train: what the trainer gets
+    std::vector<std::string> records;  // files of tuned records: what a build takes, or tune writes
+    bool no_records = false;           // not even the file beside the model
+    TuneOptions tune;                  // of tune
+    bool json = false;
+    std::string action;              // of records: "list", "show", "merge", "prune", "export"
+    std::vector<std::string> files;  // of records
+    std::string target_file, machine;
 };
 
 // What the arguments say, or, where they end the program (help, version, wrong usage: printed), the
@@ -36,6 +44,10 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
 
 // The arguments of a model program that say the same: "build", "-o", "out", ….
 std::vector<std::string> to_arguments(const CommandLine& line);
+
+// Names the files of records and of the journal that lie beside the model file and belong to it,
+// where none are named: net.records of net.cpp, if it exists or is to be written.
+void add_files_beside_model(CommandLine& line);
 
 // Does what the line says and returns the exit code; `train` becomes the trainer instead. Throws
 // Error.

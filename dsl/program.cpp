@@ -4,6 +4,7 @@
 
 #include "dsl/command_line.h"
 #include "dsl/model_program.h"
+#include "dsl/records_command.h"
 #include "dsl/run_main.h"
 
 namespace {
@@ -13,6 +14,8 @@ int run(int argc, char** argv) {
     ParsedCommandLine parsed = parse_command_line("emulsion", /*reads_file=*/true, argc, argv);
     if (!parsed.line) return parsed.exit_code;
     CommandLine& line = *parsed.line;
+    if (line.command == "records") return run_records(line);
+    add_files_beside_model(line);
     if (std::filesystem::path(line.file).extension() != ".emu") return run_model_file(line);
     line.dependencies = {line.file};
     return run_command(line, read_network(line.file));

@@ -100,8 +100,6 @@ expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference take
 # What this build lacks is refused by name
 expect 2 "" $'emulsion: error[unsupported]: the target \'cuda\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512\n' \
     "$emulsion" build $net --target cuda
-expect 2 "" $'emulsion: error[unsupported]: the command \'tune\' is not in this build\n  fix: use build, show, summary or train\n' \
-    "$emulsion" tune $net --minutes 10
 expect 2 "" $'emulsion: error[unsupported]: --memory-budget is not in this build\n  fix: leave it out\n' \
     "$emulsion" build $net --memory-budget 100M
 expect 2 "" $'emulsion: error[unsupported]: \'net.onnx\' is an ONNX file, and this build reads none\n  fix: write the model as a .cpp file\n' \

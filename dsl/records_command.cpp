@@ -1,0 +1,143 @@
+// See records_command.h.
+#include "dsl/records_command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "runtime/support/file.h"
+#include "schedules/library.h"
+
+namespace emulsion {
+
+namespace {
+
+// The ops of a group's signature: "conv2d+add+relu".
+std::string ops_of(const std::string& signature) {
+    std::string ops;
+    for (size_t place = signature.find(" = "); place != std::string::npos;
+         place = signature.find(" = ", place + 3)) {
+        const size_t end = signature.find('(', place);
+        if (end == std::string::npos) break;
+        const std::string op = signature.substr(place + 3, end - place - 3);
+        if (op == "input" || op == "scalar" || op == "constant") continue;
+        ops += (ops.empty() ? "" : "+") + op;
+    }
+    return ops;
+}
+
+void list(const RecordSet& set) {
+    for (const TunedRecord& r : set.records()) {
+        fmt::print("{:.3f}x {:9.1f} us  {}  {} threads {}  {} {}{}  {}\n", r.gain(), r.tuned_us,
+                   r.isa, r.threads, to_string(r.machine), r.recipe, to_string(r.tiling),
+                   r.is_locked ? " (locked)" : "", ops_of(r.signature));
+    }
+    fmt::print("{} records\n", set.size());
+}
+
+RecordSet read_all(const std::vector<std::string>& files, std::vector<Diagnostic>& faults) {
+    RecordSet set;
+    for (const std::string& file : files) set.merge(RecordSet::read(file, faults));
+    return set;
+}
+
+int merge(const CommandLine& line, std::vector<Diagnostic>& faults) {
+    RecordSet set = read_all(line.files, faults);
+    std::vector<Diagnostic> own;
+    if (is_file(line.target_file)) {
+        RecordSet target = RecordSet::read(line.target_file, own);
+        if (!own.empty()) throw Error(own[0]);  // which saving would remove
+        target.merge(set);
+        set = std::move(target);
+    }
+    set.save(line.target_file);
+    fmt::print("{}: {} records\n", line.target_file, set.size());
+    return 0;
+}
+
+int prune_files(const CommandLine& line) {
+    const RecipeLibrary library = make_library();
+    for (const std::string& file : line.files) {
+        std::vector<Diagnostic> faults;
+        RecordSet set = RecordSet::read(file, faults);
+        if (!faults.empty()) throw Error(faults[0]);
+        for (const std::string& dropped : prune(set, library)) fmt::print("dropped {}\n", dropped);
+        set.save(file);
+        fmt::print("{}: {} records\n", file, set.size());
+    }
+    return 0;
+}
+
+int export_class(const CommandLine& line, std::vector<Diagnostic>& faults) {
+    const MachineClass machine =
+        line.machine.empty() ? this_machine() : parse_machine_class(line.machine);
+    RecordSet chosen;
+    const RecordSet all = read_all(line.files, faults);
+    for (TunedRecord& record : all.records()) {
+        if (record.machine == machine) chosen.add(std::move(record));
+    }
+    if (line.target_file.empty()) {
+        fmt::print("{}", print_records(chosen.records()));
+    } else {
+        chosen.save(line.target_file);
+        fmt::print("{}: {} records of {}\n", line.target_file, chosen.size(), to_string(machine));
+    }
+    return 0;
+}
+
+}  // namespace
+
+void add_records_command(CLI::App& app, CommandLine& line) {
+    CLI::App* records = app.add_subcommand("records", "Look at files of tuned records, merge them");
+    records->require_subcommand(1);
+    records->callback([&line] { line.command = "records"; });
+    const auto add = [&](const std::string& name, const std::string& help) {
+        CLI::App* action = records->add_subcommand(name, help);
+        action->add_option("FILE", line.files, "Files of records")->required();
+        action->callback([&line, name] { line.action = name; });
+        return action;
+    };
+    add("list", "A line for each record: gain, time, where it holds, schedule, ops");
+    add("show", "The whole text, merged and sorted");
+    add("merge",
+        "Put the records of the files into one: of two that exclude each other a locked "
+        "one stays, else the one that gained more")
+        ->add_option("-o,--output", line.target_file, "The file to merge into")
+        ->required();
+    add("prune", "Remove from the files what this build cannot use or what gains nothing");
+    CLI::App* exports = add("export", "The records of one machine class");
+    exports->add_option("-o,--output", line.target_file, "The file to write (default: print)");
+    exports->add_option("--machine", line.machine, "The class (default: that of this machine)");
+}
+
+int run_records(const CommandLine& line) {
+    std::vector<Diagnostic> faults;
+    if (line.action == "list") list(read_all(line.files, faults));
+    if (line.action == "show")
+        fmt::print("{}", print_records(read_all(line.files, faults).records()));
+    if (line.action == "merge") merge(line, faults);
+    if (line.action == "prune") prune_files(line);
+    if (line.action == "export") export_class(line, faults);
+    print_mistakes(faults);
+    return faults.empty() ? 0 : 1;
+}
+
+std::unique_ptr<MachineRecords> records_of(const CommandLine& line) {
+    if (line.records.empty()) return nullptr;
+    std::vector<Diagnostic> faults;
+    const RecordSet set = read_all(line.records, faults);
+    for (const Diagnostic& fault : faults)
+        fmt::print(stderr, "{}\nnote: the line is left out, the other records are used\n",
+                   to_string(fault));
+    auto records = std::make_unique<MachineRecords>(set, this_machine());
+    if (records->size() < set.size()) {
+        fmt::print(stderr,
+                   "note: {} of {} records are of other machines than this one, {}, and are not "
+                   "used; `tune` starts from them\n",
+                   set.size() - records->size(), set.size(), to_string(this_machine()));
+    }
+    return records;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,217 @@
+// Lines of the command `tune`. Each is written at once, so that a pipe sees them as they happen.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "dsl/tune_command.h"
+
+namespace emulsion {
+
+namespace {
+
+std::string time_text(double us) {
+    return us < 1000 ? fmt::format("{:.1f} us", us) : fmt::format("{:.3f} ms", us / 1000);
+}
+
+double gain_of(const TunedKernel& kernel) {
+    return kernel.best_us > 0 ? kernel.default_us / kernel.best_us : 1;
+}
+
+// A step's time over that with the records: kernels add up.
+double gain_of(const std::vector<TunedKernel>& kernels) {
+    double before = 0, after = 0;
+    for (const TunedKernel& kernel : kernels) {
+        before += kernel.share;
+        after += kernel.share / gain_of(kernel);
+    }
+    return after > 0 ? before / after : 1;
+}
+
+class TextReport : public TuneReport {
+  public:
+    void note(const std::string& sentence) override { fmt::print(stderr, "note: {}\n", sentence); }
+
+    void begin(const std::string& network, const Isa& isa, const TuneOptions& options,
+               size_t kernels, const Spent& spent) override {
+        say("tuning {}: {} kernels, {}, {} threads, on {}", network, kernels, isa.name,
+            options.threads, to_string(this_machine()));
+        std::string budget;
+        if (options.minutes > 0) budget += fmt::format("{:g} minutes", options.minutes);
+        if (options.minutes > 0 && options.trials > 0) budget += " or ";
+        if (options.trials > 0) budget += fmt::format("{} trials", options.trials);
+        say("budget {}, of which {:.1f} minutes and {} trials are spent; records go to {}, "
+            "measurements to {}",
+            budget, spent.seconds / 60, spent.trials, options.records, options.journal);
+    }
+
+    void take_up(const TunedKernel& kernel) override {
+        if (!kernel.fault.empty()) {
+            say("{}: left as it is: {}", kernel.name, kernel.fault);
+            return;
+        }
+        say("{}: {:.1f} % of a step; {} computes what the plain definition does", kernel.name,
+            100 * kernel.share, kernel.own);
+    }
+
+    void trial(const TunedKernel& kernel, const Candidate& candidate, const Trial& trial) override {
+        if (trial.times.pairs.empty()) {
+            std::string reason = trial.note.substr(0, trial.note.find('\n'));
+            if (reason.size() > 100) reason = reason.substr(0, 100) + "…";
+            say("{}: {} {}: {}", kernel.name, to_string(candidate), to_string(trial.outcome),
+                reason);
+            return;
+        }
+        say("{}: {} {}: {} against {}, {} of {} pairs won{}", kernel.name, to_string(candidate),
+            to_string(trial.outcome), time_text(trial.times.candidate_seconds() * 1e6),
+            time_text(trial.times.current_seconds() * 1e6), trial.times.wins(),
+            trial.times.pairs.size(), trial.times.contended ? ", beside other work" : "");
+    }
+
+    void confirmation(const TunedKernel& kernel, const Confirmation& c) override {
+        const std::string times = fmt::format("{} against {} of the default", time_text(c.tuned_us),
+                                              time_text(c.default_us));
+        if (c.is_accepted) {
+            say("{}: RECORD {:.3f}x: {}: {}", kernel.name, c.default_us / c.tuned_us,
+                to_string(c.candidate), times);
+        } else if (c.is_contended) {
+            say("{}: no record yet: {}, but other work took the processors; it is measured again "
+                "by the next run",
+                kernel.name, times);
+        } else {
+            say("{}: no record: measured again, {} takes {}", kernel.name, to_string(c.candidate),
+                times);
+        }
+    }
+
+    void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
+        table(kernels, spent);
+        say("{}", why == TuneEnd::budget ? "the budget is spent" : "nothing is left to try");
+    }
+
+    void interrupted(const std::vector<TunedKernel>& kernels, const Spent& spent) override {
+        table(kernels, spent);
+        say("interrupted; all that was measured is kept, and the same command goes on from here");
+    }
+
+  private:
+    template <class... T>
+    static void say(fmt::format_string<T...> format, T&&... values) {
+        fmt::print("{}\n", fmt::format(format, std::forward<T>(values)...));
+        std::fflush(stdout);
+    }
+
+    static void table(const std::vector<TunedKernel>& kernels, const Spent& spent) {
+        size_t width = 6;
+        for (const TunedKernel& kernel : kernels) width = std::max(width, kernel.name.size());
+        say("{:<{}}  share  trials  failed     default       tuned   gain  schedule", "kernel",
+            width);
+        int failures = 0;
+        for (const TunedKernel& kernel : kernels) {
+            const bool has_record = !kernel.best.empty();
+            failures += kernel.failures;
+            say("{:<{}} {:4.1f} %  {:6}  {:6}  {:>10}  {:>10}  {:>5}  {}", kernel.name, width,
+                100 * kernel.share, kernel.trials, kernel.failures,
+                has_record ? time_text(kernel.default_us) : "",
+                has_record ? time_text(kernel.best_us) : "",
+                has_record ? fmt::format("{:.3f}", gain_of(kernel)) : "",
+                has_record ? kernel.best : kernel.own);
+        }
+        say("{} trials in {:.1f} minutes, {} failed; by its kernels' shares a step is {:.3f} times "
+            "as fast",
+            spent.trials, spent.seconds / 60, failures, gain_of(kernels));
+    }
+};
+
+class JsonReport : public TuneReport {
+  public:
+    void note(const std::string& sentence) override { say("note", {{"text", sentence}}); }
+
+    void begin(const std::string& network, const Isa& isa, const TuneOptions& options,
+               size_t kernels, const Spent& spent) override {
+        say("begin", {{"network", network},
+                      {"isa", isa.name},
+                      {"threads", options.threads},
+                      {"machine", to_string(this_machine())},
+                      {"kernels", kernels},
+                      {"minutes", options.minutes},
+                      {"trials", options.trials},
+                      {"records", options.records},
+                      {"journal", options.journal},
+                      {"spent_seconds", spent.seconds},
+                      {"spent_trials", spent.trials}});
+    }
+    void take_up(const TunedKernel& kernel) override { say("kernel", to_json(kernel)); }
+    void trial(const TunedKernel& kernel, const Candidate& candidate, const Trial& trial) override {
+        say("trial", {{"kernel", kernel.name},
+                      {"recipe", candidate.recipe},
+                      {"tiling", to_string(candidate.tiling)},
+                      {"outcome", to_string(trial.outcome)},
+                      {"note", trial.note},
+                      {"us", trial.times.candidate_seconds() * 1e6},
+                      {"current_us", trial.times.current_seconds() * 1e6},
+                      {"pairs", trial.times.pairs.size()},
+                      {"wins", trial.times.wins()},
+                      {"contended", trial.times.contended}});
+    }
+    void confirmation(const TunedKernel& kernel, const Confirmation& c) override {
+        say("confirmation", {{"kernel", kernel.name},
+                             {"recipe", c.candidate.recipe},
+                             {"tiling", to_string(c.candidate.tiling)},
+                             {"accepted", c.is_accepted},
+                             {"contended", c.is_contended},
+                             {"default_us", c.default_us},
+                             {"tuned_us", c.tuned_us},
+                             {"spread", c.spread}});
+    }
+    void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
+        finish(why == TuneEnd::budget ? "budget" : "nothing_left", kernels, spent);
+    }
+    void interrupted(const std::vector<TunedKernel>& kernels, const Spent& spent) override {
+        finish("interrupted", kernels, spent);
+    }
+
+  private:
+    using Json = nlohmann::ordered_json;
+
+    static Json to_json(const TunedKernel& kernel) {
+        return {{"kernel", kernel.name},
+                {"share", kernel.share},
+                {"trials", kernel.trials},
+                {"failures", kernel.failures},
+                {"default", kernel.own},
+                {"tuned", kernel.best},
+                {"default_us", kernel.default_us},
+                {"tuned_us", kernel.best_us},
+                {"fault", kernel.fault}};
+    }
+
+    static void finish(const char* why, const std::vector<TunedKernel>& kernels,
+                       const Spent& spent) {
+        Json list = Json::array();
+        for (const TunedKernel& kernel : kernels) list.push_back(to_json(kernel));
+        say("end", {{"why", why},
+                    {"spent_seconds", spent.seconds},
+                    {"spent_trials", spent.trials},
+                    {"step_gain", gain_of(kernels)},
+                    {"kernels", list}});
+    }
+
+    static void say(const char* event, const Json& fields) {
+        Json line = {{"event", event}};
+        line.update(fields);
+        const auto replace = Json::error_handler_t::replace;  // of bytes that are no UTF-8
+        fmt::print("{}\n", line.dump(-1, ' ', false, replace));
+        std::fflush(stdout);
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<TuneReport> make_tune_report(bool as_json) {
+    if (as_json) return std::make_unique<JsonReport>();
+    return std::make_unique<TextReport>();
+}
+
+}  // namespace emulsion

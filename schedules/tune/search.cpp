@@ -1,0 +1,143 @@
+// See search.h.
+#include "schedules/tune/search.h"
+
+#include <algorithm>
+
+#include "compiler/plan/choice.h"
+#include "compiler/recipe/records.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr size_t kParents = 4;  // the fastest, which changes start from
+constexpr int kAttempts = 400;  // to find a legal candidate that is new
+
+// One record for any group.
+class OneRecord : public RecordSource {
+  public:
+    OneRecord(const Candidate& candidate, const Isa& isa) : candidate_(candidate), isa_(isa) {}
+    std::optional<Record> find(const Group&, const Isa& isa, int) const override {
+        if (isa.name != isa_.name) return std::nullopt;
+        return Record{candidate_.recipe, candidate_.version, candidate_.tiling, "candidate"};
+    }
+
+  private:
+    const Candidate& candidate_;
+    const Isa& isa_;
+};
+
+}  // namespace
+
+bool plan_takes(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
+                bool exact, const Candidate& candidate) {
+    const OneRecord source(candidate, isa);
+    PlanOptions options;
+    options.exact = exact;
+    options.records = &source;
+    std::vector<std::string> notes;
+    const Choice choice = choose_recipe(library, kernel.group, isa, options, notes);
+    return choice.recipe != nullptr && !choice.record.empty();
+}
+
+Search::Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
+               bool exact, int threads, uint64_t seed)
+    : kernel_(kernel), isa_(isa), library_(library), exact_(exact), random_(seed) {
+    Machine machine;
+    machine.threads = threads;
+    std::vector<std::pair<double, Candidate>> ranking;
+    for (const auto& recipe : library) {
+        if (recipe->is_last_resort() || !can_run(*recipe, kernel.group, isa, exact)) continue;
+        if (!recipe->space(kernel.group, isa).empty()) recipes_.push_back(recipe.get());
+        for (const Tiling& tiling : recipe->tilings(kernel.group, isa)) {
+            const Candidate candidate{std::string(recipe->name()), recipe->version(), tiling};
+            ranking.emplace_back(recipe->cost(kernel.group, tiling, isa, machine), candidate);
+        }
+    }
+    std::stable_sort(ranking.begin(), ranking.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto entry = ranking.rbegin(); entry != ranking.rend(); entry++)
+        ranked_.push_back(std::move(entry->second));
+    const Candidate own{kernel.recipe, kernel.recipe_version, kernel.tiling};
+    proposed_.insert(to_string(own));
+}
+
+const Recipe* Search::find(const std::string& name) const {
+    const auto found = std::find_if(library_.begin(), library_.end(),
+                                    [&](const auto& recipe) { return recipe->name() == name; });
+    return found == library_.end() ? nullptr : found->get();
+}
+
+bool Search::is_usable(const Candidate& candidate) const {
+    const Recipe* recipe = find(candidate.recipe);
+    return recipe != nullptr && recipe->version() == candidate.version &&
+           can_run(*recipe, kernel_.group, isa_, exact_) &&
+           tiling_fault(*recipe, kernel_.group, candidate.tiling, isa_).empty() &&
+           plan_takes(kernel_, isa_, library_, exact_, candidate);
+}
+
+bool Search::is_new(const Candidate& candidate) const {
+    return !proposed_.contains(to_string(candidate));
+}
+
+void Search::add_seed(const Candidate& candidate) { ranked_.push_back(candidate); }
+
+void Search::learn(const Candidate& candidate, double us) {
+    proposed_.insert(to_string(candidate));
+    if (us <= 0) return;
+    const auto place = std::find_if(measured_.begin(), measured_.end(),
+                                    [&](const auto& entry) { return us < entry.first; });
+    measured_.insert(place, {us, candidate});
+}
+
+int Search::random_value(const TilingField& field) {
+    const size_t range =
+        field.high >= field.low ? static_cast<size_t>(field.high - field.low + 1) : 0;
+    const size_t index = random_() % std::max<size_t>(1, field.values.size() + range);
+    if (index < field.values.size()) return field.values[index];
+    return field.low + static_cast<int>(index - field.values.size());
+}
+
+std::optional<Candidate> Search::random_candidate() {
+    if (recipes_.empty()) return std::nullopt;
+    const Recipe& recipe = *recipes_[random_() % recipes_.size()];
+    Candidate candidate{std::string(recipe.name()), recipe.version(), {}};
+    for (const TilingField& field : recipe.space(kernel_.group, isa_))
+        candidate.tiling.values.emplace_back(field.name, random_value(field));
+    return candidate;
+}
+
+std::optional<Candidate> Search::changed_candidate() {
+    if (measured_.empty()) return std::nullopt;
+    Candidate candidate = measured_[random_() % std::min(kParents, measured_.size())].second;
+    const Recipe* recipe = find(candidate.recipe);
+    const TilingSpace space = recipe->space(kernel_.group, isa_);
+    if (space.empty()) return std::nullopt;
+    const size_t changes = 1 + random_() % 2;
+    for (size_t i = 0; i < changes; i++) {
+        const size_t field = random_() % space.size();
+        candidate.tiling.values[field].second = random_value(space[field]);
+    }
+    return candidate;
+}
+
+std::optional<Candidate> Search::next() {
+    while (!ranked_.empty()) {
+        Candidate candidate = std::move(ranked_.back());
+        ranked_.pop_back();
+        if (!is_new(candidate) || !is_usable(candidate)) continue;
+        proposed_.insert(to_string(candidate));
+        return candidate;
+    }
+    for (int attempt = 0; attempt < kAttempts; attempt++) {
+        std::optional<Candidate> candidate =
+            changes_next_ ? changed_candidate() : random_candidate();
+        changes_next_ = !changes_next_;
+        if (!candidate || !is_new(*candidate) || !is_usable(*candidate)) continue;
+        proposed_.insert(to_string(*candidate));
+        return candidate;
+    }
+    return std::nullopt;
+}
+
+}  // namespace emulsion

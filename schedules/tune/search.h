@@ -1,0 +1,55 @@
+// Which schedule of a kernel to try next: what records say of it, then what the recipes rank, the
+// cheapest by the cost model first, then random changes of the best so far and random ones of the
+// whole space in turn.
+#pragma once
+
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "schedules/tune/workbench.h"
+
+namespace emulsion {
+
+class Search {
+  public:
+    // `kernel` and `library` outlive it. `exact` leaves out recipes that round otherwise.
+    Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool exact,
+           int threads, uint64_t seed);
+
+    // Proposes it first, if the kernel may run so.
+    void add_seed(const Candidate& candidate);
+    // What a candidate took, in microseconds: good ones are what the next are made of.
+    void learn(const Candidate& candidate, double us);
+
+    // A candidate that was not proposed before; nothing where none is left, or none is found.
+    std::optional<Candidate> next();
+
+  private:
+    const Recipe* find(const std::string& name) const;
+    bool is_usable(const Candidate& candidate) const;
+    bool is_new(const Candidate& candidate) const;
+    std::optional<Candidate> random_candidate();
+    std::optional<Candidate> changed_candidate();
+    int random_value(const TilingField& field);
+
+    const PlannedKernel& kernel_;
+    Isa isa_;
+    const RecipeLibrary& library_;
+    bool exact_;
+    std::mt19937_64 random_;
+    std::vector<const Recipe*> recipes_;                  // with a space to search
+    std::vector<Candidate> ranked_;                       // best last
+    std::vector<std::pair<double, Candidate>> measured_;  // fastest first
+    std::set<std::string> proposed_;
+    bool changes_next_ = true;
+};
+
+// Whether the plan would take the candidate from a record: on the instruction set, and so that the
+// variants of a library for others can follow.
+bool plan_takes(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
+                bool exact, const Candidate& candidate);
+
+}  // namespace emulsion

@@ -1,0 +1,66 @@
+// The autotuner: finds faster schedules for the kernels of a network, in both directions, within a
+// budget, and writes them as records that a build takes.
+//
+// Kernels are visited in turn, the longer the more of a step they take. A visit checks that the
+// kernel's own schedule computes what the plain definition does, then tries candidates against the
+// best so far. One that wins is measured again against the kernel's own schedule, and becomes a
+// record only where it wins that too, with the processors to itself. Each result is in the journal,
+// and each record in its file, before the next measurement begins: however a run ends, nothing is
+// lost and nothing is measured again.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/pipeline.h"
+#include "schedules/tune/journal.h"
+#include "schedules/tune/record_set.h"
+#include "schedules/tune/workbench.h"
+
+namespace emulsion {
+
+struct TuneOptions {
+    double minutes = 0;  // of measuring, with what the journal has spent on these kernels; 0: any
+    int trials = 0;      // candidates, with those in the journal; 0: any
+    std::string records, journal;  // files
+    int threads = 1;               // that the kernels run on
+    uint64_t seed = 1;
+};
+
+// A kernel as reports show it.
+struct TunedKernel {
+    std::string name;                    // "training backward conv2.dw", after its first call
+    double share = 0;                    // of the step's time, 0 to 1
+    int trials = 0;                      // finished, in all runs
+    int failures = 0;                    // of them: crashed, hung, wrong, …
+    double default_us = 0, best_us = 0;  // of the last record; 0 where there is none
+    std::string own, best;               // recipe and tiling; `best` is empty without a record
+    std::string fault;                   // why it cannot be tuned, or empty
+};
+
+enum class TuneEnd { budget, nothing_left };
+
+// Told what happens, in order.
+class TuneReport {
+  public:
+    virtual ~TuneReport() = default;
+    virtual void note(const std::string& sentence) = 0;
+    virtual void begin(const std::string& network, const Isa& isa, const TuneOptions& options,
+                       size_t kernels, const Spent& spent) = 0;
+    virtual void take_up(const TunedKernel& kernel) = 0;
+    virtual void trial(const TunedKernel& kernel, const Candidate& candidate,
+                       const Trial& trial) = 0;
+    virtual void confirmation(const TunedKernel& kernel, const Confirmation& confirmation) = 0;
+    virtual void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;
+    // A signal came: the same table, so that what was found is seen.
+    virtual void interrupted(const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;
+};
+
+// Tunes until the budget is spent or no candidate is left. `build` says what the network is
+// compiled for; its target is one instruction set. Throws Error[journal], [record], what a
+// build throws, and Interrupted, after which all that was measured is kept.
+void tune(const Network& network, const RecipeLibrary& library, const BuildOptions& build,
+          const TuneOptions& options, Workbench& workbench, TuneReport& report);
+
+}  // namespace emulsion

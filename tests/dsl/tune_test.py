@@ -1,0 +1,196 @@
+"""`emulsion tune` and `emulsion records` as a user runs them: what they print, what they leave behind however they end,
+and that a build takes the records."""
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
+MODEL = """#include "dsl/emulsion.h"
+using namespace emulsion;
+int main(int argc, char** argv) {
+    Model m("tiny");
+    m.classify(dense(flatten(relu(conv(m.input("x", {3, 12, 12}), 32, {.kernel = 3, .padding = same}))), 10));
+    return compile(m, argc, argv);
+}
+"""
+faults = []
+
+
+def check(holds, text):
+    if not holds:
+        faults.append(text)
+        print("FAULT:", text)
+
+
+def processes_of(session):
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if entry.name.isdigit() and int(fields[3]) == session and fields[0] not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+class Work:
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
+        self.environment = dict(os.environ, TMPDIR=str(self.temporary), XDG_CACHE_HOME=str(self.folder / "cache"))
+        (self.folder / "tiny.cpp").write_text(MODEL)
+        (self.folder / "tiny.emu").write_text(self.run("show", "tiny.cpp").stdout)
+
+    def run(self, *words):
+        return subprocess.run([str(EMULSION), *words], cwd=self.folder, env=self.environment, text=True,
+                              capture_output=True, timeout=300)
+
+    def start(self, *words):
+        return subprocess.Popen([str(EMULSION), *words], cwd=self.folder, env=self.environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def refuses(self, code, error, *words):
+        result = self.run(*words)
+        check(result.returncode == code and error in result.stderr and "fix: " in result.stderr,
+              f"{' '.join(words)} ended with {result.returncode} and {result.stderr!r}, expected {error!r}")
+
+
+TUNE = ["tune", "tiny.emu", "--batch", "2", "--threads", "1", "--json"]
+
+
+def trials_of(lines):
+    return [(e["kernel"], e["recipe"], e["tiling"]) for e in map(json.loads, lines) if e["event"] == "trial"]
+
+
+def check_budget(work, seen):
+    first = work.run(*TUNE, "--trials", "6")
+    check(first.returncode == 0, f"tune fails: {first.stderr}")
+    lines = first.stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    check(events[0]["event"] == "begin" and events[-1]["event"] == "end", "the events are not from begin to end")
+    check(events[-1]["spent_trials"] == 6 and len(trials_of(lines)) == 6, "6 trials were asked for")
+    check(any(e["event"] == "kernel" and e["fault"] == "" for e in events), "no kernel was confirmed")
+    seen.update(trials_of(lines))
+    again = work.run(*TUNE, "--trials", "6")
+    check(not trials_of(again.stdout.splitlines()), "a spent budget was spent again")
+    plain = work.run(*[word for word in TUNE if word != "--json"], "--trials", "6")
+    check("6 trials in " in plain.stdout and "the budget is spent" in plain.stdout, f"plain lines: {plain.stdout}")
+
+
+def end_while_tuning(work, seen, how, whom, model="tiny.emu"):
+    """Ends a run after some trials; what it measured is new, and is not measured by the next."""
+    process = work.start("tune", model, *TUNE[2:], "--minutes", "30")
+    lines = []
+    while len(trials_of(lines)) < 3:
+        line = process.stdout.readline()
+        if not line:
+            check(False, f"tune ended early: {process.stderr.read()}")
+            return
+        lines.append(line)
+    begin = time.time()
+    if whom == "all":
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
+    rest, errors = process.communicate(timeout=60)
+    seconds = time.time() - begin
+    lines += [line for line in rest.splitlines() if line.endswith("}")]
+    check(process.returncode == -how, f"{how.name} ended it with {process.returncode}: {errors}")
+    check(seconds < 20, f"{how.name} took {seconds:.1f} s")
+    check(errors == "", f"{how.name} makes it say {errors!r}")
+    for _ in range(100):
+        if not processes_of(process.pid):
+            break
+        time.sleep(0.05)
+    check(not processes_of(process.pid), f"processes stay after {how.name}")
+    if how != signal.SIGKILL:
+        check(not list(work.temporary.iterdir()), f"{how.name} leaves {list(work.temporary.iterdir())}")
+        check(json.loads(lines[-1])["why"] == "interrupted", f"the last line after {how.name}: {lines[-1]}")
+    measured = trials_of(lines)
+    check(not seen & set(measured), f"measured twice: {seen & set(measured)}")
+    seen.update(measured)
+
+
+def check_records(work):
+    """A record by hand, of what the journal knows, is what the next build runs."""
+    journal = sqlite3.connect(work.folder / "tiny.journal")
+    query = """SELECT machine, isa, threads, signature, recipe, version, tiling FROM trials JOIN kernels
+               ON trials.kernel = kernels.id WHERE outcome IN ('slower', 'faster') ORDER BY signature, tiling"""
+    machine, isa, threads, signature, recipe, version, tiling = journal.execute(query).fetchone()
+    line = (f'machine={machine} isa={isa} threads={threads} recipe={recipe}@{version} tiling="{tiling}" '
+            f"default_us=20 tuned_us=10 spread=0.01 group={signature}")
+    path = work.folder / "hand.records"
+    path.write_text(f"emulsion records 1\n{line}\n")
+    plan = work.run("show", "tiny.emu", "--batch", "2", "--threads", "1", "--emit=plan", "--records", "hand.records")
+    check("hand.records:2" in plan.stdout and tiling in plan.stdout, f"the plan takes no record: {plan.stdout}")
+    built = work.run("build", "tiny.emu", "--batch", "2", "--threads", "1", "--records", "hand.records")
+    check(built.returncode == 0, f"the build with a record fails: {built.stderr}")
+    own = work.folder / "tiny.records"
+    own.write_text(path.read_text())
+    plan = work.run("show", "tiny.emu", "--batch", "2", "--threads", "1", "--emit=plan")
+    check("tiny.records:2" in plan.stdout, "the records beside the model are not taken")
+    plan = work.run("show", "tiny.emu", "--batch", "2", "--threads", "1", "--emit=plan", "--no-records")
+    check("tiny.records" not in plan.stdout, "--no-records takes records")
+    own.unlink()
+    foreign = path.read_text().replace(machine, "Other-1-1-l1.1-l2.1-l3.1-fma.1")
+    (work.folder / "foreign.records").write_text(foreign)
+    plan = work.run("show", "tiny.emu", "--batch", "2", "--emit=plan", "--records", "foreign.records")
+    check("1 of 1 records are of other machines than this one" in plan.stderr, f"nothing is said: {plan.stderr}")
+    check("foreign.records" not in plan.stdout, "a record of another machine is taken")
+    check_record_files(work, path, line)
+
+
+def check_record_files(work, path, line):
+    better = line.replace("default_us=20", "default_us=30")
+    (work.folder / "better.records").write_text(f"emulsion records 1\nbroken\n{better}\n")
+    listed = work.run("records", "list", "hand.records", "better.records")
+    check(listed.returncode == 1 and "better.records:2: error[record]: " in listed.stderr, f"list: {listed.stderr}")
+    check(listed.stdout.startswith("3.000x") and listed.stdout.endswith("\n1 records\n"), f"list: {listed.stdout}")
+    merged = work.run("records", "merge", "better.records", "-o", "hand.records")
+    check(merged.stdout == "hand.records: 1 records\n", f"merge: {merged.stdout}{merged.stderr}")
+    check(path.read_text() == f"emulsion records 1\n{better}\n", "the merged file")
+    check(work.run("records", "show", "hand.records").stdout == path.read_text(), "show prints something else")
+    check(work.run("records", "export", "hand.records").stdout == path.read_text(), "export leaves this machine out")
+    other = work.run("records", "export", "hand.records", "--machine", "Other-1-1-l1.1-l2.1-l3.1-fma.1")
+    check(other.stdout == "emulsion records 1\n", "export of another machine")
+    path.write_text(path.read_text().replace("default_us=30", "default_us=10"))
+    pruned = work.run("records", "prune", "hand.records")
+    check(pruned.stdout == "dropped hand.records:2: it is no faster than the default\nhand.records: 0 records\n",
+          f"prune: {pruned.stdout}{pruned.stderr}")
+
+
+def check_refusals(work):
+    work.refuses(2, "error[usage]: --minutes is 0, but a tuner needs time to measure", "tune", "tiny.emu", "--minutes", "0")
+    work.refuses(2, "error[usage]: --trials is 0, but must be 1 to", "tune", "tiny.emu", "--trials", "0")
+    work.refuses(2, "error[unsupported]: --report is not in this build", "tune", "tiny.emu", "--report", "x.html")
+    work.refuses(1, "error[usage]: --target is portable", "tune", "tiny.emu", "--target", "portable")
+    work.refuses(1, "error[journal]: the journal '/proc/j' cannot be opened", "tune", "tiny.emu", "--journal", "/proc/j")
+    work.refuses(1, "error[record]: 'none.records'", "records", "list", "none.records")
+    (work.folder / "bad.cpp").write_text("int main( {")
+    work.refuses(1, "error[model]: 'bad.cpp' does not compile", "tune", "bad.cpp", "--minutes", "1")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(folder)
+        seen = set()
+        check_budget(work, seen)
+        end_while_tuning(work, seen, signal.SIGTERM, "first", "tiny.cpp")
+        end_while_tuning(work, seen, signal.SIGINT, "all")
+        end_while_tuning(work, seen, signal.SIGKILL, "all")
+        end_while_tuning(work, seen, signal.SIGTERM, "first")
+        check_records(work)
+        check_refusals(work)
+    return 1 if faults else 0
+
+
+sys.exit(main())

@@ -1,0 +1,214 @@
+// The search for schedules, on a workbench that knows how fast each one is.
+#include "schedules/tune/tuner.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "compiler/support/hash.h"
+#include "compiler/support/interrupts.h"
+#include "runtime/support/file.h"
+#include "schedules/library.h"
+#include "tests/support/golden.h"
+#include "tests/support/message_of.h"
+#include "tests/support/test_folder.h"
+
+namespace emulsion::test {
+namespace {
+
+// Times follow from the text of a candidate, so that any run finds the same; every comparison is
+// counted.
+class FakeWorkbench : public Workbench {
+  public:
+    std::string take_up(const PlannedKernel& kernel) override {
+        signature_ = kernel.group.signature();
+        return "";
+    }
+    std::vector<Trial> compile(const std::vector<Candidate>& candidates) override {
+        std::vector<Trial> trials(candidates.size());
+        for (size_t i = 0; i < candidates.size(); i++) {
+            if (crashes && hash_bytes(to_string(candidates[i])) % 3 == 0)
+                trials[i].outcome = Outcome::crashed;
+        }
+        return trials;
+    }
+    Trial compare(const Candidate& current, const Candidate& candidate,
+                  const Effort& effort) override {
+        if (effort.significance == kTrialEffort.significance) {
+            if (interrupt_after == 0) throw Interrupted{2};
+            interrupt_after--;
+            EXPECT_TRUE(tried.insert(signature_ + to_string(candidate)).second)
+                << to_string(candidate) << " is measured twice";
+        }
+        Trial trial;
+        for (int i = 0; i < effort.least_pairs; i++)
+            trial.times.pairs.push_back({seconds(current), seconds(candidate)});
+        trial.times.contended = contended;
+        if (is_faster(trial.times, effort.significance, effort.margin))
+            trial.outcome = Outcome::faster;
+        return trial;
+    }
+    int jobs() const override { return 2; }
+
+    std::set<std::string> tried;
+    int interrupt_after = 1 << 30;
+    bool crashes = false, contended = false;
+
+  private:
+    double seconds(const Candidate& candidate) const {
+        return 1e-4 * (1 + static_cast<double>(hash_bytes(signature_ + to_string(candidate)) % 64));
+    }
+    std::string signature_;
+};
+
+class SilentReport : public TuneReport {
+  public:
+    void note(const std::string&) override {}
+    void begin(const std::string&, const Isa&, const TuneOptions&, size_t, const Spent&) override {}
+    void take_up(const TunedKernel&) override {}
+    void trial(const TunedKernel&, const Candidate&, const Trial&) override {}
+    void confirmation(const TunedKernel&, const Confirmation& confirmation) override {
+        (confirmation.is_accepted ? accepted : rejected)++;
+    }
+    void end(TuneEnd reason, const std::vector<TunedKernel>& list, const Spent& all) override {
+        why = reason;
+        kernels = list;
+        spent = all;
+    }
+    void interrupted(const std::vector<TunedKernel>& list, const Spent& all) override {
+        was_interrupted = true;
+        kernels = list;
+        spent = all;
+    }
+
+    int accepted = 0, rejected = 0;
+    bool was_interrupted = false;
+    TuneEnd why = TuneEnd::budget;
+    std::vector<TunedKernel> kernels;
+    Spent spent;
+};
+
+class Tuning : public testing::Test {
+  protected:
+    Tuning() : network_(golden_network("lenet")), library_(make_library()) {
+        build_.batch = 4;
+        options_.records = folder_ / "net.records";
+        options_.journal = folder_ / "net.journal";
+        options_.threads = 2;
+    }
+    SilentReport run(int trials) {
+        SilentReport report;
+        options_.trials = trials;
+        try {
+            tune(network_, library_, build_, options_, workbench_, report);
+        } catch (const Interrupted&) {
+            EXPECT_TRUE(report.was_interrupted);
+        }
+        return report;
+    }
+    RecordSet records() const {
+        std::vector<Diagnostic> faults;
+        RecordSet set = RecordSet::read(options_.records, faults);
+        EXPECT_TRUE(faults.empty());
+        return set;
+    }
+
+    TestFolder folder_;
+    Network network_;
+    RecipeLibrary library_;
+    BuildOptions build_;
+    TuneOptions options_;
+    FakeWorkbench workbench_;
+};
+
+TEST_F(Tuning, WritesRecordsThatABuildTakes) {
+    const SilentReport report = run(120);
+    EXPECT_EQ(report.spent.trials, 120);
+    EXPECT_EQ(report.why, TuneEnd::budget);
+    EXPECT_GT(report.accepted, 3);
+    const RecordSet set = records();
+    ASSERT_GT(set.size(), 1u);
+    for (const TunedRecord& record : set.records()) EXPECT_GT(record.gain(), 1.01);
+    const MachineRecords source(set, this_machine());
+    BuildOptions tuned = build_;
+    tuned.records = &source;
+    tuned.threads = 2;
+    std::set<std::string> taken;
+    for (const bool training : {true, false}) {
+        const Plan plan = plan_of(network_, library_, tuned, training);
+        for (const PlannedKernel& kernel : plan.variants[0].kernels)
+            if (!kernel.record.empty()) taken.insert(kernel.record);
+    }
+    EXPECT_EQ(taken.size(), set.size());
+}
+
+TEST_F(Tuning, GoesOnWhereItEndedAndRepeatsNothing) {
+    EXPECT_EQ(run(30).spent.trials, 30);
+    const std::string first = print_records(records().records());
+    EXPECT_EQ(run(30).spent.trials, 30);  // which are spent
+    EXPECT_EQ(print_records(records().records()), first);
+    EXPECT_EQ(workbench_.tried.size(), 30u);
+    EXPECT_EQ(run(70).spent.trials, 70);
+    EXPECT_EQ(workbench_.tried.size(), 70u);
+}
+
+TEST_F(Tuning, KeepsAllWhenItIsInterrupted) {
+    workbench_.interrupt_after = 25;
+    const SilentReport report = run(100);
+    EXPECT_TRUE(report.was_interrupted);
+    EXPECT_EQ(report.spent.trials, 25);
+    EXPECT_GE(records().size(), 1u);
+    workbench_.interrupt_after = 1 << 30;
+    EXPECT_EQ(run(60).spent.trials, 60);
+    EXPECT_EQ(workbench_.tried.size(), 60u);
+}
+
+TEST_F(Tuning, WaitsWithRecordsForAQuietMachine) {
+    workbench_.contended = true;
+    const SilentReport busy = run(20);
+    EXPECT_EQ(busy.accepted, 0);
+    EXPECT_GT(busy.rejected, 0);
+    EXPECT_FALSE(is_file(options_.records));
+    workbench_.contended = false;
+    EXPECT_GT(run(21).accepted, 0);
+    EXPECT_GE(records().size(), 1u);
+}
+
+TEST_F(Tuning, CountsCandidatesThatFail) {
+    workbench_.crashes = true;
+    const SilentReport report = run(60);
+    int failures = 0;
+    for (const TunedKernel& kernel : report.kernels) failures += kernel.failures;
+    EXPECT_GT(failures, 5);
+    EXPECT_EQ(workbench_.tried.size() + static_cast<size_t>(failures), 60u);
+    EXPECT_GE(records().size(), 1u);
+}
+
+TEST_F(Tuning, LeavesALockedRecordAlone) {
+    run(40);
+    RecordSet set;
+    TunedRecord locked = records().records()[0];
+    locked.is_locked = true;
+    locked.tuned_us = locked.default_us * 2;
+    set.add(locked);
+    set.save(options_.records);
+    options_.journal = folder_ / "another.journal";
+    workbench_.tried.clear();
+    run(80);
+    EXPECT_TRUE(records().find(locked.key())->is_locked);
+    for (const std::string& tried : workbench_.tried)
+        EXPECT_FALSE(tried.starts_with(locked.signature));
+}
+
+TEST_F(Tuning, RefusesAFileOfRecordsThatItWouldDamage) {
+    write_file(options_.records, "emulsion records 1\nmachine=\n");
+    EXPECT_EQ(message_of([&] { run(5); }),
+              options_.records +
+                  ":2: error[record]: 'machine' has no value\n"
+                  "  fix: write it as machine=… isa=… threads=… recipe=NAME@VERSION tiling=\"…\" "
+                  "default_us=… tuned_us=… spread=… group=…");
+    EXPECT_FALSE(is_file(options_.journal));
+}
+
+}  // namespace
+}  // namespace emulsion::test
