@@ -189,28 +189,41 @@ int calls_of_run(KernelSession& session, size_t k, int64_t samples,
         std::clamp(std::ceil(kLeastSeconds / std::max(seconds, 1e-9)), 1.0, 1000.0));
 }
 
-// A B B A, again and again: what drifts meets both alike.
+// A B B A, again and again: what drifts meets both alike. Pairs during which other work took the
+// processors do not count, unless there are too few others: then all count, and the times are
+// contended.
 PairedTimes time_pairs(KernelSession& session, int64_t samples, const KernelArguments& current,
                        const KernelArguments& candidate, const Effort& effort) {
+    constexpr double kPatience = 4;  // times the effort, where pairs are disturbed
     const int current_calls = calls_of_run(session, 0, samples, current);
     const int candidate_calls = calls_of_run(session, 1, samples, candidate);
     const auto begin = std::chrono::steady_clock::now();
-    const ContentionWatch watch;
     PairedTimes times;
-    for (int i = 0; i < effort.most_pairs; i++) {
+    std::vector<TimePair>& pairs = times.pairs;
+    std::vector<TimePair> disturbed;
+    for (int turn = 0; static_cast<int>(pairs.size()) < effort.most_pairs; turn++) {
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-        if (i >= effort.least_pairs && spent.count() > effort.seconds) break;
-        TimePair pair;
-        if (i % 2 == 0) pair.current = session.run(0, samples, current, current_calls);
-        pair.candidate = session.run(1, samples, candidate, candidate_calls);
-        if (i % 2 != 0) pair.current = session.run(0, samples, current, current_calls);
-        times.pairs.push_back(pair);
-        if (is_hopeless(times, effort.most_pairs, effort.significance)) break;
-        if (effort.stops_at_win && i + 1 >= effort.least_pairs &&
-            is_faster(times, effort.significance, effort.margin))
+        const bool has_enough = static_cast<int>(pairs.size()) >= effort.least_pairs;
+        if (spent.count() > effort.seconds * (has_enough ? 1 : kPatience) &&
+            static_cast<int>(pairs.size() + disturbed.size()) >= effort.least_pairs)
             break;
+        const ContentionWatch watch;
+        TimePair pair;
+        if (turn % 2 == 0) pair.current = session.run(0, samples, current, current_calls);
+        pair.candidate = session.run(1, samples, candidate, candidate_calls);
+        if (turn % 2 != 0) pair.current = session.run(0, samples, current, current_calls);
+        if (watch.share_lost() > kMostShareLost) {
+            disturbed.push_back(pair);
+            continue;
+        }
+        pairs.push_back(pair);
+        if (is_hopeless(times, effort.most_pairs, effort.significance)) return times;
+        if (effort.stops_at_win && static_cast<int>(pairs.size()) >= effort.least_pairs &&
+            is_faster(times, effort.significance, effort.margin))
+            return times;
     }
-    times.contended = watch.share_lost() > kMostShareLost;
+    times.contended = static_cast<int>(pairs.size()) < effort.least_pairs;
+    if (times.contended) pairs.insert(pairs.end(), disturbed.begin(), disturbed.end());
     return times;
 }
 
