@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <vector>
 
@@ -40,6 +39,16 @@ std::span<const uint8_t> bytes_of(const void* data, size_t size) {
     return {static_cast<const uint8_t*>(data), size};
 }
 
+// Nothing where there is no such file, or one that no entry is.
+Bytes read_entry(const std::string& path) {
+    constexpr uint64_t kMostBytes = uint64_t{256} << 20;
+    try {
+        return read_file(path, kMostBytes, "kernel");
+    } catch (const RuntimeError&) {
+        return {};
+    }
+}
+
 std::string default_folder() {
     if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && base[0] == '/') {
         return std::string(base) + "/emulsion";
@@ -61,12 +70,13 @@ std::string KernelCache::path_of(const std::string& key) const {
 
 std::optional<CacheEntry> KernelCache::find(const std::string& key) const {
     if (folder_.empty()) return std::nullopt;
-    std::ifstream file(path_of(key), std::ios::binary);
+    const Bytes file = read_entry(path_of(key));
     Header header{};
-    if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;
+    if (file.size() < sizeof header) return std::nullopt;
+    std::memcpy(&header, file.data(), sizeof header);
     if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return std::nullopt;
     CacheEntry entry{
-        header.slab0_bytes, header.slab_bytes, {std::istreambuf_iterator<char>(file), {}}};
+        header.slab0_bytes, header.slab_bytes, {file.begin() + sizeof header, file.end()}};
     if (hash_of(key, entry) != header.hash) return std::nullopt;
     std::error_code ignored;
     fs::last_write_time(path_of(key), fs::file_time_type::clock::now(), ignored);

@@ -7,18 +7,20 @@
 
 #include <cerrno>
 #include <chrono>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/host.h"
 #include "compiler/support/interrupts.h"
+#include "compiler/support/text_file.h"
 #include "runtime/support/error.h"
 
 namespace emulsion {
 
 namespace {
+
+constexpr uint64_t kMostManifestBytes = uint64_t{16} << 20;
 
 // Runs the action with the runtime's errors as those of the compiler.
 template <class Action>
@@ -36,8 +38,10 @@ void prepare_output_folder(const std::filesystem::path& folder, const std::strin
                            const std::string& network) {
     make_output_folder(folder);
     const std::filesystem::path path = folder / (library + ".json");
-    std::ifstream file(path);
-    const auto manifest = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+    if (!is_file(path)) return;
+    const std::string text = read_text_file(path, kMostManifestBytes, "manifest", "output",
+                                            "name another folder with -o, or move this file away");
+    const auto manifest = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!manifest.is_object() || !manifest.contains("network")) return;
     const nlohmann::json& owner = manifest["network"];
     if (owner == network) return;

@@ -5,13 +5,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
+#include "compiler/support/text_file.h"
 
 namespace emulsion {
 
@@ -159,14 +156,10 @@ Network parse_network(std::string_view text, const std::string& file) {
 }
 
 Network read_network(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    std::ostringstream text;
-    if (stream) text << stream.rdbuf();
-    if (!stream) {
-        fail("file", fmt::format("'{}' cannot be read: {}", path, std::strerror(errno)),
-             "give the path of a .emu file that you may read");
-    }
-    return parse_network(text.str(), path);
+    constexpr uint64_t kMostBytes = uint64_t{64} << 20;
+    return parse_network(read_text_file(path, kMostBytes, "model", "file",
+                                        "give the path of a .emu file that you may read"),
+                         path);
 }
 
 // Checks

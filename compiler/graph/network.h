@@ -55,7 +55,7 @@ std::string print(const Network& network);
 // [unknown_kind] (of optimizer or schedule), or what verify_network finds.
 Network parse_network(std::string_view text, const std::string& file);
 
-// parse_network of a file's content; Error[file] where it cannot be read.
+// parse_network of a file's content; Error[file] where it cannot be read or has over 64 MiB.
 Network read_network(const std::string& path);
 
 // Everything that is wrong with what the compiler relies on, beside verify(graph): a scalar "loss"

@@ -1,14 +1,11 @@
 // Reads a profile and refuses what cannot have been measured.
 #include "compiler/plan/profile.h"
 
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "compiler/support/diagnostic.h"
+#include "compiler/support/text_file.h"
 
 namespace emulsion {
 
@@ -16,6 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr uint64_t kMostBytes = uint64_t{16} << 20;
 constexpr int64_t kMostSamples = 65536, kMostThreads = 256, kMostCalls = 1'000'000'000;
 constexpr const char* kFix =
     "write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the network";
@@ -85,22 +83,13 @@ class Reader {
 };
 
 Json parse_file(const std::string& file) {
-    errno = 0;
-    std::ifstream stream(file, std::ios::binary);
-    std::ostringstream text;
-    if (stream) text << stream.rdbuf();
-    if (!stream || !text) {
-        const int code = errno;
-        fail("profile",
-             fmt::format("'{}' cannot be read: {}", file,
-                         code != 0 ? std::strerror(code) : "it is empty"),
-             kFix);
-    }
+    const std::string text = read_text_file(file, kMostBytes, "profile", "profile", kFix);
+    if (text.empty()) refuse(file, "it is empty");
     try {
-        return Json::parse(text.str());
+        return Json::parse(text);
     } catch (const Json::parse_error& error) {
-        refuse(file, fmt::format("the text is no JSON from byte {} of {} on", error.byte,
-                                 text.str().size()));
+        refuse(file,
+               fmt::format("the text is no JSON from byte {} of {} on", error.byte, text.size()));
     } catch (const Json::out_of_range&) {
         refuse(file, "the text holds a number that no double can hold");
     }

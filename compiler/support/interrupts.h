@@ -11,8 +11,9 @@ struct Interrupted {
     int signal = 0;
 };
 
-// While it lives, SIGTERM, SIGHUP and SIGINT are noted (those ignored before stay ignored). At most
-// one lives.
+// While it lives, SIGTERM, SIGHUP and SIGINT are noted (those ignored before stay ignored). One
+// that comes a second or more after the first ends the process at once: its temporary folders stay
+// for the next TemporaryFolder to remove. At most one lives.
 class CatchInterrupts {
   public:
     CatchInterrupts();

@@ -2,6 +2,7 @@
 #include "compiler/codegen/cache.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -66,6 +67,17 @@ TEST(Cache, ADamagedEntryCountsAsAbsent) {
     EXPECT_FALSE(cache.find("key"));
     cache.store("key", entry_of('b'));
     EXPECT_EQ(cache.find("key")->object[0], 'b');
+}
+
+// What is no file is not waited for.
+TEST(Cache, APipeCountsAsAbsent) {
+    TestFolder folder;
+    KernelCache cache(folder.path());
+    cache.store("key", entry_of('a'));
+    const std::string path = fs::directory_iterator(folder.path())->path();
+    fs::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    EXPECT_FALSE(cache.find("key"));
 }
 
 // An entry under another name is none: it would bring the code of another kernel.

@@ -6,10 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <thread>
 
 #include "compiler/support/closest.h"
 #include "compiler/support/diagnostic.h"
@@ -150,6 +152,42 @@ TEST(Host, SuccessorsGetSignals) {
         });
         EXPECT_EQ(WEXITSTATUS(status), 9) << signal;
     }
+}
+
+// A stage that hangs asks nobody: the second request ends the process, unless it came with the
+// first.
+TEST(Host, ASecondRequestEndsAHang) {
+    for (int signal : {SIGTERM, SIGHUP, SIGINT}) {
+        const auto hang = [&](bool waits) {
+            return status_in_child([&] {
+                std::signal(signal, SIG_DFL);
+                CatchInterrupts interrupts;
+                raise(SIGTERM);
+                if (waits) std::this_thread::sleep_for(std::chrono::milliseconds(1001));
+                raise(signal);
+                _exit(7);
+            });
+        };
+        EXPECT_EQ(WEXITSTATUS(hang(false)), 7);
+        const int status = hang(true);
+        EXPECT_TRUE(WIFSIGNALED(status)) << status;
+        EXPECT_EQ(WTERMSIG(status), signal);
+    }
+}
+
+// What a successor makes of the second request is its own affair as well.
+TEST(Host, SuccessorsGetTheSecondRequest) {
+    const int status = status_in_child([&] {
+        CatchInterrupts interrupts;
+        Successor successor({"sh", "-c",
+                             fmt::format("trap 'count=x$count; test $count = xx && exit 9' TERM; "
+                                         "kill {0}; sleep 1.1; kill {0}; "
+                                         "while true; do sleep 0.01; done",
+                                         getpid())});
+        const Successor::End end = successor.wait();
+        _exit(end.signal == 0 ? end.status : 1);
+    });
+    EXPECT_EQ(WEXITSTATUS(status), 9);
 }
 
 TEST(Host, MakesOutputFolders) {

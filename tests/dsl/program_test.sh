@@ -114,6 +114,9 @@ expect 1 "" $'emulsion: error[compiler]: no C++ compiler is found, and one compi
     env -u CXX PATH="$work/nothing" "$emulsion" summary lenet.cpp
 expect 1 "" $'emulsion: error[compiler]: the C++ compiler \'no-such-c++\' named by CXX cannot be run\n  fix: set CXX to a C++20 compiler, or unset it\n' \
     env CXX=no-such-c++ "$emulsion" summary lenet.cpp
+mkfifo pipe.emu
+expect 1 "" $'emulsion: error[file]: \'pipe.emu\': expected a model, but this is no plain file\n  fix: give the path of a .emu file that you may read\n' \
+    timeout -s KILL 20 "$emulsion" show pipe.emu
 touch file
 expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'file/out\': cannot make the folder: a part of the path is no folder\n  fix: name a folder that you may write to with -o\n' \
     "$emulsion" build $net -o file/out
@@ -158,6 +161,14 @@ expect 1 "" $'emulsion: error[output]: \'shared/le_net_train.json\' is of the ne
     "$emulsion" build le_net.emu -o shared
 "$emulsion" build le-net.emu -o shared >/dev/null || fault "le-net again"
 
+# A manifest that is none of ours is not read whole, nor waited for
+mkdir foreign && truncate -s 17M foreign/le_net_train.json
+expect 1 "" $'emulsion: error[output]: \'foreign/le_net_train.json\': the manifest has 17825792 bytes; the limit is 16777216\n  fix: name another folder with -o, or move this file away\n' \
+    "$emulsion" build le-net.emu -o foreign
+rm foreign/* && mkfifo foreign/le_net_train.json
+expect 1 "" $'emulsion: error[output]: \'foreign/le_net_train.json\': cannot write the file: it is a pipe\n  fix: choose the path of a plain file\n' \
+    timeout -s KILL 100 "$emulsion" build le-net.emu -o foreign
+
 # A build that fails leaves the former products whole: a limit on the size of files, a full disk
 sums() { (cd shared && sha256sum *); }
 sums >sums.txt
@@ -181,7 +192,7 @@ mkdir disk && unshare -m true 2>/dev/null && {
         grep -q 'fix: free some space' err.txt || fault "a full disk: $(cat err.txt)"; }
 }
 
-expect 1 "" $'emulsion: error[profile]: \'p.json\' cannot be read: No such file or directory\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the network\n' \
+expect 1 "" $'emulsion: error[profile]: \'p.json\': cannot open the profile: no such file or folder\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, where NET is the network\n' \
     "$emulsion" show $net --emit=roofline --profile=p.json
 
 # Help and version go to stdout

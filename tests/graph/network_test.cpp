@@ -2,10 +2,15 @@
 #include "compiler/graph/network.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
+
+#include "tests/support/message_of.h"
+#include "tests/support/test_folder.h"
 
 namespace emulsion {
 namespace {
@@ -88,15 +93,18 @@ TEST(Network, NormalizationOfEveryChannel) {
 }
 
 TEST(Network, FilesThatCannotBeRead) {
-    std::string path = (std::filesystem::temp_directory_path() / "no_such_network.emu").string();
-    try {
-        read_network(path);
-        FAIL();
-    } catch (const Error& error) {
-        EXPECT_EQ(std::string(error.what()),
-                  "error[file]: '" + path +
-                      "' cannot be read: No such file or directory\n"
-                      "  fix: give the path of a .emu file that you may read");
+    TestFolder folder;
+    std::ofstream(folder / "long");
+    std::filesystem::resize_file(folder / "long", (uintmax_t{64} << 20) + 1);
+    ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+    std::filesystem::create_directory(folder / "folder");
+    for (auto [name, problem] : {std::pair("none", "cannot open the model: no such file or folder"),
+                                 {"long", "the model has 67108865 bytes; the limit is 67108864"},
+                                 {"pipe", "expected a model, but this is no plain file"},
+                                 {"folder", "expected a model, but this is a folder"}}) {
+        EXPECT_EQ(test::message_of([&] { read_network(folder / name); }),
+                  "error[file]: '" + (folder / name) + "': " + problem +
+                      "\n  fix: give the path of a .emu file that you may read");
     }
 }
 

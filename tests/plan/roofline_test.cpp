@@ -186,15 +186,25 @@ TEST_F(ProfileFile, IsRead) {
 }
 
 TEST_F(ProfileFile, Missing) {
-    EXPECT_EQ(message_of([] { read_profile("no/such.json"); }),
-              std::string("error[profile]: 'no/such.json' cannot be read: No such file or "
-                          "directory") +
-                  kFix);
+    EXPECT_EQ(
+        message_of([] { read_profile("no/such.json"); }),
+        std::string("error[profile]: 'no/such.json': cannot open the profile: no such file or "
+                    "folder") +
+            kFix);
 }
 
 TEST_F(ProfileFile, FolderInsteadOfAFile) {
     EXPECT_EQ(message_of([&] { read_profile(folder_.path()); }),
-              "error[profile]: '" + folder_.path() + "' cannot be read: Is a directory" + kFix);
+              "error[profile]: '" + folder_.path() + "': expected a profile, but this is a folder" +
+                  kFix);
+}
+
+TEST_F(ProfileFile, FarLargerThanOneCanBe) {
+    write("{");
+    std::filesystem::resize_file(file_, (uintmax_t{16} << 20) + 1);
+    EXPECT_EQ(message_of([&] { read_profile(file_); }),
+              "error[profile]: '" + file_ +
+                  "': the profile has 16777217 bytes; the limit is 16777216" + kFix);
 }
 
 // Cut anywhere, it is refused; nothing is guessed.
@@ -206,7 +216,7 @@ TEST_F(ProfileFile, TruncatedAtAnyByte) {
             refusal(text.substr(0, bytes)),
             expected(fmt::format("the text is no JSON from byte {} of {} on", bytes + 1, bytes)));
     }
-    EXPECT_EQ(refusal(""), "error[profile]: '" + file_ + "' cannot be read: it is empty" + kFix);
+    EXPECT_EQ(refusal(""), expected("it is empty"));
 }
 
 TEST_F(ProfileFile, NoJson) {
