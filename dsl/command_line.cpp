@@ -100,6 +100,10 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     CLI::App* build = add("build", "Compile the model into libraries and programs");
     add_build_options(build, line);
     build->add_option("--expect-name", line.expected_name, "Refuse a model of another name");
+    build
+        ->add_option("--expect-purpose", line.expected_purpose,
+                     "Refuse a model for something else: training, or inference alone")
+        ->check(CLI::IsMember({"training", "inference"}));
     build->add_option("--depfile", line.depfile,
                       "Write the rule of make that names the products and what they depend on");
     build->add_option("--dependency", line.dependencies)->group("")->allow_extra_args(false);
@@ -268,6 +272,7 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
         if (line.json) words.push_back("--json");
     }
     if (!line.expected_name.empty()) add("--expect-name", line.expected_name);
+    if (!line.expected_purpose.empty()) add("--expect-purpose", line.expected_purpose);
     if (!line.depfile.empty()) {
         add("--depfile", line.depfile);
         for (const std::string& file : line.dependencies) add("--dependency", file);
@@ -297,6 +302,23 @@ void check_expected_name(const CommandLine& line, const Network& network) {
          fmt::format("the model is called '{}', but '{}' is expected", network.name,
                      line.expected_name),
          "give both one name: products are named after the model");
+}
+
+void check_expected_purpose(const CommandLine& line, const Network& network) {
+    const std::string& expected = line.expected_purpose;
+    if (expected == "training" && !is_trained(network)) {
+        fail("loss",
+             fmt::format("the model '{}' has no loss, but its training is expected", network.name),
+             "add INFERENCE to emulsion_add_network (--expect-purpose inference), or end the model "
+             "with classify(scores), mean_squared_error(prediction) or loss(value)");
+    }
+    if (expected == "inference" && is_trained(network)) {
+        fail(
+            "loss",
+            fmt::format("the model '{}' has a loss, but inference alone is expected", network.name),
+            "leave INFERENCE out of emulsion_add_network (--expect-purpose training), or the loss "
+            "out of the model");
+    }
 }
 
 // A network without a loss is for inference alone; whoever wants to train it is told.
@@ -347,6 +369,7 @@ int run_command(const CommandLine& given, const Network& network) {
         return 0;
     }
     check_expected_name(line, network);
+    check_expected_purpose(line, network);
     if (!is_trained(network)) note_untrained(line, network);
     const Artifact artifact = build(network, make_library(), line.options);
     for (const std::string& note : artifact.notes) fmt::print(stderr, "note: {}\n", note);

@@ -18,8 +18,9 @@ struct CommandLine {
     std::string stage = "graph";  // of show
     std::string profile;          // of show: what the stage "roofline" reads
     BuildOptions options;
-    std::string expected_name;  // of build: what the model must be called, or empty
-    std::string depfile;        // of build: where the rule of its products goes, or empty
+    std::string expected_name;     // of build: what the model must be called, or empty
+    std::string expected_purpose;  // of build: "training", "inference" (alone), or empty
+    std::string depfile;           // of build: where the rule of its products goes, or empty
     std::vector<std::string> dependencies;  // what the model was read from
     std::vector<std::string> rest;          // of train: what the trainer gets
     std::vector<std::string> records;  // files of tuned records: what a build takes, or tune writes

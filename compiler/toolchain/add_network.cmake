@@ -1,13 +1,14 @@
-# emulsion_add_network(NAME FILE [BATCH N] [INFER_BATCH N...] [TARGET TARGET] [THREADS N] [OPTIONS ...])
+# emulsion_add_network(NAME FILE [INFERENCE] [BATCH N] [INFER_BATCH N...] [TARGET TARGET] [THREADS N] [OPTIONS ...])
 #
 # Compiles the network in FILE (a model program or a .emu file), whose model is called NAME, and makes the targets
 #     NAME::train, NAME::infer    static libraries with their C headers
 #     NAME-train, NAME-infer      the programs (targets that build them; they lie beside the libraries)
+# With INFERENCE, for a model without a loss, those of inference alone.
 function(emulsion_add_network name file)
-    cmake_parse_arguments(PARSE_ARGV 2 network "" "BATCH;TARGET;THREADS" "INFER_BATCH;OPTIONS")
+    cmake_parse_arguments(PARSE_ARGV 2 network "INFERENCE" "BATCH;TARGET;THREADS" "INFER_BATCH;OPTIONS")
     if(network_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "emulsion_add_network(${name}): unknown argument '${network_UNPARSED_ARGUMENTS}'\n"
-                            "  fix: use BATCH, INFER_BATCH, TARGET, THREADS or OPTIONS")
+                            "  fix: use INFERENCE, BATCH, INFER_BATCH, TARGET, THREADS or OPTIONS")
     endif()
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
     set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name})
@@ -25,20 +26,27 @@ function(emulsion_add_network name file)
         list(APPEND flags --infer-batch ${batch})
     endforeach()
 
-    # The tool states its products in the dependency file, and refuses a model of another name.
+    # The tool states its products in the dependency file, and refuses a model with other ones.
     string(MAKE_C_IDENTIFIER ${name} symbol)
+    set(modes train infer)
+    set(purpose training)
+    if(network_INFERENCE)
+        set(modes infer)
+        set(purpose inference)
+    endif()
+    list(APPEND flags --expect-name ${name} --expect-purpose ${purpose})
     set(products)
-    foreach(mode train infer)
+    foreach(mode ${modes})
         list(APPEND products ${folder}/${symbol}_${mode}.a ${folder}/${symbol}_${mode}.h
              ${folder}/${symbol}_${mode}.json ${folder}/${name}-${mode})
     endforeach()
     add_custom_command(
         OUTPUT ${products}
-        COMMAND emulsion build ${file} -o ${folder} --expect-name ${name} --depfile ${folder}/products.d ${flags}
+        COMMAND emulsion build ${file} -o ${folder} --depfile ${folder}/products.d ${flags}
         DEPFILE ${folder}/products.d
         DEPENDS emulsion libemulsion emulsion_data emulsion_program emulsion_train emulsion_infer ${file}
         COMMENT "Compiling the network ${name}" VERBATIM)
-    foreach(mode train infer)
+    foreach(mode ${modes})
         add_custom_target(${name}-${mode} DEPENDS ${products})
         file(MAKE_DIRECTORY ${folder})
         add_library(${name}_${mode}_archive STATIC IMPORTED GLOBAL)
@@ -48,5 +56,7 @@ function(emulsion_add_network name file)
         add_library(${name}::${mode} ALIAS ${name}_${mode}_archive)
     endforeach()
     # One command makes both programs: without this, two parallel targets would run it twice.
-    add_dependencies(${name}-infer ${name}-train)
+    if(NOT network_INFERENCE)
+        add_dependencies(${name}-infer ${name}-train)
+    endif()
 endfunction()

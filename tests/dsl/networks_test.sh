@@ -142,6 +142,30 @@ for file in features.cpp features.emu; do
 done
 "$emulsion" show features.cpp --emit=plan >plan.txt && ! grep -q training plan.txt || fault "plan of features: $(cat plan.txt)"
 
+# In CMake it is declared so, and is then built once
+mkdir alone && { grep -v emulsion_add_network project/CMakeLists.txt
+    echo 'emulsion_add_network(features ../features.cpp ${purpose})'; } >alone/CMakeLists.txt
+for generator in Ninja "Unix Makefiles"; do
+    [ "$generator" = Ninja ] || command -v make >/dev/null || continue
+    rm -rf alone/build
+    configure=(cmake -G "$generator" -S alone -B alone/build)
+    [ "$generator" = Ninja ] && configure+=("-DCMAKE_MAKE_PROGRAM=$root/.venv/bin/ninja")
+    "${configure[@]}" -Dpurpose=INFERENCE || fault "$generator, configure: $(cat cmake.txt)"
+    cmake --build alone/build --target features-infer || fault "$generator, features-infer: $(cat cmake.txt)"
+    [ -x alone/build/features/features-infer ] || fault "$generator builds no features-infer"
+    cmake --build alone/build --target features-infer && ! grep -q "Compiling the network" cmake.txt ||
+        fault "$generator builds features again: $(cat cmake.txt)"
+    cmake --build alone/build --target features-train && fault "$generator has a target features-train"
+    "${configure[@]}" -Dpurpose= || fault "$generator, configure again: $(cat cmake.txt)"
+    cmake --build alone/build --target features-infer && fault "$generator: a model without a loss is trained"
+    grep -q "error\[loss\]: the model 'features' has no loss, but its training is expected" cmake.txt &&
+        grep -q "fix: add INFERENCE to emulsion_add_network" cmake.txt || fault "$generator: $(cat cmake.txt)"
+done
+code=0
+"$emulsion" build one-conv.emu -o alone --expect-purpose inference >out.txt 2>err.txt || code=$?
+[ $code = 1 ] && grep -q "error\[loss\]: the model 'one-conv' has a loss, but inference alone is expected" err.txt ||
+    fault "one-conv for inference alone: $code $(cat err.txt)"
+
 # A kernel for which there is no recipe is named
 sed -e 's/^  output "features".*/  %rows = reduce_axes(%relu1) {axes=[1]} : f32[n,4,1,4]\n  output "rows" %rows/' features.emu >rows.emu
 "$emulsion" build rows.emu -o alone >/dev/null 2>err.txt || fault "rows: $(cat err.txt)"
