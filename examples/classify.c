@@ -73,6 +73,43 @@ static void place(const emulsion_tensor* tensor, const float* values,
                 target[((o / 16 * places + s) * channels + c) * 16 + o % 16] = *values++;
 }
 
+/* The text of one entry of the header's metadata, or NULL. */
+static const char* metadata(const char* header, const char* key) {
+    char start[32];
+    const char* at;
+    snprintf(start, sizeof start, "\"%s\":\"", key);
+    at = strstr(header, start);
+    return at != NULL ? at + strlen(start) : NULL;
+}
+
+/* Whether a list of numbers, or NULL, begins with this one. */
+static int begins_with(const char* list, float number) {
+    return list != NULL && strtof(list + 1, NULL) == number;
+}
+
+/* Refuses weights that mean something else here: of another network, of pictures that were
+ * normalized otherwise, or of other classes. */
+static void check_origin(const char* path, const char* header, const emulsion_info* info) {
+    const char *signature = metadata(header, "signature"), *mean = metadata(header, "mean");
+    const char *deviation = metadata(header, "deviation"), *at = metadata(header, "classes");
+    const size_t length = strlen(info->signature);
+    char name[256];
+    int i;
+    if (signature == NULL || strncmp(signature, info->signature, length) != 0 ||
+        signature[length] != '"')
+        fail("belongs to another network", path);
+    if (info->normalized ? !begins_with(mean, info->input_mean[0]) ||
+                               !begins_with(deviation, info->input_deviation[0])
+                         : mean != NULL || deviation != NULL)
+        fail("was trained with another normalization", path);
+    for (i = 0; i < info->class_count; i++) {
+        snprintf(name, sizeof name, "%s\\\"%s\\\"", i > 0 ? ", " : "[", info->classes[i]);
+        if (at == NULL || strncmp(at, name, strlen(name)) != 0)
+            fail("was trained with other classes", path);
+        at += strlen(name);
+    }
+}
+
 /* Finds every tensor of the library in the weights file and places it. */
 static void load_weights(const char* path, const emulsion_info* info,
                          const emulsion_memory* memory) {
@@ -84,6 +121,7 @@ static void load_weights(const char* path, const emulsion_info* info,
     values = aligned_bytes(bytes - 8 - header + 1);
     memcpy(values, file + 8 + header, (size_t)(bytes - 8 - header));
     file[8 + header] = 0;
+    check_origin(path, file + 8, info);
     for (i = 0; i < info->tensor_count; i++) {
         const emulsion_tensor* tensor = &info->tensors[i];
         for (count = 4, k = 0; k < tensor->rank; k++) count *= (uint64_t)tensor->shape[k];

@@ -23,8 +23,11 @@ for program in lenet-train lenet-infer; do
 done
 
 # The C99 program of the examples, as its first lines say to build it.
-cc -std=c99 -pedantic -Wall -Wextra -Werror -O2 -I"$work" "$source_dir/examples/classify.c" "$work/lenet_infer.a" \
-    -static -lpthread -lm -o "$work/classify" || { fault "the C99 program does not build"; finish; }
+build_classify() {  # of the libraries in a folder
+    cc -std=c99 -pedantic -Wall -Wextra -Werror -O2 -I"$1" "$source_dir/examples/classify.c" "$1/lenet_infer.a" \
+        -static -lpthread -lm -o "$1/classify" || { fault "the C99 program does not build"; finish; }
+}
+build_classify "$work"
 at_most "$work/classify" 1000000
 
 # It says what lenet-infer says, picture by picture.
@@ -53,4 +56,19 @@ refused "has other bytes than the library expects" cut.safetensors $images
 head -c 5000 $images >cut.idx
 refused "cut.idx: holds fewer pictures than it says" run/weights.safetensors cut.idx
 refused "is no IDX file" run/weights.safetensors data/t10k-labels-idx1-ubyte
+
+# Weights that would mean something else: other digits of the signature, other classes, normalized pictures
+sed 's/"signature":"./"signature":"x/' run/weights.safetensors >other.safetensors
+refused "other.safetensors: belongs to another network" other.safetensors $images
+sed 's/pullover/overpull/' run/weights.safetensors >other.safetensors
+refused "other.safetensors: was trained with other classes" other.safetensors $images
+mkdir normalized
+sed 's/m.classify/m.normalize({0.3}, {0.4}); m.classify/' "$source_dir/examples/networks/lenet.cpp" >normalized.cpp
+"$binary_dir/bin/emulsion" build normalized.cpp -o normalized >build.log 2>&1 || fault "$(cat build.log)"
+build_classify normalized
+normalized/lenet-train --data data --steps 1 --quiet --weights normalized.safetensors
+refused "normalized.safetensors: was trained with another normalization" normalized.safetensors $images
+normalized/classify normalized.safetensors $images >output.txt || fault "the program refuses weights of its own"
+normalized/classify run/weights.safetensors $images >refused.out 2>refused.err && fault "other weights pass"
+grep -qF "was trained with another normalization" refused.err || fault "classify says $(cat refused.err)"
 finish
