@@ -37,11 +37,17 @@ int wait_for(pid_t pid) {
     return status;
 }
 
-// The workers that run; what is left of them at the end, because of an exception, is killed.
+// The worker and what it started: each leads a process group.
+void kill_group(const Worker& worker) {
+    if (kill(-worker.pid, SIGKILL) != 0) kill(worker.pid, SIGKILL);
+}
+
+// The workers that run; what is left of them at the end, because of an exception, is killed, all
+// before the first is waited for.
 struct Workers : std::vector<Worker> {
     ~Workers() {
+        for (const Worker& worker : *this) kill_group(worker);
         for (const Worker& worker : *this) {
-            kill(worker.pid, SIGKILL);
             wait_for(worker.pid);
             close(worker.pipe);
         }
@@ -97,6 +103,7 @@ Worker start(size_t index, const std::function<std::string(size_t)>& job,
     if (pipe2(ends, O_CLOEXEC) != 0) return worker;
     std::fflush(nullptr);
     worker.pid = fork_child(SIGKILL);
+    if (worker.pid >= 0) setpgid(worker.pid, worker.pid);  // in both, since either may be first
     if (worker.pid == 0) {
         close(ends[0]);
         run_job(ends[1], index, job, describe, limits.memory_bytes);
@@ -161,7 +168,7 @@ std::vector<JobResult> run_forked(size_t count, const std::function<std::string(
         for (size_t i = live.size(); i-- > 0;) {
             Worker& worker = live[i];
             bool late = Clock::now() > worker.deadline;
-            if (late) kill(worker.pid, SIGKILL);
+            if (late) kill_group(worker);
             if (!late && (polls[i].revents == 0 || !drain(worker))) continue;
             const int status = wait_for(worker.pid);
             close(worker.pipe);

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "compiler/ops/sources.h"
+#include "compiler/support/interrupts.h"
 
 namespace emulsion {
 
@@ -75,25 +76,35 @@ void clear_padding(const TensorType& type, float* values, size_t count) {
     }
 }
 
+// Sets values[i] to next(), for gigabytes of them: a signal is met after each part.
+template <class T, class Next>
+void set_values(T* values, size_t count, const Next& next) {
+    constexpr size_t kPart = size_t{1} << 24;
+    for (size_t begin = 0; begin < count; begin += kPart) {
+        check_interrupts();
+        const size_t end = std::min(count, begin + kPart);
+        for (size_t i = begin; i < end; i++) values[i] = static_cast<T>(next());
+    }
+}
+
 void fill(const GuardedBlock& block, const TensorType& type, int64_t limit, Random& random) {
     if (type.element == ElementType::u8) {
-        auto* values = static_cast<uint8_t*>(block.data());
         const auto range = static_cast<uint64_t>(std::clamp<int64_t>(limit, 1, 255));
-        for (size_t i = 0; i < block.bytes(); i++)
-            values[i] = static_cast<uint8_t>(random.next() % range);
+        set_values(static_cast<uint8_t*>(block.data()), block.bytes(),
+                   [&] { return random.next() % range; });
         return;
     }
     const size_t count = block.bytes() / 4;
     if (type.element == ElementType::i32) {
-        auto* values = static_cast<int32_t*>(block.data());
         const auto range = static_cast<uint64_t>(std::max<int64_t>(limit, 1));
-        for (size_t i = 0; i < count; i++) values[i] = static_cast<int32_t>(random.next() % range);
+        set_values(static_cast<int32_t*>(block.data()), count,
+                   [&] { return random.next() % range; });
         return;
     }
     auto* values = static_cast<float*>(block.data());
     const bool is_positive = !type.batched && type.shape.size() <= 1;
     const float low = is_positive ? 0.1f : -1.0f, high = is_positive ? 0.9f : 1.0f;
-    for (size_t i = 0; i < count; i++) values[i] = random.between(low, high);
+    set_values(values, count, [&] { return random.between(low, high); });
     clear_padding(type, values, count);
 }
 

@@ -5,6 +5,7 @@
 
 #include "compiler/plan/choice.h"
 #include "compiler/recipe/records.h"
+#include "compiler/support/interrupts.h"
 
 namespace emulsion {
 
@@ -123,6 +124,7 @@ std::optional<Candidate> Search::changed_candidate() {
 
 std::optional<Candidate> Search::next() {
     while (!ranked_.empty()) {
+        check_interrupts();
         Candidate candidate = std::move(ranked_.back());
         ranked_.pop_back();
         if (!is_new(candidate) || !is_usable(candidate)) continue;
@@ -130,6 +132,7 @@ std::optional<Candidate> Search::next() {
         return candidate;
     }
     for (int attempt = 0; attempt < kAttempts; attempt++) {
+        check_interrupts();
         std::optional<Candidate> candidate =
             changes_next_ ? changed_candidate() : random_candidate();
         changes_next_ = !changes_next_;

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -17,16 +18,31 @@ namespace emulsion {
 
 namespace {
 
-constexpr int kMostWaits = 3000;  // of 1 to 20 ms, for others that write
+using Clock = std::chrono::steady_clock;
 
-// Waits a moment while another connection writes, each time another one, so that nobody is left
-// out; gives up where a signal asks this process to end.
-int wait_for_others(void*, int count) {
-    if (count >= kMostWaits) return 0;
+constexpr int kMostWaits = 3000;                   // of 1 to 20 ms, for others that write
+constexpr std::chrono::milliseconds kGrace{1000};  // once a signal asks this process to end
+
+bool is_interrupted() {
     try {
         check_interrupts();
+        return false;
     } catch (const Interrupted&) {
-        return 0;
+        return true;
+    }
+}
+
+// Waits a moment while another connection writes, each time another one, so that nobody is left
+// out. Where a signal asks this process to end, what is finished has `kGrace` to get in, all waits
+// together.
+int wait_for_others(void*, int count) {
+    if (count >= kMostWaits) return 0;
+    static std::optional<Clock::time_point> last;
+    if (is_interrupted()) {
+        if (!last) last = Clock::now() + kGrace;
+        if (Clock::now() > *last) return 0;
+    } else {
+        last.reset();
     }
     thread_local std::minstd_rand random(static_cast<unsigned>(getpid()));
     std::this_thread::sleep_for(std::chrono::milliseconds(1 + random() % 20));

@@ -104,6 +104,7 @@ class Tuner {
         std::map<std::string, Task*> by_signature;
         for (const bool training : {true, false}) {
             if (training && !is_trained(network_)) continue;
+            check_interrupts();
             const Plan plan = plan_of(network_, library_, build_, training);
             const VariantPlan& variant = plan.variants.back();
             for (const PlannedCall& call : variant.batches.back().calls) {
@@ -125,6 +126,7 @@ class Tuner {
 
     // What records and the journal know of a kernel.
     void ready(Task& task) {
+        check_interrupts();
         PlanOptions plain;
         task.own_seconds = cheapest_recipe(library_, task.kernel.group, isa_, plain).cost;
         const std::string signature = task.kernel.group.signature();

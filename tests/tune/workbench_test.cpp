@@ -2,12 +2,16 @@
 #include "schedules/tune/cpu_workbench.h"
 
 #include <Halide.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <csignal>
 
 #include "compiler/recipe/kernel_context.h"
+#include "compiler/support/interrupts.h"
+#include "compiler/support/workers.h"
 #include "schedules/library.h"
 #include "schedules/tune/results_check.h"
 #include "tests/tune/tune_support.h"
@@ -161,6 +165,27 @@ TEST(ResultsCheck, FindsWhatIsWrong) {
     values[7] = 7;
     static_cast<std::byte*>(actual[0].data())[-1] = std::byte{0};
     EXPECT_EQ(difference(kernel.group, actual, expected, 1e-5), "it writes beside result 0");
+}
+
+// What a job starts holds the pipe open, and so is known to have ended where the pipe has.
+TEST(ForkedJobs, EndWithAllThatTheyStartedWhenASignalComes) {
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    const pid_t tester = getpid();
+    const auto job = [&](size_t index) -> std::string {
+        const bool is_first = fork() != 0;
+        if (is_first && index == 1) kill(tester, SIGTERM);
+        for (;;) pause();
+    };
+    {
+        const CatchInterrupts interrupts;
+        EXPECT_THROW(run_forked(2, job, [] { return std::string(); }, {2, 60, 0}), Interrupted);
+    }
+    close(ends[1]);
+    pollfd end{ends[0], POLLIN, 0};
+    EXPECT_EQ(poll(&end, 1, 5000), 1);
+    EXPECT_NE(end.revents & POLLHUP, 0);
+    close(ends[0]);
 }
 
 }  // namespace
