@@ -3,12 +3,20 @@
 
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/batch_norm.h"
+#include "compiler/ops/sources.h"
 #include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/rewriter.h"
 
 namespace emulsion {
 
 namespace {
+
+bool has_input(const Graph& graph) {
+    for (size_t i = 0; i < graph.nodes().size(); i++) {
+        if (graph.op_as<Input>(static_cast<int>(i)) != nullptr) return true;
+    }
+    return false;
+}
 
 Graph outputs_of(const Network& network) {
     GraphBuilder builder(network.graph);
@@ -21,6 +29,13 @@ Graph outputs_of(const Network& network) {
     if (graph.results().empty()) {
         fail("output", fmt::format("network '{}' has no output for inference", network.name),
              "end the model with classify(…), or name an output");
+    }
+    if (!has_input(graph)) {
+        fail("output",
+             fmt::format("no output of network '{}' depends on an input, so there is nothing to "
+                         "infer",
+                         network.name),
+             "name an output that is computed from an input");
     }
     return graph;
 }
