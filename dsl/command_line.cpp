@@ -48,7 +48,9 @@ bool is_at_once(const std::string& form) {
 
 void add_build_options(CLI::App* app, CommandLine& line) {
     BuildOptions& options = line.options;
-    app->add_option("-o,--output", options.output, "Folder of the products")->capture_default_str();
+    if (app->get_name() != "show")
+        app->add_option("-o,--output", options.output, "Folder of the products")
+            ->capture_default_str();
     app->add_option("--batch", options.batch, "Most samples of a training step")
         ->capture_default_str();
     app->add_option("--infer-batch", options.infer_batches,
@@ -183,6 +185,19 @@ void check_profile(CLI::App* command, const CommandLine& line) {
     }
 }
 
+// The stage "graph" is the model itself: nothing of a build has a part in it.
+bool compiles(const CommandLine& line) { return line.command != "show" || line.stage != "graph"; }
+
+void check_stage(CLI::App* command, const CommandLine& line) {
+    if (compiles(line)) return;
+    for (const char* option : {"--batch", "--infer-batch", "--threads", "--jobs", "--target",
+                               "--exact", "--update", "--no-cache", "--checked"}) {
+        if (command->count(option) == 0) continue;
+        fail("usage", fmt::format("{} has no part in the stage graph", option),
+             "name another stage with --emit, or leave it out");
+    }
+}
+
 void check_file(const std::string& file) {
     std::string extension = std::filesystem::path(file).extension().string();
     if (extension == ".onnx") {
@@ -193,10 +208,6 @@ void check_file(const std::string& file) {
         fail("usage", fmt::format("'{}' is no model file", file), "name a .cpp or .emu file");
     }
 }
-
-}  // namespace
-
-namespace {
 
 // Takes what stands behind "--" off the words of train: it is the trainer's.
 std::vector<std::string> take_rest(std::vector<std::string>& words) {
@@ -227,6 +238,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         CLI::App* command = app.get_subcommands().at(0);
         check_options(command, line);
         check_profile(command, line);
+        check_stage(command, line);
         if (line.command == "tune") check_tune_options(command, line);
         if (reads_file && line.command != "records") check_file(line.file);
         line.rest = command->remaining();
@@ -250,8 +262,8 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
         words.push_back(option);
         words.push_back(value);
     };
-    add("--output", options.output);
-    if (line.profile.empty()) {  // which says the same
+    if (line.command != "show") add("--output", options.output);
+    if (line.profile.empty() && compiles(line)) {  // which says the same
         add("--batch", std::to_string(options.batch));
         for (int batch : options.infer_batches) add("--infer-batch", std::to_string(batch));
         if (options.threads > 0) add("--threads", std::to_string(options.threads));

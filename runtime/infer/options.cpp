@@ -102,8 +102,19 @@ void check_measurement(const InferOptions& options) {
     }
 }
 
+// Pictures are written as they are; what says how to classify or show them is refused.
+void check_writing(const InferOptions& options, const Numbers& numbers) {
+    const char* problem = "cannot be combined with --write-pictures, which classifies nothing";
+    const char* fix = "leave one of the two out";
+    if (options.top) refuse("--top", problem, fix);
+    if (options.json) refuse("--json", problem, fix);
+    if (!options.weights.empty()) refuse("--weights", problem, fix);
+    if (!numbers.threads.empty()) refuse("--threads", problem, fix);
+    if (!numbers.variant.empty()) refuse("--variant", problem, fix);
+}
+
 // Refuses combinations that leave open what is meant.
-void check_combination(const InferOptions& options) {
+void check_combination(const InferOptions& options, const Numbers& numbers) {
     const bool measures = options.benchmark || options.has_profile();
     if (!options.data.empty() && !options.idx.empty()) {
         refuse("--idx", "cannot be combined with --data", "give one source of pictures");
@@ -130,12 +141,10 @@ void check_combination(const InferOptions& options) {
     if (options.stays_awake) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }
-    if (!options.write_pictures.empty()) {
-        if (options.top) {
-            refuse("--top", "cannot be combined with --write-pictures, which classifies nothing",
-                   "leave one of the two out");
-        }
-        return;
+    if (!options.write_pictures.empty()) return check_writing(options, numbers);
+    if (options.top && !options.take && (!options.data.empty() || !options.labels.empty())) {
+        refuse("--top", "has no part in the accuracy of a set with labels",
+               "add --take N to see the classes of its first pictures, or leave it out");
     }
     if (!options.has_set() && options.pictures.empty()) {
         refuse("pictures", "there is nothing to classify",
@@ -164,7 +173,7 @@ CommandLineResult parse_infer_options(int argc, const char* const* argv, const e
         return CommandLineResult::kShown;
     }
     read_numbers(numbers, info, options);
-    check_combination(*options);
+    check_combination(*options, numbers);
     return CommandLineResult::kRun;
 }
 

@@ -97,6 +97,14 @@ expect 2 "" $'emulsion: error[usage]: Could not convert: --infer-batch = one\n  
 expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference takes 1 to 65536\n  fix: choose a number from 1 to 65536\n' \
     "$emulsion" build --infer-batch -1 $net
 
+# What has no part in a stage is refused, not ignored
+expect 2 "" $'emulsion: error[usage]: The following arguments were not expected: file.emu -o\n  fix: see emulsion --help\n' \
+    "$emulsion" show $net -o file.emu
+for option in --batch=2 --infer-batch=2 --threads=1 --jobs=1 --target=avx2 --exact --update=apart --no-cache --checked; do
+    expect 2 "" "emulsion: error[usage]: ${option%%=*} has no part in the stage graph"$'\n  fix: name another stage with --emit, or leave it out\n' \
+        "$emulsion" show $net $option
+done
+
 # What this build lacks is refused by name
 expect 2 "" $'emulsion: error[unsupported]: the target \'cuda\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512\n' \
     "$emulsion" build $net --target cuda

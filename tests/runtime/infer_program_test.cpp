@@ -273,9 +273,28 @@ TEST_F(InferTest, NothingIsIgnoredBesideAMeasurement) {
                    "out\n");
     expect_failure(infer({"a.png", "--part", "train"}), 2,
                    "error: --part: belongs to --data\n  fix: add --data NAME, or leave it out\n");
-    expect_failure(run_fake_infer({"--write-pictures", "d", "--data", "x", "--top", "2"}), 2,
-                   "error: --top: cannot be combined with --write-pictures, which classifies "
-                   "nothing\n  fix: leave one of the two out\n");
+}
+
+TEST_F(InferTest, NothingIsIgnoredBesideWritingPictures) {
+    using Options = std::vector<std::string>;
+    for (const Options& options :
+         {Options{"--top", "2"}, Options{"--json"}, Options{"--weights", "nosuch"},
+          Options{"--threads", "1"}, Options{"--variant", "avx2"}}) {
+        Options all = options;
+        all.insert(all.end(), {"--write-pictures", folder_ / "d", "--data", folder_.path()});
+        expect_failure(run_fake_infer(all), 2,
+                       "error: " + options[0] +
+                           ": cannot be combined with --write-pictures, which classifies nothing"
+                           "\n  fix: leave one of the two out\n");
+    }
+}
+
+TEST_F(InferTest, ClassesThatNobodyWouldSeeAreNotAskedFor) {
+    const std::string message =
+        "error: --top: has no part in the accuracy of a set with labels\n"
+        "  fix: add --take N to see the classes of its first pictures, or leave it out\n";
+    expect_failure(infer({"--data", folder_.path(), "--top", "2"}), 2, message);
+    expect_failure(infer({"--idx", "x", "--labels", "y", "--top", "2"}), 2, message);
 }
 
 TEST_F(InferTest, HelpAndVersion) {
