@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace emulsion {
 
@@ -31,6 +32,11 @@ constexpr int kMostIdxAxes = 4;
 // Bytes that a data set may take: three quarters of the memory of this machine, or of the control
 // group that the process runs in.
 uint64_t most_data_bytes();
+
+// The least memory limit of the control groups named in the file `membership` (/proc/self/cgroup,
+// both versions) and of those around them; UINT64_MAX: they set none. `root` is where control
+// groups are mounted.
+uint64_t cgroup_memory_limit(const std::string& membership, const std::string& root);
 
 // Pictures
 constexpr uint32_t kMostPictureSide = 32768;  // pixels
