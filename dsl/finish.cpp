@@ -103,7 +103,7 @@ Value total_loss(GraphBuilder& builder, const std::vector<internal::LossTerm>& t
 }
 
 // What loss and outputs need; updates of statistics that nothing reads go, and with them layers
-// that nobody uses.
+// that nobody uses and their weights.
 Graph remove_unused(const Graph& graph) {
     std::vector<bool> live(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
@@ -121,7 +121,7 @@ Graph remove_unused(const Graph& graph) {
             builder.update(result.target, result.value);
         }
     }
-    return remove_dead_nodes(builder.build());
+    return remove_dead_nodes(builder.build(), UnreadWeights::go);
 }
 
 Network assemble(const ModelState& state) {

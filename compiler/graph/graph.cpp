@@ -147,16 +147,22 @@ Graph GraphBuilder::build() {
     return graph;
 }
 
-Graph remove_dead_nodes(const Graph& graph) {
+namespace {
+
+bool is_weight(const Graph& graph, int node) {
+    return graph.op_as<Parameter>(node) != nullptr || graph.op_as<State>(node) != nullptr;
+}
+
+}  // namespace
+
+Graph remove_dead_nodes(const Graph& graph, UnreadWeights unread) {
     std::vector<bool> live(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
         live[static_cast<size_t>(result.value.node)] = true;
         if (result.target >= 0) live[static_cast<size_t>(result.target)] = true;
     }
     for (size_t i = graph.nodes().size(); i-- > 0;) {
-        const int index = static_cast<int>(i);
-        if (graph.op_as<Parameter>(index) != nullptr || graph.op_as<State>(index) != nullptr)
-            live[i] = true;
+        if (unread == UnreadWeights::stay && is_weight(graph, static_cast<int>(i))) live[i] = true;
         if (!live[i]) continue;
         for (Value value : graph.nodes()[i].inputs) live[static_cast<size_t>(value.node)] = true;
     }

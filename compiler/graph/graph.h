@@ -92,9 +92,13 @@ class GraphBuilder {
     std::map<std::string, int, std::less<>> names_;
 };
 
-// The nodes that results need, all parameters and all state, in order; others dropped (inputs
-// included where nobody reads them). What a network learns is part of every graph made of it.
-Graph remove_dead_nodes(const Graph& graph);
+// Whether parameters and state that no result needs stay: what a network learns is part of every
+// graph made of it.
+enum class UnreadWeights { stay, go };
+
+// The nodes that results need, and parameters and state, in order; others dropped (inputs included
+// where nobody reads them).
+Graph remove_dead_nodes(const Graph& graph, UnreadWeights unread = UnreadWeights::stay);
 
 // Checks all invariants: order, arity, types equal to those inferred, unique names, results. Throws
 // Error[verify].
