@@ -205,8 +205,9 @@ std::string largest_of(const std::vector<Line>& lines) {
         kept.push_back(line);
     }
     const auto value = [](const Line& line) {
-        return fmt::format("(UINT64_C({}) + ((uint64_t)(threads) - 1) * UINT64_C({}))", line.first,
-                           line.second);
+        return fmt::format(
+            "(UINT64_C({}) + ((uint64_t)((threads) < 1 ? {} : (threads)) - 1) * UINT64_C({}))",
+            line.first, EMULSION_MAX_THREADS, line.second);
     };
     std::string text = value(kept[0]);
     for (size_t i = 1; i < kept.size(); i++)
@@ -227,7 +228,8 @@ std::string byte_macros(const std::string& upper, const Plan& plan,
         }
     }
     std::string text =
-        "/* Bytes of each class of memory; workspace and instance for `threads` threads. */\n";
+        "/* Bytes of each class of memory; workspace and instance for `threads` threads.\n"
+        " * 0 threads, all CPUs for the functions, are as many as there can be. */\n";
     for (const char* what : {"parameters", "gradients", "state", "prepared"}) {
         text += fmt::format("#define {}_{}_BYTES UINT64_C({})\n", upper, upper_case(what),
                             std::max_element(lines[what].begin(), lines[what].end())->first);

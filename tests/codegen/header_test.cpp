@@ -64,6 +64,9 @@ void expect_macros_agree(Variants& variants) {
         program += fmt::format("_Static_assert(BIG_INFER_WORKSPACE_BYTES({0}) == {1}, \"{0}\");\n",
                                threads, variants.workspace_bytes(threads));
     }
+    // How many threads 0 stands for is not known: enough for any number.
+    program += fmt::format("_Static_assert(BIG_INFER_WORKSPACE_BYTES(0) == {}, \"0\");\n",
+                           variants.workspace_bytes(EMULSION_MAX_THREADS));
     std::string output;
     EXPECT_EQ(compile(program, "-std=c11", &output), 0) << output;
 }
