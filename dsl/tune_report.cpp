@@ -53,6 +53,9 @@ class TextReport : public TuneReport {
         }
         say("{}: {:.1f} % of a step; {} computes what the plain definition does", kernel.name,
             100 * kernel.share, kernel.own);
+        for (const Start& start : kernel.starts)
+            say("{}: begins with {} from {}: {}", kernel.name, to_string(start.candidate),
+                start.origin, start.why);
     }
 
     void trial(const TunedKernel& kernel, const Candidate& candidate, const Trial& trial) override {
@@ -142,7 +145,17 @@ class JsonReport : public TuneReport {
                       {"spent_seconds", spent.seconds},
                       {"spent_trials", spent.trials}});
     }
-    void take_up(const TunedKernel& kernel) override { say("kernel", to_json(kernel)); }
+    void take_up(const TunedKernel& kernel) override {
+        Json fields = to_json(kernel);
+        fields["starts"] = Json::array();
+        for (const Start& start : kernel.starts) {
+            fields["starts"].push_back({{"recipe", start.candidate.recipe},
+                                        {"tiling", to_string(start.candidate.tiling)},
+                                        {"origin", start.origin},
+                                        {"why", start.why}});
+        }
+        say("kernel", fields);
+    }
     void trial(const TunedKernel& kernel, const Candidate& candidate, const Trial& trial) override {
         say("trial", {{"kernel", kernel.name},
                       {"recipe", candidate.recipe},

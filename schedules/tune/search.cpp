@@ -2,6 +2,7 @@
 #include "schedules/tune/search.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "compiler/plan/choice.h"
 #include "compiler/recipe/records.h"
@@ -81,7 +82,16 @@ bool Search::is_new(const Candidate& candidate) const {
     return !proposed_.contains(to_string(candidate));
 }
 
-void Search::add_seed(const Candidate& candidate) { ranked_.push_back(candidate); }
+bool Search::add_start(const Candidate& candidate) {
+    if (ahead_ == candidate) {  // found, but not proposed
+        ahead_.reset();
+    } else if (!is_new(candidate) || !is_usable(candidate)) {
+        return false;
+    }
+    proposed_.insert(to_string(candidate));
+    starts_.push_back(candidate);
+    return true;
+}
 
 void Search::learn(const Candidate& candidate, double us) {
     proposed_.insert(to_string(candidate));
@@ -122,7 +132,20 @@ std::optional<Candidate> Search::changed_candidate() {
     return candidate;
 }
 
+bool Search::has_next() {
+    if (starts_.empty() && !ahead_) ahead_ = find_next();
+    return !starts_.empty() || ahead_;
+}
+
 std::optional<Candidate> Search::next() {
+    if (!has_next()) return std::nullopt;
+    if (starts_.empty()) return std::exchange(ahead_, std::nullopt);
+    Candidate start = std::move(starts_.front());
+    starts_.pop_front();
+    return start;
+}
+
+std::optional<Candidate> Search::find_next() {
     while (!ranked_.empty()) {
         check_interrupts();
         Candidate candidate = std::move(ranked_.back());

@@ -3,6 +3,7 @@
 // whole space in turn.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <random>
 #include <set>
@@ -19,18 +20,22 @@ class Search {
     Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool exact,
            int threads, uint64_t seed);
 
-    // Proposes it first, if the kernel may run so.
-    void add_seed(const Candidate& candidate);
+    // Proposes it before all others but those added before it. False where the kernel may not run
+    // so, or it was proposed or learned.
+    bool add_start(const Candidate& candidate);
     // What a candidate took, in microseconds: good ones are what the next are made of.
     void learn(const Candidate& candidate, double us);
 
     // A candidate that was not proposed before; nothing where none is left, or none is found.
     std::optional<Candidate> next();
+    // Whether next() would give one.
+    bool has_next();
 
   private:
     const Recipe* find(const std::string& name) const;
     bool is_usable(const Candidate& candidate) const;
     bool is_new(const Candidate& candidate) const;
+    std::optional<Candidate> find_next();
     std::optional<Candidate> random_candidate();
     std::optional<Candidate> changed_candidate();
     int random_value(const TilingField& field);
@@ -41,6 +46,8 @@ class Search {
     bool exact_;
     std::mt19937_64 random_;
     std::vector<const Recipe*> recipes_;                  // with a space to search
+    std::deque<Candidate> starts_;                        // first of all
+    std::optional<Candidate> ahead_;                      // found by has_next()
     std::vector<Candidate> ranked_;                       // best last
     std::vector<std::pair<double, Candidate>> measured_;  // fastest first
     std::set<std::string> proposed_;

@@ -19,6 +19,7 @@ namespace emulsion {
 namespace {
 
 constexpr int kVisitTrials = 16;     // of a kernel before another gets its turn
+constexpr size_t kMostSimilar = 3;   // records of other kernels that a search begins with
 constexpr int kConfirmAttempts = 3;  // where something else took the processors
 
 class Stopwatch {
@@ -39,9 +40,8 @@ struct Task {
     double own_seconds = 0;     // of a call: by the cost model, then measured
     int64_t number = 0;         // in the journal
     std::unique_ptr<Search> search;
-    std::vector<Candidate> waiting;  // proposed, not tried
-    bool is_spent = false;           // nothing is left to try
-    bool was_visited = false;        // in this run
+    bool is_spent = false;     // nothing is left to try
+    bool was_visited = false;  // in this run
 
     Candidate own() const { return {kernel.recipe, kernel.recipe_version, kernel.tiling}; }
 };
@@ -135,13 +135,10 @@ class Tuner {
         task.search =
             std::make_unique<Search>(task.kernel, isa_, library_, build_.exact, options_.threads,
                                      options_.seed + static_cast<uint64_t>(task.number));
-        for (const TunedRecord& record : records_.records()) {
-            if (record.signature != signature || record.isa != isa_.name) continue;
-            task.search->add_seed({record.recipe, record.version, record.tiling});
-            if (record.key() == key_of(task) && record.is_locked) {
-                task.is_spent = true;
-                task.shown.fault = "its record is locked";
-            }
+        const TunedRecord* record = records_.find(key_of(task));
+        if (record != nullptr && record->is_locked) {
+            task.is_spent = true;
+            task.shown.fault = "its record is locked";
         }
         for (const Journal::Finished& finished : journal_.finished(task.number)) {
             task.search->learn(finished.candidate, finished.us);
@@ -150,8 +147,7 @@ class Tuner {
         for (const Confirmation& confirmation : journal_.confirmations(task.number)) {
             if (confirmation.is_accepted) show_best(task, confirmation);
         }
-        refill(task, 1);
-        if (task.waiting.empty()) task.is_spent = true;
+        if (!task.search->has_next()) task.is_spent = true;
     }
 
     static void count(Task& task, Outcome outcome) {
@@ -232,7 +228,20 @@ class Tuner {
 
     // ---- A visit ----
 
+    // Records begin the search, with those that this run has found meanwhile.
+    void add_starts(Task& task) {
+        task.shown.starts.clear();
+        if (task.was_visited) return;
+        const SimilarRecords similar(records_);
+        for (Start& start : similar.find(task.kernel, isa_, options_.threads, this_machine(),
+                                         library_, kMostSimilar)) {
+            if (task.search->add_start(start.candidate))
+                task.shown.starts.push_back(std::move(start));
+        }
+    }
+
     void visit(Task& task) {
+        add_starts(task);
         const Stopwatch watch;
         task.shown.fault = workbench_.take_up(task.kernel);
         journal_.add_seconds(task.number, watch.seconds());
@@ -283,15 +292,6 @@ class Tuner {
         return list;
     }
 
-    // Has up to `count` candidates ready.
-    void refill(Task& task, size_t count) {
-        while (task.waiting.size() < count) {
-            const std::optional<Candidate> candidate = task.search->next();
-            if (!candidate) return;
-            task.waiting.push_back(*candidate);
-        }
-    }
-
     // Compiles as many candidates as the workbench does at once, and tries them; returns how many.
     int try_some(Task& task, Candidate& current) {
         std::vector<Candidate> batch;
@@ -301,11 +301,9 @@ class Tuner {
             most = std::min(most, static_cast<size_t>(std::max(left, 1)));
         }
         while (batch.size() < most) {
-            refill(task, 1);
-            if (task.waiting.empty()) break;
-            const Candidate candidate = task.waiting.back();
-            task.waiting.pop_back();
-            if (journal_.claim(task.number, candidate)) batch.push_back(candidate);
+            const std::optional<Candidate> candidate = task.search->next();
+            if (!candidate) break;
+            if (journal_.claim(task.number, *candidate)) batch.push_back(*candidate);
         }
         if (batch.empty()) {
             task.is_spent = true;
@@ -363,6 +361,7 @@ class Tuner {
         record.tuned_us = confirmation.tuned_us;
         record.spread = confirmation.spread;
         record.signature = task.kernel.group.signature();
+        record.origin = options_.records;
         journal_.alone([&] {  // others may have written since
             records_ = read_records();
             records_.replace(record);

@@ -16,6 +16,7 @@
 #include "compiler/pipeline.h"
 #include "schedules/tune/journal.h"
 #include "schedules/tune/record_set.h"
+#include "schedules/tune/similar_records.h"
 #include "schedules/tune/workbench.h"
 
 namespace emulsion {
@@ -37,6 +38,7 @@ struct TunedKernel {
     double default_us = 0, best_us = 0;  // of the last record; 0 where there is none
     std::string own, best;               // recipe and tiling; `best` is empty without a record
     std::string fault;                   // why it cannot be tuned, or empty
+    std::vector<Start> starts;           // records that this visit begins with
 };
 
 enum class TuneEnd { budget, nothing_left };

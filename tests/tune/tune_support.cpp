@@ -1,6 +1,7 @@
 // See tune_support.h.
 #include "tests/tune/tune_support.h"
 
+#include "compiler/ops/activations.h"
 #include "compiler/ops/dense.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
@@ -24,12 +25,14 @@ TunedRecord some_record(const std::string& signature, double gain) {
     return record;
 }
 
-PlannedKernel dense_kernel(const RecipeLibrary& library, const Isa& isa) {
+PlannedKernel dense_kernel(const RecipeLibrary& library, const Isa& isa, int64_t outputs,
+                           bool has_relu) {
     GraphBuilder builder("group");
     const Value a = builder.add(std::make_shared<Input>(batched_type({24})), {}, "a0");
-    const Value w = builder.add(std::make_shared<Input>(plain_type({32, 24})), {}, "a1");
+    const Value w = builder.add(std::make_shared<Input>(plain_type({outputs, 24})), {}, "a1");
     const Value y = builder.add(std::make_shared<Dense>(), {a, w}, "v0");
-    builder.output("r0", y);
+    const Value result = has_relu ? builder.add(std::make_shared<Relu>(), {y}, "v1") : y;
+    builder.output("r0", result);
     PlannedKernel kernel;
     kernel.group.anchor = y.node;
     kernel.group.body = builder.build();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "compiler/support/hash.h"
@@ -12,6 +13,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_folder.h"
+#include "tests/tune/tune_support.h"
 
 namespace emulsion::test {
 namespace {
@@ -39,6 +41,7 @@ class FakeWorkbench : public Workbench {
             interrupt_after--;
             EXPECT_TRUE(tried.insert(signature_ + to_string(candidate)).second)
                 << to_string(candidate) << " is measured twice";
+            first.try_emplace(signature_, to_string(candidate));
         }
         Trial trial;
         for (int i = 0; i < effort.least_pairs; i++)
@@ -51,6 +54,7 @@ class FakeWorkbench : public Workbench {
     int jobs() const override { return 2; }
 
     std::set<std::string> tried;
+    std::map<std::string, std::string> first;  // by signature, of those tried
     int interrupt_after = 1 << 30;
     bool crashes = false, contended = false;
 
@@ -65,7 +69,9 @@ class SilentReport : public TuneReport {
   public:
     void note(const std::string&) override {}
     void begin(const std::string&, const Isa&, const TuneOptions&, size_t, const Spent&) override {}
-    void take_up(const TunedKernel&) override {}
+    void take_up(const TunedKernel& kernel) override {
+        starts.insert(starts.end(), kernel.starts.begin(), kernel.starts.end());
+    }
     void trial(const TunedKernel&, const Candidate&, const Trial&) override {}
     void confirmation(const TunedKernel&, const Confirmation& confirmation) override {
         (confirmation.is_accepted ? accepted : rejected)++;
@@ -81,6 +87,7 @@ class SilentReport : public TuneReport {
         spent = all;
     }
 
+    std::vector<Start> starts;
     int accepted = 0, rejected = 0;
     bool was_interrupted = false;
     TuneEnd why = TuneEnd::budget;
@@ -198,6 +205,33 @@ TEST_F(Tuning, LeavesALockedRecordAlone) {
     EXPECT_TRUE(records().find(locked.key())->is_locked);
     for (const std::string& tried : workbench_.tried)
         EXPECT_FALSE(tried.starts_with(locked.signature));
+}
+
+TEST_F(Tuning, BeginsWithRecordsOfOtherMachines) {
+    run(120);
+    RecordSet foreign;
+    for (TunedRecord& record : records().records()) {
+        record.machine = some_machine();
+        foreign.add(std::move(record));
+    }
+    foreign.save(options_.records);
+    options_.journal = folder_ / "another.journal";
+    workbench_.tried.clear();
+    workbench_.first.clear();
+    const SilentReport report = run(120);
+    int begun = 0;
+    for (const TunedRecord& record : foreign.records()) {
+        const Candidate candidate{record.recipe, record.version, record.tiling};
+        const auto first = workbench_.first.find(record.signature);
+        if (first == workbench_.first.end()) continue;
+        EXPECT_EQ(first->second, to_string(candidate));
+        EXPECT_TRUE(std::any_of(report.starts.begin(), report.starts.end(), [&](const Start& s) {
+            return s.candidate == candidate && s.why == "this kernel, another machine" &&
+                   s.origin.starts_with(options_.records);
+        }));
+        begun++;
+    }
+    EXPECT_GT(begun, 2);
 }
 
 TEST_F(Tuning, RefusesAFileOfRecordsThatItWouldDamage) {
