@@ -5,9 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "runtime/support/file.h"
 #include "schedules/library.h"
+#include "schedules/tune/model_check.h"
 
 namespace emulsion {
 
@@ -86,6 +88,27 @@ int export_class(const CommandLine& line, std::vector<Diagnostic>& faults) {
     return 0;
 }
 
+int model(const CommandLine& line) {
+    const std::vector<ModelRow> rows = check_model(line.tune.journal, make_library());
+    if (!line.json)
+        fmt::print("{:<26}  kernels  candidates  contended  rank correlation  least\n", "recipe");
+    for (const ModelRow& row : rows) {
+        if (line.json) {
+            const nlohmann::ordered_json fields = {
+                {"recipe", row.recipe},           {"kernels", row.kernels},
+                {"candidates", row.candidates},   {"contended", row.contended},
+                {"correlation", row.correlation}, {"least", row.least}};
+            fmt::print("{}\n", fields.dump());
+        } else {
+            fmt::print("{:<26}  {:7}  {:10}  {:9}  {:16.3f}  {:5.2f}\n",
+                       row.recipe.empty() ? "all, within a kernel" : row.recipe, row.kernels,
+                       row.candidates, row.contended, row.correlation, row.least);
+        }
+    }
+    if (!line.json && rows.empty()) fmt::print("no kernel has three timed candidates\n");
+    return 0;
+}
+
 }  // namespace
 
 void add_records_command(CLI::App& app, CommandLine& line) {
@@ -108,6 +131,11 @@ void add_records_command(CLI::App& app, CommandLine& line) {
     add("prune", "Remove from the files what this build cannot use or what gains nothing");
     CLI::App* exports = add("export", "The records of one machine class");
     exports->add_option("-o,--output", line.target_file, "The file to write (default: print)");
+    CLI::App* check = records->add_subcommand(
+        "model", "How well the cost model ranks what a journal has measured, by recipe");
+    check->add_option("--journal", line.tune.journal, "What tune wrote")->required();
+    check->add_flag("--json", line.json, "Print a JSON object a line");
+    check->callback([&line] { line.action = "model"; });
     exports->add_option("--machine", line.machine, "The class (default: that of this machine)");
 }
 
@@ -116,6 +144,7 @@ int run_records(const CommandLine& line) {
     if (line.action == "list") list(read_all(line.files, faults));
     if (line.action == "show")
         fmt::print("{}", print_records(read_all(line.files, faults).records()));
+    if (line.action == "model") return model(line);
     if (line.action == "merge") merge(line, faults);
     if (line.action == "prune") prune_files(line);
     if (line.action == "export") export_class(line, faults);

@@ -15,7 +15,7 @@ namespace emulsion {
 
 void add_records_command(CLI::App& app, CommandLine& line);
 
-// list, show, merge, prune or export; returns the exit code: 1 where a file has broken lines, which
+// list, show, merge, prune, export or model; returns the exit code: 1 where a file has broken lines, which
 // are named. Throws Error.
 int run_records(const CommandLine& line);
 

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/support/file.h"
+
 namespace emulsion {
 
 namespace {
@@ -305,6 +307,39 @@ Spent Journal::spent(const std::vector<int64_t>& kernels) {
         spent.seconds += trials.number(1);
     }
     return spent;
+}
+
+std::vector<Measured> read_measured(const std::string& file) {
+    const auto refuse = [&](const std::string& problem) {
+        fail("journal", fmt::format("'{}' is no journal: {}", file, problem),
+             "name the file that tune wrote with --journal");
+    };
+    if (!is_file(file)) refuse("there is no such file");
+    try {
+        Database database(file, /*read_only=*/true);
+        const int64_t version = database.number("PRAGMA user_version");
+        if (version != kVersion)
+            refuse(
+                fmt::format("its version is {}, this build reads version {}", version, kVersion));
+        Statement rows(database,
+                       "SELECT id, build, machine, isa, threads, signature, recipe, version, "
+                       "tiling, candidate_us, contended FROM trials JOIN kernels "
+                       "ON trials.kernel = kernels.id WHERE owner = '' AND candidate_us > 0 "
+                       "ORDER BY id, recipe, version, tiling");
+        std::vector<Measured> list;
+        while (rows.step()) {
+            list.push_back({rows.integer(0),
+                            {rows.text(1), rows.text(2), rows.text(3),
+                             static_cast<int>(rows.integer(4)), rows.text(5)},
+                            candidate_in(rows, 6),
+                            rows.number(9),
+                            rows.integer(10) != 0});
+        }
+        return list;
+    } catch (const DamagedDatabase& damage) {
+        refuse(damage.problem);
+    }
+    return {};
 }
 
 }  // namespace emulsion

@@ -85,4 +85,16 @@ class Journal {
     std::optional<Database> database_;
 };
 
+// A candidate that was timed.
+struct Measured {
+    int64_t number = 0;  // of the kernel in the journal
+    JournalKernel kernel;
+    Candidate candidate;
+    double us = 0;
+    bool is_contended = false;
+};
+// All of a journal, of any build and machine, by kernel; the file stays as it is. Throws
+// Error[journal].
+std::vector<Measured> read_measured(const std::string& file);
+
 }  // namespace emulsion

@@ -2,6 +2,8 @@
 #include "schedules/tune/statistics.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace emulsion {
 
@@ -75,6 +77,34 @@ bool is_hopeless(const PairedTimes& times, int most, double significance) {
         }))
         return true;
     return chance_of_heads(times.wins() + most - count, most) > significance;
+}
+
+namespace {
+
+// Places from 0 on, less their mean.
+std::vector<double> centred_places(const std::vector<double>& values) {
+    std::vector<size_t> order(values.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::sort(order.begin(), order.end(),
+              [&](size_t a, size_t b) { return values[a] < values[b]; });
+    std::vector<double> places(values.size());
+    const double mean = static_cast<double>(values.size() - 1) / 2;
+    for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+        while (end < order.size() && values[order[end]] == values[order[begin]]) end++;
+        for (size_t i = begin; i < end; i++)
+            places[order[i]] = static_cast<double>(begin + end - 1) / 2 - mean;
+    }
+    return places;
+}
+
+}  // namespace
+
+double rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
+    const std::vector<double> x = centred_places(a), y = centred_places(b);
+    const double xx = std::inner_product(x.begin(), x.end(), x.begin(), 0.0);
+    const double yy = std::inner_product(y.begin(), y.end(), y.begin(), 0.0);
+    const double xy = std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
+    return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
 }
 
 }  // namespace emulsion

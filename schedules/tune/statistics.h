@@ -32,4 +32,8 @@ bool is_faster(const PairedTimes& times, double significance, double margin);
 // `most` pairs are the limit.
 bool is_hopeless(const PairedTimes& times, int most, double significance);
 
+// Spearman's: the correlation of the places in the order of each list, of equal values their mean
+// place; 0 where all of a list are equal. REQUIRES: as many of both.
+double rank_correlation(const std::vector<double>& a, const std::vector<double>& b);
+
 }  // namespace emulsion

@@ -200,6 +200,39 @@ def check_record_files(work, path, line):
           f"prune: {pruned.stdout}{pruned.stderr}")
 
 
+def check_model(work):
+    """The correlation of a kernel whose candidates have been given the times 1, 2, … in the order of their names is
+    that of the model's costs with this order: at most 1, and its negative where the order is reversed."""
+    def rows():
+        result = work.run("records", "model", "--journal", "model.journal", "--json")
+        check(result.returncode == 0, f"records model fails: {result.stderr}")
+        return {row["recipe"]: row for row in map(json.loads, result.stdout.splitlines())}
+    source = sqlite3.connect(work.folder / "tiny.journal")
+    copy = sqlite3.connect(work.folder / "model.journal")
+    source.backup(copy)
+    copy.execute("UPDATE trials SET candidate_us = ("
+                 "SELECT count(*) FROM trials AS t WHERE t.kernel = trials.kernel AND t.recipe || t.tiling <= "
+                 "trials.recipe || trials.tiling) WHERE candidate_us > 0")
+    copy.commit()
+    counts = copy.execute("SELECT count(*) FROM trials WHERE owner = '' AND candidate_us > 0 GROUP BY kernel").fetchall()
+    first = rows()
+    check(first[""]["candidates"] == sum(n for n, in counts if n >= 3), f"{first}, {counts}")
+    check(all(-1 <= row["least"] <= row["correlation"] <= 1 for row in first.values()), f"{first}")
+    copy.execute("UPDATE trials SET candidate_us = 1 / candidate_us WHERE candidate_us > 0")
+    copy.commit()
+    second = rows()
+    check(any(abs(row["correlation"]) > 0.01 for row in first.values()), f"{first}")
+    for recipe, row in first.items():
+        check(abs(row["correlation"] + second[recipe]["correlation"]) < 1e-9, f"{recipe}: {row}, {second[recipe]}")
+    plain = work.run("records", "model", "--journal", "model.journal").stdout
+    check("rank correlation" in plain and "all, within a kernel" in plain, plain)
+    work.refuses(1, "error[journal]: 'no.journal' is no journal: there is no such file", "records", "model",
+                 "--journal", "no.journal")
+    (work.folder / "text.journal").write_text("this is no database " * 100)
+    work.refuses(1, "error[journal]: 'text.journal' is no journal: file is not a database", "records", "model",
+                 "--journal", "text.journal")
+
+
 def check_refusals(work):
     work.refuses(2, "error[usage]: --minutes is 0, but a tuner needs time to measure", "tune", "tiny.emu", "--minutes", "0")
     work.refuses(2, "error[usage]: --trials is 0, but must be 1 to", "tune", "tiny.emu", "--trials", "0")
@@ -222,6 +255,7 @@ def main():
         end_while_tuning(work, seen, signal.SIGTERM, "first")
         check_ends(work)
         check_records(work)
+        check_model(work)
         check_refusals(work)
     return 1 if faults else 0
 

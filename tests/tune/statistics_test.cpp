@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace emulsion::test {
 namespace {
 
@@ -46,6 +48,14 @@ TEST(Statistics, HopelessCandidatesAreGivenUp) {
     EXPECT_FALSE(is_hopeless(pairs(0, 2, 1, 1.1), 12, 0.05));
     EXPECT_TRUE(is_hopeless(pairs(0, 3, 1, 1.1), 12, 0.05));  // 9 of 12 are not enough
     EXPECT_FALSE(is_hopeless(pairs(5, 1), 12, 0.05));
+}
+
+TEST(Statistics, RankCorrelationIsThatOfThePlaces) {
+    EXPECT_DOUBLE_EQ(rank_correlation({1, 2, 3, 400}, {1e-3, 5, 6, 7}), 1);
+    EXPECT_DOUBLE_EQ(rank_correlation({1, 2, 3, 4}, {9, 7, 3, 1}), -1);
+    EXPECT_DOUBLE_EQ(rank_correlation({1, 2, 3, 4}, {5, 5, 5, 5}), 0);
+    EXPECT_DOUBLE_EQ(rank_correlation({1, 2, 3, 4, 5}, {2, 1, 4, 3, 5}), 0.8);  // 1 - 6*4/(5*24)
+    EXPECT_NEAR(rank_correlation({1, 1, 2}, {1, 2, 3}), std::sqrt(3) / 2, 1e-12);
 }
 
 }  // namespace
