@@ -15,8 +15,8 @@ namespace emulsion {
 
 void add_records_command(CLI::App& app, CommandLine& line);
 
-// list, show, merge, prune, export or model; returns the exit code: 1 where a file has broken lines, which
-// are named. Throws Error.
+// list, show, merge, prune, export or model; returns the exit code: 1 where a file has broken
+// lines, which are named. Throws Error.
 int run_records(const CommandLine& line);
 
 // The records of the line's files for this machine; null where no file is named. Says on stderr
