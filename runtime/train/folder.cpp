@@ -21,10 +21,25 @@ namespace {
 
 constexpr const char* kLockName = "lock";
 
+constexpr std::string_view kHolder = "process ";  // what a lock's text begins with
+
 std::string own_name() {
     char host[256] = "";
     gethostname(host, sizeof(host) - 1);
-    return concat("process ", getpid(), " on ", host);
+    return concat(kHolder, getpid(), " on ", host);
+}
+
+std::string text_of(int descriptor) {
+    char text[300];
+    const ssize_t count = pread(descriptor, text, sizeof(text), 0);
+    return std::string(text, static_cast<size_t>(std::max<ssize_t>(count, 0)));
+}
+
+// Empty is the lock of a trainer that was killed, or met a full disk, before it wrote its name.
+bool is_lock(int descriptor) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return false;
+    return status.st_size == 0 || text_of(descriptor).starts_with(kHolder);
 }
 
 void refuse_double(const char* option, const std::string& path, const std::string& other) {
@@ -60,37 +75,51 @@ RunFolder::RunFolder(std::string path)
 }
 
 RunFolder::~RunFolder() {
-    unlink(lock_.c_str());
+    if (holds_name()) unlink(lock_.c_str());
     close(descriptor_);
     if (is_new_) rmdir(path_.c_str());
 }
 
 // False where the file lost its name meanwhile: its former holder has just removed it.
 bool RunFolder::take_lock() {
-    descriptor_ = open(lock_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    // O_NONBLOCK: a FIFO of this name keeps nobody waiting.
+    descriptor_ = open(lock_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (descriptor_ < 0) {
-        throw RuntimeError(one_line(path_), concat("cannot be written to: ", std::strerror(errno)),
+        const int code = errno;
+        struct stat named;
+        if (lstat(lock_.c_str(), &named) == 0 && !S_ISREG(named.st_mode)) refuse_foreign();
+        throw RuntimeError(one_line(path_), concat("cannot be written to: ", std::strerror(code)),
                            "make it writable, or choose another folder for --checkpoint");
     }
     // A file system without locks is no reason to refuse.
     if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) refuse();
+    const bool is_ours = holds_name();
+    if (is_ours && is_lock(descriptor_)) return true;
+    close(descriptor_);
+    if (is_ours) refuse_foreign();
+    return false;
+}
+
+bool RunFolder::holds_name() const {
     struct stat opened, named;
-    const bool is_ours = fstat(descriptor_, &opened) == 0 && stat(lock_.c_str(), &named) == 0 &&
-                         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-    if (!is_ours) close(descriptor_);
-    return is_ours;
+    return fstat(descriptor_, &opened) == 0 && lstat(lock_.c_str(), &named) == 0 &&
+           opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 void RunFolder::refuse() const {
-    char text[300];
-    const ssize_t count = pread(descriptor_, text, sizeof(text), 0);
-    std::string holder(text, static_cast<size_t>(std::max<ssize_t>(count, 0)));
+    std::string holder = text_of(descriptor_);
     while (!holder.empty() && holder.back() == '\n') holder.pop_back();
     close(descriptor_);
     throw RuntimeError(one_line(path_),
                        concat("another trainer works in this folder: ",
                               holder.empty() ? "it has just begun" : one_line(holder)),
                        "wait for its end, or choose another folder for --checkpoint");
+}
+
+void RunFolder::refuse_foreign() const {
+    throw RuntimeError(one_line(path_),
+                       concat("holds '", kLockName, "', which is no lock of a trainer"),
+                       "move it away, or choose another folder for --checkpoint");
 }
 
 void remove_file(const std::string& path) {

@@ -6,11 +6,12 @@ namespace emulsion {
 
 // Holds FOLDER/lock while it lives. The lock is the system's (flock), so it goes with the process
 // however that ends; a file `lock` that is left over locks nothing. What stands in the file is for
-// the message: process and host.
+// the message: process and host. A file `lock` that no trainer has written is neither changed nor
+// removed.
 class RunFolder {
   public:
-    // Makes the folder where needed. Throws RuntimeError where that fails, or another trainer holds
-    // the folder.
+    // Makes the folder where needed. Throws RuntimeError where that fails, another trainer holds
+    // the folder, or something else is called `lock` there.
     explicit RunFolder(std::string path);
     // Removes the lock, and a folder that it has made where nothing else is in it.
     ~RunFolder();
@@ -19,7 +20,9 @@ class RunFolder {
 
   private:
     bool take_lock();
+    bool holds_name() const;
     [[noreturn]] void refuse() const;
+    [[noreturn]] void refuse_foreign() const;
 
     std::string path_, lock_;
     bool is_new_ = false;

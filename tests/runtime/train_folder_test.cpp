@@ -76,6 +76,50 @@ TEST_F(TrainFolderTest, AKilledTrainerLeavesNoLock) {
     EXPECT_FALSE(is_file(run_ + "/lock"));
 }
 
+// A file called `lock` that no trainer wrote is the user's: neither changed nor removed, whatever
+// the start would be refused for besides.
+TEST_F(TrainFolderTest, AForeignLockIsNeverTouched) {
+    const std::string lock = run_ + "/lock", target = runs_ / "target";
+    const std::string message = run_ +
+                                ": holds 'lock', which is no lock of a trainer\n"
+                                "  fix: move it away, or choose another folder for --checkpoint\n";
+    std::filesystem::create_directory(run_);
+    const auto expect_left = [&](const char* what) {
+        SCOPED_TRACE(what);
+        struct stat before, after;
+        ASSERT_EQ(lstat(lock.c_str(), &before), 0);
+        expect_refused({"--checkpoint", run_}, message);
+        EXPECT_EQ(run_fake_train({"--data", runs_ / "none", "--checkpoint", run_}).exit_code, 1);
+        ASSERT_EQ(lstat(lock.c_str(), &after), 0);
+        EXPECT_EQ(before.st_ino, after.st_ino);
+        EXPECT_EQ(before.st_mode, after.st_mode);
+        EXPECT_FALSE(has_checkpoint(run_));
+    };
+    write_file(lock, "precious\n");
+    expect_left("text");
+    EXPECT_EQ(read_text(lock), "precious\n");
+    std::filesystem::remove(lock);
+    ASSERT_EQ(mkfifo(lock.c_str(), 0600), 0);
+    expect_left("FIFO");
+    std::filesystem::remove(lock);
+    std::filesystem::create_directory(lock);
+    expect_left("folder");
+    std::filesystem::remove(lock);
+    write_file(target, "");
+    std::filesystem::create_symlink(target, lock);
+    expect_left("link");
+    EXPECT_EQ(read_text(target), "");
+}
+
+TEST_F(TrainFolderTest, ALockPutInPlaceOfOursStays) {
+    const auto first = start_slow_run();
+    std::filesystem::remove(run_ + "/lock");
+    write_file(run_ + "/lock", "precious\n");
+    first->send(SIGTERM);
+    EXPECT_EQ(first->wait().exit_code, 143);
+    EXPECT_EQ(read_text(run_ + "/lock"), "precious\n");
+}
+
 // Two that begin at the same time: one trains, the other is refused, and the files are of one run.
 TEST_F(TrainFolderTest, TwoAtTheSameTime) {
     for (int attempt = 0; attempt < 5; attempt++) {
