@@ -158,10 +158,20 @@ std::string profile_file(const InferOptions& options) {
     return options.profile == kPrintProfile ? "" : options.profile;
 }
 
+// What cannot be written is found out first, and what is read is never replaced.
+void check_profile_file(const std::string& file, const std::string& weights) {
+    if (file.empty()) return;
+    if (!weights.empty() && is_same_file(file, weights)) {
+        throw RuntimeError(concat("--profile ", one_line(file)), "is the place of the weights",
+                           "choose another one for --profile");
+    }
+    const AtomicFile probe(file);
+}
+
 void measure(const emulsion_infer_library& library, const InferOptions& options,
              const char* description, Results& results) {
     const std::string file = profile_file(options);
-    if (!file.empty()) const AtomicFile probe(file);  // what cannot be written is found out first
+    check_profile_file(file, options.weights);
     const NetworkDescription network = parse_description(description);
     SessionOptions bound{options.threads, options.variant, options.stays_awake};
     KernelProfile profile(*library.info());

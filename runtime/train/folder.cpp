@@ -47,13 +47,16 @@ void refuse_double(const char* option, const std::string& path, const std::strin
                        concat("choose another one for ", option));
 }
 
-void check_output(const char* option, const std::string& path, const std::string& folder) {
+void check_output(const char* option, const std::string& path, const OutputPaths& paths) {
     if (path.empty()) return;
-    if (!folder.empty()) {
+    if (!paths.folder.empty()) {
         for (const char* name : {kCheckpointName, kLockName}) {
-            const std::string own = join_path(folder, name);
+            const std::string own = join_path(paths.folder, name);
             if (is_same_file(path, own)) refuse_double(option, path, "the run's " + own);
         }
+    }
+    for (const std::string& file : paths.data) {
+        if (is_same_file(path, file)) refuse_double(option, path, "the data set's " + file);
     }
     try {
         const AtomicFile probe(path);
@@ -129,8 +132,8 @@ void remove_file(const std::string& path) {
 }
 
 void check_outputs(const OutputPaths& paths) {
-    check_output("--weights", paths.weights, paths.folder);
-    check_output("--profile", paths.profile, paths.folder);
+    check_output("--weights", paths.weights, paths);
+    check_output("--profile", paths.profile, paths);
     if (!paths.weights.empty() && !paths.profile.empty() &&
         is_same_file(paths.weights, paths.profile)) {
         refuse_double("--profile", paths.profile, "the weights");

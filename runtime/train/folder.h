@@ -1,6 +1,7 @@
 // The folder of a run, held by one trainer at a time, and the places that a run writes to.
 #pragma once
 #include <string>
+#include <vector>
 
 namespace emulsion {
 
@@ -36,10 +37,12 @@ void remove_file(const std::string& path);
 struct OutputPaths {
     std::string folder;  // of checkpoints
     std::string weights, profile;
+    std::vector<std::string> data;  // what the run reads
 };
 
 // Throws RuntimeError where weights or profile cannot be written, found out by beginning to, or
-// would replace another file of the run. A run must not end with results that cannot be kept.
+// would replace another file of the run or one of its data. A run must not end with results that
+// cannot be kept.
 void check_outputs(const OutputPaths& paths);
 
 }  // namespace emulsion

@@ -70,7 +70,10 @@ void TrainProgram::prepare() {
     begin_state();
     load_data();
     check_length();
-    if (!options_.dry_run) check_outputs(outputs());
+    if (options_.dry_run) return;
+    OutputPaths paths = outputs();
+    paths.data = files_of_run_data(state_.settings.data);
+    check_outputs(paths);
 }
 
 // Settings of a new run, or the state of the checkpoint.
@@ -135,7 +138,7 @@ void TrainProgram::check_length() {
 }
 
 OutputPaths TrainProgram::outputs() const {
-    OutputPaths paths{options_.checkpoint, options_.weights, ""};
+    OutputPaths paths{options_.checkpoint, options_.weights, "", {}};
     if (paths.weights.empty() && !paths.folder.empty())
         paths.weights = join_path(paths.folder, kWeightsName);
     if (options_.profile != kPrintProfile) paths.profile = options_.profile;

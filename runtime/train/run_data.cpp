@@ -32,4 +32,15 @@ RunData open_run_data(const RunSettings& settings, const PictureShape& shape, in
     return data;
 }
 
+std::vector<std::string> files_of_run_data(const std::string& data) {
+    const std::string folder = find_data_folder(data);
+    std::vector<std::string> files;
+    for (Part part : {Part::train, Part::test}) {
+        if (!has_idx_files(folder, part)) continue;
+        const IdxFiles found = find_idx_files(folder, part);
+        files.insert(files.end(), {found.images, found.labels});
+    }
+    return files;
+}
+
 }  // namespace emulsion

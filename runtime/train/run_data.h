@@ -1,6 +1,8 @@
 // The pictures of a run: the parts of the data set, and the indices of each purpose.
 #pragma once
 #include <span>
+#include <string>
+#include <vector>
 
 #include "runtime/data/dataset.h"
 #include "runtime/data/split.h"
@@ -18,5 +20,8 @@ struct RunData {
 // Throws RuntimeError. The test part is optional: it may be missing, but it must be whole where one
 // of its files is there.
 RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes);
+
+// The files that open_run_data has read.
+std::vector<std::string> files_of_run_data(const std::string& data);
 
 }  // namespace emulsion

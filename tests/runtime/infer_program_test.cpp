@@ -102,6 +102,14 @@ TEST_F(InferTest, ScoresThatAreNoProbabilitiesAreCalledScores) {
     EXPECT_EQ(result.out.find('%'), std::string::npos) << result.out;
 }
 
+TEST_F(InferTest, AProfileNeverReplacesTheWeights) {
+    const std::string path = folder_ / "./w.safetensors";
+    expect_failure(infer({"--profile=" + path}), 1,
+                   "error: --profile " + path +
+                       ": is the place of the weights\n  fix: choose another one for --profile\n");
+    EXPECT_EQ(infer({"--data", folder_.path()}).exit_code, 0);
+}
+
 TEST_F(InferTest, AccuracyOfADataSet) {
     const ProgramResult result = infer({"--data", folder_.path()});
     EXPECT_EQ(result.exit_code, 0) << result.err;

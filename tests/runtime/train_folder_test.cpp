@@ -204,6 +204,20 @@ TEST_F(TrainFolderTest, PlacesOfTheRunItself) {
                        ": is the place of the weights\n  fix: choose another one for --profile\n");
 }
 
+// What the run reads is never replaced by what it writes.
+TEST_F(TrainFolderTest, PlacesOfTheDataSet) {
+    for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}) {
+        const std::string path = data_ / name;
+        expect_refused({"--weights", path}, "--weights " + path +
+                                                ": is the place of the data set's " + path +
+                                                "\n  fix: choose another one for --weights\n");
+        expect_refused({"--profile=" + path}, "--profile " + path +
+                                                  ": is the place of the data set's " + path +
+                                                  "\n  fix: choose another one for --profile\n");
+    }
+    EXPECT_EQ(train({"--epochs", "1"}).exit_code, 0);
+}
+
 // The run makes its folder before it looks at what is to be written there.
 TEST_F(TrainFolderTest, WeightsInAFolderThatTheRunMakes) {
     const ProgramResult result =
