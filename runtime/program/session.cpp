@@ -25,14 +25,6 @@ uint64_t round_up(uint64_t bytes) {
     return (bytes + EMULSION_ALIGNMENT - 1) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
 }
 
-PictureShape only_picture_input(const emulsion_info& info) {
-    if (info.input_count == 1) return picture_input(info.inputs[0], info.network);
-    throw RuntimeError(
-        info.network,
-        concat("has ", info.input_count, " inputs, but this program feeds one picture"),
-        "call the inference library from a program of your own");
-}
-
 }  // namespace
 
 void FreeAligned::operator()(void* block) const { std::free(block); }
@@ -60,6 +52,14 @@ PictureShape picture_input(const emulsion_port& port, const std::string& network
     }
     return {static_cast<int>(port.shape[0]), static_cast<int>(port.shape[1]),
             static_cast<int>(port.shape[2])};
+}
+
+PictureShape only_picture_input(const emulsion_info& info) {
+    if (info.input_count == 1) return picture_input(info.inputs[0], info.network);
+    throw RuntimeError(
+        info.network,
+        concat("has ", info.input_count, " inputs, but this program feeds one picture"),
+        "call the inference library from a program of your own");
 }
 
 std::string class_name(const emulsion_info& info, int index) {

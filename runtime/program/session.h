@@ -42,6 +42,9 @@ AlignedBlock allocate_aligned(uint64_t bytes);
 // inputs are others, as the programs feed pictures alone.
 PictureShape picture_input(const emulsion_port& port, const std::string& network);
 
+// The picture of a network with one input. Throws RuntimeError where it has others.
+PictureShape only_picture_input(const emulsion_info& info);
+
 class InferenceSession {
   public:
     // Takes the memory and binds. `library` must outlive the session. Throws RuntimeError.

@@ -107,6 +107,7 @@ void TrainProgram::begin_state() {
 void TrainProgram::load_data() {
     const RunSettings stored = state_.settings;
     if (options_.resume) state_.settings = resumed_settings(stored, options_);
+    only_picture_input(*infer_.info());  // validation, weights and test would find it out last
     const int classes = find_score_output(*infer_.info()).classes;
     data_ = open_run_data(state_.settings, session_.shape(), classes);
     if (options_.resume) {

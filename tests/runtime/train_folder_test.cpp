@@ -134,6 +134,18 @@ TEST_F(TrainFolderTest, TwoAtTheSameTime) {
     }
 }
 
+// Validation, the test and the weights would find out at the end that the inference library needs
+// more than a picture.
+TEST_F(TrainFolderTest, AnInferenceLibraryOfTwoInputsIsRefusedFirst) {
+    FakeNetwork network;
+    network.infer_inputs = 2;
+    use_fake_network(network);
+    expect_refused({"--checkpoint", run_},
+                   "fake: has 2 inputs, but this program feeds one picture\n"
+                   "  fix: call the inference library from a program of your own\n");
+    EXPECT_FALSE(is_folder(run_));
+}
+
 TEST_F(TrainFolderTest, WrongDataLeaveNoFolder) {
     EXPECT_EQ(run_fake_train({"--data", runs_ / "none", "--checkpoint", run_}).exit_code, 1);
     EXPECT_FALSE(is_folder(run_));

@@ -134,7 +134,7 @@ void use_fake_network(const FakeNetwork& network) {
     const PictureShape& shape = f.network.shape;
     const emulsion_port image =
         make_port("image", EMULSION_F32, {shape.channels, shape.height, shape.width}, true);
-    f.train_inputs[0] = f.infer_inputs[0] = image;
+    f.train_inputs[0] = f.infer_inputs[0] = f.infer_inputs[1] = image;
     f.train_inputs[1] = make_port("label", EMULSION_I32, {}, true);
     f.train_outputs[0] = make_port("loss", EMULSION_F32, {}, false);
     f.train_outputs[1] = make_port("correct", EMULSION_F32, {}, false);
@@ -144,7 +144,7 @@ void use_fake_network(const FakeNetwork& network) {
     fill_info(&f.infer, f.network.infer_batch, f.infer_tensors);
     f.train.inputs = f.train_inputs, f.train.input_count = 2;
     f.train.outputs = f.train_outputs, f.train.output_count = 2;
-    f.infer.inputs = f.infer_inputs, f.infer.input_count = 1;
+    f.infer.inputs = f.infer_inputs, f.infer.input_count = f.network.infer_inputs;
     f.infer.outputs = f.infer_outputs, f.infer.output_count = 1;
 }
 
