@@ -58,8 +58,8 @@ void JsonResults::picture(const std::string& name, std::span<const float> scores
 
 void JsonResults::accuracy(const Evaluation& evaluation) {
     const Metrics& metrics = evaluation.metrics;
-    Json json{{"accuracy", metrics.accuracy()},
-              {"correct", static_cast<int64_t>(metrics.correct)},
+    Json json{{"accuracy", metrics.accuracy().value_or(0.0)},
+              {"correct", static_cast<int64_t>(metrics.correct.value_or(0.0))},
               {"pictures", metrics.samples}};
     if (evaluation.has_loss && evaluation.not_finite == 0) json["loss"] = metrics.loss();
     if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;

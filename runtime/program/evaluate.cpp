@@ -74,8 +74,9 @@ Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
 
 std::string accuracy_text(const Evaluation& evaluation) {
     const Metrics& metrics = evaluation.metrics;
-    std::string text = concat("accuracy ", format_percent(metrics.accuracy(), 2), " (",
-                              fixed(metrics.correct, 0), " of ", metrics.samples, ")");
+    std::string text =
+        concat("accuracy ", format_percent(metrics.accuracy().value_or(0.0), 2), " (",
+               fixed(metrics.correct.value_or(0.0), 0), " of ", metrics.samples, ")");
     if (evaluation.has_loss && evaluation.not_finite == 0)
         text += concat(", loss ", fixed(metrics.loss(), 4));
     if (evaluation.not_finite > 0)

@@ -7,22 +7,27 @@
 // same digits as one that was never interrupted.
 #pragma once
 #include <cstdint>
+#include <optional>
 
 namespace emulsion {
 
 struct Metrics {
-    double loss_sum = 0.0;  // over samples
-    double correct = 0.0;
+    double loss_sum = 0.0;                // over samples
+    std::optional<double> correct = 0.0;  // nothing where the network does not count them
     int64_t samples = 0;
 
-    void add(double mean_loss, double correct_count, int64_t count) {
+    void add(double mean_loss, std::optional<double> correct_count, int64_t count) {
         loss_sum += mean_loss * static_cast<double>(count);
-        correct += correct_count;
+        correct =
+            correct && correct_count ? std::optional(*correct + *correct_count) : std::nullopt;
         samples += count;
     }
     // Both are 0 where nothing was added.
     double loss() const { return samples > 0 ? loss_sum / static_cast<double>(samples) : 0.0; }
-    double accuracy() const { return samples > 0 ? correct / static_cast<double>(samples) : 0.0; }
+    std::optional<double> accuracy() const {
+        if (!correct) return std::nullopt;
+        return samples > 0 ? *correct / static_cast<double>(samples) : 0.0;
+    }
 };
 
 }  // namespace emulsion

@@ -1,6 +1,7 @@
 // See session.h.
 #include "runtime/program/session.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -68,12 +69,20 @@ std::string class_name(const emulsion_info& info, int index) {
 }
 
 ScoreOutput find_score_output(const emulsion_info& info) {
+    constexpr std::string_view kNamed = ".probabilities";
     int best = -1, best_rank = 0;
+    const auto is_named = [&](const emulsion_port& port) {
+        return std::string_view(port.name).ends_with(kNamed);
+    };
+    const bool has_one_named =
+        std::count_if(info.outputs, info.outputs + info.output_count, is_named) == 1;
     for (int i = 0; i < info.output_count; i++) {
         const emulsion_port& port = info.outputs[i];
         if (port.type != EMULSION_F32 || port.rank != 1 || port.batched != 1) continue;
         const std::string_view name = port.name;
-        const int rank = name == "probabilities" ? 3 : name == "scores" ? 2 : 1;
+        const bool is_probabilities = name == "probabilities";
+        const bool is_named_alone = has_one_named && is_named(port);
+        const int rank = is_probabilities ? 4 : is_named_alone ? 3 : name == "scores" ? 2 : 1;
         if (rank > best_rank) best = i, best_rank = rank;
     }
     if (best < 0) {
@@ -81,7 +90,7 @@ ScoreOutput find_score_output(const emulsion_info& info) {
                            "call the inference library from a program of your own");
     }
     return {best, static_cast<int>(info.outputs[best].shape[0]),
-            best_rank == 3 ? ScoreKind::kProbabilities : ScoreKind::kScores};
+            best_rank >= 3 ? ScoreKind::kProbabilities : ScoreKind::kScores};
 }
 
 InferenceSession::InferenceSession(const emulsion_infer_library& library,

@@ -16,7 +16,8 @@ namespace emulsion {
 enum class ScoreKind { kProbabilities, kScores };
 
 // Where a network's scores are: the f32 output, one vector a picture, called "probabilities", else
-// "scores", else the first there is. Throws RuntimeError where there is none.
+// the only one called "NAME.probabilities", else "scores", else the first there is. Throws
+// RuntimeError where there is none.
 struct ScoreOutput {
     int index = 0, classes = 0;
     ScoreKind kind = ScoreKind::kScores;

@@ -42,6 +42,11 @@ class FieldWriter {
     void operator()(const char* name, const std::optional<Value>& value) {
         if (value) json_[name] = to_json(*value);
     }
+    template <typename Value>
+    void operator()(const char* name, const std::optional<Value>& value, const Value&,
+                    const Value&) {
+        (*this)(name, value);
+    }
     std::string text() const {
         return json_.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     }
@@ -85,8 +90,14 @@ class FieldReader {
     }
     template <typename Value>
     void operator()(const char* name, std::optional<Value>& value) {
-        if (!json_.contains(name)) return;
-        read(find(name), name, value.emplace());
+        value.reset();
+        if (json_.contains(name)) read(find(name), name, value.emplace());
+    }
+    template <typename Value>
+    void operator()(const char* name, std::optional<Value>& value, const Value& low,
+                    const Value& high) {
+        value.reset();
+        if (json_.contains(name)) (*this)(name, value.emplace(), low, high);
     }
     template <typename Value>
     void operator()(const char* name, Value& value, const Value& low, const Value& high) {

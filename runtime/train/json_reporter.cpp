@@ -18,7 +18,8 @@ std::string dump(const Json& json) {
 Json metrics_json(const Metrics& metrics, bool has_loss) {
     Json json;
     json["loss"] = has_loss ? Json(metrics.loss()) : Json(nullptr);
-    json["accuracy"] = metrics.accuracy();
+    const std::optional<double> accuracy = metrics.accuracy();
+    json["accuracy"] = accuracy ? Json(*accuracy) : Json(nullptr);
     json["samples"] = metrics.samples;
     return json;
 }

@@ -73,7 +73,7 @@ std::string render_progress(const ProgressState& state, const TerminalStyle& sty
         "  " + format_thousands(state.images_per_second) + " img/s",
         state.seconds_left < 0 ? "" : "  " + format_duration(state.seconds_left) + " left",
         "  loss " + fixed(state.loss, 4),
-        "  accuracy " + format_percent(state.accuracy, 2),
+        state.accuracy ? "  accuracy " + format_percent(*state.accuracy, 2) : "",
     };
     const int brackets = style.unicode ? 0 : 2;
     int free = style.width - 1 - static_cast<int>(head.size()) - brackets - kMinBar;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 namespace emulsion {
@@ -28,7 +29,8 @@ int terminal_width(std::FILE* stream, int otherwise);
 struct ProgressState {
     int64_t epoch = 0, epochs = 1;  // epoch counts from 1
     int64_t step = 0, steps = 1;    // of this epoch
-    double loss = 0.0, accuracy = 0.0;
+    double loss = 0.0;
+    std::optional<double> accuracy;
     double images_per_second = 0.0;
     double seconds_left = 0.0;  // of the whole run; negative: not known yet
 };

@@ -1,6 +1,7 @@
 // One training library with its memory: batches in, loss and correct count out.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "runtime/abi/program.h"
@@ -12,9 +13,9 @@
 namespace emulsion {
 
 struct StepResult {
-    const char* fault = nullptr;  // what was NaN or infinite, so that no parameter was updated
-    double loss = 0.0;            // mean over the samples
-    double correct = 0.0;
+    const char* fault = nullptr;    // what was NaN or infinite, so that no parameter was updated
+    double loss = 0.0;              // mean over the samples
+    std::optional<double> correct;  // where the network counts them
 };
 
 // The stated bytes of the library's memory. Throws RuntimeError.
@@ -23,7 +24,8 @@ emulsion_sizes query_sizes(const emulsion_train_library& library, int threads);
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
-    // outputs: one picture, one i32 label; outputs "loss" and "correct". Throws RuntimeError where
+    // outputs: one picture, one i32 label; outputs "loss" and, if it
+    // counts them, "correct". Throws RuntimeError where
     // the network has others.
     TrainingSession(const emulsion_train_library& library, int threads);
     ~TrainingSession();  // unbinds

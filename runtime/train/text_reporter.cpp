@@ -72,21 +72,26 @@ std::string epoch_header(bool has_validation) {
         has_validation);
 }
 
+std::string accuracy_cell(const Metrics& metrics) {
+    const std::optional<double> accuracy = metrics.accuracy();
+    return accuracy ? format_percent(*accuracy, 2) : "-";
+}
+
 std::string epoch_row(const EpochRecord& record, bool has_validation) {
     std::string loss = "-", accuracy = "-";
     if (record.validation) {
         const Evaluation& validation = *record.validation;
-        accuracy = format_percent(validation.metrics.accuracy(), 2);
+        accuracy = accuracy_cell(validation.metrics);
         if (validation.has_loss) loss = fixed(validation.metrics.loss(), 4);
         if (validation.not_finite > 0) loss = "not finite";
     }
     const bool is_timed = record.seconds > 0;
-    return join_columns({concat(record.epoch), fixed(record.metrics.loss(), 4),
-                         format_percent(record.metrics.accuracy(), 2), loss, accuracy,
-                         format_significant(record.learning_rate, 4),
-                         is_timed ? format_thousands(record.images_per_second) : "-",
-                         is_timed ? format_duration(record.seconds) : "-"},
-                        has_validation);
+    return join_columns(
+        {concat(record.epoch), fixed(record.metrics.loss(), 4), accuracy_cell(record.metrics), loss,
+         accuracy, format_significant(record.learning_rate, 4),
+         is_timed ? format_thousands(record.images_per_second) : "-",
+         is_timed ? format_duration(record.seconds) : "-"},
+        has_validation);
 }
 
 class TextReporter : public Reporter {

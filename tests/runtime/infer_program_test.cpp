@@ -102,6 +102,16 @@ TEST_F(InferTest, ScoresThatAreNoProbabilitiesAreCalledScores) {
     EXPECT_EQ(result.out.find('%'), std::string::npos) << result.out;
 }
 
+// The scores of the only named classifier are as good as those of one without a name.
+TEST_F(InferTest, ProbabilitiesOfANamedClassifier) {
+    FakeNetwork network = clothes();
+    network.score_name = "main.probabilities";
+    use_fake_network(network);
+    const ProgramResult result = infer({write_picture("boot.png", 1)});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find(" probability "), std::string::npos) << result.out;
+}
+
 TEST_F(InferTest, AProfileNeverReplacesTheWeights) {
     const std::string path = folder_ / "./w.safetensors";
     expect_failure(infer({"--profile=" + path}), 1,

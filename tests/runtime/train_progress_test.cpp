@@ -81,7 +81,7 @@ TEST(Metrics, MeansAreOverSamples) {
     metrics.add(1.0, 1, 2);
     metrics.add(6.0, 0, 1);
     EXPECT_DOUBLE_EQ(metrics.loss(), 2.0);
-    EXPECT_DOUBLE_EQ(metrics.accuracy(), 0.6);
+    EXPECT_DOUBLE_EQ(metrics.accuracy().value_or(-1.0), 0.6);
     EXPECT_EQ(metrics.samples, 5);
 }
 

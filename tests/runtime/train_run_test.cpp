@@ -303,6 +303,29 @@ TEST_F(TrainRunTest, TableOfEpochs) {
     EXPECT_FALSE(std::getline(lines, rest));
 }
 
+// A network that counts no correct answers has no accuracy of training, rather than one of 0.
+TEST_F(TrainRunTest, WithoutACountThereIsNoAccuracy) {
+    FakeNetwork network;
+    network.counts_correct = false;
+    use_fake_network(network);
+    const auto train_here = [this](std::vector<std::string> options) {
+        options.insert(options.begin(), {"--data", folder_.path(), "--validation", "0.2"});
+        return run_fake_train(std::move(options));
+    };
+    const std::string run = folder_ / "uncounted";
+    const auto event =
+        read_lines(train_here({"--epochs", "1", "--json", "--checkpoint", run}).out)[1];
+    EXPECT_EQ(event["event"], "epoch");
+    EXPECT_TRUE(event["accuracy"].is_null()) << event;
+    EXPECT_TRUE(event["validation"]["accuracy"].is_number()) << event;
+    const ProgramResult resumed =
+        run_fake_train({"--checkpoint", run, "--resume", "--epochs", "2", "--json"});
+    EXPECT_TRUE(read_lines(resumed.out)[1]["accuracy"].is_null()) << resumed.out << resumed.err;
+    const ProgramResult table = train_here({"--epochs", "1"});
+    EXPECT_EQ(table.out.find(" 0.00 %"), std::string::npos) << table.out;
+    EXPECT_NE(table.out.find("  -  "), std::string::npos) << table.out;
+}
+
 TEST_F(TrainRunTest, NoBarAndNoColourWithoutATerminal) {
     const ProgramResult result = train({});
     EXPECT_EQ((result.out + result.err).find('\x1b'), std::string::npos);

@@ -133,7 +133,7 @@ int forward_backward(void* instance, const emulsion_call* call) {
     if (fake().network.kind == FakeKind::kQuadratic) quadratic_gradients(memory, *call, &loss);
     *static_cast<float*>(call->outputs[0]) = loss;
     if (!std::isfinite(loss)) return EMULSION_NOT_FINITE;
-    *static_cast<float*>(call->outputs[1]) = correct;
+    if (fake().network.counts_correct) *static_cast<float*>(call->outputs[1]) = correct;
     if (fake().network.kind == FakeKind::kSoftmax) {
         float* mean = tensor_values(fake().train_tensors[2], memory);
         *mean += 0.1f * (loss - *mean);

@@ -143,7 +143,7 @@ void use_fake_network(const FakeNetwork& network) {
     fill_info(&f.train, f.network.batch, f.train_tensors);
     fill_info(&f.infer, f.network.infer_batch, f.infer_tensors);
     f.train.inputs = f.train_inputs, f.train.input_count = 2;
-    f.train.outputs = f.train_outputs, f.train.output_count = 2;
+    f.train.outputs = f.train_outputs, f.train.output_count = f.network.counts_correct ? 2 : 1;
     f.infer.inputs = f.infer_inputs, f.infer.input_count = f.network.infer_inputs;
     f.infer.outputs = f.infer_outputs, f.infer.output_count = 1;
 }
