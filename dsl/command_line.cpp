@@ -27,7 +27,7 @@ const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2
 
 // What later versions do, refused by name.
 const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
-const std::vector<std::string> kLaterOptions = {"--memory-budget", "--report", "--processes"};
+const std::vector<std::string> kLaterOptions = {"--memory-budget", "--processes"};
 
 std::string quoted_list(const std::vector<std::string>& words) {
     return fmt::format("{}", fmt::join(words, ", "));
@@ -280,6 +280,7 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
         if (line.tune.minutes > 0) add("--minutes", fmt::format("{}", line.tune.minutes));
         if (line.tune.trials > 0) add("--trials", std::to_string(line.tune.trials));
         if (!line.tune.journal.empty()) add("--journal", line.tune.journal);
+        if (!line.report.empty()) add("--report", line.report);
         add("--seed", std::to_string(line.tune.seed));
         if (line.json) words.push_back("--json");
     }

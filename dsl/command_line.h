@@ -26,6 +26,7 @@ struct CommandLine {
     std::vector<std::string> records;  // files of tuned records: what a build takes, or tune writes
     bool no_records = false;           // not even the file beside the model
     TuneOptions tune;                  // of tune
+    std::string report;                // of tune: the page it writes, or empty
     bool json = false;
     std::string action;              // of records: "list", "show", "merge", "prune", "export"
     std::vector<std::string> files;  // of records

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 
+#include "dsl/tune_page.h"
 #include "runtime/abi/instance.h"
 #include "runtime/support/machine_speed.h"
 #include "schedules/library.h"
@@ -41,6 +42,8 @@ void add_tune_options(CLI::App* command, CommandLine& line) {
                         ".journal)");
     command->add_option("--seed", line.tune.seed, "Of the order in which candidates are drawn")
         ->capture_default_str();
+    command->add_option("--report", line.report,
+                        "Write what was found as one page of HTML to this file");
     command->add_flag("--json", line.json, "Print a JSON object a line");
 }
 
@@ -58,6 +61,12 @@ void check_tune_options(CLI::App* command, CommandLine& line) {
     }
     if (command->count("--minutes") == 0 && command->count("--trials") == 0)
         tune.minutes = kDefaultMinutes;
+    const std::string record = line.records.empty() ? "" : line.records[0];
+    for (const std::string& file : {line.file, tune.journal, record}) {
+        if (line.report.empty() || file != line.report) continue;
+        fail("usage", fmt::format("--report names '{}', which the run reads", file),
+             "name a file of its own");
+    }
     if (line.records.size() > 1) {
         fail("usage",
              fmt::format("--records names {} files, but tune writes one", line.records.size()),
@@ -78,7 +87,8 @@ int run_tune(const CommandLine& line, const Network& network) {
     bench.jobs = line.options.jobs > 0 ? line.options.jobs : processors;
     bench.seed = tune.seed;
     CpuWorkbench workbench(recipes, isa, bench);
-    const std::unique_ptr<TuneReport> report = make_tune_report(line.json);
+    std::unique_ptr<TuneReport> report = make_tune_report(line.json);
+    if (!line.report.empty()) report = with_page(std::move(report), line.report, recipes);
     emulsion::tune(network, recipes, line.options, tune, workbench, *report);
     return 0;
 }

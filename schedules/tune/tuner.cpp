@@ -118,6 +118,7 @@ class Tuner {
                     task->shown.name = fmt::format("{} {} {}", training ? "training" : "inference",
                                                    to_string(call.stage), call.name);
                     task->shown.own = to_string(task->own());
+                    task->shown.planned = &task->kernel;
                 }
                 task->calls[training]++;
             }
@@ -159,6 +160,7 @@ class Tuner {
         task.shown.default_us = confirmation.default_us;
         task.shown.best_us = confirmation.tuned_us;
         task.shown.best = to_string(confirmation.candidate);
+        task.shown.chosen = confirmation.candidate;
         task.own_seconds = confirmation.default_us * 1e-6;
     }
 

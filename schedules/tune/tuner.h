@@ -31,14 +31,16 @@ struct TuneOptions {
 
 // A kernel as reports show it.
 struct TunedKernel {
-    std::string name;                    // "training backward conv2.dw", after its first call
-    double share = 0;                    // of the step's time, 0 to 1
-    int trials = 0;                      // finished, in all runs
-    int failures = 0;                    // of them: crashed, hung, wrong, …
-    double default_us = 0, best_us = 0;  // of the last record; 0 where there is none
-    std::string own, best;               // recipe and tiling; `best` is empty without a record
-    std::string fault;                   // why it cannot be tuned, or empty
-    std::vector<Start> starts;           // records that this visit begins with
+    std::string name;                        // "training backward conv2.dw", after its first call
+    double share = 0;                        // of the step's time, 0 to 1
+    int trials = 0;                          // finished, in all runs
+    int failures = 0;                        // of them: crashed, hung, wrong, …
+    double default_us = 0, best_us = 0;      // of the last record; 0 where there is none
+    std::string own, best;                   // recipe and tiling; `best` is empty without a record
+    std::string fault;                       // why it cannot be tuned, or empty
+    std::vector<Start> starts;               // records that this visit begins with
+    const PlannedKernel* planned = nullptr;  // while tune() runs
+    std::optional<Candidate> chosen;         // what the last record says
 };
 
 enum class TuneEnd { budget, nothing_left };

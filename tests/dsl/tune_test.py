@@ -2,12 +2,14 @@
 and that a build takes the records."""
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +154,94 @@ def check_ends(work):
     end_at_once(work, 3, 0, is_locked=True)
 
 
+class Page(HTMLParser):
+    """Elements by their name, each with its attributes and text; what does not nest is a fault."""
+    EMPTY = {"meta", "line", "circle", "polyline"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.found = [], []
+        self.feed(text)
+        self.close()
+        check(not self.open, f"elements stay open: {[name for name, _ in self.open]}")
+
+    def handle_starttag(self, name, attributes):
+        element = (dict(attributes), [])
+        self.found.append((name, *element))
+        if name not in self.EMPTY:
+            self.open.append((name, element))
+
+    def handle_startendtag(self, name, attributes):
+        self.found.append((name, dict(attributes), []))
+
+    def handle_endtag(self, name):
+        if name in self.EMPTY:
+            return
+        check(self.open and self.open[-1][0] == name, f"</{name}> closes {self.open[-1:]}")
+        self.open.pop()
+
+    def handle_data(self, data):
+        for _, (_, text) in self.open:
+            text.append(data)
+
+    def texts(self, name):
+        return ["".join(text) for found, _, text in self.found if found == name]
+
+
+def check_page_text(text, kernels, timed, with_loops):
+    page = Page(text)
+    cells = page.texts("td")
+    rows = [cells[i:i + 10] for i in range(0, len(cells), 10)]
+    check([row[0] for row in rows] == [kernel["kernel"] for kernel in kernels], f"rows of the page: {rows}")
+    for row, kernel in zip(rows, kernels):
+        check(row[1:4] == [f"{100 * kernel['share']:.1f} %", str(kernel["trials"]), str(kernel["failures"])], f"{row}, {kernel}")
+        gain = f"{kernel['default_us'] / kernel['tuned_us']:.3f}" if kernel["tuned"] else ""
+        check(row[8] == gain and row[9] == (kernel["tuned"] or kernel["default"]), f"{row}, {kernel}")
+    check(page.texts("h2") == [kernel["kernel"] for kernel in kernels], "a part for each kernel")
+    check(len(page.texts("circle")) == timed, f"{timed} trials were timed, the curves show {len(page.texts('circle'))}")
+    loops = page.texts("pre")
+    check(len(loops) == (sum(2 if kernel["tuned"] else 1 for kernel in kernels) if with_loops else 0), f"loops: {loops}")
+    check(all("\nproduce " in loop for loop in loops), f"loops: {loops}")
+    shown = [loop.partition("\n")[0] for loop in loops]
+    for kernel in kernels if with_loops else []:
+        check(f"default: {kernel['default']}" in shown, f"no loops of {kernel['default']}: {shown}")
+        check(not kernel["tuned"] or f"chosen: {kernel['tuned']}" in shown, f"no loops of {kernel['tuned']}: {shown}")
+    check(not any(key in ("src", "href") for _, attributes, _ in page.found for key in attributes), "it needs other files")
+
+
+def check_page(work):
+    words = ["tune", "tiny.emu", "--batch", "2", "--threads", "1", "--json", "--journal", "page.journal", "--records",
+             "page.records", "--report", "page.html"]
+    result = work.run(*words, "--trials", "10")
+    check(result.returncode == 0, f"--report: {result.stderr}")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    timed = sum(e["event"] == "trial" and e["pairs"] > 0 for e in events)
+    path = work.folder / "page.html"
+    check_page_text(path.read_text(), events[-1]["kernels"], timed, True)
+    browser = shutil.which("chromium")
+    if browser:
+        seen = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{path}"],
+                              text=True, capture_output=True, timeout=120).stdout
+        check_page_text(seen, events[-1]["kernels"], timed, True)
+    journal = sqlite3.connect(work.folder / "page.journal")
+    journal.execute("INSERT INTO confirmations SELECT kernel, recipe, version, max(tiling), 20, 10, 0.1, 0, 1 FROM trials "
+                    "WHERE owner = '' AND candidate_us > 0 GROUP BY kernel")
+    journal.commit()
+    again = work.run(*words, "--trials", "10")  # which are spent
+    kernels = json.loads(again.stdout.splitlines()[-1])["kernels"]
+    check(any(kernel["tuned_us"] == 10 for kernel in kernels), f"the confirmation is not shown: {kernels}")
+    check_page_text(path.read_text(), kernels, 0, True)
+    process = work.start(*words, "--minutes", "30")
+    lines = []
+    while len(trials_of(lines)) < 2:
+        lines.append(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    events = [json.loads(line) for line in lines + rest.splitlines()]
+    timed = sum(e["event"] == "trial" and e["pairs"] > 0 for e in events)
+    check_page_text(path.read_text(), events[-1]["kernels"], timed, False)
+
+
 def check_records(work):
     """A record by hand, of what the journal knows, is what the next build runs."""
     journal = sqlite3.connect(work.folder / "tiny.journal")
@@ -236,7 +326,8 @@ def check_model(work):
 def check_refusals(work):
     work.refuses(2, "error[usage]: --minutes is 0, but a tuner needs time to measure", "tune", "tiny.emu", "--minutes", "0")
     work.refuses(2, "error[usage]: --trials is 0, but must be 1 to", "tune", "tiny.emu", "--trials", "0")
-    work.refuses(2, "error[unsupported]: --report is not in this build", "tune", "tiny.emu", "--report", "x.html")
+    work.refuses(1, "/none/x.html", "tune", "tiny.emu", "--report", "/none/x.html")
+    work.refuses(2, "error[usage]: --report names 'tiny.emu', which the run reads", "tune", "tiny.emu", "--report", "tiny.emu")
     work.refuses(1, "error[usage]: --target is portable", "tune", "tiny.emu", "--target", "portable")
     work.refuses(1, "error[journal]: the journal '/proc/j' cannot be opened", "tune", "tiny.emu", "--journal", "/proc/j")
     work.refuses(1, "error[record]: 'none.records'", "records", "list", "none.records")
@@ -254,6 +345,7 @@ def main():
         end_while_tuning(work, seen, signal.SIGKILL, "all")
         end_while_tuning(work, seen, signal.SIGTERM, "first")
         check_ends(work)
+        check_page(work)
         check_records(work)
         check_model(work)
         check_refusals(work)
