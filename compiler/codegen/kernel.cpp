@@ -83,7 +83,7 @@ BuiltPipeline build_pipeline(const PlannedKernel& kernel, const Isa& isa,
     }
     KernelContext context(kernel.group, isa);
     std::vector<Halide::Func> outputs = recipe.build(context, kernel.tiling);
-    context.constrain_outputs(outputs);
+    context.constrain_outputs(outputs, recipe.scratch(kernel.group, kernel.tiling));
     return {Halide::Pipeline(outputs), context.arguments()};
 }
 
@@ -157,8 +157,13 @@ std::vector<KernelAttempt> try_compile_kernels(const std::vector<PlannedKernel>&
     std::vector<std::string> keys;
     const auto fill = [&](size_t i, CacheEntry entry) {
         CompiledKernel& kernel = attempts[i].kernel;
-        kernel = {kernel.symbol, std::move(entry.object), entry.slab0_bytes, entry.slab_bytes,
-                  options.checked};
+        kernel = {
+            kernel.symbol,
+            std::move(entry.object),
+            entry.slab0_bytes,
+            entry.slab_bytes,
+            options.checked,
+            recipe_named(library, kernels[i].recipe).scratch(kernels[i].group, kernels[i].tiling)};
     };
     for (size_t i = 0; i < kernels.size(); i++) {
         std::string identity = kernels[i].identity(isa);

@@ -24,6 +24,7 @@ struct CompiledKernel {
     int64_t slab0_bytes = 0;  // slab need of the calling thread, runtime/abi/instance.h
     int64_t slab_bytes = 0;   // of every other worker
     bool checked = false;     // its asserts want descriptors that state the samples of the call
+    std::vector<Scratch> scratch = {};  // buffers behind the group's results
 };
 
 // Compiles all kernels of a variant in parallel; the result is in their order. Throws Error[kernel]

@@ -22,6 +22,21 @@ std::string func_name(std::string name) {
     return name;
 }
 
+// Constrains an output and its Vars to a dense array.
+void constrain_scratch(Func func, const Scratch& scratch) {
+    Halide::OutputImageParam buffer = func.output_buffer();
+    const std::vector<Dimension> dimensions = dense_dimensions(scratch.extents);
+    EMU_CHECK(func.dimensions() == static_cast<int>(dimensions.size()),
+              "scratch '{}' has {} extents, its Func {} Vars", scratch.name, dimensions.size(),
+              func.dimensions());
+    for (int i = 0; i < func.dimensions(); i++) {
+        const auto [extent, stride] = dimensions[static_cast<size_t>(i)];
+        buffer.dim(i).set_bounds(0, to_int(extent)).set_stride(to_int(stride));
+        func.bound(func.args()[static_cast<size_t>(i)], 0, to_int(extent));
+    }
+    buffer.set_host_alignment(64);
+}
+
 // Constrains one buffer's dimensions to the tensor's memory layout.
 template <class Buffer>
 void constrain(Buffer buffer, const TensorType& type, const Expr& samples, bool with_bounds) {
@@ -225,9 +240,14 @@ std::vector<Expr> KernelContext::values_at(
     return results;
 }
 
-void KernelContext::constrain_outputs(const std::vector<Func>& outputs) const {
+void KernelContext::constrain_outputs(const std::vector<Func>& outputs,
+                                      const std::vector<Scratch>& scratch) const {
+    EMU_CHECK(outputs.size() >= scratch.size(), "a recipe returned less than its scratch");
+    const size_t results = outputs.size() - scratch.size();
+    for (size_t i = 0; i < scratch.size(); i++) constrain_scratch(outputs[results + i], scratch[i]);
     size_t index = 0;
-    for (Func func : outputs) {
+    for (size_t i = 0; i < results; i++) {
+        Func func = outputs[i];
         std::vector<Halide::OutputImageParam> buffers = func.output_buffers();
         for (size_t k = 0; k < buffers.size(); k++) {
             EMU_CHECK(index < group_.body.results().size(),

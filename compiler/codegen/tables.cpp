@@ -60,7 +60,10 @@ class TableWriter {
 
     Constant* buffer(const PlannedBuffer& buffer, int batch) {
         std::vector<Constant*> dimensions;
-        for (const auto& [extent, stride] : memory_dimensions(buffer.type, batch)) {
+        const std::vector<Dimension> shape = buffer.extents.empty()
+                                                 ? memory_dimensions(buffer.type, batch)
+                                                 : dense_dimensions(buffer.extents);
+        for (const auto& [extent, stride] : shape) {
             dimensions.push_back(write_.structure({write_.i32(0), write_.i32(to_int(extent)),
                                                    write_.i32(to_int(stride)), write_.i32(0)}));
         }
@@ -90,7 +93,9 @@ class TableWriter {
             load(builder_.getInt32Ty(), offsetof(emulsion_instance, samples))};
         for (const std::string& scalar : call.scalars)
             arguments.push_back(load_scalar(scalar, load));
-        for (int buffer : call.buffers) {
+        std::vector<int> buffers = call.buffers;
+        buffers.insert(buffers.end(), call.scratch.begin(), call.scratch.end());
+        for (int buffer : buffers) {
             size_t offset = sizeof(emulsion_instance) +
                             sizeof(emulsion_descriptor) * static_cast<size_t>(buffer);
             llvm::Value* descriptor =

@@ -6,6 +6,10 @@ namespace emulsion {
 std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples) {
     std::vector<int64_t> extents = memory_extents(type);
     if (type.batched) extents.push_back(samples);
+    return dense_dimensions(extents);
+}
+
+std::vector<Dimension> dense_dimensions(const std::vector<int64_t>& extents) {
     std::vector<Dimension> dimensions;
     int64_t stride = 1;
     for (int64_t extent : extents) {

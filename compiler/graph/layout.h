@@ -17,4 +17,7 @@ struct Dimension {
 // `samples` where it is batched.
 std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples);
 
+// The same for a dense array of these extents.
+std::vector<Dimension> dense_dimensions(const std::vector<int64_t>& extents);
+
 }  // namespace emulsion

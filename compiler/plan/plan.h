@@ -29,7 +29,8 @@ struct PlannedBuffer {
     TensorType type;
     MemoryClass memory = MemoryClass::workspace;
     int64_t offset = 0;
-    int64_t bytes = 0;  // for the plan's batch
+    int64_t bytes = 0;                  // for the plan's batch
+    std::vector<int64_t> extents = {};  // of scratch, which is no tensor; its type says f32 alone
     bool operator==(const PlannedBuffer&) const = default;
 };
 
@@ -39,7 +40,8 @@ struct PlannedKernel {
     std::string recipe;
     int recipe_version = 1;
     Tiling tiling;
-    std::string record = "";       // the origin of the record that decided, "" where none did
+    std::string record = "";  // the origin of the record that decided, "" where none did
+    std::vector<Scratch> scratch = {};
     double multiply_adds = 0;      // that the recipe does, of group.batch samples
     double relative_error = 0;     // the recipe's bound; 0: it rounds as the plain definition does
     bool is_last_resort = false;   // no recipe is made for it
@@ -49,12 +51,14 @@ struct PlannedKernel {
 };
 
 // One call: `buffers` are operands then results, in the order of the group's sources (Scalar nodes
-// left out) and results; `scalars` the names of its Scalar sources in order.
+// left out) and results; `scalars` the names of its Scalar sources in order; `scratch` the buffers
+// of its kernel's scratch, which are its last arguments.
 struct PlannedCall {
     int kernel = 0;
     Stage stage = Stage::forward;
     std::string name;  // of the anchor's node, or of the last node
     std::vector<int> buffers;
+    std::vector<int> scratch;
     std::vector<std::string> scalars;
     std::string reason;  // why it is fused as it is
 };

@@ -30,6 +30,7 @@ std::string print_call(const VariantPlan& variant, const PlannedCall& call) {
     std::vector<std::string> names;
     for (int buffer : call.buffers) names.push_back(fmt::format("b{}", buffer));
     for (const std::string& scalar : call.scalars) names.push_back(scalar);
+    for (int buffer : call.scratch) names.push_back(fmt::format("scratch b{}", buffer));
     return text + fmt::format(" ({})  # {}\n", fmt::join(names, ", "), call.reason);
 }
 
@@ -58,9 +59,11 @@ std::string print_variant(const VariantPlan& variant) {
         variant.largest_live_bytes, variant.prepared_bytes);
     for (size_t i = 0; i < variant.buffers.size(); i++) {
         const PlannedBuffer& buffer = variant.buffers[i];
-        text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name,
-                            to_string(buffer.type), to_string(buffer.memory), buffer.offset,
-                            buffer.bytes);
+        const std::string type = buffer.extents.empty()
+                                     ? to_string(buffer.type)
+                                     : fmt::format("scratch[{}]", fmt::join(buffer.extents, ","));
+        text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name, type,
+                            to_string(buffer.memory), buffer.offset, buffer.bytes);
     }
     for (size_t i = 0; i < variant.kernels.size(); i++) {
         const PlannedKernel& kernel = variant.kernels[i];

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "compiler/graph/limits.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
@@ -196,7 +197,7 @@ class VariantPlanner {
         const GroupBody& body = grouped.bodies[g];
         PlannedCall call;
         call.stage = group.stage;
-        call.name = grouped.graph.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
+        call.name = name_of(grouped, g);
         call.reason = group.reason;
         call.scalars = body.scalars;
         call.kernel = kernel_of(body.group, call.name);
@@ -208,7 +209,23 @@ class VariantPlanner {
         };
         for (const Operand& operand : body.operands) add(operand.root, operand.type);
         for (Value value : body.results) add(value, grouped.graph.type(value));
+        const std::vector<Scratch>& scratch =
+            variant_.kernels[static_cast<size_t>(call.kernel)].scratch;
+        for (size_t i = 0; i < scratch.size(); i++) {
+            const PlannedBuffer buffer{fmt::format("{}.{}", call.name, scratch[i].name),
+                                       TensorType(),
+                                       MemoryClass::workspace,
+                                       scratch_[g][i],
+                                       4 * scratch[i].elements(),
+                                       scratch[i].extents};
+            call.scratch.push_back(index_of(buffer));
+        }
         return call;
+    }
+
+    static const std::string& name_of(const GroupedBatch& grouped, size_t g) {
+        const NodeGroup& group = grouped.grouping.groups[g];
+        return grouped.graph.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
     }
 
     // The kernel of a group: an equal one, or a new one with the cheapest recipe that applies.
@@ -225,6 +242,7 @@ class VariantPlanner {
         kernel.record = choice.record;
         kernel.multiply_adds = choice.recipe->multiply_adds(group);
         kernel.relative_error = choice.recipe->relative_error(group);
+        kernel.scratch = choice.recipe->scratch(group, choice.tiling);
         kernel.is_last_resort = choice.is_last_resort();
         kernel.writes_in_place = choice.recipe->writes_in_place();
         variant_.kernels.push_back(std::move(kernel));
@@ -252,9 +270,7 @@ class VariantPlanner {
         PlannedBuffer buffer{node.name, type, place.memory, place.offset,
                              memory_bytes(type, grouped.batch)};
         if (node.types.size() > 1) buffer.name += fmt::format(":{}", root.output);
-        auto found = std::find(variant_.buffers.begin(), variant_.buffers.end(), buffer);
-        int index = static_cast<int>(found - variant_.buffers.begin());
-        if (found == variant_.buffers.end()) variant_.buffers.push_back(buffer);
+        const int index = index_of(buffer);
         auto bind = [&](std::vector<std::pair<int, int>>& list) {
             std::pair<int, int> binding{index, static_cast<int>(place.offset)};
             if (std::find(list.begin(), list.end(), binding) == list.end()) list.push_back(binding);
@@ -264,10 +280,17 @@ class VariantPlanner {
         return index;
     }
 
+    int index_of(const PlannedBuffer& buffer) {
+        auto found = std::find(variant_.buffers.begin(), variant_.buffers.end(), buffer);
+        const int index = static_cast<int>(found - variant_.buffers.begin());
+        if (found == variant_.buffers.end()) variant_.buffers.push_back(buffer);
+        return index;
+    }
+
     // ---- Memory ----
 
     // Places of all values of one batch: the fixed ones, prepared weights, and the workspace by
-    // liveness.
+    // liveness; those of scratch go to scratch_.
     std::map<Value, Place> place_values(const GroupedBatch& grouped) {
         const std::vector<GroupBody>& bodies = grouped.bodies;
         std::map<Value, Place> places = grouped.fixed;
@@ -301,13 +324,36 @@ class VariantPlanner {
                 }
             }
         }
+        const std::vector<std::vector<size_t>> scratch = add_scratch(grouped, blocks);
         MemoryPlan memory = assign_offsets(blocks, variant_.isa.family->alignment);
         variant_.activation_bytes = std::max(variant_.activation_bytes, memory.bytes);
         variant_.largest_live_bytes =
             std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
         for (const auto& [value, block] : block_of)
             places[value] = {MemoryClass::workspace, blocks[block].offset};
+        scratch_.assign(bodies.size(), {});
+        for (size_t g = 0; g < bodies.size(); g++) {
+            for (size_t block : scratch[g]) scratch_[g].push_back(blocks[block].offset);
+        }
         return places;
+    }
+
+    // A block for each scratch of each call; their indices by group.
+    std::vector<std::vector<size_t>> add_scratch(const GroupedBatch& grouped,
+                                                 std::vector<LiveBlock>& blocks) {
+        std::vector<std::vector<size_t>> added(grouped.bodies.size());
+        for (size_t g = 0; g < added.size(); g++) {
+            const Group& group = grouped.bodies[g].group;
+            const std::string name = name_of(grouped, g);
+            const Choice& choice = choice_of(group, name);
+            for (const Scratch& scratch : choice.recipe->scratch(group, choice.tiling)) {
+                check_size(fmt::format("{}.{}", name, scratch.name), batched_type(scratch.extents));
+                const int call = static_cast<int>(g);
+                added[g].push_back(blocks.size());
+                blocks.push_back({4 * scratch.elements(), call, call, 0});
+            }
+        }
+        return added;
     }
 
     Place prepared_place(const GroupedBatch& grouped, Value value) {
@@ -332,9 +378,7 @@ class VariantPlanner {
         const Group& body = grouped.bodies[g].group;
         const Graph& nodes = body.body;
         const int operand = nodes.find(fmt::format("a{}", i));
-        const std::string& name =
-            grouped.graph.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
-        if (!choice_of(body, name).recipe->writes_in_place()) return false;
+        if (!choice_of(body, name_of(grouped, g)).recipe->writes_in_place()) return false;
         if (group.anchor < 0) {
             const std::vector<bool> reached = elementwise_readers(nodes, operand);
             if (reached.empty()) return false;
@@ -405,8 +449,9 @@ class VariantPlanner {
     std::map<std::string, int> definitions_;         // by text
     std::map<std::pair<int, int>, Place> prepared_;  // by definition
     std::set<std::pair<int, int>> lasting_;
-    std::map<std::string, Choice> choices_;  // by signature
-    std::map<std::string, int> kernels_;     // by signature
+    std::vector<std::vector<int64_t>> scratch_;  // offsets by group of the batch at hand
+    std::map<std::string, Choice> choices_;      // by signature
+    std::map<std::string, int> kernels_;         // by signature
 };
 
 }  // namespace

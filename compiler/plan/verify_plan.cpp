@@ -33,7 +33,7 @@ Block block_of(const PlannedBuffer& buffer) {
 class Memory {
   public:
     void write(const Block& block, int symbol) {
-        std::erase_if(held_, [&](const auto& entry) { return entry.first.overlaps(block); });
+        forget(block);
         held_.emplace_back(block, symbol);
     }
     // Nothing where the block is not exactly one that was written.
@@ -42,6 +42,9 @@ class Memory {
             if (other == block) return symbol;
         }
         return std::nullopt;
+    }
+    void forget(const Block& block) {
+        std::erase_if(held_, [&](const auto& entry) { return entry.first.overlaps(block); });
     }
     void forget(MemoryClass memory) {
         std::erase_if(held_, [&](const auto& entry) { return entry.first.memory == memory; });
@@ -186,6 +189,35 @@ class Verifier {
             verify_apart(kernel, call, operands, results, i);
             memory.write(block, symbols[i]);
         }
+        for (const Block& block : scratch_of(variant, call)) memory.forget(block);
+    }
+
+    // Where the kernel scribbles: on bytes of its own, and on nothing else that it touches.
+    std::vector<Block> scratch_of(const VariantPlan& variant, const PlannedCall& call) {
+        const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+        expect(call.scratch.size() == kernel.scratch.size(),
+               "'{}' has {} pieces of scratch, not {}", call.name, call.scratch.size(),
+               kernel.scratch.size());
+        std::vector<Block> blocks;
+        for (size_t i = 0; i < call.scratch.size() && fault_.empty(); i++) {
+            const PlannedBuffer& own = variant.buffers[static_cast<size_t>(call.scratch[i])];
+            int64_t bytes = 4;
+            for (int64_t extent : kernel.scratch[i].extents) bytes *= extent;
+            expect(own.memory == MemoryClass::workspace && own.bytes == bytes &&
+                       own.extents == kernel.scratch[i].extents,
+                   "'{}' is not the scratch of '{}'", own.name, call.name);
+            const Block block = block_of(own);
+            for (int index : call.buffers) {
+                const PlannedBuffer& other = variant.buffers[static_cast<size_t>(index)];
+                expect(!block.overlaps(block_of(other)), "'{}' has its scratch over '{}'",
+                       call.name, other.name);
+            }
+            expect(std::none_of(blocks.begin(), blocks.end(),
+                                [&](const Block& other) { return block.overlaps(other); }),
+                   "two pieces of scratch of '{}' overlap", call.name);
+            blocks.push_back(block);
+        }
+        return blocks;
     }
 
     // Symbols of the results of a kernel's body.

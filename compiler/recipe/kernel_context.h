@@ -58,8 +58,10 @@ class KernelContext {
 
     // Codegen's side: arguments in kernel order (samples, scalars, then operands).
     const std::vector<Halide::Argument>& arguments() const { return arguments_; }
-    // Fixes bounds and strides of the output buffers of `outputs`, and bounds of their Vars but n.
-    void constrain_outputs(const std::vector<Halide::Func>& outputs) const;
+    // Fixes bounds and strides of the output buffers of `outputs`, results then scratch, and bounds
+    // of their Vars but n.
+    void constrain_outputs(const std::vector<Halide::Func>& outputs,
+                           const std::vector<Scratch>& scratch = {}) const;
 
   private:
     // Operands, prologue, the given outputs of the anchor, and what follows from them but sums.

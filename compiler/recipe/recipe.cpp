@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "compiler/graph/text.h"
 
@@ -29,6 +30,10 @@ bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exac
     if (!recipe.sums_strips() && !group.strip_sums().empty()) return false;
     if (!recipe.stores_prologue() && !group.stored_prologues().empty()) return false;
     return recipe.applies(group, isa);
+}
+
+int64_t Scratch::elements() const {
+    return std::accumulate(extents.begin(), extents.end(), int64_t{1}, std::multiplies<>());
 }
 
 bool TilingField::contains(int value) const {

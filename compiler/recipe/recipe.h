@@ -35,6 +35,15 @@ struct TilingField {
 };
 using TilingSpace = std::vector<TilingField>;
 
+// An intermediate of a whole kernel: a dense array of f32 that the plan places in the workspace,
+// where it lives during the call alone.
+struct Scratch {
+    std::string name;              // of its Func
+    std::vector<int64_t> extents;  // innermost first
+    int64_t elements() const;
+    bool operator==(const Scratch&) const = default;
+};
+
 // Recipes are chosen for this many threads, wherever the compiler and the network run, as what is
 // compiled depends on network and options alone. Of 1 to 64 threads, 8 is in the middle: recipes
 // with work for 8 keep fewer busy too, though one that suits 2 may be faster there (README.md,
@@ -96,8 +105,12 @@ class Recipe {
         return static_cast<double>(group.multiply_adds());
     }
 
+    // What the kernel keeps from one of its loops to the next. A root Func that is not named here
+    // lies in the slab of the calling thread, which is never shared with other kernels' results.
+    virtual std::vector<Scratch> scratch(const Group&, const Tiling&) const { return {}; }
+
     // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's
-    // results, in order. REQUIRES: the tiling is legal.
+    // results, in order, then those of its scratch. REQUIRES: the tiling is legal.
     virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "compiler/graph/layout.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/interrupts.h"
 
@@ -162,6 +163,17 @@ KernelArguments with_results(KernelArguments arguments, const std::vector<Guarde
 
 // ---- Sessions ----
 
+namespace {
+
+std::vector<emulsion_dimension> shape_of(const std::vector<Dimension>& dimensions) {
+    std::vector<emulsion_dimension> shape;
+    for (const auto& [extent, stride] : dimensions)
+        shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
+    return shape;
+}
+
+}  // namespace
+
 KernelSession::KernelSession(const std::vector<Entry>& entries, int threads) {
     std::vector<std::string> objects;
     for (const Entry& entry : entries) {
@@ -181,18 +193,17 @@ KernelSession::Kernel KernelSession::make_kernel(const Entry& entry) const {
         throw std::runtime_error("its object lacks the symbol " + entry.kernel->symbol);
     const std::vector<TensorType> types = buffer_types(*entry.group);
     for (const TensorType& type : types) {
-        std::vector<emulsion_dimension>& shape = kernel.shapes.emplace_back();
-        int64_t stride = 1;
-        std::vector<int64_t> extents = memory_extents(type);
-        if (type.batched) extents.push_back(entry.group->batch);
-        for (int64_t extent : extents) {
-            shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
-            stride *= extent;
-        }
+        kernel.shapes.push_back(shape_of(memory_dimensions(type, entry.group->batch)));
     }
-    for (size_t i = 0; i < types.size(); i++) {
+    for (const Scratch& scratch : entry.kernel->scratch) {
+        kernel.shapes.push_back(shape_of(dense_dimensions(scratch.extents)));
+        kernel.scratch.emplace_back(static_cast<size_t>(4 * scratch.elements()));
+    }
+    for (size_t i = 0; i < kernel.shapes.size(); i++) {
+        const bool is_scratch = i >= types.size();
         emulsion_descriptor descriptor{};
-        descriptor.type = halide_type_code(types[i].element);
+        if (is_scratch) descriptor.host = kernel.scratch[i - types.size()].data();
+        descriptor.type = halide_type_code(is_scratch ? ElementType::f32 : types[i].element);
         descriptor.rank = static_cast<int32_t>(kernel.shapes[i].size());
         descriptor.dimensions = kernel.shapes[i].data();
         kernel.descriptors.push_back(descriptor);
@@ -266,7 +277,8 @@ double KernelSession::run(size_t k, int64_t samples, const KernelArguments& argu
                                    static_cast<uint64_t>(samples)};
     words.insert(words.end(), arguments.integers.begin(), arguments.integers.end());
     for (size_t i = 0; i < kernel.descriptors.size(); i++) {
-        kernel.descriptors[i].host = arguments.buffers[i];
+        const bool is_scratch = i >= kernel.descriptors.size() - kernel.scratch.size();
+        if (!is_scratch) kernel.descriptors[i].host = arguments.buffers[i];
         words.push_back(reinterpret_cast<uint64_t>(&kernel.descriptors[i]));
     }
     if (object_->function<decltype(emulsion_call_begin)>("emulsion_call_begin")(instance_) !=
@@ -285,6 +297,11 @@ double KernelSession::run(size_t k, int64_t samples, const KernelArguments& argu
 void KernelSession::check_slabs() const {
     for (const GuardedBlock& slab : slabs_) {
         if (!slab.is_intact()) throw std::runtime_error("it writes beside its slab");
+    }
+    for (const Kernel& kernel : kernels_) {
+        for (const GuardedBlock& block : kernel.scratch) {
+            if (!block.is_intact()) throw std::runtime_error("it writes beside its scratch");
+        }
     }
 }
 

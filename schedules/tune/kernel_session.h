@@ -74,6 +74,7 @@ class KernelSession {
         void* function = nullptr;
         std::vector<std::vector<emulsion_dimension>> shapes;
         std::vector<emulsion_descriptor> descriptors;
+        std::vector<GuardedBlock> scratch;  // of the last descriptors
     };
     Kernel make_kernel(const Entry& entry) const;
     void bind(int threads);

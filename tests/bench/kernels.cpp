@@ -184,12 +184,13 @@ double multiply_adds(const Group& group) {
 // numbers, bytes 0 … 3.
 class Arguments {
   public:
-    explicit Arguments(const Group& group) {
+    Arguments(const Group& group, const std::vector<Scratch>& scratch) {
         for (const Node& node : group.body.nodes()) {
             if (node.op->op_class() == OpClass::source) add(node.types[0], group.batch);
         }
         for (const Result& result : group.body.results())
             add(group.body.type(result.value), group.batch);
+        for (const Scratch& s : scratch) add(ElementType::f32, dense_dimensions(s.extents));
         for (size_t i = 0; i < buffers_.size(); i++) {
             buffers_[i].dim = dimensions_[i].data();
             pointers_[i] = &buffers_[i];
@@ -202,23 +203,28 @@ class Arguments {
   private:
     static constexpr size_t kMost = 8;
     void add(const TensorType& type, int batch) {
-        const auto bytes = static_cast<size_t>(round_up(memory_bytes(type, batch), 64));
+        add(type.element, memory_dimensions(type, batch));
+    }
+    void add(ElementType element, const std::vector<Dimension>& dimensions) {
+        const int64_t elements =
+            dimensions.empty() ? 1 : dimensions.back().extent * dimensions.back().stride;
+        const auto bytes = static_cast<size_t>(round_up(elements * bytes_of(element), 64));
         auto* memory = static_cast<uint8_t*>(std::aligned_alloc(64, bytes));
         for (size_t i = 0; i < bytes; i++) memory[i] = static_cast<uint8_t>(i * 7 % 4);
-        if (type.element == ElementType::f32) {
+        if (element == ElementType::f32) {
             auto* values = reinterpret_cast<float*>(memory);
             for (size_t i = 0; i < bytes / 4; i++)
                 values[i] = 0.01F * static_cast<float>(i % 97) - 0.5F;
         }
         dimensions_.emplace_back();
-        for (const auto& [extent, stride] : memory_dimensions(type, batch)) {
+        for (const auto& [extent, stride] : dimensions) {
             dimensions_.back().emplace_back(0, static_cast<int32_t>(extent),
                                             static_cast<int32_t>(stride));
         }
         halide_buffer_t buffer{};
         buffer.host = memory;
         buffer.type =
-            type.element == ElementType::u8 ? halide_type_of<uint8_t>() : halide_type_of<float>();
+            element == ElementType::u8 ? halide_type_of<uint8_t>() : halide_type_of<float>();
         buffer.dimensions = static_cast<int32_t>(dimensions_.back().size());
         buffers_.push_back(buffer);
     }
@@ -248,7 +254,7 @@ Timing time_kernel(const Group& group, const CompiledKernel& kernel, int sets, d
     worker.slab = slab;
     worker.slab_bytes = slab_bytes;
     std::deque<Arguments> arguments;
-    for (int i = 0; i < sets; i++) arguments.emplace_back(group);
+    for (int i = 0; i < sets; i++) arguments.emplace_back(group, kernel.scratch);
     Timing timing;
     std::vector<double> shares;
     const double work = 2 * multiply_adds(group) / 1e9;

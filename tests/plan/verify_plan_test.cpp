@@ -1,12 +1,15 @@
 // The checker of plans finds each kind of damage in a plan that is sound.
 #include "compiler/plan/verify_plan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 
 #include "compiler/graph/text.h"
+#include "compiler/pipeline.h"
 #include "tests/plan/plan_support.h"
+#include "tests/support/golden.h"
 
 namespace emulsion::test {
 namespace {
@@ -83,6 +86,36 @@ TEST(PlanFault, ARecipeThatDoesNotWriteInPlace) {
                   }
               }),
               "avx2, batch 2: 'd' writes 'e' over its operand 'a', which direct may not");
+}
+
+// The filter gradient of a convolution keeps partial sums beside what it reads and writes.
+TEST(PlanFault, ScratchOverWhatACallReads) {
+    const Network network = golden_network("lenet");
+    const Graph graph = training_graph(network);
+    Plan plan = plan_network(network, {.training = true, .batches = {64}, .isas = {isa_avx512()}});
+    VariantPlan& variant = plan.variants[0];
+    for (const PlannedCall& call : variant.batches[0].calls) {
+        if (call.scratch.empty()) continue;
+        PlannedBuffer& scratch = variant.buffers[static_cast<size_t>(call.scratch[0])];
+        EXPECT_EQ(scratch.name, call.name + ".partial");
+        for (int index : call.buffers) {
+            const PlannedBuffer& other = variant.buffers[static_cast<size_t>(index)];
+            if (other.memory != MemoryClass::workspace) continue;
+            const int64_t before = scratch.offset;
+            variant.activation_bytes += scratch.bytes;
+            scratch.offset = other.offset;
+            const std::string fault = plan_fault({graph}, plan);
+            EXPECT_EQ(fault, fmt::format("avx512, batch 64: '{}' has its scratch over '{}'",
+                                         call.name, other.name));
+            scratch.offset = before;
+            scratch.extents[0]++;
+            EXPECT_EQ(plan_fault({graph}, plan),
+                      fmt::format("avx512, batch 64: '{0}.partial' is not the scratch of '{0}'",
+                                  call.name));
+            return;
+        }
+    }
+    FAIL() << "no kernel has scratch";
 }
 
 TEST(PlanFault, AnotherMeaning) {

@@ -76,7 +76,7 @@ void inspect(const Group& group, const Recipe& recipe, const Tiling& tiling, con
     if (!seen.insert(kernel).second) return;
     KernelContext context(group, isa);
     std::vector<Halide::Func> outputs = recipe.build(context, tiling);
-    context.constrain_outputs(outputs);
+    context.constrain_outputs(outputs, recipe.scratch(group, tiling));
     const Halide::Target target("x86-64-linux-no_runtime-user_context-no_asserts-no_bounds_query" +
                                 features(isa));
     inspect_module(
@@ -150,12 +150,14 @@ Group group_of(std::shared_ptr<const Op> op, const std::vector<TensorType>& inpu
 
 CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const Tiling& tiling,
                                const Isa& isa)
-    : group_(group), target_("x86-64-linux-jit" + features(isa)) {
+    : group_(group),
+      scratch_(recipe.scratch(group, tiling)),
+      target_("x86-64-linux-jit" + features(isa)) {
     try {
         inspect(group, recipe, tiling, isa);
         KernelContext context(group, isa);
         std::vector<Halide::Func> outputs = recipe.build(context, tiling);
-        context.constrain_outputs(outputs);
+        context.constrain_outputs(outputs, recipe.scratch(group, tiling));
         parameters_ = parameters_of(outputs);
         pipeline_ = Halide::Pipeline(outputs);
         pipeline_.compile_jit(target_);
@@ -192,13 +194,18 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
                 ? Halide::Buffer<>(parameters_.at(found->second + "_arg").buffer())
                 : buffer_of(group_.body.type(group_.body.results()[k].value), samples));
     }
+    const size_t results_end = buffers.size();
+    for (const Scratch& scratch : scratch_) {
+        buffers.emplace_back(Halide::Float(32),
+                             std::vector<int>(scratch.extents.begin(), scratch.extents.end()));
+    }
     try {
         pipeline_.realize(Halide::Realization(buffers), target_);
     } catch (const Halide::Error& error) {
         throw std::runtime_error(error.what());
     }
     std::vector<Tensor> results;
-    for (size_t k = 0; k < buffers.size(); k++) {
+    for (size_t k = 0; k < results_end; k++) {
         const TensorType& type = group_.body.type(group_.body.results()[k].value);
         results.push_back(reference::unpack(type, samples, buffers[k].data()));
     }

@@ -43,6 +43,7 @@ class CompiledRecipe {
 
   private:
     const Group& group_;
+    std::vector<Scratch> scratch_;
     Halide::Pipeline pipeline_;
     Halide::Target target_;
     std::map<std::string, Halide::Parameter> parameters_;

@@ -127,6 +127,15 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
             shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
         shapes_.push_back(std::move(shape));
     }
+    results_end_ = types_.size();
+    for (const Scratch& scratch : compiled.scratch) {
+        types_.emplace_back();
+        std::vector<emulsion_dimension> shape;
+        for (const auto& [extent, stride] : dense_dimensions(scratch.extents))
+            shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
+        shapes_.push_back(std::move(shape));
+        scratch_bytes_.push_back(static_cast<size_t>(4 * scratch.elements()));
+    }
     for (size_t i = 0; i < types_.size(); i++) {
         buffers_.push_back({shapes_[i].data(), nullptr, 0, halide_type_code(types_[i].element),
                             static_cast<int16_t>(shapes_[i].size()), EMULSION_CONSTANT});
@@ -221,7 +230,8 @@ std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources&
     }
     const size_t inputs = operands.blocks.size();
     for (size_t i = inputs; i < types_.size(); i++) {
-        const auto bytes = static_cast<size_t>(memory_bytes(types_[i], samples));
+        const auto bytes = i < results_end_ ? static_cast<size_t>(memory_bytes(types_[i], samples))
+                                            : scratch_bytes_[i - results_end_];
         operands.blocks.push_back(std::make_unique<GuardedBlock>(bytes, edge));
     }
     for (int i = 0; i < instance_->threads; i++) {
@@ -241,7 +251,7 @@ std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources&
     for (const auto& slab : operands.slabs)
         EXPECT_TRUE(slab->is_pattern_intact()) << "beside a slab";
     std::vector<std::vector<std::byte>> results;
-    for (size_t i = inputs; i < types_.size(); i++) {
+    for (size_t i = inputs; i < results_end_; i++) {
         const GuardedBlock& block = *operands.blocks[i];
         results.emplace_back(block.data(), block.data() + block.bytes());
     }

@@ -76,7 +76,9 @@ class KernelHarness {
     int64_t slab0_bytes_, slab_bytes_;
     std::unique_ptr<LoadedObject> object_;
     void* kernel_ = nullptr;
-    std::vector<TensorType> types_;                        // of the buffers: operands, then results
+    std::vector<TensorType> types_;  // of the buffers: operands, results, scratch
+    size_t results_end_ = 0;
+    std::vector<size_t> scratch_bytes_;
     std::vector<std::vector<emulsion_dimension>> shapes_;  // of the buffers
     std::vector<emulsion_buffer> buffers_;
     std::vector<const char*> variant_names_;

@@ -148,6 +148,13 @@ double WinogradFilterGradient::cost(const Group& group, const Tiling& tiling, co
                     tiling.at("parts"));
 }
 
+std::vector<Scratch> WinogradFilterGradient::scratch(const Group& group,
+                                                     const Tiling& tiling) const {
+    const WinogradGradientShape s(group);
+    return {{"partial",
+             {s.conv.out_channels, s.conv.channels, s.points, s.points, tiling.at("parts")}}};
+}
+
 std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
                                                 const Tiling& tiling) const {
     const WinogradGradientShape shape(context.group());
@@ -234,8 +241,6 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
         .unroll(adjoint.ky);
 
     partial.compute_root().vectorize(k, kVector).parallel(p);
-    partial.bound(k, 0, s.out_channels).bound(c, 0, s.channels).bound(p, 0, parts);
-    partial.bound(j, 0, shape.points).bound(i, 0, shape.points);
     partial.update()
         .split(k, ko, ki, kb)
         .split(c, co, ci, tc)
@@ -274,7 +279,7 @@ std::vector<Func> WinogradFilterGradient::build(KernelContext& context,
         copy(staged_y, k, shape.columns * shape.tile, tile_rows);
         staged_y.bound_extent(y, shape.tile);
     }
-    return {out};
+    return {out, partial};
 }
 
 }  // namespace emulsion

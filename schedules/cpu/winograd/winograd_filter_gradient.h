@@ -18,6 +18,8 @@ class WinogradFilterGradient : public Recipe {
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;
+    // The partial sums.
+    std::vector<Scratch> scratch(const Group& group, const Tiling& tiling) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 
