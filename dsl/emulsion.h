@@ -151,6 +151,8 @@ Tensor conv(const Tensor& x, int filters, const ConvOptions& options = {},
 Tensor dense(const Tensor& x, int units, const DenseOptions& options = {},
              Place where = Place::current());
 
+// A window with a NaN gives a NaN, and so does one whose cells do not add up: with infinities of
+// both signs.
 Tensor max_pool(const Tensor& x, const PoolOptions& options = {}, Place where = Place::current());
 // Padding is not counted; a window that overhangs divides by its cells inside.
 Tensor average_pool(const Tensor& x, const PoolOptions& options = {},

@@ -103,8 +103,10 @@ bool is_broadcastable(const TensorType& from, const TensorType& to) {
     if (from.shape.empty()) return true;
     if (from.shape.size() == to.shape.size() && from.batched == to.batched)
         return fits_axes(from, to);
-    const bool is_mixed = to.batched && !to.factors.empty();  // an axis without channels
-    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] && !is_mixed;
+    // An axis that is no channels: features of a map, flattened or to be.
+    auto is_mixed = [](const TensorType& type) { return type.batched && !type.factors.empty(); };
+    return from.shape.size() == 1 && !to.shape.empty() && from.shape[0] == to.shape[0] &&
+           !is_mixed(from) && !is_mixed(to);
 }
 
 std::vector<Var> coordinates(const TensorType& type) {

@@ -1,7 +1,8 @@
 // max_pool(x [n,C,H,W]) -> value [n,C,OH,OW], index u8 [n,C,OH,OW]: the largest cell of each
 // window, and the number ky * KW + kx of the first tap inside the map that holds it. Padding never
-// wins: taps outside the map are moved to its border. Example: window [2,2], stride [2,2] takes
-// f32[n,32,28,28] to f32[n,32,14,14] and u8[n,32,14,14].
+// wins: taps outside the map are moved to its border. A window with a NaN gives a NaN, and so does
+// one whose cells do not add up: with infinities of both signs, or beyond half the largest float.
+// Example: window [2,2], stride [2,2] takes f32[n,32,28,28] to f32[n,32,14,14] and u8[n,32,14,14].
 //
 // max_pool_backward(dy, index) {input=[H,W]} -> dx: each cell gathers dy of the windows whose
 // winner it is.

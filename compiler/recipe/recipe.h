@@ -46,8 +46,7 @@ struct Scratch {
 
 // Recipes are chosen for this many threads, wherever the compiler and the network run, as what is
 // compiled depends on network and options alone. Of 1 to 64 threads, 8 is in the middle: recipes
-// with work for 8 keep fewer busy too, though one that suits 2 may be faster there (README.md,
-// Speed), and those that suit 2 leave 6 idle.
+// with work for 8 keep fewer busy too, and those that suit 2 leave 6 idle.
 inline constexpr int kPlannedThreads = 8;
 
 // What the cost model knows of the machine; defaults describe a common x86-64 server core.

@@ -235,10 +235,9 @@ static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
     emulsion_fail(instance, EMULSION_NOT_FINITE, "the loss of step ");
     emulsion_append_number(instance, (int64_t)state_of(instance)[1]);
     emulsion_append(instance, (bits & 0x7fffffu) != 0 ? " is NaN" : " is infinite");
-    emulsion_append(instance, updates_at_once(instance->library)
-                                  ? ": this step has changed nothing, but an earlier one may have "
-                                    "made parameters that are not finite"
-                                  : ": parameters and state are unchanged");
+    emulsion_append(instance,
+                    ": this step has changed nothing, but an earlier one may have made parameters "
+                    "that are not finite");
     return EMULSION_NOT_FINITE;
 }
 

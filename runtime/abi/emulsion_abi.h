@@ -71,7 +71,8 @@ typedef enum emulsion_status {
 
 /* What EMULSION_NOT_FINITE leaves behind. The step is not counted, and there are no gradients for
  * `update`.
- *   The loss is not finite: parameters and state are unchanged; the outputs are 0 but the loss.
+ *   The loss is not finite: this step has changed nothing, though an earlier one may have made
+ *   parameters that are not finite; the outputs are 0 but the loss.
  *   A gradient is not finite, though the loss is: parameters and the optimiser's state are
  *   unchanged; running statistics have taken the samples in, and the outputs hold. A library built
  *   with --update=at-once has no gradients to test: such a step returns EMULSION_OK with parameters

@@ -184,8 +184,10 @@ TEST(NotFinite, StepChangesNothingAndTheNextOneGoesOn) {
         trainer.ports.input(0)[17] = value;
         EXPECT_EQ(trainer.library.step(trainer.instance(), trainer.ports.call(kBatch), 0.05f),
                   EMULSION_NOT_FINITE);
-        EXPECT_STREQ(trainer.library.error(trainer.instance()),
-                     "the loss of step 3 is NaN: parameters and state are unchanged");
+        EXPECT_STREQ(
+            trainer.library.error(trainer.instance()),
+            "the loss of step 3 is NaN: this step has changed nothing, but an earlier one may "
+            "have made parameters that are not finite");
         EXPECT_EQ(trainer.library.update(trainer.instance(), 0.05f), EMULSION_NOT_FINITE);
         EXPECT_TRUE(trainer.weights() == weights && trainer.state() == state);
     }

@@ -116,6 +116,10 @@ TEST(Add, RefusesShapesThatDoNotBroadcast) {
     EXPECT_NE(node_error(std::make_shared<Add>(), {flat, batched_type({12})}), "");
     EXPECT_NE(node_error(std::make_shared<Add>(), {flat, plain_type({12})}), "");
     EXPECT_EQ(node_error(std::make_shared<Add>(), {flat, flat}), "");
+    // 12 features are no 12 channels.
+    EXPECT_NE(node_error(std::make_shared<Add>(), {flat, batched_type({12, 2, 2})}), "");
+    EXPECT_EQ(node_error(std::make_shared<Add>(), {batched_type({12}), batched_type({12, 2, 2})}),
+              "");
 }
 
 TEST(Add, RefusesIntegers) {

@@ -76,9 +76,10 @@ TEST(AbiCall, LossThatIsNotFiniteChangesNothing) {
         const float good = network.inputs()[5];
         network.inputs()[5] = value;
         EXPECT_EQ(network.step(kBatch, 0.1f), EMULSION_NOT_FINITE);
-        EXPECT_EQ(network.error(), std::string("the loss of step 1 is ") +
-                                       (std::isnan(value) ? "NaN" : "infinite") +
-                                       ": parameters and state are unchanged");
+        EXPECT_EQ(network.error(),
+                  std::string("the loss of step 1 is ") + (std::isnan(value) ? "NaN" : "infinite") +
+                      ": this step has changed nothing, but an earlier one may have made "
+                      "parameters that are not finite");
         EXPECT_EQ(network.update(0.1f), EMULSION_NOT_FINITE);
         EXPECT_STREQ(network.error(),
                      "there are no gradients: the last loss or a gradient was not finite");

@@ -153,6 +153,13 @@ TEST(DataPicture, AdobeCmykIsConverted) {
     }
 }
 
+TEST(DataPicture, AdobeRgbStaysRgb) {
+    const Picture picture = read_case("c221v-adobe-rgb.jpg");
+    ASSERT_EQ(picture.shape, (PictureShape{3, 8, 8}));
+    for (size_t i = 0; i < picture.pixels.size(); i++)
+        EXPECT_NEAR(picture.pixels[i], i % 3 == 0 ? 255 : 0, 3) << i;
+}
+
 TEST(DataPicture, OrientationTurnsUpright) {
     const Picture picture = read_case("d7v-orientation6.jpg");
     ASSERT_EQ(picture.shape, (PictureShape{3, 16, 8}));  // stored 16 wide and 8 high
