@@ -254,7 +254,7 @@ uint64_t check_blocks(const ByteSource& input, const Contents& contents) {
 
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
-                     const RunPosition& position) {
+                     const RunPosition& position, const std::string& obsolete) {
     make_folder(folder);
     AtomicFile file(join_path(folder, kCheckpointName));
     const Bytes head = encode_head(info, sizes, position);
@@ -270,6 +270,8 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
         file.write(block_of(memory, sizes, which));
     }
     file.write(encode_checksum(checksum));
+    file.sync();
+    if (!obsolete.empty()) remove_file(obsolete);
     file.commit();
 }
 

@@ -26,10 +26,12 @@ struct RunPosition {
 };
 
 // Writes FOLDER/checkpoint, atomically, and makes the folder where needed. `sizes` gives the length
-// of the two blocks. Takes no copy of them.
+// of the two blocks. Takes no copy of them. `obsolete`, where given, is a file that must not stand
+// beside the new checkpoint: it is removed once the disk holds all bytes, just before the
+// checkpoint takes its name.
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
-                     const RunPosition& position);
+                     const RunPosition& position, const std::string& obsolete = {});
 
 // Reads FOLDER/checkpoint (or the file itself, where the path is no folder) into parameters and
 // state. Nothing is written before all checks have passed: format, checksums, network, signature,

@@ -225,6 +225,12 @@ std::string join_path(std::string_view folder, std::string_view name) {
     return concat(folder, folder.back() == '/' ? "" : "/", name);
 }
 
+void remove_file(const std::string& path) {
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) return;
+    throw RuntimeError(one_line(path), concat("cannot be removed: ", strerror(errno)),
+                       "remove it, or choose another folder");
+}
+
 void make_folder(const std::string& path) {
     for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
         const std::string part = path.substr(0, end);

@@ -57,6 +57,9 @@ bool is_same_file(const std::string& a, const std::string& b);
 // "run1/" and "weights" to "run1/weights".
 std::string join_path(std::string_view folder, std::string_view name);
 
+// One that does not exist is fine. Throws RuntimeError.
+void remove_file(const std::string& path);
+
 // Makes the folder and those above it, so that they outlast a power cut; one that exists is fine.
 void make_folder(const std::string& path);
 

@@ -125,12 +125,6 @@ void RunFolder::refuse_foreign() const {
                        "move it away, or choose another folder for --checkpoint");
 }
 
-void remove_file(const std::string& path) {
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return;
-    throw RuntimeError(one_line(path), concat("cannot be removed: ", std::strerror(errno)),
-                       "remove it, or choose another folder");
-}
-
 void check_outputs(const OutputPaths& paths) {
     check_output("--weights", paths.weights, paths);
     check_output("--profile", paths.profile, paths);

@@ -30,9 +30,6 @@ class RunFolder {
     int descriptor_ = -1;
 };
 
-// One that does not exist is fine. Throws RuntimeError.
-void remove_file(const std::string& path);
-
 // Where a run writes; empty: nowhere.
 struct OutputPaths {
     std::string folder;  // of checkpoints

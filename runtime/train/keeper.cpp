@@ -19,7 +19,9 @@ void CheckpointKeeper::save(Need need) {
     if (saved_step_ == state_.step && saved_text_ == position.metrics) return;
     tried_at_ = Clock::now();
     try {
-        save_checkpoint(folder_, session_.info(), session_.sizes(), session_.memory(), position);
+        save_checkpoint(folder_, session_.info(), session_.sizes(), session_.memory(), position,
+                        obsolete_);
+        obsolete_.clear();
         saved_step_ = state_.step;
         saved_text_ = position.metrics;
     } catch (const RuntimeError& error) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "runtime/train/console.h"
 #include "runtime/train/run.h"
@@ -23,6 +24,9 @@ class CheckpointKeeper {
     enum class Need { kMust, kMay };
     void save(Need need);
 
+    // The file must not stand beside a checkpoint of this run: the first one replaces it, too.
+    void supersede(std::string file) { obsolete_ = std::move(file); }
+
     bool is_keeping() const { return !folder_.empty(); }
     // The step of the last checkpoint that this process has written.
     std::optional<uint64_t> saved_step() const { return saved_step_; }
@@ -36,6 +40,7 @@ class CheckpointKeeper {
     const TrainingSession& session_;
     const RunState& state_;
     Console& console_;
+    std::string obsolete_;
     std::optional<uint64_t> saved_step_;
     std::string saved_text_;  // of that position
     Clock::time_point tried_at_;

@@ -173,7 +173,8 @@ void TrainProgram::train() {
         profile_.start(session_.info().batch, state_.settings.batch, kProfileWarmUp);
     }
     session_.bind(options_.variant, has_profile() ? &profile_ : nullptr);
-    if (!options_.resume) remove_old_weights();
+    // The weights of another run never stand beside the checkpoint of this one.
+    if (!options_.resume) keeper_.supersede(join_path(options_.checkpoint, kWeightsName));
     const LoopOptions options = loop_options();
     TrainingLoop loop(session_, *loader_, state_, keeper_, *reporter_, options);
     end_ = loop.run();
@@ -195,12 +196,6 @@ void TrainProgram::say_resumed() {
                "from ",
                learning_rate(schedule, done - 1, stored_steps_), " in step ", done, " to ",
                learning_rate(schedule, done, total_steps()), " in step ", done + 1, "\n"));
-}
-
-// The weights of another run never stand beside the checkpoint of this one.
-void TrainProgram::remove_old_weights() {
-    if (!keeper_.is_keeping()) return;
-    remove_file(join_path(options_.checkpoint, kWeightsName));
 }
 
 LoopOptions TrainProgram::loop_options() {

@@ -40,7 +40,6 @@ class TrainProgram {
 
     void train();
     void say_resumed();
-    void remove_old_weights();
     LoopOptions loop_options();
     std::optional<Evaluation> evaluate_now(const Dataset& dataset,
                                            std::span<const uint32_t> subset);

@@ -180,6 +180,29 @@ TEST_F(TrainFolderTest, OldWeightsStayWhereTheRunDoesNotBegin) {
     EXPECT_TRUE(is_file(weights_));
 }
 
+// The new checkpoint does not fit beside the old one.
+TEST_F(TrainFolderTest, OldWeightsStayWhereTheDiskIsFull) {
+    const std::string disk = runs_ / "disk", run = disk + "/run";
+    std::filesystem::create_directory(disk);
+    if (mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0)
+        GTEST_SKIP() << "a small disk: mounting a tmpfs is not allowed here";
+    const bool is_trained = train({"--checkpoint", run}).exit_code == 0;
+    std::FILE* filler = std::fopen((disk + "/filler").c_str(), "wb");
+    while (std::fputc('x', filler) != EOF && std::fflush(filler) == 0) {
+    }
+    std::fclose(filler);
+    const ProgramResult result = train({"--checkpoint", run, "--overwrite", "--seed", "2"});
+    const bool has_weights = is_file(run + "/weights.safetensors");
+    std::filesystem::remove(disk + "/filler");
+    const ProgramResult again = train({"--checkpoint", run, "--overwrite", "--steps", "1"});
+    umount2(disk.c_str(), MNT_DETACH);
+    EXPECT_TRUE(is_trained);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("the disk is full"), std::string::npos) << result.err;
+    EXPECT_TRUE(has_weights);
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+}
+
 TEST_F(TrainFolderTest, PlacesThatCannotBeWritten) {
     const std::string folder = runs_ / "folder";
     std::filesystem::create_directory(folder);
