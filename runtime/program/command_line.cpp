@@ -8,7 +8,9 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <csignal>
 #include <new>
+#include <vector>
 
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
@@ -66,6 +68,16 @@ std::string lower_first(std::string text) {
     return text;
 }
 
+// A variable of the shell that is not set would otherwise count as an option left out.
+void refuse_empty_values(const CLI::App& app) {
+    for (const CLI::Option* option : app.get_options()) {
+        const std::vector<std::string>& values = option->results();
+        if (std::find(values.begin(), values.end(), "") == values.end()) continue;
+        throw UsageError(option->get_name(), "the value is empty",
+                         "give a value, or leave the option out");
+    }
+}
+
 }  // namespace
 
 CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const* argv,
@@ -82,6 +94,7 @@ CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const*
         throw UsageError("command line", lower_first(one_line(error.what())),
                          concat(app.get_name(), " --help lists the options"));
     }
+    refuse_empty_values(app);
     return CommandLineResult::kRun;
 }
 
@@ -116,6 +129,7 @@ void hold_standard_streams() {
 
 int guard_main(const std::function<int()>& main) {
     hold_standard_streams();
+    std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is an error of that file
     try {
         return main();
     } catch (...) {

@@ -38,6 +38,16 @@ TEST_F(TrainOptionsTest, ValueMissing) {
                        "  fix: fake-train --help lists the options\n");
 }
 
+// As of a variable of the shell that is not set.
+TEST_F(TrainOptionsTest, EmptyValuesAreRefused) {
+    for (const std::string option : {"--checkpoint", "--weights", "--validation", "--epochs",
+                                     "--batch", "--data", "--variant"}) {
+        expect_usage_error({option, ""}, "error: " + option +
+                                             ": the value is empty\n"
+                                             "  fix: give a value, or leave the option out\n");
+    }
+}
+
 TEST_F(TrainOptionsTest, NumbersOutOfRange) {
     expect_usage_error({"--data", "x", "--threads", "0"},
                        "error: --threads: '0' is not a whole number from 1 to 256\n  fix: for "

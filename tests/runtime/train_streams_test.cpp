@@ -1,6 +1,7 @@
 // Streams that break or are closed: they never cost a run.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "runtime/data/checkpoint.h"
@@ -70,6 +71,27 @@ TEST_F(TrainStreamsTest, StandardOutputBreaks) {
         EXPECT_EQ(count_of(result.err, "error" + problem), 1u) << result.err;
         expect_whole(name);
     }
+}
+
+// A file at the limit of what the process may write is an error like a full disk, no signal.
+TEST_F(TrainStreamsTest, StandardOutputMeetsTheLimitOfFiles) {
+    const std::string log = runs_ / "log";
+    const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    constexpr rlim_t kLimit = 256 << 10;  // more than a checkpoint takes
+    ASSERT_EQ(ftruncate(out, kLimit), 0);
+    rlimit old{};
+    getrlimit(RLIMIT_FSIZE, &old);
+    const rlimit limit{kLimit, old.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const auto program = start_fake_train(options("limited"), {.out = out});
+    setrlimit(RLIMIT_FSIZE, &old);
+    const ProgramResult result = program->wait();
+    close(out);
+    EXPECT_EQ(result.exit_code, 1) << result.signal;
+    EXPECT_NE(result.err.find("standard output: cannot be written: File too large"),
+              std::string::npos)
+        << result.err;
+    expect_whole("limited");
 }
 
 TEST_F(TrainStreamsTest, StandardErrorBreaks) {

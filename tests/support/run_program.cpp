@@ -45,7 +45,7 @@ void redirect(int stream, int wanted, int captured) {
 }
 
 [[noreturn]] void run_child(const ProgramMain& main, std::vector<std::string>& arguments) {
-    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGPIPE})
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ, SIGPIPE})
         std::signal(number, SIG_DFL);
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
