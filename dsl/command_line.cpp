@@ -13,6 +13,7 @@
 #include "dsl/records_command.h"
 #include "dsl/summary.h"
 #include "dsl/tune_command.h"
+#include "runtime/support/file.h"
 #include "schedules/library.h"
 
 namespace emulsion {
@@ -309,6 +310,31 @@ std::string shown(const CommandLine& line, const Network& network) {
     return show(network, recipes, line.stage, line.options);
 }
 
+[[noreturn]] void refuse_depfile(const std::string& depfile, const std::string& other) {
+    fail("output", fmt::format("--depfile '{}' would replace {}", depfile, other),
+         "give it a file of its own");
+}
+
+// What can be known before the build: a place that can be written to, and no source of the model.
+void check_depfile(const CommandLine& line) {
+    if (line.depfile.empty()) return;
+    std::vector<std::string> sources = line.dependencies;
+    if (!line.file.empty()) sources.push_back(line.file);
+    for (const std::string& source : sources)
+        if (is_same_file(line.depfile, source)) refuse_depfile(line.depfile, source);
+    // The output folder may be still to be made.
+    const std::string folder = std::filesystem::absolute(line.depfile).parent_path().string();
+    if (!is_folder(folder) && is_same_file(folder, line.options.output)) return;
+    AtomicFile trial(line.depfile);
+}
+
+void leave_depfile(const CommandLine& line, const std::vector<std::string>& products) {
+    if (line.depfile.empty()) return;
+    for (const std::string& product : products)
+        if (is_same_file(line.depfile, product)) refuse_depfile(line.depfile, product);
+    write_depfile(line.depfile, products, line.dependencies);
+}
+
 void check_expected_name(const CommandLine& line, const Network& network) {
     if (line.expected_name.empty() || line.expected_name == network.name) return;
     fail("name",
@@ -383,12 +409,13 @@ int run_command(const CommandLine& given, const Network& network) {
     }
     check_expected_name(line, network);
     check_expected_purpose(line, network);
+    check_depfile(line);
     if (!is_trained(network)) note_untrained(line, network);
     const Artifact artifact = build(network, make_library(), line.options);
     for (const std::string& note : artifact.notes) fmt::print(stderr, "note: {}\n", note);
     if (line.command == "train") become_trainer(line, network);
     for (const std::string& file : artifact.files) fmt::print("{}\n", file);
-    if (!line.depfile.empty()) write_depfile(line.depfile, artifact.files, line.dependencies);
+    leave_depfile(line, artifact.files);
     return 0;
 }
 

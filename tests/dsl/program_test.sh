@@ -128,6 +128,18 @@ expect 1 "" $'emulsion: error[file]: \'pipe.emu\': expected a model, but this is
 touch file
 expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'file/out\': cannot make the folder: a part of the path is no folder\n  fix: name a folder that you may write to with -o\n' \
     "$emulsion" build $net -o file/out
+# The list of dependencies has a place of its own, tried before the build.
+cp $net own.emu
+expect 1 "" $'emulsion: error[output]: --depfile \'own.emu\' would replace own.emu\n  fix: give it a file of its own\n' \
+    "$emulsion" build own.emu -o list --depfile own.emu
+expect 1 "" $'emulsion: error[file]: \'file/list\': cannot write the file: a part of the path is no folder\n  fix: choose another path\n' \
+    "$emulsion" build own.emu -o list --depfile file/list
+[ ! -e list ] || fault "a build whose list has no place has begun"
+"$emulsion" build own.emu -o list --depfile list/lenet.d >/dev/null || fault "a list in a folder that the build makes"
+"$emulsion" build own.emu -o list --depfile list/lenet_train.a >/dev/null 2>list.err && fault "a list in the place of a product"
+grep -q "^emulsion: error\[output\]: --depfile 'list/lenet_train.a' would replace list/lenet_train.a" list.err || fault "$(cat list.err)"
+[ "$(head -c 7 list/lenet_train.a)" = '!<arch>' ] || fault "the list has replaced a product"
+cmp $net own.emu || fault "the list has replaced the model"
 expect 1 "" $'emulsion: error[output]: files cannot be written to the output folder \'/proc\': No such file or directory\n  fix: name a folder that you may write to with -o\n' \
     "$emulsion" build $net -o /proc
 expect 1 "" $'emulsion: error[temporary]: no temporary folder can be made in \'/proc\': No such file or directory\n  fix: set TMPDIR to a folder that you may write to, on a disk with free space\n' \
