@@ -201,23 +201,31 @@ void TrainProgram::say_resumed() {
 LoopOptions TrainProgram::loop_options() {
     LoopOptions options;
     options.checkpoint_minutes = options_.checkpoint_minutes.value_or(options.checkpoint_minutes);
-    if (state_.settings.validation == "test") {
-        options.validate = [this] {
-            return evaluate_now(data_.test, whole_set(data_.test.count()));
-        };
-    } else if (!state_.settings.validation.empty()) {
-        options.validate = [this] { return evaluate_now(data_.train, data_.split.validation); };
-    }
+    const std::string& validation = state_.settings.validation;
+    if (validation.empty()) return options;
+    make_inference();  // what the system refuses is found out before the first step
+    // One that fails is reported, and training goes on.
+    options.validate = [this, is_test = validation == "test"] {
+        std::optional<Evaluation> result;
+        attempt([&] {
+            result = is_test ? evaluate_now(data_.test, whole_set(data_.test.count()))
+                             : evaluate_now(data_.train, data_.split.validation);
+        });
+        return result;
+    };
     return options;
+}
+
+void TrainProgram::make_inference() {
+    if (inference_) return;
+    inference_ = std::make_unique<InferenceSession>(
+        infer_, SessionOptions{options_.threads, options_.variant});
 }
 
 // Nothing where a signal has ended it.
 std::optional<Evaluation> TrainProgram::evaluate_now(const Dataset& dataset,
                                                      std::span<const uint32_t> subset) {
-    if (!inference_) {
-        inference_ = std::make_unique<InferenceSession>(
-            infer_, SessionOptions{options_.threads, options_.variant});
-    }
+    make_inference();
     copy_tensors(session_.info(), session_.memory(), inference_->info(), inference_->memory());
     inference_->prepare();
     const Evaluation result = evaluate(*inference_, dataset, subset, nullptr, is_stopped);

@@ -41,6 +41,7 @@ class TrainProgram {
     void train();
     void say_resumed();
     LoopOptions loop_options();
+    void make_inference();
     std::optional<Evaluation> evaluate_now(const Dataset& dataset,
                                            std::span<const uint32_t> subset);
 

@@ -161,6 +161,16 @@ TEST_F(TrainRunTest, RateActsOutsideTheMomentum) {
     EXPECT_NEAR(read_weights(folder_ / "w", "w")[0], w, 1e-6);
 }
 
+TEST_F(TrainRunTest, AValidationThatFailsCostsNoWeights) {
+    ASSERT_EQ(train({"--weights", folder_ / "whole", "--validation", "0.2"}).exit_code, 0);
+    fake_hooks().failing_run = 1;
+    const ProgramResult result =
+        train({"--weights", folder_ / "w", "--validation", "0.2", "--json"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("the fake refuses to run"), std::string::npos) << result.err;
+    EXPECT_EQ(read_text(folder_ / "w"), read_text(folder_ / "whole"));
+}
+
 // Ctrl-C at any step, then --resume: checkpoint, weights and the rows of the epochs are those of
 // one run.
 TEST_F(TrainRunTest, InterruptedAndResumedEqualsOneRun) {

@@ -192,8 +192,13 @@ int prepare(void* instance) {
 }
 
 int run(void* instance, const emulsion_call* call) {
-    const auto* bound = static_cast<FakeInstance*>(instance);
+    auto* bound = static_cast<FakeInstance*>(instance);
     const emulsion_memory& memory = bound->memory;
+    if (fake().runs + 1 == fake().hooks.failing_run) {
+        fake().runs++;
+        bound->error = "the fake refuses to run";
+        return EMULSION_BUSY;
+    }
     if (++fake().runs == fake().hooks.signal_run) std::raise(fake().hooks.signal);
     if (bound->profile != nullptr) {
         bound->profile(bound->profile_self, 0, 3e-6);

@@ -44,6 +44,7 @@ struct FakeNetwork {
 struct FakeHooks {
     int64_t signal_step = 0;  // raise `signal` in this step
     int64_t signal_run = 0;   // raise it in this run of the inference library
+    int64_t failing_run = 0;  // this run of the inference library is refused
     int signal = 0;
     int signal_count = 1;           // so often in a row
     double signal_pause = 0.0;      // seconds between two of them
