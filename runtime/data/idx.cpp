@@ -1,6 +1,7 @@
 // IDX out of a plain or a compressed stream of bytes, which zlib unpacks part by part.
 #include "runtime/data/idx.h"
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -240,12 +241,18 @@ std::vector<std::string> names_of(Part part, const std::string& kind) {
 }
 
 // The first of these files that is there.
+// A file of one of the names; else what bears one and is no file, such as a link into a disk that
+// is not mounted: opening it says what is wrong.
 std::optional<std::string> find_file(const std::string& folder,
                                      const std::vector<std::string>& names) {
+    std::optional<std::string> other;
     for (const std::string& name : names) {
-        if (is_file(join_path(folder, name))) return join_path(folder, name);
+        std::string path = join_path(folder, name);
+        if (is_file(path)) return path;
+        struct stat status{};
+        if (!other && lstat(path.c_str(), &status) == 0) other = std::move(path);
     }
-    return std::nullopt;
+    return other;
 }
 
 }  // namespace

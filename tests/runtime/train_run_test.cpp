@@ -400,6 +400,16 @@ TEST_F(TrainRunTest, PathsAreNoNames) {
 }
 
 // Pictures without labels, or labels without pictures, are no missing test part.
+// Files that are there but cannot be read are no missing part.
+TEST_F(TrainRunTest, ATestPartOfLinksThatLeadNowhereIsRefused) {
+    for (const char* name : {"t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"})
+        std::filesystem::create_symlink("unmounted/" + std::string(name), folder_ / name);
+    const ProgramResult result = train({});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.err.find("error: " + folder_.path() + "/t10k-"), 0u) << result.err;
+    EXPECT_NE(result.err.find("no such file"), std::string::npos) << result.err;
+}
+
 TEST_F(TrainRunTest, HalfATestPartIsRefused) {
     for (const char* missing : {"t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"}) {
         write_easy_set(folder_.path(), /*is_test=*/true, 10, 4, 4, 3);
