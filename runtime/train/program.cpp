@@ -70,8 +70,10 @@ void TrainProgram::prepare() {
     begin_state();
     load_data();
     check_length();
-    if (options_.dry_run) return;
     OutputPaths paths = outputs();
+    // A dry run does not make the folder.
+    if (options_.dry_run && options_.weights.empty() && !is_folder(paths.folder))
+        paths.weights.clear();
     paths.data = files_of_run_data(state_.settings.data);
     check_outputs(paths);
 }
@@ -91,8 +93,8 @@ void TrainProgram::begin_state() {
         return;
     }
     state_.settings = new_settings(options_, session_.info(), network_);
-    if (options_.dry_run || folder.empty()) return;
-    folder_.emplace(folder);
+    if (folder.empty()) return;
+    if (!options_.dry_run) folder_.emplace(folder);
     if (options_.overwrite) return;
     if (has_checkpoint(folder)) {
         throw RuntimeError(folder, "holds the checkpoint of another run",
@@ -245,6 +247,9 @@ void TrainProgram::conclude() {
     attempt([this] { report_profile(); });
     if (end_ == LoopEnd::kComplete) attempt([this] { test(); });
     if (end_ == LoopEnd::kInterrupted) say_stopped();
+    if (end_ == LoopEnd::kComplete && is_stopped())
+        console_.note(
+            "stopped by a signal; all steps are trained, the last look is not complete\n");
 }
 
 void TrainProgram::write_weights() {

@@ -60,11 +60,30 @@ TEST_F(TrainFolderTest, SecondTrainerIsRefused) {
     expect_refused({"--checkpoint", run_}, message);
     expect_refused({"--checkpoint", run_, "--overwrite"}, message);
     expect_refused({"--checkpoint", run_, "--resume"}, message);
-    EXPECT_EQ(train({"--checkpoint", run_, "--dry-run"}).exit_code, 0);
+    EXPECT_EQ(train({"--checkpoint", run_, "--resume", "--dry-run"}).exit_code, 0);
     first->send(SIGTERM);
     EXPECT_EQ(first->wait().exit_code, 143);
     EXPECT_FALSE(is_file(run_ + "/lock"));
     EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--epochs", "1"}).exit_code, 0);
+}
+
+// What a run would be refused for, its dry run is.
+TEST_F(TrainFolderTest, ADryRunLooksAtPlaces) {
+    ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
+    const std::string before = read_text(run_ + "/checkpoint");
+    for (const std::vector<std::string>& options : {std::vector<std::string>{"--checkpoint", run_},
+                                                    {"--weights", runs_.path()},
+                                                    {"--profile=" + (runs_ / "none/p")}}) {
+        std::vector<std::string> dry = options;
+        dry.push_back("--dry-run");
+        const ProgramResult result = train(dry);
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_EQ(result.err, train(options).err);
+    }
+    EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--dry-run"}).exit_code, 0);
+    EXPECT_EQ(train({"--checkpoint", runs_ / "new", "--dry-run"}).exit_code, 0);
+    EXPECT_FALSE(is_folder(runs_ / "new"));
+    EXPECT_EQ(read_text(run_ + "/checkpoint"), before);
 }
 
 TEST_F(TrainFolderTest, AKilledTrainerLeavesNoLock) {

@@ -217,6 +217,9 @@ TEST_F(TrainRunTest, InterruptedInValidation) {
             const ProgramResult stopped =
                 train({"--checkpoint", folder_ / name, "--validation", "0.2"});
             EXPECT_EQ(stopped.exit_code, number == SIGKILL ? -1 : 130) << stopped.err;
+            EXPECT_EQ(stopped.err.find("stopped by a signal") != std::string::npos,
+                      number == SIGINT)
+                << stopped.err;
             EXPECT_EQ(stopped.out.find("            -           -  ") != std::string::npos,
                       number == SIGINT)
                 << stopped.out;
