@@ -35,11 +35,15 @@ std::string text_of(int descriptor) {
     return std::string(text, static_cast<size_t>(std::max<ssize_t>(count, 0)));
 }
 
-// Empty is the lock of a trainer that was killed, or met a full disk, before it wrote its name.
+// What a trainer that was killed has left: its name, or nothing where it was killed, or met a full
+// disk, before; after a power cut also a part of the name, or zeros in its place.
 bool is_lock(int descriptor) {
     struct stat status;
     if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return false;
-    return status.st_size == 0 || text_of(descriptor).starts_with(kHolder);
+    std::string text = text_of(descriptor);
+    if (static_cast<size_t>(status.st_size) != text.size()) return false;
+    text.erase(text.find_last_not_of('\0') + 1);
+    return text.starts_with(kHolder) || kHolder.starts_with(text);
 }
 
 void refuse_double(const char* option, const std::string& path, const std::string& other) {

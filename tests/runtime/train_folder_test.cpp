@@ -130,6 +130,16 @@ TEST_F(TrainFolderTest, AForeignLockIsNeverTouched) {
     EXPECT_EQ(read_text(target), "");
 }
 
+TEST_F(TrainFolderTest, ALockThatAPowerCutHasDamagedIsOurs) {
+    for (const std::string& text : {std::string(), std::string(20, '\0'), std::string("proc"),
+                                    std::string("process 12") + std::string(9, '\0')}) {
+        std::filesystem::create_directories(run_);
+        write_file(run_ + "/lock", text);
+        EXPECT_EQ(train({"--checkpoint", run_, "--overwrite"}).exit_code, 0) << text;
+        EXPECT_FALSE(is_file(run_ + "/lock"));
+    }
+}
+
 TEST_F(TrainFolderTest, ALockPutInPlaceOfOursStays) {
     const auto first = start_slow_run();
     std::filesystem::remove(run_ + "/lock");
