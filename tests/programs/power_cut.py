@@ -41,7 +41,7 @@ class Disk:
                 self.content["new", last] = [b""]
                 self.pending.append((action, words[0], current[words[1]]))
             elif action == "write" and words[0] in current:
-                self.content[current[words[0]]] += [b"", b"torn"]
+                self.content[current[words[0]]] += [b"", bytes(4)]  # zeros: a file system shows no stale bytes
             elif action == "sync" and words[0] in current:
                 self.content[current[words[0]]] = [(log / words[1]).read_bytes()]
             elif action == "sync-folder":
