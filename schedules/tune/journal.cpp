@@ -75,6 +75,13 @@ Candidate candidate_in(const Statement& row, int column) {
             parse_tiling(row.text(column + 2))};
 }
 
+// The three columns that name a candidate, in their order.
+Statement& bind_candidate(Statement& statement, const Candidate& candidate) {
+    return statement.bind(candidate.recipe)
+        .bind(candidate.version)
+        .bind(to_string(candidate.tiling));
+}
+
 }  // namespace
 
 Journal::Journal(const std::string& file) : file_(file), owner_(own_name()) {
@@ -198,20 +205,12 @@ bool Journal::claim(int64_t kernel, const Candidate& candidate) {
     Statement find(*database_,
                    "SELECT owner FROM trials WHERE kernel = ? AND recipe = ? AND version = ? AND "
                    "tiling = ?");
-    find.bind(kernel)
-        .bind(candidate.recipe)
-        .bind(candidate.version)
-        .bind(to_string(candidate.tiling));
+    bind_candidate(find.bind(kernel), candidate);
     if (find.step() && (find.text(0).empty() || is_alive(find.text(0)))) return false;
-    Statement(*database_,
-              "INSERT OR REPLACE INTO trials (kernel, recipe, version, tiling, owner) "
-              "VALUES (?, ?, ?, ?, ?)")
-        .bind(kernel)
-        .bind(candidate.recipe)
-        .bind(candidate.version)
-        .bind(to_string(candidate.tiling))
-        .bind(owner_)
-        .run();
+    Statement claimed(*database_,
+                      "INSERT OR REPLACE INTO trials (kernel, recipe, version, tiling, owner) "
+                      "VALUES (?, ?, ?, ?, ?)");
+    bind_candidate(claimed.bind(kernel), candidate).bind(owner_).run();
     transaction.commit();
     return true;
 }
@@ -220,11 +219,12 @@ void Journal::finish(int64_t kernel, const Candidate& candidate, const Trial& tr
                      double seconds) {
     const PairedTimes& times = trial.times;
     database_->execute("PRAGMA synchronous = FULL");
-    Statement(*database_,
-              "UPDATE trials SET owner = '', outcome = ?, note = ?, current_us = ?, "
-              "candidate_us = ?, ratio = ?, pairs = ?, wins = ?, contended = ?, seconds = ? "
-              "WHERE kernel = ? AND recipe = ? AND version = ? AND tiling = ? AND owner = ?")
-        .bind(to_string(trial.outcome))
+    Statement update(
+        *database_,
+        "UPDATE trials SET owner = '', outcome = ?, note = ?, current_us = ?, "
+        "candidate_us = ?, ratio = ?, pairs = ?, wins = ?, contended = ?, seconds = ? "
+        "WHERE kernel = ? AND recipe = ? AND version = ? AND tiling = ? AND owner = ?");
+    update.bind(to_string(trial.outcome))
         .bind(trial.note)
         .bind(times.current_seconds() * 1e6)
         .bind(times.candidate_seconds() * 1e6)
@@ -233,22 +233,15 @@ void Journal::finish(int64_t kernel, const Candidate& candidate, const Trial& tr
         .bind(times.wins())
         .bind(times.contended ? 1 : 0)
         .bind(seconds)
-        .bind(kernel)
-        .bind(candidate.recipe)
-        .bind(candidate.version)
-        .bind(to_string(candidate.tiling))
-        .bind(owner_)
-        .run();
+        .bind(kernel);
+    bind_candidate(update, candidate).bind(owner_).run();
 }
 
 void Journal::confirm(int64_t kernel, const Confirmation& c, double seconds) {
     database_->execute("PRAGMA synchronous = FULL");
     Transaction transaction(*database_);
-    Statement(*database_, "INSERT INTO confirmations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(kernel)
-        .bind(c.candidate.recipe)
-        .bind(c.candidate.version)
-        .bind(to_string(c.candidate.tiling))
+    Statement insert(*database_, "INSERT INTO confirmations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    bind_candidate(insert.bind(kernel), c.candidate)
         .bind(c.default_us)
         .bind(c.tuned_us)
         .bind(c.spread)
