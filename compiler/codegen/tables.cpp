@@ -18,18 +18,6 @@ namespace {
 
 using llvm::Constant;
 
-int32_t type_word(ElementType element) {
-    switch (element) {
-        case ElementType::f32:
-            return 2 | (32 << 8) | (1 << 16);
-        case ElementType::i32:
-            return 0 | (32 << 8) | (1 << 16);
-        case ElementType::u8:
-            return 1 | (8 << 8) | (1 << 16);
-    }
-    return 0;
-}
-
 int initializer_kind(const std::string& init) {
     return init == "normal"    ? EMULSION_NORMAL
            : init == "uniform" ? EMULSION_UNIFORM
@@ -69,7 +57,8 @@ class TableWriter {
         }
         return write_.checked(
             write_.structure({write_.table(dimensions, "dimensions"), write_.null(),
-                              write_.i64(buffer.offset), write_.i32(type_word(buffer.type.element)),
+                              write_.i64(buffer.offset),
+                              write_.i32(static_cast<int32_t>(type_word(buffer.type.element))),
                               write_.i16(static_cast<int64_t>(dimensions.size())),
                               write_.i16(place_of(buffer.memory))}),
             sizeof(emulsion_buffer), "emulsion_buffer");

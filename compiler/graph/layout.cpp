@@ -19,4 +19,16 @@ std::vector<Dimension> dense_dimensions(const std::vector<int64_t>& extents) {
     return dimensions;
 }
 
+uint32_t type_word(ElementType element) {
+    switch (element) {
+        case ElementType::f32:
+            return 2 | (32 << 8) | (1 << 16);
+        case ElementType::i32:
+            return 0 | (32 << 8) | (1 << 16);
+        case ElementType::u8:
+            return 1 | (8 << 8) | (1 << 16);
+    }
+    return 0;
+}
+
 }  // namespace emulsion

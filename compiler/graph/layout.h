@@ -20,4 +20,7 @@ std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples
 // The same for a dense array of these extents.
 std::vector<Dimension> dense_dimensions(const std::vector<int64_t>& extents);
 
+// An element as descriptors say it: halide_type_t's code, bits and lanes.
+uint32_t type_word(ElementType element);
+
 }  // namespace emulsion

@@ -19,18 +19,6 @@ namespace {
 bool is_buffer(const Node& node) { return dynamic_cast<const Input*>(node.op.get()) != nullptr; }
 bool is_scalar(const Node& node) { return dynamic_cast<const Scalar*>(node.op.get()) != nullptr; }
 
-uint32_t halide_type_code(ElementType element) {
-    switch (element) {
-        case ElementType::f32:
-            return 2 | 32 << 8 | 1 << 16;
-        case ElementType::i32:
-            return 0 | 32 << 8 | 1 << 16;
-        case ElementType::u8:
-            return 1 | 8 << 8 | 1 << 16;
-    }
-    return 0;
-}
-
 // ---- Values ----
 
 // A generator that is fast enough for gigabytes (xorshift64*).
@@ -203,7 +191,7 @@ KernelSession::Kernel KernelSession::make_kernel(const Entry& entry) const {
         const bool is_scratch = i >= types.size();
         emulsion_descriptor descriptor{};
         if (is_scratch) descriptor.host = kernel.scratch[i - types.size()].data();
-        descriptor.type = halide_type_code(is_scratch ? ElementType::f32 : types[i].element);
+        descriptor.type = type_word(is_scratch ? ElementType::f32 : types[i].element);
         descriptor.rank = static_cast<int32_t>(kernel.shapes[i].size());
         descriptor.dimensions = kernel.shapes[i].data();
         kernel.descriptors.push_back(descriptor);

@@ -44,18 +44,6 @@ void on_fault(int signal) {
     raise(signal);
 }
 
-uint32_t halide_type_code(ElementType element) {
-    switch (element) {
-        case ElementType::f32:
-            return 2 | 32 << 8 | 1 << 16;
-        case ElementType::i32:
-            return 0 | 32 << 8 | 1 << 16;
-        case ElementType::u8:
-            return 1 | 8 << 8 | 1 << 16;
-    }
-    return 0;
-}
-
 }  // namespace
 
 // ---- Blocks ----
@@ -137,7 +125,7 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
         scratch_bytes_.push_back(static_cast<size_t>(4 * scratch.elements()));
     }
     for (size_t i = 0; i < types_.size(); i++) {
-        buffers_.push_back({shapes_[i].data(), nullptr, 0, halide_type_code(types_[i].element),
+        buffers_.push_back({shapes_[i].data(), nullptr, 0, type_word(types_[i].element),
                             static_cast<int16_t>(shapes_[i].size()), EMULSION_CONSTANT});
     }
     variant_names_ = {"kernel"};
