@@ -37,6 +37,13 @@ int wait_for(pid_t pid) {
     return status;
 }
 
+// Whether it has; it can still be waited for.
+bool has_ended(pid_t pid) {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid;
+}
+
 // The worker and what it started: each leads a process group.
 void kill_group(const Worker& worker) {
     if (kill(-worker.pid, SIGKILL) != 0) kill(worker.pid, SIGKILL);
@@ -141,6 +148,31 @@ bool drain(Worker& worker) {
     return count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN);
 }
 
+// Waits up to 100 ms for words of the workers, then lets each that ended, or whose time is over,
+// end; `finish` gets it and its result.
+template <class Finish>
+void attend(Workers& live, const WorkerLimits& limits, const Finish& finish) {
+    std::vector<pollfd> polls;
+    for (const Worker& worker : live) polls.push_back({worker.pipe, POLLIN, 0});
+    poll(polls.data(), polls.size(), 100);
+    check_interrupts();
+    for (size_t i = live.size(); i-- > 0;) {
+        Worker& worker = live[i];
+        const bool late = Clock::now() > worker.deadline;
+        if (late) kill_group(worker);
+        if (!late && (polls[i].revents == 0 || !drain(worker))) continue;
+        const int status = wait_for(worker.pid);
+        close(worker.pipe);
+        JobResult result = result_of(worker, status);
+        if (late)
+            result = {false, "", fmt::format("took longer than {:.0f} s", limits.timeout_seconds)};
+        finish(worker.job, std::move(result));
+        live.erase(live.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+}
+
+constexpr const char* kNoProcess = "the system refused to start a process";
+
 }  // namespace
 
 std::vector<JobResult> run_forked(size_t count, const std::function<std::string(size_t)>& job,
@@ -155,31 +187,52 @@ std::vector<JobResult> run_forked(size_t count, const std::function<std::string(
         while (next < count && live.size() < processes) {
             Worker worker = start(next, job, describe, limits);
             if (worker.pid < 0) {
-                results[next].failure = "the system refused to start a process";
+                results[next].failure = kNoProcess;
             } else {
                 live.push_back(worker);
             }
             next++;
         }
-        std::vector<pollfd> polls;
-        for (const Worker& worker : live) polls.push_back({worker.pipe, POLLIN, 0});
-        poll(polls.data(), polls.size(), 100);
-        check_interrupts();
-        for (size_t i = live.size(); i-- > 0;) {
-            Worker& worker = live[i];
-            bool late = Clock::now() > worker.deadline;
-            if (late) kill_group(worker);
-            if (!late && (polls[i].revents == 0 || !drain(worker))) continue;
-            const int status = wait_for(worker.pid);
-            close(worker.pipe);
-            results[worker.job] = result_of(worker, status);
-            if (late)
-                results[worker.job] = {
-                    false, "", fmt::format("took longer than {:.0f} s", limits.timeout_seconds)};
-            live.erase(live.begin() + static_cast<std::ptrdiff_t>(i));
-        }
+        attend(live, limits, [&](size_t i, JobResult result) { results[i] = std::move(result); });
     }
     return results;
+}
+
+// ---- One job beside this process ----
+
+struct BackgroundJob::State {
+    Workers live;  // the one, until it ended
+    WorkerLimits limits;
+};
+
+BackgroundJob::BackgroundJob(const std::function<std::string()>& job,
+                             const std::function<std::string()>& describe,
+                             const WorkerLimits& limits)
+    : state_(std::make_unique<State>()) {
+    state_->limits = limits;
+    const auto at_request = [&](size_t) {
+        const CatchInterrupts interrupts;
+        return job();
+    };
+    const Worker worker = start(0, at_request, describe, limits);
+    if (worker.pid >= 0) state_->live.push_back(worker);
+}
+
+BackgroundJob::~BackgroundJob() {
+    constexpr int kGraceMs = 500;
+    if (state_->live.empty()) return;
+    const Worker& worker = state_->live[0];
+    kill(worker.pid, SIGTERM);
+    const Clock::time_point end = Clock::now() + std::chrono::milliseconds(kGraceMs);
+    while (Clock::now() < end && !has_ended(worker.pid)) usleep(2000);
+}
+
+JobResult BackgroundJob::wait() {
+    JobResult result{false, "", kNoProcess};
+    while (!state_->live.empty())
+        attend(state_->live, state_->limits,
+               [&](size_t, JobResult own) { result = std::move(own); });
+    return result;
 }
 
 }  // namespace emulsion

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,5 +31,23 @@ struct WorkerLimits {
 std::vector<JobResult> run_forked(size_t count, const std::function<std::string(size_t)>& job,
                                   const std::function<std::string()>& describe,
                                   const WorkerLimits& limits);
+
+// One such job beside this process, which goes on. The job may run forked jobs of its own; when it
+// is given up it is asked to end first, so that they end with it.
+class BackgroundJob {
+  public:
+    BackgroundJob(const std::function<std::string()>& job,
+                  const std::function<std::string()>& describe, const WorkerLimits& limits);
+    ~BackgroundJob();  // gives it up
+    BackgroundJob(const BackgroundJob&) = delete;
+    BackgroundJob& operator=(const BackgroundJob&) = delete;
+
+    // Waits for its end. To be called once.
+    JobResult wait();
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
 
 }  // namespace emulsion
