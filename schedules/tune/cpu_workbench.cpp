@@ -15,6 +15,7 @@
 
 #include "compiler/support/interrupts.h"
 #include "compiler/support/workers.h"
+#include "runtime/abi/instance.h"
 #include "schedules/tune/contention.h"
 #include "schedules/tune/results_check.h"
 
@@ -71,6 +72,7 @@ double relative_error(const RecipeLibrary& library, const Group& group, const st
 struct CpuWorkbench::Kernel {
     PlannedKernel planned;
     std::map<std::string, CompiledKernel> compiled;  // by candidate
+    std::map<std::string, std::string> failures;     // of those that were compiled ahead
     int64_t few = 1;                                 // samples of the check against `plain`
     std::optional<OperandValues> few_operands, all_operands;
     std::vector<GuardedBlock> few_expected, all_expected;
@@ -78,9 +80,18 @@ struct CpuWorkbench::Kernel {
     int64_t bytes() const { return tensor_bytes(planned.group, planned.group.batch); }
 };
 
+struct CpuWorkbench::Ahead {
+    std::vector<Candidate> candidates;
+    BackgroundJob job;  // returns what went wrong with each, in order
+};
+
 CpuWorkbench::CpuWorkbench(const RecipeLibrary& library, const Isa& isa,
                            const CpuWorkbenchOptions& options)
-    : library_(library), isa_(isa), options_(options) {}
+    : library_(library),
+      isa_(isa),
+      options_(options),
+      shares_(
+          share_processors(allowed_cores(), options.threads, options.jobs, emulsion_cpu_count())) {}
 
 CpuWorkbench::~CpuWorkbench() = default;
 
@@ -101,6 +112,7 @@ std::string CpuWorkbench::work(const std::string& task,
         // What it links goes to files; those of a process that is killed stay, but in a folder that
         // is removed at the end.
         setenv("TMPDIR", folder_.path().c_str(), 1);
+        if (!shares_.spare.empty()) run_on(shares_.timing);
         return job();
     };
     const JobResult result = run_forked(1, at_home, describe, limits)[0];
@@ -109,6 +121,7 @@ std::string CpuWorkbench::work(const std::string& task,
 }
 
 std::string CpuWorkbench::take_up(const PlannedKernel& planned) {
+    ahead_.reset();
     kernel_ = std::make_unique<Kernel>();
     Kernel& kernel = *kernel_;
     kernel.planned = planned;
@@ -154,27 +167,82 @@ std::string CpuWorkbench::take_up(const PlannedKernel& planned) {
     }
 }
 
+PlannedKernel CpuWorkbench::planned(const Candidate& candidate) const {
+    PlannedKernel kernel = kernel_->planned;
+    kernel.recipe = candidate.recipe;
+    kernel.recipe_version = candidate.version;
+    kernel.tiling = candidate.tiling;
+    return kernel;
+}
+
 std::vector<Trial> CpuWorkbench::compile(const std::vector<Candidate>& candidates) {
+    finish_ahead();
+    std::vector<Trial> trials(candidates.size());
     std::vector<PlannedKernel> kernels;
-    for (const Candidate& candidate : candidates) {
-        PlannedKernel kernel = kernel_->planned;
-        kernel.recipe = candidate.recipe;
-        kernel.recipe_version = candidate.version;
-        kernel.tiling = candidate.tiling;
-        kernels.push_back(std::move(kernel));
+    std::vector<size_t> places;
+    const auto fail = [&](size_t i, const std::string& failure) {
+        trials[i].outcome = outcome_of(failure, Outcome::refused);
+        trials[i].note = failure;
+    };
+    for (size_t i = 0; i < candidates.size(); i++) {
+        const auto failed = kernel_->failures.find(to_string(candidates[i]));
+        if (failed != kernel_->failures.end()) {
+            fail(i, failed->second);
+            continue;
+        }
+        kernels.push_back(planned(candidates[i]));
+        places.push_back(i);
     }
     std::vector<KernelAttempt> attempts =
         try_compile_kernels(kernels, isa_, library_, kernel_options());
-    std::vector<Trial> trials(candidates.size());
-    for (size_t i = 0; i < candidates.size(); i++) {
-        if (attempts[i].failure.empty()) {
-            kernel_->compiled[to_string(candidates[i])] = std::move(attempts[i].kernel);
+    for (size_t k = 0; k < attempts.size(); k++) {
+        if (attempts[k].failure.empty()) {
+            kernel_->compiled[to_string(candidates[places[k]])] = std::move(attempts[k].kernel);
         } else {
-            trials[i].outcome = outcome_of(attempts[i].failure, Outcome::refused);
-            trials[i].note = attempts[i].failure;
+            fail(places[k], attempts[k].failure);
         }
     }
     return trials;
+}
+
+// ---- Compiling ahead ----
+
+// The objects go to the cache, where compile() finds them: without one nothing is won.
+bool CpuWorkbench::compiles_ahead() const {
+    return !shares_.spare.empty() && !build_identity().empty();
+}
+
+void CpuWorkbench::compile_ahead(const std::vector<Candidate>& candidates) {
+    finish_ahead();
+    if (candidates.empty() || !compiles_ahead()) return;
+    std::vector<PlannedKernel> kernels;
+    for (const Candidate& candidate : candidates) kernels.push_back(planned(candidate));
+    KernelOptions options = kernel_options();
+    options.processes = static_cast<int>(shares_.spare.size());
+    const auto job = [&] {
+        run_on(shares_.spare);
+        std::string failures;
+        for (const KernelAttempt& attempt : try_compile_kernels(kernels, isa_, library_, options))
+            failures += attempt.failure + '\0';
+        return failures;
+    };
+    const WorkerLimits limits{1,
+                              (options_.compile_seconds + 1) * static_cast<double>(kernels.size()),
+                              0};  // each candidate has its own
+    ahead_.reset(new Ahead{candidates, {job, describe, limits}});
+}
+
+void CpuWorkbench::finish_ahead() {
+    if (ahead_ == nullptr) return;
+    const JobResult result = ahead_->job.wait();
+    const std::vector<Candidate> candidates = std::move(ahead_->candidates);
+    ahead_.reset();
+    std::string_view rest = result.output;
+    for (const Candidate& candidate : candidates) {
+        const std::string_view failure = rest.substr(0, rest.find('\0'));
+        if (!failure.empty()) kernel_->failures[to_string(candidate)] = failure;
+        rest.remove_prefix(std::min(failure.size() + 1, rest.size()));
+    }
 }
 
 namespace {

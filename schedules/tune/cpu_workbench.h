@@ -10,6 +10,7 @@
 #include "compiler/support/temporary_folder.h"
 #include "schedules/tune/kernel_session.h"
 #include "schedules/tune/plain_body.h"
+#include "schedules/tune/processors.h"
 #include "schedules/tune/workbench.h"
 
 namespace emulsion {
@@ -34,17 +35,24 @@ class CpuWorkbench : public Workbench {
     Trial compare(const Candidate& current, const Candidate& candidate,
                   const Effort& effort) override;
     int jobs() const override { return options_.jobs; }
+    bool compiles_ahead() const override;
+    void compile_ahead(const std::vector<Candidate>& candidates) override;
 
   private:
     struct Kernel;  // the one taken up
+    struct Ahead;   // candidates of it that are compiled while others are timed
     KernelOptions kernel_options() const;
+    PlannedKernel planned(const Candidate& candidate) const;
+    void finish_ahead();
     std::string work(const std::string& task, const std::function<std::string()>& job) const;
 
     const RecipeLibrary& library_;
     Isa isa_;
     CpuWorkbenchOptions options_;
+    ProcessorShares shares_;
     TemporaryFolder folder_;  // of its processes
     std::unique_ptr<Kernel> kernel_;
+    std::unique_ptr<Ahead> ahead_;
 };
 
 }  // namespace emulsion

@@ -9,14 +9,13 @@
 // lost and nothing is measured again.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "compiler/pipeline.h"
 #include "schedules/tune/journal.h"
 #include "schedules/tune/record_set.h"
-#include "schedules/tune/similar_records.h"
+#include "schedules/tune/task.h"
 #include "schedules/tune/workbench.h"
 
 namespace emulsion {
@@ -27,20 +26,6 @@ struct TuneOptions {
     std::string records, journal;  // files
     int threads = 1;               // that the kernels run on
     uint64_t seed = 1;
-};
-
-// A kernel as reports show it.
-struct TunedKernel {
-    std::string name;                        // "training backward conv2.dw", after its first call
-    double share = 0;                        // of the step's time, 0 to 1
-    int trials = 0;                          // finished, in all runs
-    int failures = 0;                        // of them: crashed, hung, wrong, …
-    double default_us = 0, best_us = 0;      // of the last record; 0 where there is none
-    std::string own, best;                   // recipe and tiling; `best` is empty without a record
-    std::string fault;                       // why it cannot be tuned, or empty
-    std::vector<Start> starts;               // records that this visit begins with
-    const PlannedKernel* planned = nullptr;  // while tune() runs
-    std::optional<Candidate> chosen;         // what the last record says
 };
 
 enum class TuneEnd { budget, nothing_left };

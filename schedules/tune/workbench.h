@@ -69,6 +69,12 @@ class Workbench {
 
     // How many candidates it compiles at once.
     virtual int jobs() const = 0;
+
+    // Whether compile_ahead() does anything: what comparisons run on leaves room for it.
+    virtual bool compiles_ahead() const = 0;
+    // Begins to compile candidates of the kernel taken up, and returns; comparisons may run
+    // meanwhile. compile() gives what became of them, and waits for them.
+    virtual void compile_ahead(const std::vector<Candidate>& candidates) = 0;
 };
 
 }  // namespace emulsion

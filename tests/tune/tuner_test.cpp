@@ -28,6 +28,8 @@ class FakeWorkbench : public Workbench {
     }
     std::vector<Trial> compile(const std::vector<Candidate>& candidates) override {
         std::vector<Trial> trials(candidates.size());
+        for (const Candidate& candidate : candidates)
+            calls.push_back("compile " + to_string(candidate));
         for (size_t i = 0; i < candidates.size(); i++) {
             if (crashes && hash_bytes(to_string(candidates[i])) % 3 == 0)
                 trials[i].outcome = Outcome::crashed;
@@ -42,6 +44,7 @@ class FakeWorkbench : public Workbench {
             EXPECT_TRUE(tried.insert(signature_ + to_string(candidate)).second)
                 << to_string(candidate) << " is measured twice";
             first.try_emplace(signature_, to_string(candidate));
+            calls.push_back("compare " + to_string(candidate));
         }
         Trial trial;
         for (int i = 0; i < effort.least_pairs; i++)
@@ -52,11 +55,18 @@ class FakeWorkbench : public Workbench {
         return trial;
     }
     int jobs() const override { return 2; }
+    bool compiles_ahead() const override { return has_spare; }
+    void compile_ahead(const std::vector<Candidate>& candidates) override {
+        EXPECT_TRUE(has_spare);
+        for (const Candidate& candidate : candidates)
+            calls.push_back("ahead " + to_string(candidate));
+    }
 
     std::set<std::string> tried;
     std::map<std::string, std::string> first;  // by signature, of those tried
     int interrupt_after = 1 << 30;
-    bool crashes = false, contended = false;
+    bool crashes = false, contended = false, has_spare = false;
+    std::vector<std::string> calls;
 
   private:
     double seconds(const Candidate& candidate) const {
@@ -67,7 +77,7 @@ class FakeWorkbench : public Workbench {
 
 class SilentReport : public TuneReport {
   public:
-    void note(const std::string&) override {}
+    void note(const std::string& sentence) override { notes.push_back(sentence); }
     void begin(const std::string&, const Isa&, const TuneOptions&, size_t, const Spent&) override {}
     void take_up(const TunedKernel& kernel) override {
         starts.insert(starts.end(), kernel.starts.begin(), kernel.starts.end());
@@ -87,6 +97,7 @@ class SilentReport : public TuneReport {
         spent = all;
     }
 
+    std::vector<std::string> notes;
     std::vector<Start> starts;
     int accepted = 0, rejected = 0;
     bool was_interrupted = false;
@@ -157,6 +168,45 @@ TEST_F(Tuning, GoesOnWhereItEndedAndRepeatsNothing) {
     EXPECT_EQ(workbench_.tried.size(), 30u);
     EXPECT_EQ(run(70).spent.trials, 70);
     EXPECT_EQ(workbench_.tried.size(), 70u);
+}
+
+// The last of one batch and the next batch overlap: what is ahead was claimed, and is compiled
+// next.
+TEST_F(Tuning, CompilesTheNextCandidatesWhileSomeAreTimed) {
+    workbench_.has_spare = true;
+    EXPECT_EQ(run(21).spent.trials, 21);
+    EXPECT_EQ(workbench_.tried.size(), 21u);
+    std::vector<std::string>& calls = workbench_.calls;
+    std::vector<std::string> ahead;
+    int confirmed = 0;
+    for (const std::string& call : calls) {
+        if (call.starts_with("ahead ")) ahead.push_back(call.substr(6));
+        if (!call.starts_with("compile ") || ahead.empty()) continue;
+        EXPECT_EQ(call.substr(8), ahead.front());
+        ahead.erase(ahead.begin());
+        confirmed++;
+    }
+    EXPECT_TRUE(ahead.empty());
+    EXPECT_GT(confirmed, 10);
+    const auto first = std::find_if(calls.begin(), calls.end(),
+                                    [](const auto& call) { return call.starts_with("ahead "); });
+    EXPECT_TRUE((first - 1)->starts_with("compile "));
+    EXPECT_TRUE((first + 2)->starts_with("compare "));  // of a batch of 2
+}
+
+TEST_F(Tuning, GivesBackWhatWasCompiledAheadWhenItIsInterrupted) {
+    workbench_.has_spare = true;
+    workbench_.interrupt_after = 7;
+    EXPECT_TRUE(run(100).was_interrupted);
+    workbench_.interrupt_after = 1 << 30;
+    EXPECT_EQ(run(60).spent.trials, 60);
+    EXPECT_EQ(workbench_.tried.size(), 60u);
+}
+
+TEST_F(Tuning, SaysOnceThatNoProcessorIsFreeToCompileAhead) {
+    EXPECT_EQ(run(21).notes.size(), 1u);
+    workbench_.has_spare = true;
+    EXPECT_TRUE(run(40).notes.empty());
 }
 
 TEST_F(Tuning, KeepsAllWhenItIsInterrupted) {

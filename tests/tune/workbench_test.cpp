@@ -12,6 +12,7 @@
 #include "compiler/recipe/kernel_context.h"
 #include "compiler/support/interrupts.h"
 #include "compiler/support/workers.h"
+#include "runtime/abi/instance.h"
 #include "schedules/library.h"
 #include "schedules/tune/results_check.h"
 #include "tests/tune/tune_support.h"
@@ -89,13 +90,25 @@ class MisbehavingCandidates : public testing::Test {
         library_.push_back(std::make_unique<Injected>(name, builder));
     }
 
+    static Candidate own(const PlannedKernel& kernel) {
+        return {kernel.recipe, kernel.recipe_version, kernel.tiling};
+    }
+    // Another tiling of its recipe.
+    Candidate another(const PlannedKernel& kernel) {
+        Candidate candidate = own(kernel);
+        for (const auto& recipe : library_) {
+            if (recipe->name() == kernel.recipe)
+                candidate.tiling = recipe->tilings(kernel.group, native_isa()).at(1);
+        }
+        return candidate;
+    }
+
     Trial trial(Workbench& workbench, const PlannedKernel& kernel, const std::string& name) {
-        const Candidate own{kernel.recipe, kernel.recipe_version, kernel.tiling};
         const Candidate candidate{name, 1, {}};
         const Trial compiled = workbench.compile({candidate})[0];
         return compiled.outcome != Outcome::slower
                    ? compiled
-                   : workbench.compare(own, candidate, kTrialEffort);
+                   : workbench.compare(own(kernel), candidate, kTrialEffort);
     }
 
     RecipeLibrary library_;
@@ -125,17 +138,11 @@ TEST_F(MisbehavingCandidates, CostThemselvesAlone) {
     expect("hung_running", Outcome::hung, "took longer than 3 s");
     expect("unknown", Outcome::refused, "unknown recipe 'unknown'");
     // And the workbench is as good as before: the kernel against another tiling of it.
-    for (const auto& recipe : library_) {
-        if (recipe->name() != kernel.recipe) continue;
-        const std::vector<Tiling> tilings = recipe->tilings(kernel.group, native_isa());
-        ASSERT_GE(tilings.size(), 2u);
-        const Candidate own{kernel.recipe, kernel.recipe_version, kernel.tiling},
-            other{kernel.recipe, kernel.recipe_version, tilings[1]};
-        ASSERT_EQ(workbench.compile({other})[0].outcome, Outcome::slower);
-        const Trial result = workbench.compare(own, other, kTrialEffort);
-        EXPECT_GE(result.times.pairs.size(), 2u) << result.note;
-        EXPECT_GT(result.times.candidate_seconds(), 0);
-    }
+    const Candidate other = another(kernel);
+    ASSERT_EQ(workbench.compile({other})[0].outcome, Outcome::slower);
+    const Trial result = workbench.compare(own(kernel), other, kTrialEffort);
+    EXPECT_GE(result.times.pairs.size(), 2u) << result.note;
+    EXPECT_GT(result.times.candidate_seconds(), 0);
 }
 
 TEST_F(MisbehavingCandidates, AreNotTakenForTheKernelsOwnSchedule) {
@@ -145,6 +152,45 @@ TEST_F(MisbehavingCandidates, AreNotTakenForTheKernelsOwnSchedule) {
     CpuWorkbench workbench(library_, native_isa(), {});
     EXPECT_EQ(workbench.take_up(kernel).substr(0, 55),
               "its own schedule differs from the plain definition: res");
+}
+
+// Failures too: a candidate that hangs a compiler hangs it once.
+TEST_F(MisbehavingCandidates, AreCompiledAheadOnce) {
+    const PlannedKernel kernel = dense_kernel(make_library(), native_isa());
+    CpuWorkbenchOptions options;
+    options.compile_seconds = 3;
+    CpuWorkbench workbench(library_, native_isa(), options);
+    if (!workbench.compiles_ahead()) GTEST_SKIP() << "this machine has one processor";
+    ASSERT_EQ(workbench.take_up(kernel), "");
+    const Candidate hung{"hung", 1, {}}, crashed{"crashed", 1, {}}, wrong{"wrong", 1, {}},
+        other = another(kernel);
+    workbench.compile({other});
+    workbench.compile_ahead({hung, crashed, wrong});
+    EXPECT_GE(workbench.compare(own(kernel), other, kTrialEffort).times.pairs.size(), 2u);
+    const std::vector<Trial> trials = workbench.compile({wrong, crashed, hung});
+    EXPECT_EQ(to_string(trials[0].outcome), "slower");
+    EXPECT_EQ(to_string(trials[1].outcome), "crashed");
+    EXPECT_EQ(to_string(trials[2].outcome), "hung");
+    workbench.compile_ahead({hung});  // and given up with the workbench
+}
+
+TEST(Processors, AreSharedByCores) {
+    using List = std::vector<int>;
+    const Cores four = {{0, 4}, {1, 5}, {2, 6}, {3, 7}};
+    ProcessorShares shares = share_processors(four, 2, 8, 8);
+    EXPECT_EQ(shares.timing, (List{0, 4, 1, 5}));
+    EXPECT_EQ(shares.spare, (List{2, 6, 3, 7}));
+    shares = share_processors(four, 1, 3, 8);  // 6 shares a core with what is compiled
+    EXPECT_EQ(shares.timing, (List{0, 4, 3, 7}));
+    EXPECT_EQ(shares.spare, (List{1, 5, 2}));
+    EXPECT_EQ(share_processors(four, 2, 8, 3).spare, (List{2}));  // of a quota
+    EXPECT_EQ(share_processors(four, 4, 8, 8).spare, List{});
+    EXPECT_EQ(share_processors(four, 2, 8, 2).spare, List{});
+    EXPECT_EQ(share_processors({{0}}, 1, 1, 1).spare, List{});
+    EXPECT_EQ(share_processors({{0}, {1}}, 1, 2, 2).timing, List{0});
+    int allowed = 0;
+    for (const auto& core : allowed_cores()) allowed += static_cast<int>(core.size());
+    EXPECT_GE(allowed, emulsion_cpu_count());
 }
 
 TEST(ResultsCheck, FindsWhatIsWrong) {

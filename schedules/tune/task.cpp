@@ -1,0 +1,91 @@
+// See task.h.
+#include "schedules/tune/task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/support/interrupts.h"
+
+namespace emulsion {
+
+void Task::count(Outcome outcome) {
+    shown.trials++;
+    if (outcome != Outcome::faster && outcome != Outcome::slower) shown.failures++;
+}
+
+namespace {
+
+std::unique_ptr<Task> make_task(const PlannedKernel& kernel, const PlannedCall& call,
+                                bool training) {
+    auto task = std::make_unique<Task>();
+    task->kernel = kernel;
+    task->shown.name = fmt::format("{} {} {}", training ? "training" : "inference",
+                                   to_string(call.stage), call.name);
+    task->shown.own = to_string(task->own());
+    task->shown.planned = &task->kernel;
+    return task;
+}
+
+}  // namespace
+
+Tasks find_tasks(const Network& network, const RecipeLibrary& library, const BuildOptions& build) {
+    Tasks tasks;
+    std::map<std::string, Task*> by_signature;
+    for (const bool training : {true, false}) {
+        if (training && !is_trained(network)) continue;
+        check_interrupts();
+        const Plan plan = plan_of(network, library, build, training);
+        const VariantPlan& variant = plan.variants.back();
+        for (const PlannedCall& call : variant.batches.back().calls) {
+            if (call.stage == Stage::prepare) continue;
+            const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
+            Task*& task = by_signature[kernel.group.signature()];
+            if (task == nullptr) {
+                tasks.push_back(make_task(kernel, call, training));
+                task = tasks.back().get();
+            }
+            task->calls[training]++;
+        }
+    }
+    return tasks;
+}
+
+void weigh(const Tasks& tasks) {
+    std::map<bool, double> total;
+    for (const auto& task : tasks) {
+        for (const auto& [training, calls] : task->calls)
+            total[training] += calls * task->own_seconds;
+    }
+    for (const auto& task : tasks) {
+        task->shown.share = 0;
+        for (const auto& [training, calls] : task->calls)
+            task->shown.share +=
+                calls * task->own_seconds / total.at(training) / static_cast<double>(total.size());
+    }
+}
+
+Task* next_task(const Tasks& tasks) {
+    Task* best = nullptr;
+    double highest = 0;
+    for (const auto& task : tasks) {
+        if (task->is_spent) continue;
+        const double visits = 1 + task->shown.trials / static_cast<double>(kVisitTrials);
+        const double worth = task->shown.share / visits;
+        if (best == nullptr || worth > highest) {
+            best = task.get();
+            highest = worth;
+        }
+    }
+    return best;
+}
+
+std::vector<TunedKernel> shown(const Tasks& tasks) {
+    std::vector<TunedKernel> list;
+    for (const auto& task : tasks) list.push_back(task->shown);
+    std::stable_sort(list.begin(), list.end(),
+                     [](const TunedKernel& a, const TunedKernel& b) { return a.share > b.share; });
+    return list;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,63 @@
+// The kernels of a network as the tuner sees them, and whose turn it is.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/pipeline.h"
+#include "schedules/tune/search.h"
+#include "schedules/tune/similar_records.h"
+
+namespace emulsion {
+
+// A kernel as reports show it.
+struct TunedKernel {
+    std::string name;                        // "training backward conv2.dw", after its first call
+    double share = 0;                        // of the step's time, 0 to 1
+    int trials = 0;                          // finished, in all runs
+    int failures = 0;                        // of them: crashed, hung, wrong, …
+    double default_us = 0, best_us = 0;      // of the last record; 0 where there is none
+    std::string own, best;                   // recipe and tiling; `best` is empty without a record
+    std::string fault;                       // why it cannot be tuned, or empty
+    std::vector<Start> starts;               // records that this visit begins with
+    const PlannedKernel* planned = nullptr;  // while tune() runs
+    std::optional<Candidate> chosen;         // what the last record says
+};
+
+// A kernel and what is known of it.
+struct Task {
+    PlannedKernel kernel;
+    TunedKernel shown;
+    std::map<bool, int> calls;  // by direction: of one step of training, of one inference
+    double own_seconds = 0;     // of a call: by the cost model, then measured
+    int64_t number = 0;         // in the journal
+    std::unique_ptr<Search> search;
+    bool is_spent = false;     // nothing is left to try
+    bool was_visited = false;  // in this run
+
+    Candidate own() const { return {kernel.recipe, kernel.recipe_version, kernel.tiling}; }
+    void count(Outcome outcome);
+};
+
+using Tasks = std::vector<std::unique_ptr<Task>>;
+
+// The kernels that a step of training or an inference calls, by the plans of `build`; those that
+// prepare weights run once and are left out.
+Tasks find_tasks(const Network& network, const RecipeLibrary& library, const BuildOptions& build);
+
+// Sets the share of each kernel in the time of a step, the mean over the directions.
+void weigh(const Tasks& tasks);
+
+inline constexpr int kVisitTrials = 16;  // of a kernel before another gets its turn
+
+// Trials in proportion to the share: that of the highest share per visit, the next one counted.
+// Null where all are spent.
+Task* next_task(const Tasks& tasks);
+
+// As reports show them, those of the highest share first.
+std::vector<TunedKernel> shown(const Tasks& tasks);
+
+}  // namespace emulsion

@@ -1,0 +1,99 @@
+// See tune_run.h.
+#include "schedules/tune/tune_run.h"
+
+#include "compiler/codegen/kernel.h"
+#include "compiler/plan/choice.h"
+#include "compiler/support/interrupts.h"
+#include "runtime/support/file.h"
+#include "schedules/tune/acceptance.h"
+
+namespace emulsion {
+
+TuneRun::TuneRun(const TuneArguments& arguments)
+    : network(arguments.network),
+      library(arguments.library),
+      options(arguments.options),
+      build(arguments.build),
+      isa(build.target == "native" ? native_isa() : isa_named(build.target)),
+      workbench(arguments.workbench),
+      report(arguments.report),
+      records(read_records()),
+      journal(options.journal) {
+    build.records = nullptr;
+    build.threads = options.threads;
+}
+
+RecordSet TuneRun::read_records() const {
+    RecordSet set;
+    if (!is_file(options.records)) {
+        AtomicFile probe(options.records);  // finds out whether it can be written
+        return set;
+    }
+    std::vector<Diagnostic> faults;
+    set = RecordSet::read(options.records, faults);
+    if (!faults.empty()) throw Error(faults[0]);  // which the next save would remove
+    return set;
+}
+
+void TuneRun::find() {
+    tasks = find_tasks(network, library, build);
+    for (const auto& task : tasks) ready(*task);
+    weigh(tasks);
+}
+
+void TuneRun::ready(Task& task) {
+    check_interrupts();
+    PlanOptions plain;
+    task.own_seconds = cheapest_recipe(library, task.kernel.group, isa, plain).cost;
+    const std::string signature = task.kernel.group.signature();
+    task.number = journal.number_of(
+        {build_identity(), to_string(this_machine()), isa.name, options.threads, signature});
+    task.search = std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
+                                           options.seed + static_cast<uint64_t>(task.number));
+    const TunedRecord* record = records.find(key_of(task));
+    if (record != nullptr && record->is_locked) {
+        task.is_spent = true;
+        task.shown.fault = "its record is locked";
+    }
+    for (const Journal::Finished& finished : journal.finished(task.number)) {
+        task.search->learn(finished.candidate, finished.us);
+        task.count(finished.outcome);
+    }
+    for (const Confirmation& confirmation : journal.confirmations(task.number)) {
+        if (confirmation.is_accepted) show_best(task, confirmation);
+    }
+    if (!task.search->has_next()) task.is_spent = true;
+}
+
+Spent TuneRun::spent() {
+    std::vector<int64_t> numbers;
+    for (const auto& task : tasks) numbers.push_back(task->number);
+    return journal.spent(numbers);
+}
+
+bool TuneRun::is_spent() {
+    check_interrupts();
+    const Spent now = spent();
+    return (options.minutes > 0 && now.seconds >= options.minutes * 60) ||
+           (options.trials > 0 && now.trials >= options.trials);
+}
+
+TunedRecord TuneRun::record_of(const Task& task, const Confirmation& confirmation) const {
+    TunedRecord record;
+    record.machine = this_machine();
+    record.isa = isa.name;
+    record.threads = options.threads;
+    record.recipe = confirmation.candidate.recipe;
+    record.version = confirmation.candidate.version;
+    record.tiling = confirmation.candidate.tiling;
+    record.default_us = confirmation.default_us;
+    record.tuned_us = confirmation.tuned_us;
+    record.spread = confirmation.spread;
+    record.signature = task.kernel.group.signature();
+    record.origin = options.records;
+    return record;
+}
+
+std::string TuneRun::key_of(const Task& task) const { return record_of(task, {}).key(); }
+
+}  // namespace emulsion

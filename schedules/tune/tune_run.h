@@ -1,0 +1,71 @@
+// What the parts of one run of the tuner share: its tasks, its journal, its file of records.
+#pragma once
+
+#include <chrono>
+
+#include "schedules/tune/task.h"
+#include "schedules/tune/tuner.h"
+
+namespace emulsion {
+
+class Stopwatch {
+  public:
+    double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    }
+
+  private:
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// Of tune().
+struct TuneArguments {
+    const Network& network;
+    const RecipeLibrary& library;
+    const BuildOptions& build;
+    const TuneOptions& options;
+    Workbench& workbench;
+    TuneReport& report;
+};
+
+struct TuneRun {
+    // Reads the records and opens the journal; what the arguments refer to outlives it.
+    explicit TuneRun(const TuneArguments& arguments);
+
+    // The plan's kernels, with what records and the journal know of them.
+    void find();
+
+    Spent spent();
+    // Whether the budget is; a signal is met here.
+    bool is_spent();
+
+    // The key of the task's record, and the line of a file for a schedule that was confirmed.
+    std::string key_of(const Task& task) const;
+    TunedRecord record_of(const Task& task, const Confirmation& confirmation) const;
+    // Changes the file of records while no other tuner does, with what others have written since.
+    template <class Change>
+    void change_records(const Change& change) {
+        journal.alone([&] {
+            records = read_records();
+            change(records);
+            records.save(options.records);
+        });
+    }
+
+    const Network& network;
+    const RecipeLibrary& library;
+    const TuneOptions& options;
+    BuildOptions build;  // without records: candidates compete with the plan's own choice
+    Isa isa;
+    Workbench& workbench;
+    TuneReport& report;
+    RecordSet records;
+    Journal journal;
+    Tasks tasks;
+
+  private:
+    RecordSet read_records() const;
+    void ready(Task& task);
+};
+
+}  // namespace emulsion
