@@ -1,0 +1,103 @@
+"""Rows on single layers: against MetaSchedule, against random search, and how fast candidates are tried."""
+import importlib.util
+import json
+import tempfile
+from pathlib import Path
+
+from tuning import support
+from tuning.support import Layer
+
+THREADS = 2
+CLASS_A = "GenuineIntel-6-207"  # on which MetaSchedule was run
+
+
+def conv(name, batch, channels, size, filters, kernel, kernels="conv1", trains=False):
+    body = f"conv(x, {filters}, {{.kernel = {kernel}, .padding = same, .bias = false}})"
+    gflop = 2e-9 * batch * filters * size * size * channels * kernel * kernel
+    return Layer(name, channels, size, body, kernels, gflop, batch, trains)
+
+
+def dense(name, batch, inputs, outputs, kernels="dense1", trains=False):
+    body = f"dense(x, {outputs}, {{.bias = false}})"
+    return Layer(name, inputs, 0, body, kernels, 2e-9 * batch * inputs * outputs, batch, trains)
+
+
+# With MetaSchedule's GFLOP/s after 4 minutes on 2 threads of class A.
+METASCHEDULE = [
+    (conv("conv 3x3 1,64,56,64", 1, 64, 56, 64, 3), 387),
+    (conv("conv 1x1 1,1024,14,256", 1, 1024, 14, 256, 1), 270),
+    (None, 100),  # depthwise 3x3 of 128 channels at 56x56
+    (conv("filter gradient of the first", 1, 64, 56, 64, 3, "conv1.dw", trains=True), 94),
+    (dense("dense 64x3136x128", 64, 3136, 128), 207),
+]
+
+RANDOM = [
+    conv("conv 3x3 1,64,56,64", 1, 64, 56, 64, 3),
+    conv("conv 1x1 16,256,56,64", 16, 256, 56, 64, 1),
+    conv("conv 3x3 1,512,7,512", 1, 512, 7, 512, 3),
+    conv("conv 5x5 64,32,14,64", 64, 32, 14, 64, 5),
+    conv("filter gradient 16,128,28,128", 16, 128, 28, 128, 3, "conv1.dw", trains=True),
+    conv("filter gradient 128,16,32,16", 128, 16, 32, 16, 3, "conv1.dw", trains=True),
+    dense("dense 64x3136x128", 64, 3136, 128),
+    dense("dense gradient 64x3136x128", 64, 3136, 128, "dense1.dw", trains=True),
+]
+LOG = Path(__file__).with_name("random_search.jsonl")
+
+
+def tune(layer, *words):
+    """Default and tuned microseconds, and the number of trials."""
+    with tempfile.TemporaryDirectory() as name:
+        events = support.tune(*layer.write(Path(name)), "--threads", THREADS, "--no-records", *words, folder=Path(name))
+    return *support.times_of(events), len(support.trials(events))
+
+
+def metaschedule_gflops(layer, figure):
+    """The bar: the figure of class A, or MetaSchedule run here."""
+    if support.machine_class().startswith(CLASS_A):
+        return figure
+    if importlib.util.find_spec("tvm") is None:
+        raise support.Missing(f"{layer.name}: the figure {figure} GFLOP/s holds for {CLASS_A}, and TVM is not installed here; "
+                              "fix: pip install apache-tvm==0.27.0.post1 apache-tvm-ffi==0.1.14.post1")
+    raise support.Missing(f"{layer.name}: this row does not run MetaSchedule yet")
+
+
+def metaschedule(row):
+    for layer, figure in METASCHEDULE:
+        if layer is None:
+            row.fail(f"depthwise 3x3 of 128 channels at 56x56 ({figure} GFLOP/s): there are no groups in convolutions yet")
+            continue
+        default, tuned, trials = tune(layer, "--minutes", 1)
+        before, after = layer.gflop / default * 1e6, layer.gflop / tuned * 1e6
+        row.say(f"{layer.name}: default {before:.0f} GFLOP/s, after 1 minute and {trials} trials {after:.0f}")
+        try:
+            bar = metaschedule_gflops(layer, figure)
+        except support.Missing as missing:
+            row.fail(str(missing))
+            continue
+        row.check(before >= bar, f"{layer.name}: the default has {before:.0f} GFLOP/s, MetaSchedule {bar:.0f}")
+        row.check(after >= 1.2 * bar, f"{layer.name}: tuned has {after:.0f} GFLOP/s, the bar is {1.2 * bar:.0f}")
+
+
+def random_search(row):
+    """Gains over the default, which is timed in pairs with each, are compared: the machine's pace divides out."""
+    log = []
+    for layer in RANDOM:
+        default, tuned, trials = tune(layer, "--minutes", 2)
+        other_default, best, drawn = tune(layer, "--minutes", 15, "--random")
+        gain, most = default / tuned, other_default / best
+        row.say(f"{layer.name}: {gain:.3f} after {trials} trials in 2 minutes, random search {most:.3f} after {drawn} in 15")
+        row.check(gain >= 0.95 * most, f"{layer.name}: {gain / most:.3f} of what random search finds")
+        log.append({"layer": layer.name, "machine": support.machine_class(), "default_us": default, "tuned_us": tuned,
+                    "trials": trials, "random_default_us": other_default, "random_us": best, "random_trials": drawn})
+        LOG.write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    row.say(f"written: {LOG.relative_to(support.ROOT)}")
+
+
+def trials_per_minute(row):
+    _, _, trials = tune(METASCHEDULE[0][0], "--minutes", 1)
+    row.say(f"conv 3x3 1,64,56,64: {trials} trials in one minute of measuring")
+    row.check(trials >= 150, f"{trials} trials per minute, the bar is 150")
+
+
+def halide(row):
+    raise support.Missing("Halide's Adams2019 autoscheduler is not driven by this benchmark yet: nothing is compared")

@@ -1,0 +1,105 @@
+"""What the rows of tests/bench/tune share: a row's verdict, runs of the tuner, models of one layer."""
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+BUILD = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build"))
+EMULSION = BUILD / "bin" / "emulsion"
+NETWORKS = ROOT / "examples" / "networks"
+TUNED = ROOT / "schedules" / "tuned"
+
+
+class Missing(Exception):
+    """What a row needs and this machine or this build does not have."""
+
+
+class Row:
+    def __init__(self, name, what):
+        self.faults = []
+        print(f"\n{name}: {what}\n  machine {machine_class()}, processors {sorted(os.sched_getaffinity(0))}", flush=True)
+
+    def say(self, text):
+        print(f"  {text}", flush=True)
+
+    def fail(self, text):
+        self.faults.append(text)
+        print(f"  FAIL: {text}", flush=True)
+
+    def check(self, holds, text):
+        """True, or a failure in these words."""
+        if not holds:
+            self.fail(text)
+        return holds
+
+    def conclude(self):
+        print(f"  {'pass' if not self.faults else f'FAIL ({len(self.faults)})'}", flush=True)
+        return not self.faults
+
+
+def run(*words, folder=None, check=True):
+    """A finished `emulsion`; one that fails ends this program unless check is False."""
+    if not EMULSION.exists():
+        raise SystemExit(f"tune: {EMULSION} is missing\n  fix: build it with tests/run, or set EMULSION_BINARY_DIR")
+    result = subprocess.run([EMULSION, *map(str, words)], cwd=folder, capture_output=True, text=True)
+    if check and result.returncode:
+        raise SystemExit(f"tune: emulsion {' '.join(map(str, words))} ended with {result.returncode}:\n{result.stderr[-2000:]}")
+    return result
+
+
+def machine_class():
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.records"
+        empty.write_text("emulsion records 1\n")
+        return run("records", "export", empty, "-o", Path(folder) / "own.records").stdout.split()[-1]
+
+
+def events_of(text):
+    """The events of `tune --json`; a line that a kill cut is none."""
+    events = []
+    for line in text.splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            pass
+    return events
+
+
+def tune(model, *words, folder):
+    return events_of(run("tune", model, "--json", *words, folder=folder).stdout)
+
+
+def trials(events):
+    return [(e["kernel"], e["recipe"], e["tiling"]) for e in events if e["event"] == "trial"]
+
+
+class Layer:
+    """A network of one layer; `kernel` is the one of its kernels that counts."""
+
+    def __init__(self, name, channels, size, body, kernel, gflop, batch=1, trains=False):
+        self.name, self.kernel, self.gflop, self.batch, self.trains = name, kernel, gflop, batch, trains
+        end = f"m.mean_squared_error({body});" if trains else f'm.output("y", {body});'
+        shape = f"{{{channels}, {size}, {size}}}" if size else f"{{{channels}}}"
+        self.text = ('#include "dsl/emulsion.h"\nusing namespace emulsion;\nint main(int argc, char** argv) {\n'
+                     f'    Model m("layer");\n    Tensor x = m.input("x", {shape});\n    {end}\n'
+                     "    return compile(m, argc, argv);\n}\n")
+
+    def write(self, folder):
+        (folder / "layer.cpp").write_text(self.text)
+        (folder / "layer.emu").write_text(run("show", "layer.cpp", folder=folder).stdout)
+        batch = "--batch" if self.trains else "--infer-batch"
+        return ["layer.emu", batch, str(self.batch), "--kernel", self.kernel]
+
+
+def times_of(events):
+    """Microseconds of the default and of the best record in the events of one kernel; the default's alone, twice, where
+    there is no record."""
+    accepted = [e for e in events if e["event"] == "confirmation" and e["accepted"]]
+    if accepted:
+        return accepted[-1]["default_us"], accepted[-1]["tuned_us"]
+    timed = sorted(e["current_us"] for e in events if e["event"] == "trial" and e["pairs"] > 0)
+    if not timed:
+        raise Missing("no candidate was timed")
+    return timed[len(timed) // 2], timed[len(timed) // 2]
