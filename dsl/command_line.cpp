@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "compiler/support/process.h"
+#include "dsl/build_records.h"
 #include "dsl/depfile.h"
 #include "dsl/records_command.h"
 #include "dsl/summary.h"
@@ -73,9 +74,10 @@ void add_build_options(CLI::App* app, CommandLine& line) {
            "A parameter's update: apart (after all gradients, for processes that share them), or "
            "at-once (right after its gradient, in less memory)")
         ->default_str("apart");
-    app->add_option("--records", line.records,
-                    "File of tuned records; may be repeated (default: that beside the model, if "
-                    "there is one)")
+    app->add_option(
+           "--records", line.records,
+           "File of tuned records, before the shipped ones; may be repeated (default: that "
+           "beside the model, if there is one)")
         ->allow_extra_args(false)
         ->take_all();
     app->add_flag_callback(
@@ -123,11 +125,17 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     add_build_options(train, line);
     train->allow_extras();
     for (CLI::App* command : {build, show, train})
-        command->add_flag("--no-records", line.no_records, "Not even the records beside the model");
+        command->add_option("--machine", line.machine,
+                            "Whose tuned records hold: native, none, or a machine class, as "
+                            "records name it or its beginning (default: native, and none where "
+                            "--target is another than native)");
     CLI::App* tune =
         add("tune", "Find faster schedules for this machine, and write them as records");
     add_build_options(tune, line);
     add_tune_options(tune, line);
+    for (CLI::App* command : {build, show, train, tune})
+        command->add_flag("--no-records", line.no_records,
+                          "No records but those that --records names");
     if (reads_file) add_records_command(app, line);
 }
 
@@ -192,7 +200,7 @@ bool compiles(const CommandLine& line) { return line.command != "show" || line.s
 void check_stage(CLI::App* command, const CommandLine& line) {
     if (compiles(line)) return;
     for (const char* option : {"--batch", "--infer-batch", "--threads", "--jobs", "--target",
-                               "--exact", "--update", "--no-cache", "--checked"}) {
+                               "--machine", "--exact", "--update", "--no-cache", "--checked"}) {
         if (command->count(option) == 0) continue;
         fail("usage", fmt::format("{} has no part in the stage graph", option),
              "name another stage with --emit, or leave it out");
@@ -276,6 +284,8 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
     if (!options.cache) words.push_back("--no-cache");
     if (options.checked) words.push_back("--checked");
     for (const std::string& file : line.records) add("--records", file);
+    if (line.no_records) words.push_back("--no-records");
+    if (!line.machine.empty()) add("--machine", line.machine);
     if (line.command == "show") add("--emit", line.stage);
     if (line.command == "tune") {
         if (line.tune.minutes > 0) add("--minutes", fmt::format("{}", line.tune.minutes));
@@ -382,27 +392,13 @@ void note_untrained(const CommandLine& line, const Network& network) {
 
 }  // namespace
 
-void add_files_beside_model(CommandLine& line) {
-    const std::filesystem::path model = line.file;
-    const auto beside = [&](const char* extension) {
-        return std::filesystem::path(model).replace_extension(extension).string();
-    };
-    if (line.command == "tune") {
-        if (line.records.empty()) line.records = {beside(".records")};
-        if (line.tune.journal.empty()) line.tune.journal = beside(".journal");
-        return;
-    }
-    if (line.command == "summary" || line.no_records || !line.records.empty()) return;
-    std::error_code error;
-    if (std::filesystem::exists(beside(".records"), error)) line.records = {beside(".records")};
-}
-
 int run_command(const CommandLine& given, const Network& network) {
     CommandLine line = given;
     if (line.command == "tune") return run_tune(line, network);
-    const std::unique_ptr<MachineRecords> records =
-        line.command == "summary" ? nullptr : records_of(line);
-    line.options.records = records.get();
+    const bool plans = line.command != "summary" && compiles(line);
+    const BuildRecords records = plans ? records_of(line) : BuildRecords();
+    line.options.records = records.source.get();
+    line.dependencies.insert(line.dependencies.end(), records.files.begin(), records.files.end());
     if (line.command == "summary" || line.command == "show") {
         fmt::print("{}", shown(line, network));
         return 0;

@@ -24,13 +24,14 @@ struct CommandLine {
     std::vector<std::string> dependencies;  // what the model was read from
     std::vector<std::string> rest;          // of train: what the trainer gets
     std::vector<std::string> records;  // files of tuned records: what a build takes, or tune writes
-    bool no_records = false;           // not even the file beside the model
+    bool no_records = false;           // none but those in `records`
     TuneOptions tune;                  // of tune
     std::string report;                // of tune: the page it writes, or empty
     bool json = false;
     std::string action;              // of records: "list", "show", "merge", "prune", "export"
     std::vector<std::string> files;  // of records
-    std::string target_file, machine;
+    std::string target_file;
+    std::string machine;  // of a build: whose records hold, build_records.h; of records export
 };
 
 // What the arguments say, or, where they end the program (help, version, wrong usage: printed), the
@@ -46,10 +47,6 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
 
 // The arguments of a model program that say the same: "build", "-o", "out", ….
 std::vector<std::string> to_arguments(const CommandLine& line);
-
-// Names the files of records and of the journal that lie beside the model file and belong to it,
-// where none are named: net.records of net.cpp, if it exists or is to be written.
-void add_files_beside_model(CommandLine& line);
 
 // Does what the line says and returns the exit code; `train` becomes the trainer instead. Throws
 // Error.

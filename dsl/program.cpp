@@ -2,6 +2,7 @@
 // line says.
 #include <filesystem>
 
+#include "dsl/build_records.h"
 #include "dsl/command_line.h"
 #include "dsl/model_program.h"
 #include "dsl/records_command.h"

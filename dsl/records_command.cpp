@@ -72,10 +72,10 @@ int prune_files(const CommandLine& line) {
 }
 
 int export_class(const CommandLine& line, std::vector<Diagnostic>& faults) {
-    const MachineClass machine =
-        line.machine.empty() ? this_machine() : parse_machine_class(line.machine);
-    RecordSet chosen;
     const RecordSet all = read_all(line.files, faults);
+    const MachineClass machine =
+        line.machine.empty() ? this_machine() : machine_class_named(line.machine, all.machines());
+    RecordSet chosen;
     for (TunedRecord& record : all.records()) {
         if (record.machine == machine) chosen.add(std::move(record));
     }
@@ -150,23 +150,6 @@ int run_records(const CommandLine& line) {
     if (line.action == "export") export_class(line, faults);
     print_mistakes(faults);
     return faults.empty() ? 0 : 1;
-}
-
-std::unique_ptr<MachineRecords> records_of(const CommandLine& line) {
-    if (line.records.empty()) return nullptr;
-    std::vector<Diagnostic> faults;
-    const RecordSet set = read_all(line.records, faults);
-    for (const Diagnostic& fault : faults)
-        fmt::print(stderr, "{}\nnote: the line is left out, the other records are used\n",
-                   to_string(fault));
-    auto records = std::make_unique<MachineRecords>(set, this_machine());
-    if (records->size() < set.size()) {
-        fmt::print(stderr,
-                   "note: {} of {} records are of other machines than this one, {}, and are not "
-                   "used; `tune` starts from them\n",
-                   set.size() - records->size(), set.size(), to_string(this_machine()));
-    }
-    return records;
 }
 
 }  // namespace emulsion

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 
+#include "dsl/build_records.h"
 #include "dsl/tune_page.h"
 #include "runtime/abi/instance.h"
 #include "runtime/support/machine_speed.h"
@@ -79,6 +80,9 @@ int run_tune(const CommandLine& line, const Network& network) {
     TuneOptions tune = line.tune;
     tune.records = line.records.empty() ? network.name + ".records" : line.records[0];
     if (tune.journal.empty()) tune.journal = network.name + ".journal";
+    std::vector<Diagnostic> faults;
+    if (!line.no_records) tune.known = shipped_records(faults).set;
+    print_mistakes(faults);
     const int processors = emulsion_cpu_count();
     tune.threads = line.options.threads > 0 ? line.options.threads : processors;
     const RecipeLibrary recipes = make_library();

@@ -2,7 +2,7 @@
 #include "schedules/tune/machine_class.h"
 
 #include <cpuid.h>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <charconv>
@@ -107,6 +107,25 @@ MachineClass parse_machine_class(std::string_view text) {
     machine.l3_kib = number_of(text, parts[5], "l3.");
     machine.fma = number_of(text, parts[6], "fma.");
     return machine;
+}
+
+MachineClass machine_class_named(std::string_view text, const std::set<MachineClass>& known) {
+    std::vector<std::string> names, fitting;
+    for (const MachineClass& machine : known) {
+        names.push_back(to_string(machine));
+        if ((names.back() + "-").starts_with(std::string(text) + "-"))
+            fitting.push_back(names.back());
+    }
+    if (fitting.size() == 1) return parse_machine_class(fitting[0]);
+    if (fitting.size() > 1) {
+        fail("machine",
+             fmt::format("'{}' is the beginning of {} machine classes", text, fitting.size()),
+             fmt::format("write one of them whole: {}", fmt::join(fitting, ", ")));
+    }
+    if (text.find("-fma.") != std::string_view::npos) return parse_machine_class(text);
+    fail("machine", fmt::format("no record is of a machine class that begins with '{}'", text),
+         names.empty() ? "name records, or leave the class out"
+                       : fmt::format("the records are of {}", fmt::join(names, ", ")));
 }
 
 const MachineClass& this_machine() {

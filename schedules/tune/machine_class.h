@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,10 @@ struct MachineClass {
 std::string to_string(const MachineClass& machine);
 // Throws Error[record].
 MachineClass parse_machine_class(std::string_view text);
+
+// The class that a user names: whole, or its first parts ("AuthenticAMD-26-2"), where they are
+// those of one of the `known` alone. Throws Error[machine].
+MachineClass machine_class_named(std::string_view text, const std::set<MachineClass>& known);
 
 // That of the processor this runs on; measured once a process, which takes some ms.
 const MachineClass& this_machine();

@@ -23,15 +23,16 @@ std::string group_key(const std::string& isa, const std::string& signature) {
 
 }  // namespace
 
-RecordSet RecordSet::read(const std::string& file, std::vector<Diagnostic>& faults) {
+RecordSet RecordSet::read(const std::string& file, std::vector<Diagnostic>& faults,
+                          const std::string& name) {
     Bytes bytes;
     try {
         bytes = read_file(file, kMostBytes, "file of records");
     } catch (const RuntimeError& error) {
         fail("record", fmt::format("'{}': {}", error.where(), error.problem()), error.fix());
     }
-    ReadRecords read =
-        parse_records({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
+    ReadRecords read = parse_records({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                                     name.empty() ? file : name);
     faults.insert(faults.end(), read.faults.begin(), read.faults.end());
     RecordSet set;
     for (TunedRecord& record : read.records) set.add(std::move(record));
@@ -62,6 +63,12 @@ std::vector<TunedRecord> RecordSet::records() const {
     std::vector<TunedRecord> list;
     for (const auto& [key, record] : records_) list.push_back(record);
     return list;
+}
+
+std::set<MachineClass> RecordSet::machines() const {
+    std::set<MachineClass> machines;
+    for (const auto& [key, record] : records_) machines.insert(record.machine);
+    return machines;
 }
 
 void RecordSet::save(const std::string& file) const { write_file(file, print_records(records())); }

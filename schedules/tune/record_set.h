@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,10 @@ namespace emulsion {
 class RecordSet {
   public:
     // The records of a file. Broken lines are left out and described in `faults`. Throws
-    // Error[record] where the file cannot be read or is of another version.
-    static RecordSet read(const std::string& file, std::vector<Diagnostic>& faults);
+    // Error[record] where the file cannot be read or is of another version. `name`, where there is
+    // one, stands for the file in what is said of its records.
+    static RecordSet read(const std::string& file, std::vector<Diagnostic>& faults,
+                          const std::string& name = "");
 
     // Takes the record in: of two with one key a locked one stays, else the one that gained more
     // over the default when measured; where that is equal, the one that was there.
@@ -28,6 +31,7 @@ class RecordSet {
 
     const TunedRecord* find(const std::string& key) const;
     std::vector<TunedRecord> records() const;
+    std::set<MachineClass> machines() const;
     size_t size() const { return records_.size(); }
 
     // Puts the whole text in the file's place at once. Throws RuntimeError.

@@ -24,6 +24,7 @@ struct TuneOptions {
     double minutes = 0;  // of measuring, with what the journal has spent on these kernels; 0: any
     int trials = 0;      // candidates, with those in the journal; 0: any
     std::string records, journal;  // files
+    RecordSet known;               // records of others, where searches begin too
     int threads = 1;               // that the kernels run on
     uint64_t seed = 1;
 };

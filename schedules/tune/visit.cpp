@@ -60,7 +60,9 @@ class Visit {
     void add_starts() {
         task_.shown.starts.clear();
         if (task_.was_visited) return;
-        const SimilarRecords similar(run_.records);
+        RecordSet all = run_.options.known;
+        all.merge(run_.records);
+        const SimilarRecords similar(all);
         for (Start& start : similar.find(task_.kernel, run_.isa, run_.options.threads,
                                          this_machine(), run_.library, kMostSimilar)) {
             if (task_.search->add_start(start.candidate))

@@ -100,7 +100,7 @@ expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference take
 # What has no part in a stage is refused, not ignored
 expect 2 "" $'emulsion: error[usage]: The following arguments were not expected: file.emu -o\n  fix: see emulsion --help\n' \
     "$emulsion" show $net -o file.emu
-for option in --batch=2 --infer-batch=2 --threads=1 --jobs=1 --target=avx2 --exact --update=apart --no-cache --checked; do
+for option in --batch=2 --infer-batch=2 --threads=1 --jobs=1 --target=avx2 --machine=none --exact --update=apart --no-cache --checked; do
     expect 2 "" "emulsion: error[usage]: ${option%%=*} has no part in the stage graph"$'\n  fix: name another stage with --emit, or leave it out\n' \
         "$emulsion" show $net $option
 done

@@ -1,5 +1,6 @@
 """What is compiled depends on the network and the options alone: plans and bytes are the same on one processor and on two,
-and the part of a batch is the same whatever other batches are built beside it.
+and the part of a batch is the same whatever other batches are built beside it. Tuned records hold for a class of machines,
+which is an option; none for a target that is named.
 
 Every build has a cache of its own, so that nothing is equal because it was compiled once. Exit code 77 where the process
 may use one processor only.
@@ -121,6 +122,21 @@ def check_batches(work, both, processors):
         check(conv3 and all(f"recipe={recipe}." in call for call in conv3), f"conv3 of batch {batch} is not {recipe}: {conv3}")
 
 
+def check_machines(processors):
+    """What is compiled for an instruction set is the same on every machine, and for a class of machines too."""
+    record = next(line for line in (ROOT / "schedules/tuned/lenet.records").read_text().splitlines() if "isa=avx512" in line)
+    machine = record.split()[0].removeprefix("machine=")
+    show = ["show", NETWORKS / "lenet.cpp", "--emit=plan"]
+    for target in ("portable", "avx512", "avx2"):
+        plan = run([*show, "--target", target], processors)
+        check(plan == run([*show, "--target", target, "--no-records"], processors), f"--target {target} depends on the machine")
+        plan = run([*show, "--target", target, "--machine", machine], processors)
+        check("by the record schedules/tuned/lenet.records:" in plan, f"--target {target} --machine {machine} takes no record")
+    if subprocess.run(["grep", "-q", "avx512dq", "/proc/cpuinfo"]).returncode == 0:
+        plan = run([*show, "--machine", machine], processors)
+        check(plan == run([*show, "--target", "avx512", "--machine", machine], processors), "the target native is another one")
+
+
 def main():
     processors = sorted(os.sched_getaffinity(0))
     if len(processors) < 2:
@@ -131,6 +147,7 @@ def main():
         (work / "two-ways.cpp").write_text(TWO_WAYS)
         both = check_processors(work, set(processors[:1]), set(processors[:2]))
         check_batches(work, both, set(processors[:2]))
+        check_machines(processors)
     print(f"{len(faults)} faults")
     return 1 if faults else 0
 

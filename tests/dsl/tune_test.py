@@ -266,7 +266,7 @@ def check_records(work):
     foreign = path.read_text().replace(machine, "Other-1-1-l1.1-l2.1-l3.1-fma.1")
     (work.folder / "foreign.records").write_text(foreign)
     plan = work.run("show", "tiny.emu", "--batch", "2", "--emit=plan", "--records", "foreign.records")
-    check("1 of 1 records are of other machines than this one" in plan.stderr, f"nothing is said: {plan.stderr}")
+    check("1 of 1 records are of other machines than" in plan.stderr, f"nothing is said: {plan.stderr}")
     check("foreign.records" not in plan.stdout, "a record of another machine is taken")
     check_record_files(work, path, line)
 

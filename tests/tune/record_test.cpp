@@ -38,6 +38,28 @@ TEST(Records, OfThisMachineParseBack) {
     EXPECT_GE(this_machine().fma, 1);
 }
 
+TEST(Records, MachineClassesAreKnownByTheirBeginning) {
+    MachineClass one = some_machine(), other = some_machine();
+    one.model = 10;
+    other.fma = 8;
+    const std::set<MachineClass> known = {some_machine(), one, other};
+    EXPECT_EQ(machine_class_named("TestMachine-7-10", known), one);
+    EXPECT_EQ(machine_class_named(to_string(other), known), other);
+    MachineClass unheard = some_machine();
+    unheard.vendor = "Unheard";
+    EXPECT_EQ(machine_class_named(to_string(unheard), known), unheard);
+    EXPECT_EQ(message_of([&] { machine_class_named("TestMachine-7-3", known); }),
+              "error[machine]: 'TestMachine-7-3' is the beginning of 2 machine classes\n"
+              "  fix: write one of them whole: TestMachine-7-3-l1.32-l2.512-l3.4096-fma.8, "
+              "TestMachine-7-3-l1.32-l2.512-l3.4096-fma.16");
+    EXPECT_EQ(message_of([&] { machine_class_named("TestMachine-7-1", {one}); }),
+              "error[machine]: no record is of a machine class that begins with 'TestMachine-7-1'\n"
+              "  fix: the records are of TestMachine-7-10-l1.32-l2.512-l3.4096-fma.16");
+    EXPECT_EQ(message_of([&] { machine_class_named("", {}); }),
+              "error[machine]: no record is of a machine class that begins with ''\n"
+              "  fix: name records, or leave the class out");
+}
+
 TEST(Records, BrokenLinesAreNamedAndTheRestIsUsed) {
     std::string other(kLine);
     other.replace(other.find("threads=2"), 9, "threads=0");

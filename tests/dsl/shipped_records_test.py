@@ -1,0 +1,188 @@
+"""The records that are shipped with the compiler: a build finds and takes them, for the class of machines that it is for,
+behind its user's own; and those in schedules/tuned/ are sorted and legal."""
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build"))
+EMULSION = BINARY / "bin" / "emulsion"
+OTHERS = ["Other-1-1-l1.1-l2.1-l3.1-fma.1", "Other-1-10-l1.1-l2.1-l3.1-fma.1"]
+MODEL = """#include "dsl/emulsion.h"
+using namespace emulsion;
+int main(int argc, char** argv) {
+    Model m("tiny");
+    m.classify(dense(flatten(relu(conv(m.input("x", {3, 12, 12}), 32, {.kernel = 3, .padding = same}))), 10));
+    return compile(m, argc, argv);
+}
+"""
+faults = []
+
+
+def check(holds, text):
+    if not holds:
+        faults.append(text)
+        print("FAULT:", text)
+
+
+class Work:
+    """A model and an installation: the libraries of the build beside records of its own."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        libraries = self.folder / "emulsion" / "lib"
+        libraries.mkdir(parents=True)
+        for file in (BINARY / "lib").iterdir():
+            (libraries / file.name).symlink_to(file)
+        self.shipped = self.folder / "emulsion" / "share" / "emulsion" / "tuned"
+        self.shipped.mkdir(parents=True)
+        self.environment = dict(os.environ, EMULSION_LIBRARIES=str(libraries), XDG_CACHE_HOME=str(self.folder / "cache"))
+        (self.folder / "tiny.cpp").write_text(MODEL)
+        (self.folder / "tiny.emu").write_text(self.run("show", "tiny.cpp").stdout)
+
+    def run(self, *words):
+        return subprocess.run([str(EMULSION), *words], cwd=self.folder, env=self.environment, text=True,
+                              capture_output=True, timeout=300)
+
+    def plan(self, *words, model="tiny.emu"):
+        result = self.run("show", model, "--batch", "2", "--emit=plan", *words)
+        check(result.returncode == 0, f"show {' '.join(words)}: {result.stderr}")
+        return result
+
+    def write(self, path, *lines):
+        path.write_text("\n".join(["emulsion records 1", *lines]) + "\n")
+
+    def records(self):
+        """Two lines for the kernel that a search visits first, with tilings that are legal."""
+        tuned = self.run("tune", "tiny.emu", "--batch", "2", "--threads", "1", "--trials", "12", "--no-records", "--json",
+                         "--records", "first.records", "--journal", "first.journal")
+        check(tuned.returncode == 0, f"tune: {tuned.stderr}")
+        trials = [event for event in map(json.loads, tuned.stdout.splitlines()) if event["event"] == "trial"]
+        query = """SELECT machine, isa, threads, signature, recipe, version, tiling FROM trials JOIN kernels ON
+                   trials.kernel = kernels.id WHERE outcome IN ('slower', 'faster') ORDER BY signature, recipe, tiling"""
+        rows = sqlite3.connect(self.folder / "first.journal").execute(query).fetchall()
+        first = next(row for row in rows if (row[4], row[6]) == (trials[0]["recipe"], trials[0]["tiling"]))
+        rows = [row for row in rows if (row[3], row[4]) == (first[3], first[4])]
+        check(len(rows) >= 2, f"two tilings of one kernel are needed: {rows}")
+        self.machine, self.isa = rows[0][0], rows[0][1]
+        return [f'machine={machine} isa={isa} threads={threads} recipe={recipe}@{version} tiling="{tiling}" '
+                f"default_us=20 tuned_us=10 spread=0.01 group={signature}"
+                for machine, isa, threads, signature, recipe, version, tiling in rows[:2]]
+
+
+def has(plan, name, line):
+    return f"by the record {name}:{line}\n" in plan.stdout
+
+
+def check_classes(work, lines):
+    """What --machine and --target say of whose records hold."""
+    target = ["--target", work.isa]
+    shipped = "schedules/tuned/tiny.records"
+    check(has(work.plan(), shipped, 2), "a default build takes no shipped record")
+    check(has(work.plan(model="tiny.cpp"), shipped, 2), "a model program takes no shipped record")
+    check(work.plan().stderr == "", "something is said of shipped records")
+    for words in (["--no-records"], ["--machine", "none"], target, [*target, "--machine", "none"], ["--target", "portable"]):
+        for model in ("tiny.emu", "tiny.cpp"):
+            check("by the record" not in work.plan(*words, model=model).stdout, f"{words} takes a record, {model}")
+    for words, line in ((["--machine", "native"], 2), ([*target, "--machine", "native"], 2),
+                        (["--machine", OTHERS[0]], 3), (["--machine", "Other-1-1"], 3), (["--machine", "Other-1-10"], 4),
+                        (["--machine", work.machine, "--target", "portable"], 2)):
+        check(has(work.plan(*words), shipped, line), f"{words} does not take line {line}")
+        check(has(work.plan(*words, model="tiny.cpp"), shipped, line), f"{words} does not take line {line} of tiny.cpp")
+    check(work.plan(*target).stdout == work.plan("--no-records").stdout, "a target is not as without records")
+    unheard = work.plan("--machine", "Unheard-1-1-l1.1-l2.1-l3.1-fma.1")
+    check("by the record" not in unheard.stdout, "a machine class takes records of others")
+    for name, message in (("Other-1", "'Other-1' is the beginning of 2 machine classes"),
+                          ("Other-2", "no record is of a machine class that begins with 'Other-2'"),
+                          ("Other-1-1-l1.1-l2.1-l3.1-fma.x", "'Other-1-1-l1.1-l2.1-l3.1-fma.x' is no machine class")):
+        result = work.run("show", "tiny.emu", "--emit=plan", "--machine", name)
+        check(result.returncode == 1 and message in result.stderr and "fix: " in result.stderr, f"{name}: {result.stderr}")
+    exported = work.run("records", "export", str(work.shipped / "tiny.records"), "--machine", "Other-1-1").stdout
+    check(exported == f"emulsion records 1\n{lines[2]}\n", f"export of a class by its beginning: {exported}")
+
+
+def check_own(work, lines):
+    """Records of the user are in force where there are some, even for another instruction set."""
+    hand = work.folder / "hand.records"
+    work.write(hand, lines[1])
+    plan = work.plan("--records", "hand.records")
+    check(has(plan, "hand.records", 2) and "schedules/tuned" not in plan.stdout, f"a record by hand: {plan.stdout}")
+    check(has(work.plan("--records", "hand.records", "--no-records"), "hand.records", 2), "--no-records leaves out --records")
+    plan = work.plan("--records", "hand.records", "--target", work.isa)
+    check("1 of 1 records are not used: --target " in plan.stderr and "--machine native" in plan.stderr, plan.stderr)
+    check("by the record" not in plan.stdout, "a record holds for no machine")
+    work.write(hand, lines[1].replace(f"isa={work.isa}", "isa=x86-64"))
+    check("schedules/tuned" not in work.plan("--records", "hand.records").stdout, "a shipped record beside one by hand")
+    work.write(hand, lines[1])
+
+
+def check_build(work):
+    result = work.run("build", "tiny.emu", "--batch", "2", "-o", "out", "--depfile", "tiny.d",
+                      "--records", "hand.records")
+    check(result.returncode == 0 and result.stderr == "", f"build: {result.stderr}")
+    listed = (work.folder / "tiny.d").read_text()
+    check("tiny.emu" in listed and " hand.records" in listed and str(work.shipped / "tiny.records") in listed, listed)
+    records = []
+    for records_words, record in (([], "schedules/tuned/tiny.records:2"), (["--records", "hand.records"], "hand.records:2")):
+        work.run("build", "tiny.emu", "--batch", "2", "-o", "out", *records_words)
+        records = [kernel.get("record") for name in ("train", "infer")
+                   for variant in json.loads((work.folder / "out" / f"tiny_{name}.json").read_text())["variants"]
+                   for batch in variant["batches"] for kernel in batch["kernels"]]
+        check(record in records, f"the manifests do not name {record}: {records}")
+
+
+def check_searches(work):
+    """A search begins with shipped records."""
+    for words, begins in (([], True), (["--no-records"], False)):
+        result = work.run("tune", "tiny.emu", "--batch", "2", "--threads", "1", "--trials", "1", "--json", "--records",
+                          f"own{len(words)}.records", "--journal", f"own{len(words)}.journal", *words)
+        check(result.returncode == 0, f"tune {words}: {result.stderr}")
+        starts = [start["origin"] for event in map(json.loads, result.stdout.splitlines()) if event["event"] == "kernel"
+                  for start in event["starts"]]
+        check(any("schedules/tuned/tiny.records:" in origin for origin in starts) == begins, f"tune {words}: {starts}")
+
+
+def check_broken(work, lines):
+    work.write(work.shipped / "tiny.records", "nonsense", lines[0])
+    plan = work.plan()
+    check("schedules/tuned/tiny.records:2: error[record]: " in plan.stderr, f"a broken line: {plan.stderr}")
+    check(has(plan, "schedules/tuned/tiny.records", 3), "what stands behind a broken line is lost")
+    shutil.rmtree(work.shipped.parent)
+    check(work.plan().returncode == 0, "a compiler without records does not build")
+
+
+def check_tree(work):
+    """The files of the source tree are as `records` writes them, and each of their lines can be used."""
+    files = sorted((ROOT / "schedules" / "tuned").glob("*.records"))
+    check(files, "nothing is shipped")
+    for file in files:
+        check(work.run("records", "show", str(file)).stdout == file.read_text(), f"{file.name} is not sorted")
+        copy = work.folder / file.name
+        shutil.copy(file, copy)
+        pruned = work.run("records", "prune", file.name)
+        check(pruned.returncode == 0 and "dropped" not in pruned.stdout, f"{file.name}: {pruned.stdout}{pruned.stderr}\n"
+              f"  fix: emulsion records prune schedules/tuned/{file.name}, and tune what is lost")
+        check(copy.read_text() == file.read_text(), f"{file.name} is of other versions of recipes: prune it")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(folder)
+        lines = work.records()
+        lines += [lines[1].replace(work.machine, other) for other in OTHERS]
+        work.write(work.shipped / "tiny.records", lines[0], lines[2], lines[3])
+        check_classes(work, lines)
+        check_own(work, lines)
+        check_build(work)
+        check_searches(work)
+        check_broken(work, lines)
+        check_tree(work)
+    return 1 if faults else 0
+
+
+sys.exit(main())
