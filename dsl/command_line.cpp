@@ -14,7 +14,8 @@
 #include "dsl/records_command.h"
 #include "dsl/summary.h"
 #include "dsl/tune_command.h"
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
 #include "schedules/library.h"
 
 namespace emulsion {

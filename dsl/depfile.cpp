@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/file.h"
 
 namespace emulsion {

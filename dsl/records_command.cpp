@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "schedules/library.h"
 #include "schedules/tune/model_check.h"
 

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "compiler/codegen/kernel.h"
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
 
 namespace emulsion {
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compiler/support/hash.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
 

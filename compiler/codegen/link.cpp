@@ -21,6 +21,7 @@
 #include "compiler/support/memory_file.h"
 #include "compiler/support/process.h"
 #include "compiler/support/temporary_folder.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
 

@@ -15,6 +15,7 @@
 #include "compiler/support/interrupts.h"
 #include "compiler/support/text_file.h"
 #include "runtime/support/error.h"
+#include "runtime/support/path.h"
 
 namespace emulsion {
 

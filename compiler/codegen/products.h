@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
 
 namespace emulsion {
 

@@ -14,7 +14,7 @@
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/process.h"
 #include "runtime/support/error.h"
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 
 namespace emulsion {
 

@@ -15,8 +15,10 @@
 
 #include "runtime/data/checksum.h"
 #include "runtime/data/origin.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/limits.h"
+#include "runtime/support/path.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

@@ -8,6 +8,7 @@
 
 #include "runtime/support/error.h"
 #include "runtime/support/limits.h"
+#include "runtime/support/path.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

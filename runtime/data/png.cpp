@@ -7,6 +7,7 @@
 
 #include "runtime/data/orientation.h"
 #include "runtime/data/picture_codecs.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 

@@ -10,6 +10,7 @@
 #include "runtime/data/checksum.h"
 #include "runtime/data/layout.h"
 #include "runtime/data/origin.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 

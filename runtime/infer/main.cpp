@@ -12,7 +12,8 @@
 #include "runtime/program/description.h"
 #include "runtime/program/evaluate.h"
 #include "runtime/program/format.h"
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

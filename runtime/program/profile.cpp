@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/program/format.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
-#include "runtime/support/file.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

@@ -28,4 +28,9 @@ class RuntimeError : public std::exception {
 // Writes "error: WHERE: WHAT\n  fix: FIX\n" to `out`.
 void print_error(const RuntimeError& error, std::FILE* out);
 
+// What the system's code of a call on a file means, the common ones in the same words in any
+// locale, and what to do about it.
+std::string system_reason(int code);
+std::string system_remedy(int code);
+
 }  // namespace emulsion

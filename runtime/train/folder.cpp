@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "runtime/data/checkpoint.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -82,7 +82,7 @@ RunFolder::RunFolder(std::string path)
 }
 
 RunFolder::~RunFolder() {
-    if (holds_name()) unlink(lock_.c_str());
+    if (is_name_of(lock_, descriptor_)) unlink(lock_.c_str());
     close(descriptor_);
     if (is_new_) rmdir(path_.c_str());
 }
@@ -95,22 +95,16 @@ bool RunFolder::take_lock() {
         const int code = errno;
         struct stat named;
         if (lstat(lock_.c_str(), &named) == 0 && !S_ISREG(named.st_mode)) refuse_foreign();
-        throw RuntimeError(one_line(path_), concat("cannot be written to: ", std::strerror(code)),
+        throw RuntimeError(one_line(path_), concat("cannot be written to: ", system_reason(code)),
                            "make it writable, or choose another folder for --checkpoint");
     }
     // A file system without locks is no reason to refuse.
     if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) refuse();
-    const bool is_ours = holds_name();
+    const bool is_ours = is_name_of(lock_, descriptor_);
     if (is_ours && is_lock(descriptor_)) return true;
     close(descriptor_);
     if (is_ours) refuse_foreign();
     return false;
-}
-
-bool RunFolder::holds_name() const {
-    struct stat opened, named;
-    return fstat(descriptor_, &opened) == 0 && lstat(lock_.c_str(), &named) == 0 &&
-           opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 void RunFolder::refuse() const {

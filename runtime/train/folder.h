@@ -21,7 +21,6 @@ class RunFolder {
 
   private:
     bool take_lock();
-    bool holds_name() const;
     [[noreturn]] void refuse() const;
     [[noreturn]] void refuse_foreign() const;
 

@@ -8,7 +8,6 @@
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/split.h"
 #include "runtime/program/format.h"
-#include "runtime/support/file.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {

@@ -5,6 +5,7 @@
 
 #include "runtime/data/weights.h"
 #include "runtime/program/format.h"
+#include "runtime/support/path.h"
 #include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"
 

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 
 namespace emulsion {
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "compiler/graph/text.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
 #include "schedules/tune/signature.h"

@@ -4,7 +4,8 @@
 #include "compiler/codegen/kernel.h"
 #include "compiler/plan/choice.h"
 #include "compiler/support/interrupts.h"
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
 #include "schedules/tune/acceptance.h"
 
 namespace emulsion {

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion {

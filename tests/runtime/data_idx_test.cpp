@@ -9,6 +9,7 @@
 #include "runtime/data/dataset.h"
 #include "runtime/data/idx.h"
 #include "runtime/support/limits.h"
+#include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion {

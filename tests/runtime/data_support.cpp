@@ -11,6 +11,7 @@
 
 #include "runtime/data/layout.h"
 #include "runtime/support/error.h"
+#include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion::testing {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/program/profile.h"
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"
 

@@ -9,7 +9,8 @@
 #include <filesystem>
 
 #include "runtime/data/checkpoint.h"
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"

@@ -6,7 +6,7 @@
 #include <csignal>
 
 #include "runtime/data/checkpoint.h"
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"
 

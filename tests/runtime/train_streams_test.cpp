@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "runtime/data/checkpoint.h"
-#include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/file.h"
 #include "tests/support/message_of.h"
 #include "tests/support/run_program.h"

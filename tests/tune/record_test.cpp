@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "compiler/pipeline.h"
-#include "runtime/support/file.h"
 #include "schedules/library.h"
 #include "schedules/tune/record_set.h"
 #include "schedules/tune/signature.h"

@@ -8,7 +8,8 @@
 
 #include "compiler/support/hash.h"
 #include "compiler/support/interrupts.h"
-#include "runtime/support/file.h"
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
 #include "schedules/library.h"
 #include "tests/support/golden.h"
 #include "tests/support/message_of.h"
