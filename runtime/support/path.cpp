@@ -33,7 +33,8 @@ bool is_folder(const std::string& path) { return S_ISDIR(mode_of(path)); }
 
 namespace {
 
-// The path without links, "." and "..", as far as it exists, and the names that do not behind it.
+// The path without links, "." and "..", as far as it exists, and the names that do not behind it;
+// relative where the working folder is removed.
 std::string canonical(std::string path) {
     resolve_links(&path);
     std::string rest;
@@ -42,6 +43,7 @@ std::string canonical(std::string path) {
         const size_t slash = path.rfind('/', path.find_last_not_of('/'));
         const std::string name = path.substr(slash + 1, path.find('/', slash + 1) - slash - 1);
         if (name != ".") rest = "/" + name + rest;
+        if (slash == std::string::npos && name == ".") return "." + rest;
         path = slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
     }
     return resolved + rest;

@@ -272,6 +272,23 @@ TEST(DataFile, OneFileUnderSeveralNames) {
     EXPECT_TRUE(is_same_file("a", "./a"));
 }
 
+// Relative paths mean nothing there, and keep nobody busy.
+TEST(DataFile, PathsInARemovedFolder) {
+    TestFolder folder;
+    make_folder(folder / "gone");
+    const int code = testing::in_child([&] {
+        alarm(10);
+        if (chdir((folder / "gone").c_str()) != 0 || rmdir((folder / "gone").c_str()) != 0)
+            return 1;
+        if (!is_same_file("a", "./a") || is_same_file("a", "b")) return 2;
+        return message_of([] { write_file("a", std::string_view("x")); }) ==
+                       "a: cannot write the file: no such file or folder\n  fix: check the path"
+                   ? 0
+                   : 3;
+    });
+    EXPECT_EQ(code, 0);
+}
+
 TEST(DataFile, NamesReachTheDiskWithTheirFolder) {
     TestFolder folder;
     faults = Faults{.folder_code = EIO};
