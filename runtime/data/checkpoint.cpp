@@ -27,7 +27,8 @@ namespace {
 
 constexpr std::string_view kMagic = "EMUCKPT2";
 constexpr uint64_t kChecksumBytes = 8;
-constexpr uint64_t kFrontBytes = 16;  // magic, length of the head
+constexpr uint64_t kFrontBytes = 16;                                 // magic, length of the head
+constexpr uint64_t kAroundBytes = kFrontBytes + 2 * kChecksumBytes;  // all but head and blocks
 constexpr uint64_t kStepOffset = 8;   // of the step count in the state: see emulsion_class
 constexpr uint64_t kChunk = 1 << 20;  // bytes read at once to be checked
 constexpr emulsion_class kBlocks[] = {EMULSION_PARAMETERS, EMULSION_STATE};
@@ -147,10 +148,9 @@ Bytes read_head(const ByteSource& input) {
                             " instead of ", quoted(kMagic)),
                      kOtherFix);
     }
-    const uint64_t around = kFrontBytes + 2 * kChecksumBytes;
-    if (input.size() < around) input.refuse("the checkpoint is cut", kOtherFix);
+    if (input.size() < kAroundBytes) input.refuse("the checkpoint is cut", kOtherFix);
     const uint64_t length = read_number(input, kMagic.size());
-    const uint64_t limit = std::min(kMostCheckpointHead, input.size() - around);
+    const uint64_t limit = std::min(kMostCheckpointHead, input.size() - kAroundBytes);
     if (length > limit) {
         input.refuse(concat("the checkpoint is cut or damaged: its head is said to have ", length,
                             " bytes, and at most ", limit, " can be there"),
@@ -275,6 +275,13 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
     file.sync();
     if (!obsolete.empty()) remove_file(obsolete);
     file.commit();
+}
+
+uint64_t checkpoint_file_bytes(const emulsion_info& info, const emulsion_sizes& sizes,
+                               const RunPosition& position) {
+    uint64_t bytes = kAroundBytes + encode_head(info, sizes, position).size();
+    for (const emulsion_class which : kBlocks) bytes += sizes.bytes[which];
+    return bytes;
 }
 
 RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,

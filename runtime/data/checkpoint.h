@@ -33,6 +33,10 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
                      const RunPosition& position, const std::string& obsolete = {});
 
+// The bytes of that file.
+uint64_t checkpoint_file_bytes(const emulsion_info& info, const emulsion_sizes& sizes,
+                               const RunPosition& position);
+
 // Reads FOLDER/checkpoint (or the file itself, where the path is no folder) into parameters and
 // state. Nothing is written before all checks have passed: format, checksums, network, signature,
 // normalisation, classes, the whole line of the optimiser, sizes, step. Throws RuntimeError with

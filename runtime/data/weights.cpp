@@ -228,6 +228,13 @@ void save_weights(const std::string& path, const emulsion_info& info, const emul
     file.commit();
 }
 
+uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names) {
+    const std::vector<TensorEntry> entries = make_entries(common_tensors(info, names));
+    const TrainedFor longest{UINT64_MAX, UINT64_MAX};
+    const Bytes header = encode_safetensors_header(make_metadata(info, longest, 0), entries);
+    return header.size() + (entries.empty() ? 0 : entries.back().end);
+}
+
 void load_weights(const ByteSource& input, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names) {
     const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);

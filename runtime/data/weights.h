@@ -24,6 +24,9 @@ struct TrainedFor {
 void save_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names, const TrainedFor& trained);
 
+// The most bytes that such a file has.
+uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names);
+
 // Reads the file into parameters and state of `info`'s memory: every tensor of `info` that `names`
 // lists must be there with its type and shape, and nothing else. Checks everything, checksum,
 // infinity and NaN included, before it writes anything. Refuses another network's file (by

@@ -159,6 +159,17 @@ class HoldSizeSignal {
 
 }  // namespace
 
+void AtomicFile::try_room(uint64_t bytes) {
+    const HoldSizeSignal hold;
+    int code = bytes > INT64_MAX ? EFBIG : EINTR;
+    while (code == EINTR) code = posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
+    if (code == EINVAL) code = 0;  // no bytes, or a file system that takes no orders
+    if (ftruncate(descriptor_, 0) != 0 && code == 0) code = errno;
+    if (code == 0) return;
+    drop();
+    refuse(concat("cannot write ", bytes, " bytes: ", system_reason(code)), system_remedy(code));
+}
+
 void AtomicFile::write(std::span<const uint8_t> bytes) {
     const HoldSizeSignal hold;
     constexpr size_t kChunk = static_cast<size_t>(1) << 20;

@@ -28,6 +28,10 @@ class AtomicFile {
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
 
+    // Finds out whether the disk has room for so many bytes, and takes none. REQUIRES: no write so
+    // far.
+    void try_room(uint64_t bytes);
+
     void write(std::span<const uint8_t> bytes);
 
     // Forces the bytes to the disk. commit() does so too: a writer of several files calls it for

@@ -12,6 +12,7 @@
 #include "runtime/data/checkpoint.h"
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
+#include "runtime/support/file.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
 
@@ -51,7 +52,8 @@ void refuse_double(const char* option, const std::string& path, const std::strin
                        concat("choose another one for ", option));
 }
 
-void check_output(const char* option, const std::string& path, const OutputPaths& paths) {
+void check_output(const char* option, const std::string& path, uint64_t bytes,
+                  const OutputPaths& paths) {
     if (path.empty()) return;
     if (!paths.folder.empty()) {
         for (const char* name : {kCheckpointName, kLockName}) {
@@ -63,9 +65,29 @@ void check_output(const char* option, const std::string& path, const OutputPaths
         if (is_same_file(path, file)) refuse_double(option, path, "the data set's " + file);
     }
     try {
-        const AtomicFile probe(path);
+        AtomicFile probe(path);
+        probe.try_room(bytes);
     } catch (const RuntimeError& error) {
         throw RuntimeError(concat(option, " ", error.where()), error.problem(), error.fix());
+    }
+}
+
+// Each checkpoint but the first is written beside the former one: a disk with room for one alone
+// would keep the first for ever.
+void check_checkpoint_room(const OutputPaths& paths) {
+    if (paths.folder.empty() || !is_folder(paths.folder)) return;
+    const std::string path = join_path(paths.folder, kCheckpointName);
+    const uint64_t each = paths.checkpoint_bytes;
+    const uint64_t former =
+        has_checkpoint(paths.folder) ? ByteSource(path, "checkpoint").size() : 0;
+    try {
+        AtomicFile probe(path);
+        probe.try_room(2 * each - std::min(each, former));
+    } catch (const RuntimeError& error) {
+        throw RuntimeError(error.where(),
+                           concat(error.problem(), "; a checkpoint has ", each,
+                                  " bytes, and the next is written beside it"),
+                           error.fix());
     }
 }
 
@@ -124,8 +146,9 @@ void RunFolder::refuse_foreign() const {
 }
 
 void check_outputs(const OutputPaths& paths) {
-    check_output("--weights", paths.weights, paths);
-    check_output("--profile", paths.profile, paths);
+    check_output("--weights", paths.weights, paths.weights_bytes, paths);
+    check_output("--profile", paths.profile, /*bytes=*/1, paths);
+    check_checkpoint_room(paths);
     if (!paths.weights.empty() && !paths.profile.empty() &&
         is_same_file(paths.weights, paths.profile)) {
         refuse_double("--profile", paths.profile, "the weights");

@@ -1,5 +1,6 @@
 // The folder of a run, held by one trainer at a time, and the places that a run writes to.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,11 +35,13 @@ struct OutputPaths {
     std::string folder;  // of checkpoints
     std::string weights, profile;
     std::vector<std::string> data;  // what the run reads
+    uint64_t checkpoint_bytes = 0, weights_bytes = 0;
 };
 
 // Throws RuntimeError where weights or profile cannot be written, found out by beginning to, or
-// would replace another file of the run or one of its data. A run must not end with results that
-// cannot be kept.
+// would replace another file of the run or one of its data, and where the disk has no room for the
+// weights, or for a checkpoint beside the former one. A run must not end with results that cannot
+// be kept.
 void check_outputs(const OutputPaths& paths);
 
 }  // namespace emulsion

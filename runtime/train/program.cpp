@@ -76,6 +76,9 @@ void TrainProgram::prepare() {
     if (options_.dry_run && options_.weights.empty() && !is_folder(paths.folder))
         paths.weights.clear();
     paths.data = files_of_run_data(state_.settings.data);
+    paths.weights_bytes = weights_file_bytes(session_.info(), *infer_.info());
+    paths.checkpoint_bytes =
+        checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_));
     check_outputs(paths);
 }
 
@@ -142,7 +145,9 @@ void TrainProgram::check_length() {
 }
 
 OutputPaths TrainProgram::outputs() const {
-    OutputPaths paths{options_.checkpoint, options_.weights, "", {}};
+    OutputPaths paths;
+    paths.folder = options_.checkpoint;
+    paths.weights = options_.weights;
     if (paths.weights.empty() && !paths.folder.empty())
         paths.weights = join_path(paths.folder, kWeightsName);
     if (options_.profile != kPrintProfile) paths.profile = options_.profile;

@@ -1,5 +1,6 @@
 // The folder of a run: one trainer at a time, weights and checkpoint of one run, and every place to
 // write to found out before the first step.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -210,27 +211,71 @@ TEST_F(TrainFolderTest, OldWeightsStayWhereTheRunDoesNotBegin) {
     EXPECT_TRUE(is_file(weights_));
 }
 
-// The new checkpoint does not fit beside the old one.
+// The disk fills up while the new checkpoint is written.
 TEST_F(TrainFolderTest, OldWeightsStayWhereTheDiskIsFull) {
+    ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
+    const std::string before = read_text(weights_);
+    testing::faults.fail_after = 100;
+    testing::faults.code = ENOSPC;
+    expect_refused({"--checkpoint", run_, "--overwrite", "--seed", "2"},
+                   run_ +
+                       "/checkpoint: cannot write the file: the disk is full\n"
+                       "  fix: free some space, or choose a place on another disk\n");
+    testing::faults = {};
+    EXPECT_EQ(read_text(weights_), before);
+    EXPECT_EQ(train({"--checkpoint", run_, "--overwrite", "--steps", "1"}).exit_code, 0);
+}
+
+// Results that the disk has no room for are no reason to train. A checkpoint is written beside the
+// former one, so a new run needs room for two, and one that goes on or replaces a run for one more.
+TEST_F(TrainFolderTest, RoomIsTriedFirst) {
+    FakeNetwork network;
+    network.shape = {1, 64, 64};
+    use_fake_network(network);
+    write_easy_set(data_.path(), /*is_test=*/false, 50, 64, 64, 3);
+    ASSERT_EQ(train({"--checkpoint", run_, "--steps", "1"}).exit_code, 0);
+    const uint64_t each = std::filesystem::file_size(run_ + "/checkpoint");
     const std::string disk = runs_ / "disk", run = disk + "/run";
+    constexpr uint64_t kDisk = 4 << 20;
     std::filesystem::create_directory(disk);
-    if (mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0)
+    if (mount("none", disk.c_str(), "tmpfs", 0, "size=4m") != 0)
         GTEST_SKIP() << "a small disk: mounting a tmpfs is not allowed here";
-    const bool is_trained = train({"--checkpoint", run}).exit_code == 0;
-    std::FILE* filler = std::fopen((disk + "/filler").c_str(), "wb");
-    while (std::fputc('x', filler) != EOF && std::fflush(filler) == 0) {
-    }
-    std::fclose(filler);
-    const ProgramResult result = train({"--checkpoint", run, "--overwrite", "--seed", "2"});
-    const bool has_weights = is_file(run + "/weights.safetensors");
-    std::filesystem::remove(disk + "/filler");
-    const ProgramResult again = train({"--checkpoint", run, "--overwrite", "--steps", "1"});
+    const auto leave_room = [&](uint64_t bytes) {
+        const std::string filler = disk + "/filler";
+        const int file = open(filler.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        const uint64_t used = kDisk - std::filesystem::space(disk).available;
+        EXPECT_EQ(posix_fallocate(file, 0, static_cast<off_t>(kDisk - used - bytes)), 0);
+        close(file);
+    };
+    const std::string why = "; a checkpoint has ";
+    const std::string end = "\n  fix: free some space, or choose a place on another disk\n";
+    const auto expect_no_room = [&](const std::vector<std::string>& options,
+                                    const std::string& where, const std::string& reason) {
+        const ProgramResult result = train(options);
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_EQ(result.out, "");
+        EXPECT_EQ(result.err.find("error: " + where + ": cannot write "), 0u) << result.err;
+        EXPECT_NE(result.err.find(" bytes: the disk is full" + reason), std::string::npos)
+            << result.err;
+        EXPECT_TRUE(result.err.ends_with(end)) << result.err;
+    };
+    leave_room(each + each / 2);
+    expect_no_room({"--checkpoint", run}, run + "/checkpoint", why);
+    EXPECT_FALSE(is_folder(run));
+    leave_room(1 << 12);
+    expect_no_room({"--weights", disk + "/w"}, "--weights " + disk + "/w", "");
+    leave_room(3 * each);
+    EXPECT_EQ(train({"--checkpoint", run, "--steps", "2"}).exit_code, 0);
+    leave_room(each + each / 2);
+    EXPECT_EQ(train({"--checkpoint", run, "--overwrite", "--steps", "2"}).exit_code, 0);
+    leave_room(each + each / 2);
+    EXPECT_EQ(run_fake_train({"--checkpoint", run, "--resume", "--steps", "3"}).exit_code, 0);
+    leave_room(each / 2);
+    const std::string before = read_text(run + "/checkpoint");
+    expect_no_room({"--checkpoint", run, "--resume"}, run + "/checkpoint", why);
+    expect_no_room({"--checkpoint", run, "--overwrite", "--dry-run"}, run + "/checkpoint", why);
+    EXPECT_EQ(read_text(run + "/checkpoint"), before);
     umount2(disk.c_str(), MNT_DETACH);
-    EXPECT_TRUE(is_trained);
-    EXPECT_EQ(result.exit_code, 1);
-    EXPECT_NE(result.err.find("the disk is full"), std::string::npos) << result.err;
-    EXPECT_TRUE(has_weights);
-    EXPECT_EQ(again.exit_code, 0) << again.err;
 }
 
 TEST_F(TrainFolderTest, PlacesThatCannotBeWritten) {
