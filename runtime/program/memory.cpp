@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/abi/instance.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
@@ -42,6 +43,12 @@ const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view n
 }
 
 }  // namespace
+
+void refuse_call(const emulsion_info& info, const char* action, int status, const char* text) {
+    throw RuntimeError(concat(info.network, " ", action),
+                       text != nullptr && *text != '\0' ? text : emulsion_status_text(status),
+                       status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
+}
 
 MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) {
     memory_.sizes = sizes;

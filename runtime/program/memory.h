@@ -7,6 +7,20 @@
 
 namespace emulsion {
 
+// Throws RuntimeError for a library's call that did not return EMULSION_OK; `text` is the library's
+// own sentence, and may be null or empty.
+[[noreturn]] void refuse_call(const emulsion_info& info, const char* action, int status,
+                              const char* text);
+
+// The bytes that a library states for so many threads (1 to EMULSION_MAX_THREADS).
+template <typename Library>
+emulsion_sizes query_sizes(const Library& library, int threads) {
+    emulsion_sizes sizes{};
+    const int status = library.sizes(threads, &sizes);
+    if (status != EMULSION_OK) refuse_call(*library.info(), "sizes", status, nullptr);
+    return sizes;
+}
+
 class MemoryBlocks {
   public:
     // Throws RuntimeError where the system refuses a block.

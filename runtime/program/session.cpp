@@ -14,14 +14,6 @@ namespace emulsion {
 
 namespace {
 
-emulsion_sizes query_sizes(const emulsion_infer_library& library, int threads) {
-    emulsion_sizes sizes{};
-    const int status = library.sizes(threads, &sizes);
-    if (status == EMULSION_OK) return sizes;
-    throw RuntimeError(concat(library.info()->network, " sizes"), emulsion_status_text(status),
-                       concat("choose 1 to ", EMULSION_MAX_THREADS, " threads"));
-}
-
 uint64_t round_up(uint64_t bytes) {
     return (bytes + EMULSION_ALIGNMENT - 1) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
 }
@@ -118,11 +110,8 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
 InferenceSession::~InferenceSession() { library_.unbind(blocks_.instance()); }
 
 void InferenceSession::check(int status, const char* action) const {
-    if (status == EMULSION_OK) return;
-    const char* text = library_.error(blocks_.instance());
-    throw RuntimeError(concat(info_.network, " ", action),
-                       text != nullptr && *text != '\0' ? text : emulsion_status_text(status),
-                       status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
+    if (status != EMULSION_OK)
+        refuse_call(info_, action, status, library_.error(blocks_.instance()));
 }
 
 void InferenceSession::prepare() { check(library_.prepare(blocks_.instance()), "prepare"); }

@@ -5,19 +5,10 @@
 #include <cstring>
 #include <string_view>
 
-#include "runtime/abi/instance.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
-
-emulsion_sizes query_sizes(const emulsion_train_library& library, int threads) {
-    emulsion_sizes sizes{};
-    const int status = library.sizes(threads, &sizes);
-    if (status == EMULSION_OK) return sizes;
-    throw RuntimeError(concat(library.info()->network, " sizes"), emulsion_status_text(status),
-                       concat("choose 1 to ", EMULSION_MAX_THREADS, " threads"));
-}
 
 TrainingSession::TrainingSession(const emulsion_train_library& library, int threads)
     : library_(library),
@@ -69,11 +60,8 @@ void TrainingSession::find_outputs() {
 }
 
 void TrainingSession::check(int status, const char* action) const {
-    if (status == EMULSION_OK) return;
-    const char* text = library_.error(blocks_.instance());
-    throw RuntimeError(concat(info_.network, " ", action),
-                       text != nullptr && *text != '\0' ? text : emulsion_status_text(status),
-                       status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
+    if (status != EMULSION_OK)
+        refuse_call(info_, action, status, library_.error(blocks_.instance()));
 }
 
 void TrainingSession::initialize(uint64_t seed) {

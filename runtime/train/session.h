@@ -18,9 +18,6 @@ struct StepResult {
     std::optional<double> correct;  // where the network counts them
 };
 
-// The stated bytes of the library's memory. Throws RuntimeError.
-emulsion_sizes query_sizes(const emulsion_train_library& library, int threads);
-
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
