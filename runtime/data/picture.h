@@ -21,7 +21,10 @@ struct PictureShape {
     int channels = 0, height = 0, width = 0;
 
     bool operator==(const PictureShape&) const = default;
-    uint64_t elements() const { return uint64_t(channels) * uint64_t(height) * uint64_t(width); }
+    uint64_t elements() const {
+        return static_cast<uint64_t>(channels) * static_cast<uint64_t>(height) *
+               static_cast<uint64_t>(width);
+    }
 };
 
 // "1x28x28", channels first.

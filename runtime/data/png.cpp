@@ -132,8 +132,8 @@ Picture decode_png(std::span<const uint8_t> bytes, const std::string& name,
 Bytes encode_png(const Picture& picture) {
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
-    image.width = png_uint_32(picture.shape.width);
-    image.height = png_uint_32(picture.shape.height);
+    image.width = static_cast<png_uint_32>(picture.shape.width);
+    image.height = static_cast<png_uint_32>(picture.shape.height);
     image.format = picture.shape.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
     png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
     Bytes bytes(size);

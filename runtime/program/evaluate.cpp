@@ -30,8 +30,8 @@ namespace {
 void add_picture(std::span<const float> scores, int32_t label, Evaluation* result) {
     const size_t target = static_cast<size_t>(label);
     if (!has_finite_scores(scores) || target >= scores.size()) {
-        ++result->not_finite;
-        ++result->metrics.samples;
+        result->not_finite++;
+        result->metrics.samples++;
         return;
     }
     const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();

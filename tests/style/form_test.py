@@ -8,9 +8,10 @@ from sources import ROOT, report, sources
 
 COLUMNS = 120  # clang-format breaks code at 100; text in tables and long strings may run on to here
 LINES = 800
-PREFIX_STEP = re.compile(r"(^\s*|; )(\+\+|--)[\w.]+(;|\))")  # "++i" where nobody reads the value
+PREFIX_STEP = re.compile(r"(^\s*|; )(\+\+|--)(\w|\.|->)+(;|\))")  # "++i" where nobody reads the value
 BLOCK_COMMENT = re.compile(r"^\s*/\*(?!\w+=\*/)")  # but for /*name=*/ of an argument
-FUNCTION_CAST = re.compile(r"^(?!\s*using ).*[=(,] (u?int(8|16|32|64)?(_t)?|size_t|float|double)\([a-z]")
+NUMBER = r"(u?int(8|16|32|64)?(_t)?|size_t|float|double|unsigned|png_uint_32)"
+FUNCTION_CAST = re.compile(r"^(?!\s*using ).*(\breturn|[=(,*]) ?" + NUMBER + r"\([a-z]")
 ABSOLUTE_PATH = re.compile(r'(?<![\w/.*])/(work|home|root|Users)/')
 
 
@@ -61,7 +62,8 @@ def check_the_check():
     top = "// a\n#pragma once\n"
     planted = ["// a\nint x;\n", "#pragma once\n", top + "int x; \n", top + "\tint x;\n",
                top + "using namespace std;\n", top + "int x;", top + "// " + "a" * 150 + "\n", top + "int x;\n" * LINES,
-               top + "for (;; ++i) {\n", top + "/* a */\n", top + "f(a, int(b));\n"]
+               top + "for (;; ++i) {\n", top + "/* a */\n", top + "f(a, int(b));\n",
+               top + "++a->b;\n", top + "return uint64_t(b);\n", top + "x = png_uint_32(b);\n"]
     return [f"planted fault not found: {text!r}" for text in planted if not list(faults_of(bad, text))]
 
 
