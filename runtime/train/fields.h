@@ -107,6 +107,10 @@ class FieldReader {
         }
     }
 
+    [[noreturn]] void refuse(const std::string& what) const {
+        throw RuntimeError(where_, what, fix_);
+    }
+
   private:
     FieldReader(const nlohmann::json& json, std::string where, std::string fix, std::string path)
         : json_(json), where_(std::move(where)), fix_(std::move(fix)), path_(std::move(path)) {}

@@ -43,15 +43,26 @@ LoopEnd TrainingLoop::run() {
     return LoopEnd::kComplete;
 }
 
+// The record of what ends where the run stands, or null.
+EpochRecord* TrainingLoop::last_record() const {
+    if (state_.part) return &*state_.part;
+    return state_.batch == 0 && !state_.history.empty() ? &state_.history.back() : nullptr;
+}
+
+// The part of an epoch is looked at only where the run still ends with it.
+bool TrainingLoop::owes_validation() const {
+    const EpochRecord* record = last_record();
+    const bool is_at_end = static_cast<int64_t>(state_.step) == total_steps_;
+    return options_.validate && record != nullptr && !record->validation &&
+           (is_at_end || !state_.part);
+}
+
 // The first checkpoint shows at once whether the folder can be written to, also where the run goes
 // on. An epoch whose validation was interrupted is looked at first.
 void TrainingLoop::begin() {
     check_finite();
     keeper_.save(Need::kMust);
-    const bool owes_validation = options_.validate && state_.batch == 0 &&
-                                 state_.history.size() == state_.epoch && !state_.history.empty() &&
-                                 !state_.history.back().validation;
-    if (owes_validation) look_at(state_.history.back());
+    if (owes_validation()) look_at_last();
     loader_.start(state_.epoch, state_.batch);
 }
 
@@ -61,6 +72,7 @@ void TrainingLoop::train_batch(const Batch& batch) {
     const StepResult result = session_.step(batch, rate_);
     if (result.fault != nullptr) fail_not_finite(result.fault, state_.step + 1);
     state_.sums.add(result.loss, result.correct, batch.samples);
+    state_.part.reset();
     state_.step++;
     run_steps_++;
     state_.batch = batch.is_last ? 0 : batch.index + 1;
@@ -110,12 +122,15 @@ void TrainingLoop::end_epoch(bool is_whole) {
         state_.sums = {};
         epoch_seconds_ = 0.0;
         epoch_pictures_ = 0;
+    } else {
+        state_.part = record;
     }
     keeper_.save(Need::kMay);
-    look_at(is_whole ? state_.history.back() : record);
+    look_at_last();
 }
 
-void TrainingLoop::look_at(EpochRecord& record) {
+void TrainingLoop::look_at_last() {
+    EpochRecord& record = *last_record();
     if (options_.validate) record.validation = options_.validate();
     if (record.validation) keeper_.save(Need::kMay);
     reporter_.epoch(record, static_cast<int64_t>(state_.step));

@@ -40,6 +40,9 @@ class TrainingLoop {
     // place.
     LoopEnd run();
 
+    // Whether the place is one at which a validation is due and was not done.
+    bool owes_validation() const;
+
   private:
     using Clock = std::chrono::steady_clock;
 
@@ -47,7 +50,8 @@ class TrainingLoop {
     void train_batch(const Batch& batch);
     void count_time(const Batch& batch, Clock::time_point start);
     void end_epoch(bool is_whole);
-    void look_at(EpochRecord& record);
+    EpochRecord* last_record() const;
+    void look_at_last();
     void report_step(const Batch& batch);
     double epoch_rate() const;
     void check_finite() const;

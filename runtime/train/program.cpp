@@ -92,8 +92,9 @@ void TrainProgram::begin_state() {
         }
         if (!options_.dry_run) folder_.emplace(folder);
         state_ = from_position(
-            load_checkpoint(folder, session_.info(), session_.sizes(), session_.memory()));
-        check_batch(state_, session_.info());
+            load_checkpoint(folder, session_.info(), session_.sizes(), session_.memory()),
+            checkpoint_file());
+        check_batch(state_, session_.info(), checkpoint_file());
         return;
     }
     state_.settings = new_settings(options_, session_.info(), network_);
@@ -128,7 +129,7 @@ void TrainProgram::load_data() {
     loading.seed = state_.settings.seed;
     loader_ = std::make_unique<Loader>(data_.train, data_.split.train, normalizer, loading);
     if (!options_.resume) return;
-    check_place(state_, loader_->batches());
+    check_place(state_, loader_->batches(), checkpoint_file());
     stored_steps_ = stored.total_steps(loader_->batches());
 }
 
@@ -142,6 +143,10 @@ void TrainProgram::check_length() {
                      concat("is ", given, ", which is ", total_steps(),
                             " steps in all, but the run of the checkpoint has done ", done),
                      "give more, or leave the option out");
+}
+
+std::string TrainProgram::checkpoint_file() const {
+    return join_path(options_.checkpoint, kCheckpointName);
 }
 
 OutputPaths TrainProgram::outputs() const {
@@ -186,6 +191,7 @@ void TrainProgram::train() {
     const LoopOptions options = loop_options();
     TrainingLoop loop(session_, *loader_, state_, keeper_, *reporter_, options);
     end_ = loop.run();
+    owes_validation_ = loop.owes_validation();
 }
 
 // Another length is another cosine: the rate does not go on where it was.
@@ -253,9 +259,7 @@ void TrainProgram::conclude() {
     attempt([this] { report_profile(); });
     if (end_ == LoopEnd::kComplete) attempt([this] { test(); });
     if (end_ == LoopEnd::kInterrupted) say_stopped();
-    if (end_ == LoopEnd::kComplete && is_stopped())
-        console_.note(
-            "stopped by a signal; all steps are trained, the last look is not complete\n");
+    if (end_ == LoopEnd::kComplete && is_stopped()) say_skipped();
 }
 
 void TrainProgram::write_weights() {
@@ -286,6 +290,7 @@ void TrainProgram::report_profile() {
 void TrainProgram::test() {
     if (!data_.has_test()) return;
     const auto result = evaluate_now(data_.test, whole_set(data_.test.count()));
+    owes_test_ = !result;
     if (result) reporter_->test(*result);
 }
 
@@ -298,6 +303,26 @@ void TrainProgram::say_stopped() {
                             " is kept, --resume goes on from it");
     }
     console_.note(concat("stopped by a signal after step ", state_.step, "; ", kept, "\n"));
+}
+
+// All steps are trained; what is left out can be had later.
+void TrainProgram::say_skipped() {
+    std::string skipped = owes_validation_ ? "the validation" : "";
+    if (owes_test_) skipped += concat(skipped.empty() ? "" : " and ", "the test");
+    if (skipped.empty()) {
+        console_.note("stopped by a signal at the end of the run, which is complete\n");
+        return;
+    }
+    const std::string weights = outputs().weights;
+    std::string remedy = "nothing is kept to make up for it";
+    if (keeper_.is_keeping()) {
+        remedy = "--resume makes up for it";
+    } else if (owes_test_ && !weights.empty()) {
+        remedy = concat(session_.info().network, "-infer --weights ", one_line(weights), " --data ",
+                        one_line(state_.settings.data), " does the test");
+    }
+    console_.note(
+        concat("stopped by a signal after the last step; skipped: ", skipped, "; ", remedy, "\n"));
 }
 
 }  // namespace emulsion

@@ -35,6 +35,7 @@ class TrainProgram {
     void begin_state();
     void load_data();
     void check_length();
+    std::string checkpoint_file() const;
     OutputPaths outputs() const;
     RunFacts facts() const;
 
@@ -50,6 +51,7 @@ class TrainProgram {
     void report_profile();
     void test();
     void say_stopped();
+    void say_skipped();
 
     void attempt(const std::function<void()>& action);
     int exit_code();
@@ -71,6 +73,7 @@ class TrainProgram {
     std::unique_ptr<InferenceSession> inference_;  // made at the first evaluation
     CheckpointKeeper keeper_;
     std::optional<LoopEnd> end_;  // none: an error has ended the training, or it has not begun
+    bool owes_validation_ = false, owes_test_ = false;  // what a signal has kept it from
     bool has_failed_ = false;
 };
 

@@ -12,12 +12,11 @@ namespace emulsion {
 
 namespace {
 
-constexpr const char* kWhere = "checkpoint";
 constexpr const char* kFix = "resume with the program that has written it, or train from the start";
 constexpr int64_t kMostSamples = INT64_MAX / 2;
 
-[[noreturn]] void refuse_place(std::string what) {
-    throw RuntimeError(kWhere, std::move(what), kFix);
+[[noreturn]] void refuse_place(const std::string& where, std::string what) {
+    throw RuntimeError(one_line(where), std::move(what), kFix);
 }
 
 }  // namespace
@@ -49,7 +48,7 @@ void list_fields(auto& fields, Is<Schedule> auto& schedule) {
     if constexpr (!std::is_const_v<std::remove_reference_t<decltype(schedule)>>) {
         const std::optional<ScheduleKind> found = find_schedule(kind);
         if (!found) {
-            throw RuntimeError(kWhere, concat("names an unknown schedule ", quoted(kind)), kFix);
+            fields.refuse(concat("names an unknown schedule ", quoted(kind)));
         }
         schedule.kind = *found;
     }
@@ -75,6 +74,7 @@ void list_fields(auto& fields, Is<RunState> auto& state) {
     fields("data_checksum", state.data_checksum);
     fields("sums", state.sums);
     fields("history", state.history);
+    fields("part", state.part);
 }
 
 uint32_t checksum_of(const Dataset& dataset) {
@@ -94,25 +94,33 @@ void check_same_data(const RunState& state, const Dataset& dataset) {
                        "give the data of that run, or begin a new run in another folder");
 }
 
-void check_batch(const RunState& state, const emulsion_info& info) {
+void check_batch(const RunState& state, const emulsion_info& info, const std::string& where) {
     if (state.settings.batch <= info.batch) return;
     throw RuntimeError(
-        kWhere,
+        one_line(where),
         concat("its run trains with batches of ", state.settings.batch,
                " pictures, but this program is compiled for at most ", info.batch),
         concat("build the program with --batch ", state.settings.batch, " to resume this run"));
 }
 
-void check_place(const RunState& state, uint64_t steps_per_epoch) {
-    check_position(to_position(state), steps_per_epoch, kWhere);
+void check_place(const RunState& state, uint64_t steps_per_epoch, const std::string& where) {
+    check_position(to_position(state), steps_per_epoch, where);
     if (state.history.size() != state.epoch) {
-        refuse_place(concat("it stands in epoch ", state.epoch, ", counted from 0, but tells of ",
+        refuse_place(where,
+                     concat("it stands in epoch ", state.epoch, ", counted from 0, but tells of ",
                             state.history.size(), " finished ones"));
     }
     const auto samples = static_cast<int64_t>(state.batch) * state.settings.batch;
     if (state.sums.samples != samples) {
-        refuse_place(concat("its sums are over ", state.sums.samples,
-                            " pictures, but its epoch has trained on ", samples));
+        refuse_place(where, concat("its sums are over ", state.sums.samples,
+                                   " pictures, but its epoch has trained on ", samples));
+    }
+    const auto& part = state.part;
+    if (part && (part->epoch != static_cast<int64_t>(state.epoch) + 1 || state.batch == 0 ||
+                 part->metrics.samples != samples)) {
+        refuse_place(where, concat("its part of an epoch is of epoch ", part->epoch, " and ",
+                                   part->metrics.samples, " pictures, but it stands in epoch ",
+                                   state.epoch + 1, " after ", samples));
     }
 }
 
@@ -122,22 +130,24 @@ RunPosition to_position(const RunState& state) {
     return {state.epoch, state.batch, state.step, state.settings.seed, fields.text()};
 }
 
-RunState from_position(const RunPosition& position) {
+RunState from_position(const RunPosition& position, const std::string& where) {
     RunState state;
     const auto json = nlohmann::json::parse(position.metrics, nullptr, /*allow_exceptions=*/false);
-    FieldReader fields(json, kWhere, kFix);
+    FieldReader fields(json, one_line(where), kFix);
     list_fields(fields, state);
     state.epoch = position.epoch;
     state.batch = position.batch;
     state.step = position.step;
     if (position.seed != state.settings.seed) {
-        refuse_place(concat("it names the seeds ", position.seed, " and ", state.settings.seed));
+        refuse_place(where,
+                     concat("it names the seeds ", position.seed, " and ", state.settings.seed));
     }
     const std::string& validation = state.settings.validation;
-    if (!validation.empty() && validation != "test") parse_fraction(validation, kWhere);
+    if (!validation.empty() && validation != "test") parse_fraction(validation, where);
     for (size_t i = 0; i < state.history.size(); i++) {
         if (state.history[i].epoch != static_cast<int64_t>(i) + 1)
-            refuse_place(concat("its epoch ", i + 1, " is numbered ", state.history[i].epoch));
+            refuse_place(where,
+                         concat("its epoch ", i + 1, " is numbered ", state.history[i].epoch));
     }
     return state;
 }

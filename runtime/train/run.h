@@ -11,7 +11,7 @@
 
 namespace emulsion {
 
-// One finished epoch.
+// One finished epoch, or the part of one that the run has ended in.
 struct EpochRecord {
     int64_t epoch = 0;  // counts from 1
     Metrics metrics;
@@ -28,6 +28,7 @@ struct RunState {
     uint64_t epoch = 0, batch = 0, step = 0;  // the next batch, steps done
     Metrics sums;                             // of the epoch so far
     std::vector<EpochRecord> history;
+    std::optional<EpochRecord> part;  // where the run has ended within an epoch
 };
 
 // CRC-32 of the pixels and labels.
@@ -38,13 +39,13 @@ void check_same_data(const RunState& state, const Dataset& dataset);
 
 // Throw RuntimeError where a state that was read is none that a run of this program can be in:
 // batches that the program is not compiled for, a place outside the epoch, or a history and sums
-// that do not reach to this place.
-void check_batch(const RunState& state, const emulsion_info& info);
-void check_place(const RunState& state, uint64_t steps_per_epoch);
+// that do not reach to this place. `where` names the checkpoint.
+void check_batch(const RunState& state, const emulsion_info& info, const std::string& where);
+void check_place(const RunState& state, uint64_t steps_per_epoch, const std::string& where);
 
 RunPosition to_position(const RunState& state);
 // Throws RuntimeError where the position's text is not that of this version, or holds a value that
-// no run has.
-RunState from_position(const RunPosition& position);
+// no run has. `where` names the checkpoint.
+RunState from_position(const RunPosition& position, const std::string& where);
 
 }  // namespace emulsion

@@ -79,6 +79,10 @@ TEST_F(TrainResumeTest, WhatNoRunWritesIsRefused) {
         {[](auto&, Json& json) { json["history"].clear(); },
          "it stands in epoch 1, counted from 0, but tells of 0 finished ones"},
         {[](auto&, Json& json) { json["history"][0]["epoch"] = 9; }, "its epoch 1 is numbered 9"},
+        {[](auto&, Json& json) { json["part"]["epoch"] = 1; },
+         "its part of an epoch is of epoch 1 and 8 pictures, but it stands in epoch 2 after 8"},
+        {[](auto&, Json& json) { json["part"]["metrics"]["samples"] = 7; },
+         "its part of an epoch is of epoch 2 and 7 pictures, but it stands in epoch 2 after 8"},
         {[](auto&, Json& json) { json["history"][0]["metrics"]["loss_sum"] = nullptr; },
          "its field 'history[0].metrics.loss_sum' is null, not a number from "},
         {[](auto&, Json& json) { json = Json::array(); }, "its field 'settings' is missing"},
@@ -89,7 +93,7 @@ TEST_F(TrainResumeTest, WhatNoRunWritesIsRefused) {
         const ProgramResult result = resume();
         EXPECT_EQ(result.exit_code, 1) << problem << result.signal;
         EXPECT_EQ(result.out, "");
-        EXPECT_EQ(result.err.find(std::string("error: checkpoint: ") + problem), 0u) << result.err;
+        EXPECT_EQ(result.err.find("error: " + run_ + "/checkpoint: " + problem), 0u) << result.err;
         EXPECT_NE(result.err.find("\n  fix: "), std::string::npos) << result.err;
     }
 }
@@ -100,7 +104,7 @@ TEST_F(TrainResumeTest, PlaceOutsideTheEpochIsRefused) {
     forge([](RunPosition& position, Json&) { position.batch = 1000000; });
     const ProgramResult result = resume();
     EXPECT_EQ(result.exit_code, 1) << result.signal;
-    EXPECT_EQ(result.err.find("error: checkpoint: "), 0u) << result.err;
+    EXPECT_EQ(result.err.find("error: " + run_ + "/checkpoint: "), 0u) << result.err;
     EXPECT_NE(result.err.find("1000000"), std::string::npos) << result.err;
 }
 
@@ -112,9 +116,10 @@ TEST_F(TrainResumeTest, ProgramForASmallerBatch) {
     const ProgramResult result = resume();
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_EQ(result.err,
-              "error: checkpoint: its run trains with batches of 4 pictures, but this program is "
-              "compiled for at most 2\n"
-              "  fix: build the program with --batch 4 to resume this run\n");
+              "error: " + run_ +
+                  "/checkpoint: its run trains with batches of 4 pictures, but this program is "
+                  "compiled for at most 2\n"
+                  "  fix: build the program with --batch 4 to resume this run\n");
 }
 
 // The same graph made with something else: another normalisation of the input, other classes,
@@ -171,7 +176,7 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     state.history[0].learning_rate = 0.05f;
     state.history[0].validation = Evaluation{{1.5, 2.0, 3}, true, 1};
     const RunPosition position = to_position(state);
-    const RunState found = from_position(position);
+    const RunState found = from_position(position, "checkpoint");
     EXPECT_EQ(to_position(found).metrics, position.metrics);
     EXPECT_EQ(found.settings.schedule.kind, ScheduleKind::kStep);
     EXPECT_EQ(found.settings.seed, uint64_t(INT64_MAX));
