@@ -65,8 +65,11 @@ std::string join_path(std::string_view folder, std::string_view name) {
 }
 
 void remove_file(const std::string& path) {
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return;
-    throw RuntimeError(one_line(path), concat("cannot be removed: ", system_reason(errno)),
+    std::string target = path;
+    int code = resolve_links(&target);
+    if (code == 0 && unlink(target.c_str()) != 0) code = errno;
+    if (code == 0 || code == ENOENT) return;
+    throw RuntimeError(one_line(path), concat("cannot be removed: ", system_reason(code)),
                        "remove it, or choose another folder");
 }
 

@@ -15,7 +15,8 @@ bool is_same_file(const std::string& a, const std::string& b);
 // "run1/" and "weights" to "run1/weights".
 std::string join_path(std::string_view folder, std::string_view name);
 
-// One that does not exist is fine. Throws RuntimeError.
+// Where the path is a link, what it leads to is meant, and the link stays. One that does not exist
+// is fine. Throws RuntimeError.
 void remove_file(const std::string& path);
 
 // Makes the folder and those above it, so that they outlast a power cut; one that exists is fine.

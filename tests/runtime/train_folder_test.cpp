@@ -194,6 +194,24 @@ TEST_F(TrainFolderTest, OldWeightsNeverStandBesideANewCheckpoint) {
     EXPECT_TRUE(has_checkpoint(run_));
 }
 
+// Weights that lie elsewhere, behind a link: what it leads to is removed, and written at the end.
+TEST_F(TrainFolderTest, OldWeightsBehindALink) {
+    const std::string target = runs_ / "elsewhere";
+    std::filesystem::create_directory(run_);
+    std::filesystem::create_symlink(target, weights_);
+    ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
+    ASSERT_TRUE(is_file(target));
+    fake_hooks().signal = SIGTERM;
+    fake_hooks().signal_step = 3;
+    ASSERT_EQ(train({"--checkpoint", run_, "--overwrite", "--seed", "2"}).exit_code, 143);
+    fake_hooks() = {};
+    EXPECT_FALSE(is_file(target));
+    EXPECT_TRUE(std::filesystem::is_symlink(weights_));
+    EXPECT_EQ(run_fake_train({"--checkpoint", run_, "--resume"}).exit_code, 0);
+    EXPECT_TRUE(is_file(target));
+    EXPECT_TRUE(std::filesystem::is_symlink(weights_));
+}
+
 // A start that fails removes nothing.
 TEST_F(TrainFolderTest, OldWeightsStayWhereTheRunDoesNotBegin) {
     ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
