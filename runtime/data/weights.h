@@ -4,6 +4,8 @@
 // Metadata: "format" ("emulsion-weights-1"), "network", "signature", what the weights were made
 // with ("input", "mean", "deviation", "classes": see origin.h, and "optimizer"), how far the
 // training was ("epoch", "step"), and "xxh64", the checksum of the data in 16 hexadecimal digits.
+// The trainer writes all of them. A file without "xxh64", as one converted from elsewhere may be,
+// is taken as it is: its shapes are checked and its values are finite, but damage goes unnoticed.
 #pragma once
 #include <string>
 
