@@ -32,8 +32,8 @@ enum class Align { kLeft, kRight };
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          const std::vector<Align>& columns);
 
-// Writes the text and flushes, so that a pipe sees results as they come. Throws RuntimeError where
-// that fails.
+// Writes the text to standard output, past the C library's buffer, so that a pipe sees results as
+// they come. Throws RuntimeError where that fails.
 void print_results(std::string_view text);
 // Writes to stderr; failures are nobody's business.
 void print_talk(std::string_view text);

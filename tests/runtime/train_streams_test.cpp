@@ -73,6 +73,30 @@ TEST_F(TrainStreamsTest, StandardOutputBreaks) {
     }
 }
 
+// A pipe that does not block and is full for a moment is waited for, as one that blocks is.
+TEST_F(TrainStreamsTest, StandardOutputIsFullForAMoment) {
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    ASSERT_EQ(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    char bytes[4096] = {};
+    size_t filled = 0;
+    for (ssize_t count; (count = write(ends[1], bytes, sizeof bytes)) > 0;)
+        filled += static_cast<size_t>(count);
+    const auto program = start_fake_train(options("pipe"), {.out = ends[1]});
+    close(ends[1]);
+    usleep(300000);  // for the first result to meet the full pipe
+    std::string text;
+    for (ssize_t count; (count = read(ends[0], bytes, sizeof bytes)) > 0;)
+        text.append(bytes, static_cast<size_t>(count));
+    close(ends[0]);
+    const ProgramResult result = program->wait();
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(count_of(text, "loss"), 1u) << text.substr(filled);  // the head of the table
+    EXPECT_TRUE(text.ends_with("weights written to " + (runs_ / "pipe/weights.safetensors") + "\n"))
+        << text.substr(filled);
+    expect_whole("pipe");
+}
+
 // A file at the limit of what the process may write is an error like a full disk, no signal.
 TEST_F(TrainStreamsTest, StandardOutputMeetsTheLimitOfFiles) {
     const std::string log = runs_ / "log";
