@@ -103,7 +103,7 @@ void check_memory(uint64_t count, const PictureShape& shape, uint64_t limit,
     const uint64_t each = shape.elements() + sizeof(int32_t) + 1;  // with its label, read as a byte
     if (count <= limit / each) return;
     images.refuse(concat(count, " pictures of ", to_text(shape), " need more memory than ", limit,
-                         " bytes, three quarters of what there is"),
+                         " bytes, what is left of three quarters of all memory"),
                   "use a smaller set, or a machine with more memory");
 }
 
@@ -145,11 +145,11 @@ std::string find_data_folder(const std::string& name_or_path, const std::string&
 }
 
 Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
-                         const PictureShape& shape, int classes, uint64_t take, uint64_t limit) {
+                         const PictureShape& shape, int classes, const DatasetLimits& limits) {
     IdxReader pictures(images, 3);  // [n][H][W]
     check_shape(pictures.shape(), shape, images.name());
-    const uint64_t count = std::min<uint64_t>(take, pictures.shape()[0]);
-    check_memory(count, shape, limit, images);
+    const uint64_t count = std::min<uint64_t>(limits.take, pictures.shape()[0]);
+    check_memory(count, shape, limits.bytes, images);
     Dataset dataset;
     dataset.source = images.name();
     dataset.shape = shape;
@@ -176,20 +176,21 @@ Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
 }
 
 Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes,
-                         uint64_t take) {
+                         const DatasetLimits& limits) {
     const ByteSource images(files.images, "IDX file"), labels(files.labels, "IDX file");
-    return read_idx_dataset(images, &labels, shape, classes, take, most_data_bytes());
+    return read_idx_dataset(images, &labels, shape, classes, limits);
 }
 
-Dataset read_idx_pictures(const std::string& path, const PictureShape& shape, uint64_t take) {
+Dataset read_idx_pictures(const std::string& path, const PictureShape& shape,
+                          const DatasetLimits& limits) {
     const ByteSource images(path, "IDX file");
-    return read_idx_dataset(images, nullptr, shape, 0, take, most_data_bytes());
+    return read_idx_dataset(images, nullptr, shape, 0, limits);
 }
 
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
-                     int classes, uint64_t take) {
+                     int classes, const DatasetLimits& limits) {
     const std::string folder = find_data_folder(name_or_path);
-    Dataset dataset = read_idx_dataset(find_idx_files(folder, part), shape, classes, take);
+    Dataset dataset = read_idx_dataset(find_idx_files(folder, part), shape, classes, limits);
     dataset.source = folder;
     return dataset;
 }

@@ -10,6 +10,7 @@
 
 #include "runtime/data/idx.h"
 #include "runtime/data/picture.h"
+#include "runtime/support/limits.h"
 
 namespace emulsion {
 
@@ -21,6 +22,7 @@ struct Dataset {
     std::vector<int32_t> labels;  // [n], or empty where they are not known
 
     uint64_t count() const { return labels.size(); }
+    uint64_t bytes() const { return pixels.size() + labels.size() * sizeof(int32_t); }
     const uint8_t* picture(uint64_t index) const {
         return pixels.data() + index * shape.elements();
     }
@@ -33,23 +35,29 @@ std::string find_data_folder(const std::string& name_or_path,
 
 constexpr uint64_t kAllPictures = UINT64_MAX;
 
-// Loads one part, or its first `take` pictures. Headers are judged first: pictures of another
-// height or width than `shape`, counts that disagree, and more than memory can hold are refused
-// before an element is read. Labels of `classes` and above are refused; grey becomes the network's
-// channels. Throws RuntimeError.
+// What to load at most.
+struct DatasetLimits {
+    uint64_t take = kAllPictures;
+    uint64_t bytes = most_data_bytes();
+};
+
+// Loads one part, or its first pictures. Headers are judged first: pictures of another height or
+// width than `shape`, counts that disagree, and more bytes than the limit are refused before an
+// element is read. Labels of `classes` and above are refused; grey becomes the network's channels.
+// Throws RuntimeError.
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
-                     int classes, uint64_t take = kAllPictures);
+                     int classes, const DatasetLimits& limits = {});
 
 // Pictures and labels of two IDX files.
 Dataset read_idx_dataset(const IdxFiles& files, const PictureShape& shape, int classes,
-                         uint64_t take = kAllPictures);
+                         const DatasetLimits& limits = {});
 
-// The same of any source of bytes; without `labels`, the data set has none. `limit` is in bytes.
+// The same of any source of bytes; without `labels`, the data set has none.
 Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
-                         const PictureShape& shape, int classes, uint64_t take, uint64_t limit);
+                         const PictureShape& shape, int classes, const DatasetLimits& limits);
 
 // Pictures alone.
 Dataset read_idx_pictures(const std::string& path, const PictureShape& shape,
-                          uint64_t take = kAllPictures);
+                          const DatasetLimits& limits = {});
 
 }  // namespace emulsion

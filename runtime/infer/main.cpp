@@ -36,11 +36,11 @@ PictureSet open_set(const InferOptions& options, const PictureShape& shape, int 
     PictureSet set;
     if (!options.data.empty()) {
         set.dataset =
-            open_dataset(options.data, options.part.value_or(Part::test), shape, classes, take);
+            open_dataset(options.data, options.part.value_or(Part::test), shape, classes, {take});
     } else if (!options.labels.empty()) {
-        set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes, take);
+        set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes, {take});
     } else {
-        set.dataset = read_idx_pictures(options.idx, shape, take);
+        set.dataset = read_idx_pictures(options.idx, shape, {take});
     }
     set.count = set.dataset.pixels.size() / shape.elements();
     return set;

@@ -1,16 +1,21 @@
 // See run_data.h.
 #include "runtime/train/run_data.h"
 
+#include <algorithm>
+
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
 
-RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes) {
+RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes,
+                      uint64_t limit) {
     RunData data;
-    data.train = open_dataset(settings.data, Part::train, shape, classes);
+    DatasetLimits limits{kAllPictures, limit};
+    data.train = open_dataset(settings.data, Part::train, shape, classes, limits);
+    limits.bytes -= std::min(limits.bytes, data.train.bytes());
     if (has_idx_files(find_data_folder(settings.data), Part::test))
-        data.test = open_dataset(settings.data, Part::test, shape, classes);
+        data.test = open_dataset(settings.data, Part::test, shape, classes, limits);
     const bool holds_out = !settings.validation.empty() && settings.validation != "test";
     if (settings.validation == "test" && !data.has_test()) {
         throw RuntimeError("--validation", concat(quoted(settings.data), " has no test part"),

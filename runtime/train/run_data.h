@@ -18,8 +18,9 @@ struct RunData {
 };
 
 // Throws RuntimeError. The test part is optional: it may be missing, but it must be whole where one
-// of its files is there.
-RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes);
+// of its files is there. Both parts together take `limit` bytes at most.
+RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes,
+                      uint64_t limit = most_data_bytes());
 
 // The files that open_run_data has read.
 std::vector<std::string> files_of_run_data(const std::string& data);

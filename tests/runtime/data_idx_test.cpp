@@ -262,7 +262,7 @@ std::string set_refusal(const Bytes& images, const Bytes& labels, uint64_t take 
     const ByteSource image_source(images, "images", "IDX file");
     const ByteSource label_source(labels, "labels", "IDX file");
     return message_of(
-        [&] { read_idx_dataset(image_source, &label_source, {1, 2, 3}, 5, take, limit); });
+        [&] { read_idx_dataset(image_source, &label_source, {1, 2, 3}, 5, {take, limit}); });
 }
 
 TEST(DataSet, EverythingTheHeadersSayIsJudgedBeforeAnElementIsRead) {
@@ -281,9 +281,10 @@ TEST(DataSet, EverythingTheHeadersSayIsJudgedBeforeAnElementIsRead) {
     EXPECT_EQ(set_refusal(packed({501, 2, 3}), labels),
               "images: the file holds 501 pictures, but 'labels' holds 500 labels\n"
               "  fix: give files that belong together");
-    EXPECT_EQ(set_refusal(packed({500, 2, 3}), labels, kAllPictures, 500 * 11 - 1),
-              "images: 500 pictures of 1x2x3 need more memory than 5499 bytes, three quarters of "
-              "what there is\n  fix: use a smaller set, or a machine with more memory");
+    EXPECT_EQ(
+        set_refusal(packed({500, 2, 3}), labels, kAllPictures, 500 * 11 - 1),
+        "images: 500 pictures of 1x2x3 need more memory than 5499 bytes, what is left of three "
+        "quarters of all memory\n  fix: use a smaller set, or a machine with more memory");
     // A height that is no int.
     EXPECT_EQ(set_refusal(packed({1, 0x80000002, 3}), labels).substr(0, 24),
               "images: the header says ");
@@ -310,15 +311,15 @@ TEST(DataSet, TakesTheFirstPicturesAndReadsNoMore) {
     put_file(folder / "images", images);
     put_file(folder / "labels", gzip(labels));
     const auto taken = [&](uint64_t count) {
-        return read_idx_dataset({folder / "images", folder / "labels"}, {1, 2, 3}, 5, count);
+        return read_idx_dataset({folder / "images", folder / "labels"}, {1, 2, 3}, 5, {count});
     };
     EXPECT_EQ(taken(1).pixels, counting(6));
     EXPECT_EQ(taken(7).pixels, counting(42));
     EXPECT_EQ(taken(7).labels.size(), 7u);
     EXPECT_EQ(taken(100).count(), 100u);
     EXPECT_EQ(taken(101).count(), 100u);
-    EXPECT_EQ(read_idx_pictures(folder / "images", {1, 2, 3}, 5).pixels, counting(30));
-    EXPECT_EQ(read_idx_pictures(folder / "images", {3, 2, 3}, 5).pixels.size(), 90u);
+    EXPECT_EQ(read_idx_pictures(folder / "images", {1, 2, 3}, {5}).pixels, counting(30));
+    EXPECT_EQ(read_idx_pictures(folder / "images", {3, 2, 3}, {5}).pixels.size(), 90u);
     EXPECT_TRUE(read_idx_pictures(folder / "images", {1, 2, 3}).labels.empty());
     // What follows is not looked at: neither damaged labels nor the data's end.
     Bytes wrong = make_idx({100}, Bytes(100, 9));

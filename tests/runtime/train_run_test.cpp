@@ -12,6 +12,8 @@
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/split.h"
 #include "runtime/data/weights.h"
+#include "runtime/support/error.h"
+#include "runtime/train/run_data.h"
 #include "runtime/train/session.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"
@@ -169,6 +171,24 @@ TEST_F(TrainRunTest, AValidationThatFailsCostsNoWeights) {
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_NE(result.err.find("the fake refuses to run"), std::string::npos) << result.err;
     EXPECT_EQ(read_text(folder_ / "w"), read_text(folder_ / "whole"));
+}
+
+// What the training part takes is not there for the test part.
+TEST_F(TrainRunTest, BothPartsShareTheMemory) {
+    write_easy_set(folder_.path(), /*is_test=*/true, 20, 4, 4, 3);
+    RunSettings settings;
+    settings.data = folder_.path();
+    constexpr uint64_t kTrain = 50 * (16 + 4), kTest = 20 * (16 + 4 + 1);
+    EXPECT_EQ(open_run_data(settings, {1, 4, 4}, 3, kTrain + kTest).test.count(), 20u);
+    try {
+        open_run_data(settings, {1, 4, 4}, 3, kTrain + kTest - 1);
+        FAIL() << "one byte too many";
+    } catch (const RuntimeError& error) {
+        EXPECT_EQ(error.where(), folder_ / "t10k-images-idx3-ubyte");
+        EXPECT_EQ(error.problem(),
+                  "20 pictures of 1x4x4 need more memory than 419 bytes, what is "
+                  "left of three quarters of all memory");
+    }
 }
 
 // Ctrl-C at any step, then --resume: checkpoint, weights and the rows of the epochs are those of
