@@ -1,6 +1,8 @@
 // The inference program over the fake library: classes, tables, JSON, data sets, refusals with
 // their whole message.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -118,6 +120,32 @@ TEST_F(InferTest, AProfileNeverReplacesTheWeights) {
                    "error: --profile " + path +
                        ": is the place of the weights\n  fix: choose another one for --profile\n");
     EXPECT_EQ(infer({"--data", folder_.path()}).exit_code, 0);
+}
+
+// Results that nobody gets are a failure, whatever was asked for.
+TEST_F(InferTest, LostResultsAreAFailure) {
+    const std::string boot = write_picture("boot.png", 1);
+    const std::vector<std::vector<std::string>> forms{
+        {"--weights", weights_, boot},
+        {"--weights", weights_, boot, "--json"},
+        {"--weights", weights_, "--data", folder_.path()},
+        {"--data", folder_.path(), "--write-pictures", folder_ / "pictures"},
+        {"--help"},
+        {"--version"},
+    };
+    const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    for (const auto& form : forms) {
+        for (int out : {full, ProgramStreams::kClosed}) {
+            const ProgramResult result = start_fake_infer(form, {.out = out})->wait();
+            EXPECT_EQ(result.exit_code, 1) << form.back();
+            EXPECT_EQ(result.err,
+                      std::string("error: standard output: cannot be written: ") +
+                          (out == full ? "No space left on device" : "Bad file descriptor") +
+                          "\n  fix: free space on the disk it goes to, or send it "
+                          "elsewhere\n");
+        }
+    }
+    close(full);
 }
 
 TEST_F(InferTest, AccuracyOfADataSet) {

@@ -115,11 +115,16 @@ std::unique_ptr<RunningProgram> start_fake_train(std::vector<std::string> argume
 }
 
 ProgramResult run_fake_infer(std::vector<std::string> arguments) {
+    return start_fake_infer(std::move(arguments))->wait();
+}
+
+std::unique_ptr<RunningProgram> start_fake_infer(std::vector<std::string> arguments,
+                                                 const ProgramStreams& streams) {
     arguments.insert(arguments.begin(), "fake-infer");
     const auto main = [](int argc, char** argv) {
         return emulsion_infer_main(argc, argv, &fake_infer_library(), fake_description().c_str());
     };
-    return run_program(main, std::move(arguments));
+    return std::make_unique<RunningProgram>(main, std::move(arguments), streams);
 }
 
 std::string read_text(const std::string& path) {

@@ -55,6 +55,8 @@ ProgramResult run_fake_train(std::vector<std::string> arguments, const std::stri
 std::unique_ptr<RunningProgram> start_fake_train(std::vector<std::string> arguments,
                                                  const ProgramStreams& streams = {});
 ProgramResult run_fake_infer(std::vector<std::string> arguments);
+std::unique_ptr<RunningProgram> start_fake_infer(std::vector<std::string> arguments,
+                                                 const ProgramStreams& streams = {});
 
 // The whole file; fails the test where it cannot be read.
 std::string read_text(const std::string& path);
