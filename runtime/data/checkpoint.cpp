@@ -258,8 +258,16 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
                      const RunPosition& position, const std::string& obsolete) {
     make_folder(folder);
-    AtomicFile file(join_path(folder, kCheckpointName));
+    const std::string path = join_path(folder, kCheckpointName);
     const Bytes head = encode_head(info, sizes, position);
+    if (head.size() > kMostCheckpointHead) {
+        throw RuntimeError(
+            one_line(path),
+            concat("the head of the checkpoint would have ", head.size(),
+                   " bytes, and none with more than ", kMostCheckpointHead, " is read"),
+            "begin another run");
+    }
+    AtomicFile file(path);
     Checksum head_checksum, checksum;
     head_checksum.add(head);
     Bytes front(kMagic.begin(), kMagic.end());

@@ -11,7 +11,9 @@
 
 namespace emulsion {
 
-constexpr int64_t kMostEpochs = 1000000, kMostSteps = 1000000000000;
+// Of a run; a checkpoint tells of every epoch, within kMostCheckpointHead.
+constexpr int64_t kMostEpochs = 100000;
+constexpr int64_t kMostSteps = 1000000000000;
 constexpr double kMostRate = 3e38;
 
 struct TrainOptions {

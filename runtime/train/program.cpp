@@ -133,8 +133,16 @@ void TrainProgram::load_data() {
     stored_steps_ = stored.total_steps(loader_->batches());
 }
 
-// A length below what is done cannot be had.
+// A length below what is done cannot be had, nor one whose history no checkpoint would hold.
 void TrainProgram::check_length() {
+    const auto batches = static_cast<int64_t>(loader_->batches());
+    const int64_t epochs = (total_steps() + batches - 1) / batches;
+    if (epochs > kMostEpochs) {
+        throw UsageError("--steps",
+                         concat(total_steps(), " steps of ", batches, " an epoch are ", epochs,
+                                " epochs; a run has at most ", kMostEpochs),
+                         concat("give at most ", kMostEpochs * batches));
+    }
     const auto done = static_cast<int64_t>(state_.step);
     if (total_steps() >= done) return;
     const char* option = options_.steps ? "--steps" : "--epochs";

@@ -14,6 +14,7 @@
 
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/weights.h"
+#include "runtime/support/limits.h"
 #include "tests/runtime/data_support.h"
 
 namespace emulsion {
@@ -198,6 +199,22 @@ TEST(DataCheckpoint, SparseGiantsAreRefusedByTheirHead) {
               std::string("DIR/checkpoint: the checkpoint is cut or damaged: its head is said to "
                           "have 9187201950435737471 bytes, and at most 67108864 can be there") +
                   kFix);
+}
+
+TEST(DataCheckpoint, WhatCouldNotBeReadIsNotWritten) {
+    TestFolder folder;
+    SmallNetwork network;
+    network.fill(1);
+    save(folder.path(), network, 7);
+    RunPosition position = make_position(7);
+    position.metrics.assign(kMostCheckpointHead, ' ');
+    const std::string text = message_of(
+        [&] {
+            save_checkpoint(folder.path(), network.info, network.sizes, network.memory, position);
+        },
+        folder.path());
+    EXPECT_EQ(text.find("DIR/checkpoint: the head of the checkpoint would have 67109"), 0u) << text;
+    EXPECT_EQ(load(folder.path(), network).metrics, make_position(7).metrics);
 }
 
 TEST(DataCheckpoint, CutAnywhereAndEveryDamagedByteIsRefused) {

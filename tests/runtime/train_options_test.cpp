@@ -53,10 +53,10 @@ TEST_F(TrainOptionsTest, NumbersOutOfRange) {
                        "error: --threads: '0' is not a whole number from 1 to 256\n  fix: for "
                        "example --threads 1\n");
     expect_usage_error({"--data", "x", "--epochs", "0"},
-                       "error: --epochs: '0' is not a whole number from 1 to 1000000\n  fix: for "
+                       "error: --epochs: '0' is not a whole number from 1 to 100000\n  fix: for "
                        "example --epochs 1\n");
     expect_usage_error({"--data", "x", "--epochs", "2.5"},
-                       "error: --epochs: '2.5' is not a whole number from 1 to 1000000\n  fix: for "
+                       "error: --epochs: '2.5' is not a whole number from 1 to 100000\n  fix: for "
                        "example --epochs 1\n");
     expect_usage_error(
         {"--data", "x", "--batch", "5"},

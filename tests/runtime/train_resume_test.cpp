@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/data/checkpoint.h"
+#include "runtime/support/limits.h"
 #include "runtime/train/run.h"
 #include "runtime/train/session.h"
 #include "tests/support/fake_library.h"
@@ -59,7 +60,7 @@ TEST_F(TrainResumeTest, WhatNoRunWritesIsRefused) {
         {[](auto&, Json& json) { json["settings"]["batch"] = 4294967300; },
          "its field 'settings.batch' is 4294967300, not a number from 1 to 2147483647"},
         {[](auto&, Json& json) { json["settings"]["epochs"] = -3; },
-         "its field 'settings.epochs' is -3, not a number from 1 to 1000000"},
+         "its field 'settings.epochs' is -3, not a number from 1 to 100000"},
         {[](auto&, Json& json) { json["settings"]["steps"] = 1e300; },
          "its field 'settings.steps' is 1e+300, not a number from 0 to 1000000000000"},
         {[](auto&, Json& json) { json["settings"]["data"] = 5; },
@@ -182,6 +183,27 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     EXPECT_EQ(found.settings.seed, uint64_t(INT64_MAX));
     EXPECT_EQ(found.history[0].validation->not_finite, 1);
     EXPECT_EQ(found.sums.loss_sum, state.sums.loss_sum);
+}
+
+// The longest history that a run can have fits into a checkpoint that is read.
+TEST_F(TrainResumeTest, ThereIsRoomForTheLongestHistory) {
+    const Metrics longest{-1.2345678901234567e-300, 1234567890123456768.0, INT64_MAX / 2};
+    EpochRecord record;
+    record.epoch = kMostEpochs;
+    record.metrics = longest;
+    record.learning_rate = 1.2345678e-38f;
+    record.validation = Evaluation{longest, false, INT64_MAX / 2};
+    RunState state;
+    state.history.assign(1000, record);
+    const uint64_t each = to_position(state).metrics.size() / state.history.size();
+    EXPECT_GT(each, 200u);
+    EXPECT_LT(each * kMostEpochs + kMebi, kMostCheckpointHead);
+    const ProgramResult result =
+        run_fake_train({"--data", data_.path(), "--steps", "1300001", "--quiet"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.err,
+              "error: --steps: 1300001 steps of 13 an epoch are 100001 epochs; a run has at most "
+              "100000\n  fix: give at most 1300000\n");
 }
 
 // Another length is another cosine, and that is said with both rates.
