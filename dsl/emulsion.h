@@ -262,7 +262,7 @@ Optimizer adam(const AdamOptions& options = {});
 struct ClassifyOptions {
     std::string label = "label";  // the input that holds the class index
     double weight = 1;
-    std::string name = {};  // of a further head: its outputs are NAME.scores and NAME.probabilities
+    std::string name = {};  // its outputs are NAME.scores, NAME.probabilities and NAME.correct
 };
 struct MeanSquaredErrorOptions {
     std::string target = "target";  // the input that holds the wanted values
@@ -288,7 +288,10 @@ class Model {
                  Place where = Place::current());
 
     // Softmax cross-entropy of scores (K) with a class index, its mean over the samples; also the
-    // accuracy, and the outputs "scores" and "probabilities".
+    // outputs "scores" and "probabilities", and "correct", the right answers of a step. With
+    // several classifiers all but one have a name; "the" accuracy, loss of validation and class of
+    // a picture are those of the one without a name, else of the first in the model, and the
+    // programs show the accuracy of each by its name.
     void classify(const Tensor& scores, const ClassifyOptions& options = {},
                   Place where = Place::current());
     // The mean of (prediction - target)^2 over features and samples; also the output "prediction".

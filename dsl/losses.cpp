@@ -66,14 +66,13 @@ void Model::classify(const Tensor& scores, const ClassifyOptions& options, Place
                    Value each =
                        layer.add("", "softmax_cross_entropy", {x, label});  // loss [n], correct [n]
                    Value loss = layer.add("mean", "reduce", {each}, kMeanOfAll);
-                   Value correct = layer.add("correct", "reduce", {{each.node, 1}},
-                                             kSumOfAll);  // of the main head
+                   Value correct = layer.add("correct", "reduce", {{each.node, 1}}, kSumOfAll);
                    Value probabilities = layer.add("probabilities", "softmax", {x});
                    auto hand_out = [&](const char* name, Value value) {
                        internal::write_output(state_, output_name(options.name, name),
                                               Access::make(state_, value), place);
                    };
-                   if (options.name.empty()) hand_out("correct", correct);
+                   hand_out("correct", correct);
                    hand_out("scores", x);
                    hand_out("probabilities", probabilities);
                    return loss;

@@ -115,12 +115,12 @@ Tensor Model::input(const std::string& name, const std::vector<int64_t>& shape, 
 
 void Model::output(const std::string& name, const Tensor& value, Place place) {
     SourceLocation where = location(place);
-    bool is_reserved = name == "loss" || name == "correct";
+    const bool is_reserved = is_for_training(name);
     if (is_reserved || !internal::is_layer_name(name)) {
         state_->mistake("name", fmt::format("'{}' is no name for an output", name),
-                        is_reserved
-                            ? "choose another name: a classifier hands out loss and correct itself"
-                            : "use a letter, then letters, digits, '_', '-' and '.'",
+                        is_reserved ? "choose another name: a classifier hands out loss and "
+                                      "correct, or NAME.correct, itself"
+                                    : "use a letter, then letters, digits, '_', '-' and '.'",
                         where);
         return;
     }

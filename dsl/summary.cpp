@@ -74,13 +74,11 @@ std::string layer_name(const Graph& graph, const std::string& name) {
     return name;
 }
 
-// What inference computes: ancestors of every output but "loss" and "correct".
+// What inference computes: ancestors of every output that is not for training.
 std::vector<bool> nodes_of_layers(const Graph& graph) {
     std::vector<bool> live(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
-        if (result.kind != Result::Kind::output || result.name == "loss" ||
-            result.name == "correct")
-            continue;
+        if (result.kind != Result::Kind::output || is_for_training(result.name)) continue;
         live[static_cast<size_t>(result.value.node)] = true;
     }
     for (size_t i = graph.nodes().size(); i-- > 0;) {

@@ -130,9 +130,9 @@ Graph training_step(const Network& network) {
     }
     GraphBuilder builder(forward);
     builder.output("loss", loss->value);
-    if (const Result* correct = forward.find_output("correct"))
-        builder.output("correct", correct->value);
     for (const Result& result : forward.results()) {
+        if (result.kind == Result::Kind::output && is_count(result.name))
+            builder.output(result.name, result.value);
         if (result.kind == Result::Kind::update) builder.update(result.target, result.value);
     }
     std::vector<int> trained = trained_parameters(forward);

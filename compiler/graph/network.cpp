@@ -164,6 +164,12 @@ Network read_network(const std::string& path) {
 
 // Checks
 
+bool is_count(std::string_view output) {
+    return output == "correct" || output.ends_with(".correct");
+}
+
+bool is_for_training(std::string_view output) { return output == "loss" || is_count(output); }
+
 bool is_trained(const Network& network) { return network.graph.find_output("loss") != nullptr; }
 
 bool is_network_name(std::string_view name) {
@@ -257,6 +263,27 @@ void check_loss(const Network& network) {
          "use a layer with weights between input and loss, or freeze fewer layers");
 }
 
+void check_counts(const Network& network) {
+    for (const Result& result : network.graph.results()) {
+        if (result.kind != Result::Kind::output || !is_count(result.name)) continue;
+        const TensorType& type = network.graph.type(result.value);
+        if (type != plain_type({})) {
+            fail("count",
+                 fmt::format("the output '{}' has type {}, but outputs of this name count right "
+                             "answers: one number of type f32[]",
+                             result.name, to_string(type)),
+                 "give the output another name");
+        }
+        if (!is_trained(network)) {
+            fail("count",
+                 fmt::format("the output '{}' counts right answers in training, but the model '{}' "
+                             "has no loss to train with",
+                             result.name, network.name),
+                 "give the model a loss, or the output another name");
+        }
+    }
+}
+
 const Node* first_input(const Graph& graph) {
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         if (graph.op_as<Input>(static_cast<int>(i)) != nullptr) return &graph.nodes()[i];
@@ -320,8 +347,8 @@ void check_classes(const Network& network) {
 
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
-    for (auto check : {check_name, check_input, check_loss, check_classes, check_normalization,
-                       check_optimizer, check_schedule}) {
+    for (auto check : {check_name, check_input, check_loss, check_counts, check_classes,
+                       check_normalization, check_optimizer, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {

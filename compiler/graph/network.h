@@ -5,11 +5,11 @@
 // then "label" or "target"), its parameters carry initialisers and the freezing flag, its states
 // (running statistics) start values.
 //     output "loss"            f32[], the mean over the samples: what is differentiated
-//     output "correct"         f32[], the number of samples whose best score is the label's
-//     (classifiers only) output "scores", "probabilities" and others by name: batched, what
-//     inference hands out update %bn.running_mean <- %value: written by a training step, absent
-//     from inference
-// Training hands out "loss" and "correct", inference every other output; each drops what it does
+//     output "correct"         f32[], of a classifier: how many samples have the label's score as
+//                              their best; "NAME.correct" of one with a name
+//     output "scores", "probabilities" and others by name: what inference hands out
+//     update %bn.running_mean <- %value: written by a training step, absent from inference
+// Training hands out "loss" and the counts, inference every other output; each drops what it does
 // not need, inputs too. Dropout and batch norm stand in their training form; a pass gives them
 // their inference form.
 #pragma once
@@ -33,6 +33,13 @@ struct Network {
 };
 
 bool operator==(const Network& a, const Network& b);
+
+// Whether an output of this name is a classifier's count of right answers: "correct" or
+// "NAME.correct".
+bool is_count(std::string_view output);
+
+// Whether training alone hands it out: "loss" and the counts.
+bool is_for_training(std::string_view output);
 
 // Whether there is something to train: a network without a loss is for inference only.
 bool is_trained(const Network& network);
@@ -59,7 +66,9 @@ Network parse_network(std::string_view text, const std::string& file);
 Network read_network(const std::string& path);
 
 // Everything that is wrong with what the compiler relies on, beside verify(graph): a scalar "loss"
-// that parameters reach, or no loss and another output (code loss), an image as first input
+// that parameters reach, or no loss and another output (code loss), counts
+// that are one number
+// beside a loss (count), an image as first input
 // (input), as many class names as scores (classes), a mean and a deviation for each channel
 // (normalization), rates in range (optimizer, schedule), a name (name). REQUIRES: verify(graph)
 // passes.

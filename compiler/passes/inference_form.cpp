@@ -21,9 +21,8 @@ bool has_input(const Graph& graph) {
 Graph outputs_of(const Network& network) {
     GraphBuilder builder(network.graph);
     for (const Result& result : network.graph.results()) {
-        bool training_only = result.kind != Result::Kind::output || result.name == "loss" ||
-                             result.name == "correct";
-        if (!training_only) builder.output(result.name, result.value);
+        if (result.kind == Result::Kind::output && !is_for_training(result.name))
+            builder.output(result.name, result.value);
     }
     Graph graph = remove_dead_nodes(builder.build());
     if (graph.results().empty()) {

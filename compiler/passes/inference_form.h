@@ -1,5 +1,5 @@
-// The forward graph as inference runs it: results are the outputs but "loss" and "correct"; dropout
-// is gone; batch norm uses its running statistics, folded into the convolution or dense layer
+// The forward graph as inference runs it: results are the outputs but loss and counts; dropout is
+// gone; batch norm uses its running statistics, folded into the convolution or dense layer
 // before it where that has no other reader (scaled weights, shifted bias), else as one scale and
 // shift. What depends on parameters alone is computed by the library's `prepare`.
 #pragma once

@@ -130,7 +130,9 @@ typedef struct emulsion_tensor {
     uint64_t gradient_offset; /* bytes from the start of EMULSION_GRADIENTS, if any */
 } emulsion_tensor;
 
-/* An input or output: samples are outermost, channels innermost: [samples][H][W][C]. */
+/* An input or output: samples are outermost, channels innermost: [samples][H][W][C]. A training
+ * library hands out "loss", the mean over the samples, and of each classifier "correct" or, where
+ * it has a name, "NAME.correct": how many samples of the call it has right. */
 typedef struct emulsion_port {
     const char* name;
     int32_t type;

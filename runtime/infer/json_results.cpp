@@ -62,6 +62,8 @@ void JsonResults::accuracy(const Evaluation& evaluation) {
               {"correct", static_cast<int64_t>(metrics.correct.value_or(0.0))},
               {"pictures", metrics.samples}};
     if (evaluation.has_loss && evaluation.not_finite == 0) json["loss"] = metrics.loss();
+    for (const HeadCount& head : metrics.heads)
+        json["heads"][head.name] = metrics.share(head.correct);
     if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;
     print(json);
 }

@@ -26,19 +26,27 @@ std::vector<RankedClass> rank_classes(std::span<const float> scores, int count) 
 
 namespace {
 
-// Adds one picture to the result.
-void add_picture(std::span<const float> scores, int32_t label, Evaluation* result) {
-    const size_t target = static_cast<size_t>(label);
-    if (!has_finite_scores(scores) || target >= scores.size()) {
-        result->not_finite++;
-        result->metrics.samples++;
-        return;
+bool is_best(std::span<const float> scores, int32_t label) {
+    if (!has_finite_scores(scores)) return false;
+    return std::max_element(scores.begin(), scores.end()) - scores.begin() == label;
+}
+
+// Adds one picture of the session's last run. `counts`: one for each classifier, to be written.
+void add_picture(const InferenceSession& session, int sample, int32_t label,
+                 std::span<HeadCount> counts, Evaluation* result) {
+    const auto scores = session.scores(sample);
+    counts[0].correct = is_best(scores, label) ? 1.0 : 0.0;
+    for (size_t i = 1; i < counts.size(); i++) {
+        const auto others = session.probabilities(session.heads()[i], sample);
+        counts[i].correct = is_best(others, label) ? 1.0 : 0.0;
     }
-    const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+    const auto target = static_cast<size_t>(label);
+    const bool has_scores = has_finite_scores(scores) && target < scores.size();
     // A probability that has vanished in single precision counts as the smallest normal number.
-    const double probability = std::max(scores[target], FLT_MIN);
-    const double loss = result->has_loss ? -std::log(probability) : 0.0;
-    result->metrics.add(loss, best == label ? 1.0 : 0.0, 1);
+    const bool has_loss = has_scores && result->has_loss;
+    const double loss = has_loss ? -std::log(double{std::max(scores[target], FLT_MIN)}) : 0.0;
+    result->not_finite += has_scores ? 0 : 1;
+    result->metrics.add(loss, counts, 1);
 }
 
 }  // namespace
@@ -55,6 +63,9 @@ Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
     float* images = static_cast<float*>(block.get());
     Evaluation result;
     result.has_loss = session.score_kind() == ScoreKind::kProbabilities;
+    std::vector<HeadCount> counts;
+    for (const Head& head : session.heads()) counts.push_back({head.name});
+    if (counts.empty()) counts.emplace_back();
     for (size_t begin = 0; begin < subset.size(); begin += batch) {
         if (stop && stop()) break;
         const size_t samples = std::min(batch, subset.size() - begin);
@@ -64,9 +75,10 @@ Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
         session.run(images, static_cast<int>(samples));
         for (size_t i = 0; i < samples; i++) {
             const uint32_t index = subset[begin + i];
-            const auto scores = session.scores(static_cast<int>(i));
-            if (visit) visit(index, scores);
-            if (index < dataset.labels.size()) add_picture(scores, dataset.labels[index], &result);
+            const int sample = static_cast<int>(i);
+            if (visit) visit(index, session.scores(sample));
+            if (index < dataset.labels.size())
+                add_picture(session, sample, dataset.labels[index], counts, &result);
         }
     }
     return result;
@@ -79,6 +91,10 @@ std::string accuracy_text(const Evaluation& evaluation) {
                fixed(metrics.correct.value_or(0.0), 0), " of ", metrics.samples, ")");
     if (evaluation.has_loss && evaluation.not_finite == 0)
         text += concat(", loss ", fixed(metrics.loss(), 4));
+    for (const HeadCount& head : metrics.heads) {
+        const double share = metrics.share(head.correct);
+        text += concat(", ", one_line(head.name), " ", format_percent(share, 2));
+    }
     if (evaluation.not_finite > 0)
         text += concat(", scores not finite for ", evaluation.not_finite);
     return text + "\n";

@@ -8,25 +8,44 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace emulsion {
 
-struct Metrics {
-    double loss_sum = 0.0;                // over samples
-    std::optional<double> correct = 0.0;  // nothing where the network does not count them
-    int64_t samples = 0;
+// How many samples one classifier of a network has right.
+struct HeadCount {
+    std::string name;  // empty: of the one without a name
+    double correct = 0.0;
+};
 
-    void add(double mean_loss, std::optional<double> correct_count, int64_t count) {
+struct Metrics {
+    double loss_sum = 0.0;  // over samples
+    // Of the classifier that decides (see find_heads); nothing where the network counts nothing.
+    std::optional<double> correct = 0.0;
+    int64_t samples = 0;
+    std::vector<HeadCount> heads;  // where there are several classifiers: of each with a name
+
+    // `counts`: of every classifier, the one that decides first; the same ones in every call.
+    void add(double mean_loss, std::span<const HeadCount> counts, int64_t count) {
         loss_sum += mean_loss * static_cast<double>(count);
         correct =
-            correct && correct_count ? std::optional(*correct + *correct_count) : std::nullopt;
+            correct && !counts.empty() ? std::optional(*correct + counts[0].correct) : std::nullopt;
         samples += count;
+        if (counts.size() < 2) return;
+        if (counts[0].name.empty()) counts = counts.subspan(1);
+        if (heads.empty()) return heads.assign(counts.begin(), counts.end());
+        for (size_t i = 0; i < heads.size(); i++) heads[i].correct += counts[i].correct;
     }
     // Both are 0 where nothing was added.
     double loss() const { return samples > 0 ? loss_sum / static_cast<double>(samples) : 0.0; }
     std::optional<double> accuracy() const {
         if (!correct) return std::nullopt;
-        return samples > 0 ? *correct / static_cast<double>(samples) : 0.0;
+        return share(*correct);
+    }
+    double share(double count) const {
+        return samples > 0 ? count / static_cast<double>(samples) : 0.0;
     }
 };
 

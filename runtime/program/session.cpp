@@ -14,6 +14,8 @@ namespace emulsion {
 
 namespace {
 
+constexpr std::string_view kProbabilities = "probabilities";
+
 uint64_t round_up(uint64_t bytes) {
     return (bytes + EMULSION_ALIGNMENT - 1) / EMULSION_ALIGNMENT * EMULSION_ALIGNMENT;
 }
@@ -60,29 +62,37 @@ std::string class_name(const emulsion_info& info, int index) {
     return is_named ? std::string(info.classes[index]) : concat(index);
 }
 
-ScoreOutput find_score_output(const emulsion_info& info) {
-    constexpr std::string_view kNamed = ".probabilities";
-    int best = -1, best_rank = 0;
-    const auto is_named = [&](const emulsion_port& port) {
-        return std::string_view(port.name).ends_with(kNamed);
-    };
-    const bool has_one_named =
-        std::count_if(info.outputs, info.outputs + info.output_count, is_named) == 1;
+std::vector<Head> find_heads(const emulsion_info& info, std::string_view what) {
+    const std::string ending = concat(".", what);
+    const int rank = what == kProbabilities ? 1 : 0;
+    std::vector<Head> heads;
     for (int i = 0; i < info.output_count; i++) {
         const emulsion_port& port = info.outputs[i];
-        if (port.type != EMULSION_F32 || port.rank != 1 || port.batched != 1) continue;
+        if (port.type != EMULSION_F32 || port.rank != rank || port.batched != rank) continue;
         const std::string_view name = port.name;
-        const bool is_probabilities = name == "probabilities";
-        const bool is_named_alone = has_one_named && is_named(port);
-        const int rank = is_probabilities ? 4 : is_named_alone ? 3 : name == "scores" ? 2 : 1;
-        if (rank > best_rank) best = i, best_rank = rank;
+        if (name == what) heads.insert(heads.begin(), {"", i});
+        if (name.ends_with(ending) && name.size() > ending.size())
+            heads.push_back({std::string(name.substr(0, name.size() - ending.size())), i});
     }
-    if (best < 0) {
-        throw RuntimeError(info.network, "has no output that is one vector of scores a picture",
-                           "call the inference library from a program of your own");
+    return heads;
+}
+
+ScoreOutput find_score_output(const emulsion_info& info) {
+    const auto output = [&](int i, ScoreKind kind) {
+        return ScoreOutput{i, static_cast<int>(info.outputs[i].shape[0]), kind};
+    };
+    const std::vector<Head> heads = find_heads(info, kProbabilities);
+    if (!heads.empty()) return output(heads[0].output, ScoreKind::kProbabilities);
+    int best = -1;
+    for (int i = info.output_count; i-- > 0;) {
+        const emulsion_port& port = info.outputs[i];
+        if (port.type != EMULSION_F32 || port.rank != 1 || port.batched != 1) continue;
+        best = i;
+        if (std::string_view(port.name) == "scores") break;
     }
-    return {best, static_cast<int>(info.outputs[best].shape[0]),
-            best_rank >= 3 ? ScoreKind::kProbabilities : ScoreKind::kScores};
+    if (best >= 0) return output(best, ScoreKind::kScores);
+    throw RuntimeError(info.network, "has no output that is one vector of scores a picture",
+                       "call the inference library from a program of your own");
 }
 
 InferenceSession::InferenceSession(const emulsion_infer_library& library,
@@ -91,6 +101,7 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
       info_(*library.info()),
       shape_(only_picture_input(info_)),
       score_output_(find_score_output(info_)),
+      heads_(find_heads(info_, kProbabilities)),
       blocks_(query_sizes(library, options.threads)) {
     for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
@@ -123,8 +134,16 @@ void InferenceSession::run(const float* images, int samples) {
 }
 
 std::span<const float> InferenceSession::scores(int sample) const {
-    const void* block = outputs_[static_cast<size_t>(score_output_.index)].get();
-    const size_t count = static_cast<size_t>(score_output_.classes);
+    return output_of(score_output_.index, sample);
+}
+
+std::span<const float> InferenceSession::probabilities(const Head& head, int sample) const {
+    return output_of(head.output, sample);
+}
+
+std::span<const float> InferenceSession::output_of(int output, int sample) const {
+    const void* block = outputs_[static_cast<size_t>(output)].get();
+    const auto count = static_cast<size_t>(info_.outputs[output].shape[0]);
     return {static_cast<const float*>(block) + static_cast<size_t>(sample) * count, count};
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/abi/program.h"
@@ -15,9 +16,18 @@ namespace emulsion {
 // What the scores of a network are.
 enum class ScoreKind { kProbabilities, kScores };
 
-// Where a network's scores are: the f32 output, one vector a picture, called "probabilities", else
-// the only one called "NAME.probabilities", else "scores", else the first there is. Throws
-// RuntimeError where there is none.
+// The classifiers of a network: its f32 outputs called `what` or "NAME.what". The one without a
+// name comes first, then the others in the order of the model. The first one decides: its accuracy
+// is the network's, its classes are shown.
+struct Head {
+    std::string name;  // empty: without one
+    int output = 0;
+};
+std::vector<Head> find_heads(const emulsion_info& info, std::string_view what);
+
+// Where a network's scores are: an f32 output, one vector a picture: the "probabilities" of the
+// classifier that decides, else "scores", else the first there is. Throws RuntimeError where there
+// is none.
 struct ScoreOutput {
     int index = 0, classes = 0;
     ScoreKind kind = ScoreKind::kScores;
@@ -61,6 +71,8 @@ class InferenceSession {
     int batch() const { return info_.batch; }
     int classes() const { return score_output_.classes; }
     ScoreKind score_kind() const { return score_output_.kind; }
+    // Those with probabilities; the scores are the first one's where there is one.
+    const std::vector<Head>& heads() const { return heads_; }
 
     // To be called once parameters and state are in memory, and whenever they change.
     void prepare();
@@ -69,14 +81,17 @@ class InferenceSession {
     // run.
     void run(const float* images, int samples);
     std::span<const float> scores(int sample) const;
+    std::span<const float> probabilities(const Head& head, int sample) const;
 
   private:
+    std::span<const float> output_of(int output, int sample) const;
     void check(int status, const char* action) const;
 
     const emulsion_infer_library& library_;
     const emulsion_info& info_;
     PictureShape shape_;
     ScoreOutput score_output_;
+    std::vector<Head> heads_;
     MemoryBlocks blocks_;
     std::vector<AlignedBlock> outputs_;  // [samples][...] each
     std::vector<void*> output_pointers_;

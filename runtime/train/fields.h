@@ -47,6 +47,11 @@ class FieldWriter {
                     const Value&) {
         (*this)(name, value);
     }
+    // Nothing where the list is empty.
+    template <typename Value>
+    void list_if_any(const char* name, const std::vector<Value>& values) {
+        if (!values.empty()) (*this)(name, values);
+    }
     std::string text() const {
         return json_.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     }
@@ -98,6 +103,11 @@ class FieldReader {
                     const Value& high) {
         value.reset();
         if (json_.contains(name)) (*this)(name, value.emplace(), low, high);
+    }
+    template <typename Value>
+    void list_if_any(const char* name, std::vector<Value>& values) {
+        values.clear();
+        if (json_.contains(name)) read(find(name), name, values);
     }
     template <typename Value>
     void operator()(const char* name, Value& value, const Value& low, const Value& high) {

@@ -21,6 +21,8 @@ Json metrics_json(const Metrics& metrics, bool has_loss) {
     const std::optional<double> accuracy = metrics.accuracy();
     json["accuracy"] = accuracy ? Json(*accuracy) : Json(nullptr);
     json["samples"] = metrics.samples;
+    for (const HeadCount& head : metrics.heads)
+        json["heads"][head.name] = metrics.share(head.correct);
     return json;
 }
 

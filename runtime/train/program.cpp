@@ -1,6 +1,7 @@
 // See program.h.
 #include "runtime/train/program.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "runtime/data/weights.h"
@@ -115,7 +116,8 @@ void TrainProgram::load_data() {
     const RunSettings stored = state_.settings;
     if (options_.resume) state_.settings = resumed_settings(stored, options_);
     only_picture_input(*infer_.info());  // validation, weights and test would find it out last
-    const int classes = find_score_output(*infer_.info()).classes;
+    const int classes =
+        std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
     data_ = open_run_data(state_.settings, session_.shape(), classes);
     if (options_.resume) {
         check_same_data(state_, data_.train);
@@ -130,6 +132,7 @@ void TrainProgram::load_data() {
     loader_ = std::make_unique<Loader>(data_.train, data_.split.train, normalizer, loading);
     if (!options_.resume) return;
     check_place(state_, loader_->batches(), checkpoint_file());
+    check_heads(state_, session_.heads(), checkpoint_file());
     stored_steps_ = stored.total_steps(loader_->batches());
 }
 

@@ -23,10 +23,16 @@ constexpr int64_t kMostSamples = INT64_MAX / 2;
 
 // The fields of a checkpoint; FieldReader and FieldWriter find them by their arguments.
 
+void list_fields(auto& fields, Is<HeadCount> auto& head) {
+    fields("name", head.name);
+    fields("correct", head.correct, 0.0, static_cast<double>(kMostSamples));
+}
+
 void list_fields(auto& fields, Is<Metrics> auto& metrics) {
     fields("loss_sum", metrics.loss_sum);
     fields("correct", metrics.correct, 0.0, static_cast<double>(kMostSamples));
     fields("samples", metrics.samples, int64_t(0), kMostSamples);
+    fields.list_if_any("heads", metrics.heads);
 }
 
 void list_fields(auto& fields, Is<Evaluation> auto& evaluation) {
@@ -122,6 +128,20 @@ void check_place(const RunState& state, uint64_t steps_per_epoch, const std::str
                                    part->metrics.samples, " pictures, but it stands in epoch ",
                                    state.epoch + 1, " after ", samples));
     }
+}
+
+void check_heads(const RunState& state, const std::vector<Head>& heads, const std::string& where) {
+    if (state.sums.samples == 0) return;
+    std::string own, stored;
+    for (const Head& head : heads) {
+        if (heads.size() > 1 && !head.name.empty()) own += concat(" ", quoted(head.name));
+    }
+    for (const HeadCount& head : state.sums.heads) stored += concat(" ", quoted(head.name));
+    if (own == stored) return;
+    const char* none = " none";
+    refuse_place(where, concat("its sums are of the further classifiers",
+                               stored.empty() ? none : stored.c_str(), ", but this program has",
+                               own.empty() ? none : own.c_str()));
 }
 
 RunPosition to_position(const RunState& state) {

@@ -44,11 +44,12 @@ void TrainingSession::find_inputs() {
 
 void TrainingSession::find_outputs() {
     loss_output_ = -1;
+    heads_ = find_heads(info_, "correct");
+    for (const Head& head : heads_) counts_.push_back({head.name});
     for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
         const std::string_view name = port.name;
         if (name == "loss" && port.type == EMULSION_F32) loss_output_ = i;
-        if (name == "correct") correct_output_ = i;
         const uint64_t count = port.batched ? static_cast<uint64_t>(info_.batch) : 1;
         outputs_.push_back(allocate_aligned(port.bytes * count));
         output_pointers_.push_back(outputs_.back().get());
@@ -94,14 +95,18 @@ StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     }
     check(status, "step");
     result.loss = read_output(loss_output_);
-    if (correct_output_ >= 0) result.correct = read_output(correct_output_);
+    for (size_t i = 0; i < heads_.size(); i++) counts_[i].correct = read_output(heads_[i].output);
+    result.correct = counts_;
     return result;
 }
 
 double TrainingSession::read_output(int index) const {
-    const void* value = outputs_[static_cast<size_t>(index)].get();
-    if (info_.outputs[index].type == EMULSION_I32) return *static_cast<const int32_t*>(value);
-    return *static_cast<const float*>(value);
+    return *static_cast<const float*>(outputs_[static_cast<size_t>(index)].get());
+}
+
+int TrainingSession::label_classes() const {
+    const int classes = info_.inputs[label_input_].classes;
+    return classes > 0 ? classes : INT32_MAX;
 }
 
 void TrainingSession::release_workspace() {

@@ -1,29 +1,29 @@
 // One training library with its memory: batches in, loss and correct count out.
 #pragma once
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "runtime/abi/program.h"
 #include "runtime/data/loader.h"
 #include "runtime/program/memory.h"
+#include "runtime/program/metrics.h"
 #include "runtime/program/profile.h"
 #include "runtime/program/session.h"
 
 namespace emulsion {
 
 struct StepResult {
-    const char* fault = nullptr;    // what was NaN or infinite, so that no parameter was updated
-    double loss = 0.0;              // mean over the samples
-    std::optional<double> correct;  // where the network counts them
+    const char* fault = nullptr;  // what was NaN or infinite, so that no parameter was updated
+    double loss = 0.0;            // mean over the samples
+    std::span<const HeadCount> correct;  // as Metrics::add takes them; until the next step
 };
 
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
-    // outputs: one picture, one i32 label; outputs "loss" and, if it
-    // counts them, "correct". Throws RuntimeError where
-    // the network has others.
+    // outputs: one picture, one i32 label; outputs "loss" and the classifiers' counts. Throws
+    // RuntimeError where the network has others.
     TrainingSession(const emulsion_train_library& library, int threads);
     ~TrainingSession();  // unbinds
     TrainingSession(const TrainingSession&) = delete;
@@ -33,6 +33,10 @@ class TrainingSession {
     const emulsion_memory& memory() const { return blocks_.memory(); }
     const emulsion_sizes& sizes() const { return blocks_.sizes(); }
     const PictureShape& shape() const { return shape_; }
+    // Those that count right answers, the one that decides first.
+    const std::vector<Head>& heads() const { return heads_; }
+    // The classes that a label may name, or INT32_MAX where the network does not say.
+    int label_classes() const;
 
     void initialize(uint64_t seed);  // parameters and state
     // `profile`, or null, measures every step and must outlive the session.
@@ -56,7 +60,9 @@ class TrainingSession {
     PictureShape shape_;
     MemoryBlocks blocks_;
     int picture_input_ = 0, label_input_ = 0;
-    int loss_output_ = 0, correct_output_ = -1;
+    int loss_output_ = 0;
+    std::vector<Head> heads_;
+    std::vector<HeadCount> counts_;  // of the last step
     std::vector<const void*> inputs_;
     std::vector<AlignedBlock> outputs_;
     std::vector<void*> output_pointers_;

@@ -55,43 +55,65 @@ std::vector<std::vector<std::string>> memory_rows(const emulsion_sizes& sizes) {
     return rows;
 }
 
-// Widths of the columns: epoch, loss, accuracy, validation loss and accuracy, rate, img/s, time.
-std::string join_columns(const std::vector<std::string>& cells, bool has_validation) {
-    constexpr size_t kWidths[] = {5, 7, 9, 11, 10, 9, 8, 6};
-    std::string line;
-    for (size_t c = 0; c < cells.size(); c++) {
-        if (!has_validation && (c == 3 || c == 4)) continue;
-        line += (line.empty() ? "" : "  ") + pad_left(cells[c], kWidths[c]);
-    }
-    return line + "\n";
-}
-
-std::string epoch_header(bool has_validation) {
-    return join_columns(
-        {"epoch", "loss", "accuracy", "valid. loss", "valid. acc", "rate", "img/s", "time"},
-        has_validation);
-}
-
 std::string accuracy_cell(const Metrics& metrics) {
     const std::optional<double> accuracy = metrics.accuracy();
     return accuracy ? format_percent(*accuracy, 2) : "-";
 }
 
-std::string epoch_row(const EpochRecord& record, bool has_validation) {
-    std::string loss = "-", accuracy = "-";
-    if (record.validation) {
-        const Evaluation& validation = *record.validation;
-        accuracy = accuracy_cell(validation.metrics);
-        if (validation.has_loss) loss = fixed(validation.metrics.loss(), 4);
-        if (validation.not_finite > 0) loss = "not finite";
+std::string head_cell(const Metrics& metrics, const std::string& name) {
+    for (const HeadCount& head : metrics.heads) {
+        if (head.name == name) return format_percent(metrics.share(head.correct), 2);
+    }
+    return "-";
+}
+
+// A column of the table of epochs, its cell in the row of one epoch.
+struct Column {
+    std::string title, cell;
+    size_t width;
+};
+
+// Of one part of the data: loss, accuracy, and the accuracy of each further classifier with a name.
+// Without metrics the cells are "-".
+void add_part(std::vector<Column>& columns, const EpochRecord& record, const Metrics* metrics,
+              const std::string& loss, const std::string& prefix) {
+    const bool is_training = prefix.empty();
+    columns.push_back({prefix + "loss", loss, is_training ? size_t{7} : size_t{11}});
+    columns.push_back({is_training ? "accuracy" : prefix + "acc",
+                       metrics ? accuracy_cell(*metrics) : "-",
+                       is_training ? size_t{9} : size_t{10}});
+    for (const HeadCount& head : record.metrics.heads) {
+        const std::string title = prefix + one_line(head.name);
+        columns.push_back({title, metrics ? head_cell(*metrics, head.name) : "-",
+                           std::max(title.size(), size_t{9})});
+    }
+}
+
+std::string validation_loss(const Evaluation& validation) {
+    if (validation.not_finite > 0) return "not finite";
+    return validation.has_loss ? fixed(validation.metrics.loss(), 4) : "-";
+}
+
+std::vector<Column> columns_of(const EpochRecord& record, bool has_validation) {
+    std::vector<Column> columns{{"epoch", concat(record.epoch), 5}};
+    add_part(columns, record, &record.metrics, fixed(record.metrics.loss(), 4), "");
+    if (has_validation) {
+        const auto& validation = record.validation;
+        add_part(columns, record, validation ? &validation->metrics : nullptr,
+                 validation ? validation_loss(*validation) : "-", "valid. ");
     }
     const bool is_timed = record.seconds > 0;
-    return join_columns(
-        {concat(record.epoch), fixed(record.metrics.loss(), 4), accuracy_cell(record.metrics), loss,
-         accuracy, format_significant(record.learning_rate, 4),
-         is_timed ? format_thousands(record.images_per_second) : "-",
-         is_timed ? format_duration(record.seconds) : "-"},
-        has_validation);
+    columns.push_back({"rate", format_significant(record.learning_rate, 4), 9});
+    columns.push_back({"img/s", is_timed ? format_thousands(record.images_per_second) : "-", 8});
+    columns.push_back({"time", is_timed ? format_duration(record.seconds) : "-", 6});
+    return columns;
+}
+
+std::string join_columns(const std::vector<Column>& columns, std::string Column::* text) {
+    std::string line;
+    for (const Column& column : columns)
+        line += (line.empty() ? "" : "  ") + pad_left(column.*text, column.width);
+    return line + "\n";
 }
 
 class TextReporter : public Reporter {
@@ -107,8 +129,9 @@ class TextReporter : public Reporter {
     }
     void step(const ProgressState& progress) override { console_.progress(progress); }
     void epoch(const EpochRecord& record, int64_t) override {
-        console_.results((has_header_ ? "" : epoch_header(has_validation_)) +
-                         epoch_row(record, has_validation_));
+        const std::vector<Column> columns = columns_of(record, has_validation_);
+        console_.results((has_header_ ? "" : join_columns(columns, &Column::title)) +
+                         join_columns(columns, &Column::cell));
         has_header_ = true;
     }
     void weights(const std::string& path) override {

@@ -83,6 +83,19 @@ TEST(TrainingStep, ResultsOfPlainDescent) {
               "%low.w.sgd = sgd_plain(%low.w, %low.dw, %learning_rate) {weight_decay=0}");
 }
 
+// Every classifier's count stays, in the order of the network; nothing else that inference has.
+TEST(TrainingStep, CountsOfSeveralClassifiers) {
+    std::string text = print(classifier());
+    const std::string output = "  output \"correct\" %correct\n";
+    text.replace(text.find(output), output.size(),
+                 "  %more = reduce(%cross:1) : f32[]\n  output \"aux.correct\" %more\n" + output +
+                     "  output \"aux.corrected\" %probabilities\n");
+    const Names names = result_names(training_step(parse_network(text, "net.emu")));
+    EXPECT_EQ(
+        Names(names.begin(), names.begin() + 4),
+        (Names{"output loss", "output aux.correct", "output correct", "update bn.running_mean"}));
+}
+
 TEST(TrainingStep, Momentum) {
     Graph step = training_step(classifier(
         "sgd {learning_rate=0.1, momentum=0.9, nesterov=true, damped=true, weight_decay=0.0005}"));

@@ -69,8 +69,8 @@ TEST(Model, LossesAddUpWithTheirWeights) {
     m.mean_squared_error(x, {.half_sum = true});
     Network network = finished(m);
     EXPECT_EQ(outputs_of(network),
-              (std::vector<std::string>{"correct", "scores", "probabilities", "aux.scores",
-                                        "aux.probabilities", "prediction", "loss"}));
+              (std::vector<std::string>{"correct", "scores", "probabilities", "aux.correct",
+                                        "aux.scores", "aux.probabilities", "prediction", "loss"}));
     EXPECT_EQ(node_text(network, "aux.mean.weighted"),
               "%aux.mean.weighted = scale(%aux.mean) {factor=0.3} : f32[]");
     EXPECT_EQ(node_text(network, "loss.total"),

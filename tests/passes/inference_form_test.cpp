@@ -147,6 +147,18 @@ TEST(InferenceForm, FoldsIntoWeightsOfAFlattenedMap) {
     expect_folded_values(dense + "  %y = relu(%c) : f32[n,3]", "f32[n,3]");
 }
 
+// Loss and counts are of training.
+TEST(InferenceForm, CountsOfEveryClassifierGo) {
+    const Graph graph = inference_of(
+        "graph net { %x = input() : f32[n,3] %y = reduce(%x) : f32[] output \"loss\" %y "
+        "output \"correct\" %y output \"aux.correct\" %y output \"corrected\" %x "
+        "output \"aux.scores\" %x }");
+    ASSERT_EQ(graph.results().size(), 2u);
+    EXPECT_EQ(graph.results()[0].name, "corrected");
+    EXPECT_EQ(graph.results()[1].name, "aux.scores");
+    EXPECT_EQ(graph.nodes().size(), 1u);
+}
+
 TEST(InferenceForm, ANetworkWithoutOutputIsRefused) {
     try {
         inference_of(

@@ -77,12 +77,29 @@ TEST(Format, TableAlignsByCharactersNotBytes) {
 // Losses 1, 1, 1, 1, 6 in batches of two: the mean over samples, not over batches.
 TEST(Metrics, MeansAreOverSamples) {
     Metrics metrics;
-    metrics.add(1.0, 2, 2);
-    metrics.add(1.0, 1, 2);
-    metrics.add(6.0, 0, 1);
+    metrics.add(1.0, std::vector<HeadCount>{{"", 2}}, 2);
+    metrics.add(1.0, std::vector<HeadCount>{{"", 1}}, 2);
+    metrics.add(6.0, std::vector<HeadCount>{{"", 0}}, 1);
     EXPECT_DOUBLE_EQ(metrics.loss(), 2.0);
     EXPECT_DOUBLE_EQ(metrics.accuracy().value_or(-1.0), 0.6);
     EXPECT_EQ(metrics.samples, 5);
+}
+
+TEST(Metrics, SeveralClassifiers) {
+    const auto counted = [](const std::vector<std::vector<HeadCount>>& calls) {
+        Metrics metrics;
+        for (const auto& counts : calls) metrics.add(1.0, counts, 4);
+        std::string text = metrics.correct ? std::to_string(*metrics.correct) : "none";
+        for (const HeadCount& head : metrics.heads)
+            text += " " + head.name + " " + std::to_string(metrics.share(head.correct));
+        return text;
+    };
+    // The first one decides; those with a name are kept by it.
+    EXPECT_EQ(counted({{{"a", 4}, {"b", 1}}, {{"a", 3}, {"b", 1}}}),
+              "7.000000 a 0.875000 b 0.250000");
+    EXPECT_EQ(counted({{{"", 4}, {"b", 1}}, {{"", 3}, {"b", 1}}}), "7.000000 b 0.250000");
+    EXPECT_EQ(counted({{{"a", 4}}}), "4.000000");
+    EXPECT_EQ(counted({{}, {}}), "none");
 }
 
 TEST(Metrics, EmptyIsZero) {

@@ -77,6 +77,10 @@ TEST_F(TrainResumeTest, WhatNoRunWritesIsRefused) {
         {[](auto&, Json& json) { json["settings"]["seed"] = 7; }, "it names the seeds 1 and 7"},
         {[](auto&, Json& json) { json["sums"]["samples"] = 3; },
          "its sums are over 3 pictures, but its epoch has trained on 8"},
+        {[](auto&, Json& json) { json["sums"]["heads"] = {{{"name", "b"}, {"correct", 1}}}; },
+         "its sums are of the further classifiers 'b', but this program has none"},
+        {[](auto&, Json& json) { json["history"][0]["metrics"]["heads"] = 5; },
+         "its field 'history[0].metrics.heads' is 5, not a list"},
         {[](auto&, Json& json) { json["history"].clear(); },
          "it stands in epoch 1, counted from 0, but tells of 0 finished ones"},
         {[](auto&, Json& json) { json["history"][0]["epoch"] = 9; }, "its epoch 1 is numbered 9"},
@@ -171,11 +175,11 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     state.settings.seed = INT64_MAX;
     state.data_samples = 10, state.data_checksum = UINT32_MAX;
     state.epoch = 1, state.batch = 2, state.step = 5;
-    state.sums.add(0.1, 3, 8);
+    state.sums.add(0.1, std::vector<HeadCount>{{"", 3}, {"b", 2}, {"c", 1}}, 8);
     state.history.resize(1);
     state.history[0].epoch = 1;
     state.history[0].learning_rate = 0.05f;
-    state.history[0].validation = Evaluation{{1.5, 2.0, 3}, true, 1};
+    state.history[0].validation = Evaluation{{1.5, 2.0, 3, {{"b", 1}}}, true, 1};
     const RunPosition position = to_position(state);
     const RunState found = from_position(position, "checkpoint");
     EXPECT_EQ(to_position(found).metrics, position.metrics);
@@ -183,6 +187,10 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     EXPECT_EQ(found.settings.seed, uint64_t(INT64_MAX));
     EXPECT_EQ(found.history[0].validation->not_finite, 1);
     EXPECT_EQ(found.sums.loss_sum, state.sums.loss_sum);
+    ASSERT_EQ(found.sums.heads.size(), 2u);
+    EXPECT_EQ(found.sums.heads[1].name, "c");
+    EXPECT_EQ(found.sums.heads[0].correct, 2);
+    EXPECT_EQ(found.history[0].validation->metrics.heads.size(), 1u);
 }
 
 // The longest history that a run can have fits into a checkpoint that is read.

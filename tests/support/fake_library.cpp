@@ -133,7 +133,12 @@ int forward_backward(void* instance, const emulsion_call* call) {
     if (fake().network.kind == FakeKind::kQuadratic) quadratic_gradients(memory, *call, &loss);
     *static_cast<float*>(call->outputs[0]) = loss;
     if (!std::isfinite(loss)) return EMULSION_NOT_FINITE;
-    if (fake().network.counts_correct) *static_cast<float*>(call->outputs[1]) = correct;
+    const auto* labels = static_cast<const int32_t*>(call->inputs[1]);
+    const auto first_class = std::count(labels, labels + call->samples, 0);
+    for (size_t h = 0; h < fake().network.heads.size(); h++) {
+        *static_cast<float*>(call->outputs[1 + h]) =
+            h == 0 ? correct : static_cast<float>(first_class);
+    }
     if (fake().network.kind == FakeKind::kSoftmax) {
         float* mean = tensor_values(fake().train_tensors[2], memory);
         *mean += 0.1f * (loss - *mean);
@@ -207,6 +212,12 @@ int run(void* instance, const emulsion_call* call) {
     const FakeNetwork& network = fake().network;
     const auto* images = static_cast<const float*>(call->inputs[0]);
     auto* scores = static_cast<float*>(call->outputs[0]);
+    const auto classes = static_cast<size_t>(network.classes);
+    for (size_t h = 1; h < network.heads.size(); h++) {
+        auto* others = static_cast<float*>(call->outputs[h]);
+        for (size_t i = 0; i < static_cast<size_t>(call->samples) * classes; i++)
+            others[i] = i % classes == 0 ? 1.0f : 0.0f;
+    }
     const auto* prepared = static_cast<const float*>(memory.block[EMULSION_PREPARED]);
     for (int n = 0; n < call->samples; n++, images += elements(), scores += network.classes) {
         if (network.kind == FakeKind::kQuadratic) {

@@ -34,8 +34,11 @@ struct FakeNetwork {
     bool is_normalized = false;
     float mean = 0.0f, deviation = 1.0f;       // of every channel
     std::string score_name = "probabilities";  // or "scores"
-    bool counts_correct = true;                // the training library hands out "correct"
-    int infer_inputs = 1;                      // 2: the inference library needs another picture
+    // Classifiers by name, "" without one; without any the training library counts nothing. The
+    // first is the model's, every further one takes each picture for the class 0.
+    std::vector<std::string> heads = {""};
+    int label_classes = 0;                 // that the training library states of its labels
+    int infer_inputs = 1;                  // 2: the inference library needs another picture
     uint64_t workspace_bytes = 64;         // of the training library; a step writes to all of it
     std::vector<std::string> class_names;  // empty: none
 };

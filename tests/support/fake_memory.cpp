@@ -102,6 +102,30 @@ void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor
     std::fill_n(info->input_deviation, 4, f.network.deviation);
 }
 
+// A loss, and for each classifier its count and its scores.
+void lay_out_outputs() {
+    Fake& f = fake();
+    std::vector<std::string> heads = f.network.heads;
+    f.count_names.clear();
+    for (const std::string& head : heads)
+        f.count_names.push_back(head.empty() ? "correct" : head + ".correct");
+    f.score_names.clear();
+    if (heads.empty()) heads = {""};
+    for (const std::string& head : heads)
+        f.score_names.push_back(head.empty() ? f.network.score_name
+                                             : head + "." + f.network.score_name);
+    f.train_outputs = {make_port("loss", EMULSION_F32, {}, false)};
+    for (const std::string& name : f.count_names)
+        f.train_outputs.push_back(make_port(name.c_str(), EMULSION_F32, {}, false));
+    f.infer_outputs.clear();
+    for (const std::string& name : f.score_names)
+        f.infer_outputs.push_back(make_port(name.c_str(), EMULSION_F32, {f.network.classes}, true));
+    f.train.outputs = f.train_outputs.data();
+    f.train.output_count = static_cast<int32_t>(f.train_outputs.size());
+    f.infer.outputs = f.infer_outputs.data();
+    f.infer.output_count = static_cast<int32_t>(f.infer_outputs.size());
+}
+
 }  // namespace
 
 Fake& fake() {
@@ -136,16 +160,12 @@ void use_fake_network(const FakeNetwork& network) {
         make_port("image", EMULSION_F32, {shape.channels, shape.height, shape.width}, true);
     f.train_inputs[0] = f.infer_inputs[0] = f.infer_inputs[1] = image;
     f.train_inputs[1] = make_port("label", EMULSION_I32, {}, true);
-    f.train_outputs[0] = make_port("loss", EMULSION_F32, {}, false);
-    f.train_outputs[1] = make_port("correct", EMULSION_F32, {}, false);
-    f.infer_outputs[0] =
-        make_port(f.network.score_name.c_str(), EMULSION_F32, {f.network.classes}, true);
+    f.train_inputs[1].classes = f.network.label_classes;
     fill_info(&f.train, f.network.batch, f.train_tensors);
     fill_info(&f.infer, f.network.infer_batch, f.infer_tensors);
     f.train.inputs = f.train_inputs, f.train.input_count = 2;
-    f.train.outputs = f.train_outputs, f.train.output_count = f.network.counts_correct ? 2 : 1;
     f.infer.inputs = f.infer_inputs, f.infer.input_count = f.network.infer_inputs;
-    f.infer.outputs = f.infer_outputs, f.infer.output_count = 1;
+    lay_out_outputs();
 }
 
 FakeHooks& fake_hooks() { return fake().hooks; }

@@ -17,10 +17,12 @@ struct Fake {
     FakeNetwork network;
     FakeHooks hooks;
     std::vector<const char*> class_names;
+    std::vector<std::string> count_names, score_names;  // of the outputs, by classifier
     std::vector<emulsion_tensor> train_tensors, infer_tensors;
     int64_t runs = 0;           // of the inference library
     size_t first_velocity = 0;  // velocities lie in the order of the parameters, equally spaced
-    emulsion_port train_inputs[2], train_outputs[2], infer_inputs[2], infer_outputs[1];
+    emulsion_port train_inputs[2], infer_inputs[2];
+    std::vector<emulsion_port> train_outputs, infer_outputs;
     emulsion_info train{}, infer{};
     emulsion_sizes train_sizes{}, infer_sizes{};
 };
