@@ -263,6 +263,19 @@ void check_loss(const Network& network) {
          "use a layer with weights between input and loss, or freeze fewer layers");
 }
 
+// Differentiating is the compiler's work: a gradient that a file brings would be lost.
+void check_gradients(const Network& network) {
+    for (const Result& result : network.graph.results()) {
+        if (result.kind != Result::Kind::gradient) continue;
+        const std::string& name = network.graph.node(result.target).name;
+        fail("gradient",
+             fmt::format("the network '{}' gives a gradient of '{}', but the gradients are the "
+                         "compiler's to find",
+                         network.name, name),
+             fmt::format("remove the line 'gradient %{}'", name));
+    }
+}
+
 void check_counts(const Network& network) {
     for (const Result& result : network.graph.results()) {
         if (result.kind != Result::Kind::output || !is_count(result.name)) continue;
@@ -347,8 +360,8 @@ void check_classes(const Network& network) {
 
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
-    for (auto check : {check_name, check_input, check_loss, check_counts, check_classes,
-                       check_normalization, check_optimizer, check_schedule}) {
+    for (auto check : {check_name, check_input, check_loss, check_gradients, check_counts,
+                       check_classes, check_normalization, check_optimizer, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {
