@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "dsl/build_records.h"
+#include "dsl/tune_live.h"
 #include "dsl/tune_page.h"
+#include "dsl/tune_words.h"
 #include "runtime/abi/instance.h"
 #include "runtime/support/machine_speed.h"
 #include "schedules/library.h"
@@ -91,8 +93,10 @@ int run_tune(const CommandLine& line, const Network& network) {
     bench.jobs = line.options.jobs > 0 ? line.options.jobs : processors;
     bench.seed = tune.seed;
     CpuWorkbench workbench(recipes, isa, bench);
-    std::unique_ptr<TuneReport> report = make_tune_report(line.json);
-    if (!line.report.empty()) report = with_page(std::move(report), line.report, recipes);
+    const MachineSpeed machine = measure_speed(isa, tune.threads);
+    std::unique_ptr<TuneReport> report = make_tune_report(line.json, machine);
+    if (!line.json && shows_live()) report = make_live_report(std::move(report));
+    if (!line.report.empty()) report = with_page(std::move(report), line.report, recipes, machine);
     emulsion::tune(network, recipes, line.options, tune, workbench, *report);
     return 0;
 }

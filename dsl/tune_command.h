@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "dsl/command_line.h"
+#include "runtime/support/machine_speed.h"
 #include "schedules/tune/tuner.h"
 
 namespace CLI {
@@ -22,6 +23,6 @@ void check_tune_options(CLI::App* command, CommandLine& line);
 int run_tune(const CommandLine& line, const Network& network);
 
 // What happens, a line each: for a reader, or as JSON.
-std::unique_ptr<TuneReport> make_tune_report(bool as_json);
+std::unique_ptr<TuneReport> make_tune_report(bool as_json, const MachineSpeed& machine);
 
 }  // namespace emulsion

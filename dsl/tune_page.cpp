@@ -7,6 +7,7 @@
 #include <map>
 
 #include "compiler/codegen/kernel.h"
+#include "dsl/tune_words.h"
 #include "runtime/support/atomic_file.h"
 
 namespace emulsion {
@@ -15,9 +16,11 @@ namespace {
 
 constexpr size_t kMostLoops = 40;  // kernels whose loops are shown, by their share
 constexpr const char* kStyle = R"(
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 90em; padding: 0 1em; }
 table { border-collapse: collapse; }
 th, td { padding: .25em .7em; border-bottom: 1px solid #ccc; text-align: right; }
+td { white-space: nowrap; }
+td:last-child { white-space: normal; }
 th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
 pre { background: #f4f4f4; padding: .7em; overflow-x: auto; font-size: 12px; flex: 1; margin: 0; }
 .loops { display: flex; gap: 1em; }
@@ -79,19 +82,24 @@ std::string curve(const std::vector<Point>& points) {
                first, last);
 }
 
-std::string row(const TunedKernel& kernel) {
+std::string row(const TunedKernel& kernel, const MachineSpeed& machine) {
     const bool has_record = kernel.chosen.has_value();
     const auto time = [&](double us) { return has_record ? fmt::format("{:.1f}", us) : ""; };
     const double gflop = 2e-9 * static_cast<double>(kernel.planned->group.multiply_adds());
     const auto rate = [&](double us) {
         return has_record && gflop > 0 ? fmt::format("{:.1f}", gflop / us * 1e6) : "";
     };
+    const KernelRates before = rates_of(kernel, kernel.default_us, machine);
+    const KernelRates after = rates_of(kernel, kernel.best_us, machine);
+    const auto change = [&](double share, double tuned_share) {
+        return has_record ? change_of(share, tuned_share) : "";
+    };
     return fmt::format(
         "<tr><td>{}</td><td>{:.1f} %</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>"
-        "<td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
         escaped(kernel.name), 100 * kernel.share, kernel.trials, kernel.failures,
         time(kernel.default_us), time(kernel.best_us), rate(kernel.default_us),
-        rate(kernel.best_us),
+        rate(kernel.best_us), change(before.peak, after.peak), change(before.memory, after.memory),
         has_record ? fmt::format("{:.3f}", kernel.default_us / kernel.best_us) : "",
         escaped(!kernel.fault.empty() ? kernel.own + " (" + kernel.fault + ")"
                 : has_record          ? kernel.best
@@ -100,8 +108,9 @@ std::string row(const TunedKernel& kernel) {
 
 class PageReport : public TuneReport {
   public:
-    PageReport(std::unique_ptr<TuneReport> inner, std::string file, const RecipeLibrary& library)
-        : inner_(std::move(inner)), file_(std::move(file)), library_(library) {
+    PageReport(std::unique_ptr<TuneReport> inner, std::string file, const RecipeLibrary& library,
+               const MachineSpeed& machine)
+        : inner_(std::move(inner)), file_(std::move(file)), library_(library), machine_(machine) {
         AtomicFile probe(file_);  // finds out whether it can be written
     }
 
@@ -165,13 +174,15 @@ class PageReport : public TuneReport {
         std::string page = fmt::format(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"/><title>tuning {0}"
             "</title><style>{1}</style></head>\n<body>\n<h1>Tuning {0}</h1>\n"
-            "<p>{2}, {3} threads, on {4}; {5} trials in {6:.1f} minutes</p>\n"
+            "<p>{2}, {3} threads, on {4}; {5} trials in {6:.1f} minutes. Peak: {7:.0f} GFLOP/s, of "
+            "the plain definition's multiply-adds; memory: the bandwidth within blocks of the "
+            "tensors' size.</p>\n"
             "<table>\n<thead><tr><th>kernel</th><th>share</th><th>trials</th><th>failed</th>"
             "<th>default, us</th><th>tuned, us</th><th>default, GFLOP/s</th><th>tuned, GFLOP/s</th>"
-            "<th>gain</th><th>schedule</th></tr></thead>\n<tbody>\n",
+            "<th>peak</th><th>memory</th><th>gain</th><th>schedule</th></tr></thead>\n<tbody>\n",
             escaped(network_), kStyle, isa_.name, threads_, to_string(this_machine()), spent.trials,
-            spent.seconds / 60);
-        for (const TunedKernel& kernel : kernels) page += row(kernel);
+            spent.seconds / 60, machine_.peak * 1e-9);
+        for (const TunedKernel& kernel : kernels) page += row(kernel, machine_);
         page += "</tbody>\n</table>\n";
         if (!with_loops) page += "<p>The run was interrupted: no loops are shown.</p>\n";
         for (size_t i = 0; i < kernels.size(); i++) {
@@ -186,6 +197,7 @@ class PageReport : public TuneReport {
     std::unique_ptr<TuneReport> inner_;
     std::string file_;
     const RecipeLibrary& library_;
+    MachineSpeed machine_;
     std::string network_;
     Isa isa_;
     int threads_ = 1;
@@ -196,8 +208,8 @@ class PageReport : public TuneReport {
 }  // namespace
 
 std::unique_ptr<TuneReport> with_page(std::unique_ptr<TuneReport> inner, const std::string& file,
-                                      const RecipeLibrary& library) {
-    return std::make_unique<PageReport>(std::move(inner), file, library);
+                                      const RecipeLibrary& library, const MachineSpeed& machine) {
+    return std::make_unique<PageReport>(std::move(inner), file, library, machine);
 }
 
 }  // namespace emulsion

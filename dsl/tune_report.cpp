@@ -6,31 +6,16 @@
 #include <nlohmann/json.hpp>
 
 #include "dsl/tune_command.h"
+#include "dsl/tune_words.h"
 
 namespace emulsion {
 
 namespace {
 
-std::string time_text(double us) {
-    return us < 1000 ? fmt::format("{:.1f} us", us) : fmt::format("{:.3f} ms", us / 1000);
-}
-
-double gain_of(const TunedKernel& kernel) {
-    return kernel.best_us > 0 ? kernel.default_us / kernel.best_us : 1;
-}
-
-// A step's time over that with the records: kernels add up.
-double gain_of(const std::vector<TunedKernel>& kernels) {
-    double before = 0, after = 0;
-    for (const TunedKernel& kernel : kernels) {
-        before += kernel.share;
-        after += kernel.share / gain_of(kernel);
-    }
-    return after > 0 ? before / after : 1;
-}
-
 class TextReport : public TuneReport {
   public:
+    explicit TextReport(const MachineSpeed& machine) : machine_(machine) {}
+
     void note(const std::string& sentence) override { fmt::print(stderr, "note: {}\n", sentence); }
 
     void begin(const std::string& network, const Isa& isa, const TuneOptions& options,
@@ -105,30 +90,41 @@ class TextReport : public TuneReport {
         std::fflush(stdout);
     }
 
-    static void table(const std::vector<TunedKernel>& kernels, const Spent& spent) {
+    void table(const std::vector<TunedKernel>& kernels, const Spent& spent) const {
         size_t width = 6;
         for (const TunedKernel& kernel : kernels) width = std::max(width, kernel.name.size());
-        say("{:<{}}  share  trials  failed     default       tuned   gain  schedule", "kernel",
-            width);
+        say("{:<{}}  share  trials  failed     default       tuned   gain            peak  "
+            "       memory  schedule",
+            "kernel", width);
         int failures = 0;
         for (const TunedKernel& kernel : kernels) {
             const bool has_record = !kernel.best.empty();
             failures += kernel.failures;
-            say("{:<{}} {:4.1f} %  {:6}  {:6}  {:>10}  {:>10}  {:>5}  {}", kernel.name, width,
-                100 * kernel.share, kernel.trials, kernel.failures,
+            const KernelRates before = rates_of(kernel, kernel.default_us, machine_);
+            const KernelRates after = rates_of(kernel, kernel.best_us, machine_);
+            say("{:<{}} {:4.1f} %  {:6}  {:6}  {:>10}  {:>10}  {:>5}  {:>14}  {:>14}  {}",
+                kernel.name, width, 100 * kernel.share, kernel.trials, kernel.failures,
                 has_record ? time_text(kernel.default_us) : "",
                 has_record ? time_text(kernel.best_us) : "",
                 has_record ? fmt::format("{:.3f}", gain_of(kernel)) : "",
+                change_of(before.peak, after.peak), change_of(before.memory, after.memory),
                 has_record ? kernel.best : kernel.own);
         }
+        say("peak and memory: the share of {:.0f} GFLOP/s, and of the bandwidth within blocks of "
+            "the tensors' size",
+            machine_.peak * 1e-9);
         say("{} trials in {:.1f} minutes, {} failed; by its kernels' shares a step is {:.3f} times "
             "as fast",
             spent.trials, spent.seconds / 60, failures, gain_of(kernels));
     }
+
+    MachineSpeed machine_;
 };
 
 class JsonReport : public TuneReport {
   public:
+    explicit JsonReport(const MachineSpeed& machine) : machine_(machine) {}
+
     void note(const std::string& sentence) override { say("note", {{"text", sentence}}); }
 
     void begin(const std::string& network, const Isa& isa, const TuneOptions& options,
@@ -137,6 +133,7 @@ class JsonReport : public TuneReport {
                       {"isa", isa.name},
                       {"threads", options.threads},
                       {"machine", to_string(this_machine())},
+                      {"peak", machine_.peak},
                       {"kernels", kernels},
                       {"minutes", options.minutes},
                       {"trials", options.trials},
@@ -188,7 +185,9 @@ class JsonReport : public TuneReport {
   private:
     using Json = nlohmann::ordered_json;
 
-    static Json to_json(const TunedKernel& kernel) {
+    Json to_json(const TunedKernel& kernel) const {
+        const KernelRates before = rates_of(kernel, kernel.default_us, machine_);
+        const KernelRates after = rates_of(kernel, kernel.best_us, machine_);
         return {{"kernel", kernel.name},
                 {"share", kernel.share},
                 {"trials", kernel.trials},
@@ -197,11 +196,15 @@ class JsonReport : public TuneReport {
                 {"tuned", kernel.best},
                 {"default_us", kernel.default_us},
                 {"tuned_us", kernel.best_us},
+                {"default_peak", before.peak},
+                {"tuned_peak", after.peak},
+                {"default_memory", before.memory},
+                {"tuned_memory", after.memory},
                 {"fault", kernel.fault}};
     }
 
-    static void finish(const char* why, const std::vector<TunedKernel>& kernels,
-                       const Spent& spent) {
+    void finish(const char* why, const std::vector<TunedKernel>& kernels,
+                const Spent& spent) const {
         Json list = Json::array();
         for (const TunedKernel& kernel : kernels) list.push_back(to_json(kernel));
         say("end", {{"why", why},
@@ -218,13 +221,15 @@ class JsonReport : public TuneReport {
         fmt::print("{}\n", line.dump(-1, ' ', false, replace));
         std::fflush(stdout);
     }
+
+    MachineSpeed machine_;
 };
 
 }  // namespace
 
-std::unique_ptr<TuneReport> make_tune_report(bool as_json) {
-    if (as_json) return std::make_unique<JsonReport>();
-    return std::make_unique<TextReport>();
+std::unique_ptr<TuneReport> make_tune_report(bool as_json, const MachineSpeed& machine) {
+    if (as_json) return std::make_unique<JsonReport>(machine);
+    return std::make_unique<TextReport>(machine);
 }
 
 }  // namespace emulsion

@@ -69,15 +69,6 @@ Traffic traffic_of(const VariantPlan& variant, const PlannedCall& call, int samp
     return traffic;
 }
 
-// Rates of the largest measured block that is no larger than the traffic, else of the smallest.
-double seconds_of(const Traffic& traffic, const MachineSpeed& machine) {
-    const Bandwidth* rates = &machine.bandwidth[0];
-    for (const Bandwidth& entry : machine.bandwidth) {
-        if (static_cast<double>(entry.bytes) <= traffic.read + traffic.written) rates = &entry;
-    }
-    return traffic.read / rates->read + traffic.written / rates->write;
-}
-
 std::vector<Row> rows_of(const VariantPlan& variant, const Profile& profile,
                          const ProfiledCall& measured) {
     std::map<std::string, const PlannedCall*> calls = calls_by_line(variant, measured.batch);
@@ -94,16 +85,16 @@ std::vector<Row> rows_of(const VariantPlan& variant, const Profile& profile,
         const Group& group = row.kernel->group;
         const double share = group.has_samples() ? 1.0 * measured.samples / group.batch : 1.0;
         const Traffic traffic = traffic_of(variant, call, measured.samples);
-        const double byte_seconds = seconds_of(traffic, profile.machine);
+        const double at_bandwidth = byte_seconds(traffic.read, traffic.written, profile.machine);
         const double operations =
             2 * share * static_cast<double>(row.kernel->group.multiply_adds());
         row.seconds += kernel.seconds;
         row.operations += operations;
         row.operation_seconds += operations / profile.machine.peak;
         row.bytes += traffic.read + traffic.written;
-        row.byte_seconds += byte_seconds;
+        row.byte_seconds += at_bandwidth;
         row.bound +=
-            std::max(2 * share * row.kernel->multiply_adds / profile.machine.peak, byte_seconds);
+            std::max(2 * share * row.kernel->multiply_adds / profile.machine.peak, at_bandwidth);
     }
     if (!calls.empty())
         refuse_kernels(profile, fmt::format("'{}' was not measured", calls.begin()->first));
@@ -241,6 +232,14 @@ std::string errors(const VariantPlan& variant) {
 }
 
 }  // namespace
+
+double byte_seconds(double read, double written, const MachineSpeed& machine) {
+    const Bandwidth* rates = &machine.bandwidth.at(0);
+    for (const Bandwidth& entry : machine.bandwidth) {
+        if (static_cast<double>(entry.bytes) <= read + written) rates = &entry;
+    }
+    return read / rates->read + written / rates->write;
+}
 
 std::string roofline_text(const Plan& plan, const Profile& profile) {
     EMU_CHECK(plan.variants.size() == 1, "a roofline is that of one variant");

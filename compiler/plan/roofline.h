@@ -19,4 +19,8 @@ namespace emulsion {
 // others.
 std::string roofline_text(const Plan& plan, const Profile& profile);
 
+// Seconds that so many bytes take at the rates of the largest measured block that is no larger than
+// they are together, else of the smallest. REQUIRES: one was measured.
+double byte_seconds(double read, double written, const MachineSpeed& machine);
+
 }  // namespace emulsion

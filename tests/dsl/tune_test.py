@@ -191,12 +191,19 @@ class Page(HTMLParser):
 def check_page_text(text, kernels, timed, with_loops):
     page = Page(text)
     cells = page.texts("td")
-    rows = [cells[i:i + 10] for i in range(0, len(cells), 10)]
+    rows = [cells[i:i + 12] for i in range(0, len(cells), 12)]
     check([row[0] for row in rows] == [kernel["kernel"] for kernel in kernels], f"rows of the page: {rows}")
     for row, kernel in zip(rows, kernels):
         check(row[1:4] == [f"{100 * kernel['share']:.1f} %", str(kernel["trials"]), str(kernel["failures"])], f"{row}, {kernel}")
         gain = f"{kernel['default_us'] / kernel['tuned_us']:.3f}" if kernel["tuned"] else ""
-        check(row[8] == gain and row[9] == (kernel["tuned"] or kernel["default"]), f"{row}, {kernel}")
+        check(row[10] == gain and row[11] == (kernel["tuned"] or kernel["default"]), f"{row}, {kernel}")
+        changes = []
+        for name in ("peak", "memory"):
+            before, after = (f"{100 * kernel[f'{which}_{name}']:.0f} %" for which in ("default", "tuned"))
+            changes.append(f"{before} to {after}" if kernel["tuned"] and kernel[f"tuned_{name}"] > 0 else "")
+        check(row[8:10] == changes, f"{row}, {kernel}")
+        check((kernel["tuned"] != "") == (kernel["tuned_memory"] > 0), f"{kernel}")
+        check(abs(kernel["default_memory"] * kernel["default_us"] - kernel["tuned_memory"] * kernel["tuned_us"]) < 1e-6, f"{kernel}")
     check(page.texts("h2") == [kernel["kernel"] for kernel in kernels], "a part for each kernel")
     check(len(page.texts("circle")) == timed, f"{timed} trials were timed, the curves show {len(page.texts('circle'))}")
     loops = page.texts("pre")
