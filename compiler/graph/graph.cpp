@@ -113,6 +113,7 @@ Value GraphBuilder::add_typed(Node node) {
     for (const TensorType& type : node.types) {
         try {
             check_size(node.name, type);
+            check_factors(node.name, type);
         } catch (const Error& error) {
             rethrow_at(error, node.name, node.op->kind(), node.where, graph_, node.inputs);
         }

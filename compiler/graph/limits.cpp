@@ -54,6 +54,18 @@ void check_attributes(const Op& op) {
     const_cast<Op&>(op).fields(check);  // the visitor only reads
 }
 
+void check_factors(const std::string& name, const TensorType& type) {
+    if (type.factors.empty()) return;
+    const size_t axis = type.batched ? 0 : 1;
+    if (type.factors.size() == 3 && axis < type.shape.size() &&
+        bounded_product(type.factors) == type.shape[axis])
+        return;
+    fail("factors",
+         fmt::format("'{}' of type {} has factors that do not make up its axis of features", name,
+                     to_string(type)),
+         "write {channels,height,width} of the map, whose product is the number of features");
+}
+
 void check_size(const std::string& name, const TensorType& type, int64_t batch) {
     if (bounded_elements(type, batch) >= 0) return;
     if (std::ranges::any_of(type.shape, [](int64_t extent) { return extent < 1; })) {

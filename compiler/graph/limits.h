@@ -26,6 +26,10 @@ int64_t bounded_elements(const TensorType& type, int64_t samples);
 // sample, or in `batch` of them.
 void check_size(const std::string& name, const TensorType& type, int64_t batch = 1);
 
+// Throws Error[factors] where a tensor of this name has factors that do not make up the axis they
+// split, graph/type.h.
+void check_factors(const std::string& name, const TensorType& type);
+
 // Throws Error[attribute] where a whole number of the op is beyond kMostElements, either way: what
 // an op adds and multiplies then stays within 64 bits.
 void check_attributes(const Op& op);

@@ -161,8 +161,9 @@ std::string print_records(std::vector<TunedRecord> records) {
     const auto order = [](const TunedRecord& r) {
         return std::tie(r.machine, r.isa, r.threads, r.signature, r.recipe);
     };
-    std::sort(records.begin(), records.end(),
-              [&](const TunedRecord& a, const TunedRecord& b) { return order(a) < order(b); });
+    std::stable_sort(
+        records.begin(), records.end(),
+        [&](const TunedRecord& a, const TunedRecord& b) { return order(a) < order(b); });
     std::string text(kFirstLine);
     text += '\n';
     for (const TunedRecord& record : records) text += to_string(record) + '\n';

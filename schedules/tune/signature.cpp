@@ -3,8 +3,11 @@
 // prologue or an epilogue.
 #include "schedules/tune/signature.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "compiler/graph/limits.h"
 #include "compiler/graph/text.h"
 
 namespace emulsion {
@@ -44,8 +47,12 @@ Group parse_signature(std::string_view text) {
     reader.expect("batch");
     reader.expect("=");
     Group group;
-    group.batch = static_cast<int>(reader.integer());
-    if (group.batch < 1) reader.fail("syntax", "the batch is below 1", "write a number from 1 on");
+    const int64_t batch = reader.integer();
+    if (batch < 1 || batch > kMostElements)
+        reader.fail("syntax",
+                    fmt::format("the batch is {}, but must be 1 to {}", batch, kMostElements),
+                    "name the most samples of a call");
+    group.batch = static_cast<int>(batch);
     group.body = parse_graph(reader);
     if (!reader.at_end())
         reader.fail("syntax", "text stands behind the group", "end the line with its brace");

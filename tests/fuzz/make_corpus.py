@@ -81,6 +81,12 @@ def main():
         put("model", network, (tests / f"golden/{network}.graph.txt").read_bytes())
     for i, text in enumerate(("", "kw=16 tx=7", "kw=16 th=12 kb=16 tb=48 order=0", "size=-1")):
         put("tiling", str(i), text)
+    lines = (tests.parent / "schedules/tuned/lenet.records").read_text().splitlines()
+    for i, line in enumerate(lines[1:]):
+        put("record", f"shipped{i}", "\n".join((lines[0], line, "")))
+    head = "machine=TestMachine-7-3-l1.32-l2.512-l3.4096-fma.16 isa=avx2 threads=2 recipe="
+    put("record", "several", f'# by hand\n{lines[0]}\n{head}matmul@1 tiling="kw=16" default_us=150 tuned_us=1e2 spread=0 lock '
+        f'group=batch=4 graph x\nbroken\n\n{head}direct@2 tiling="" default_us=1 tuned_us=2 spread=0.01 group=g\r\n')
     call = {"batch": 8, "samples": 8, "warm_up": 1, "measured": 3, "seconds": 0.5,
             "kernels": [{"name": "forward conv1 direct kw=16", "seconds": 0.25}]}
     put("profile", "good", json.dumps({

@@ -33,6 +33,26 @@ TEST(Limits, ATensorOfABatch) {
               "  fix: use a smaller batch: at most 7 samples");
 }
 
+TEST(Limits, FactorsMakeUpTheFeatures) {
+    const auto check = [](TensorType type, std::vector<int64_t> factors) {
+        type.factors = std::move(factors);
+        return message_of([&] { check_factors("x", type); });
+    };
+    EXPECT_EQ(check(batched_type({3136}), {64, 7, 7}), "");
+    EXPECT_EQ(check(plain_type({10, 3136}), {64, 7, 7}), "");
+    EXPECT_EQ(check(batched_type({3136}), {64, 49}),
+              "error[factors]: 'x' of type f32[n,3136]{64,49} has factors that do not make up its "
+              "axis of features\n"
+              "  fix: write {channels,height,width} of the map, whose product is the number of "
+              "features");
+    for (const std::vector<int64_t>& factors : std::vector<std::vector<int64_t>>{
+             {64, 7, 8}, {3136}, {1, 64, 7, 7}, {-64, -7, 7}, {kMostElements, kMostElements, 1}}) {
+        EXPECT_NE(check(batched_type({3136}), factors), "");
+        EXPECT_NE(check(plain_type({3136}), factors), "");
+    }
+    EXPECT_NE(check(batched_type({}), {1, 1, 1}), "");
+}
+
 TEST(Limits, Products) {
     EXPECT_EQ(bounded_product(std::vector<int64_t>{3, 5, 7}), 105);
     EXPECT_EQ(bounded_product(std::vector<int64_t>{}), 1);

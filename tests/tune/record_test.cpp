@@ -190,6 +190,16 @@ TEST(RecordSets, PruneWhatThisBuildCannotUse) {
               std::string::npos);
 }
 
+TEST(Signatures, BatchesAreInBounds) {
+    const auto refused = [](const std::string& batch) {
+        return message_of([&] { parse_signature("batch=" + batch + " graph group { }"); });
+    };
+    for (const char* batch : {"0", "-3", "4294967297"})
+        EXPECT_NE(refused(batch).find(fmt::format("the batch is {}, but must be 1 to ", batch)),
+                  std::string::npos)
+            << refused(batch);
+}
+
 TEST(Signatures, OfWholeNetworksParseBack) {
     const RecipeLibrary library = make_library();
     for (const char* name : {"lenet", "resnet20"}) {
