@@ -91,7 +91,7 @@ def cuts(row, count=20):
             if not row.check(result.returncode == 0, f"{what}: the next run ends with {result.returncode}: {result.stderr}"):
                 continue
             events = support.events_of(result.stdout)
-            left = events[0]["spent_trials"]
+            left = next(e["spent_trials"] for e in events if e["event"] == "begin")
             kept.append(left)
             notes = " ".join(e["text"] for e in events if e["event"] == "note") + result.stderr
             row.check(length == 0 or left == len(measured) or "lost" in notes, f"{what}: {left} trials are left, nothing is said")
