@@ -193,9 +193,13 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     EXPECT_EQ(found.history[0].validation->metrics.heads.size(), 1u);
 }
 
-// The longest history that a run can have fits into a checkpoint that is read.
+// The longest history that a run can have fits into a checkpoint that is read, with two further
+// classifiers too. (Of far more of them a run that long is refused when it is saved.)
 TEST_F(TrainResumeTest, ThereIsRoomForTheLongestHistory) {
-    const Metrics longest{-1.2345678901234567e-300, 1234567890123456768.0, INT64_MAX / 2};
+    const Metrics longest{-1.2345678901234567e-300,
+                          1234567890123456768.0,
+                          INT64_MAX / 2,
+                          {{"first", 1e9}, {"second", 1e9}}};
     EpochRecord record;
     record.epoch = kMostEpochs;
     record.metrics = longest;
