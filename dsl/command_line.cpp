@@ -292,6 +292,8 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
         if (line.tune.minutes > 0) add("--minutes", fmt::format("{}", line.tune.minutes));
         if (line.tune.trials > 0) add("--trials", std::to_string(line.tune.trials));
         if (!line.tune.journal.empty()) add("--journal", line.tune.journal);
+        if (!line.tune.only.empty()) add("--kernel", line.tune.only);
+        if (line.tune.draws) words.push_back("--draw");
         if (!line.report.empty()) add("--report", line.report);
         add("--seed", std::to_string(line.tune.seed));
         if (line.json) words.push_back("--json");

@@ -45,6 +45,10 @@ void add_tune_options(CLI::App* command, CommandLine& line) {
                         ".journal)");
     command->add_option("--seed", line.tune.seed, "Of the order in which candidates are drawn")
         ->capture_default_str();
+    command->add_option("--kernel", line.tune.only,
+                        "Only kernels whose names contain this, such as conv2.dw");
+    command->add_flag("--draw", line.tune.draws,
+                      "Draw candidates at random alone, to compare the search with");
     command->add_option("--report", line.report,
                         "Write what was found as one page of HTML to this file");
     command->add_flag("--json", line.json, "Print a JSON object a line");

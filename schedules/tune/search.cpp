@@ -82,7 +82,15 @@ bool Search::is_new(const Candidate& candidate) const {
     return !proposed_.contains(to_string(candidate));
 }
 
+void Search::draw_alone() {
+    draws_alone_ = true;
+    starts_.clear();
+    ranked_.clear();
+    ahead_.reset();
+}
+
 bool Search::add_start(const Candidate& candidate) {
+    if (draws_alone_) return false;
     if (ahead_ == candidate) {  // found, but not proposed
         ahead_.reset();
     } else if (!is_new(candidate) || !is_usable(candidate)) {
@@ -157,7 +165,7 @@ std::optional<Candidate> Search::find_next() {
     for (int attempt = 0; attempt < kAttempts; attempt++) {
         check_interrupts();
         std::optional<Candidate> candidate =
-            changes_next_ ? changed_candidate() : random_candidate();
+            changes_next_ && !draws_alone_ ? changed_candidate() : random_candidate();
         changes_next_ = !changes_next_;
         if (!candidate || !is_new(*candidate) || !is_usable(*candidate)) continue;
         proposed_.insert(to_string(*candidate));

@@ -23,6 +23,8 @@ class Search {
     // Proposes it before all others but those added before it. False where the kernel may not run
     // so, or it was proposed or learned.
     bool add_start(const Candidate& candidate);
+    // From now on proposes random candidates of the whole space alone.
+    void draw_alone();
     // What a candidate took, in microseconds: good ones are what the next are made of.
     void learn(const Candidate& candidate, double us);
 
@@ -52,6 +54,7 @@ class Search {
     std::vector<std::pair<double, Candidate>> measured_;  // fastest first
     std::set<std::string> proposed_;
     bool changes_next_ = true;
+    bool draws_alone_ = false;
 };
 
 // Whether the plan would take the candidate from a record: on the instruction set, and so that the

@@ -1,6 +1,10 @@
 // See tune_run.h.
 #include "schedules/tune/tune_run.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "compiler/codegen/kernel.h"
 #include "compiler/plan/choice.h"
 #include "compiler/support/interrupts.h"
@@ -38,6 +42,10 @@ RecordSet TuneRun::read_records() const {
 
 void TuneRun::find() {
     tasks = find_tasks(network, library, build);
+    if (!options.only.empty() &&
+        std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) { return is_named(*task); }))
+        fail("kernel", fmt::format("no kernel's name contains '{}'", options.only),
+             "a run without --kernel lists the names");
     for (const auto& task : tasks) ready(*task);
     weigh(tasks);
 }
@@ -63,7 +71,13 @@ void TuneRun::ready(Task& task) {
     for (const Confirmation& confirmation : journal.confirmations(task.number)) {
         if (confirmation.is_accepted) show_best(task, confirmation);
     }
+    if (options.draws) task.search->draw_alone();
     if (!task.search->has_next()) task.is_spent = true;
+    if (!is_named(task)) task.is_spent = true;
+}
+
+bool TuneRun::is_named(const Task& task) const {
+    return task.shown.name.find(options.only) != std::string::npos;
 }
 
 Spent TuneRun::spent() {

@@ -66,6 +66,7 @@ struct TuneRun {
   private:
     RecordSet read_records() const;
     void ready(Task& task);
+    bool is_named(const Task& task) const;  // by the options
 };
 
 }  // namespace emulsion

@@ -25,6 +25,8 @@ struct TuneOptions {
     int trials = 0;      // candidates, with those in the journal; 0: any
     std::string records, journal;  // files
     RecordSet known;               // records of others, where searches begin too
+    std::string only;              // kernels whose names contain it; the others stay as they are
+    bool draws = false;            // candidates at random alone, as a search is compared with
     int threads = 1;               // that the kernels run on
     uint64_t seed = 1;
 };

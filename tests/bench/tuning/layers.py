@@ -83,7 +83,7 @@ def random_search(row):
     log = []
     for layer in RANDOM:
         default, tuned, trials = tune(layer, "--minutes", 2)
-        other_default, best, drawn = tune(layer, "--minutes", 15, "--random")
+        other_default, best, drawn = tune(layer, "--minutes", 15, "--draw")
         gain, most = default / tuned, other_default / best
         row.say(f"{layer.name}: {gain:.3f} after {trials} trials in 2 minutes, random search {most:.3f} after {drawn} in 15")
         row.check(gain >= 0.95 * most, f"{layer.name}: {gain / most:.3f} of what random search finds")
