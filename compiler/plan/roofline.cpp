@@ -45,7 +45,8 @@ std::map<std::string, const PlannedCall*> calls_by_line(const VariantPlan& varia
     fail("profile",
          fmt::format("'{}' was measured on other kernels than those of the plan: {}", profile.file,
                      problem),
-         "give show the options of that build, such as --exact, or build and profile anew");
+         "give show the options of that build, such as --exact or --machine, or build and profile "
+         "anew");
 }
 
 // ---- Bounds ----

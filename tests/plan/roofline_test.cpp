@@ -128,7 +128,8 @@ TEST(Roofline, OtherKernels) {
     const std::string start =
         "error[profile]: 'p.json' was measured on other kernels than those of the plan: ";
     const std::string fix =
-        "\n  fix: give show the options of that build, such as --exact, or build and profile anew";
+        "\n  fix: give show the options of that build, such as --exact or --machine, or build and "
+        "profile anew";
     profile.calls[0].kernels[0].name = "forward dense9 matmul kw=1";
     EXPECT_EQ(message_of([&] { roofline_text(plan, profile); }),
               start + "'forward dense9 matmul kw=1' is not among them" + fix);
