@@ -8,6 +8,7 @@
 #include <set>
 
 #include "compiler/support/host.h"
+#include "schedules/library.h"
 
 namespace emulsion {
 
@@ -35,32 +36,50 @@ std::vector<std::string> files_of(const fs::path& folder) {
 }
 
 // Those of the shipped records whose kernels the user has none of.
-RecordSet put_before(const RecordSet& own, const RecordSet& shipped, const MachineClass& machine) {
+RecordSet put_before(const RecordSet& own, const RecordSet& shipped) {
     RecordSet set = own;
     std::set<std::string> signatures;
-    for (const TunedRecord& record : own.records()) {
-        if (record.machine == machine) signatures.insert(record.signature);
-    }
+    for (const TunedRecord& record : own.records()) signatures.insert(record.signature);
     for (TunedRecord& record : shipped.records()) {
         if (!signatures.contains(record.signature)) set.add(std::move(record));
     }
     return set;
 }
 
-std::string counted(size_t count, const RecordSet& set) {
-    return fmt::format("{} of {} records", count, set.size());
+void print_left_out(const std::vector<Diagnostic>& faults) {
+    for (const Diagnostic& fault : faults)
+        fmt::print(stderr, "{}\nnote: the line is left out, the other records are used\n",
+                   to_string(fault));
 }
 
-void note_unused(const RecordSet& own, const MachineClass& machine) {
-    const std::vector<TunedRecord> records = own.records();
-    const auto unused = static_cast<size_t>(
-        std::count_if(records.begin(), records.end(),
-                      [&](const TunedRecord& record) { return record.machine != machine; }));
-    if (unused == 0) return;
-    fmt::print(
-        stderr,
-        "note: {} are of other machines than {}, and are not used; `tune` starts from them\n",
-        counted(unused, own), to_string(machine));
+// Those of the class that this build can use; says what is left out. A file at a time, so that no
+// record hides one of another file and is left out itself.
+RecordSet usable(std::vector<RecordSet> files, const MachineClass& machine) {
+    const RecipeLibrary library = make_library();
+    RecordSet result;
+    size_t all = 0, foreign = 0;
+    for (RecordSet& set : files) {
+        all += set.size();
+        for (const TunedRecord& record : set.records()) {
+            if (record.machine == machine) continue;
+            set.remove(record.key());
+            foreign++;
+        }
+        print_left_out(prune(set, library));
+        result.merge(set);
+    }
+    if (foreign > 0)
+        fmt::print(stderr,
+                   "note: {} of {} records are of other machines than {}, and are not used; `tune` "
+                   "starts from them\n",
+                   foreign, all, to_string(machine));
+    return result;
+}
+
+// What --machine says, or follows from the target.
+std::string machine_name(const CommandLine& line) {
+    if (!line.machine.empty()) return line.machine;
+    return line.options.target == "native" ? "native" : "none";
 }
 
 }  // namespace
@@ -93,34 +112,35 @@ ShippedRecords shipped_records(std::vector<Diagnostic>& faults) {
 BuildRecords records_of(const CommandLine& line) {
     BuildRecords result;
     std::vector<Diagnostic> faults;
-    RecordSet own;
-    for (const std::string& file : line.records) own.merge(RecordSet::read(file, faults));
+    std::vector<RecordSet> own;
+    size_t count = 0;
+    std::set<MachineClass> known;
+    for (const std::string& file : line.records) {
+        own.push_back(RecordSet::read(file, faults));
+        count += own.back().size();
+        known.merge(own.back().machines());
+    }
     ShippedRecords shipped;
     if (!line.no_records) shipped = shipped_records(faults);
-    for (const Diagnostic& fault : faults)
-        fmt::print(stderr, "{}\nnote: the line is left out, the other records are used\n",
-                   to_string(fault));
+    known.merge(shipped.set.machines());
+    print_left_out(faults);
     result.files = line.records;
     result.files.insert(result.files.end(), shipped.files.begin(), shipped.files.end());
 
-    const bool is_native = line.options.target == "native";
-    const std::string name = !line.machine.empty() ? line.machine : is_native ? "native" : "none";
+    const std::string name = machine_name(line);
     if (name == "none") {
-        if (own.size() > 0 && line.machine.empty())
+        if (count > 0 && line.machine.empty())
             fmt::print(stderr,
-                       "note: {} are not used: --target {} compiles for no machine; add --machine "
-                       "native, or a class that they name\n",
-                       counted(own.size(), own), line.options.target);
+                       "note: {} records are not used: --target {} compiles for no machine; add "
+                       "--machine native, or a class that they name\n",
+                       count, line.options.target);
         return result;
     }
-    if (own.size() + shipped.set.size() == 0 && name == "native") return result;
-    std::set<MachineClass> known = own.machines();
-    known.merge(shipped.set.machines());
+    if (known.empty() && name == "native") return result;
     const MachineClass machine =
         name == "native" ? this_machine() : machine_class_named(name, known);
-    note_unused(own, machine);
-    result.source =
-        std::make_unique<MachineRecords>(put_before(own, shipped.set, machine), machine);
+    result.source = std::make_unique<MachineRecords>(
+        put_before(usable(std::move(own), machine), shipped.set), machine);
     return result;
 }
 

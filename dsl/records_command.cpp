@@ -64,7 +64,9 @@ int prune_files(const CommandLine& line) {
         std::vector<Diagnostic> faults;
         RecordSet set = RecordSet::read(file, faults);
         if (!faults.empty()) throw Error(faults[0]);
-        for (const std::string& dropped : prune(set, library)) fmt::print("dropped {}\n", dropped);
+        for (const Diagnostic& dropped : prune(set, library))
+            fmt::print("dropped {}:{}: {}\n", dropped.where.file, dropped.where.line,
+                       dropped.message);
         set.save(file);
         fmt::print("{}: {} records\n", file, set.size());
     }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "compiler/graph/text.h"
@@ -97,6 +98,15 @@ std::optional<Record> MachineRecords::find(const Group& group, const Isa& isa, i
 
 namespace {
 
+SourceLocation place_of(const TunedRecord& record) {
+    const size_t colon = std::min(record.origin.rfind(':'), record.origin.size());
+    SourceLocation place{record.origin.substr(0, colon), 0};
+    const char* end = record.origin.data() + record.origin.size();
+    if (colon < record.origin.size())
+        std::from_chars(record.origin.data() + colon + 1, end, place.line);
+    return place;
+}
+
 // Why the record is of no use; empty where it is of use. Sets its version where its tiling is legal
 // for another one.
 std::string fault_of(TunedRecord& record, const RecipeLibrary& library) {
@@ -123,14 +133,18 @@ std::string fault_of(TunedRecord& record, const RecipeLibrary& library) {
 
 }  // namespace
 
-std::vector<std::string> prune(RecordSet& set, const RecipeLibrary& library) {
-    std::vector<std::string> dropped;
+std::vector<Diagnostic> prune(RecordSet& set, const RecipeLibrary& library) {
+    std::vector<Diagnostic> dropped;
     for (TunedRecord& record : set.records()) {
         const std::string fault = fault_of(record, library);
         if (fault.empty() && set.find(record.key())->version == record.version) continue;
         set.remove(record.key());
         if (!fault.empty()) {
-            dropped.push_back(fmt::format("{}: {}", record.origin, fault));
+            dropped.push_back({"record",
+                               fault,
+                               "remove it with `emulsion records prune`, and tune anew",
+                               place_of(record),
+                               {}});
         } else {
             set.add(std::move(record));
         }

@@ -56,8 +56,8 @@ class MachineRecords : public RecordSource {
 
 // Drops what this build cannot use: unknown recipes, groups that do not parse, tilings outside the
 // recipe's space; and what is no faster than the default, unless locked. A record whose tiling is
-// still legal for a later version of its recipe gets that version. Returns a sentence for each one
-// dropped.
-std::vector<std::string> prune(RecordSet& set, const RecipeLibrary& library);
+// still legal for a later version of its recipe gets that version. Returns why, for each one
+// dropped, with its file and line.
+std::vector<Diagnostic> prune(RecordSet& set, const RecipeLibrary& library);
 
 }  // namespace emulsion

@@ -275,7 +275,59 @@ def check_records(work):
     plan = work.run("show", "tiny.emu", "--batch", "2", "--emit=plan", "--records", "foreign.records")
     check("1 of 1 records are of other machines than" in plan.stderr, f"nothing is said: {plan.stderr}")
     check("foreign.records" not in plan.stdout, "a record of another machine is taken")
+    check_bad_records(work, line, tiling)
     check_record_files(work, path, line)
+
+
+def check_bad_records(work, line, tiling):
+    """What a build cannot use is named by file, line and reason, and the other records are used."""
+    worse = line.replace("default_us=20", "default_us=10")
+    field = tiling.split()[0].split("=")[0]
+    for bad, reason in ((line.replace("recipe=", "recipe=un"), "there is no recipe 'un"),
+                        (line.replace(tiling, tiling.replace(tiling.split()[0], f"{field}=12345")), f"': {field}=12345, but it is"),
+                        (worse, "it is no faster than the default"), ("nonsense", "'machine=' is expected"),
+                        (line.replace("group=batch=", "group=batch=x"), "its group is not of this version: ")):
+        (work.folder / "bad.records").write_text(f"emulsion records 1\n{bad}\n")
+        plan = work.run("show", "tiny.emu", "--batch", "2", "--threads", "1", "--emit=plan", "--records", "bad.records",
+                        "--records", "hand.records")
+        check(plan.returncode == 0 and "bad.records:2: error[record]: " in plan.stderr and reason in plan.stderr
+              and "\n  fix: " in plan.stderr and "the line is left out" in plan.stderr, f"{reason}: {plan.stderr}")
+        check("hand.records:2" in plan.stdout, f"{reason}: the other record is not used: {plan.stdout}")
+    other = work.folder / "later.records"
+    other.write_text(f"emulsion records 1\n{line.replace('@1 ', '@9 ')}\n")
+    plan = work.run("show", "tiny.emu", "--batch", "2", "--threads", "1", "--emit=plan", "--records", "later.records")
+    check("later.records:2" in plan.stdout and plan.stderr == "", f"a legal line of another version: {plan.stderr}")
+    (work.folder / "bad.records").write_text(f"emulsion records 1\nnonsense\n{line}\n")
+    work.refuses(1, "bad.records:2: error[record]: ", *TUNE, "--trials", "1", "--records", "bad.records", "--journal", "bad.journal")
+    (work.folder / "bad.records").write_text("emulsion records 7\n")
+    for words in (["show", "tiny.emu", "--emit=plan"], ["records", "list", "bad.records"]):
+        work.refuses(1, "error[record]: 'bad.records' is no file of records of this version", *words,
+                     *([] if words[0] == "records" else ["--records", "bad.records"]))
+
+
+def check_full_disk(work):
+    """Where no more can be written, the run ends with a message, and what is there is whole."""
+    for kib in (8, 40):
+        limited = ["bash", "-c", f"ulimit -f {kib}; exec \"$@\"", "-", str(EMULSION), *TUNE, "--trials", "40", "--records",
+                   f"full{kib}.records", "--journal", f"full{kib}.journal"]
+        result = subprocess.run(limited, cwd=work.folder, env=work.environment, text=True, capture_output=True, timeout=300)
+        check(result.returncode == 1 and f"full{kib}.journal" in result.stderr and "error[" in result.stderr
+              and "\n  fix: " in result.stderr, f"{kib} KiB of disk: {result.returncode}, {result.stderr}")
+        again = work.run(*TUNE, "--trials", "1", "--records", f"full{kib}.records", "--journal", f"full{kib}.journal")
+        check(again.returncode == 0, f"after {kib} KiB of disk: {again.stderr}")
+        check(not list(work.temporary.iterdir()), f"a full disk leaves {list(work.temporary.iterdir())}")
+
+
+def check_only(work):
+    """--kernel tunes what it names; --draw begins with no record and follows no ranking."""
+    words = ["--journal", "only.journal", "--records", "only.records", "--kernel", "dense1"]
+    result = work.run(*TUNE, "--trials", "20", "--draw", *words)
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    named = {e["kernel"] for e in events if e["event"] in ("trial", "kernel")}
+    check(result.returncode == 0 and named and all("dense1" in name for name in named), f"--kernel: {named}, {result.stderr}")
+    check(all(e["starts"] == [] for e in events if e["event"] == "kernel"), "--draw begins with a record")
+    none = work.run(*TUNE, "--trials", "1", "--kernel", "conv9", "--journal", "none.journal")
+    check(none.returncode == 1 and "error[kernel]: no kernel's name contains 'conv9'" in none.stderr, f"--kernel: {none.stderr}")
 
 
 def check_record_files(work, path, line):
@@ -356,6 +408,8 @@ def main():
         check_records(work)
         check_model(work)
         check_refusals(work)
+        check_full_disk(work)
+        check_only(work)
     return 1 if faults else 0
 
 

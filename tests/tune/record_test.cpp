@@ -171,15 +171,18 @@ TEST(RecordSets, PruneWhatThisBuildCannotUse) {
         record.origin = "a.records:2";
         change(record);
         set.add(record);
-        const std::vector<std::string> dropped = prune(set, library);
-        return dropped.empty() ? fmt::format("version {}", set.records()[0].version) : dropped[0];
+        const std::vector<Diagnostic> dropped = prune(set, library);
+        return dropped.empty() ? fmt::format("version {}", set.records()[0].version)
+                               : to_string(dropped[0]);
     };
     EXPECT_EQ(pruned([](TunedRecord&) {}), "version 1");
     EXPECT_EQ(pruned([](TunedRecord& r) { r.version = 9; }), "version 1");
     EXPECT_EQ(pruned([](TunedRecord& r) { r.recipe = "magic"; }),
-              "a.records:2: there is no recipe 'magic'");
+              "a.records:2: error[record]: there is no recipe 'magic'\n"
+              "  fix: remove it with `emulsion records prune`, and tune anew");
     EXPECT_EQ(pruned([](TunedRecord& r) { r.default_us = r.tuned_us; }),
-              "a.records:2: it is no faster than the default");
+              "a.records:2: error[record]: it is no faster than the default\n"
+              "  fix: remove it with `emulsion records prune`, and tune anew");
     EXPECT_NE(pruned([](TunedRecord& r) {
                   r.tiling = parse_tiling("kw=15 tn=4 chains=1");
               }).find("matmul cannot run with 'kw=15 tn=4 chains=1': kw=15, but it is one of"),
