@@ -79,6 +79,20 @@ class LiveReport : public TuneReport {
             draw();
         }
     }
+    void step_timed(bool training, double us, bool is_contended) override {
+        above([&] { lines_->step_timed(training, us, is_contended); });
+    }
+    void step_compared(bool training, const PairedTimes& times) override {
+        above([&] { lines_->step_compared(training, times); });
+    }
+    void step_check(const TunedKernel& kernel, const Confirmation& check) override {
+        show(kernel);
+        if (check.is_accepted) {
+            draw();
+        } else {
+            above([&] { lines_->step_check(kernel, check); });
+        }
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         erase();
         lines_->end(why, kernels, spent);

@@ -141,6 +141,15 @@ class PageReport : public TuneReport {
         }
         inner_->confirmation(kernel, c);
     }
+    void step_timed(bool training, double us, bool is_contended) override {
+        inner_->step_timed(training, us, is_contended);
+    }
+    void step_compared(bool training, const PairedTimes& times) override {
+        inner_->step_compared(training, times);
+    }
+    void step_check(const TunedKernel& kernel, const Confirmation& check) override {
+        inner_->step_check(kernel, check);
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         inner_->end(why, kernels, spent);
         write(kernels, spent, /*with_loops=*/true);

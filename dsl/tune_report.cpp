@@ -12,6 +12,8 @@ namespace emulsion {
 
 namespace {
 
+const char* step_text(bool training) { return training ? "a step of training" : "an inference"; }
+
 class TextReport : public TuneReport {
   public:
     explicit TextReport(const MachineSpeed& machine) : machine_(machine) {}
@@ -70,6 +72,33 @@ class TextReport : public TuneReport {
         } else {
             say("{}: no record: measured again, {} takes {}", kernel.name, to_string(c.candidate),
                 times);
+        }
+    }
+
+    void step_timed(bool training, double us, bool is_contended) override {
+        say("{} takes {} by the default schedules{}", step_text(training), time_text(us),
+            is_contended ? ", beside other work" : "");
+    }
+
+    void step_compared(bool training, const PairedTimes& times) override {
+        say("{} takes {} with records, {} without, {} of {} pairs won{}", step_text(training),
+            time_text(times.candidate_seconds() * 1e6), time_text(times.current_seconds() * 1e6),
+            times.wins(), times.pairs.size(), times.contended ? ", beside other work" : "");
+    }
+
+    void step_check(const TunedKernel& kernel, const Confirmation& c) override {
+        const std::string times = fmt::format("in the step it takes {} against {} of the default",
+                                              time_text(c.tuned_us), time_text(c.default_us));
+        if (c.is_accepted) {
+            say("{}: record stays {:.3f}x: {}: {}", kernel.name, c.default_us / c.tuned_us,
+                to_string(c.candidate), times);
+        } else if (c.is_contended) {
+            say("{}: record not settled: {}, but other work took the processors; the next run "
+                "checks it again",
+                kernel.name, times);
+        } else {
+            say("{}: record DROPPED: {}: {}{}", kernel.name, to_string(c.candidate), times,
+                kernel.best.empty() ? "" : "; " + kernel.best + " is in force again");
         }
     }
 
@@ -166,14 +195,22 @@ class JsonReport : public TuneReport {
                       {"contended", trial.times.contended}});
     }
     void confirmation(const TunedKernel& kernel, const Confirmation& c) override {
-        say("confirmation", {{"kernel", kernel.name},
-                             {"recipe", c.candidate.recipe},
-                             {"tiling", to_string(c.candidate.tiling)},
-                             {"accepted", c.is_accepted},
-                             {"contended", c.is_contended},
-                             {"default_us", c.default_us},
-                             {"tuned_us", c.tuned_us},
-                             {"spread", c.spread}});
+        say("confirmation", to_json(kernel, c));
+    }
+    void step_timed(bool training, double us, bool is_contended) override {
+        say("step", {{"training", training}, {"default_us", us}, {"contended", is_contended}});
+    }
+    void step_compared(bool training, const PairedTimes& times) override {
+        say("steps", {{"training", training},
+                      {"default_us", times.current_seconds() * 1e6},
+                      {"tuned_us", times.candidate_seconds() * 1e6},
+                      {"ratio", times.ratio()},
+                      {"pairs", times.pairs.size()},
+                      {"wins", times.wins()},
+                      {"contended", times.contended}});
+    }
+    void step_check(const TunedKernel& kernel, const Confirmation& c) override {
+        say("step_check", to_json(kernel, c));
     }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         finish(why == TuneEnd::budget ? "budget" : "nothing_left", kernels, spent);
@@ -188,19 +225,24 @@ class JsonReport : public TuneReport {
     Json to_json(const TunedKernel& kernel) const {
         const KernelRates before = rates_of(kernel, kernel.default_us, machine_);
         const KernelRates after = rates_of(kernel, kernel.best_us, machine_);
+        return {{"kernel", kernel.name},        {"share", kernel.share},
+                {"step_us", kernel.step_us},    {"trials", kernel.trials},
+                {"failures", kernel.failures},  {"default", kernel.own},
+                {"tuned", kernel.best},         {"default_us", kernel.default_us},
+                {"tuned_us", kernel.best_us},   {"default_peak", before.peak},
+                {"tuned_peak", after.peak},     {"default_memory", before.memory},
+                {"tuned_memory", after.memory}, {"fault", kernel.fault}};
+    }
+
+    static Json to_json(const TunedKernel& kernel, const Confirmation& c) {
         return {{"kernel", kernel.name},
-                {"share", kernel.share},
-                {"trials", kernel.trials},
-                {"failures", kernel.failures},
-                {"default", kernel.own},
-                {"tuned", kernel.best},
-                {"default_us", kernel.default_us},
-                {"tuned_us", kernel.best_us},
-                {"default_peak", before.peak},
-                {"tuned_peak", after.peak},
-                {"default_memory", before.memory},
-                {"tuned_memory", after.memory},
-                {"fault", kernel.fault}};
+                {"recipe", c.candidate.recipe},
+                {"tiling", to_string(c.candidate.tiling)},
+                {"accepted", c.is_accepted},
+                {"contended", c.is_contended},
+                {"default_us", c.default_us},
+                {"tuned_us", c.tuned_us},
+                {"spread", c.spread}};
     }
 
     void finish(const char* why, const std::vector<TunedKernel>& kernels,

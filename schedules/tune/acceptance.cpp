@@ -9,9 +9,11 @@ namespace {
 
 constexpr int kConfirmAttempts = 3;  // where something else took the processors
 
+double gain_of(const Confirmation& c) { return c.tuned_us > 0 ? c.default_us / c.tuned_us : 0; }
+
 }  // namespace
 
-bool confirm(TuneRun& run, Task& task, const Candidate& candidate) {
+bool confirm(TuneRun& run, Task& task, const Candidate& current, const Candidate& candidate) {
     Confirmation confirmation{candidate, 0, 0, 0, false, false};
     const Stopwatch watch;
     for (int attempt = 0; attempt < kConfirmAttempts; attempt++) {
@@ -23,22 +25,37 @@ bool confirm(TuneRun& run, Task& task, const Candidate& candidate) {
         confirmation.is_accepted = trial.outcome == Outcome::faster && !confirmation.is_contended;
         if (!confirmation.is_contended) break;
     }
-    if (confirmation.is_accepted) {
-        const TunedRecord record = run.record_of(task, confirmation);
-        run.change_records([&](RecordSet& records) { records.replace(record); });
-    }
-    run.journal.confirm(task.number, confirmation, watch.seconds());
-    if (confirmation.is_accepted) show_best(task, confirmation);
+    run.journal.alone([&] {
+        const std::optional<Confirmation> best = best_of(run, task);
+        if (best && best->candidate != current && gain_of(*best) >= gain_of(confirmation))
+            confirmation.is_accepted = false;
+        if (confirmation.is_accepted) {
+            const TunedRecord record = run.record_of(task, confirmation);
+            run.change_records([&](RecordSet& records) { records.replace(record); });
+        }
+        run.journal.confirm(task.number, confirmation, watch.seconds());
+    });
+    if (confirmation.is_accepted) task.show_best(confirmation);
     run.report.confirmation(task.shown, confirmation);
     return confirmation.is_accepted;
 }
 
-std::optional<Candidate> best_of(TuneRun& run, const Task& task) {
-    std::optional<Candidate> best;
-    for (const Confirmation& confirmation : run.journal.confirmations(task.number)) {
-        if (confirmation.is_accepted) best = confirmation.candidate;
-    }
-    return best;
+std::optional<Confirmation> best_of(TuneRun& run, const Task& task) {
+    const std::vector<Confirmation> checks = run.journal.step_checks(task.number);
+    const auto was = [&](const Candidate& candidate, bool accepted) {
+        return std::any_of(checks.begin(), checks.end(), [&](const Confirmation& check) {
+            return check.candidate == candidate && !check.is_contended &&
+                   check.is_accepted == accepted;
+        });
+    };
+    std::vector<Confirmation> list = run.journal.confirmations(task.number);
+    std::erase_if(list, [](const Confirmation& c) { return !c.is_accepted; });
+    if (list.empty()) return std::nullopt;
+    if (!was(list.back().candidate, false)) return list.back();
+    const auto former = std::find_if(list.rbegin(), list.rend(), [&](const Confirmation& c) {
+        return was(c.candidate, true) && !was(c.candidate, false);
+    });
+    return former == list.rend() ? std::nullopt : std::optional(*former);
 }
 
 std::vector<Candidate> unconfirmed(TuneRun& run, const Task& task) {
@@ -53,14 +70,6 @@ std::vector<Candidate> unconfirmed(TuneRun& run, const Task& task) {
         if (!is_settled) list.push_back(finished.candidate);
     }
     return list;
-}
-
-void show_best(Task& task, const Confirmation& confirmation) {
-    task.shown.default_us = confirmation.default_us;
-    task.shown.best_us = confirmation.tuned_us;
-    task.shown.best = to_string(confirmation.candidate);
-    task.shown.chosen = confirmation.candidate;
-    task.own_seconds = confirmation.default_us * 1e-6;
 }
 
 }  // namespace emulsion

@@ -5,18 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
-#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <set>
 
+#include "compiler/codegen/library.h"
 #include "compiler/support/interrupts.h"
 #include "compiler/support/workers.h"
 #include "runtime/abi/instance.h"
-#include "schedules/tune/contention.h"
+#include "schedules/tune/cpu_timing.h"
 #include "schedules/tune/results_check.h"
 
 namespace emulsion {
@@ -26,7 +24,6 @@ namespace {
 constexpr double kSmallTolerance = 3e-5;  // of one or two samples, against the plain definition
 constexpr double kFullTolerance = 3e-4;   // of a whole batch, against the kernel's own schedule
 constexpr double kSmallWork = 1e9;        // multiply-adds that the plain definition does in a check
-constexpr double kLeastSeconds = 1e-3;    // of one timed run of calls
 
 // What a job reports: a word for the outcome, then text.
 std::string wrong(const std::string& note) { return "wrong " + note; }
@@ -60,6 +57,23 @@ int64_t machine_bytes() {
     return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
+// The plan's kernel for each call that a library lists; -1 where the largest batch does not make
+// it.
+std::vector<int> kernels_of_calls(const VariantPlan& variant, const emulsion_info& info) {
+    std::map<std::string, int> kernels;
+    for (const PlannedCall& call : variant.batches.back().calls)
+        kernels[call_line(variant, call)] = call.kernel;
+    for (const PlannedCall& call : variant.batches.front().calls) {
+        if (call.stage == Stage::update) kernels[call_line(variant, call)] = call.kernel;
+    }
+    std::vector<int> list;
+    for (int i = 0; i < info.kernel_count; i++) {
+        const auto found = kernels.find(info.kernels[i]);
+        list.push_back(found == kernels.end() ? -1 : found->second);
+    }
+    return list;
+}
+
 double relative_error(const RecipeLibrary& library, const Group& group, const std::string& name) {
     for (const auto& recipe : library) {
         if (recipe->name() == name) return recipe->relative_error(group);
@@ -73,6 +87,7 @@ struct CpuWorkbench::Kernel {
     PlannedKernel planned;
     std::map<std::string, CompiledKernel> compiled;  // by candidate
     std::map<std::string, std::string> failures;     // of those that were compiled ahead
+    int64_t rotated_bytes = 0;                       // of the tensors that are timed
     int64_t few = 1;                                 // samples of the check against `plain`
     std::optional<OperandValues> few_operands, all_operands;
     std::vector<GuardedBlock> few_expected, all_expected;
@@ -106,8 +121,13 @@ KernelOptions CpuWorkbench::kernel_options() const {
 // Runs the job in a process of its own; throws std::runtime_error with what went wrong there.
 std::string CpuWorkbench::work(const std::string& task,
                                const std::function<std::string()>& job) const {
-    const WorkerLimits limits{1, options_.run_seconds,
-                              options_.memory_bytes + 4 * kernel_->bytes()};
+    return work(task, job,
+                {1, options_.run_seconds,
+                 options_.memory_bytes + 4 * kernel_->bytes() + kernel_->rotated_bytes});
+}
+
+std::string CpuWorkbench::work(const std::string& task, const std::function<std::string()>& job,
+                               const WorkerLimits& limits) const {
     const auto at_home = [&](size_t) {
         // What it links goes to files; those of a process that is killed stay, but in a folder that
         // is removed at the end.
@@ -120,11 +140,12 @@ std::string CpuWorkbench::work(const std::string& task,
     return result.output;
 }
 
-std::string CpuWorkbench::take_up(const PlannedKernel& planned) {
+std::string CpuWorkbench::take_up(const PlannedKernel& planned, int64_t step_bytes) {
     ahead_.reset();
     kernel_ = std::make_unique<Kernel>();
     Kernel& kernel = *kernel_;
     kernel.planned = planned;
+    kernel.rotated_bytes = rotated_bytes(step_bytes);
     const Group& group = kernel.planned.group;
     if (6 * kernel.bytes() > machine_bytes()) {
         return fmt::format("its tensors take {} MiB, and the tuner needs six times that",
@@ -245,82 +266,7 @@ void CpuWorkbench::finish_ahead() {
     }
 }
 
-namespace {
-
-// ---- In the forked process ----
-
-// Calls per timed run, so that a run is long enough for the clock.
-int calls_of_run(KernelSession& session, size_t k, int64_t samples,
-                 const KernelArguments& arguments) {
-    const double seconds = session.run(k, samples, arguments);
-    return static_cast<int>(
-        std::clamp(std::ceil(kLeastSeconds / std::max(seconds, 1e-9)), 1.0, 1000.0));
-}
-
-// A B B A, again and again: what drifts meets both alike. Pairs during which other work took the
-// processors do not count, unless there are too few others: then all count, and the times are
-// contended.
-PairedTimes time_pairs(KernelSession& session, int64_t samples, const KernelArguments& current,
-                       const KernelArguments& candidate, const Effort& effort) {
-    constexpr double kPatience = 4;  // times the effort, where pairs are disturbed
-    const int current_calls = calls_of_run(session, 0, samples, current);
-    const int candidate_calls = calls_of_run(session, 1, samples, candidate);
-    const auto begin = std::chrono::steady_clock::now();
-    PairedTimes times;
-    std::vector<TimePair>& pairs = times.pairs;
-    std::vector<TimePair> disturbed;
-    for (int turn = 0; static_cast<int>(pairs.size()) < effort.most_pairs; turn++) {
-        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-        const bool has_enough = static_cast<int>(pairs.size()) >= effort.least_pairs;
-        if (spent.count() > effort.seconds * (has_enough ? 1 : kPatience) &&
-            static_cast<int>(pairs.size() + disturbed.size()) >= effort.least_pairs)
-            break;
-        const ContentionWatch watch;
-        TimePair pair;
-        if (turn % 2 == 0) pair.current = session.run(0, samples, current, current_calls);
-        pair.candidate = session.run(1, samples, candidate, candidate_calls);
-        if (turn % 2 != 0) pair.current = session.run(0, samples, current, current_calls);
-        if (watch.share_lost() > kMostShareLost) {
-            disturbed.push_back(pair);
-            continue;
-        }
-        pairs.push_back(pair);
-        if (is_hopeless(times, effort.most_pairs, effort.significance)) return times;
-        if (effort.stops_at_win && static_cast<int>(pairs.size()) >= effort.least_pairs &&
-            is_faster(times, effort.significance, effort.margin))
-            return times;
-    }
-    times.contended = static_cast<int>(pairs.size()) < effort.least_pairs;
-    if (times.contended) pairs.insert(pairs.end(), disturbed.begin(), disturbed.end());
-    return times;
-}
-
-std::string pack(const PairedTimes& times) {
-    std::string text = fmt::format("timed {}", times.contended ? 1 : 0);
-    for (const TimePair& pair : times.pairs)
-        text += fmt::format(" {:.9e} {:.9e}", pair.current, pair.candidate);
-    return text;
-}
-
-PairedTimes unpack(std::string_view text) {
-    std::vector<double> numbers;
-    const char* place = text.data();
-    const char* const end = text.data() + text.size();
-    while (place != end) {
-        double number = 0;
-        const auto [next, error] = std::from_chars(place, end, number);
-        if (error != std::errc()) break;
-        numbers.push_back(number);
-        place = next == end ? end : next + 1;
-    }
-    PairedTimes times;
-    times.contended = !numbers.empty() && numbers[0] != 0;
-    for (size_t i = 1; i + 1 < numbers.size(); i += 2)
-        times.pairs.push_back({numbers[i], numbers[i + 1]});
-    return times;
-}
-
-}  // namespace
+// ---- Timing ----
 
 Trial CpuWorkbench::compare(const Candidate& current, const Candidate& candidate,
                             const Effort& effort) {
@@ -342,17 +288,17 @@ Trial CpuWorkbench::compare(const Candidate& current, const Candidate& candidate
                 difference(group, results, kernel.few_expected, kSmallTolerance + 2 * rounding);
             if (!fault.empty()) return wrong(fault);
         }
-        // Each kernel has results of its own: a wrong one cannot hide behind a right one.
-        const std::vector<GuardedBlock> current_results = result_blocks(group, group.batch),
-                                        results = result_blocks(group, group.batch);
-        const KernelArguments all = kernel.all_operands->arguments();
-        session.run(1, group.batch, with_results(all, results));
-        const std::string fault =
-            difference(group, results, kernel.all_expected, kFullTolerance + 2 * rounding);
-        if (!fault.empty()) return wrong(fault);
+        {
+            // Results of its own, of one call: a wrong one cannot hide behind a right one.
+            const std::vector<GuardedBlock> results = result_blocks(group, group.batch);
+            session.run(1, group.batch, with_results(kernel.all_operands->arguments(), results));
+            const std::string fault =
+                difference(group, results, kernel.all_expected, kFullTolerance + 2 * rounding);
+            if (!fault.empty()) return wrong(fault);
+        }
         session.check_slabs();
-        return pack(time_pairs(session, group.batch, with_results(all, current_results),
-                               with_results(all, results), effort));
+        RotatingTensors tensors(group, *kernel.all_operands, kernel.rotated_bytes);
+        return "timed " + pack(time_pairs(session, group.batch, tensors, effort));
     };
     Trial trial;
     try {
@@ -362,7 +308,7 @@ Trial CpuWorkbench::compare(const Candidate& current, const Candidate& candidate
             trial.note = report.substr(6);
             return trial;
         }
-        trial.times = unpack(std::string_view(report).substr(6));
+        trial.times = unpack_pairs(std::string_view(report).substr(6));
         if (is_faster(trial.times, effort.significance, effort.margin))
             trial.outcome = Outcome::faster;
     } catch (const std::runtime_error& error) {
@@ -370,6 +316,37 @@ Trial CpuWorkbench::compare(const Candidate& current, const Candidate& candidate
         trial.outcome = outcome_of(trial.note, Outcome::wrong);
     }
     return trial;
+}
+
+StepTimes CpuWorkbench::time_steps(const Network& network, const std::vector<const Plan*>& plans,
+                                   const Effort& effort) {
+    constexpr double kLoadSeconds = 60;
+    const bool training = plans[0]->training;
+    const size_t kernel_count = plans[0]->variants.back().kernels.size();
+    StepTimes times;
+    try {
+        std::vector<VariantKernels> kernels;
+        for (const Plan* plan : plans)
+            kernels.push_back(
+                compile_kernels(plan->variants.back().kernels, isa_, library_, kernel_options()));
+        const auto job = [&] {
+            std::vector<std::string> objects;
+            for (size_t k = 0; k < plans.size(); k++)
+                objects.push_back(make_library(network, *plans[k], {kernels[k]}).object);
+            NetworkSession session(objects, library_name(network, training), training,
+                                   options_.threads);
+            std::vector<std::vector<int>> kernel_of;
+            for (size_t k = 0; k < plans.size(); k++)
+                kernel_of.push_back(kernels_of_calls(plans[k]->variants.back(), session.info(k)));
+            return pack(emulsion::time_steps(session, kernel_of, kernel_count, effort));
+        };
+        times = unpack_steps(work("", job, {1, kLoadSeconds + 10 * effort.seconds, 0}));
+    } catch (const Error& error) {
+        times.fault = error.diagnostic().message;
+    } catch (const std::runtime_error& error) {
+        times.fault = error.what();
+    }
+    return times;
 }
 
 }  // namespace emulsion

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "compiler/support/temporary_folder.h"
+#include "compiler/support/workers.h"
 #include "schedules/tune/kernel_session.h"
 #include "schedules/tune/plain_body.h"
 #include "schedules/tune/processors.h"
@@ -30,13 +31,15 @@ class CpuWorkbench : public Workbench {
     CpuWorkbench(const RecipeLibrary& library, const Isa& isa, const CpuWorkbenchOptions& options);
     ~CpuWorkbench() override;
 
-    std::string take_up(const PlannedKernel& kernel) override;
+    std::string take_up(const PlannedKernel& kernel, int64_t step_bytes) override;
     std::vector<Trial> compile(const std::vector<Candidate>& candidates) override;
     Trial compare(const Candidate& current, const Candidate& candidate,
                   const Effort& effort) override;
     int jobs() const override { return options_.jobs; }
     bool compiles_ahead() const override;
     void compile_ahead(const std::vector<Candidate>& candidates) override;
+    StepTimes time_steps(const Network& network, const std::vector<const Plan*>& plans,
+                         const Effort& effort) override;
 
   private:
     struct Kernel;  // the one taken up
@@ -45,6 +48,8 @@ class CpuWorkbench : public Workbench {
     PlannedKernel planned(const Candidate& candidate) const;
     void finish_ahead();
     std::string work(const std::string& task, const std::function<std::string()>& job) const;
+    std::string work(const std::string& task, const std::function<std::string()>& job,
+                     const WorkerLimits& limits) const;
 
     const RecipeLibrary& library_;
     Isa isa_;

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr const char* kTables = R"(
 CREATE TABLE kernels (
     id INTEGER PRIMARY KEY,
@@ -37,6 +37,15 @@ CREATE TABLE confirmations (
     kernel INTEGER NOT NULL REFERENCES kernels, recipe TEXT NOT NULL, version INTEGER NOT NULL,
     tiling TEXT NOT NULL, default_us REAL NOT NULL, tuned_us REAL NOT NULL, spread REAL NOT NULL,
     contended INTEGER NOT NULL, accepted INTEGER NOT NULL);
+)";
+// Of the network's step, since version 2.
+constexpr const char* kStepTables = R"(
+CREATE TABLE step_checks (
+    kernel INTEGER NOT NULL REFERENCES kernels, recipe TEXT NOT NULL, version INTEGER NOT NULL,
+    tiling TEXT NOT NULL, default_us REAL NOT NULL, tuned_us REAL NOT NULL, spread REAL NOT NULL,
+    contended INTEGER NOT NULL, accepted INTEGER NOT NULL);
+CREATE TABLE defaults (
+    kernel INTEGER PRIMARY KEY REFERENCES kernels, us REAL NOT NULL, contended INTEGER NOT NULL);
 )";
 
 // A process by host, number and start, so that a number that is used again is another process.
@@ -98,8 +107,10 @@ void Journal::open() {
     Transaction transaction(database);  // which also finds out whether the file can be written
     const int64_t version = database.number("PRAGMA user_version");
     const bool is_new = version == 0 && database.number("SELECT count(*) FROM sqlite_master") == 0;
-    if (is_new) database.execute(fmt::format("{} PRAGMA user_version = {}", kTables, kVersion));
-    if (!is_new && version != kVersion) {
+    if (is_new) database.execute(kTables);
+    if (is_new || version == 1)
+        database.execute(fmt::format("{} PRAGMA user_version = {}", kStepTables, kVersion));
+    if (!is_new && version != 1 && version != kVersion) {
         fail("journal",
              fmt::format("the journal '{}' is of version {}, but this build writes version {}",
                          file_, version, kVersion),
@@ -114,6 +125,10 @@ void Journal::open() {
     }
     if (!is_new && database.text("PRAGMA quick_check(1)") != "ok")
         throw DamagedDatabase{"its pages do not fit together"};
+}
+
+void Journal::make_durable() {
+    if (!database_->is_in_transaction()) database_->execute("PRAGMA synchronous = FULL");
 }
 
 // From both ends, up to the damage.
@@ -151,13 +166,20 @@ void Journal::salvage(const std::string& problem) {
         Database source(damaged);
         source.execute("PRAGMA writable_schema = ON");  // else a file that was cut is not read
         Transaction transaction(*database_);
-        for (const char* table : {"kernels", "trials", "confirmations"}) copy_table(source, table);
+        for (const char* table : {"kernels", "trials", "confirmations", "step_checks", "defaults"})
+            copy_table(source, table);
         // Of a row that lies across the cut the last columns are zero.
         database_->execute(
             "DELETE FROM trials WHERE owner <> '' OR seconds <= 0 OR"
             " kernel NOT IN (SELECT id FROM kernels);"
-            "DELETE FROM confirmations WHERE tuned_us <= 0 OR"
-            " kernel NOT IN (SELECT id FROM kernels)");
+            "DELETE FROM defaults WHERE us <= 0 OR kernel NOT IN (SELECT id FROM kernels)");
+        for (const char* table : {"confirmations", "step_checks"}) {  // and each row once
+            database_->execute(fmt::format(
+                "DELETE FROM {0} WHERE tuned_us <= 0 OR kernel NOT IN (SELECT id FROM kernels) OR "
+                "rowid NOT IN (SELECT min(rowid) FROM {0} GROUP BY kernel, recipe, version, "
+                "tiling, default_us, tuned_us)",
+                table));
+        }
         transaction.commit();
     } catch (const DamagedDatabase&) {  // nothing of it can be read
     }
@@ -218,7 +240,7 @@ bool Journal::claim(int64_t kernel, const Candidate& candidate) {
 void Journal::finish(int64_t kernel, const Candidate& candidate, const Trial& trial,
                      double seconds) {
     const PairedTimes& times = trial.times;
-    database_->execute("PRAGMA synchronous = FULL");
+    make_durable();
     Statement update(
         *database_,
         "UPDATE trials SET owner = '', outcome = ?, note = ?, current_us = ?, "
@@ -237,16 +259,37 @@ void Journal::finish(int64_t kernel, const Candidate& candidate, const Trial& tr
     bind_candidate(update, candidate).bind(owner_).run();
 }
 
-void Journal::confirm(int64_t kernel, const Confirmation& c, double seconds) {
-    database_->execute("PRAGMA synchronous = FULL");
+void Journal::insert(const char* table, int64_t kernel, const Confirmation& c, double seconds) {
+    make_durable();
     Transaction transaction(*database_);
-    Statement insert(*database_, "INSERT INTO confirmations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    bind_candidate(insert.bind(kernel), c.candidate)
+    Statement row(*database_,
+                  fmt::format("INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", table));
+    bind_candidate(row.bind(kernel), c.candidate)
         .bind(c.default_us)
         .bind(c.tuned_us)
         .bind(c.spread)
         .bind(c.is_contended ? 1 : 0)
         .bind(c.is_accepted ? 1 : 0)
+        .run();
+    add_seconds(kernel, seconds);
+    transaction.commit();
+}
+
+void Journal::confirm(int64_t kernel, const Confirmation& c, double seconds) {
+    insert("confirmations", kernel, c, seconds);
+}
+
+void Journal::check_in_step(int64_t kernel, const Confirmation& check, double seconds) {
+    insert("step_checks", kernel, check, seconds);
+}
+
+void Journal::time_default(int64_t kernel, double us, bool is_contended, double seconds) {
+    make_durable();
+    Transaction transaction(*database_);
+    Statement(*database_, "INSERT OR REPLACE INTO defaults VALUES (?, ?, ?)")
+        .bind(kernel)
+        .bind(us)
+        .bind(is_contended ? 1 : 0)
         .run();
     add_seconds(kernel, seconds);
     transaction.commit();
@@ -272,10 +315,11 @@ std::vector<Journal::Finished> Journal::finished(int64_t kernel) {
     return list;
 }
 
-std::vector<Confirmation> Journal::confirmations(int64_t kernel) {
+std::vector<Confirmation> Journal::rows_of(const char* table, int64_t kernel) {
     Statement rows(*database_,
-                   "SELECT recipe, version, tiling, default_us, tuned_us, spread, accepted, "
-                   "contended FROM confirmations WHERE kernel = ? ORDER BY rowid");
+                   fmt::format("SELECT recipe, version, tiling, default_us, tuned_us, spread, "
+                               "accepted, contended FROM {} WHERE kernel = ? ORDER BY rowid",
+                               table));
     rows.bind(kernel);
     std::vector<Confirmation> list;
     while (rows.step()) {
@@ -283,6 +327,20 @@ std::vector<Confirmation> Journal::confirmations(int64_t kernel) {
                         rows.integer(6) != 0, rows.integer(7) != 0});
     }
     return list;
+}
+
+std::vector<Confirmation> Journal::confirmations(int64_t kernel) {
+    return rows_of("confirmations", kernel);
+}
+
+std::vector<Confirmation> Journal::step_checks(int64_t kernel) {
+    return rows_of("step_checks", kernel);
+}
+
+std::optional<double> Journal::default_us(int64_t kernel) {
+    Statement row(*database_, "SELECT us FROM defaults WHERE kernel = ?");
+    row.bind(kernel);
+    return row.step() ? std::optional(row.number(0)) : std::nullopt;
 }
 
 Spent Journal::spent(const std::vector<int64_t>& kernels) {
@@ -311,7 +369,7 @@ std::vector<Measured> read_measured(const std::string& file) {
     try {
         Database database(file, /*read_only=*/true);
         const int64_t version = database.number("PRAGMA user_version");
-        if (version != kVersion)
+        if (version < 1 || version > kVersion)
             refuse(
                 fmt::format("its version is {}, this build reads version {}", version, kVersion));
         Statement rows(database,

@@ -2,8 +2,9 @@
 // ended in any way goes on from here, and several tuners may share one file: each candidate is
 // measured by one of them.
 //
-// An SQLite database (user_version 1). What a measurement depends on names its kernel: the build of
-// the compiler, machine class, instruction set, threads and the group.
+// An SQLite database (user_version 2; one of version 1 gets the tables it lacks). What a
+// measurement depends on names its kernel: the build of the compiler, machine class, instruction
+// set, threads and the group.
 #pragma once
 
 #include <optional>
@@ -21,7 +22,8 @@ struct JournalKernel {
     std::string signature;
 };
 
-// A candidate that was measured against the kernel's own schedule, before it may become a record.
+// A candidate that was measured against the kernel's own schedule: alone, before it becomes a
+// record, or in the network's step, before it stays one.
 struct Confirmation {
     Candidate candidate;
     double default_us = 0, tuned_us = 0, spread = 0;
@@ -57,6 +59,9 @@ class Journal {
     bool claim(int64_t kernel, const Candidate& candidate);
     void finish(int64_t kernel, const Candidate& candidate, const Trial& trial, double seconds);
     void confirm(int64_t kernel, const Confirmation& confirmation, double seconds);
+    void check_in_step(int64_t kernel, const Confirmation& check, double seconds);
+    // What a call of the kernel's own schedule takes in the network's step.
+    void time_default(int64_t kernel, double us, bool is_contended, double seconds);
     // Time that no trial accounts for.
     void add_seconds(int64_t kernel, double seconds);
 
@@ -67,11 +72,15 @@ class Journal {
     };
     std::vector<Finished> finished(int64_t kernel);
     std::vector<Confirmation> confirmations(int64_t kernel);
+    std::vector<Confirmation> step_checks(int64_t kernel);
+    std::optional<double> default_us(int64_t kernel);
     Spent spent(const std::vector<int64_t>& kernels);
 
-    // Runs the action while no other tuner on this journal runs one.
+    // Runs the action while no other tuner on this journal runs one; what it writes to the journal
+    // is there when it ends, all or nothing.
     template <class Action>
     void alone(const Action& action) {
+        make_durable();
         Transaction transaction(*database_);
         action();
         transaction.commit();
@@ -79,8 +88,11 @@ class Journal {
 
   private:
     void open();
+    void make_durable();  // what is written from now on, power cuts included
     void salvage(const std::string& problem);
     void copy_table(Database& source, const std::string& table);
+    void insert(const char* table, int64_t kernel, const Confirmation& c, double seconds);
+    std::vector<Confirmation> rows_of(const char* table, int64_t kernel);
     std::string file_, owner_, note_;
     std::optional<Database> database_;
 };

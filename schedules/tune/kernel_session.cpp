@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <stdexcept>
@@ -149,6 +150,29 @@ KernelArguments with_results(KernelArguments arguments, const std::vector<Guarde
     return arguments;
 }
 
+RotatingTensors::RotatingTensors(const Group& group, const OperandValues& values, int64_t bytes) {
+    constexpr int64_t kMostCopies = 4096;
+    const std::vector<TensorType> types = buffer_types(group);
+    int64_t own = 0;
+    for (const TensorType& type : types) own += memory_bytes(type, values.samples());
+    const auto count = static_cast<size_t>(
+        std::clamp<int64_t>((bytes + own - 1) / std::max<int64_t>(own, 1), 1, kMostCopies));
+    const KernelArguments arguments = values.arguments();
+    copies_.assign(count, {{}, arguments.integers, arguments.numbers});
+    for (size_t i = 0; i < types.size(); i++) {
+        check_interrupts();
+        const auto size = static_cast<size_t>(memory_bytes(types[i], values.samples()));
+        const size_t pitch = (size + 63) / 64 * 64;
+        blocks_.emplace_back(pitch * (count - 1) + size);
+        auto* place = static_cast<std::byte*>(blocks_.back().data());
+        for (KernelArguments& copy : copies_) {
+            if (i < arguments.buffers.size()) std::memcpy(place, arguments.buffers[i], size);
+            copy.buffers.push_back(place);
+            place += pitch;
+        }
+    }
+}
+
 // ---- Sessions ----
 
 namespace {
@@ -241,11 +265,13 @@ namespace {
 // Arguments of class integer and of class float go to registers, and to the stack, apart from each
 // other on x86-64, and a callee does not see that there are more than it takes. So one call serves
 // every kernel of few enough arguments.
-int call(void* function, std::vector<uint64_t> a, std::vector<float> x) {
-    if (a.size() > 40 || x.size() > 8)
+int call(void* function, const std::vector<uint64_t>& integers, const std::vector<float>& numbers) {
+    std::array<uint64_t, 40> a{};
+    std::array<float, 8> x{};
+    if (integers.size() > a.size() || numbers.size() > x.size())
         throw std::runtime_error("it has more arguments than the tuner passes");
-    a.resize(40);
-    x.resize(8);
+    std::copy(integers.begin(), integers.end(), a.begin());
+    std::copy(numbers.begin(), numbers.end(), x.begin());
     using U = uint64_t;
     using Kernel = int (*)(U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
                            U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, float, float, float,
@@ -259,27 +285,39 @@ int call(void* function, std::vector<uint64_t> a, std::vector<float> x) {
 
 }  // namespace
 
-double KernelSession::run(size_t k, int64_t samples, const KernelArguments& arguments, int count) {
-    Kernel& kernel = kernels_[k];
+template <class Next>
+double KernelSession::run_calls(Kernel& kernel, int64_t samples, int count, const Next& next) {
+    const size_t buffers = kernel.descriptors.size() - kernel.scratch.size();
+    const KernelArguments* arguments = &next();
     std::vector<uint64_t> words = {reinterpret_cast<uint64_t>(instance_->workers),
                                    static_cast<uint64_t>(samples)};
-    words.insert(words.end(), arguments.integers.begin(), arguments.integers.end());
-    for (size_t i = 0; i < kernel.descriptors.size(); i++) {
-        const bool is_scratch = i >= kernel.descriptors.size() - kernel.scratch.size();
-        if (!is_scratch) kernel.descriptors[i].host = arguments.buffers[i];
-        words.push_back(reinterpret_cast<uint64_t>(&kernel.descriptors[i]));
-    }
+    words.insert(words.end(), arguments->integers.begin(), arguments->integers.end());
+    for (const emulsion_descriptor& descriptor : kernel.descriptors)
+        words.push_back(reinterpret_cast<uint64_t>(&descriptor));
     if (object_->function<decltype(emulsion_call_begin)>("emulsion_call_begin")(instance_) !=
         EMULSION_OK)
         throw std::runtime_error("a call cannot begin");
     const auto begin = std::chrono::steady_clock::now();
     int status = 0;
-    for (int i = 0; i < count && status == 0; i++)
-        status = call(kernel.function, words, arguments.numbers);
+    for (int i = 0; i < count && status == 0; i++) {
+        if (i > 0) arguments = &next();
+        for (size_t b = 0; b < buffers; b++) kernel.descriptors[b].host = arguments->buffers[b];
+        status = call(kernel.function, words, arguments->numbers);
+    }
     const std::chrono::duration<double> span = std::chrono::steady_clock::now() - begin;
     object_->function<decltype(emulsion_call_end)>("emulsion_call_end")(instance_);
     if (status != 0) throw std::runtime_error(fmt::format("it returns {}", status));
     return span.count() / count;
+}
+
+double KernelSession::run(size_t k, int64_t samples, const KernelArguments& arguments, int count) {
+    return run_calls(kernels_[k], samples, count,
+                     [&]() -> const KernelArguments& { return arguments; });
+}
+
+double KernelSession::run(size_t k, int64_t samples, RotatingTensors& tensors, int count) {
+    return run_calls(kernels_[k], samples, count,
+                     [&]() -> const KernelArguments& { return tensors.next(); });
 }
 
 void KernelSession::check_slabs() const {

@@ -50,6 +50,26 @@ std::vector<GuardedBlock> result_blocks(const Group& group, int64_t samples,
                                         GuardedBlock::Sharing sharing = GuardedBlock::Sharing::no);
 KernelArguments with_results(KernelArguments arguments, const std::vector<GuardedBlock>& results);
 
+// Copies of a group's tensors, which calls take in turn, so that each finds them as cold as the
+// bytes of all copies make them. Operands are never written: results are apart from them, and what
+// a kernel would update in place starts from the same values in each call.
+class RotatingTensors {
+  public:
+    // As many copies as make `bytes` together, at least one.
+    RotatingTensors(const Group& group, const OperandValues& values, int64_t bytes);
+
+    size_t copies() const { return copies_.size(); }
+    const KernelArguments& next() {
+        place_ = place_ + 1 < copies_.size() ? place_ + 1 : 0;
+        return copies_[place_];
+    }
+
+  private:
+    std::vector<GuardedBlock> blocks_;  // of each tensor, its copies side by side
+    std::vector<KernelArguments> copies_;
+    size_t place_ = 0;
+};
+
 class KernelSession {
   public:
     struct Entry {
@@ -65,6 +85,8 @@ class KernelSession {
     // Calls kernel k `count` times in a row and returns the seconds of one call. Throws
     // std::runtime_error where it returns an error.
     double run(size_t k, int64_t samples, const KernelArguments& arguments, int count = 1);
+    // The same, each call on the next of the tensors.
+    double run(size_t k, int64_t samples, RotatingTensors& tensors, int count);
 
     // Throws std::runtime_error where a kernel wrote beside its slab.
     void check_slabs() const;
@@ -76,6 +98,8 @@ class KernelSession {
         std::vector<emulsion_descriptor> descriptors;
         std::vector<GuardedBlock> scratch;  // of the last descriptors
     };
+    template <class Next>
+    double run_calls(Kernel& kernel, int64_t samples, int count, const Next& next);
     Kernel make_kernel(const Entry& entry) const;
     void bind(int threads);
 

@@ -111,6 +111,8 @@ std::string Database::text(const std::string& query) {
     return statement.step() ? statement.text(0) : "";
 }
 
+bool Database::is_in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
+
 int Database::changes() const { return sqlite3_changes(handle_); }
 
 Statement::Statement(Database& database, std::string_view text) : database_(database) {
@@ -158,8 +160,9 @@ int64_t Statement::integer(int column) const { return sqlite3_column_int64(state
 
 double Statement::number(int column) const { return sqlite3_column_double(statement_, column); }
 
-Transaction::Transaction(Database& database) : database_(database) {
-    database.execute("BEGIN IMMEDIATE");
+Transaction::Transaction(Database& database)
+    : database_(database), is_open_(!database.is_in_transaction()) {
+    if (is_open_) database.execute("BEGIN IMMEDIATE");
 }
 
 Transaction::~Transaction() {
@@ -171,6 +174,7 @@ Transaction::~Transaction() {
 }
 
 void Transaction::commit() {
+    if (!is_open_) return;
     database_.execute("COMMIT");
     is_open_ = false;
 }

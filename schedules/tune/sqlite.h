@@ -28,6 +28,7 @@ class Database {
     int64_t number(const std::string& query);  // the first column of the first row
     std::string text(const std::string& query);
     int changes() const;  // rows of the last statement
+    bool is_in_transaction() const;
     [[noreturn]] void fail(int code) const;
 
   private:
@@ -65,7 +66,8 @@ class Statement {
     int bound_ = 0;
 };
 
-// BEGIN IMMEDIATE … COMMIT, or ROLLBACK where an exception passes.
+// BEGIN IMMEDIATE … COMMIT, or ROLLBACK where an exception passes; within another one, a part of
+// that.
 class Transaction {
   public:
     explicit Transaction(Database& database);
@@ -76,7 +78,7 @@ class Transaction {
 
   private:
     Database& database_;
-    bool is_open_ = true;
+    bool is_open_;
 };
 
 }  // namespace emulsion

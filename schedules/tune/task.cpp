@@ -14,7 +14,31 @@ void Task::count(Outcome outcome) {
     if (outcome != Outcome::faster && outcome != Outcome::slower) shown.failures++;
 }
 
+void Task::learn_own(double seconds) {
+    if (shown.step_us == 0) own_seconds = seconds;
+}
+
+void Task::learn_step(double us) {
+    shown.step_us = us;
+    own_seconds = us * 1e-6;
+}
+
+void Task::show_best(const std::optional<Confirmation>& confirmation) {
+    shown.default_us = confirmation ? confirmation->default_us : 0;
+    shown.best_us = confirmation ? confirmation->tuned_us : 0;
+    shown.best = confirmation ? to_string(confirmation->candidate) : "";
+    shown.chosen.reset();
+    if (confirmation) shown.chosen = confirmation->candidate;
+    if (confirmation) learn_own(confirmation->default_us * 1e-6);
+}
+
 namespace {
+
+// What a call of the library reads and writes of its memory.
+int64_t bytes_of(const Plan& plan, const VariantPlan& variant) {
+    return plan.parameter_bytes + plan.gradient_bytes + plan.state_bytes + variant.prepared_bytes +
+           variant.activation_bytes;
+}
 
 std::unique_ptr<Task> make_task(const PlannedKernel& kernel, const PlannedCall& call,
                                 bool training) {
@@ -37,6 +61,7 @@ Tasks find_tasks(const Network& network, const RecipeLibrary& library, const Bui
         check_interrupts();
         const Plan plan = plan_of(network, library, build, training);
         const VariantPlan& variant = plan.variants.back();
+        const int64_t bytes = bytes_of(plan, variant);
         for (const PlannedCall& call : variant.batches.back().calls) {
             if (call.stage == Stage::prepare) continue;
             const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
@@ -45,6 +70,7 @@ Tasks find_tasks(const Network& network, const RecipeLibrary& library, const Bui
                 tasks.push_back(make_task(kernel, call, training));
                 task = tasks.back().get();
             }
+            if (task->calls.empty() || bytes < task->step_bytes) task->step_bytes = bytes;
             task->calls[training]++;
         }
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/pipeline.h"
+#include "schedules/tune/journal.h"
 #include "schedules/tune/search.h"
 #include "schedules/tune/similar_records.h"
 
@@ -17,6 +18,7 @@ namespace emulsion {
 struct TunedKernel {
     std::string name;                        // "training backward conv2.dw", after its first call
     double share = 0;                        // of the step's time, 0 to 1
+    double step_us = 0;                      // of a call in the step by its own schedule, or 0
     int trials = 0;                          // finished, in all runs
     int failures = 0;                        // of them: crashed, hung, wrong, …
     double default_us = 0, best_us = 0;      // of the last record; 0 where there is none
@@ -32,7 +34,8 @@ struct Task {
     PlannedKernel kernel;
     TunedKernel shown;
     std::map<bool, int> calls;  // by direction: of one step of training, of one inference
-    double own_seconds = 0;     // of a call: by the cost model, then measured
+    double own_seconds = 0;     // of a call: by the cost model, then measured, in the step at best
+    int64_t step_bytes = 0;     // that a step works on which calls it; of several the least
     int64_t number = 0;         // in the journal
     std::unique_ptr<Search> search;
     bool is_spent = false;     // nothing is left to try
@@ -40,6 +43,12 @@ struct Task {
 
     Candidate own() const { return {kernel.recipe, kernel.recipe_version, kernel.tiling}; }
     void count(Outcome outcome);
+    // Of a call of its own schedule by itself, which counts until the step was timed.
+    void learn_own(double seconds);
+    // Of a call in the step.
+    void learn_step(double us);
+    // Its record; nothing: there is none.
+    void show_best(const std::optional<Confirmation>& confirmation);
 };
 
 using Tasks = std::vector<std::unique_ptr<Task>>;

@@ -68,9 +68,8 @@ void TuneRun::ready(Task& task) {
         task.search->learn(finished.candidate, finished.us);
         task.count(finished.outcome);
     }
-    for (const Confirmation& confirmation : journal.confirmations(task.number)) {
-        if (confirmation.is_accepted) show_best(task, confirmation);
-    }
+    if (const std::optional<double> us = journal.default_us(task.number)) task.learn_step(*us);
+    task.show_best(best_of(*this, task));
     if (options.draws) task.search->draw_alone();
     if (!task.search->has_next()) task.is_spent = true;
     if (!is_named(task)) task.is_spent = true;
@@ -89,7 +88,7 @@ Spent TuneRun::spent() {
 bool TuneRun::is_spent() {
     check_interrupts();
     const Spent now = spent();
-    return (options.minutes > 0 && now.seconds >= options.minutes * 60) ||
+    return (options.minutes > 0 && now.seconds + reserved_seconds >= options.minutes * 60) ||
            (options.trials > 0 && now.trials >= options.trials);
 }
 

@@ -36,20 +36,19 @@ struct TuneRun {
     void find();
 
     Spent spent();
-    // Whether the budget is; a signal is met here.
+    // Whether the budget is, but for what is reserved; a signal is met here.
     bool is_spent();
 
     // The key of the task's record, and the line of a file for a schedule that was confirmed.
     std::string key_of(const Task& task) const;
     TunedRecord record_of(const Task& task, const Confirmation& confirmation) const;
-    // Changes the file of records while no other tuner does, with what others have written since.
+    // Changes the file of records, with what others have written since. REQUIRES: within
+    // journal.alone().
     template <class Change>
     void change_records(const Change& change) {
-        journal.alone([&] {
-            records = read_records();
-            change(records);
-            records.save(options.records);
-        });
+        records = read_records();
+        change(records);
+        records.save(options.records);
     }
 
     const Network& network;
@@ -62,6 +61,7 @@ struct TuneRun {
     RecordSet records;
     Journal journal;
     Tasks tasks;
+    double reserved_seconds = 0;  // for the last check of records in the step
 
   private:
     RecordSet read_records() const;

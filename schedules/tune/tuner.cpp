@@ -1,7 +1,10 @@
 // See tuner.h.
 #include "schedules/tune/tuner.h"
 
+#include <algorithm>
+
 #include "compiler/support/interrupts.h"
+#include "schedules/tune/step_check.h"
 #include "schedules/tune/tune_run.h"
 #include "schedules/tune/visit.h"
 
@@ -9,12 +12,37 @@ namespace emulsion {
 
 namespace {
 
+constexpr double kCheckSeconds = 120;   // between two checks of records in the step
+constexpr double kMostReserved = 0.25;  // of the budget, for the last one
+
 TuneEnd search(TuneRun& run) {
-    while (Task* task = next_task(run.tasks)) {
+    Stopwatch since_check;
+    for (bool is_first = true;; is_first = false) {
+        Task* task = next_task(run.tasks);
+        if (task == nullptr) return TuneEnd::nothing_left;
         if (run.is_spent()) return TuneEnd::budget;
-        visit(run, *task);
+        // Something is seen at once, the shares after that, then all goes by them.
+        visit(run, *task, is_first ? run.workbench.jobs() : kVisitTrials);
+        if (is_first) time_defaults(run);
+        if (!has_unchecked(run)) {
+            run.reserved_seconds = 0;
+        } else if (since_check.seconds() > kCheckSeconds) {
+            check_records(run);
+            since_check = {};
+        } else {
+            run.reserved_seconds =
+                std::min(seconds_of_check(run), kMostReserved * 60 * run.options.minutes);
+        }
     }
-    return TuneEnd::nothing_left;
+}
+
+// Records that an earlier run could not check are checked first.
+TuneEnd tune_all(TuneRun& run) {
+    if (run.is_spent()) return TuneEnd::budget;
+    check_records(run);
+    const TuneEnd why = search(run);
+    check_records(run);
+    return why;
 }
 
 }  // namespace
@@ -32,7 +60,7 @@ void tune(const Network& network, const RecipeLibrary& library, const BuildOptio
             "beside those that the kernels run on");
     }
     try {
-        const TuneEnd why = search(run);
+        const TuneEnd why = tune_all(run);
         report.end(why, shown(run.tasks), run.spent());
     } catch (const Interrupted&) {
         report.interrupted(shown(run.tasks), run.spent());

@@ -4,9 +4,11 @@
 // Kernels are visited in turn, the longer the more of a step they take. A visit checks that the
 // kernel's own schedule computes what the plain definition does, then tries candidates against the
 // best so far. One that wins is measured again against the kernel's own schedule, and becomes a
-// record only where it wins that too, with the processors to itself. Each result is in the journal,
-// and each record in its file, before the next measurement begins: however a run ends, nothing is
-// lost and nothing is measured again.
+// record only where it wins that too, with the processors to itself. Kernels are timed by
+// themselves, on tensors as cold as in a step. Now and then, and at the end, the network's own step
+// is timed without records and with them: a record whose kernel is not faster there is dropped.
+// Each result is in the journal, and each record in its file, before the next measurement begins:
+// however a run ends, nothing is lost and nothing is measured again.
 #pragma once
 
 #include <string>
@@ -44,6 +46,12 @@ class TuneReport {
     virtual void trial(const TunedKernel& kernel, const Candidate& candidate,
                        const Trial& trial) = 0;
     virtual void confirmation(const TunedKernel& kernel, const Confirmation& confirmation) = 0;
+    // A step of training or an inference by the kernels' own schedules takes so long.
+    virtual void step_timed(bool training, double us, bool is_contended) = 0;
+    // Without records, and with those there are.
+    virtual void step_compared(bool training, const PairedTimes& times) = 0;
+    // What became of the kernel's record in the step.
+    virtual void step_check(const TunedKernel& kernel, const Confirmation& check) = 0;
     virtual void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;
     // A signal came: the same table, so that what was found is seen.
     virtual void interrupted(const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;

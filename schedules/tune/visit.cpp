@@ -18,28 +18,28 @@ class Visit {
     void begin() {
         add_starts();
         const Stopwatch watch;
-        task_.shown.fault = run_.workbench.take_up(task_.kernel);
+        task_.shown.fault = run_.workbench.take_up(task_.kernel, task_.step_bytes);
         run_.journal.add_seconds(task_.number, watch.seconds());
         run_.report.take_up(task_.shown);
         if (!task_.shown.fault.empty()) {
             task_.is_spent = true;
             return;
         }
-        if (const std::optional<Candidate> best = best_of(run_, task_)) {
-            if (is_compiled(*best)) current_ = *best;
+        if (const std::optional<Confirmation> best = best_of(run_, task_)) {
+            if (is_compiled(best->candidate)) current_ = best->candidate;
         }
         if (!task_.was_visited) {
             for (const Candidate& candidate : unconfirmed(run_, task_)) {
-                if (is_compiled(candidate) && confirm(run_, task_, candidate)) current_ = candidate;
+                if (is_compiled(candidate) && confirm(run_, task_, current_, candidate))
+                    current_ = candidate;
             }
         }
         task_.was_visited = true;
     }
 
-    void try_candidates() {
+    void try_candidates(int left) {
         if (run_.is_spent()) return;
-        std::vector<Candidate> batch = claim(kVisitTrials);
-        for (int left = kVisitTrials; !batch.empty();) {
+        for (std::vector<Candidate> batch = claim(left); !batch.empty();) {
             const Stopwatch watch;
             const std::vector<Trial> compiled = run_.workbench.compile(batch);
             const double seconds = watch.seconds() / static_cast<double>(batch.size());
@@ -101,9 +101,9 @@ class Visit {
         task_.search->learn(candidate, trial.times.candidate_seconds() * 1e6);
         task_.count(trial.outcome);
         if (!trial.times.pairs.empty() && current_ == task_.own())
-            task_.own_seconds = trial.times.current_seconds();
+            task_.learn_own(trial.times.current_seconds());
         run_.report.trial(task_.shown, candidate, trial);
-        if (trial.outcome == Outcome::faster && confirm(run_, task_, candidate))
+        if (trial.outcome == Outcome::faster && confirm(run_, task_, current_, candidate))
             current_ = candidate;
     }
 
@@ -114,11 +114,11 @@ class Visit {
 
 }  // namespace
 
-void visit(TuneRun& run, Task& task) {
+void visit(TuneRun& run, Task& task, int trials) {
     Visit turn(run, task);
     turn.begin();
     if (task.is_spent) return;
-    turn.try_candidates();
+    turn.try_candidates(trials);
     weigh(run.tasks);
 }
 

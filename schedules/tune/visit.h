@@ -5,8 +5,8 @@
 
 namespace emulsion {
 
-// Takes the kernel up and tries candidates until its turn or the budget ends. Where the workbench
-// can, the next ones are compiled while some are timed.
-void visit(TuneRun& run, Task& task);
+// Takes the kernel up and tries as many candidates, or fewer where the budget ends. Where the
+// workbench can, the next ones are compiled while some are timed.
+void visit(TuneRun& run, Task& task, int trials);
 
 }  // namespace emulsion

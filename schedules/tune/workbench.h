@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/graph/network.h"
 #include "compiler/plan/plan.h"
 #include "schedules/tune/statistics.h"
 
@@ -51,13 +52,30 @@ struct Effort {
 inline constexpr Effort kTrialEffort;
 inline constexpr Effort kConfirmEffort{11, 25, 1.5, 0.005, 0.015, false};
 
+// Of a network's own step, several calls of a library per run.
+inline constexpr Effort kFirstStepEffort{3, 9, 0.5};
+inline constexpr Effort kStepEffort{11, 25, 1.5, 0.05, 0};
+
+// A call of a network's library, a step of training or an inference of the largest batch: its time,
+// and that of each of the plan's kernels, all calls of it together.
+struct StepRun {
+    double seconds = 0;
+    std::vector<double> kernels;
+};
+struct StepTimes {
+    std::vector<std::vector<StepRun>> rounds;  // a run of each plan in turn
+    bool contended = false;
+    std::string fault;  // why there are none
+};
+
 class Workbench {
   public:
     virtual ~Workbench() = default;
 
     // Takes up a kernel: all that follows is about it. Checks that its own schedule computes what
-    // the plain definition does. Returns why it cannot be tuned; empty where it can.
-    virtual std::string take_up(const PlannedKernel& kernel) = 0;
+    // the plain definition does. Returns why it cannot be tuned; empty where it can. `step_bytes`
+    // is what a step that calls the kernel works on: as much passes the caches between two calls.
+    virtual std::string take_up(const PlannedKernel& kernel, int64_t step_bytes) = 0;
 
     // Compiles the candidates side by side. For each one, outcome `slower` where compare() may be
     // called with it, else what went wrong.
@@ -75,6 +93,11 @@ class Workbench {
     // Begins to compile candidates of the kernel taken up, and returns; comparisons may run
     // meanwhile. compile() gives what became of them, and waits for them.
     virtual void compile_ahead(const std::vector<Candidate>& candidates) = 0;
+
+    // Times calls of the network's library by each of the plans, one or two of one direction, in
+    // turn.
+    virtual StepTimes time_steps(const Network& network, const std::vector<const Plan*>& plans,
+                                 const Effort& effort) = 0;
 };
 
 }  // namespace emulsion

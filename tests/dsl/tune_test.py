@@ -81,8 +81,15 @@ def check_budget(work, seen):
     check(events[0]["event"] == "begin" and events[-1]["event"] == "end", "the events are not from begin to end")
     check(events[-1]["spent_trials"] == 6 and len(trials_of(lines)) == 6, "6 trials were asked for")
     check(any(e["event"] == "kernel" and e["fault"] == "" for e in events), "no kernel was confirmed")
+    steps = [(e["training"], e["default_us"] > 0) for e in events if e["event"] == "step"]
+    check(steps == [(True, True), (False, True)], f"the steps that were timed: {steps}")
+    check(all(kernel["step_us"] > 0 for kernel in events[-1]["kernels"]), f"defaults in the step: {events[-1]}")
+    stays = {(e["kernel"], e["tiling"]) for e in events if e["event"] == "confirmation" and e["accepted"]}
+    checked = {(e["kernel"], e["tiling"]) for e in events if e["event"] == "step_check"}
+    check(checked <= stays and len(checked) == len({kernel for kernel, _ in stays}), f"{stays} confirmed, {checked} checked")
     seen.update(trials_of(lines))
     again = work.run(*TUNE, "--trials", "6")
+    check('"step"' not in again.stdout, "what the journal knows was timed again")
     check(not trials_of(again.stdout.splitlines()), "a spent budget was spent again")
     plain = work.run(*[word for word in TUNE if word != "--json"], "--trials", "6")
     check("6 trials in " in plain.stdout and "the budget is spent" in plain.stdout, f"plain lines: {plain.stdout}")

@@ -140,7 +140,7 @@ TEST(Journal, OfAnotherVersionIsRefused) {
     }
     EXPECT_EQ(message_of([&] { Journal journal(folder / "j"); }),
               "error[journal]: the journal '" + (folder / "j") +
-                  "' is of version 7, but this build writes version 1\n"
+                  "' is of version 7, but this build writes version 2\n"
                   "  fix: name another file with --journal, or remove this one");
 }
 
@@ -188,6 +188,30 @@ TEST(Journal, CutAnywhereSaysWhatWasLostAndGoesOn) {
         EXPECT_TRUE(journal.claim(kernel, candidate(1000)));
         journal.finish(kernel, candidate(1000), trial_of(1), 1);
     }
+}
+
+TEST(Journal, TakesOneOfTheVersionBefore) {
+    const TestFolder folder;
+    {
+        Journal journal(folder / "j");
+        measure(journal, 16);
+        journal.confirm(journal.number_of(kKernel), {candidate(16), 20, 10, 0.1, true, false}, 2);
+    }
+    Database(folder / "j")
+        .execute("DROP TABLE step_checks; DROP TABLE defaults; PRAGMA user_version = 1");
+    Journal journal(folder / "j");
+    const int64_t kernel = journal.number_of(kKernel);
+    EXPECT_EQ(journal.note(), "");
+    EXPECT_EQ(journal.finished(kernel).size(), 1u);
+    EXPECT_EQ(journal.confirmations(kernel).size(), 1u);
+    EXPECT_EQ(journal.default_us(kernel), std::nullopt);
+    journal.time_default(kernel, 7, false, 1);
+    journal.time_default(kernel, 8, false, 1);
+    EXPECT_EQ(journal.default_us(kernel), 8);
+    journal.check_in_step(kernel, {candidate(16), 20, 21, 0.1, false, false}, 3);
+    ASSERT_EQ(journal.step_checks(kernel).size(), 1u);
+    EXPECT_FALSE(journal.step_checks(kernel)[0].is_accepted);
+    EXPECT_NEAR(journal.spent({kernel}).seconds, 0.5 + 2 + 1 + 1 + 3, 1e-9);
 }
 
 }  // namespace

@@ -6,106 +6,17 @@
 #include <map>
 #include <set>
 
-#include "compiler/support/hash.h"
-#include "compiler/support/interrupts.h"
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
 #include "schedules/library.h"
 #include "tests/support/golden.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_folder.h"
+#include "tests/tune/fake_workbench.h"
 #include "tests/tune/tune_support.h"
 
 namespace emulsion::test {
 namespace {
-
-// Times follow from the text of a candidate, so that any run finds the same; every comparison is
-// counted.
-class FakeWorkbench : public Workbench {
-  public:
-    std::string take_up(const PlannedKernel& kernel) override {
-        signature_ = kernel.group.signature();
-        return "";
-    }
-    std::vector<Trial> compile(const std::vector<Candidate>& candidates) override {
-        std::vector<Trial> trials(candidates.size());
-        for (const Candidate& candidate : candidates)
-            calls.push_back("compile " + to_string(candidate));
-        for (size_t i = 0; i < candidates.size(); i++) {
-            if (crashes && hash_bytes(to_string(candidates[i])) % 3 == 0)
-                trials[i].outcome = Outcome::crashed;
-        }
-        return trials;
-    }
-    Trial compare(const Candidate& current, const Candidate& candidate,
-                  const Effort& effort) override {
-        if (effort.significance == kTrialEffort.significance) {
-            if (interrupt_after == 0) throw Interrupted{2};
-            interrupt_after--;
-            EXPECT_TRUE(tried.insert(signature_ + to_string(candidate)).second)
-                << to_string(candidate) << " is measured twice";
-            first.try_emplace(signature_, to_string(candidate));
-            calls.push_back("compare " + to_string(candidate));
-        }
-        Trial trial;
-        for (int i = 0; i < effort.least_pairs; i++)
-            trial.times.pairs.push_back({seconds(current), seconds(candidate)});
-        trial.times.contended = contended;
-        if (is_faster(trial.times, effort.significance, effort.margin))
-            trial.outcome = Outcome::faster;
-        return trial;
-    }
-    int jobs() const override { return 2; }
-    bool compiles_ahead() const override { return has_spare; }
-    void compile_ahead(const std::vector<Candidate>& candidates) override {
-        EXPECT_TRUE(has_spare);
-        for (const Candidate& candidate : candidates)
-            calls.push_back("ahead " + to_string(candidate));
-    }
-
-    std::set<std::string> tried;
-    std::map<std::string, std::string> first;  // by signature, of those tried
-    int interrupt_after = 1 << 30;
-    bool crashes = false, contended = false, has_spare = false;
-    std::vector<std::string> calls;
-
-  private:
-    double seconds(const Candidate& candidate) const {
-        return 1e-4 * (1 + static_cast<double>(hash_bytes(signature_ + to_string(candidate)) % 64));
-    }
-    std::string signature_;
-};
-
-class SilentReport : public TuneReport {
-  public:
-    void note(const std::string& sentence) override { notes.push_back(sentence); }
-    void begin(const std::string&, const Isa&, const TuneOptions&, size_t, const Spent&) override {}
-    void take_up(const TunedKernel& kernel) override {
-        starts.insert(starts.end(), kernel.starts.begin(), kernel.starts.end());
-    }
-    void trial(const TunedKernel&, const Candidate&, const Trial&) override {}
-    void confirmation(const TunedKernel&, const Confirmation& confirmation) override {
-        (confirmation.is_accepted ? accepted : rejected)++;
-    }
-    void end(TuneEnd reason, const std::vector<TunedKernel>& list, const Spent& all) override {
-        why = reason;
-        kernels = list;
-        spent = all;
-    }
-    void interrupted(const std::vector<TunedKernel>& list, const Spent& all) override {
-        was_interrupted = true;
-        kernels = list;
-        spent = all;
-    }
-
-    std::vector<std::string> notes;
-    std::vector<Start> starts;
-    int accepted = 0, rejected = 0;
-    bool was_interrupted = false;
-    TuneEnd why = TuneEnd::budget;
-    std::vector<TunedKernel> kernels;
-    Spent spent;
-};
 
 class Tuning : public testing::Test {
   protected:
@@ -283,6 +194,76 @@ TEST_F(Tuning, BeginsWithRecordsOfOtherMachines) {
         begun++;
     }
     EXPECT_GT(begun, 2);
+}
+
+TEST_F(Tuning, TimesEachDefaultInTheStepOnce) {
+    const SilentReport first = run(20);
+    EXPECT_EQ(first.steps, 2);  // training and inference
+    double shares = 0;
+    for (const TunedKernel& kernel : first.kernels) {
+        EXPECT_GT(kernel.step_us, 0) << kernel.name;
+        shares += kernel.share;
+    }
+    EXPECT_NEAR(shares, 1, 1e-9);
+    EXPECT_GT(first.spent.seconds, 0);
+    const SilentReport second = run(30);
+    EXPECT_EQ(second.steps, 0);
+    for (const TunedKernel& kernel : second.kernels) EXPECT_GT(kernel.step_us, 0) << kernel.name;
+}
+
+TEST_F(Tuning, KeepsRecordsThatWinInTheStep) {
+    const SilentReport report = run(60);
+    EXPECT_GE(report.comparisons, 1);  // of the directions that have records
+    EXPECT_EQ(report.stayed, static_cast<int>(records().size()));
+    EXPECT_EQ(report.dropped, 0);
+    EXPECT_EQ(run(60).comparisons, 0);  // of what is settled
+}
+
+TEST_F(Tuning, DropsRecordsThatLoseInTheStep) {
+    workbench_.records_are_slow = true;
+    const SilentReport report = run(60);
+    EXPECT_GT(report.accepted, 0);
+    EXPECT_GT(report.dropped, 0);
+    EXPECT_EQ(records().size(), 0u);
+    for (const TunedKernel& kernel : report.kernels) EXPECT_EQ(kernel.best, "") << kernel.name;
+    workbench_.records_are_slow = false;
+    const SilentReport later = run(120);  // what was dropped stays so
+    for (const TunedRecord& record : records().records()) EXPECT_GT(record.gain(), 1.01);
+    EXPECT_EQ(later.dropped, 0);
+}
+
+TEST_F(Tuning, TakesTheRecordBeforeOneThatLosesInTheStep) {
+    run(40);
+    const std::vector<TunedRecord> former = records().records();
+    ASSERT_FALSE(former.empty());
+    workbench_.records_are_slow = true;
+    run(160);
+    size_t kept = 0;
+    for (const TunedRecord& record : records().records()) {
+        kept++;
+        EXPECT_TRUE(std::any_of(former.begin(), former.end(), [&](const TunedRecord& f) {
+            return f.key() == record.key() && f.tiling == record.tiling;
+        }));
+    }
+    EXPECT_EQ(kept, former.size());
+}
+
+TEST_F(Tuning, DropsRecordsThatMakeTheWholeStepSlower) {
+    workbench_.step_is_slow = true;
+    EXPECT_GT(run(60).dropped, 0);
+    EXPECT_EQ(records().size(), 0u);
+}
+
+TEST_F(Tuning, DecidesNothingInAStepBesideOtherWork) {
+    workbench_.step_is_contended = true;
+    EXPECT_GT(run(60).unsettled, 0);
+    const size_t size = records().size();
+    EXPECT_GT(size, 0u);
+    workbench_.step_is_contended = false;
+    workbench_.interrupt_after = 0;  // the check comes before the search
+    const SilentReport later = run(61);
+    EXPECT_TRUE(later.was_interrupted);
+    EXPECT_EQ(later.stayed, static_cast<int>(size));
 }
 
 TEST_F(Tuning, RefusesAFileOfRecordsThatItWouldDamage) {

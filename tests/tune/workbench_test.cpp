@@ -43,6 +43,7 @@ class Injected : public Recipe {
 };
 
 constexpr int kInputs = 24;
+constexpr int64_t kStepBytes = 1 << 20;
 
 std::vector<Halide::Func> reads(KernelContext& context, const Halide::Expr& place, Halide::Var f,
                                 Halide::Var n) {
@@ -122,7 +123,7 @@ TEST_F(MisbehavingCandidates, CostThemselvesAlone) {
     options.run_seconds = 3;
     options.memory_bytes = int64_t{1} << 30;
     CpuWorkbench workbench(library_, native_isa(), options);
-    ASSERT_EQ(workbench.take_up(kernel), "");
+    ASSERT_EQ(workbench.take_up(kernel, kStepBytes), "");
     const auto expect = [&](const std::string& name, Outcome outcome, const std::string& note) {
         const Trial result = trial(workbench, kernel, name);
         EXPECT_EQ(to_string(result.outcome), to_string(outcome)) << name << ": " << result.note;
@@ -150,7 +151,7 @@ TEST_F(MisbehavingCandidates, AreNotTakenForTheKernelsOwnSchedule) {
     kernel.recipe = "wrong";
     kernel.tiling = {};
     CpuWorkbench workbench(library_, native_isa(), {});
-    EXPECT_EQ(workbench.take_up(kernel).substr(0, 55),
+    EXPECT_EQ(workbench.take_up(kernel, kStepBytes).substr(0, 55),
               "its own schedule differs from the plain definition: res");
 }
 
@@ -161,7 +162,7 @@ TEST_F(MisbehavingCandidates, AreCompiledAheadOnce) {
     options.compile_seconds = 3;
     CpuWorkbench workbench(library_, native_isa(), options);
     if (!workbench.compiles_ahead()) GTEST_SKIP() << "this machine has one processor";
-    ASSERT_EQ(workbench.take_up(kernel), "");
+    ASSERT_EQ(workbench.take_up(kernel, kStepBytes), "");
     const Candidate hung{"hung", 1, {}}, crashed{"crashed", 1, {}}, wrong{"wrong", 1, {}},
         other = another(kernel);
     workbench.compile({other});

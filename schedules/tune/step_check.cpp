@@ -1,0 +1,224 @@
+// See step_check.h.
+#include "schedules/tune/step_check.h"
+
+#include <algorithm>
+#include <set>
+
+#include "compiler/support/interrupts.h"
+#include "schedules/tune/acceptance.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr double kWorseStep = 0.005;  // of the whole: that much slower counts
+
+std::vector<bool> directions_of(const TuneRun& run) {
+    return is_trained(run.network) ? std::vector<bool>{true, false} : std::vector<bool>{false};
+}
+
+// The place of each group's kernel in the plan, by signature.
+std::map<std::string, size_t> places_of(const Plan& plan) {
+    std::map<std::string, size_t> places;
+    const std::vector<PlannedKernel>& kernels = plan.variants.back().kernels;
+    for (size_t i = 0; i < kernels.size(); i++) places[kernels[i].group.signature()] = i;
+    return places;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values.empty() ? 0 : values[values.size() / 2];
+}
+
+}  // namespace
+
+// ---- Defaults ----
+
+namespace {
+
+void time_direction(TuneRun& run, bool training, const std::vector<Task*>& tasks) {
+    const Stopwatch watch;
+    const Plan plan = plan_of(run.network, run.library, run.build, training);
+    const StepTimes times = run.workbench.time_steps(run.network, {&plan}, kFirstStepEffort);
+    if (times.rounds.empty()) {
+        run.report.note("the network's step cannot be timed: " + times.fault);
+        return;
+    }
+    std::map<std::string, size_t> places = places_of(plan);
+    const double seconds = watch.seconds() / static_cast<double>(tasks.size());
+    for (Task* task : tasks) {
+        std::vector<double> us;
+        for (const std::vector<StepRun>& round : times.rounds)
+            us.push_back(1e6 * round[0].kernels[places.at(task->kernel.group.signature())] /
+                         task->calls.at(training));
+        run.journal.time_default(task->number, median(us), times.contended, seconds);
+        task->learn_step(median(us));
+    }
+    std::vector<double> all;
+    for (const std::vector<StepRun>& round : times.rounds) all.push_back(round[0].seconds);
+    run.report.step_timed(training, median(all) * 1e6, times.contended);
+}
+
+}  // namespace
+
+void time_defaults(TuneRun& run) {
+    for (const bool training : directions_of(run)) {
+        std::vector<Task*> tasks;
+        for (const auto& task : run.tasks) {
+            if (task->calls.contains(training) && task->shown.step_us == 0)
+                tasks.push_back(task.get());
+        }
+        if (!tasks.empty()) time_direction(run, training, tasks);
+    }
+    weigh(run.tasks);
+}
+
+// ---- Records ----
+
+namespace {
+
+// A task whose record is checked, and its pairs in all directions.
+struct Checked {
+    Task* task;
+    Confirmation record;
+    PairedTimes times;
+    bool is_in_slow_step = false;
+};
+
+bool is_settled(TuneRun& run, const Task& task, const Candidate& candidate) {
+    const std::vector<Confirmation> checks = run.journal.step_checks(task.number);
+    return std::any_of(checks.begin(), checks.end(), [&](const Confirmation& check) {
+        return check.candidate == candidate && !check.is_contended;
+    });
+}
+
+std::vector<Checked> unchecked(TuneRun& run) {
+    std::vector<Checked> list;
+    for (const auto& task : run.tasks) {
+        const std::optional<Confirmation> best = best_of(run, *task);
+        if (best && !is_settled(run, *task, best->candidate))
+            list.push_back({task.get(), *best, {}, false});
+    }
+    return list;
+}
+
+PairedTimes pairs_of(const StepTimes& times, size_t own, size_t tuned, int calls) {
+    PairedTimes pairs;
+    pairs.contended = times.contended;
+    for (const std::vector<StepRun>& round : times.rounds)
+        pairs.pairs.push_back({round[0].kernels[own] / calls, round[1].kernels[tuned] / calls});
+    return pairs;
+}
+
+Candidate candidate_of(const TunedRecord& record) {
+    return {record.recipe, record.version, record.tiling};
+}
+
+bool is_slower(const PairedTimes& whole) {
+    PairedTimes reversed = whole;
+    for (TimePair& pair : reversed.pairs) std::swap(pair.current, pair.candidate);
+    return is_faster(reversed, kStepEffort.significance, kWorseStep);
+}
+
+// Adds the direction's pairs to those of the kernels that it calls.
+void check_direction(TuneRun& run, bool training, const MachineRecords& records,
+                     std::vector<Checked>& list) {
+    const bool is_concerned = std::any_of(list.begin(), list.end(), [&](const Checked& checked) {
+        return checked.task->calls.contains(training);
+    });
+    if (!is_concerned) return;
+    BuildOptions with_records = run.build;
+    with_records.records = &records;
+    const Plan own = plan_of(run.network, run.library, run.build, training);
+    const Plan tuned = plan_of(run.network, run.library, with_records, training);
+    const StepTimes times = run.workbench.time_steps(run.network, {&own, &tuned}, kStepEffort);
+    if (times.rounds.empty()) {
+        run.report.note("the network's step cannot be timed: " + times.fault);
+        return;
+    }
+    PairedTimes whole;
+    whole.contended = times.contended;
+    for (const std::vector<StepRun>& round : times.rounds)
+        whole.pairs.push_back({round[0].seconds, round[1].seconds});
+    run.report.step_compared(training, whole);
+    const std::map<std::string, size_t> own_places = places_of(own),
+                                        tuned_places = places_of(tuned);
+    for (Checked& checked : list) {
+        const auto calls = checked.task->calls.find(training);
+        if (calls == checked.task->calls.end()) continue;
+        const std::string signature = checked.task->kernel.group.signature();
+        const PairedTimes pairs =
+            pairs_of(times, own_places.at(signature), tuned_places.at(signature), calls->second);
+        checked.times.contended |= pairs.contended;
+        checked.times.pairs.insert(checked.times.pairs.end(), pairs.pairs.begin(),
+                                   pairs.pairs.end());
+        checked.is_in_slow_step |= is_slower(whole);
+    }
+}
+
+// The record of the candidate that was in force before is in force again, where there is one.
+void drop(TuneRun& run, Task& task, const Candidate& candidate) {
+    const std::optional<Confirmation> former = best_of(run, task);
+    task.show_best(former);
+    run.change_records([&](RecordSet& records) {
+        const TunedRecord* record = records.find(run.key_of(task));
+        if (record == nullptr || record->is_locked || candidate_of(*record) != candidate) return;
+        if (former) {
+            records.replace(run.record_of(task, *former));
+        } else {
+            records.remove(run.key_of(task));
+        }
+    });
+}
+
+void settle(TuneRun& run, const Checked& checked, double seconds) {
+    if (checked.times.pairs.empty()) return;
+    Task& task = *checked.task;
+    const Confirmation check{checked.record.candidate,
+                             checked.times.current_seconds() * 1e6,
+                             checked.times.candidate_seconds() * 1e6,
+                             checked.times.spread(),
+                             !checked.times.contended && !checked.is_in_slow_step &&
+                                 is_faster(checked.times, kStepEffort.significance, 0),
+                             checked.times.contended};
+    run.journal.alone([&] {
+        run.journal.check_in_step(task.number, check, seconds);
+        if (!check.is_accepted && !check.is_contended) drop(run, task, check.candidate);
+    });
+    run.report.step_check(task.shown, check);
+}
+
+}  // namespace
+
+bool has_unchecked(TuneRun& run) { return !unchecked(run).empty(); }
+
+double seconds_of_check(const TuneRun& run) {
+    constexpr double kLoadSeconds = 2;  // for plans, linking and loading
+    double seconds = 0;
+    for (const bool training : directions_of(run)) {
+        double step = 0;
+        for (const auto& task : run.tasks) {
+            const auto calls = task->calls.find(training);
+            if (calls != task->calls.end()) step += calls->second * task->own_seconds;
+        }
+        seconds += kLoadSeconds + std::max(kStepEffort.seconds, 2 * kStepEffort.least_pairs * step);
+    }
+    return seconds;
+}
+
+void check_records(TuneRun& run) {
+    std::vector<Checked> list = unchecked(run);
+    if (list.empty()) return;
+    const Stopwatch watch;
+    RecordSet set;
+    for (const auto& task : run.tasks) {
+        if (const std::optional<Confirmation> best = best_of(run, *task))
+            set.add(run.record_of(*task, *best));
+    }
+    const MachineRecords records(set, this_machine());
+    for (const bool training : directions_of(run)) check_direction(run, training, records, list);
+    const double seconds = watch.seconds() / static_cast<double>(list.size());
+    for (const Checked& checked : list) settle(run, checked, seconds);
+}
+
+}  // namespace emulsion

@@ -1,0 +1,23 @@
+// What only the network's own step tells: the kernels' shares of it, and whether records that won
+// by themselves win there too.
+#pragma once
+
+#include "schedules/tune/tune_run.h"
+
+namespace emulsion {
+
+// Times every kernel's own schedule in the step, once for each build and machine: what is in the
+// journal is not timed again.
+void time_defaults(TuneRun& run);
+
+// Whether there are records whose candidates were not yet checked.
+bool has_unchecked(TuneRun& run);
+// About the time that check_records() takes.
+double seconds_of_check(const TuneRun& run);
+
+// Times the network without records against itself with them. A record stays where its kernel is
+// faster in the step, beyond noise, and the step is no slower; else the record before it that did
+// stay is in force again, or none. Where other work took the processors, nothing is decided.
+void check_records(TuneRun& run);
+
+}  // namespace emulsion
