@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
@@ -100,21 +101,31 @@ Spec parse_spec(TextReader& reader, const std::string& what,
     return spec;
 }
 
-// True where the cursor stands before the graph itself; the header lines start with other words.
-bool accept_header(TextReader& reader, Network& network) {
-    if (reader.accept("optimizer")) {
-        network.optimizer = parse_spec<OptimizerSpec>(reader, "optimizer", {"adam", "sgd"});
-    } else if (reader.accept("schedule")) {
-        network.schedule =
-            parse_spec<ScheduleSpec>(reader, "schedule", {"constant", "cosine", "step"});
-    } else if (reader.accept("normalization")) {
-        network.normalization = parse_normalization(reader);
-    } else if (reader.accept("classes")) {
-        network.classes = parse_classes(reader);
-    } else {
-        return false;
+// Reads the header lines, in any order and each at most once, up to the graph.
+void parse_headers(TextReader& reader, Network& network) {
+    std::set<std::string> found;
+    const auto accept = [&](const char* word) {
+        if (!reader.accept(word)) return false;
+        if (!found.insert(word).second) {
+            reader.fail("syntax", fmt::format("the network has two lines '{}'", word),
+                        "leave one of them out");
+        }
+        return true;
+    };
+    while (true) {
+        if (accept("optimizer")) {
+            network.optimizer = parse_spec<OptimizerSpec>(reader, "optimizer", {"adam", "sgd"});
+        } else if (accept("schedule")) {
+            network.schedule =
+                parse_spec<ScheduleSpec>(reader, "schedule", {"constant", "cosine", "step"});
+        } else if (accept("normalization")) {
+            network.normalization = parse_normalization(reader);
+        } else if (accept("classes")) {
+            network.classes = parse_classes(reader);
+        } else {
+            return;
+        }
     }
-    return true;
 }
 
 }  // namespace
@@ -141,8 +152,7 @@ Network parse_network(std::string_view text, const std::string& file) {
     Network network;
     reader.expect("network");
     network.name = reader.word();
-    while (accept_header(reader, network)) {
-    }
+    parse_headers(reader, network);
     network.graph = parse_graph(reader);
     if (!reader.at_end()) reader.fail("syntax", "there is text after the graph", "remove it");
     if (network.graph.name() != network.name) {

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "compiler/graph/limits.h"
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
@@ -157,8 +159,13 @@ void parse_attributes(TextReader& reader, Op& op) {
 void parse_fields(TextReader& reader, std::string_view owner,
                   const std::function<void(Fields&)>& visit) {
     if (!reader.accept("{")) return;
+    std::set<std::string> names;
     while (!reader.accept("}")) {
         std::string name = reader.word();
+        if (!names.insert(name).second) {
+            reader.fail("syntax", fmt::format("{} has two attributes '{}'", owner, name),
+                        "leave one of them out");
+        }
         reader.expect("=");
         ParseField parse(reader, name);
         visit(parse);
