@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <set>
 
 #include "compiler/graph/text.h"
@@ -273,6 +274,49 @@ void check_loss(const Network& network) {
          "use a layer with weights between input and loss, or freeze fewer layers");
 }
 
+// The type of a number that each call brings or the library keeps; nothing for an unknown name.
+std::optional<TensorType> type_of_scalar(const std::string& name) {
+    if (name == "learning_rate") return plain_type({});
+    for (const char* known : {"seed_low", "seed_high", "step_low", "step_high"}) {
+        if (name == known) return plain_type({}, ElementType::i32);
+    }
+    return std::nullopt;
+}
+
+[[noreturn]] void refuse_source(const Node& node, std::string message, std::string fix) {
+    throw Error({"source", std::move(message), std::move(fix), node.where, {}});
+}
+
+// A file states the types of sources, and nothing else derives them.
+void check_sources(const Network& network) {
+    const Graph& graph = network.graph;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        const Node& node = graph.node(i);
+        if (node.op->op_class() != OpClass::source || graph.op_as<Input>(i) != nullptr) continue;
+        const TensorType& type = node.types[0];
+        if (const auto* scalar = graph.op_as<Scalar>(i)) {
+            const std::optional<TensorType> wanted = type_of_scalar(scalar->name);
+            if (!wanted) {
+                refuse_source(
+                    node, fmt::format("'{}' is the unknown scalar '{}'", node.name, scalar->name),
+                    "name learning_rate, seed_low, seed_high, step_low or step_high");
+            }
+            if (type == *wanted) continue;
+            refuse_source(node,
+                          fmt::format("'{}' has type {}, but the scalar '{}' is {}", node.name,
+                                      to_string(type), scalar->name, to_string(*wanted)),
+                          fmt::format("write {} after the colon", to_string(*wanted)));
+        }
+        const bool may_be_batched = graph.op_as<Constant>(i) != nullptr;
+        if (type.element == ElementType::f32 && (!type.batched || may_be_batched)) continue;
+        refuse_source(
+            node,
+            fmt::format("the {} '{}' has type {}, but must hold f32{}", node.op->kind(), node.name,
+                        to_string(type), may_be_batched ? "" : ", the same for all samples"),
+            may_be_batched ? "write f32 after the colon" : "write f32 after the colon, without n");
+    }
+}
+
 // Differentiating is the compiler's work: a gradient that a file brings would be lost.
 void check_gradients(const Network& network) {
     for (const Result& result : network.graph.results()) {
@@ -370,8 +414,9 @@ void check_classes(const Network& network) {
 
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
-    for (auto check : {check_name, check_input, check_loss, check_gradients, check_counts,
-                       check_classes, check_normalization, check_optimizer, check_schedule}) {
+    for (auto check :
+         {check_name, check_sources, check_input, check_loss, check_gradients, check_counts,
+          check_classes, check_normalization, check_optimizer, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {
