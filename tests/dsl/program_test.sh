@@ -100,9 +100,30 @@ expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference take
 # What has no part in a stage is refused, not ignored
 expect 2 "" $'emulsion: error[usage]: The following arguments were not expected: file.emu -o\n  fix: see emulsion --help\n' \
     "$emulsion" show $net -o file.emu
-for option in --batch=2 --infer-batch=2 --threads=1 --jobs=1 --target=avx2 --machine=none --exact --update=apart --no-cache --checked; do
-    expect 2 "" "emulsion: error[usage]: ${option%%=*} has no part in the stage graph"$'\n  fix: name another stage with --emit, or leave it out\n' \
-        "$emulsion" show $net $option
+refuse_at() {  # refuse_at STAGE OPTIONS...: each is refused beside the stage
+    local stage=$1 option; shift
+    for option in "$@"; do
+        expect 2 "" "emulsion: error[usage]: ${option%%=*} has no part in the stage $stage"$'\n  fix: name another stage with --emit, or leave it out\n' \
+            "$emulsion" show $net --emit=$stage $option
+    done
+}
+compiled=(--jobs=1 --no-cache --checked)
+planned=(--threads=1 --target=avx2 --machine=none --records=my.records --no-records)
+refuse_at graph --batch=2 --infer-batch=2 --exact --update=apart "${planned[@]}" "${compiled[@]}"
+refuse_at optimized "${planned[@]}" "${compiled[@]}"
+for stage in plan loops stmt asm; do refuse_at $stage "${compiled[@]}"; done
+expect 2 "" $'emulsion: error[usage]: --jobs has no part in the stage roofline\n  fix: name another stage with --emit, or leave it out\n' \
+    "$emulsion" show $net --emit=roofline --profile=p.json --jobs 1
+for option in --no-cache --checked; do
+    expect 2 "" "emulsion: error[usage]: The following argument was not expected: $option"$'\n  fix: see emulsion --help\n' \
+        "$emulsion" tune $net $option
+done
+expect 2 "" $'emulsion: error[usage]: The following arguments were not expected: out -o\n  fix: see emulsion --help\n' \
+    "$emulsion" tune $net -o out
+# What has a part reaches a model program, which is given what `emulsion` is.
+for stage in optimized plan loops; do
+    "$emulsion" show "$root/examples/networks/mlp.cpp" --emit=$stage --batch 3 >stage.txt 2>err.txt || fault "show --emit=$stage: $(cat err.txt)"
+    [ -s stage.txt ] || fault "show --emit=$stage prints nothing"
 done
 
 # What this build lacks is refused by name

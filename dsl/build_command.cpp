@@ -1,0 +1,227 @@
+// See build_command.h.
+#include "dsl/build_command.h"
+
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "compiler/support/process.h"
+#include "dsl/build_records.h"
+#include "dsl/depfile.h"
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
+#include "schedules/library.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr int kMostSamples = 65536;
+constexpr int kMostThreads = 256;
+const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
+
+// What later versions do, refused by name.
+const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
+const std::vector<std::string> kLaterOptions = {"--memory-budget", "--processes"};
+
+bool is_one_of(const std::vector<std::string>& words, const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string quoted_list(const std::vector<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
+bool is_at_once(const std::string& form) {
+    if (form == "at-once") return true;
+    if (form == "apart") return false;
+    fail("usage", fmt::format("--update is '{}', but must be apart or at-once", form),
+         "choose one of the two");
+}
+
+void check_count(const std::string& option, int value, int most, const std::string& least_use) {
+    if (value >= 1 && value <= most) return;
+    fail("usage", fmt::format("{} is {}, but {} 1 to {}", option, value, least_use, most),
+         fmt::format("choose a number from 1 to {}", most));
+}
+
+}  // namespace
+
+void add_build_options(CLI::App* app, CommandLine& line) {
+    BuildOptions& options = line.options;
+    const bool makes_products = app->get_name() != "show" && app->get_name() != "tune";
+    if (makes_products)
+        app->add_option("-o,--output", options.output, "Folder of the products")
+            ->capture_default_str();
+    app->add_option("--batch", options.batch, "Most samples of a training step")
+        ->capture_default_str();
+    app->add_option("--infer-batch", options.infer_batches,
+                    "Most samples of an inference; may be repeated")
+        ->capture_default_str()
+        ->allow_extra_args(false)
+        ->take_all();
+    app->add_option("--threads", options.threads,
+                    "Threads that records are selected for and bytes stated (default: 8)");
+    app->add_option("--jobs", options.jobs,
+                    "Compiling processes (default: the CPUs this process may use)");
+    app->add_option("--target", options.target, "Instruction set: " + quoted_list(kTargets))
+        ->capture_default_str();
+    app->add_flag("--exact", options.exact,
+                  "Only kernels that round as the plain definition does (no Winograd)");
+    app->add_option_function<std::string>(
+           "--update",
+           [&options](const std::string& form) { options.update_at_once = is_at_once(form); },
+           "A parameter's update: apart (after all gradients, for processes that share them), or "
+           "at-once (right after its gradient, in less memory)")
+        ->default_str("apart");
+    app->add_option(
+           "--records", line.records,
+           "File of tuned records, before the shipped ones; may be repeated (default: that "
+           "beside the model, if there is one)")
+        ->allow_extra_args(false)
+        ->take_all();
+    if (app->get_name() != "tune") {  // which caches no kernels, and has its own checks
+        app->add_flag_callback(
+            "--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
+        app->add_flag("--checked", options.checked, "Keep Halide's checks in the kernels (slow)");
+    }
+    for (const std::string& name : kLaterOptions) {
+        app->add_option_function<std::string>(name,
+                                              [name](const std::string&) {
+                                                  fail("unsupported",
+                                                       fmt::format("{} is not in this build", name),
+                                                       "leave it out");
+                                              })
+            ->group("");
+    }
+}
+
+void add_product_options(CLI::App* app, CommandLine& line) {
+    app->add_option("--expect-name", line.expected_name, "Refuse a model of another name");
+    app->add_option("--expect-purpose", line.expected_purpose,
+                    "Refuse a model for something else: training, or inference alone")
+        ->check(CLI::IsMember({"training", "inference"}));
+    app->add_option("--depfile", line.depfile,
+                    "Write the rule of make that names the products and what they depend on");
+    app->add_option("--dependency", line.dependencies)->group("")->allow_extra_args(false);
+}
+
+void check_build_options(CLI::App* command, CommandLine& line) {
+    BuildOptions& options = line.options;
+    if (command->get_option_no_throw("--batch") == nullptr) return;
+    check_count("--batch", options.batch, kMostSamples, "a training step takes");
+    for (int batch : options.infer_batches)
+        check_count("--infer-batch", batch, kMostSamples, "an inference takes");
+    if (command->count("--threads") > 0)
+        check_count("--threads", options.threads, kMostThreads, "a network runs on");
+    if (command->count("--jobs") > 0)
+        check_count("--jobs", options.jobs, kMostThreads, "kernels are compiled by");
+    std::sort(options.infer_batches.begin(), options.infer_batches.end());
+    options.infer_batches.erase(
+        std::unique(options.infer_batches.begin(), options.infer_batches.end()),
+        options.infer_batches.end());
+    if (is_one_of(kLaterTargets, options.target)) {
+        fail("unsupported", fmt::format("the target '{}' is not in this build", options.target),
+             fmt::format("choose one of {}", quoted_list(kTargets)));
+    }
+    if (!is_one_of(kTargets, options.target)) {
+        fail("usage", fmt::format("'{}' is no target", options.target),
+             fmt::format("choose one of {}", quoted_list(kTargets)));
+    }
+}
+
+namespace {
+
+[[noreturn]] void refuse_depfile(const std::string& depfile, const std::string& other) {
+    fail("output", fmt::format("--depfile '{}' would replace {}", depfile, other),
+         "give it a file of its own");
+}
+
+// What can be known before the build: a place that can be written to, and no source of the model.
+void check_depfile(const CommandLine& line) {
+    if (line.depfile.empty()) return;
+    std::vector<std::string> sources = line.dependencies;
+    if (!line.file.empty()) sources.push_back(line.file);
+    for (const std::string& source : sources)
+        if (is_same_file(line.depfile, source)) refuse_depfile(line.depfile, source);
+    // The output folder may be still to be made.
+    const std::string folder = std::filesystem::absolute(line.depfile).parent_path().string();
+    if (!is_folder(folder) && is_same_file(folder, line.options.output)) return;
+    AtomicFile trial(line.depfile);
+}
+
+void leave_depfile(const CommandLine& line, const std::vector<std::string>& products) {
+    if (line.depfile.empty()) return;
+    for (const std::string& product : products)
+        if (is_same_file(line.depfile, product)) refuse_depfile(line.depfile, product);
+    write_depfile(line.depfile, products, line.dependencies);
+}
+
+void check_expected_name(const CommandLine& line, const Network& network) {
+    if (line.expected_name.empty() || line.expected_name == network.name) return;
+    fail("name",
+         fmt::format("the model is called '{}', but '{}' is expected", network.name,
+                     line.expected_name),
+         "give both one name: products are named after the model");
+}
+
+void check_expected_purpose(const CommandLine& line, const Network& network) {
+    const std::string& expected = line.expected_purpose;
+    if (expected == "training" && !is_trained(network)) {
+        fail("loss",
+             fmt::format("the model '{}' has no loss, but its training is expected", network.name),
+             "add INFERENCE to emulsion_add_network (--expect-purpose inference), or end the model "
+             "with classify(scores), mean_squared_error(prediction) or loss(value)");
+    }
+    if (expected == "inference" && is_trained(network)) {
+        fail(
+            "loss",
+            fmt::format("the model '{}' has a loss, but inference alone is expected", network.name),
+            "leave INFERENCE out of emulsion_add_network (--expect-purpose training), or the loss "
+            "out of the model");
+    }
+}
+
+// A network without a loss is for inference alone; whoever wants to train it is told.
+void note_untrained(const CommandLine& line, const Network& network) {
+    const std::string message =
+        fmt::format("the model '{}' has no loss, so there is nothing to train", network.name);
+    if (line.command == "train")
+        fail("loss", message,
+             "end it with classify(scores), mean_squared_error(prediction) or loss(value)");
+    fmt::print(stderr, "note: {}: the inference library and program alone are built\n", message);
+}
+
+[[noreturn]] void become_trainer(const CommandLine& line, const Network& network) {
+    std::vector<std::string> command = {
+        (std::filesystem::absolute(line.options.output) / (network.name + "-train")).string()};
+    if (line.options.threads > 0)
+        command.insert(command.end(), {"--threads", std::to_string(line.options.threads)});
+    command.insert(command.end(), line.rest.begin(), line.rest.end());
+    std::fflush(nullptr);
+    become_program(command);
+}
+
+}  // namespace
+
+int run_build(const CommandLine& given, const Network& network) {
+    CommandLine line = given;
+    const BuildRecords records = records_of(line);
+    line.options.records = records.source.get();
+    line.dependencies.insert(line.dependencies.end(), records.files.begin(), records.files.end());
+    check_expected_name(line, network);
+    check_expected_purpose(line, network);
+    check_depfile(line);
+    if (!is_trained(network)) note_untrained(line, network);
+    const Artifact artifact = build(network, make_library(), line.options);
+    for (const std::string& note : artifact.notes) fmt::print(stderr, "note: {}\n", note);
+    if (line.command == "train") become_trainer(line, network);
+    for (const std::string& file : artifact.files) fmt::print("{}\n", file);
+    leave_depfile(line, artifact.files);
+    return 0;
+}
+
+}  // namespace emulsion
