@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -316,6 +317,25 @@ Trial CpuWorkbench::compare(const Candidate& current, const Candidate& candidate
         trial.outcome = outcome_of(trial.note, Outcome::wrong);
     }
     return trial;
+}
+
+bool CpuWorkbench::compile_step(const Plan& plan, double seconds) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<PlannedKernel> missing;
+    for (const PlannedKernel& kernel : plan.variants.back().kernels) {
+        if (!step_kernels_.contains(kernel.identity(isa_))) missing.push_back(kernel);
+    }
+    const auto jobs = static_cast<size_t>(options_.jobs);
+    for (size_t i = 0; i < missing.size(); i += jobs) {
+        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+        if (spent.count() > seconds) return false;
+        const std::vector<PlannedKernel> part(
+            missing.begin() + static_cast<std::ptrdiff_t>(i),
+            missing.begin() + static_cast<std::ptrdiff_t>(std::min(i + jobs, missing.size())));
+        try_compile_kernels(part, isa_, library_, kernel_options());  // what fails, fails again
+        for (const PlannedKernel& kernel : part) step_kernels_.insert(kernel.identity(isa_));
+    }
+    return true;
 }
 
 StepTimes CpuWorkbench::time_steps(const Network& network, const std::vector<const Plan*>& plans,

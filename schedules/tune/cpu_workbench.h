@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "compiler/support/temporary_folder.h"
 #include "compiler/support/workers.h"
@@ -38,6 +40,7 @@ class CpuWorkbench : public Workbench {
     int jobs() const override { return options_.jobs; }
     bool compiles_ahead() const override;
     void compile_ahead(const std::vector<Candidate>& candidates) override;
+    bool compile_step(const Plan& plan, double seconds) override;
     StepTimes time_steps(const Network& network, const std::vector<const Plan*>& plans,
                          const Effort& effort) override;
 
@@ -55,7 +58,8 @@ class CpuWorkbench : public Workbench {
     Isa isa_;
     CpuWorkbenchOptions options_;
     ProcessorShares shares_;
-    TemporaryFolder folder_;  // of its processes
+    TemporaryFolder folder_;              // of its processes
+    std::set<std::string> step_kernels_;  // identities of those that are compiled
     std::unique_ptr<Kernel> kernel_;
     std::unique_ptr<Ahead> ahead_;
 };

@@ -13,10 +13,6 @@ namespace {
 
 constexpr double kWorseStep = 0.005;  // of the whole: that much slower counts
 
-std::vector<bool> directions_of(const TuneRun& run) {
-    return is_trained(run.network) ? std::vector<bool>{true, false} : std::vector<bool>{false};
-}
-
 // The place of each group's kernel in the plan, by signature.
 std::map<std::string, size_t> places_of(const Plan& plan) {
     std::map<std::string, size_t> places;
@@ -38,7 +34,7 @@ namespace {
 
 void time_direction(TuneRun& run, bool training, const std::vector<Task*>& tasks) {
     const Stopwatch watch;
-    const Plan plan = plan_of(run.network, run.library, run.build, training);
+    const Plan& plan = run.plans.at(training);
     const StepTimes times = run.workbench.time_steps(run.network, {&plan}, kFirstStepEffort);
     if (times.rounds.empty()) {
         run.report.note("the network's step cannot be timed: " + times.fault);
@@ -61,16 +57,23 @@ void time_direction(TuneRun& run, bool training, const std::vector<Task*>& tasks
 
 }  // namespace
 
-void time_defaults(TuneRun& run) {
-    for (const bool training : directions_of(run)) {
+bool time_defaults(TuneRun& run, double seconds) {
+    const Stopwatch watch;
+    for (const auto& [training, plan] : run.plans) {
         std::vector<Task*> tasks;
         for (const auto& task : run.tasks) {
             if (task->calls.contains(training) && task->shown.step_us == 0)
                 tasks.push_back(task.get());
         }
-        if (!tasks.empty()) time_direction(run, training, tasks);
+        if (tasks.empty()) continue;
+        const Stopwatch own;
+        const bool is_compiled = run.workbench.compile_step(plan, seconds - watch.seconds());
+        run.journal.add_seconds(tasks[0]->number, own.seconds());
+        if (!is_compiled) return false;
+        time_direction(run, training, tasks);
     }
     weigh(run.tasks);
+    return true;
 }
 
 // ---- Records ----
@@ -129,7 +132,7 @@ void check_direction(TuneRun& run, bool training, const MachineRecords& records,
     if (!is_concerned) return;
     BuildOptions with_records = run.build;
     with_records.records = &records;
-    const Plan own = plan_of(run.network, run.library, run.build, training);
+    const Plan& own = run.plans.at(training);
     const Plan tuned = plan_of(run.network, run.library, with_records, training);
     const StepTimes times = run.workbench.time_steps(run.network, {&own, &tuned}, kStepEffort);
     if (times.rounds.empty()) {
@@ -195,7 +198,7 @@ bool has_unchecked(TuneRun& run) { return !unchecked(run).empty(); }
 double seconds_of_check(const TuneRun& run) {
     constexpr double kLoadSeconds = 2;  // for plans, linking and loading
     double seconds = 0;
-    for (const bool training : directions_of(run)) {
+    for (const auto& [training, plan] : run.plans) {
         double step = 0;
         for (const auto& task : run.tasks) {
             const auto calls = task->calls.find(training);
@@ -216,7 +219,7 @@ void check_records(TuneRun& run) {
             set.add(run.record_of(*task, *best));
     }
     const MachineRecords records(set, this_machine());
-    for (const bool training : directions_of(run)) check_direction(run, training, records, list);
+    for (const auto& [training, plan] : run.plans) check_direction(run, training, records, list);
     const double seconds = watch.seconds() / static_cast<double>(list.size());
     for (const Checked& checked : list) settle(run, checked, seconds);
 }

@@ -7,8 +7,9 @@
 namespace emulsion {
 
 // Times every kernel's own schedule in the step, once for each build and machine: what is in the
-// journal is not timed again.
-void time_defaults(TuneRun& run);
+// journal is not timed again. What must be compiled for it takes about so many seconds at most, and
+// the next call goes on. Whether it is done.
+bool time_defaults(TuneRun& run, double seconds);
 
 // Whether there are records whose candidates were not yet checked.
 bool has_unchecked(TuneRun& run);

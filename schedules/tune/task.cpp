@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "compiler/support/interrupts.h"
-
 namespace emulsion {
 
 void Task::count(Outcome outcome) {
@@ -53,13 +51,10 @@ std::unique_ptr<Task> make_task(const PlannedKernel& kernel, const PlannedCall& 
 
 }  // namespace
 
-Tasks find_tasks(const Network& network, const RecipeLibrary& library, const BuildOptions& build) {
+Tasks find_tasks(const Plans& plans) {
     Tasks tasks;
     std::map<std::string, Task*> by_signature;
-    for (const bool training : {true, false}) {
-        if (training && !is_trained(network)) continue;
-        check_interrupts();
-        const Plan plan = plan_of(network, library, build, training);
+    for (const auto& [training, plan] : plans) {
         const VariantPlan& variant = plan.variants.back();
         const int64_t bytes = bytes_of(plan, variant);
         for (const PlannedCall& call : variant.batches.back().calls) {

@@ -1,13 +1,14 @@
 // The kernels of a network as the tuner sees them, and whose turn it is.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "compiler/pipeline.h"
+#include "compiler/plan/plan.h"
 #include "schedules/tune/journal.h"
 #include "schedules/tune/search.h"
 #include "schedules/tune/similar_records.h"
@@ -53,9 +54,12 @@ struct Task {
 
 using Tasks = std::vector<std::unique_ptr<Task>>;
 
-// The kernels that a step of training or an inference calls, by the plans of `build`; those that
-// prepare weights run once and are left out.
-Tasks find_tasks(const Network& network, const RecipeLibrary& library, const BuildOptions& build);
+// By direction, that of training first.
+using Plans = std::map<bool, Plan, std::greater<>>;
+
+// The kernels that a step of training or an inference calls; those that prepare weights run once
+// and are left out.
+Tasks find_tasks(const Plans& plans);
 
 // Sets the share of each kernel in the time of a step, the mean over the directions.
 void weigh(const Tasks& tasks);

@@ -41,7 +41,12 @@ RecordSet TuneRun::read_records() const {
 }
 
 void TuneRun::find() {
-    tasks = find_tasks(network, library, build);
+    for (const bool training : {true, false}) {
+        if (training && !is_trained(network)) continue;
+        check_interrupts();
+        plans.emplace(training, plan_of(network, library, build, training));
+    }
+    tasks = find_tasks(plans);
     if (!options.only.empty() &&
         std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) { return is_named(*task); }))
         fail("kernel", fmt::format("no kernel's name contains '{}'", options.only),

@@ -60,6 +60,7 @@ struct TuneRun {
     TuneReport& report;
     RecordSet records;
     Journal journal;
+    Plans plans;
     Tasks tasks;
     double reserved_seconds = 0;  // for the last check of records in the step
 

@@ -13,17 +13,19 @@ namespace emulsion {
 namespace {
 
 constexpr double kCheckSeconds = 120;   // between two checks of records in the step
+constexpr double kCompileSeconds = 8;   // of a step's kernels, between two visits
 constexpr double kMostReserved = 0.25;  // of the budget, for the last one
 
 TuneEnd search(TuneRun& run) {
     Stopwatch since_check;
+    bool knows_shares = !run.options.only.empty();  // what is named is tuned whatever its share
     for (bool is_first = true;; is_first = false) {
         Task* task = next_task(run.tasks);
         if (task == nullptr) return TuneEnd::nothing_left;
         if (run.is_spent()) return TuneEnd::budget;
         // Something is seen at once, the shares after that, then all goes by them.
         visit(run, *task, is_first ? run.workbench.jobs() : kVisitTrials);
-        if (is_first) time_defaults(run);
+        if (!knows_shares) knows_shares = time_defaults(run, kCompileSeconds);
         if (!has_unchecked(run)) {
             run.reserved_seconds = 0;
         } else if (since_check.seconds() > kCheckSeconds) {

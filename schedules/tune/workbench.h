@@ -94,6 +94,9 @@ class Workbench {
     // meanwhile. compile() gives what became of them, and waits for them.
     virtual void compile_ahead(const std::vector<Candidate>& candidates) = 0;
 
+    // Compiles kernels of the plan for about so many seconds; whether all are compiled. Called
+    // again, it goes on.
+    virtual bool compile_step(const Plan& plan, double seconds) = 0;
     // Times calls of the network's library by each of the plans, one or two of one direction, in
     // turn.
     virtual StepTimes time_steps(const Network& network, const std::vector<const Plan*>& plans,

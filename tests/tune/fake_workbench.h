@@ -60,6 +60,7 @@ class FakeWorkbench : public Workbench {
             calls.push_back("ahead " + to_string(candidate));
     }
 
+    bool compile_step(const Plan&, double) override { return ++step_parts >= parts_of_step; }
     // A kernel's time is that of its calls by themselves, but for those that are slow in a step.
     StepTimes time_steps(const Network&, const std::vector<const Plan*>& plans,
                          const Effort& effort) override {
@@ -83,7 +84,8 @@ class FakeWorkbench : public Workbench {
     }
 
     std::set<std::string> tried;
-    std::set<std::string> slow_in_step;  // signature and candidate
+    std::set<std::string> slow_in_step;     // signature and candidate
+    int parts_of_step = 1, step_parts = 0;  // calls of compile_step until it is done
     bool records_are_slow = false, step_is_slow = false, step_is_contended = false;
     std::map<std::string, std::string> first;  // by signature, of those tried
     int interrupt_after = 1 << 30;

@@ -211,6 +211,17 @@ TEST_F(Tuning, TimesEachDefaultInTheStepOnce) {
     for (const TunedKernel& kernel : second.kernels) EXPECT_GT(kernel.step_us, 0) << kernel.name;
 }
 
+TEST_F(Tuning, VisitsKernelsWhileTheStepIsNotYetCompiled) {
+    workbench_.parts_of_step = 3;
+    const SilentReport report = run(80);
+    EXPECT_EQ(report.steps, 2);
+    const auto& calls = workbench_.calls;
+    const auto step = std::find(calls.begin(), calls.end(), "step of 1");
+    EXPECT_GT(std::count_if(calls.begin(), step,
+                            [](const auto& call) { return call.starts_with("compare "); }),
+              kVisitTrials);
+}
+
 TEST_F(Tuning, KeepsRecordsThatWinInTheStep) {
     const SilentReport report = run(60);
     EXPECT_GE(report.comparisons, 1);  // of the directions that have records
