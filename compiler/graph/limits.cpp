@@ -21,10 +21,9 @@ class CheckNumbers : public Fields {
 
   private:
     static void check(std::string_view name, int64_t value) {
-        if (value >= -kMostElements && value <= kMostElements) return;
+        if (value >= -kMostNumber && value <= kMostNumber) return;
         fail("attribute",
-             fmt::format("{} is {}, but must be {} to {}", name, value, -kMostElements,
-                         kMostElements),
+             fmt::format("{} is {}, but must be {} to {}", name, value, -kMostNumber, kMostNumber),
              "choose a number of 32 bits");
     }
 };

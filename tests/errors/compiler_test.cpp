@@ -57,7 +57,7 @@ TEST(CompilerErrors, ABatchTooLarge) {
     const Graph graph = builder.build();
     EXPECT_EQ(message_of([&] { make_plan(graph, make_library(), options); }),
               "error[size]: 'conv1' of type f32[n,64,2048,2048] has 4294967296 elements in a batch "
-              "of 16, more than 2147483647\n"
+              "of 16, more than 2147221504\n"
               "  fix: use a smaller batch: at most 7 samples");
 }
 

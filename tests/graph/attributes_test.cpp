@@ -19,14 +19,14 @@ namespace {
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int64_t kValues[] = {kLeast,
-                               -kMostElements,
+                               -kMostNumber,
                                -1,
                                0,
                                1 << 20,
                                (1 << 20) + 1,
                                int64_t{1} << 30,
-                               kMostElements,
-                               kMostElements + 1,
+                               kMostNumber,
+                               kMostNumber + 1,
                                int64_t{1} << 32,
                                int64_t{1} << 62,
                                kMost};

@@ -16,20 +16,21 @@ TEST(Limits, CountsWithoutOverflow) {
     EXPECT_EQ(bounded_elements(batched_type({64, 2048, 1024}), 16), -1);
     EXPECT_EQ(bounded_elements(batched_type({1, 1, kMostElements}), 1), kMostElements);
     EXPECT_EQ(bounded_elements(batched_type({kMostElements, kMostElements, kMostElements}), 1), -1);
-    EXPECT_EQ(bounded_elements(plain_type({kMostElements}), 1), -1);  // 16 lanes a block
+    EXPECT_EQ(bounded_elements(plain_type({kMostElements - 1}), 1),
+              kMostElements);  // 16 lanes a block
     EXPECT_EQ(bounded_elements(plain_type({}), 1), 1);
 }
 
 TEST(Limits, ATensorOfOneSample) {
     EXPECT_EQ(message_of([] { check_size("x", batched_type({65536, 65536, 2})); }),
-              "error[size]: 'x' of type f32[n,65536,65536,2] has more than 2147483647 elements\n"
+              "error[size]: 'x' of type f32[n,65536,65536,2] has more than 2147221504 elements\n"
               "  fix: use smaller layers or a smaller input");
 }
 
 TEST(Limits, ATensorOfABatch) {
     EXPECT_EQ(message_of([] { check_size("b2", batched_type({64, 2048, 2048}), 16); }),
               "error[size]: 'b2' of type f32[n,64,2048,2048] has 4294967296 elements in a batch of "
-              "16, more than 2147483647\n"
+              "16, more than 2147221504\n"
               "  fix: use a smaller batch: at most 7 samples");
 }
 
@@ -99,18 +100,18 @@ TEST(Limits, NumbersOfAttributes) {
     EXPECT_EQ(
         message_of_line("unflatten(%x) {shape=[2147483647,2147483647,8]} : f32[n,24]", "f32[n,24]"),
         "g.emu:4: error[shape]: unflatten 'y': input has 24 features, but a "
-        "2147483647x2147483647x8 map has more than 2147483647\n"
+        "2147483647x2147483647x8 map has more than 2147221504\n"
         "    operand 'x' f32[n,24] from g.emu:2\n"
         "  fix: choose channels, height and width whose product is the number of features");
 }
 
 TEST(Limits, PaddedMaps) {
     EXPECT_EQ(message_of_line("max_pool(%x) {window=[1,2], stride=[1,1048576], padding=[0,0,1,1]} "
-                              ": f32[n,1,1,2049]",
-                              "f32[n,1,1,2147483647]"),
-              "g.emu:4: error[size]: max_pool 'y': the padded input 1x2147483649 has more than "
-              "2147483647 cells along an axis\n"
-              "    operand 'x' f32[n,1,1,2147483647] from g.emu:2\n"
+                              ": f32[n,1,1,2048]",
+                              "f32[n,1,1,2147221504]"),
+              "g.emu:4: error[size]: max_pool 'y': the padded input 1x2147221506 has more than "
+              "2147221504 cells along an axis\n"
+              "    operand 'x' f32[n,1,1,2147221504] from g.emu:2\n"
               "  fix: use a smaller input or less padding");
 }
 
@@ -131,12 +132,12 @@ TEST(Limits, GraphsOfText) {
     EXPECT_EQ(message_of(
                   [] { parse_graph("graph g {\n  %x = input() : f32[n,2147483648]\n}", "g.emu"); }),
               "g.emu:2: error[syntax]: an extent of 2147483648 is out of range\n"
-              "  fix: extents are 1 to 2147483647");
+              "  fix: extents are 1 to 2147221504");
     const std::string text =
-        "graph g {\n  %x = input() : f32[n,2147483647,2147483647,2147483647]\n}";
+        "graph g {\n  %x = input() : f32[n,2147221504,2147221504,2147221504]\n}";
     EXPECT_EQ(message_of([&] { parse_graph(text, "g.emu"); }),
               "g.emu:2: error[size]: input 'x': 'x' of type "
-              "f32[n,2147483647,2147483647,2147483647] has more than 2147483647 elements\n"
+              "f32[n,2147221504,2147221504,2147221504] has more than 2147221504 elements\n"
               "  fix: use smaller layers or a smaller input");
 }
 

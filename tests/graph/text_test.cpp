@@ -129,10 +129,10 @@ TEST(Text, Types) {
               "i32, u8");
     EXPECT_EQ(error_of_line("%y = input() : f32[n,0]"),
               "net.emu:3: error[syntax]: an extent of 0 is out of range\n  fix: extents are 1 to "
-              "2147483647");
+              "2147221504");
     EXPECT_EQ(error_of_line("%y = input() : f32[n,3000000000]"),
               "net.emu:3: error[syntax]: an extent of 3000000000 is out of range\n  fix: extents "
-              "are 1 to 2147483647");
+              "are 1 to 2147221504");
     EXPECT_EQ(error_of_line("%y = relu(%x) : f32[n,3,4,5]"),
               "net.emu:3: error[type]: 'y' is stated as f32[n,3,4,5], its op gives f32[n,3,4,4]\n"
               "  fix: write f32[n,3,4,4] after the colon");
