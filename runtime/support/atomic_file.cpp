@@ -159,19 +159,20 @@ class HoldSizeSignal {
 
 }  // namespace
 
-void AtomicFile::try_room(uint64_t bytes) {
+void AtomicFile::reserve(uint64_t bytes) {
     const HoldSizeSignal hold;
     int code = bytes > INT64_MAX ? EFBIG : EINTR;
     while (code == EINTR) code = posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
-    if (code == EINVAL) code = 0;  // no bytes, or a file system that takes no orders
-    if (ftruncate(descriptor_, 0) != 0 && code == 0) code = errno;
-    if (code == 0) return;
+    holds_room_ = true;
+    if (code == 0 || code == EINVAL) return;  // no bytes, or a file system that takes no orders
     drop();
     refuse(concat("cannot write ", bytes, " bytes: ", system_reason(code)), system_remedy(code));
 }
 
 void AtomicFile::write(std::span<const uint8_t> bytes) {
     const HoldSizeSignal hold;
+    if (holds_room_ && ftruncate(descriptor_, 0) != 0) fail("write", errno);
+    holds_room_ = false;
     constexpr size_t kChunk = static_cast<size_t>(1) << 20;
     while (!bytes.empty()) {
         ssize_t count = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kChunk));

@@ -28,9 +28,9 @@ class AtomicFile {
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
 
-    // Finds out whether the disk has room for so many bytes, and takes none. REQUIRES: no write so
-    // far.
-    void try_room(uint64_t bytes);
+    // Takes room for so many bytes on the disk. The file holds it until it is written or dropped,
+    // so that two can be tried together. REQUIRES: no write so far.
+    void reserve(uint64_t bytes);
 
     void write(std::span<const uint8_t> bytes);
 
@@ -53,6 +53,7 @@ class AtomicFile {
     std::string temporary_;  // beside the target
     AtomicFileOptions options_;
     int descriptor_ = -1;
+    bool holds_room_ = false;
 };
 
 // The whole content in one call.

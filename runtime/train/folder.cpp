@@ -11,6 +11,7 @@
 
 #include "runtime/data/checkpoint.h"
 #include "runtime/support/atomic_file.h"
+#include "runtime/support/descriptor.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
 #include "runtime/support/path.h"
@@ -66,7 +67,7 @@ void check_output(const char* option, const std::string& path, uint64_t bytes,
     }
     try {
         AtomicFile probe(path);
-        probe.try_room(bytes);
+        probe.reserve(bytes);
     } catch (const RuntimeError& error) {
         throw RuntimeError(concat(option, " ", error.where()), error.problem(), error.fix());
     }
@@ -81,10 +82,11 @@ void check_checkpoint_room(const OutputPaths& paths) {
     const uint64_t former =
         has_checkpoint(paths.folder) ? ByteSource(path, "checkpoint").size() : 0;
     try {
-        AtomicFile probe(path);
-        probe.try_room(2 * each - std::min(each, former));
+        AtomicFile next(path), first(concat(path, ".tmp"));
+        next.reserve(each);
+        first.reserve(each - std::min(each, former));
     } catch (const RuntimeError& error) {
-        throw RuntimeError(error.where(),
+        throw RuntimeError(one_line(path),
                            concat(error.problem(), "; a checkpoint has ", each,
                                   " bytes, and the next is written beside it"),
                            error.fix());
@@ -143,6 +145,12 @@ void RunFolder::refuse_foreign() const {
     throw RuntimeError(one_line(path_),
                        concat("holds '", kLockName, "', which is no lock of a trainer"),
                        "move it away, or choose another folder for --checkpoint");
+}
+
+bool is_held(const std::string& folder) {
+    const std::string lock = join_path(folder, kLockName);
+    const Descriptor file(open(lock.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    return file.number >= 0 && flock(file.number, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 void check_outputs(const OutputPaths& paths) {

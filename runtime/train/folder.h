@@ -30,6 +30,9 @@ class RunFolder {
     int descriptor_ = -1;
 };
 
+// Whether a trainer holds the folder.
+bool is_held(const std::string& folder);
+
 // Where a run writes; empty: nowhere.
 struct OutputPaths {
     std::string folder;  // of checkpoints

@@ -73,9 +73,12 @@ void TrainProgram::prepare() {
     load_data();
     check_length();
     OutputPaths paths = outputs();
-    // A dry run does not make the folder.
-    if (options_.dry_run && options_.weights.empty() && !is_folder(paths.folder))
-        paths.weights.clear();
+    if (options_.dry_run) {
+        // The trials would be in the way of the trainer that holds the folder.
+        if (!paths.folder.empty() && is_held(paths.folder)) return;
+        // A dry run does not make the folder.
+        if (options_.weights.empty() && !is_folder(paths.folder)) paths.weights.clear();
+    }
     paths.data = files_of_run_data(state_.settings.data);
     paths.weights_bytes = weights_file_bytes(session_.info(), *infer_.info());
     paths.checkpoint_bytes =

@@ -62,7 +62,10 @@ TEST_F(TrainFolderTest, SecondTrainerIsRefused) {
     expect_refused({"--checkpoint", run_}, message);
     expect_refused({"--checkpoint", run_, "--overwrite"}, message);
     expect_refused({"--checkpoint", run_, "--resume"}, message);
+    // A dry run only looks: its trials are not in the way of the trainer's next checkpoint.
+    std::filesystem::create_directory(run_ + "/checkpoint.tmp.tmp");
     EXPECT_EQ(train({"--checkpoint", run_, "--resume", "--dry-run"}).exit_code, 0);
+    std::filesystem::remove(run_ + "/checkpoint.tmp.tmp");
     first->send(SIGTERM);
     EXPECT_EQ(first->wait().exit_code, 143);
     EXPECT_FALSE(is_file(run_ + "/lock"));
