@@ -282,6 +282,35 @@ SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::st
     return read_safetensors(ByteSource(file, name, "weights file"));
 }
 
+namespace {
+
+// What is written can be read.
+void check_limits(const Metadata& metadata, std::span<const TensorEntry> tensors,
+                  uint64_t header_bytes) {
+    size_t rank = 0, name = 0;
+    for (const TensorEntry& tensor : tensors) {
+        rank = std::max(rank, tensor.shape.size());
+        name = std::max(name, tensor.name.size());
+    }
+    struct Row {
+        const char* what;
+        uint64_t found, most;
+    };
+    for (const Row& row : {Row{"tensors", tensors.size(), kMostTensors},
+                           Row{"entries of metadata", metadata.size(), kMostMetadata},
+                           Row{"axes of a tensor", rank, kMostRank},
+                           Row{"bytes of a tensor's name", name, kMostTensorName},
+                           Row{"bytes of the header", header_bytes, kMostHeaderBytes}}) {
+        if (row.found <= row.most) continue;
+        throw RuntimeError("weights",
+                           concat("a weights file of this network would have ", row.found, " ",
+                                  row.what, "; at most ", row.most, " are read"),
+                           "give the network fewer or shorter names");
+    }
+}
+
+}  // namespace
+
 Bytes encode_safetensors_header(const Metadata& metadata, std::span<const TensorEntry> tensors) {
     nlohmann::ordered_json header;
     if (!metadata.empty())
@@ -295,6 +324,7 @@ Bytes encode_safetensors_header(const Metadata& metadata, std::span<const Tensor
     // Spaces align the data to 8 bytes. Bytes that are no UTF-8 become U+FFFD.
     std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     text.resize((text.size() + 7) / 8 * 8, ' ');
+    check_limits(metadata, tensors, text.size());
     Bytes bytes;
     for (unsigned i = 0; i < kLengthBytes; i++)
         bytes.push_back(static_cast<uint8_t>(static_cast<uint64_t>(text.size()) >> 8 * i));

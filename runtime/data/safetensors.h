@@ -40,7 +40,8 @@ SafetensorsHeader read_safetensors(const ByteSource& input);
 // The same of a file in memory; `name` is what messages call it.
 SafetensorsHeader parse_safetensors(std::span<const uint8_t> file, const std::string& name);
 
-// What stands before the data, for tensors that tile it in this order.
+// What stands before the data, for tensors that tile it in this order. Throws RuntimeError where it
+// would be more than the reader takes.
 Bytes encode_safetensors_header(const Metadata& metadata, std::span<const TensorEntry> tensors);
 
 }  // namespace emulsion

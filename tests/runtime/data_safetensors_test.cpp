@@ -154,6 +154,29 @@ TEST(DataSafetensors, ManyNamesTakeMemoryByTheirNumber) {
     EXPECT_LT(allocated_bytes() - before, bytes + static_cast<long>(4 * whole.size()));
 }
 
+// A file that the reader would refuse is not written.
+TEST(DataSafetensors, WhatCouldNotBeReadIsNotWritten) {
+    const auto refusal = [](const std::string& name, std::vector<int64_t> shape, size_t count,
+                            const Metadata& metadata) {
+        const std::vector<TensorEntry> tensors(count, {name, "F32", std::move(shape), 0, 0});
+        return message_of([&] { encode_safetensors_header(metadata, tensors); });
+    };
+    const auto expected = [](const std::string& problem) {
+        return "weights: a weights file of this network would have " + problem +
+               " are read\n  fix: give the network fewer or shorter names";
+    };
+    EXPECT_EQ(refusal(std::string(4096, 'n'), {1}, 1, {}), "no error");
+    EXPECT_EQ(refusal(std::string(4097, 'n'), {1}, 1, {}),
+              expected("4097 bytes of a tensor's name; at most 4096"));
+    EXPECT_EQ(refusal("n", std::vector<int64_t>(33, 1), 1, {}),
+              expected("33 axes of a tensor; at most 32"));
+    EXPECT_EQ(refusal("n", {1}, 65537, {}), expected("65537 tensors; at most 65536"));
+    EXPECT_EQ(refusal("n", {1}, 1, Metadata(1025, {"key", "value"})),
+              expected("1025 entries of metadata; at most 1024"));
+    EXPECT_EQ(refusal("n", {1}, 1, {{"classes", std::string(16 << 20, 'c')}}),
+              expected("16777304 bytes of the header; at most 16777216"));
+}
+
 TEST(DataSafetensors, CountsAndLengthsHaveLimits) {
     EXPECT_EQ(refusal(make_descending(kMostTensors + 1)),
               "w: the header has more than 65536 tensors");
