@@ -174,7 +174,11 @@ Contents parse_head(const ByteSource& input) {
     contents.network = reader.text();
     contents.signature = reader.text();
     contents.optimizer = reader.text();
-    for (uint64_t facts = reader.number(); facts > 0; facts--) {
+    uint64_t facts = reader.number();
+    if (facts > kMostMetadata) {
+        input.refuse(concat("the checkpoint is damaged: it has ", facts, " facts"), kOtherFix);
+    }
+    for (; facts > 0; facts--) {
         std::string key = reader.text();
         contents.origin.emplace_back(std::move(key), reader.text());
     }

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "runtime/data/checkpoint.h"
+#include "runtime/data/checksum.h"
 #include "runtime/data/weights.h"
 #include "runtime/support/limits.h"
 #include "tests/runtime/data_support.h"
@@ -199,6 +200,32 @@ TEST(DataCheckpoint, SparseGiantsAreRefusedByTheirHead) {
               std::string("DIR/checkpoint: the checkpoint is cut or damaged: its head is said to "
                           "have 9187201950435737471 bytes, and at most 67108864 can be there") +
                   kFix);
+}
+
+// Whole by its checksum, and yet of nobody's writing: a head of nothing but facts.
+TEST(DataCheckpoint, FactsHaveALimit) {
+    TestFolder folder;
+    SmallNetwork network;
+    save(folder.path(), network, 1);
+    const Bytes file = read_file(folder / "checkpoint", 1 << 20, "checkpoint");
+    Bytes head;
+    const auto put_number = [](Bytes& bytes, uint64_t value) {
+        for (unsigned i = 0; i < 8; i++) bytes.push_back(static_cast<uint8_t>(value >> 8 * i));
+    };
+    for (int text = 0; text < 3; text++) put_number(head, 0);
+    put_number(head, 1 << 20);
+    head.resize(head.size() + (16 << 20));
+    Checksum checksum;
+    checksum.add(head);
+    Bytes forged(file.begin(), file.begin() + 8);
+    put_number(forged, head.size());
+    forged.insert(forged.end(), head.begin(), head.end());
+    put_number(forged, checksum.value());
+    put_number(forged, 0);
+    put_file(folder / "checkpoint", forged);
+    EXPECT_EQ(
+        refusal(folder.path(), network),
+        std::string("DIR/checkpoint: the checkpoint is damaged: it has 1048576 facts") + kFix);
 }
 
 TEST(DataCheckpoint, WhatCouldNotBeReadIsNotWritten) {
