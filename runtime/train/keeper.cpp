@@ -1,7 +1,11 @@
 // See keeper.h.
 #include "runtime/train/keeper.h"
 
+#include <new>
+
 #include "runtime/data/checkpoint.h"
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
 
 namespace emulsion {
 
@@ -15,19 +19,29 @@ CheckpointKeeper::CheckpointKeeper(std::string folder, const TrainingSession& se
 
 void CheckpointKeeper::save(Need need) {
     if (!is_keeping()) return;
-    const RunPosition position = to_position(state_);
+    const auto refuse = [&](const RuntimeError& error) {
+        if (need == Need::kMust) throw error;
+        console_.warn(error, "the former checkpoint is kept and training goes on");
+    };
+    try {
+        save_now();
+    } catch (const RuntimeError& error) {
+        refuse(error);
+    } catch (const std::bad_alloc&) {
+        refuse(RuntimeError(one_line(folder_), "there is no memory to write a checkpoint",
+                            "free memory"));
+    }
+}
+
+void CheckpointKeeper::save_now() {
+    RunPosition position = to_position(state_);
     if (saved_step_ == state_.step && saved_text_ == position.metrics) return;
     tried_at_ = Clock::now();
-    try {
-        save_checkpoint(folder_, session_.info(), session_.sizes(), session_.memory(), position,
-                        obsolete_);
-        obsolete_.clear();
-        saved_step_ = state_.step;
-        saved_text_ = position.metrics;
-    } catch (const RuntimeError& error) {
-        if (need == Need::kMust) throw;
-        console_.warn(error, "the former checkpoint is kept and training goes on");
-    }
+    save_checkpoint(folder_, session_.info(), session_.sizes(), session_.memory(), position,
+                    obsolete_);
+    obsolete_.clear();
+    saved_step_ = state_.step;
+    saved_text_ = std::move(position.metrics);
 }
 
 double CheckpointKeeper::minutes() const {

@@ -36,6 +36,8 @@ class CheckpointKeeper {
   private:
     using Clock = std::chrono::steady_clock;
 
+    void save_now();
+
     const std::string folder_;
     const TrainingSession& session_;
     const RunState& state_;

@@ -11,6 +11,7 @@
 #include "runtime/data/checkpoint.h"
 #include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
+#include "tests/support/count_allocations.h"
 #include "tests/support/fake_library.h"
 #include "tests/support/run_program.h"
 
@@ -145,6 +146,26 @@ TEST_F(TrainStopTest, DiskFullLater) {
               std::string::npos);
     EXPECT_NE(result.err.find("error: "), std::string::npos);
     EXPECT_EQ(run_fake_train({"--checkpoint", run_, "--resume"}).exit_code, 0);
+}
+
+// Memory that lacks for a moment costs a checkpoint, not the run.
+TEST_F(TrainStopTest, NoMemoryForACheckpoint) {
+#ifndef EMULSION_COUNTS_ALLOCATIONS
+    GTEST_SKIP() << "malloc cannot be replaced here";
+#endif
+    const std::vector<std::string> options{"--checkpoint-minutes", "0.0000001", "--weights"};
+    auto whole = options, hungry = options;
+    whole.insert(whole.end(), {runs_ / "whole", "--checkpoint", runs_ / "other"});
+    hungry.insert(hungry.end(), {runs_ / "hungry", "--checkpoint", run_});
+    ASSERT_EQ(train(whole).exit_code, 0);
+    fake_hooks().hungry_step = 3;
+    const ProgramResult result = train(hungry);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.err, "warning: " + run_ +
+                              ": there is no memory to write a checkpoint\n  fix: free memory\n"
+                              "  the former checkpoint is kept and training goes on\n");
+    EXPECT_TRUE(read_text(runs_ / "hungry") == read_text(runs_ / "whole"));
+    EXPECT_TRUE(read_text(run_ + "/checkpoint") == read_text(runs_ / "other/checkpoint"));
 }
 
 TEST_F(TrainStopTest, FolderCannotBeMade) {

@@ -5,6 +5,7 @@
 
 namespace {
 std::atomic<long> allocations = 0, asked_for = 0;
+std::atomic<std::size_t> refused_from = 0;
 
 [[maybe_unused]] void count(std::size_t bytes) {
     allocations.fetch_add(1, std::memory_order_relaxed);
@@ -21,7 +22,8 @@ void* __libc_memalign(std::size_t alignment, std::size_t bytes);
 
 void* malloc(std::size_t bytes) noexcept {
     count(bytes);
-    return __libc_malloc(bytes);
+    const std::size_t limit = refused_from.load(std::memory_order_relaxed);
+    return limit > 0 && bytes >= limit ? nullptr : __libc_malloc(bytes);
 }
 void* calloc(std::size_t elements, std::size_t bytes) noexcept {
     count(elements * bytes);
@@ -43,5 +45,7 @@ namespace emulsion {
 long allocation_count() { return allocations; }
 
 long allocated_bytes() { return asked_for; }
+
+void refuse_blocks_from(std::size_t bytes) { refused_from = bytes; }
 
 }  // namespace emulsion

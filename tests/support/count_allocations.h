@@ -1,5 +1,5 @@
-// Counts what a test program takes from the C library: malloc and its kin are replaced by counting
-// ones in every program that uses the count.
+// Counts what a test program takes from the C library, or has it refused: malloc and its kin are
+// replaced by counting ones in every program that uses the count.
 #pragma once
 #include <cstddef>  // defines __GLIBC__
 
@@ -15,5 +15,8 @@ long allocation_count();
 
 // Bytes that were asked for in them; nothing is taken off where a block is given back.
 long allocated_bytes();
+
+// From here on malloc refuses blocks of so many bytes and more; 0: none.
+void refuse_blocks_from(std::size_t bytes);
 
 }  // namespace emulsion

@@ -8,6 +8,7 @@
 #include <limits>
 #include <thread>
 
+#include "tests/support/count_allocations.h"
 #include "tests/support/fake_memory.h"
 
 namespace emulsion {
@@ -149,6 +150,9 @@ int forward_backward(void* instance, const emulsion_call* call) {
 // What the hooks ask for in the step that is being finished.
 void obey_hooks(const emulsion_memory& memory, int64_t step) {
     const FakeHooks& hooks = fake().hooks;
+    constexpr size_t kSmall =
+        512;  // bytes, which messages take and the head of a checkpoint passes
+    if (hooks.hungry_step > 0) refuse_blocks_from(hooks.hungry_step == step ? kSmall : 0);
     if (hooks.infinite_step == step) {
         tensor_values(fake().train_tensors[0], memory)[0] = std::numeric_limits<float>::infinity();
     }

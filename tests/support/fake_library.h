@@ -51,6 +51,7 @@ struct FakeHooks {
     int signal = 0;
     int signal_count = 1;           // so often in a row
     double signal_pause = 0.0;      // seconds between two of them
+    int64_t hungry_step = 0;        // from this step to the next, blocks of memory are refused
     int64_t infinite_step = 0;      // this step's update writes an infinity to the first parameter
     double seconds_per_step = 0.0;  // sleep
     bool has_nan_scores = false;    // of the inference library
