@@ -40,6 +40,9 @@ std::string system_reason(int code) {
             return "the name is too long";
         case ELOOP:
             return "its symbolic links go in a circle";
+        case EMFILE:
+        case ENFILE:
+            return "too many files are open";
         default:
             return strerror(code);
     }
@@ -56,6 +59,9 @@ std::string system_remedy(int code) {
             return "free some space, or choose a place on another disk";
         case EFBIG:
             return "raise the limit (ulimit -f)";
+        case EMFILE:
+        case ENFILE:
+            return "raise the limit of open files (ulimit -n)";
         case ENOENT:
             return "check the path";
         case ENOTDIR:

@@ -289,6 +289,23 @@ TEST(DataFile, PathsInARemovedFolder) {
     EXPECT_EQ(code, 0);
 }
 
+TEST(DataFile, NoDescriptorIsLeft) {
+    TestFolder folder;
+    put_file(folder / "a", std::string_view("x"));
+    const int code = testing::in_child([&] {
+        const rlimit none{0, 0};
+        setrlimit(RLIMIT_NOFILE, &none);
+        const std::string end =
+            " the file: too many files are open\n  fix: raise the limit of open files (ulimit -n)";
+        if (message_of([&] { read_file(folder / "a", 1, "file"); }, folder.path()) !=
+            "DIR/a: cannot open" + end)
+            return 1;
+        const auto write = [&] { write_file(folder / "b", std::string_view("x")); };
+        return message_of(write, folder.path()) == "DIR/b: cannot write" + end ? 0 : 2;
+    });
+    EXPECT_EQ(code, 0);
+}
+
 TEST(DataFile, NamesReachTheDiskWithTheirFolder) {
     TestFolder folder;
     faults = Faults{.folder_code = EIO};
