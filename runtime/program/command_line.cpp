@@ -121,7 +121,7 @@ namespace {
 
 void hold_standard_streams() {
     for (int stream = 0; stream <= 2; stream++) {
-        if (fcntl(stream, F_GETFD) == -1) open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+        if (fcntl(stream, F_GETFD) == -1) (void)!open("/", O_RDONLY | O_DIRECTORY);
     }
 }
 

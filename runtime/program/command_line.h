@@ -58,8 +58,9 @@ CommandLineResult parse_command_line(CLI::App& app, int argc, const char* const*
 int print_failure() noexcept;
 
 // Runs a program's main: prints what it throws to stderr and turns it into the exit code. Standard
-// streams that the parent has closed become /dev/null first, opened so that writing to them fails:
-// otherwise the next file to be opened would get their number, and what is printed.
+// streams that the parent has closed become the root folder first, which can be neither read nor
+// written and is there where no /dev is: otherwise the next file to be opened would get their
+// number, and what is printed.
 int guard_main(const std::function<int()>& main);
 
 // "lenet-train": the file name of argv[0], or `fallback` where there is none.
