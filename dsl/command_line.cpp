@@ -34,7 +34,9 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     add_show_options(show, line);
     add("summary", "Print the table of layers");
     CLI::App* train =
-        add("train", "Build, then run the trainer; it gets all options that build does not know");
+        add("train",
+            "Build, then run the trainer, which gets all options that build does not know; FILE "
+            "stands before them");
     add_build_options(train, line);
     train->allow_extras();
     for (CLI::App* command : {build, show, train})
