@@ -241,9 +241,8 @@ std::vector<std::string> names_of(Part part, const std::string& kind) {
     return names;
 }
 
-// The first of these files that is there.
-// A file of one of the names; else what bears one and is no file, such as a link into a disk that
-// is not mounted: opening it says what is wrong.
+// The first file of these names; else what bears one and is no file, such as a link into a disk
+// that is not mounted: opening it says what is wrong.
 std::optional<std::string> find_file(const std::string& folder,
                                      const std::vector<std::string>& names) {
     std::optional<std::string> other;
