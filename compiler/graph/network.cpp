@@ -11,6 +11,7 @@
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/text_file.h"
+#include "runtime/support/limits.h"
 
 namespace emulsion {
 
@@ -207,6 +208,17 @@ void check_name(const Network& network) {
     if (is_network_name(network.name)) return;
     fail("name", fmt::format("'{}' is no name for a network", network.name),
          "use a letter, then letters, digits, '_' and '-', at most 64");
+}
+
+// Names of tensors stand in files of weights, whose readers have a limit.
+void check_lengths(const Network& network) {
+    for (const Node& node : network.graph.nodes()) {
+        if (node.name.size() <= kMostTensorName) continue;
+        fail("name",
+             fmt::format("the name '{}...' has {} bytes, more than {}", node.name.substr(0, 40),
+                         node.name.size(), kMostTensorName),
+             "give it a shorter name");
+    }
 }
 
 void check_optimizer(const Network& network) {
@@ -415,8 +427,8 @@ void check_classes(const Network& network) {
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
     for (auto check :
-         {check_name, check_sources, check_input, check_loss, check_gradients, check_counts,
-          check_classes, check_normalization, check_optimizer, check_schedule}) {
+         {check_name, check_lengths, check_sources, check_input, check_loss, check_gradients,
+          check_counts, check_classes, check_normalization, check_optimizer, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {

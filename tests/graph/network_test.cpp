@@ -42,6 +42,21 @@ TEST(Network, TextRoundTrip) {
     }
 }
 
+// A trainer would write weights under names that no reader takes.
+TEST(Network, NamesOfAnyLength) {
+    const auto with_name = [](size_t length) {
+        const std::string name(length, 'w');
+        return "network net\noptimizer sgd {learning_rate=0.1}\ngraph net {\n  %x = input() : "
+               "f32[n,3,8,8]\n  %" +
+               name + " = parameter() : f32[4,3,3,3]\n  %y = conv2d(%x, %" + name +
+               ") : f32[n,4,6,6]\n  output \"y\" %y\n}\n";
+    };
+    EXPECT_EQ(error_of(with_name(4096)), "");
+    EXPECT_EQ(error_of(with_name(4097)), "error[name]: the name '" + std::string(40, 'w') +
+                                             "...' has 4097 bytes, more than 4096\n"
+                                             "  fix: give it a shorter name");
+}
+
 TEST(Network, AllSettingsRoundTrip) {
     std::string graph = golden("lenet.graph.txt");
     graph = graph.substr(graph.find("graph lenet"));
