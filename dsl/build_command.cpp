@@ -146,7 +146,7 @@ void check_depfile(const CommandLine& line) {
     std::vector<std::string> sources = line.dependencies;
     if (!line.file.empty()) sources.push_back(line.file);
     for (const std::string& source : sources)
-        if (is_same_file(line.depfile, source)) refuse_depfile(line.depfile, source);
+        if (do_collide(line.depfile, source)) refuse_depfile(line.depfile, source);
     // The output folder may be still to be made.
     const std::string folder = std::filesystem::absolute(line.depfile).parent_path().string();
     if (!is_folder(folder) && is_same_file(folder, line.options.output)) return;
@@ -156,7 +156,7 @@ void check_depfile(const CommandLine& line) {
 void leave_depfile(const CommandLine& line, const std::vector<std::string>& products) {
     if (line.depfile.empty()) return;
     for (const std::string& product : products)
-        if (is_same_file(line.depfile, product)) refuse_depfile(line.depfile, product);
+        if (do_collide(line.depfile, product)) refuse_depfile(line.depfile, product);
     write_depfile(line.depfile, products, line.dependencies);
 }
 

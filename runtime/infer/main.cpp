@@ -162,7 +162,7 @@ std::string profile_file(const InferOptions& options) {
 // What cannot be written is found out first, and what is read is never replaced.
 void check_profile_file(const std::string& file, const std::string& weights) {
     if (file.empty()) return;
-    if (!weights.empty() && is_same_file(file, weights)) {
+    if (!weights.empty() && do_collide(file, weights)) {
         throw RuntimeError(concat("--profile ", one_line(file)), "is the place of the weights",
                            "choose another one for --profile");
     }

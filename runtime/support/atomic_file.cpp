@@ -198,6 +198,11 @@ void AtomicFile::commit() {
     if (code != 0) fail("put in place", code);
 }
 
+bool do_collide(const std::string& a, const std::string& b) {
+    return is_same_file(a, b) || is_same_file(concat(a, kEnding), b) ||
+           is_same_file(a, concat(b, kEnding));
+}
+
 void write_file(const std::string& path, std::span<const uint8_t> bytes) {
     AtomicFile file(path);
     file.write(bytes);

@@ -56,6 +56,10 @@ class AtomicFile {
     bool holds_room_ = false;
 };
 
+// Whether writing the one path would replace what the other names, or either's temporary file what
+// the other names. Looks through links and other spellings, as is_same_file does.
+bool do_collide(const std::string& a, const std::string& b);
+
 // The whole content in one call.
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 void write_file(const std::string& path, std::string_view text);

@@ -119,6 +119,10 @@ TEST_F(InferTest, AProfileNeverReplacesTheWeights) {
     expect_failure(infer({"--profile=" + path}), 1,
                    "error: --profile " + path +
                        ": is the place of the weights\n  fix: choose another one for --profile\n");
+    const std::string beside = folder_ / "v.tmp";
+    std::filesystem::copy(weights_, beside);
+    EXPECT_EQ(run_fake_infer({"--weights", beside, "--profile=" + (folder_ / "v")}).exit_code, 1);
+    EXPECT_EQ(read_text(beside), read_text(weights_));
     EXPECT_EQ(infer({"--data", folder_.path()}).exit_code, 0);
 }
 
