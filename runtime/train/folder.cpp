@@ -59,11 +59,11 @@ void check_output(const char* option, const std::string& path, uint64_t bytes,
     if (!paths.folder.empty()) {
         for (const char* name : {kCheckpointName, kLockName}) {
             const std::string own = join_path(paths.folder, name);
-            if (is_same_file(path, own)) refuse_double(option, path, "the run's " + own);
+            if (do_collide(path, own)) refuse_double(option, path, "the run's " + own);
         }
     }
     for (const std::string& file : paths.data) {
-        if (is_same_file(path, file)) refuse_double(option, path, "the data set's " + file);
+        if (do_collide(path, file)) refuse_double(option, path, "the data set's " + file);
     }
     try {
         AtomicFile probe(path);
@@ -81,8 +81,8 @@ void check_checkpoint_room(const OutputPaths& paths) {
     const uint64_t each = paths.checkpoint_bytes;
     const uint64_t former =
         has_checkpoint(paths.folder) ? ByteSource(path, "checkpoint").size() : 0;
+    AtomicFile next(path), first(concat(path, ".tmp"));
     try {
-        AtomicFile next(path), first(concat(path, ".tmp"));
         next.reserve(each);
         first.reserve(each - std::min(each, former));
     } catch (const RuntimeError& error) {
@@ -158,7 +158,7 @@ void check_outputs(const OutputPaths& paths) {
     check_output("--profile", paths.profile, /*bytes=*/1, paths);
     check_checkpoint_room(paths);
     if (!paths.weights.empty() && !paths.profile.empty() &&
-        is_same_file(paths.weights, paths.profile)) {
+        do_collide(paths.weights, paths.profile)) {
         refuse_double("--profile", paths.profile, "the weights");
     }
 }

@@ -80,7 +80,8 @@ void TrainProgram::prepare() {
         if (options_.weights.empty() && !is_folder(paths.folder)) paths.weights.clear();
     }
     paths.data = files_of_run_data(state_.settings.data);
-    paths.weights_bytes = weights_file_bytes(session_.info(), *infer_.info());
+    if (!paths.weights.empty())
+        paths.weights_bytes = weights_file_bytes(session_.info(), *infer_.info());
     paths.checkpoint_bytes =
         checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_));
     check_outputs(paths);
@@ -91,7 +92,7 @@ void TrainProgram::begin_state() {
     const std::string& folder = options_.checkpoint;
     if (options_.resume) {
         if (!has_checkpoint(folder)) {
-            throw RuntimeError(folder, "holds no checkpoint",
+            throw RuntimeError(one_line(folder), "holds no checkpoint",
                                "leave out --resume to begin a run there");
         }
         if (!options_.dry_run) folder_.emplace(folder);
@@ -106,11 +107,11 @@ void TrainProgram::begin_state() {
     if (!options_.dry_run) folder_.emplace(folder);
     if (options_.overwrite) return;
     if (has_checkpoint(folder)) {
-        throw RuntimeError(folder, "holds the checkpoint of another run",
+        throw RuntimeError(one_line(folder), "holds the checkpoint of another run",
                            "continue it with --resume, or begin anew with --overwrite");
     }
     if (is_file(join_path(folder, kWeightsName))) {
-        throw RuntimeError(folder, "holds the weights of another run",
+        throw RuntimeError(one_line(folder), "holds the weights of another run",
                            "choose another folder, or begin anew with --overwrite");
     }
 }

@@ -326,7 +326,13 @@ TEST_F(TrainFolderTest, PlacesOfTheRunItself) {
                        "--weights " + path + ": is the place of the run's " + own +
                            "\n  fix: choose another one for --weights\n");
     }
+    expect_refused({"--checkpoint", run_, "--weights", run_ + "/checkpoint.tmp"},
+                   "--weights " + run_ + "/checkpoint.tmp: is the place of the run's " + run_ +
+                       "/checkpoint\n  fix: choose another one for --weights\n");
     const std::string one = runs_ / "one";
+    expect_refused({"--weights", one + ".tmp", "--profile=" + one},
+                   "--profile " + one +
+                       ": is the place of the weights\n  fix: choose another one for --profile\n");
     expect_refused({"--weights", one, "--profile=" + one},
                    "--profile " + one +
                        ": is the place of the weights\n  fix: choose another one for --profile\n");
@@ -347,6 +353,15 @@ TEST_F(TrainFolderTest, PlacesOfTheDataSet) {
                                                   "\n  fix: choose another one for --profile\n");
     }
     EXPECT_EQ(train({"--epochs", "1"}).exit_code, 0);
+}
+
+TEST_F(TrainFolderTest, WhatIsInTheWayOfCheckpoints) {
+    const std::string taken = run_ + "/checkpoint.tmp";
+    std::filesystem::create_directories(taken);
+    expect_refused({"--checkpoint", run_},
+                   run_ + "/checkpoint: cannot write the file: '" + taken +
+                       "' is in the way, a folder\n  fix: remove it, or choose another path\n");
+    EXPECT_TRUE(is_folder(taken));
 }
 
 // The run makes its folder before it looks at what is to be written there.
