@@ -26,15 +26,25 @@ SourceLocation location(const Place& where) {
     return {where.file_name(), static_cast<int>(where.line())};
 }
 
+// Only the last star is ever tried anew, with one byte more: an earlier one that took more would
+// leave less for the rest. Time grows with the product of the lengths.
 bool matches(std::string_view pattern, std::string_view text) {
-    if (pattern.empty()) return text.empty();
-    if (pattern[0] != '*') {
-        return !text.empty() && text[0] == pattern[0] && matches(pattern.substr(1), text.substr(1));
+    size_t p = 0, t = 0, star = pattern.npos, taken = 0;
+    while (t < text.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            taken = t;
+        } else if (p < pattern.size() && pattern[p] == text[t]) {
+            p++;
+            t++;
+        } else if (star != pattern.npos) {
+            p = star + 1;
+            t = ++taken;
+        } else {
+            return false;
+        }
     }
-    for (size_t taken = 0; taken <= text.size(); taken++) {
-        if (matches(pattern.substr(1), text.substr(taken))) return true;
-    }
-    return false;
+    return pattern.find_first_not_of('*', p) == pattern.npos;
 }
 
 bool is_layer_name(std::string_view name) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/ops/sources.h"
+#include "dsl/model_state.h"
 #include "tests/dsl/dsl_support.h"
 
 namespace emulsion {
@@ -128,6 +129,23 @@ TEST(Model, FreezingByPattern) {
     EXPECT_FALSE(parameter(network, "dense1.b").decay);
     EXPECT_FALSE(parameter(network, "stem.b.w").decay);  // the layer's own name ends in .b
     EXPECT_TRUE(parameter(network, "dense1.w").decay);
+}
+
+TEST(Model, Patterns) {
+    for (auto [pattern, text] :
+         {std::pair("", ""), std::pair("a", "a"), std::pair("*", ""), std::pair("*", "ab"),
+          std::pair("a*", "a"), std::pair("*b", "ab"), std::pair("a*b*c", "a1b2b3c"),
+          std::pair("*ab*ab*", "xabyabz"), std::pair("a**b", "ab")}) {
+        EXPECT_TRUE(internal::matches(pattern, text)) << pattern << " " << text;
+    }
+    for (auto [pattern, text] : {std::pair("", "a"), std::pair("a", ""), std::pair("a", "ab"),
+                                 std::pair("a*b", "abc"), std::pair("*ab*ab*", "xaby")}) {
+        EXPECT_FALSE(internal::matches(pattern, text)) << pattern << " " << text;
+    }
+    // What each star might take is not tried for all of them together.
+    std::string pattern;
+    for (int i = 0; i < 40; i++) pattern += "a*";
+    EXPECT_FALSE(internal::matches(pattern + "b", std::string(4000, 'a')));
 }
 
 TEST(Model, FlattenedMapsKeepTheirOrderIntoDense) {
