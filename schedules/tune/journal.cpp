@@ -80,8 +80,7 @@ bool is_alive(const std::string& owner) {
 }
 
 Candidate candidate_in(const Statement& row, int column) {
-    return {row.text(column), static_cast<int>(row.integer(column + 1)),
-            parse_tiling(row.text(column + 2))};
+    return {row.text(column), row.small_integer(column + 1), parse_tiling(row.text(column + 2))};
 }
 
 // The three columns that name a candidate, in their order.
@@ -354,7 +353,7 @@ Spent Journal::spent(const std::vector<int64_t>& kernels) {
                          "WHERE kernel = ? AND owner = ''");
         trials.bind(kernel);
         if (!trials.step()) continue;
-        spent.trials += static_cast<int>(trials.integer(0));
+        spent.trials += trials.small_integer(0);
         spent.seconds += trials.number(1);
     }
     return spent;
@@ -379,12 +378,12 @@ std::vector<Measured> read_measured(const std::string& file) {
                        "ORDER BY id, recipe, version, tiling");
         std::vector<Measured> list;
         while (rows.step()) {
-            list.push_back({rows.integer(0),
-                            {rows.text(1), rows.text(2), rows.text(3),
-                             static_cast<int>(rows.integer(4)), rows.text(5)},
-                            candidate_in(rows, 6),
-                            rows.number(9),
-                            rows.integer(10) != 0});
+            list.push_back(
+                {rows.integer(0),
+                 {rows.text(1), rows.text(2), rows.text(3), rows.small_integer(4), rows.text(5)},
+                 candidate_in(rows, 6),
+                 rows.number(9),
+                 rows.integer(10) != 0});
         }
         return list;
     } catch (const DamagedDatabase& damage) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/interrupts.h"
@@ -157,6 +158,15 @@ std::string Statement::text(int column) const {
 }
 
 int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+
+int Statement::small_integer(int column) const {
+    const int64_t value = integer(column);
+    if (std::in_range<int>(value)) return static_cast<int>(value);
+    fail("journal",
+         fmt::format("the journal '{}' holds {}, which has no 32 bits, as its '{}'",
+                     database_.file_, value, sqlite3_column_name(statement_, column)),
+         "name another file with --journal, or remove this one");
+}
 
 double Statement::number(int column) const { return sqlite3_column_double(statement_, column); }
 

@@ -58,6 +58,7 @@ class Statement {
     // Columns of the row, from 0 on.
     std::string text(int column) const;
     int64_t integer(int column) const;
+    int small_integer(int column) const;  // Error[journal] where it has no 32 bits
     double number(int column) const;
 
   private:

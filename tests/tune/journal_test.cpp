@@ -144,6 +144,24 @@ TEST(Journal, OfAnotherVersionIsRefused) {
                   "  fix: name another file with --journal, or remove this one");
 }
 
+// Numbers that no tuner writes are never cut to 32 bits: 4294967297 is not 1.
+TEST(Journal, NumbersWithout32BitsAreRefused) {
+    const TestFolder folder;
+    {
+        Journal journal(folder / "j");
+        measure(journal, 16);
+    }
+    Database(folder / "j").execute("UPDATE trials SET version = 4294967297");
+    Journal journal(folder / "j");
+    const int64_t kernel = journal.number_of(kKernel);
+    const std::string refused =
+        "holds 4294967297, which has no 32 bits, as its 'version'\n"
+        "  fix: name another file with --journal, or remove this one";
+    EXPECT_EQ(message_of([&] { journal.finished(kernel); }),
+              "error[journal]: the journal '" + (folder / "j") + "' " + refused);
+    EXPECT_NE(message_of([&] { read_measured(folder / "j"); }).find(refused), std::string::npos);
+}
+
 TEST(Journal, InAFolderThatCannotBeWrittenIsRefused) {
     EXPECT_EQ(message_of([] { Journal journal("/proc/j"); }),
               "error[journal]: the journal '/proc/j' cannot be opened: No such file or directory\n"
