@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from processes import processes_of
+
 ROOT = Path(__file__).resolve().parents[2]
 EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
 MODEL = """#include "dsl/emulsion.h"
@@ -26,21 +28,6 @@ int main(int argc, char** argv) {
 # How the build is ended: a signal for its first process, or one for all of them at once.
 WAYS = [(signal.SIGKILL, "first"), (signal.SIGTERM, "first"), (signal.SIGHUP, "first"), (signal.SIGINT, "first"),
         (signal.SIGKILL, "all"), (signal.SIGTERM, "all")]
-
-
-def processes_of(session):
-    """The processes of a session that still run; zombies have ended."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] not in "ZX":
-            found.append(int(entry.name))
-    return found
 
 
 class Work:

@@ -12,6 +12,8 @@ import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+from processes import processes_of
+
 ROOT = Path(__file__).resolve().parents[2]
 EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
 MODEL = """#include "dsl/emulsion.h"
@@ -29,18 +31,6 @@ def check(holds, text):
     if not holds:
         faults.append(text)
         print("FAULT:", text)
-
-
-def processes_of(session):
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if entry.name.isdigit() and int(fields[3]) == session and fields[0] not in "ZX":
-            found.append(int(entry.name))
-    return found
 
 
 class Work:
