@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <stdexcept>
 
+#include "compiler/ops/batch_norm.h"
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
 #include "schedules/library.h"
@@ -284,6 +286,23 @@ const emulsion_tensor& tensor_named(const emulsion_info& info, const std::string
         if (info.tensors[i].name == name) return info.tensors[i];
     }
     throw std::runtime_error("there is no tensor '" + name + "'");
+}
+
+void infer_plainly(const Node& node, const std::vector<const reference::Tensor*>& inputs,
+                   std::vector<reference::Tensor>& outputs) {
+    if (node.op->kind() == "dropout") outputs[0].values = inputs[0]->values;
+    if (node.op->kind() != "batch_norm") return;
+    const double epsilon = dynamic_cast<const BatchNorm&>(*node.op).epsilon;
+    const reference::Tensor& x = *inputs[0];
+    const auto channels = static_cast<size_t>(x.type.shape[0]);
+    const size_t cells = static_cast<size_t>(element_count(x.type)) / channels;
+    for (size_t i = 0; i < x.values.size(); i++) {
+        const size_t c = i / cells % channels;
+        const double deviation = std::sqrt(inputs[4]->values[c] + epsilon);
+        outputs[0].values[i] =
+            (x.values[i] - inputs[3]->values[c]) / deviation * inputs[1]->values[c] +
+            inputs[2]->values[c];
+    }
 }
 
 }  // namespace emulsion::test

@@ -11,6 +11,7 @@
 #include "compiler/graph/network.h"
 #include "compiler/pipeline.h"
 #include "runtime/abi/program.h"
+#include "tests/reference/interpreter.h"
 #include "tests/support/run_program.h"
 
 namespace emulsion::test {
@@ -155,5 +156,10 @@ class Runner {
 
 // The tensor of this name. Throws std::runtime_error where there is none.
 const emulsion_tensor& tensor_named(const emulsion_info& info, const std::string& name);
+
+// For reference::evaluate: inference by the plain definition, with running statistics in place of
+// the batch's and without dropout.
+void infer_plainly(const Node& node, const std::vector<const reference::Tensor*>& inputs,
+                   std::vector<reference::Tensor>& outputs);
 
 }  // namespace emulsion::test

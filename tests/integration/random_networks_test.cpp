@@ -14,7 +14,6 @@
 
 #include "compiler/autodiff/training_step.h"
 #include "compiler/graph/text.h"
-#include "compiler/ops/batch_norm.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/workers.h"
 #include "tests/integration/guarded_support.h"
@@ -55,24 +54,6 @@ void set_scalars(const Graph& graph, reference::Sources& sources, int step) {
         if (scalar->name == "seed_low") value = 7;
         if (scalar->name == "step_low") value = step;
         sources[graph.node(i).name] = reference::make_tensor(graph.node(i).types[0], 1, {value});
-    }
-}
-
-// Inference by the plain definition: running statistics in place of the batch's, no dropout.
-void infer(const Node& node, const std::vector<const reference::Tensor*>& inputs,
-           std::vector<reference::Tensor>& outputs) {
-    if (node.op->kind() == "dropout") outputs[0].values = inputs[0]->values;
-    if (node.op->kind() != "batch_norm") return;
-    const double epsilon = dynamic_cast<const BatchNorm&>(*node.op).epsilon;
-    const reference::Tensor& x = *inputs[0];
-    const auto channels = static_cast<size_t>(x.type.shape[0]);
-    const size_t cells = static_cast<size_t>(element_count(x.type)) / channels;
-    for (size_t i = 0; i < x.values.size(); i++) {
-        const size_t c = i / cells % channels;
-        const double deviation = std::sqrt(inputs[4]->values[c] + epsilon);
-        outputs[0].values[i] =
-            (x.values[i] - inputs[3]->values[c]) / deviation * inputs[1]->values[c] +
-            inputs[2]->values[c];
     }
 }
 
@@ -193,7 +174,7 @@ class NetworkCheck {
         reference::Sources with_scalars = sources;
         set_scalars(network_.graph, with_scalars, 0);
         RoundingBounds bounds(network_.graph, with_scalars, samples, relative_error(is_exact),
-                              infer);
+                              infer_plainly);
         for (const auto& [name, bytes] : results) {
             const reference::Tensor& expected = bounds.expected().at(name);
             const std::string difference =
