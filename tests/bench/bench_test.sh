@@ -20,4 +20,12 @@ for net in resnet20 resnet18_cifar resnet18; do runs $net train 4; done
 runs resnet18 infer 1
 if error=$(EMULSION_BINARY_DIR=/nonexistent "$folder/fma_peak" 2>&1); then fail "fma_peak needs no build"; fi
 grep -q 'fix: build it' <<<"$error" || fail "fma_peak without a build says: $error"
+rows=$("$folder/tune" --help)
+for row in metaschedule random networks halide trials kills cuts misbehaving busy four across shipped; do
+    grep -qE "^    $row  +[^ ].*\([0-9]+ min\)$" <<<"$rows" || fail "tune --help has no row $row: $rows"
+done
+if error=$("$folder/tune" nothing 2>&1); then fail "tune runs a row that does not exist"; fi
+grep -q "there is no row 'nothing'; fix: choose from metaschedule, " <<<"$error" || fail "tune nothing: $error"
+"$folder/tune" across >across.txt 2>&1 || fail "tune across: $(cat across.txt)"
+rm across.txt
 echo "benchmarks run"
