@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "compiler/plan/choice.h"
-#include "compiler/recipe/records.h"
 #include "compiler/support/interrupts.h"
 
 namespace emulsion {
@@ -15,36 +14,47 @@ namespace {
 constexpr size_t kParents = 4;  // the fastest, which changes start from
 constexpr int kAttempts = 400;  // to find a legal candidate that is new
 
-// One record for any group.
+constexpr const char* kOrigin = "candidate";
+
+// One record for any group on an instruction set, and what there is for the others.
 class OneRecord : public RecordSource {
   public:
-    OneRecord(const Candidate& candidate, const Isa& isa) : candidate_(candidate), isa_(isa) {}
-    std::optional<Record> find(const Group&, const Isa& isa, int) const override {
-        if (isa.name != isa_.name) return std::nullopt;
-        return Record{candidate_.recipe, candidate_.version, candidate_.tiling, "candidate"};
+    OneRecord(const Candidate& candidate, const Isa& isa, const RecordSource* others)
+        : candidate_(candidate), isa_(isa), others_(others) {}
+    std::optional<Record> find(const Group& group, const Isa& isa, int threads) const override {
+        if (isa == isa_)
+            return Record{candidate_.recipe, candidate_.version, candidate_.tiling, kOrigin};
+        if (others_ == nullptr) return std::nullopt;
+        return others_->find(group, isa, threads);
     }
 
   private:
     const Candidate& candidate_;
     const Isa& isa_;
+    const RecordSource* others_;
 };
 
 }  // namespace
 
 bool plan_takes(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
-                bool exact, const Candidate& candidate) {
-    const OneRecord source(candidate, isa);
+                bool exact, const Candidate& candidate, const RecordSource* decided) {
+    const OneRecord source(candidate, isa, decided);
     PlanOptions options;
     options.exact = exact;
     options.records = &source;
     std::vector<std::string> notes;
     const Choice choice = choose_recipe(library, kernel.group, isa, options, notes);
-    return choice.recipe != nullptr && !choice.record.empty();
+    return choice.recipe != nullptr && choice.record == kOrigin;
 }
 
 Search::Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
-               bool exact, int threads, uint64_t seed)
-    : kernel_(kernel), isa_(isa), library_(library), exact_(exact), random_(seed) {
+               bool exact, int threads, uint64_t seed, const RecordSource* decided)
+    : kernel_(kernel),
+      isa_(isa),
+      library_(library),
+      exact_(exact),
+      decided_(decided),
+      random_(seed) {
     Machine machine;
     machine.threads = threads;
     std::vector<std::pair<double, Candidate>> ranking;
@@ -75,7 +85,7 @@ bool Search::is_usable(const Candidate& candidate) const {
     return recipe != nullptr && recipe->version() == candidate.version &&
            can_run(*recipe, kernel_.group, isa_, exact_) &&
            tiling_fault(*recipe, kernel_.group, candidate.tiling, isa_).empty() &&
-           plan_takes(kernel_, isa_, library_, exact_, candidate);
+           plan_takes(kernel_, isa_, library_, exact_, candidate, decided_);
 }
 
 bool Search::is_new(const Candidate& candidate) const {

@@ -10,15 +10,18 @@
 #include <string>
 #include <vector>
 
+#include "compiler/recipe/records.h"
 #include "schedules/tune/workbench.h"
 
 namespace emulsion {
 
 class Search {
   public:
-    // `kernel` and `library` outlive it. `exact` leaves out recipes that round otherwise.
+    // `kernel`, `library` and `decided` outlive it. `exact` leaves out recipes that round
+    // otherwise; `decided`, which may be null, knows the records of other instruction sets, see
+    // plan_takes.
     Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool exact,
-           int threads, uint64_t seed);
+           int threads, uint64_t seed, const RecordSource* decided = nullptr);
 
     // Proposes it before all others but those added before it. False where the kernel may not run
     // so, or it was proposed or learned.
@@ -46,6 +49,7 @@ class Search {
     Isa isa_;
     const RecipeLibrary& library_;
     bool exact_;
+    const RecordSource* decided_;
     std::mt19937_64 random_;
     std::vector<const Recipe*> recipes_;                  // with a space to search
     std::deque<Candidate> starts_;                        // first of all
@@ -57,9 +61,10 @@ class Search {
     bool draws_alone_ = false;
 };
 
-// Whether the plan would take the candidate from a record: on the instruction set, and so that the
-// variants of a library for others can follow.
+// Whether the plan would take the candidate from a record beside those in `decided`: on the
+// instruction set, so that the variants of a library for others can follow, and so that it follows
+// what they decide.
 bool plan_takes(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
-                bool exact, const Candidate& candidate);
+                bool exact, const Candidate& candidate, const RecordSource* decided = nullptr);
 
 }  // namespace emulsion

@@ -14,6 +14,22 @@
 
 namespace emulsion {
 
+namespace {
+
+// The records for those members of the family that stand before `isa`.
+RecordSet decisive(const RecordSet& records, const Isa& isa) {
+    RecordSet chosen;
+    for (TunedRecord& record : records.records()) {
+        for (const Isa* member : isa.family->members) {
+            if (*member == isa) break;
+            if (member->name == record.isa) chosen.add(record);
+        }
+    }
+    return chosen;
+}
+
+}  // namespace
+
 TuneRun::TuneRun(const TuneArguments& arguments)
     : network(arguments.network),
       library(arguments.library),
@@ -23,8 +39,9 @@ TuneRun::TuneRun(const TuneArguments& arguments)
       workbench(arguments.workbench),
       report(arguments.report),
       records(read_records()),
+      decided(decisive(records, isa), this_machine()),
       journal(options.journal) {
-    build.records = nullptr;
+    build.records = &decided;
     build.threads = options.threads;
 }
 
@@ -62,8 +79,9 @@ void TuneRun::ready(Task& task) {
     const std::string signature = task.kernel.group.signature();
     task.number = journal.number_of(
         {build_identity(), to_string(this_machine()), isa.name, options.threads, signature});
-    task.search = std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
-                                           options.seed + static_cast<uint64_t>(task.number));
+    task.search =
+        std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
+                                 options.seed + static_cast<uint64_t>(task.number), &decided);
     const TunedRecord* record = records.find(key_of(task));
     if (record != nullptr && record->is_locked) {
         task.is_spent = true;

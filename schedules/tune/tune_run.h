@@ -54,11 +54,14 @@ struct TuneRun {
     const Network& network;
     const RecipeLibrary& library;
     const TuneOptions& options;
-    BuildOptions build;  // without records: candidates compete with the plan's own choice
+    BuildOptions build;  // its records are `decided`
     Isa isa;
     Workbench& workbench;
     TuneReport& report;
     RecordSet records;
+    // Those for instruction sets that decide before this one how sums are ordered, for all that a
+    // library holds. Candidates follow them and compete with the plan's own choice beside them.
+    MachineRecords decided;
     Journal journal;
     Plans plans;
     Tasks tasks;

@@ -1,4 +1,5 @@
 """Tunes example networks on this machine and merges what is found into the shipped records."""
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,16 +18,20 @@ def ship(networks, minutes):
             raise SystemExit(f"tune: there is no network {source}")
         target = support.TUNED / f"{network}.records"
         target.parent.mkdir(exist_ok=True)
-        for isa in ("avx512", "avx2"):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                found = folder / "found.records"
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            found = folder / "found.records"
+            if target.exists():
+                shutil.copy(target, found)
+            for isa in ("avx512", "avx2"):  # in this order: sums of AVX2 follow those of AVX-512
                 result = support.run("tune", source, "--target", isa, "--threads", THREADS, "--minutes", minutes, "--records",
                                      found, "--journal", folder / "journal", *OPTIONS.get(network, []), check=False)
                 if result.returncode:
                     print(f"{network} {isa}: {result.stderr.strip()}")
                     continue
                 print(f"{network} {isa}: {result.stdout.strip().splitlines()[-2]}")
-                if found.exists():
-                    print(support.run("records", "merge", found, "-o", target).stdout.strip(), flush=True)
+            if found.exists():
+                print(support.run("records", "prune", found).stdout.strip())
+                shutil.copy(found, target)
+                print(f"written: {target.relative_to(support.ROOT)}", flush=True)
     return 0
