@@ -32,13 +32,16 @@ def records_of(folder):
             for line in lines}
 
 
-def check_kept(row, what, before, after, seen, new):
-    """What a run measured is new, and no record is lost or worse."""
+def check_kept(row, what, before, after, seen, events):
+    """What a run measured is new, and no record is lost or worse, but those that it took back itself: what a kill kept it
+    from printing is one at most. A winner replaces a record by beating it, so its gain may be less within noise."""
+    new = support.trials(events)
     row.check(not set(new) & seen, f"{what}: measured again: {sorted(set(new) & seen)[:3]}")
     row.check(len(set(new)) == len(new), f"{what}: measured twice by one run")
-    row.check(before.keys() <= after.keys(), f"{what}: records are lost")
+    lost = len(before.keys() - after.keys())
+    row.check(lost <= support.dropped(events) + 1, f"{what}: {lost} records are lost")
     for key in before.keys() & after.keys():
-        row.check(after[key] >= before[key] - 1e-9, f"{what}: a record gains {after[key]:.3f}, {before[key]:.3f} before")
+        row.check(after[key] >= 0.97 * before[key], f"{what}: a record gains {after[key]:.3f}, {before[key]:.3f} before")
     seen.update(new)
 
 
@@ -56,9 +59,9 @@ def kills(row, count=20):
             time.sleep(chance.uniform(0.2, 6))
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
-            new = support.trials(support.events_of(output))
-            finished += len(new)
-            check_kept(row, f"kill {i + 1}", before, records_of(folder), seen, new)
+            events = support.events_of(output)
+            finished += len(support.trials(events))
+            check_kept(row, f"kill {i + 1}", before, records_of(folder), seen, events)
         spent = support.events_of(support.run(*TUNE, "--trials", 1, folder=folder).stdout)[-1]
         row.say(f"{count} kills; {finished} trials were printed, the journal has {spent['spent_trials']}, "
                 f"{len(records_of(folder))} records")
@@ -97,7 +100,8 @@ def cuts(row, count=20):
             row.check(length == 0 or left == len(measured) or "lost" in notes, f"{what}: {left} trials are left, nothing is said")
             again = set(support.trials(events)) & measured
             row.check(len(again) <= len(measured) - left, f"{what}: {len(again)} are measured again, {left} were kept")
-            row.check(records.keys() <= records_of(folder).keys(), f"{what}: records are lost")
+            lost = len(records.keys() - records_of(folder).keys())
+            row.check(lost <= support.dropped(events), f"{what}: {lost} records are lost")
             row.check(events[-1]["spent_trials"] == 62, f"{what}: it does not go on: {events[-1]['spent_trials']} trials")
         row.say(f"{count} cuts of a journal of {len(measured)} trials; kept: {sorted(kept)}")
 
@@ -149,7 +153,7 @@ def busy(row):
         finally:
             for hog in hogs:
                 hog.kill()
-        accepted = {e["kernel"]: e for e in events if e["event"] == "confirmation" and e["accepted"]}
+        accepted = {kernel["kernel"]: kernel for kernel in events[-1]["kernels"] if kernel["tuned"]}
         contended = sum(e["contended"] for e in events if e["event"] in ("trial", "confirmation"))
         row.say(f"beside {len(hogs)} busy processes: {len(support.trials(events))} trials, {contended} times contention was "
                 f"seen, {len(accepted)} records")
@@ -157,7 +161,8 @@ def busy(row):
             shutil.copy(folder / "layer.records", folder / "again.records")
             again = support.tune("layer.emu", "--threads", 1, "--no-records", "--kernel", kernel, "--trials", 1, "--journal",
                                  f"{len(list(folder.iterdir()))}.journal", "--records", "again.records", folder=folder)
-            timed = [e for e in again if e["event"] == "trial" and e["tiling"] == record["tiling"] and e["pairs"] > 0]
+            timed = [e for e in again if e["event"] == "trial" and e["pairs"] > 0
+                     and f"{e['recipe']} {e['tiling']}".strip() == record["tuned"]]
             if row.check(timed, f"{kernel}: the record is not the first that is tried"):
                 gain = timed[0]["current_us"] / timed[0]["us"]
                 row.say(f"{kernel}: {record['default_us'] / record['tuned_us']:.3f} beside other work, {gain:.3f} idle")

@@ -60,7 +60,7 @@ def gain(net, mode, batch, isa, threads, minutes, row):
             one, other = (speed(command, cpus) for command in pair)
             gains.append(other / one if i % 2 == 0 else one / other)
         gains.sort()
-        records = sum(e["event"] == "confirmation" and e["accepted"] for e in events)
+        records = sum(kernel["tuned"] != "" for kernel in events[-1]["kernels"])
         row.say(f"{net} {mode} batch {batch}, {isa}, {threads} threads: {statistics.median(gains):.3f} "
                 f"({gains[2]:.3f}-{gains[6]:.3f}); {records} records, {events[-1]['spent_trials']} trials")
         return statistics.median(gains)

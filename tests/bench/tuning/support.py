@@ -94,12 +94,17 @@ class Layer:
 
 
 def times_of(events):
-    """Microseconds of the default and of the best record in the events of one kernel; the default's alone, twice, where
-    there is no record."""
-    accepted = [e for e in events if e["event"] == "confirmation" and e["accepted"]]
-    if accepted:
-        return accepted[-1]["default_us"], accepted[-1]["tuned_us"]
+    """Microseconds of the default and of the best record of the one kernel that was tuned; the default's alone, twice,
+    where there is no record."""
+    for kernel in events[-1]["kernels"]:
+        if kernel["tuned"]:
+            return kernel["default_us"], kernel["tuned_us"]
     timed = sorted(e["current_us"] for e in events if e["event"] == "trial" and e["pairs"] > 0)
     if not timed:
         raise Missing("no candidate was timed")
     return timed[len(timed) // 2], timed[len(timed) // 2]
+
+
+def dropped(events):
+    """Records that a measurement within the step has taken back."""
+    return sum(e["event"] == "step_check" and not e["accepted"] and not e["contended"] for e in events)
