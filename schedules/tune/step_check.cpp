@@ -213,7 +213,7 @@ void check_records(TuneRun& run) {
     std::vector<Checked> list = unchecked(run);
     if (list.empty()) return;
     const Stopwatch watch;
-    RecordSet set;
+    RecordSet set = run.decisive();
     for (const auto& task : run.tasks) {
         if (const std::optional<Confirmation> best = best_of(run, *task))
             set.add(run.record_of(*task, *best));

@@ -14,22 +14,6 @@
 
 namespace emulsion {
 
-namespace {
-
-// The records for those members of the family that stand before `isa`.
-RecordSet decisive(const RecordSet& records, const Isa& isa) {
-    RecordSet chosen;
-    for (TunedRecord& record : records.records()) {
-        for (const Isa* member : isa.family->members) {
-            if (*member == isa) break;
-            if (member->name == record.isa) chosen.add(record);
-        }
-    }
-    return chosen;
-}
-
-}  // namespace
-
 TuneRun::TuneRun(const TuneArguments& arguments)
     : network(arguments.network),
       library(arguments.library),
@@ -39,10 +23,21 @@ TuneRun::TuneRun(const TuneArguments& arguments)
       workbench(arguments.workbench),
       report(arguments.report),
       records(read_records()),
-      decided(decisive(records, isa), this_machine()),
+      decided(decisive(), this_machine()),
       journal(options.journal) {
     build.records = &decided;
     build.threads = options.threads;
+}
+
+RecordSet TuneRun::decisive() const {
+    RecordSet chosen;
+    for (TunedRecord& record : records.records()) {
+        for (const Isa* member : isa.family->members) {
+            if (*member == isa) break;
+            if (member->name == record.isa) chosen.add(record);
+        }
+    }
+    return chosen;
 }
 
 RecordSet TuneRun::read_records() const {

@@ -39,6 +39,9 @@ struct TuneRun {
     // Whether the budget is, but for what is reserved; a signal is met here.
     bool is_spent();
 
+    // The records for instruction sets that decide before this one how sums are ordered, for all
+    // that a library holds. Candidates follow them, beside the plan's own choice.
+    RecordSet decisive() const;
     // The key of the task's record, and the line of a file for a schedule that was confirmed.
     std::string key_of(const Task& task) const;
     TunedRecord record_of(const Task& task, const Confirmation& confirmation) const;
@@ -59,9 +62,7 @@ struct TuneRun {
     Workbench& workbench;
     TuneReport& report;
     RecordSet records;
-    // Those for instruction sets that decide before this one how sums are ordered, for all that a
-    // library holds. Candidates follow them and compete with the plan's own choice beside them.
-    MachineRecords decided;
+    MachineRecords decided;  // decisive()
     Journal journal;
     Plans plans;
     Tasks tasks;

@@ -275,58 +275,58 @@ TEST_F(Tuning, DecidesNothingInAStepBesideOtherWork) {
     const SilentReport later = run(61);
     EXPECT_TRUE(later.was_interrupted);
     EXPECT_EQ(later.stayed, static_cast<int>(size));
+}
 
-    // The variants of a library order their sums alike, so a record of one that decides binds
-    // another.
-    TEST_F(Tuning, FollowsRecordsOfInstructionSetsThatDecide) {
-        build_.target = "avx512";
-        const Plan plan = plan_of(network_, library_, build_, /*training=*/false);
-        const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
-        const auto dense = std::find_if(kernels.begin(), kernels.end(), [](const PlannedKernel& k) {
-            return k.recipe == "matmul" && k.tiling.at("chains") != 2;
-        });
-        ASSERT_NE(dense, kernels.end());
-        TunedRecord record = some_record(dense->group.signature(), 2);
-        record.machine = this_machine();
-        record.isa = "avx512";
-        record.tiling = dense->tiling;
-        for (auto& [name, value] : record.tiling.values) {
-            if (name == "chains") value = 2;
-        }
-        RecordSet set;
-        set.add(record);
-        set.save(options_.records);
-        build_.target = "avx2";
-        run(600);
-        int tried = 0;
-        for (const std::string& text : workbench_.tried) {
-            if (!text.starts_with(record.signature)) continue;
-            const std::string candidate = text.substr(record.signature.size());
-            EXPECT_TRUE(candidate.starts_with("matmul ") && candidate.ends_with(" chains=2"))
-                << candidate;
-            tried++;
-        }
-        EXPECT_GT(tried, 0);
-        const RecordSet found = records();
-        const MachineRecords source(found, this_machine());
-        build_.records = &source;
-        build_.target = "portable";
-        for (const bool training : {true, false}) {
-            const std::string text = print(plan_of(network_, library_, build_, training));
-            EXPECT_EQ(text.find("is left out"), std::string::npos);
-        }
+// The variants of a library order their sums alike, so a record of one that decides binds
+// another.
+TEST_F(Tuning, FollowsRecordsOfInstructionSetsThatDecide) {
+    build_.target = "avx512";
+    const Plan plan = plan_of(network_, library_, build_, /*training=*/false);
+    const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
+    const auto dense = std::find_if(kernels.begin(), kernels.end(), [](const PlannedKernel& k) {
+        return k.recipe == "matmul" && k.tiling.at("chains") != 2;
+    });
+    ASSERT_NE(dense, kernels.end());
+    TunedRecord record = some_record(dense->group.signature(), 2);
+    record.machine = this_machine();
+    record.isa = "avx512";
+    record.tiling = dense->tiling;
+    for (auto& [name, value] : record.tiling.values) {
+        if (name == "chains") value = 2;
     }
+    RecordSet set;
+    set.add(record);
+    set.save(options_.records);
+    build_.target = "avx2";
+    run(600);
+    int tried = 0;
+    for (const std::string& text : workbench_.tried) {
+        if (!text.starts_with(record.signature)) continue;
+        const std::string candidate = text.substr(record.signature.size());
+        EXPECT_TRUE(candidate.starts_with("matmul ") && candidate.ends_with(" chains=2"))
+            << candidate;
+        tried++;
+    }
+    EXPECT_GT(tried, 0);
+    const RecordSet found = records();
+    const MachineRecords source(found, this_machine());
+    build_.records = &source;
+    build_.target = "portable";
+    for (const bool training : {true, false}) {
+        const std::string text = print(plan_of(network_, library_, build_, training));
+        EXPECT_EQ(text.find("is left out"), std::string::npos);
+    }
+}
 
-    TEST_F(Tuning, RefusesAFileOfRecordsThatItWouldDamage) {
-        write_file(options_.records, "emulsion records 1\nmachine=\n");
-        EXPECT_EQ(
-            message_of([&] { run(5); }),
-            options_.records +
-                ":2: error[record]: 'machine' has no value\n"
-                "  fix: write it as machine=… isa=… threads=… recipe=NAME@VERSION tiling=\"…\" "
-                "default_us=… tuned_us=… spread=… group=…");
-        EXPECT_FALSE(is_file(options_.journal));
-    }
+TEST_F(Tuning, RefusesAFileOfRecordsThatItWouldDamage) {
+    write_file(options_.records, "emulsion records 1\nmachine=\n");
+    EXPECT_EQ(message_of([&] { run(5); }),
+              options_.records +
+                  ":2: error[record]: 'machine' has no value\n"
+                  "  fix: write it as machine=… isa=… threads=… recipe=NAME@VERSION tiling=\"…\" "
+                  "default_us=… tuned_us=… spread=… group=…");
+    EXPECT_FALSE(is_file(options_.journal));
+}
 
 }  // namespace
 }  // namespace emulsion::test
