@@ -2,6 +2,7 @@
 behind its user's own; and those in schedules/tuned/ are sorted and legal."""
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -116,8 +117,12 @@ def check_own(work, lines):
     plan = work.plan("--records", "hand.records", "--target", work.isa)
     check("1 records are not used: --target " in plan.stderr and "--machine native" in plan.stderr, plan.stderr)
     check("by the record" not in plan.stdout, "a record holds for no machine")
-    work.write(hand, lines[1].replace(f"isa={work.isa}", "isa=x86-64"))
-    check("schedules/tuned" not in work.plan("--records", "hand.records").stdout, "a shipped record beside one by hand")
+    signature = lines[1].split(" group=")[1]
+    own = re.search(re.escape(signature) + r" recipe=(\w+)\.(\d+) tiling=\[([^]]*)\]", work.plan("--target", "x86-64").stdout)
+    work.write(hand, f'machine={work.machine} isa=x86-64 threads=1 recipe={own[1]}@{own[2]} tiling="{own[3]}" default_us=20 '
+                     f"tuned_us=10 spread=0.01 group={signature}")
+    plan = work.plan("--records", "hand.records")
+    check("schedules/tuned" not in plan.stdout and plan.stderr == "", f"a shipped record beside one by hand: {plan.stderr}")
     work.write(hand, lines[1])
 
 
