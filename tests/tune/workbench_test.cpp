@@ -119,8 +119,8 @@ TEST_F(MisbehavingCandidates, CostThemselvesAlone) {
     const PlannedKernel kernel = dense_kernel(make_library(), native_isa());
     CpuWorkbenchOptions options;
     options.threads = 2;
-    options.compile_seconds = 3;
-    options.run_seconds = 3;
+    options.compile_seconds = 5;
+    options.run_seconds = 5;
     options.memory_bytes = int64_t{1} << 30;
     CpuWorkbench workbench(library_, native_isa(), options);
     ASSERT_EQ(workbench.take_up(kernel, kStepBytes), "");
@@ -132,11 +132,11 @@ TEST_F(MisbehavingCandidates, CostThemselvesAlone) {
     };
     expect("refused", Outcome::refused, "this recipe has a fault");
     expect("crashed", Outcome::crashed, "killed by signal 11");
-    expect("hung", Outcome::hung, "took longer than 3 s");
+    expect("hung", Outcome::hung, "took longer than 5 s");
     expect("memory", Outcome::memory, "ran out of memory");
     expect("wrong", Outcome::wrong, "result 0: a value is off by");
     expect("crashed_running", Outcome::crashed, "killed by signal 11");
-    expect("hung_running", Outcome::hung, "took longer than 3 s");
+    expect("hung_running", Outcome::hung, "took longer than 5 s");
     expect("unknown", Outcome::refused, "unknown recipe 'unknown'");
     // And the workbench is as good as before: the kernel against another tiling of it.
     const Candidate other = another(kernel);
