@@ -39,6 +39,35 @@ else
     skip "a processor without AVX: qemu-x86_64 (package qemu-user) is not installed"
 fi
 
+# A build takes from the cache what was compiled for its own instruction set alone: one on a processor without AVX-512
+# that finds the entries of this machine uses none of their instructions.
+cat >one.emu <<'MODEL'
+network one
+graph one {
+  %image = input() : f32[n,3,12,12]
+  %w = parameter() {init="he", fan_in=27} : f32[16,3,3,3]
+  %y = conv2d(%image, %w) {padding=[1,1,1,1]} : f32[n,16,12,12]
+  output "map" %y
+}
+MODEL
+one() {  # one FOLDER COMMAND...: builds into the folder, with a cache of this test's own
+    local folder=$1; shift
+    XDG_CACHE_HOME=$work/cache "$@" "$binary_dir/bin/emulsion" build one.emu -o $folder >one.txt 2>one.err || fault "one: $(tail -3 one.err)"
+}
+registers() { objdump -d $1/one_infer.a | grep -c "%$2"; }
+one native env
+entries=$(find cache -type f | wc -l)
+[ "$entries" -ge 1 ] || fault "a build leaves nothing in the cache"
+if command -v qemu-x86_64 >/dev/null; then
+    one haswell qemu-x86_64 -cpu Haswell
+    [ "$(registers haswell zmm)" = 0 ] && [ "$(registers haswell ymm)" -gt 0 ] || fault "a build on a Haswell uses other instructions than AVX2"
+fi
+if grep -q avx512f /proc/cpuinfo; then
+    [ "$(registers native zmm)" -gt 0 ] || fault "a build on this machine does without AVX-512"
+    command -v qemu-x86_64 >/dev/null && [ "$(find cache -type f | wc -l)" -le "$entries" ] &&
+        fault "a build for another processor makes no entry of its own"
+fi
+
 # One allowed CPU: one thread.
 taskset -c 0 ./lenet-train --data data --dry-run >dry.txt 2>&1 || fault "dry run: $(cat dry.txt)"
 grep -qE '^threads +1$' dry.txt || fault "with one allowed CPU the trainer says: $(grep -i thread dry.txt)"
