@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "compiler/graph/limits.h"
-#include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
-#include "compiler/plan/grouping.h"
+#include "compiler/plan/in_place.h"
 #include "compiler/plan/memory.h"
+#include "compiler/plan/prepared.h"
 
 namespace emulsion {
 
@@ -32,37 +31,22 @@ class VariantPlanner {
   public:
     VariantPlanner(const std::vector<Graph>& graphs, const Plan& plan, const RecipeLibrary& library,
                    const PlanOptions& options, const Isa& isa)
-        : plan_(plan), library_(library), options_(options) {
+        : plan_(plan), library_(library), options_(options), prepared_(isa.family->alignment) {
         variant_.isa = isa;
         for (size_t i = 0; i < graphs.size(); i++)
             batches_.push_back(group_batch(graphs[i], options.batches[i]));
     }
 
     VariantPlan run() {
-        for (GroupedBatch& batch : batches_) define_prepared(batch);
+        for (GroupedBatch& batch : batches_) prepared_.define(batch);
         for (const GroupedBatch& batch : batches_) plan_batch(batch);
         BatchPlan& first = variant_.batches[0];
         first.calls.insert(first.calls.begin(), prepare_.begin(), prepare_.end());
+        variant_.prepared_bytes = prepared_.bytes();
         return std::move(variant_);
     }
 
   private:
-    struct Place {
-        MemoryClass memory;
-        int64_t offset;
-    };
-    // The groups of one compiled batch, in order, and their bodies.
-    struct GroupedBatch {
-        const Graph& graph;
-        int batch = 1;
-        Grouping grouping;
-        std::vector<GroupBody> bodies;
-        std::map<Value, Place> fixed;
-        std::map<Value, int> definitions;  // of values of `prepare`
-
-        Stage stage(size_t group) const { return grouping.groups[group].stage; }
-    };
-
     // ---- Fixed places and groups ----
 
     GroupedBatch group_batch(const Graph& graph, int batch) const {
@@ -116,53 +100,6 @@ class VariantPlanner {
         EMU_CHECK(false, "'{}' is no tensor of the plan", graph.node(node).name);
     }
 
-    // ---- Prepared weights ----
-
-    // Numbers what `prepare` computes, equal values of different batches alike. Prepared weights
-    // are what any batch reads outside `prepare`; the others are steps on the way to them.
-    void define_prepared(GroupedBatch& grouped) {
-        const Graph& graph = grouped.graph;
-        for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
-            const Node& node = graph.node(i);
-            std::string text = fmt::format("{}{}", node.op->kind(), print_attributes(*node.op));
-            if (node.inputs.empty()) text += " " + node.name;
-            for (Value input : node.inputs)
-                text +=
-                    fmt::format(" {}:{}", grouped.definitions.at({input.node, 0}), input.output);
-            const int number = definitions_.emplace(text, definitions_.size()).first->second;
-            for (int k = 0; k < static_cast<int>(node.types.size()); k++)
-                grouped.definitions[{i, k}] = number;
-        }
-        for (size_t g = 0; g < grouped.bodies.size(); g++) {
-            if (grouped.stage(g) == Stage::prepare) continue;
-            for (const Operand& operand : grouped.bodies[g].operands)
-                lasting_.insert(definition(grouped, operand.root));
-        }
-    }
-
-    // A value by what it is, whatever the graph.
-    static std::pair<int, int> definition(const GroupedBatch& grouped, Value value) {
-        return {grouped.definitions.at(value), value.output};
-    }
-
-    // The groups of `prepare` that make prepared weights which no batch before makes, and the steps
-    // on the way.
-    std::vector<bool> needed_preparations(const GroupedBatch& grouped) const {
-        std::vector<bool> needed(grouped.bodies.size(), false);
-        std::set<Value> read;
-        for (size_t g = grouped.bodies.size(); g-- > 0;) {
-            if (grouped.stage(g) != Stage::prepare) continue;
-            const GroupBody& body = grouped.bodies[g];
-            needed[g] = std::any_of(body.results.begin(), body.results.end(), [&](Value value) {
-                const auto key = definition(grouped, value);
-                return lasting_.contains(key) ? !prepared_.contains(key) : read.contains(value);
-            });
-            if (!needed[g]) continue;
-            for (const Operand& operand : body.operands) read.insert(operand.root);
-        }
-        return needed;
-    }
-
     // ---- Calls ----
 
     void plan_batch(const GroupedBatch& grouped) {
@@ -170,7 +107,7 @@ class VariantPlanner {
         add_notes(grouped);
         BatchPlan plan;
         plan.batch = grouped.batch;
-        const std::vector<bool> needed = needed_preparations(grouped);
+        const std::vector<bool> needed = prepared_.needed_groups(grouped);
         const std::map<Value, Place> places = place_values(grouped);
         for (size_t g = 0; g < grouped.bodies.size(); g++) {
             const Stage stage = grouped.stage(g);
@@ -300,9 +237,8 @@ class VariantPlanner {
             const int call = static_cast<int>(g);
             for (Value value : bodies[g].results) {
                 if (places.contains(value)) continue;
-                if (grouped.stage(g) == Stage::prepare &&
-                    lasting_.contains(definition(grouped, value))) {
-                    places[value] = prepared_place(grouped, value);
+                if (grouped.stage(g) == Stage::prepare && prepared_.is_prepared(grouped, value)) {
+                    places[value] = prepared_.place(grouped, value);
                     continue;
                 }
                 if (auto shared = reused_block(grouped, g, value, block_of, blocks)) {
@@ -356,61 +292,8 @@ class VariantPlanner {
         return added;
     }
 
-    Place prepared_place(const GroupedBatch& grouped, Value value) {
-        auto [found, inserted] =
-            prepared_.try_emplace(definition(grouped, value), Place{MemoryClass::prepared, 0});
-        if (inserted) {
-            found->second.offset = variant_.prepared_bytes;
-            variant_.prepared_bytes += round_up(memory_bytes(grouped.graph.type(value), 1),
-                                                variant_.isa.family->alignment);
-        }
-        return found->second;
-    }
-
     static bool is_result_of(const GroupBody& body, Value value) {
         return std::find(body.results.begin(), body.results.end(), value) != body.results.end();
-    }
-
-    // Whether the group's kernel may write its result r over operand i, of the same type: it reads
-    // each element of it before it stores that element, and never again.
-    bool may_overwrite(const GroupedBatch& grouped, size_t g, size_t r, size_t i) {
-        const NodeGroup& group = grouped.grouping.groups[g];
-        const Group& body = grouped.bodies[g].group;
-        const Graph& nodes = body.body;
-        const int operand = nodes.find(fmt::format("a{}", i));
-        if (!choice_of(body, name_of(grouped, g)).recipe->writes_in_place()) return false;
-        if (group.anchor < 0) {
-            const std::vector<bool> reached = elementwise_readers(nodes, operand);
-            if (reached.empty()) return false;
-            // Of several results, one that needs the element itself: no other can then be read
-            // late.
-            return nodes.results().size() == 1 ||
-                   reached[static_cast<size_t>(nodes.results()[r].value.node)];
-        }
-        if (nodes.results().size() != 1) return false;
-        if (body.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
-        const std::vector<int> users = users_of(nodes)[static_cast<size_t>(operand)];
-        if (users.size() != 1 || users[0] == body.anchor) return false;
-        if (!body.follows_anchor({users[0], 0})) return false;
-        return nodes.node(users[0]).op->op_class() == OpClass::pointwise;
-    }
-
-    // The nodes that depend on `operand`, itself included; empty where one of them reads other
-    // elements of it than its own.
-    static std::vector<bool> elementwise_readers(const Graph& nodes, int operand) {
-        std::vector<bool> reached(nodes.nodes().size(), false);
-        reached[static_cast<size_t>(operand)] = true;
-        for (int i = operand + 1; i < static_cast<int>(nodes.nodes().size()); i++) {
-            const Node& node = nodes.node(i);
-            for (Value input : node.inputs) {
-                if (!reached[static_cast<size_t>(input.node)]) continue;
-                if (node.op->op_class() != OpClass::pointwise ||
-                    node.types[0] != nodes.node(operand).types[0])
-                    return {};
-                reached[static_cast<size_t>(i)] = true;
-            }
-        }
-        return reached;
     }
 
     // The block of an operand that dies in this call and that its kernel may overwrite, if there is
@@ -435,7 +318,8 @@ class VariantPlanner {
                               [&](const Operand& other) { return other.root == operand.root; });
             const bool dies = blocks[found->second].last == static_cast<int>(g);
             if (taken || readers != 1 || !dies) continue;
-            if (may_overwrite(grouped, g, r, i)) return found->second;
+            const Recipe& recipe = *choice_of(body.group, name_of(grouped, g)).recipe;
+            if (may_overwrite(body.group, recipe, r, i)) return found->second;
         }
         return std::nullopt;
     }
@@ -446,9 +330,7 @@ class VariantPlanner {
     VariantPlan variant_;
     std::vector<GroupedBatch> batches_;
     std::vector<PlannedCall> prepare_;
-    std::map<std::string, int> definitions_;         // by text
-    std::map<std::pair<int, int>, Place> prepared_;  // by definition
-    std::set<std::pair<int, int>> lasting_;
+    PreparedWeights prepared_;
     std::vector<std::vector<int64_t>> scratch_;  // offsets by group of the batch at hand
     std::map<std::string, Choice> choices_;      // by signature
     std::map<std::string, int> kernels_;         // by signature

@@ -1,0 +1,49 @@
+// By the classes of the ops between operand and result.
+#include "compiler/plan/in_place.h"
+
+#include <fmt/format.h>
+
+namespace emulsion {
+
+namespace {
+
+// The nodes that depend on `operand`, itself included; empty where one of them reads other elements
+// of it than its own.
+std::vector<bool> elementwise_readers(const Graph& nodes, int operand) {
+    std::vector<bool> reached(nodes.nodes().size(), false);
+    reached[static_cast<size_t>(operand)] = true;
+    for (int i = operand + 1; i < static_cast<int>(nodes.nodes().size()); i++) {
+        const Node& node = nodes.node(i);
+        for (Value input : node.inputs) {
+            if (!reached[static_cast<size_t>(input.node)]) continue;
+            if (node.op->op_class() != OpClass::pointwise ||
+                node.types[0] != nodes.node(operand).types[0])
+                return {};
+            reached[static_cast<size_t>(i)] = true;
+        }
+    }
+    return reached;
+}
+
+}  // namespace
+
+bool may_overwrite(const Group& group, const Recipe& recipe, size_t r, size_t i) {
+    if (!recipe.writes_in_place()) return false;
+    const Graph& nodes = group.body;
+    const int operand = nodes.find(fmt::format("a{}", i));
+    if (group.anchor < 0) {
+        const std::vector<bool> reached = elementwise_readers(nodes, operand);
+        if (reached.empty()) return false;
+        // Of several results, one that needs the element itself: no other can then be read late.
+        return nodes.results().size() == 1 ||
+               reached[static_cast<size_t>(nodes.results()[r].value.node)];
+    }
+    if (nodes.results().size() != 1) return false;
+    if (group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
+    const std::vector<int> users = users_of(nodes)[static_cast<size_t>(operand)];
+    if (users.size() != 1 || users[0] == group.anchor) return false;
+    if (!group.follows_anchor({users[0], 0})) return false;
+    return nodes.node(users[0]).op->op_class() == OpClass::pointwise;
+}
+
+}  // namespace emulsion
