@@ -28,7 +28,7 @@ double gain_of(const std::vector<TunedKernel>& kernels) {
 KernelRates rates_of(const TunedKernel& kernel, double us, const MachineSpeed& machine) {
     if (us <= 0 || kernel.planned == nullptr) return {};
     const Group& group = kernel.planned->group;
-    const std::vector<TensorType> types = buffer_types(group);
+    const std::vector<TensorType> types = group.buffer_types();
     const size_t operands = types.size() - group.body.results().size();
     double read = 0, written = 0;
     for (size_t i = 0; i < types.size(); i++)

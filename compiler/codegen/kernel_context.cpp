@@ -37,10 +37,12 @@ void constrain_scratch(Func func, const Scratch& scratch) {
     buffer.set_host_alignment(64);
 }
 
-// Constrains one buffer's dimensions to the tensor's memory layout.
+// Constrains one buffer's dimensions to the tensor's memory layout. Channels among others begin at
+// any element.
 template <class Buffer>
-void constrain(Buffer buffer, const TensorType& type, const Expr& samples, bool with_bounds) {
-    const std::vector<Dimension> dimensions = memory_dimensions(type, 1);
+void constrain(Buffer buffer, const TensorType& type, int64_t pitch, const Expr& samples,
+               bool with_bounds) {
+    const std::vector<Dimension> dimensions = memory_dimensions(type, 1, pitch);
     const int count = static_cast<int>(dimensions.size());
     for (int i = 0; i < count; i++) {
         const auto [extent, stride] = dimensions[static_cast<size_t>(i)];
@@ -49,7 +51,7 @@ void constrain(Buffer buffer, const TensorType& type, const Expr& samples, bool 
         if (with_bounds) dimension.set_bounds(0, is_samples ? samples : Expr(to_int(extent)));
         dimension.set_stride(to_int(stride));
     }
-    buffer.set_host_alignment(64);
+    buffer.set_host_alignment(pitch == 0 ? 64 : static_cast<int>(bytes_of(type.element)));
 }
 
 }  // namespace
@@ -86,7 +88,8 @@ KernelContext::KernelContext(const Group& group, const Isa& isa) : group_(group)
             // operands of max and min.
             Halide::ImageParam param(halide_type(type.element), dimension_count(type),
                                      func_name(node.name) + "_arg");
-            constrain(param, type, samples_, /*with_bounds=*/true);
+            constrain(param, type, group.pitch_of(buffers.size()), samples_, /*with_bounds=*/true);
+            if (group.pitch_of(buffers.size()) > 0) parts_.insert({i, 0});
             buffers.push_back(param);
             buffers_[{i, 0}] = param;
             values_[{i, 0}] = param;
@@ -131,6 +134,7 @@ std::vector<Expr> KernelContext::buffers_under(int i) const {
             open.insert(open.end(), inputs.begin(), inputs.end());
             continue;
         }
+        if (parts_.contains(value)) continue;
         const Halide::ImageParam& param = found->second;
         buffers.push_back(Halide::Internal::Variable::make(
             Halide::type_of<halide_buffer_t*>(), param.name() + ".buffer", param.parameter()));
@@ -252,8 +256,9 @@ void KernelContext::constrain_outputs(const std::vector<Func>& outputs,
         for (size_t k = 0; k < buffers.size(); k++) {
             EMU_CHECK(index < group_.body.results().size(),
                       "a recipe returned more results than the group has");
-            const TensorType& type = group_.body.type(group_.body.results()[index++].value);
-            constrain(buffers[k], type, samples_, /*with_bounds=*/k == 0);
+            const TensorType& type = group_.body.type(group_.body.results()[index].value);
+            const int64_t pitch = group_.pitch_of(buffers_.size() + index++);
+            constrain(buffers[k], type, pitch, samples_, /*with_bounds=*/k == 0);
             if (k != 0) continue;
             std::vector<int64_t> extents = memory_extents(type);
             for (size_t d = 0; d < extents.size(); d++) {

@@ -48,9 +48,9 @@ class TableWriter {
 
     Constant* buffer(const PlannedBuffer& buffer, int batch) {
         std::vector<Constant*> dimensions;
-        const std::vector<Dimension> shape = buffer.extents.empty()
-                                                 ? memory_dimensions(buffer.type, batch)
-                                                 : dense_dimensions(buffer.extents);
+        const std::vector<Dimension> shape =
+            buffer.extents.empty() ? memory_dimensions(buffer.type, batch, buffer.pitch)
+                                   : dense_dimensions(buffer.extents);
         for (const auto& [extent, stride] : shape) {
             dimensions.push_back(write_.structure({write_.i32(0), write_.i32(to_int(extent)),
                                                    write_.i32(to_int(stride)), write_.i32(0)}));

@@ -1,12 +1,27 @@
-// Dense strides.
+// Strides.
 #include "compiler/graph/layout.h"
+
+#include "compiler/support/diagnostic.h"
 
 namespace emulsion {
 
-std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples) {
+std::vector<Dimension> memory_dimensions(const TensorType& type, int64_t samples, int64_t pitch) {
     std::vector<int64_t> extents = memory_extents(type);
     if (type.batched) extents.push_back(samples);
-    return dense_dimensions(extents);
+    std::vector<Dimension> dimensions = dense_dimensions(extents);
+    if (pitch == 0) return dimensions;
+    EMU_CHECK(type.batched && !type.shape.empty() && pitch >= type.shape[0],
+              "{} cannot be a part of {} channels", to_string(type), pitch);
+    for (size_t i = 1; i < dimensions.size(); i++)
+        dimensions[i].stride = dimensions[i].stride / type.shape[0] * pitch;
+    return dimensions;
+}
+
+int64_t span_bytes(const TensorType& type, int64_t samples, int64_t pitch) {
+    int64_t last = 0;
+    for (const auto& [extent, stride] : memory_dimensions(type, samples, pitch))
+        last += (extent - 1) * stride;
+    return (last + 1) * bytes_of(type.element);
 }
 
 std::vector<Dimension> dense_dimensions(const std::vector<int64_t>& extents) {

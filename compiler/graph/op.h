@@ -116,6 +116,8 @@ class Op {
     // Whether filter o of operand 1 times a number gives channel o of the result times that number:
     // a scale behind the op may then be folded into the filter.
     virtual bool is_linear_in_filter() const { return false; }
+    // Whether the result is its operands side by side along the channels, in order.
+    virtual bool joins_channels() const { return false; }
     // Whether inference passes operand 0 on instead.
     virtual bool is_for_training_alone() const { return false; }
     // Whether every recipe copies this operand block by block before use, so that work on it is

@@ -10,6 +10,7 @@ class Concatenate : public Op {
   public:
     std::string_view kind() const override { return "concatenate"; }
     OpClass op_class() const override { return OpClass::gather; }
+    bool joins_channels() const override { return true; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
     std::vector<Halide::Func> lower(const LowerContext&,

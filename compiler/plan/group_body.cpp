@@ -2,6 +2,7 @@
 // kernel.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "compiler/ops/sources.h"
 #include "compiler/plan/grouping.h"
@@ -12,8 +13,12 @@ namespace {
 
 class BodyBuilder {
   public:
-    BodyBuilder(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined)
-        : graph_(graph), group_(group), inlined_(inlined), builder_("group") {}
+    BodyBuilder(const Graph& graph, const NodeGroup& group, const Grouping& grouping)
+        : graph_(graph),
+          group_(group),
+          inlined_(grouping.inlined),
+          joins_(grouping.joins),
+          builder_("group") {}
 
     GroupBody build(const std::vector<Value>& results, int batch) {
         for (int node : group_.nodes) compute(node);
@@ -24,10 +29,21 @@ class BodyBuilder {
         if (group_.anchor >= 0) body_.group.anchor = own_.at({group_.anchor, 0}).node;
         body_.group.body = builder_.build();
         body_.group.batch = body_.group.has_samples() ? batch : 1;
+        set_pitches();
         return std::move(body_);
     }
 
   private:
+    void set_pitches() {
+        std::vector<int64_t> pitches;
+        for (const Operand& operand : body_.operands)
+            pitches.push_back(joins_.home_of(operand.root).pitch);
+        for (Value value : body_.results) pitches.push_back(joins_.home_of(value).pitch);
+        const bool is_dense =
+            std::all_of(pitches.begin(), pitches.end(), [](int64_t pitch) { return pitch == 0; });
+        if (!is_dense) body_.group.pitches = std::move(pitches);
+    }
+
     // Adds a node of the graph, and what it recomputes, to the body.
     void compute(int index) {
         if (own_.contains({index, 0})) return;
@@ -86,6 +102,7 @@ class BodyBuilder {
     const Graph& graph_;
     const NodeGroup& group_;
     const std::vector<bool>& inlined_;
+    const Joins& joins_;
     GraphBuilder builder_;
     GroupBody body_;
     std::map<Value, Value> own_;  // of the graph, to the body
@@ -96,9 +113,33 @@ class BodyBuilder {
 
 }  // namespace
 
-GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined,
+std::vector<Value> stored_values(const Graph& graph, const NodeGroup& group) {
+    const std::set<int> own(group.nodes.begin(), group.nodes.end());
+    std::set<Value> stored;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        if (own.contains(i) || graph.node(i).op->op_class() == OpClass::view) continue;
+        for (Value value : graph.node(i).inputs) {
+            Value root = root_of(graph, value);
+            if (own.contains(root.node)) stored.insert(root);
+        }
+    }
+    for (const Result& result : graph.results()) {
+        Value root = root_of(graph, result.value);
+        if (own.contains(root.node)) stored.insert(root);
+    }
+    std::vector<Value> sorted(stored.begin(), stored.end());
+    const int anchor = group.anchor;
+    std::stable_partition(sorted.begin(), sorted.end(), [&](Value value) {
+        return value.node == anchor || !graph.node(value.node).op->sums_strips();
+    });
+    std::stable_partition(sorted.begin(), sorted.end(),
+                          [&](Value value) { return value.node >= anchor; });
+    return sorted;
+}
+
+GroupBody build_body(const Graph& graph, const NodeGroup& group, const Grouping& grouping,
                      const std::vector<Value>& results, int batch) {
-    return BodyBuilder(graph, group, inlined).build(results, batch);
+    return BodyBuilder(graph, group, grouping).build(results, batch);
 }
 
 }  // namespace emulsion

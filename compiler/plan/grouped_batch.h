@@ -11,6 +11,7 @@ namespace emulsion {
 struct Place {
     MemoryClass memory = MemoryClass::workspace;
     int64_t offset = 0;
+    int64_t pitch = 0;  // PlannedBuffer::pitch
 };
 
 // The groups of one compiled batch, in order, and their bodies.

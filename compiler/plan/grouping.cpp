@@ -19,7 +19,7 @@ namespace {
 class Grouper {
   public:
     Grouper(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
-            const PlanOptions& options, int batch)
+            const PlanOptions& options, int batch, const Joins& joins)
         : graph_(graph),
           library_(library),
           isa_(isa),
@@ -28,14 +28,17 @@ class Grouper {
           stages_(stages_of(graph, options.training)),
           users_(users_of(graph)),
           group_of_(graph.nodes().size(), -1),
-          is_result_(result_owners(graph)) {}
+          is_result_(result_owners(graph)) {
+        grouping_.joins = joins;
+    }
 
     Grouping run() {
-        grouping_.inlined = choose_recomputed(graph_, options_, batch_, grouping_.decisions);
+        grouping_.inlined = choose_recomputed(graph_, options_, batch_, grouping_.joins.joined,
+                                              grouping_.decisions);
         for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
             OpClass op_class = graph_.node(i).op->op_class();
             if (op_class == OpClass::source || op_class == OpClass::view ||
-                grouping_.inlined[at(i)])
+                grouping_.inlined[at(i)] || grouping_.joins.is_joined(i))
                 continue;
             place(i);
         }
@@ -180,8 +183,10 @@ class Grouper {
         });
     }
 
-    // True if node `index` reads, beside values of group `target`, others that depend on it.
+    // True if node `index` reads, beside values of group `target`, others that depend on it, or a
+    // whole with one of them among its parts: that goes through memory too.
     bool waits_for(int index, int target) const {
+        if (producers_of_parts(index).contains(target)) return true;
         const std::set<int> read = producers({index});
         return std::any_of(read.begin(), read.end(),
                            [&](int other) { return other != target && depends_on(other, target); });
@@ -206,18 +211,35 @@ class Grouper {
         return found;
     }
 
-    // Groups whose values some nodes read, through views and recomputed nodes.
-    std::set<int> producers(std::vector<int> pending) const {
+    // Nodes whose values some nodes read, through views and recomputed nodes.
+    std::set<int> nodes_read(std::vector<int> pending) const {
         std::set<int> found;
         while (!pending.empty()) {
             int node = pending.back();
             pending.pop_back();
             for (Value value : graph_.node(node).inputs) {
                 int producer = root_of(graph_, value).node;
+                if (!found.insert(producer).second) continue;
                 if (grouping_.inlined[at(producer)]) pending.push_back(producer);
-                int other = group_of_[at(producer)];
-                if (other >= 0) found.insert(other);
             }
+        }
+        return found;
+    }
+
+    // Groups whose values some nodes read, as parts of wholes too.
+    std::set<int> producers(const std::vector<int>& nodes) const {
+        std::set<int> found;
+        for (int node : nodes_read(nodes)) {
+            if (grouping_.joins.is_joined(node)) found.merge(producers({node}));
+            if (group_of_[at(node)] >= 0) found.insert(group_of_[at(node)]);
+        }
+        return found;
+    }
+
+    std::set<int> producers_of_parts(int index) const {
+        std::set<int> found;
+        for (int node : nodes_read({index})) {
+            if (grouping_.joins.is_joined(node)) found.merge(producers({node}));
         }
         return found;
     }
@@ -225,7 +247,7 @@ class Grouper {
     // How the group would run if no other node joined it.
     Choice choice_of(const NodeGroup& group) const {
         const GroupBody body =
-            build_body(graph_, group, grouping_.inlined, stored_values(graph_, group), batch_);
+            build_body(graph_, group, grouping_, stored_values(graph_, group), batch_);
         return cheapest_recipe(library_, body.group, isa_, options_);
     }
 
@@ -328,7 +350,7 @@ class Grouper {
             pending.pop_back();
             for (int user : users_[at(node)]) {
                 bool passes = graph_.node(user).op->op_class() == OpClass::view ||
-                              grouping_.inlined[at(user)];
+                              grouping_.inlined[at(user)] || grouping_.joins.is_joined(user);
                 if (passes) pending.push_back(user);
                 if (group_of_[at(user)] >= 0) found.insert(group_of_[at(user)]);
             }
@@ -351,33 +373,9 @@ class Grouper {
 
 }  // namespace
 
-std::vector<Value> stored_values(const Graph& graph, const NodeGroup& group) {
-    const std::set<int> own(group.nodes.begin(), group.nodes.end());
-    std::set<Value> stored;
-    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
-        if (own.contains(i) || graph.node(i).op->op_class() == OpClass::view) continue;
-        for (Value value : graph.node(i).inputs) {
-            Value root = root_of(graph, value);
-            if (own.contains(root.node)) stored.insert(root);
-        }
-    }
-    for (const Result& result : graph.results()) {
-        Value root = root_of(graph, result.value);
-        if (own.contains(root.node)) stored.insert(root);
-    }
-    std::vector<Value> sorted(stored.begin(), stored.end());
-    const int anchor = group.anchor;
-    std::stable_partition(sorted.begin(), sorted.end(), [&](Value value) {
-        return value.node == anchor || !graph.node(value.node).op->sums_strips();
-    });
-    std::stable_partition(sorted.begin(), sorted.end(),
-                          [&](Value value) { return value.node >= anchor; });
-    return sorted;
-}
-
-Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
-                     const PlanOptions& options, int batch) {
-    return Grouper(graph, library, isa, options, batch).run();
+Grouping group_around(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+                      const PlanOptions& options, int batch, const Joins& joins) {
+    return Grouper(graph, library, isa, options, batch, joins).run();
 }
 
 }  // namespace emulsion

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/plan/joins.h"
 #include "compiler/plan/plan.h"
 
 namespace emulsion {
@@ -28,6 +29,7 @@ struct NodeGroup {
 struct Grouping {
     std::vector<NodeGroup> groups;       // in order of execution
     std::vector<bool> inlined;           // nodes that every reader recomputes
+    Joins joins;                         // concatenations that are no kernel
     std::vector<std::string> decisions;  // store or recompute, fuse or pass, in words
 };
 
@@ -47,8 +49,7 @@ struct GroupBody {
     std::vector<std::string> scalars;  // of the Scalar sources, in order
     std::vector<Value> results;
 };
-// `stored[i]` holds the values of node i that must be in memory afterwards.
-GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vector<bool>& inlined,
+GroupBody build_body(const Graph& graph, const NodeGroup& group, const Grouping& grouping,
                      const std::vector<Value>& results, int batch);
 
 // The values that a group must store: read by other nodes, or results of the graph; in the order of
@@ -56,8 +57,14 @@ GroupBody build_body(const Graph& graph, const NodeGroup& group, const std::vect
 std::vector<Value> stored_values(const Graph& graph, const NodeGroup& group);
 
 // Groups the nodes of an optimized graph. A node joins a group where the best recipe for both costs
-// no more than those for each; where it does not, or no recipe takes both, the reason is kept.
+// no more than those for each; where it does not, or no recipe takes both, the reason is kept. A
+// concatenation is no kernel where all that touch its parts run by the recipes that they run by
+// otherwise.
 Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
                      const PlanOptions& options, int batch);
+
+// The same where these concatenations are no kernel, whatever that costs.
+Grouping group_around(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+                      const PlanOptions& options, int batch, const Joins& joins);
 
 }  // namespace emulsion

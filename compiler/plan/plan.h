@@ -31,6 +31,8 @@ struct PlannedBuffer {
     int64_t offset = 0;
     int64_t bytes = 0;                  // for the plan's batch
     std::vector<int64_t> extents = {};  // of scratch, which is no tensor; its type says f32 alone
+    // Of some channels of a larger map, which lie among those of the others: channels of that map.
+    int64_t pitch = 0;
     bool operator==(const PlannedBuffer&) const = default;
 };
 

@@ -62,8 +62,9 @@ std::string print_variant(const VariantPlan& variant) {
         const std::string type = buffer.extents.empty()
                                      ? to_string(buffer.type)
                                      : fmt::format("scratch[{}]", fmt::join(buffer.extents, ","));
-        text += fmt::format("    b{} {} {} {} at {}, {} bytes\n", i, buffer.name, type,
+        text += fmt::format("    b{} {} {} {} at {}, {} bytes", i, buffer.name, type,
                             to_string(buffer.memory), buffer.offset, buffer.bytes);
+        text += buffer.pitch == 0 ? "\n" : fmt::format(" among {} channels\n", buffer.pitch);
     }
     for (size_t i = 0; i < variant.kernels.size(); i++) {
         const PlannedKernel& kernel = variant.kernels[i];

@@ -15,10 +15,11 @@ namespace {
 class Recomputation {
   public:
     Recomputation(const Graph& graph, const PlanOptions& options, int batch,
-                  std::vector<std::string>& decisions)
+                  const std::vector<bool>& joined, std::vector<std::string>& decisions)
         : graph_(graph),
           options_(options),
           batch_(batch),
+          joined_(joined),
           users_(users_of(graph)),
           inlined_(graph.nodes().size(), false),
           is_result_(result_owners(graph)),
@@ -30,7 +31,7 @@ class Recomputation {
             OpClass op_class = node.op->op_class();
             if (graph_.op_as<Constant>(i) != nullptr) inlined_[at(i)] = true;
             bool cheap = op_class == OpClass::pointwise || op_class == OpClass::gather;
-            if (!cheap || is_result_[at(i)]) continue;
+            if (!cheap || is_result_[at(i)] || joined_[at(i)]) continue;
             inlined_[at(i)] = is_free(i) || (options_.fuse && pays_recomputing(i));
         }
         for (int i = static_cast<int>(graph_.nodes().size()); options_.fuse && i-- > 0;) {
@@ -156,6 +157,7 @@ class Recomputation {
     const Graph& graph_;
     const PlanOptions& options_;
     int batch_;
+    const std::vector<bool>& joined_;
     std::vector<std::vector<int>> users_;
     std::vector<bool> inlined_, is_result_;
     std::vector<std::string>& decisions_;
@@ -164,8 +166,9 @@ class Recomputation {
 }  // namespace
 
 std::vector<bool> choose_recomputed(const Graph& graph, const PlanOptions& options, int batch,
+                                    const std::vector<bool>& joined,
                                     std::vector<std::string>& decisions) {
-    return Recomputation(graph, options, batch, decisions).run();
+    return Recomputation(graph, options, batch, joined, decisions).run();
 }
 
 }  // namespace emulsion

@@ -2,6 +2,7 @@
 #include "compiler/plan/symbols.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
@@ -12,6 +13,7 @@ std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& i
     if (node.op->op_class() == OpClass::view) return {seen_as(inputs[0], node.types[0])};
     if (dynamic_cast<const Constant*>(node.op.get()) != nullptr)
         return {constant(print_attributes(*node.op), node.types[0])};
+    if (node.op->joins_channels()) return {joined(inputs)};
     std::string text = fmt::format("{} {}", node.op->kind(), print_attributes(*node.op));
     for (int input : inputs) text += fmt::format(" {}", input);
     std::vector<int> outputs;
@@ -20,6 +22,24 @@ std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& i
         outputs.push_back(number(output, node.types[k]));
     }
     return outputs;
+}
+
+int Symbols::joined(const std::vector<int>& parts) {
+    std::vector<int> flat;
+    for (int part : parts) {
+        const auto found = parts_.find(part);
+        if (found == parts_.end()) {
+            flat.push_back(part);
+        } else {
+            flat.insert(flat.end(), found->second.begin(), found->second.end());
+        }
+    }
+    TensorType type = types_[at(flat[0])];
+    type.shape[0] = 0;
+    for (int part : flat) type.shape[0] += types_[at(part)].shape[0];
+    const int whole = number(fmt::format("joined {}", fmt::join(flat, " ")), type);
+    parts_[whole] = std::move(flat);
+    return whole;
 }
 
 int Symbols::seen_as(int symbol, const TensorType& type) {

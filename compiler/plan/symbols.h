@@ -15,6 +15,8 @@ class Symbols {
     int source(const std::string& name, const TensorType& type) { return number(name, type); }
     // The outputs of a node, from the symbols of its inputs.
     std::vector<int> outputs_of(const Node& node, const std::vector<int>& inputs);
+    // What lies side by side along the channels, in order: the same for wholes of wholes.
+    int joined(const std::vector<int>& parts);
     // The same memory under another type. A view of a view is one view, of a constant a constant.
     int seen_as(int symbol, const TensorType& type);
 
@@ -25,8 +27,9 @@ class Symbols {
 
     std::map<std::string, int> numbers_;
     std::vector<TensorType> types_;
-    std::vector<int> roots_;                // of a view: what it views; else itself
-    std::map<int, std::string> constants_;  // their attributes
+    std::vector<int> roots_;                 // of a view: what it views; else itself
+    std::map<int, std::string> constants_;   // their attributes
+    std::map<int, std::vector<int>> parts_;  // of what is joined
 };
 
 }  // namespace emulsion

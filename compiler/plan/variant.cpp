@@ -53,8 +53,8 @@ class VariantPlanner {
         GroupedBatch grouped{graph, batch, {}, {}, fixed_places(graph), {}};
         grouped.grouping = group_nodes(graph, library_, variant_.isa, options_, batch);
         for (const NodeGroup& group : grouped.grouping.groups) {
-            grouped.bodies.push_back(build_body(graph, group, grouped.grouping.inlined,
-                                                stored_values(graph, group), batch));
+            grouped.bodies.push_back(
+                build_body(graph, group, grouped.grouping, stored_values(graph, group), batch));
         }
         return grouped;
     }
@@ -204,8 +204,9 @@ class VariantPlanner {
     int buffer_of(const GroupedBatch& grouped, Value root, const TensorType& type,
                   const Place& place, BatchPlan& plan) {
         const Node& node = grouped.graph.node(root.node);
-        PlannedBuffer buffer{node.name, type, place.memory, place.offset,
-                             memory_bytes(type, grouped.batch)};
+        PlannedBuffer buffer{
+            node.name, type,       place.memory, place.offset, memory_bytes(type, grouped.batch),
+            {},        place.pitch};
         if (node.types.size() > 1) buffer.name += fmt::format(":{}", root.output);
         const int index = index_of(buffer);
         auto bind = [&](std::vector<std::pair<int, int>>& list) {
@@ -230,33 +231,32 @@ class VariantPlanner {
     // liveness; those of scratch go to scratch_.
     std::map<Value, Place> place_values(const GroupedBatch& grouped) {
         const std::vector<GroupBody>& bodies = grouped.bodies;
+        const std::map<Value, int> last_reads = last_reads_of(grouped);
         std::map<Value, Place> places = grouped.fixed;
-        std::map<Value, size_t> block_of;
+        std::map<Value, size_t> block_of;  // a part has that of its whole
         std::vector<LiveBlock> blocks;
         for (size_t g = 0; g < bodies.size(); g++) {
-            const int call = static_cast<int>(g);
             for (Value value : bodies[g].results) {
                 if (places.contains(value)) continue;
                 if (grouped.stage(g) == Stage::prepare && prepared_.is_prepared(grouped, value)) {
                     places[value] = prepared_.place(grouped, value);
                     continue;
                 }
+                const Value whole = grouped.grouping.joins.home_of(value).whole;
+                const auto read = last_reads.find(whole);
+                const int call = static_cast<int>(g);
+                const int last = read == last_reads.end() ? call : std::max(call, read->second);
+                if (block_of.contains(value)) continue;  // a part of what others have begun
                 if (auto shared = reused_block(grouped, g, value, block_of, blocks)) {
                     block_of[value] = *shared;
-                    blocks[*shared].last = call;
-                    continue;
-                }
-                block_of[value] = blocks.size();
-                blocks.push_back(
-                    {memory_bytes(grouped.graph.type(value), grouped.batch), call, call, 0});
-            }
-            for (size_t k = g + 1; k < bodies.size(); k++) {
-                for (const Operand& operand : bodies[k].operands) {
-                    auto found = block_of.find(operand.root);
-                    if (found == block_of.end()) continue;
-                    LiveBlock& block = blocks[found->second];
-                    if (is_result_of(bodies[g], operand.root))
-                        block.last = std::max(block.last, static_cast<int>(k));
+                    blocks[*shared].last = last;
+                } else {
+                    block_of[whole] = blocks.size();
+                    for (const auto& [part, home] : grouped.grouping.joins.parts) {
+                        if (home.whole == whole) block_of[part] = blocks.size();
+                    }
+                    blocks.push_back(
+                        {memory_bytes(grouped.graph.type(whole), grouped.batch), call, last, 0});
                 }
             }
         }
@@ -266,12 +266,29 @@ class VariantPlanner {
         variant_.largest_live_bytes =
             std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
         for (const auto& [value, block] : block_of)
-            places[value] = {MemoryClass::workspace, blocks[block].offset};
+            places[value] = place_in(grouped, value, blocks[block].offset);
         scratch_.assign(bodies.size(), {});
         for (size_t g = 0; g < bodies.size(); g++) {
             for (size_t block : scratch[g]) scratch_[g].push_back(blocks[block].offset);
         }
         return places;
+    }
+
+    // The last group that reads a value or one of its parts; parts are no keys.
+    static std::map<Value, int> last_reads_of(const GroupedBatch& grouped) {
+        std::map<Value, int> last;
+        for (size_t g = 0; g < grouped.bodies.size(); g++) {
+            for (const Operand& operand : grouped.bodies[g].operands)
+                last[grouped.grouping.joins.home_of(operand.root).whole] = static_cast<int>(g);
+        }
+        return last;
+    }
+
+    // The place of a value whose whole lies at `offset`.
+    static Place place_in(const GroupedBatch& grouped, Value value, int64_t offset) {
+        const Home home = grouped.grouping.joins.home_of(value);
+        const int64_t before = home.begin * bytes_of(grouped.graph.type(value).element);
+        return {MemoryClass::workspace, offset + before, home.pitch};
     }
 
     // A block for each scratch of each call; their indices by group.
@@ -292,16 +309,13 @@ class VariantPlanner {
         return added;
     }
 
-    static bool is_result_of(const GroupBody& body, Value value) {
-        return std::find(body.results.begin(), body.results.end(), value) != body.results.end();
-    }
-
     // The block of an operand that dies in this call and that its kernel may overwrite, if there is
     // one.
     std::optional<size_t> reused_block(const GroupedBatch& grouped, size_t g, Value value,
                                        const std::map<Value, size_t>& block_of,
                                        const std::vector<LiveBlock>& blocks) {
         const GroupBody& body = grouped.bodies[g];
+        if (grouped.grouping.joins.home_of(value).pitch > 0) return std::nullopt;
         const auto r = static_cast<size_t>(
             std::find(body.results.begin(), body.results.end(), value) - body.results.begin());
         for (size_t i = 0; i < body.operands.size(); i++) {
@@ -309,13 +323,16 @@ class VariantPlanner {
             auto found = block_of.find(operand.root);
             if (found == block_of.end() || operand.type != grouped.graph.type(value)) continue;
             if (operand.type != grouped.graph.type(operand.root)) continue;
+            if (body.group.pitch_of(i) > 0) continue;
             bool taken = std::any_of(body.results.begin(), body.results.end(), [&](Value other) {
                 auto block = block_of.find(other);
                 return block != block_of.end() && block->second == found->second;
             });
-            auto readers =
-                std::count_if(body.operands.begin(), body.operands.end(),
-                              [&](const Operand& other) { return other.root == operand.root; });
+            auto readers = std::count_if(
+                body.operands.begin(), body.operands.end(), [&](const Operand& other) {
+                    auto block = block_of.find(other.root);
+                    return block != block_of.end() && block->second == found->second;
+                });
             const bool dies = blocks[found->second].last == static_cast<int>(g);
             if (taken || readers != 1 || !dies) continue;
             const Recipe& recipe = *choice_of(body.group, name_of(grouped, g)).recipe;

@@ -7,52 +7,11 @@
 #include <utility>
 
 #include "compiler/ops/sources.h"
-#include "compiler/plan/symbols.h"
+#include "compiler/plan/symbolic_memory.h"
 
 namespace emulsion {
 
 namespace {
-
-// Bytes of a memory class.
-struct Block {
-    MemoryClass memory;
-    int64_t begin, end;
-    bool overlaps(const Block& other) const {
-        return memory == other.memory && begin < other.end && other.begin < end;
-    }
-    bool operator==(const Block&) const = default;
-};
-
-Block block_of(const PlannedBuffer& buffer) {
-    const bool is_port =
-        buffer.memory == MemoryClass::input || buffer.memory == MemoryClass::output;
-    return {buffer.memory, buffer.offset, buffer.offset + (is_port ? 1 : buffer.bytes)};
-}
-
-// Which symbol each block holds.
-class Memory {
-  public:
-    void write(const Block& block, int symbol) {
-        forget(block);
-        held_.emplace_back(block, symbol);
-    }
-    // Nothing where the block is not exactly one that was written.
-    std::optional<int> read(const Block& block) const {
-        for (const auto& [other, symbol] : held_) {
-            if (other == block) return symbol;
-        }
-        return std::nullopt;
-    }
-    void forget(const Block& block) {
-        std::erase_if(held_, [&](const auto& entry) { return entry.first.overlaps(block); });
-    }
-    void forget(MemoryClass memory) {
-        std::erase_if(held_, [&](const auto& entry) { return entry.first.memory == memory; });
-    }
-
-  private:
-    std::vector<std::pair<Block, int>> held_;
-};
 
 int64_t bytes_of(const TensorType& type, int batch) {
     int64_t bytes = type.element == ElementType::u8 ? 1 : 4;
@@ -96,12 +55,12 @@ class Verifier {
                variant.batches.size(), graphs_.size());
         for (const PlannedBuffer& buffer : variant.buffers) verify_inside(variant, buffer);
         if (!fault_.empty()) return;
-        Memory given = tensors();
+        SymbolicMemory given = tensors();
         run_calls(variant, variant.batches[0], {Stage::prepare}, given);
         for (size_t i = 0; i < variant.batches.size() && fault_.empty(); i++) {
             const BatchPlan& batch = variant.batches[i];
             where_ = fmt::format("{}, batch {}", variant.isa.name, batch.batch);
-            Memory memory = given;
+            SymbolicMemory memory = given;
             memory.forget(MemoryClass::workspace);
             verify_order(batch, i == 0);
             run_calls(variant, batch, {Stage::forward, Stage::backward}, memory);
@@ -122,15 +81,24 @@ class Verifier {
             {MemoryClass::workspace, variant.activation_bytes}};
         const auto found = classes.find(buffer.memory);
         if (found == classes.end()) return;  // the caller's
-        expect(buffer.offset >= 0 && buffer.offset % variant.isa.family->alignment == 0,
-               "'{}' lies at {}", buffer.name, buffer.offset);
-        expect(buffer.offset + buffer.bytes <= found->second, "'{}' ends at {}, {} has {} bytes",
-               buffer.name, buffer.offset + buffer.bytes, to_string(buffer.memory), found->second);
+        // Channels among others begin at any element.
+        const bool is_part = buffer.pitch != 0;
+        expect(!is_part || (buffer.memory == MemoryClass::workspace && buffer.type.batched &&
+                            !buffer.type.shape.empty() && buffer.pitch >= buffer.type.shape[0]),
+               "'{}' in {} is no part of {} channels", buffer.name, to_string(buffer.memory),
+               buffer.pitch);
+        if (!fault_.empty()) return;
+        const int64_t alignment = is_part ? 4 : variant.isa.family->alignment;
+        expect(buffer.offset >= 0 && buffer.offset % alignment == 0, "'{}' lies at {}", buffer.name,
+               buffer.offset);
+        const int64_t end = block_of(buffer).end;
+        expect(end <= found->second, "'{}' ends at {}, {} has {} bytes", buffer.name, end,
+               to_string(buffer.memory), found->second);
     }
 
     // What `bind` finds: parameters and state of the caller, and inputs of each call.
-    Memory tensors() {
-        Memory memory;
+    SymbolicMemory tensors() {
+        SymbolicMemory memory;
         for (const PlannedTensor& tensor : plan_.tensors) {
             memory.write({tensor.memory, tensor.offset, tensor.offset + tensor.bytes},
                          symbols_.source("tensor " + tensor.name, tensor.type));
@@ -157,7 +125,7 @@ class Verifier {
     }
 
     void run_calls(const VariantPlan& variant, const BatchPlan& batch,
-                   const std::vector<Stage>& stages, Memory& memory) {
+                   const std::vector<Stage>& stages, SymbolicMemory& memory) {
         std::vector<Block> written;  // that may be written once
         for (const PlannedCall& call : batch.calls) {
             if (std::find(stages.begin(), stages.end(), call.stage) == stages.end()) continue;
@@ -166,8 +134,8 @@ class Verifier {
         }
     }
 
-    void run_call(const VariantPlan& variant, const PlannedCall& call, int batch, Memory& memory,
-                  std::vector<Block>& written) {
+    void run_call(const VariantPlan& variant, const PlannedCall& call, int batch,
+                  SymbolicMemory& memory, std::vector<Block>& written) {
         const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
         const Graph& body = kernel.group.body;
         std::vector<PlannedBuffer> operands, results;
@@ -177,6 +145,9 @@ class Verifier {
             (is_result ? results : operands).push_back(buffer);
             expect(buffer.bytes == bytes_of(buffer.type, batch), "'{}' of '{}' has {} bytes",
                    buffer.name, call.name, buffer.bytes);
+            expect(buffer.pitch == kernel.group.pitch_of(i),
+                   "'{}' of '{}' lies among {} channels, which its kernel does not know",
+                   buffer.name, call.name, buffer.pitch);
         }
         const std::vector<int> symbols = evaluate(body, call, operands, memory);
         for (size_t i = 0; i < results.size() && fault_.empty(); i++) {
@@ -184,7 +155,8 @@ class Verifier {
             expect(results[i].type == body.type(body.results()[i].value),
                    "'{}' writes '{}' as {}, but makes {}", call.name, results[i].name,
                    to_string(results[i].type), to_string(body.type(body.results()[i].value)));
-            const bool repeats = call.stage == Stage::prepare && memory.read(block) == symbols[i];
+            const bool repeats =
+                call.stage == Stage::prepare && memory.read(block, symbols_) == symbols[i];
             if (!repeats) verify_writable(call, results[i], written);
             verify_apart(kernel, call, operands, results, i);
             memory.write(block, symbols[i]);
@@ -222,7 +194,8 @@ class Verifier {
 
     // Symbols of the results of a kernel's body.
     std::vector<int> evaluate(const Graph& body, const PlannedCall& call,
-                              const std::vector<PlannedBuffer>& operands, const Memory& memory) {
+                              const std::vector<PlannedBuffer>& operands,
+                              const SymbolicMemory& memory) {
         std::vector<std::vector<int>> values;
         size_t operand = 0, scalar = 0;
         for (int i = 0; i < static_cast<int>(body.nodes().size()); i++) {
@@ -248,10 +221,10 @@ class Verifier {
     }
 
     int read(const PlannedCall& call, const PlannedBuffer& buffer, const TensorType& type,
-             const Memory& memory) {
+             const SymbolicMemory& memory) {
         expect(buffer.type == type, "'{}' reads '{}' of {} as {}", call.name, buffer.name,
                to_string(buffer.type), to_string(type));
-        const std::optional<int> held = memory.read(block_of(buffer));
+        const std::optional<int> held = memory.read(block_of(buffer), symbols_);
         expect(held.has_value(), "'{}' reads '{}', which nobody wrote, or whose bytes were reused",
                call.name, buffer.name);
         return held ? symbols_.seen_as(*held, type) : 0;
@@ -327,7 +300,7 @@ class Verifier {
 
     // ---- Results ----
 
-    void verify_results(const Graph& graph, int batch, const Memory& memory) {
+    void verify_results(const Graph& graph, int batch, const SymbolicMemory& memory) {
         if (!fault_.empty()) return;
         std::vector<std::vector<int>> values;
         for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
@@ -363,7 +336,7 @@ class Verifier {
                 block = {is_gradient ? MemoryClass::gradients : tensor->memory, begin,
                          begin + bytes_of(type, batch)};
             }
-            const std::optional<int> held = memory.read(block);
+            const std::optional<int> held = memory.read(block, symbols_);
             expect(
                 held.has_value() && symbols_.seen_as(*held, type) == symbol(values, result.value),
                 "{} of '{}' is not what the graph computes", to_string(block.memory), name);

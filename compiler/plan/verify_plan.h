@@ -14,6 +14,7 @@ namespace emulsion {
 // The first thing that is wrong with the plan, or "". `graphs` has one graph for each batch of
 // every variant. What is checked, beside the meaning:
 //   - offsets are aligned, blocks lie inside their class and have the bytes of type and batch;
+//   - some channels among others lie inside rows that their kernels were made for;
 //   - stages stand in order; the first batch alone has `prepare` and `update`; what one entry of
 //     the library left in the workspace is not read by the next; `prepare` and `forward` write
 //     nothing that a refused loss must leave as it is;

@@ -2,10 +2,12 @@
 #include "compiler/recipe/group.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "compiler/graph/text.h"
+#include "compiler/ops/sources.h"
 #include "runtime/abi/instance.h"
 
 namespace emulsion {
@@ -46,6 +48,15 @@ const Isa& native_isa() {
     return isa_baseline();
 }
 
+std::vector<TensorType> Group::buffer_types() const {
+    std::vector<TensorType> types;
+    for (int i = 0; i < static_cast<int>(body.nodes().size()); i++) {
+        if (body.op_as<Input>(i) != nullptr) types.push_back(body.node(i).types[0]);
+    }
+    for (const Result& result : body.results()) types.push_back(body.type(result.value));
+    return types;
+}
+
 std::string Group::signature() const {
     std::string text = print(body);
     std::string line;
@@ -57,7 +68,9 @@ std::string Group::signature() const {
         while (i + 1 < text.size() && text[i + 1] == ' ') i++;
         if (i + 1 < text.size()) line += line.ends_with("{") ? " " : "; ";
     }
-    return fmt::format("batch={} {}", batch, line);
+    const std::string parts =
+        pitches.empty() ? "" : fmt::format("pitches={} ", fmt::join(pitches, ","));
+    return fmt::format("batch={} {}{}", batch, parts, line);
 }
 
 bool Group::has_samples() const {

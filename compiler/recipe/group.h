@@ -49,6 +49,13 @@ struct Group {
     int batch = 1;    // the most samples of one call: recipes derive partitions from it; 1 where
                       // nothing has samples
 
+    // Of each buffer, operands then results: how many channels the map has that it is some channels
+    // of (graph/layout.h), 0 where it lies by itself. Empty where all do.
+    std::vector<int64_t> pitches = {};
+
+    // Types of the buffers.
+    std::vector<TensorType> buffer_types() const;
+    int64_t pitch_of(size_t buffer) const { return pitches.empty() ? 0 : pitches[buffer]; }
     // One line of text: the group's identity less recipe and tiling.
     std::string signature() const;
     const Node& anchor_node() const { return body.node(anchor); }

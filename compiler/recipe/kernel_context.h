@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,8 @@ class KernelContext {
     // of the tensor only: clamp coordinates of padding, and select zero after reading.
     Halide::Func operand(int i) const;
 
-    // The inputs of the group that operand(i) is computed from position by position, as handles of
-    // their buffers.
+    // The inputs of the group that operand(i) is computed from position by position and that are
+    // one piece of memory, as handles of their buffers.
     std::vector<Halide::Expr> buffers_under(int i) const;
 
     // The group's result as one Func (a Tuple where the group has several results), from
@@ -75,6 +76,7 @@ class KernelContext {
     std::vector<Halide::Argument> arguments_;
     std::map<Value, Halide::Func> values_;         // operands and prologue
     std::map<Value, Halide::ImageParam> buffers_;  // operands
+    std::set<Value> parts_;                        // of them, those with a pitch
 };
 
 // The lowering context of one node of a group.

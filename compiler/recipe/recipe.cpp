@@ -29,6 +29,7 @@ bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exac
     if (exact && !recipe.is_exact()) return false;
     if (!recipe.sums_strips() && !group.strip_sums().empty()) return false;
     if (!recipe.stores_prologue() && !group.stored_prologues().empty()) return false;
+    if (!recipe.takes_pitches() && !group.pitches.empty()) return false;
     return recipe.applies(group, isa);
 }
 

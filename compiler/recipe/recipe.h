@@ -86,6 +86,10 @@ class Recipe {
     // element: each element is read before it is stored, and stored once.
     virtual bool writes_in_place() const { return false; }
 
+    // Whether operands and results may be some channels of larger maps (Group::pitches): it takes
+    // every address from a Func of the context, and the elements between its own are not touched.
+    virtual bool takes_pitches() const { return false; }
+
     // Whether the recipe can run the group. No Halide here or in the next four.
     virtual bool applies(const Group& group, const Isa& isa) const = 0;
     // The fields of its tilings, in order; none where there is nothing to choose.

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "compiler/codegen/library.h"
+#include "compiler/graph/layout.h"
 #include "compiler/support/interrupts.h"
 #include "compiler/support/workers.h"
 #include "runtime/abi/instance.h"
@@ -50,7 +51,9 @@ Outcome outcome_of(const std::string& failure, Outcome otherwise) {
 
 int64_t tensor_bytes(const Group& group, int64_t samples) {
     int64_t bytes = 0;
-    for (const TensorType& type : buffer_types(group)) bytes += memory_bytes(type, samples);
+    const std::vector<TensorType> types = group.buffer_types();
+    for (size_t i = 0; i < types.size(); i++)
+        bytes += span_bytes(types[i], samples, group.pitch_of(i));
     return bytes;
 }
 

@@ -100,16 +100,6 @@ void fill(const GuardedBlock& block, const TensorType& type, int64_t limit, Rand
 
 }  // namespace
 
-std::vector<TensorType> buffer_types(const Group& group) {
-    std::vector<TensorType> types;
-    for (const Node& node : group.body.nodes()) {
-        if (is_buffer(node)) types.push_back(node.types[0]);
-    }
-    for (const Result& result : group.body.results())
-        types.push_back(group.body.type(result.value));
-    return types;
-}
-
 OperandValues::OperandValues(const Group& group, int64_t samples, uint64_t seed)
     : samples_(samples) {
     Random random(seed);
@@ -124,7 +114,8 @@ OperandValues::OperandValues(const Group& group, int64_t samples, uint64_t seed)
             }
         }
         if (!is_buffer(node)) continue;
-        blocks_.emplace_back(static_cast<size_t>(memory_bytes(type, samples)));
+        const int64_t pitch = group.pitch_of(blocks_.size());
+        blocks_.emplace_back(static_cast<size_t>(span_bytes(type, samples, pitch)));
         fill(blocks_.back(), type, index_limit(group.body, i), random);
     }
 }
@@ -138,8 +129,9 @@ KernelArguments OperandValues::arguments() const {
 std::vector<GuardedBlock> result_blocks(const Group& group, int64_t samples,
                                         GuardedBlock::Sharing sharing) {
     std::vector<GuardedBlock> blocks;
-    for (const Result& result : group.body.results()) {
-        const int64_t bytes = memory_bytes(group.body.type(result.value), samples);
+    const std::vector<TensorType> types = group.buffer_types();
+    for (size_t i = types.size() - group.body.results().size(); i < types.size(); i++) {
+        const int64_t bytes = span_bytes(types[i], samples, group.pitch_of(i));
         blocks.emplace_back(static_cast<size_t>(bytes), sharing);
     }
     return blocks;
@@ -152,16 +144,18 @@ KernelArguments with_results(KernelArguments arguments, const std::vector<Guarde
 
 RotatingTensors::RotatingTensors(const Group& group, const OperandValues& values, int64_t bytes) {
     constexpr int64_t kMostCopies = 4096;
-    const std::vector<TensorType> types = buffer_types(group);
+    const std::vector<TensorType> types = group.buffer_types();
     int64_t own = 0;
-    for (const TensorType& type : types) own += memory_bytes(type, values.samples());
+    for (size_t i = 0; i < types.size(); i++)
+        own += span_bytes(types[i], values.samples(), group.pitch_of(i));
     const auto count = static_cast<size_t>(
         std::clamp<int64_t>((bytes + own - 1) / std::max<int64_t>(own, 1), 1, kMostCopies));
     const KernelArguments arguments = values.arguments();
     copies_.assign(count, {{}, arguments.integers, arguments.numbers});
     for (size_t i = 0; i < types.size(); i++) {
         check_interrupts();
-        const auto size = static_cast<size_t>(memory_bytes(types[i], values.samples()));
+        const auto size =
+            static_cast<size_t>(span_bytes(types[i], values.samples(), group.pitch_of(i)));
         const size_t pitch = (size + 63) / 64 * 64;
         blocks_.emplace_back(pitch * (count - 1) + size);
         auto* place = static_cast<std::byte*>(blocks_.back().data());
@@ -203,9 +197,10 @@ KernelSession::Kernel KernelSession::make_kernel(const Entry& entry) const {
     kernel.function = object_->find(entry.kernel->symbol);
     if (kernel.function == nullptr)
         throw std::runtime_error("its object lacks the symbol " + entry.kernel->symbol);
-    const std::vector<TensorType> types = buffer_types(*entry.group);
-    for (const TensorType& type : types) {
-        kernel.shapes.push_back(shape_of(memory_dimensions(type, entry.group->batch)));
+    const std::vector<TensorType> types = entry.group->buffer_types();
+    for (size_t i = 0; i < types.size(); i++) {
+        kernel.shapes.push_back(
+            shape_of(memory_dimensions(types[i], entry.group->batch, entry.group->pitch_of(i))));
     }
     for (const Scratch& scratch : entry.kernel->scratch) {
         kernel.shapes.push_back(shape_of(dense_dimensions(scratch.extents)));

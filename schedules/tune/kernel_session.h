@@ -22,12 +22,10 @@ struct KernelArguments {
     std::vector<float> numbers;
 };
 
-// Types of a group's buffers: the operands in order, then the results.
-std::vector<TensorType> buffer_types(const Group& group);
-
 // Values for the operands of a group, of `samples` samples, drawn from `seed`: numbers in (-1, 1),
 // in (0.1, 0.9) where there is one for each channel (what is a variance is positive), indices below
-// their limits; lanes that only fill a block are zero.
+// their limits; lanes that only fill a block are zero. Of channels among others, the others are
+// there too.
 class OperandValues {
   public:
     OperandValues(const Group& group, int64_t samples, uint64_t seed);

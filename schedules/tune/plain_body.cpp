@@ -42,6 +42,12 @@ PlainBody::PlainBody(const Group& group, const Isa& isa, const RecipeLibrary& li
     compiled_ = compile_kernels(kernels, isa, library, options);
 }
 
+int64_t PlainBody::pitch_of(Value value) const {
+    size_t operand = 0;
+    for (int i = 0; i < value.node; i++) operand += group_.body.op_as<Input>(i) != nullptr ? 1 : 0;
+    return group_.body.op_as<Input>(value.node) != nullptr ? group_.pitch_of(operand) : 0;
+}
+
 PlainBody::Step PlainBody::step_of(int index, const Isa& isa, const RecipeLibrary& library) const {
     const Graph& body = group_.body;
     const Node& node = body.node(index);
@@ -50,6 +56,7 @@ PlainBody::Step PlainBody::step_of(int index, const Isa& isa, const RecipeLibrar
     GraphBuilder builder("group");
     std::map<Value, Value> own;
     std::vector<Value> inputs;
+    std::vector<int64_t> pitches;
     for (Value value : node.inputs) {
         if (!own.contains(value)) {
             const Node& source = body.node(value.node);
@@ -61,6 +68,7 @@ PlainBody::Step PlainBody::step_of(int index, const Isa& isa, const RecipeLibrar
                 own[value] = builder.add(std::make_shared<Input>(body.type(value)), {},
                                          fmt::format("a{}", step.operands.size()));
                 step.operands.push_back(value);
+                pitches.push_back(pitch_of(value));
             }
         }
         inputs.push_back(own.at(value));
@@ -76,6 +84,8 @@ PlainBody::Step PlainBody::step_of(int index, const Isa& isa, const RecipeLibrar
         kind == OpClass::anchor || kind == OpClass::window || kind == OpClass::reduction;
     group.anchor = is_anchor ? result.node : -1;
     group.batch = group.has_samples() ? group_.batch : 1;
+    pitches.resize(pitches.size() + node.types.size());  // what it makes lies by itself
+    if (!group_.pitches.empty()) group.pitches = std::move(pitches);
     const Recipe* recipe = plainest_recipe(library, group, isa);
     if (recipe == nullptr) {
         fail("kernel",
@@ -125,8 +135,19 @@ void PlainBody::run(const OperandValues& operands, const std::vector<GuardedBloc
         }
         session.run(0, operands.samples(), arguments);
     }
-    for (size_t r = 0; r < results.size(); r++)
-        std::memcpy(results[r].data(), memory.at(body.results()[r].value), results[r].bytes());
+    for (size_t r = 0; r < results.size(); r++) {
+        const TensorType& type = body.type(body.results()[r].value);
+        const auto bytes = static_cast<size_t>(memory_bytes(type, operands.samples()));
+        const int64_t pitch = group_.pitch_of(buffers + r);
+        const auto* from = static_cast<const std::byte*>(memory.at(body.results()[r].value));
+        auto* to = static_cast<std::byte*>(results[r].data());
+        const auto element = static_cast<size_t>(bytes_of(type.element));
+        const size_t row = pitch == 0 ? bytes : static_cast<size_t>(type.shape[0]) * element;
+        for (size_t done = 0; done < bytes; done += row, from += row) {
+            std::memcpy(to, from, row);
+            to += static_cast<size_t>(pitch) * element;
+        }
+    }
 }
 
 }  // namespace emulsion

@@ -25,6 +25,7 @@ class PlainBody {
         std::vector<Value> operands;  // of the body, in the order of the kernel's buffers
     };
     Step step_of(int node, const Isa& isa, const RecipeLibrary& library) const;
+    int64_t pitch_of(Value value) const;  // of an operand of the group; 0 for what a step makes
 
     const Group& group_;
     std::vector<Step> steps_;

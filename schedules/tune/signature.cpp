@@ -39,6 +39,25 @@ int find_anchor(const Graph& body) {
     return -1;
 }
 
+// One pitch a buffer, each 0 or at least the channels of a tensor with samples.
+void check_pitches(const Group& group, const TextReader& reader) {
+    if (group.pitches.empty()) return;
+    const std::vector<TensorType> types = group.buffer_types();
+    bool is_right = types.size() == group.pitches.size();
+    for (size_t i = 0; i < types.size() && is_right; i++) {
+        const int64_t pitch = group.pitches[i];
+        if (pitch == 0) continue;
+        is_right = types[i].batched && !types[i].shape.empty() && pitch >= types[i].shape[0];
+        if (!is_right) break;
+        TensorType whole = types[i];
+        whole.shape[0] = pitch;
+        is_right = bounded_elements(whole, group.batch) > 0;
+    }
+    if (is_right) return;
+    reader.fail("syntax", "the pitches are not those of the group's buffers",
+                "write one for each: 0, or the channels of the map that it is part of");
+}
+
 }  // namespace
 
 Group parse_signature(std::string_view text) {
@@ -53,7 +72,13 @@ Group parse_signature(std::string_view text) {
                     fmt::format("the batch is {}, but must be 1 to {}", batch, kMostElements),
                     "name the most samples of a call");
     group.batch = static_cast<int>(batch);
+    if (reader.accept("pitches")) {
+        reader.expect("=");
+        do group.pitches.push_back(reader.integer());
+        while (reader.accept(","));
+    }
     group.body = parse_graph(reader);
+    check_pitches(group, reader);
     if (!reader.at_end())
         reader.fail("syntax", "text stands behind the group", "end the line with its brace");
     group.anchor = find_anchor(group.body);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "compiler/graph/text.h"
@@ -31,7 +32,7 @@ void expect_updates_read_their_own_gradients(const Plan& plan) {
 }
 
 TEST(RandomNetworks, PlansAreSound) {
-    int fused = 0, apart = 0;
+    int fused = 0, apart = 0, joined = 0;
     for (uint64_t seed = 1; seed <= 150; seed++) {
         Network network = random_network(seed);
         for (bool training : {true, false}) {
@@ -39,6 +40,10 @@ TEST(RandomNetworks, PlansAreSound) {
             std::vector<int> batches = training ? std::vector<int>{6} : std::vector<int>{1, 4};
             const Plan plan = plan_network(network, {training, batches, true, {isa_avx2()}});
             fused += call_count(plan);
+            const std::vector<PlannedBuffer>& buffers = plan.variants[0].buffers;
+            const bool has_parts = std::ranges::any_of(
+                buffers, [](const PlannedBuffer& buffer) { return buffer.pitch > 0; });
+            joined += has_parts ? 1 : 0;
             if (training) {
                 expect_updates_read_their_own_gradients(plan);
                 plan_network(network, {true, batches, true, {isa_avx2()}, true});
@@ -48,6 +53,7 @@ TEST(RandomNetworks, PlansAreSound) {
         }
     }
     EXPECT_LT(fused * 10, apart * 8);  // fusion does something
+    EXPECT_GE(joined, 5);              // and so does writing parts in place
 }
 
 }  // namespace

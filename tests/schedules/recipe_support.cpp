@@ -61,11 +61,46 @@ std::vector<int> extents_of(const TensorType& type, int64_t samples) {
     return extents;
 }
 
-Halide::Buffer<> buffer_of(const TensorType& type, int64_t samples) {
-    Halide::Buffer<> buffer(halide_type(type.element), extents_of(type, samples));
-    std::memset(buffer.data(), 0x7E,
-                buffer.size_in_bytes());  // a huge number where nothing is written
-    return buffer;
+constexpr int kPattern = 0x7E;  // a huge number where nothing is written
+constexpr int kBegin = 3;       // of a part among the channels of its whole
+
+// A tensor's memory, and what it is part of where it has a pitch.
+struct TensorMemory {
+    Halide::Buffer<> whole, own;
+};
+
+TensorMemory memory_of(const TensorType& type, int64_t samples, int64_t pitch) {
+    std::vector<int> extents = extents_of(type, samples);
+    if (pitch > 0) extents[0] = static_cast<int>(pitch);
+    Halide::Buffer<> whole(halide_type(type.element), extents);
+    std::memset(whole.data(), kPattern, whole.size_in_bytes());
+    if (pitch == 0) return {whole, whole};
+    Halide::Buffer<> own = whole.cropped(0, kBegin, static_cast<int>(type.shape[0]));
+    own.translate(0, -kBegin);
+    return {whole, own};
+}
+
+// Copies the elements of a tensor from or to packed bytes, row by row.
+void copy_packed(const TensorMemory& memory, std::byte* packed, bool to_memory) {
+    const auto element = static_cast<size_t>(memory.own.type().bytes());
+    const bool is_part = memory.own.data() != memory.whole.data();
+    const size_t row = is_part ? static_cast<size_t>(memory.own.dim(0).extent()) * element
+                               : memory.whole.size_in_bytes();
+    const size_t pitch =
+        is_part ? static_cast<size_t>(memory.whole.dim(0).extent()) * element : row;
+    auto* own = static_cast<std::byte*>(memory.own.data());
+    const size_t rows = memory.whole.size_in_bytes() / pitch;
+    for (size_t k = 0; k < rows; k++) {
+        std::memcpy(to_memory ? own + k * pitch : packed + k * row,
+                    to_memory ? packed + k * row : own + k * pitch, row);
+    }
+}
+
+// Whether only the elements of the tensor itself were written.
+bool is_rest_intact(const TensorMemory& memory) {
+    std::vector<std::byte> pattern(memory.whole.size_in_bytes(), std::byte{kPattern});
+    copy_packed(memory, pattern.data(), /*to_memory=*/true);
+    return std::memcmp(memory.whole.data(), pattern.data(), pattern.size()) == 0;
 }
 
 // Once for each kernel: its storage and loops do not depend on the instruction set.
@@ -180,19 +215,24 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
             parameter.set_scalar<int32_t>(
                 static_cast<int32_t>(static_cast<int64_t>(tensor.values[0])));
         } else {
-            Halide::Buffer<> buffer = buffer_of(tensor.type, samples);
-            const std::vector<std::byte> bytes = reference::pack(tensor);
-            std::memcpy(buffer.data(), bytes.data(), bytes.size());
-            parameter.set_buffer(buffer);
+            const TensorMemory memory =
+                memory_of(tensor.type, samples, pitch_of(name.substr(0, name.size() - 4)));
+            std::vector<std::byte> bytes = reference::pack(tensor);
+            copy_packed(memory, bytes.data(), /*to_memory=*/true);
+            parameter.set_buffer(memory.own);
         }
     }
+    std::vector<TensorMemory> memories;
     std::vector<Halide::Buffer<>> buffers;
+    const std::vector<TensorType> types = group_.buffer_types();
+    const size_t operands = types.size() - group_.body.results().size();
     for (size_t k = 0; k < group_.body.results().size(); k++) {
-        auto found = placed_.find(k);
-        buffers.push_back(
-            found != placed_.end()
-                ? Halide::Buffer<>(parameters_.at(found->second + "_arg").buffer())
-                : buffer_of(group_.body.type(group_.body.results()[k].value), samples));
+        memories.push_back(memory_of(types[operands + k], samples, group_.pitch_of(operands + k)));
+        if (auto found = placed_.find(k); found != placed_.end()) {
+            const Halide::Buffer<> operand(parameters_.at(found->second + "_arg").buffer());
+            memories.back() = {operand, operand};
+        }
+        buffers.push_back(memories.back().own);
     }
     const size_t results_end = buffers.size();
     for (const Scratch& scratch : scratch_) {
@@ -206,10 +246,22 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
     }
     std::vector<Tensor> results;
     for (size_t k = 0; k < results_end; k++) {
-        const TensorType& type = group_.body.type(group_.body.results()[k].value);
-        results.push_back(reference::unpack(type, samples, buffers[k].data()));
+        const TensorType& type = types[operands + k];
+        std::vector<std::byte> bytes(static_cast<size_t>(memory_bytes(type, samples)));
+        copy_packed(memories[k], bytes.data(), /*to_memory=*/false);
+        results.push_back(reference::unpack(type, samples, bytes.data()));
+        EXPECT_TRUE(is_rest_intact(memories[k])) << "channels beside result " << k;
     }
     return results;
+}
+
+int64_t CompiledRecipe::pitch_of(const std::string& operand) const {
+    size_t buffer = 0;
+    for (const Node& node : group_.body.nodes()) {
+        if (node.name == operand) return group_.pitch_of(buffer);
+        buffer += dynamic_cast<const Input*>(node.op.get()) != nullptr ? 1 : 0;
+    }
+    throw std::runtime_error("the group has no operand '" + operand + "'");
 }
 
 const Recipe& recipe_named(const std::string& name) {
@@ -242,6 +294,19 @@ reference::Sources random_sources(const Group& group, int64_t samples,
     return sources;
 }
 
+namespace {
+
+// The group with all that have samples as channels of larger maps.
+Group among_others(Group group) {
+    for (const TensorType& type : group.buffer_types()) {
+        const bool can_be_part = type.batched && !type.shape.empty() && type.factors.empty();
+        group.pitches.push_back(can_be_part ? type.shape[0] + kBegin + 2 : 0);
+    }
+    return group;
+}
+
+}  // namespace
+
 void check_recipe(const std::string& name, const Group& group, const RecipeCheck& check) {
     SCOPED_TRACE(name + ": " + group.signature());
     const Recipe& recipe = recipe_named(name);
@@ -266,6 +331,12 @@ void check_recipe(const std::string& name, const Group& group, const RecipeCheck
                               isa->fma && check.same_bits ? &bits : nullptr);
             }
         }
+        // Groups take turns.
+        if (!recipe.takes_pitches() || !isa->fma || group.signature().size() % 3 != 1) continue;
+        const Group parts = among_others(group);
+        SCOPED_TRACE(isa->name + " channels among others");
+        CompiledRecipe compiled(parts, recipe, tilings[0], *isa);
+        check_samples(compiled, parts, check, group.batch, check.same_bits ? &bits : nullptr);
     }
 }
 

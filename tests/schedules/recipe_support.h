@@ -42,6 +42,8 @@ class CompiledRecipe {
     std::vector<reference::Tensor> run(const reference::Sources& sources, int64_t samples);
 
   private:
+    int64_t pitch_of(const std::string& operand) const;
+
     const Group& group_;
     std::vector<Scratch> scratch_;
     Halide::Pipeline pipeline_;

@@ -104,14 +104,11 @@ KernelHarness::KernelHarness(const Group& group, const CompiledKernel& compiled,
     kernel_ = object_->find(compiled.symbol);
     if (kernel_ == nullptr)
         throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
-    for (const Node& node : group.body.nodes()) {
-        if (node.op->kind() == "input") types_.push_back(node.types[0]);
-    }
-    for (const Result& result : group.body.results())
-        types_.push_back(group.body.type(result.value));
-    for (const TensorType& type : types_) {
+    types_ = group.buffer_types();
+    for (size_t i = 0; i < types_.size(); i++) {
         std::vector<emulsion_dimension> shape;
-        for (const auto& [extent, stride] : memory_dimensions(type, group.batch))
+        for (const auto& [extent, stride] :
+             memory_dimensions(types_[i], group.batch, group.pitch_of(i)))
             shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
         shapes_.push_back(std::move(shape));
     }
@@ -199,6 +196,19 @@ int KernelHarness::call(const Operands& operands, int64_t samples) {
         a[27], a[28], a[29], x[0], x[1], x[2], x[3]);
 }
 
+size_t KernelHarness::span_of(size_t i, int64_t samples) const {
+    return static_cast<size_t>(span_bytes(types_[i], samples, group_.pitch_of(i)));
+}
+
+void KernelHarness::for_each_row(size_t i, int64_t samples,
+                                 const std::function<void(size_t, size_t, size_t)>& visit) const {
+    const auto element = static_cast<size_t>(bytes_of(types_[i].element));
+    const auto bytes = static_cast<size_t>(memory_bytes(types_[i], samples));
+    const auto pitch = static_cast<size_t>(group_.pitch_of(i)) * element;
+    const size_t row = pitch == 0 ? bytes : static_cast<size_t>(types_[i].shape[0]) * element;
+    for (size_t k = 0; k * row < bytes; k++) visit(k * pitch, k * row, row);
+}
+
 std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources& sources,
                                                        int64_t samples, Edge edge) {
     Operands operands;
@@ -213,13 +223,16 @@ std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources&
         }
         if (node.op->kind() != "input") continue;
         const std::vector<std::byte> bytes = reference::pack(sources.at(node.name));
-        operands.blocks.push_back(std::make_unique<GuardedBlock>(bytes.size(), edge));
-        std::copy(bytes.begin(), bytes.end(), operands.blocks.back()->data());
+        const size_t i = operands.blocks.size();
+        operands.blocks.push_back(std::make_unique<GuardedBlock>(span_of(i, samples), edge));
+        for_each_row(i, samples, [&](size_t lies, size_t packed, size_t count) {
+            std::memcpy(operands.blocks[i]->data() + lies, bytes.data() + packed, count);
+        });
     }
     const size_t inputs = operands.blocks.size();
     for (size_t i = inputs; i < types_.size(); i++) {
-        const auto bytes = i < results_end_ ? static_cast<size_t>(memory_bytes(types_[i], samples))
-                                            : scratch_bytes_[i - results_end_];
+        const size_t bytes =
+            i < results_end_ ? span_of(i, samples) : scratch_bytes_[i - results_end_];
         operands.blocks.push_back(std::make_unique<GuardedBlock>(bytes, edge));
     }
     for (int i = 0; i < instance_->threads; i++) {
@@ -240,8 +253,15 @@ std::vector<std::vector<std::byte>> KernelHarness::run(const reference::Sources&
         EXPECT_TRUE(slab->is_pattern_intact()) << "beside a slab";
     std::vector<std::vector<std::byte>> results;
     for (size_t i = inputs; i < results_end_; i++) {
-        const GuardedBlock& block = *operands.blocks[i];
-        results.emplace_back(block.data(), block.data() + block.bytes());
+        std::byte* block = operands.blocks[i]->data();
+        std::vector<std::byte>& result = results.emplace_back();
+        for_each_row(i, samples, [&](size_t lies, size_t, size_t count) {
+            result.insert(result.end(), block + lies, block + lies + count);
+            std::memset(block + lies, kPattern, count);
+        });
+        EXPECT_TRUE(std::all_of(block, block + operands.blocks[i]->bytes(),
+                                [](std::byte b) { return b == std::byte{kPattern}; }))
+            << "something was written between the channels of buffer " << i;
     }
     return results;
 }

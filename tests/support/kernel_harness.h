@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,6 +70,11 @@ class KernelHarness {
   private:
     struct Operands;
     int call(const Operands& operands, int64_t samples);
+    size_t span_of(size_t i, int64_t samples) const;  // bytes of buffer i
+    // Calls `visit` with the place in the block and in the packed tensor, and the bytes, of each
+    // piece of buffer i that lies without gaps.
+    void for_each_row(size_t i, int64_t samples,
+                      const std::function<void(size_t, size_t, size_t)>& visit) const;
     void set_descriptors(const Operands& operands, int64_t samples);
 
     const Group& group_;

@@ -277,11 +277,25 @@ class RandomModel {
                 case 1:
                     return x - with;
                 case 2:
+                    if (one_in(2)) return side_by_side(x);
                     return one_in(3) ? concatenate({x, next, x}) : concatenate({next, x});
                 default:
                     return x + with;
             }
         });
+    }
+
+    // What several layers make of x, and maybe more of all that.
+    Tensor side_by_side(const Tensor& x) {
+        const auto layer = [&](const Tensor& from) {
+            if (from.shape().size() != 3) return dense(from, 1 + below(20));
+            const int kernel = of({1, 3});
+            return conv(from, channels(), {.kernel = kernel, .padding = same});
+        };
+        const Tensor both =
+            concatenate({relu(layer(x)), one_in(2) ? emulsion::tanh(layer(x)) : layer(x)});
+        const Tensor all = one_in(2) ? concatenate({both, layer(both)}) : both;
+        return one_in(3) ? all : emulsion::tanh(all);
     }
 
     static bool go_together(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {

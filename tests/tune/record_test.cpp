@@ -218,5 +218,23 @@ TEST(Signatures, OfWholeNetworksParseBack) {
     }
 }
 
+TEST(Signatures, OfChannelsAmongOthersParseBack) {
+    const RecipeLibrary library = make_library();
+    Group group = dense_kernel(library, isa_avx2()).group;
+    group.pitches = {32, 0, 48};
+    const Group again = parse_signature(group.signature());
+    EXPECT_EQ(again.pitches, group.pitches);
+    EXPECT_EQ(again.signature(), group.signature());
+    for (const std::vector<int64_t>& wrong : {std::vector<int64_t>{32, 0},
+                                              {32, 0, 48, 0},
+                                              {23, 0, 48},
+                                              {32, 0, 31},
+                                              {32, 64, 48},
+                                              {-1, 0, 48}}) {
+        group.pitches = wrong;
+        EXPECT_THROW(parse_signature(group.signature()), Error) << group.signature();
+    }
+}
+
 }  // namespace
 }  // namespace emulsion::test

@@ -17,6 +17,7 @@ namespace emulsion {
 class DirectForward : public Recipe {
   public:
     std::string_view name() const override { return "direct"; }
+    bool takes_pitches() const override { return true; }
     bool writes_in_place() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
@@ -40,6 +41,7 @@ class DirectForward : public Recipe {
 class DirectFilterGradient : public Recipe {
   public:
     std::string_view name() const override { return "direct_filter_gradient"; }
+    bool takes_pitches() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
@@ -54,6 +56,7 @@ class DirectFilterGradient : public Recipe {
 class DirectStridedDataGradient : public Recipe {
   public:
     std::string_view name() const override { return "direct_strided_data_gradient"; }
+    bool takes_pitches() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;

@@ -9,6 +9,7 @@ namespace emulsion {
 class Fallback : public Recipe {
   public:
     std::string_view name() const override { return "default"; }
+    bool takes_pitches() const override { return true; }
     bool is_last_resort() const override { return true; }
     // Any group whose results have one shape, and an anchor with results of several shapes on its
     // own.

@@ -45,7 +45,7 @@ double Pointwise::cost(const Group& group, const Tiling&, const Isa&,
 std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
     const TensorType& type = group.body.type(group.body.results()[0].value);
-    const MapOptions options{.fuse_rows = reads_own_position(group),
+    const MapOptions options{.fuse_rows = reads_own_position(group) && group.pitches.empty(),
                              .task_elements = tiling.at("task")};
     Func values = context.finish();
     if (values.outputs() == 1) {

@@ -9,6 +9,7 @@ namespace emulsion {
 class Pointwise : public Recipe {
   public:
     std::string_view name() const override { return "pointwise"; }
+    bool takes_pitches() const override { return true; }
     // Several results are computed before the first is stored.
     bool writes_in_place() const override { return true; }
     // Groups without an anchor whose results have one shape.

@@ -9,6 +9,7 @@ namespace emulsion {
 class Pool : public Recipe {
   public:
     std::string_view name() const override { return "pool"; }
+    bool takes_pitches() const override { return true; }
     // max_pool, average_pool and their backwards.
     bool applies(const Group& group, const Isa& isa) const override;
     // task: elements of one task.

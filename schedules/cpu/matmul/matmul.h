@@ -15,6 +15,7 @@ namespace emulsion {
 class Matmul : public Recipe {
   public:
     std::string_view name() const override { return "matmul"; }
+    bool takes_pitches() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
@@ -29,6 +30,7 @@ class Matmul : public Recipe {
 class MatmulDataGradient : public Recipe {
   public:
     std::string_view name() const override { return "matmul_data_gradient"; }
+    bool takes_pitches() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
@@ -42,6 +44,7 @@ class MatmulDataGradient : public Recipe {
 class MatmulWeightGradient : public Recipe {
   public:
     std::string_view name() const override { return "matmul_weight_gradient"; }
+    bool takes_pitches() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;

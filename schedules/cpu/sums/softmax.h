@@ -9,6 +9,7 @@ namespace emulsion {
 class SoftmaxRows : public Recipe {
   public:
     std::string_view name() const override { return "softmax"; }
+    bool takes_pitches() const override { return true; }
     // The three anchors.
     bool applies(const Group& group, const Isa& isa) const override;
     // rows: rows of one task.

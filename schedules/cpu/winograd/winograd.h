@@ -9,6 +9,7 @@ namespace emulsion {
 class Winograd : public Recipe {
   public:
     std::string_view name() const override { return "winograd"; }
+    bool takes_pitches() const override { return true; }
     bool is_exact() const override { return false; }
     bool sums_strips() const override { return true; }
     bool stores_prologue() const override { return true; }

@@ -9,6 +9,7 @@ namespace emulsion {
 class WinogradFilterGradient : public Recipe {
   public:
     std::string_view name() const override { return "winograd_filter_gradient"; }
+    bool takes_pitches() const override { return true; }
     bool is_exact() const override { return false; }
     double relative_error(const Group& group) const override;
     double multiply_adds(const Group& group) const override;

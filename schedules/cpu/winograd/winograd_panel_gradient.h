@@ -9,6 +9,7 @@ namespace emulsion {
 class WinogradPanelGradient : public Recipe {
   public:
     std::string_view name() const override { return "winograd_panel_gradient"; }
+    bool takes_pitches() const override { return true; }
     bool is_exact() const override { return false; }
     double relative_error(const Group& group) const override;
     double multiply_adds(const Group& group) const override;

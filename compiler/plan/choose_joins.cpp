@@ -1,0 +1,98 @@
+// Which concatenations are no kernel: all that can be, less those that would cost a kernel its
+// recipe. Each refusal is followed by a grouping without that one.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/plan/choice.h"
+#include "compiler/plan/grouping.h"
+#include "compiler/plan/recompute.h"
+
+namespace emulsion {
+
+namespace {
+
+struct Refusal {
+    int join;
+    std::string reason;
+};
+
+// The first part that a group touches, by the concatenation that it is an operand of.
+int join_of(const GroupBody& body, const Joins& joins) {
+    for (const Operand& operand : body.operands) {
+        if (const int join = joins.home_of(operand.root).join; join >= 0) return join;
+    }
+    for (Value value : body.results) {
+        if (const int join = joins.home_of(value).join; join >= 0) return join;
+    }
+    return -1;
+}
+
+class JoinJudge {
+  public:
+    JoinJudge(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+              const PlanOptions& options, int batch)
+        : graph_(graph), library_(library), isa_(isa), options_(options), batch_(batch) {}
+
+    // Of each group that would run by another recipe if its parts lay by themselves.
+    std::vector<Refusal> refusals(const Grouping& grouping) const {
+        std::vector<Refusal> found;
+        for (const NodeGroup& group : grouping.groups) {
+            GroupBody body =
+                build_body(graph_, group, grouping, stored_values(graph_, group), batch_);
+            if (body.group.pitches.empty()) continue;
+            const Choice in_place = cheapest_recipe(library_, body.group, isa_, options_);
+            body.group.pitches.clear();
+            const Choice apart = cheapest_recipe(library_, body.group, isa_, options_);
+            if (in_place.recipe == apart.recipe) continue;
+            found.push_back({join_of(body, grouping.joins),
+                             fmt::format("{} would not run {}", name_of(group),
+                                         apart.recipe == nullptr ? "" : apart.recipe->name())});
+        }
+        return found;
+    }
+
+  private:
+    const std::string& name_of(const NodeGroup& group) const {
+        return graph_.node(group.anchor >= 0 ? group.anchor : group.nodes.back()).name;
+    }
+
+    const Graph& graph_;
+    const RecipeLibrary& library_;
+    const Isa& isa_;
+    const PlanOptions& options_;
+    int batch_;
+};
+
+}  // namespace
+
+Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
+                     const PlanOptions& options, int batch) {
+    const JoinJudge judge(graph, library, isa, options, batch);
+    const std::vector<bool> none(graph.nodes().size(), false);
+    std::vector<std::string> notes;
+    const std::vector<bool> inlined = choose_recomputed(graph, options, batch, none, notes);
+    notes.clear();
+    std::set<int> refused;
+    for (;;) {
+        const Joins joins =
+            options.fuse ? find_joins(graph, options.training, inlined, refused) : Joins{none, {}};
+        Grouping grouping = group_around(graph, library, isa, options, batch, joins);
+        const std::vector<Refusal> refusals = judge.refusals(grouping);
+        for (const auto& [join, reason] : refusals) {
+            if (refused.insert(join).second)
+                notes.push_back(
+                    fmt::format("{} is copied together: {}", graph.node(join).name, reason));
+        }
+        if (!refusals.empty()) continue;
+        for (int i = 0; i < static_cast<int>(none.size()); i++) {
+            if (!joins.is_joined(i)) continue;
+            notes.push_back(fmt::format("{} is no kernel: its {} parts are written in place",
+                                        graph.node(i).name, graph.node(i).inputs.size()));
+        }
+        grouping.decisions.insert(grouping.decisions.end(), notes.begin(), notes.end());
+        return grouping;
+    }
+}
+
+}  // namespace emulsion
