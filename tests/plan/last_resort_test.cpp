@@ -115,6 +115,23 @@ TEST(LastResort, NothingOfTheExampleNetworks) {
 }
 
 // Gates: a factor for each channel, and one for each position.
+TEST(LastResort, NoSumOverAxesOfAParameter) {
+    for (const char* axes : {"0", "1", "2", "0,1", "1,2,3"}) {
+        const std::string text = axes;
+        const auto extent = [&](char axis, const char* whole) {
+            return text.find(axis) == std::string::npos ? whole : "1";
+        };
+        const Graph graph =
+            parse_graph(fmt::format("graph net {{\n  %w = parameter() : f32[20,6,3,5]\n"
+                                    "  %s = reduce_axes(%w) {{axes=[{}]}} : f32[{},{},{},{}]\n"
+                                    "  output \"s\" %s\n}}",
+                                    axes, extent('0', "20"), extent('1', "6"), extent('2', "3"),
+                                    extent('3', "5")),
+                        "net.emu");
+        EXPECT_EQ(slow_kernels(plan_graph(graph)), std::vector<std::string>()) << axes;
+    }
+}
+
 TEST(LastResort, NoSumOverAxesAndNoGradientOfOne) {
     const Network network = parse_network(R"(network net
 optimizer sgd {learning_rate=0.1}

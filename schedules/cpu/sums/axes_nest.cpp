@@ -48,13 +48,16 @@ AxesNest::AxesNest(const KernelContext& context, const ReduceAxes& op)
 }
 
 bool AxesNest::sums(size_t i) const {
-    const auto axis = static_cast<int64_t>(i == 0 ? 0 : extents_.size() - i);
-    return std::ranges::find(op_.axes, axis) != op_.axes.end();
+    size_t axis = i == 0 ? 0 : extents_.size() - i;
+    // The first axis of a plain tensor is lanes, innermost, and blocks, outermost; the second one
+    // is beside the lanes.
+    if (!type_.batched && i > 0) axis = i == 1 ? 1 : i + 1 == extents_.size() ? 0 : axis;
+    return std::ranges::find(op_.axes, static_cast<int64_t>(axis)) != op_.axes.end();
 }
 
 // The innermost axis that is summed is the width, all others are the height.
 MapShape AxesNest::map_of_row() const {
-    MapShape map(batched_type({type_.shape[0]}));
+    MapShape map(batched_type({extents_[0]}));
     bool is_first = true;
     for (size_t i = 1; i < extents_.size(); i++) {
         if (!sums(i)) continue;
@@ -65,7 +68,7 @@ MapShape AxesNest::map_of_row() const {
 }
 
 Expr AxesNest::row_at(const std::vector<Var>& vars) const {
-    Expr row = vars.back();
+    Expr row = type_.batched ? Expr(vars.back()) : Expr(0);
     for (size_t i = extents_.size(); i-- > 1;) {
         if (!sums(i)) row = row * to_int(extents_[i]) + vars[i];
     }
@@ -88,7 +91,7 @@ std::vector<Expr> AxesNest::position(const Expr& c, const Expr& x, const Expr& y
         result.push_back(rest % extent);
         rest = rest / extent;
     }
-    result.push_back(sample);
+    if (type_.batched) result.push_back(sample);
     return result;
 }
 
@@ -105,8 +108,10 @@ Func AxesNest::build() {
     const std::vector<Var> vars = coordinates(context_.group().anchor_output());
     const Expr row = row_at(vars);
     Strict sum(sums(0) ? over_channels(row) : Expr(channel_(vars[0], row)));
+    if (op_.mean) sum = sum / Strict(static_cast<float>(op_.terms(type_)));
     Func value("value");
-    value(vars) = op_.mean ? sum / Strict(static_cast<float>(op_.terms(type_))) : sum;
+    // Of a plain tensor whose first axis is summed, one lane of 16 holds a value.
+    value(vars) = is_padded() ? Halide::select(vars[0] < 1, sum, 0.0F) : Expr(sum);
     Func out = context_.finish(value);
     compute_at(schedule(out));
     return out;
@@ -116,10 +121,14 @@ LoopLevel AxesNest::schedule(Func out) const {
     const std::vector<Var> vars = out.args();
     Var walked = vars[0];
     int64_t elements = map_.positions();  // that a step of the walk reads
-    if (sums(0)) {
+    const Var outer("co"), inner("ci");
+    if (is_padded()) {
+        out.split(walked, outer, inner, kLanes, TailStrategy::RoundUp).vectorize(inner);
+        walked = outer;
+        elements *= map_.channels;
+    } else if (sums(0)) {
         elements *= map_.channels;
     } else {
-        const Var outer("co"), inner("ci");
         out.split(walked, outer, inner, shape_.chunk,
                   shape_.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
         vectorize_chunk(out, inner, shape_);

@@ -1,6 +1,7 @@
-// The loops of the op reduce_axes, over features and maps of samples.
+// The loops of the op reduce_axes.
 //
-// A row is a position that is kept, of one sample; the positions that are not kept are its map.
+// A row is a position that is kept, of one sample; the positions that are not kept are its map. Of
+// a plain tensor the lanes of its first axis are the channels, and its blocks are positions.
 //
 //     parallel task of rows:
 //       channels kept      chunk of channels of a row: the sum over its map (position_sum.h)
@@ -19,13 +20,14 @@ namespace emulsion {
 
 class AxesNest {
   public:
-    // REQUIRES: the input of `op`, the anchor, has samples.
     AxesNest(const KernelContext& context, const ReduceAxes& op);
     Halide::Func build();
 
   private:
     // Whether memory axis `i` of a sample is summed; 0 are the channels.
     bool sums(size_t i) const;
+    // Whether the result has lanes without a value.
+    bool is_padded() const { return !type_.batched && sums(0); }
     MapShape map_of_row() const;
     Halide::Expr row_at(const std::vector<Halide::Var>& vars) const;
     std::vector<Halide::Expr> position(const Halide::Expr& c, const Halide::Expr& x,

@@ -108,7 +108,6 @@ bool Reduction::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || !has_one_shape(group)) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     if (result.shape != group.anchor_output().shape) return false;
-    if (anchor_as<ReduceAxes>(group) != nullptr) return group.anchor_input(0).batched;
     return anchor_as<Reduce>(group) != nullptr || anchor_as<PartialMoments>(group) != nullptr ||
            anchor_as<PartialDots>(group) != nullptr || anchor_as<MergeMoments>(group) != nullptr;
 }

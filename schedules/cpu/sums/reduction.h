@@ -15,7 +15,6 @@ class Reduction : public Recipe {
   public:
     std::string_view name() const override { return "reduction"; }
     bool takes_pitches() const override { return true; }
-    // The anchors above; of reduce_axes those whose input has samples.
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

@@ -93,6 +93,29 @@ TEST(ReductionRecipe, ReduceAxes) {
     }
 }
 
+// The sums of a filter: its first axis lies in lanes and blocks.
+TEST(ReductionRecipe, ReduceAxesOfPlainTensors) {
+    struct Case {
+        TensorType type;
+        std::vector<std::vector<int64_t>> axes;
+    };
+    bool mean = false;
+    for (const Case& c : std::vector<Case>{
+             {plain_type({37}), {{0}}},
+             {plain_type({20, 7}), {{0}, {1}, {0, 1}}},
+             {plain_type({300, 170}), {{0}, {1}}},
+             {plain_type({17, 5, 3, 2}),
+              {{0}, {1}, {2}, {3}, {0, 1}, {1, 2, 3}, {0, 2}, {0, 1, 2, 3}}},
+         }) {
+        for (const std::vector<int64_t>& axes : c.axes) {
+            const auto op = std::make_shared<ReduceAxes>();
+            op->axes = axes;
+            op->mean = mean = !mean;
+            check_recipe("reduction", group_of(op, {c.type}, 1), {.tolerance = 2e-5});
+        }
+    }
+}
+
 // Squeeze and excite: the mean of each map behind an activation, and a factor of its own.
 TEST(ReductionRecipe, AxesWithPrologueAndEpilogue) {
     for (const std::vector<int64_t>& axes :
