@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "compiler/plan/in_place.h"
 #include "compiler/recipe/records.h"
 
 namespace emulsion {
@@ -100,7 +101,7 @@ class GroupRecords {
                 return fmt::format("{} may not run this group on {}", record.recipe, other->name);
         }
         // Results of a pass may be its operands: what an update makes of a tensor.
-        if (group_.anchor < 0 && !recipe->writes_in_place())
+        if ((group_.anchor < 0 || may_hold_update(group_)) && !recipe->writes_in_place())
             return fmt::format("{} does not write over its operands", record.recipe);
         if (const std::string fault = tiling_fault(*recipe, group_, record.tiling, isa);
             !fault.empty())

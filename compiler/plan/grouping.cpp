@@ -10,6 +10,7 @@
 
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
+#include "compiler/plan/in_place.h"
 #include "compiler/plan/recompute.h"
 
 namespace emulsion {
@@ -246,9 +247,11 @@ class Grouper {
 
     // How the group would run if no other node joined it.
     Choice choice_of(const NodeGroup& group) const {
-        const GroupBody body =
-            build_body(graph_, group, grouping_, stored_values(graph_, group), batch_);
-        return cheapest_recipe(library_, body.group, isa_, options_);
+        return cheapest_recipe(library_, body_of(group).group, isa_, options_);
+    }
+
+    GroupBody body_of(const NodeGroup& group) const {
+        return build_body(graph_, group, grouping_, stored_values(graph_, group), batch_);
     }
 
     // Whether one kernel for `fused` costs no more than one for each part; says so where not.
@@ -258,13 +261,15 @@ class Grouper {
         const bool falls_back =
             both.is_last_resort() && ((first.anchor >= 0 && !one.is_last_resort()) ||
                                       (second.anchor >= 0 && !other.is_last_resort()));
-        if (both.recipe != nullptr && !falls_back && both.cost <= one.cost + other.cost)
-            return true;
+        const bool overwrites =
+            both.recipe != nullptr && !may_update(graph_, body_of(fused), *both.recipe);
+        const bool is_cheaper = both.cost <= one.cost + other.cost;
+        if (both.recipe != nullptr && !falls_back && !overwrites && is_cheaper) return true;
         const std::string reason =
-            both.recipe == nullptr || falls_back
-                ? "no recipe takes both"
-                : fmt::format("{:.3g} us together, {:.3g} and {:.3g} apart", both.cost * 1e6,
-                              one.cost * 1e6, other.cost * 1e6);
+            both.recipe == nullptr || falls_back ? "no recipe takes both"
+            : overwrites ? fmt::format("{} does not update what it reads", both.recipe->name())
+                         : fmt::format("{:.3g} us together, {:.3g} and {:.3g} apart",
+                                       both.cost * 1e6, one.cost * 1e6, other.cost * 1e6);
         grouping_.decisions.push_back(
             fmt::format("{} stays apart from {}: {}", name, other_name, reason));
         return false;

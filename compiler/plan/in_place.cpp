@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "compiler/ops/sources.h"
+
 namespace emulsion {
 
 namespace {
@@ -44,6 +48,43 @@ bool may_overwrite(const Group& group, const Recipe& recipe, size_t r, size_t i)
     if (users.size() != 1 || users[0] == group.anchor) return false;
     if (!group.follows_anchor({users[0], 0})) return false;
     return nodes.node(users[0]).op->op_class() == OpClass::pointwise;
+}
+
+bool may_update(const Graph& graph, const GroupBody& body, const Recipe& recipe) {
+    const Graph& nodes = body.group.body;
+    for (const Result& result : graph.results()) {
+        if (result.kind != Result::Kind::update) continue;
+        const auto found = std::ranges::find(body.results, root_of(graph, result.value));
+        if (found == body.results.end()) continue;
+        const auto r = static_cast<size_t>(found - body.results.begin());
+        for (size_t i = 0; i < body.operands.size(); i++) {
+            if (body.operands[i].root.node != result.target) continue;
+            const std::vector<bool> reached =
+                elementwise_readers(nodes, nodes.find(fmt::format("a{}", i)));
+            if (!recipe.writes_in_place() || reached.empty()) return false;
+            // A pass computes all results of an element before it stores one; behind an anchor they
+            // may be stored in turn.
+            for (size_t k = 0; k < nodes.results().size(); k++) {
+                const bool reads = reached[static_cast<size_t>(nodes.results()[k].value.node)];
+                if (k == r ? !reads && nodes.results().size() > 1 : reads && body.group.anchor >= 0)
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool may_hold_update(const Group& group) {
+    const Graph& nodes = group.body;
+    for (int i = 0; i < static_cast<int>(nodes.nodes().size()); i++) {
+        if (nodes.op_as<Input>(i) == nullptr || nodes.node(i).types[0].batched) continue;
+        const std::vector<bool> reached = elementwise_readers(nodes, i);
+        if (!reached.empty() && std::ranges::any_of(nodes.results(), [&](const Result& result) {
+                return reached[static_cast<size_t>(result.value.node)];
+            }))
+            return true;
+    }
+    return false;
 }
 
 }  // namespace emulsion

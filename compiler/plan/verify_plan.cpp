@@ -274,18 +274,20 @@ class Verifier {
             if (body.op_as<Input>(node) == nullptr) continue;
             const PlannedBuffer& read = operands[operand++];
             if (!block_of(read).overlaps(block)) continue;
-            expect(block_of(read) == block && may_overwrite(body, node, i),
+            expect(block_of(read) == block && may_overwrite(kernel.group, node, i),
                    "'{}' writes '{}' over its operand '{}'", call.name, results[i].name, read.name);
-            expect(kernel.writes_in_place || block.memory != MemoryClass::workspace,
+            expect(kernel.writes_in_place,
                    "'{}' writes '{}' over its operand '{}', which {} may not", call.name,
                    results[i].name, read.name, kernel.recipe);
         }
     }
 
     // Whether the kernel may write its result i over this source of its body: all that depends on
-    // the source is computed element by element behind the anchor, and other results are not read
-    // late, since result i waits for the element too.
-    static bool may_overwrite(const Graph& body, int source, size_t i) {
+    // the source is computed element by element behind the anchor, and other results do not read it
+    // late: a pass computes all results of an element before it stores one, and result i waits for
+    // the element too; behind an anchor results are stored in turn, so no other depends on it.
+    static bool may_overwrite(const Group& group, int source, size_t i) {
+        const Graph& body = group.body;
         const std::vector<bool> depends = dependents(body, source);
         const TensorType& type = body.node(source).types[0];
         for (int node = source + 1; node < static_cast<int>(body.nodes().size()); node++) {
@@ -294,8 +296,12 @@ class Verifier {
             if (reader.op->op_class() != OpClass::pointwise || reader.types[0] != type)
                 return false;
         }
-        return body.results().size() == 1 ||
-               depends[static_cast<size_t>(body.results()[i].value.node)];
+        if (body.results().size() == 1) return true;
+        for (size_t k = 0; k < body.results().size(); k++) {
+            const bool waits = depends[static_cast<size_t>(body.results()[k].value.node)];
+            if (k == i ? !waits : waits && group.anchor >= 0) return false;
+        }
+        return true;
     }
 
     // ---- Results ----

@@ -20,8 +20,8 @@ namespace emulsion {
 //     nothing that a refused loss must leave as it is;
 //   - each output, gradient and prepared value is written once;
 //   - a result lies over another of its call never, and over an operand only where the kernel reads
-//     each element of it before it writes that element, and this result is why; in the workspace,
-//     where the planner chose so, only by a recipe that writes in place;
+//     each element of it before it writes that element, this result is why, and its recipe writes
+//     in place;
 //   - a call's scratch lies over nothing else of it, and is read by no other.
 std::string plan_fault(const std::vector<Graph>& graphs, const Plan& plan);
 

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "compiler/graph/text.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/library.h"
 #include "tests/plan/plan_support.h"
 #include "tests/support/golden.h"
 
@@ -89,6 +92,44 @@ TEST(Updates, OfAdamAtOnce) {
     for (const PlannedCall& call : calls) EXPECT_NE(call.stage, Stage::update) << call.name;
     // 1 - beta^t is state, so it moves only where the loss is finite.
     EXPECT_EQ(call_named(plan.variants[0], "adam.correction1.next").stage, Stage::backward);
+}
+
+// The running mean of a sum over positions: a recipe that may not write over what its epilogue
+// reads leaves the update to a pass.
+TEST(Updates, LieOverWhatTheyReadOnlyByRecipesThatAllowIt) {
+    class Careless : public Recipe {
+      public:
+        std::string_view name() const override { return "careless"; }
+        bool applies(const Group& group, const Isa&) const override { return group.anchor >= 0; }
+        std::vector<Tiling> tilings(const Group&, const Isa&) const override { return {Tiling{}}; }
+        double cost(const Group&, const Tiling&, const Isa&, const Machine&) const override {
+            return 1e-9;
+        }
+        std::vector<Halide::Func> build(KernelContext&, const Tiling&) const override { return {}; }
+    };
+    const Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,16,8,8]
+  %m = state() : f32[16]
+  %s = reduce(%x) {keep_channels=true, mean=true} : f32[16]
+  %next = add(%m, %s) : f32[16]
+  %y = reduce(%x) : f32[]
+  output "loss" %y
+  update %m <- %next
+})",
+                                    "net.emu");
+    const Plan joined = plan_graph(graph, {.training = true, .batches = {2}});
+    EXPECT_EQ(kinds_of(joined.variants[0], call_named(joined.variants[0], "s")), "reduce add");
+    RecipeLibrary library = make_library();
+    library.insert(library.begin(), std::make_unique<Careless>());
+    PlanOptions options;
+    options.training = true;
+    options.batches = {2};
+    options.isas = {isa_avx2()};
+    const Plan apart = make_plan(graph, library, options);
+    EXPECT_EQ(kinds_of(apart.variants[0], call_named(apart.variants[0], "s")), "reduce");
+    EXPECT_EQ(kinds_of(apart.variants[0], call_named(apart.variants[0], "next")), "add");
+    EXPECT_NE(print(apart).find("next stays apart from s: careless does not update what it reads"),
+              std::string::npos);
 }
 
 TEST(Updates, TheTextNamesTheForm) {

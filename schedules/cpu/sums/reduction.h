@@ -15,6 +15,9 @@ class Reduction : public Recipe {
   public:
     std::string_view name() const override { return "reduction"; }
     bool takes_pitches() const override { return true; }
+    // Each result element is computed once, from the operands at its own place behind the anchor,
+    // before it is stored: vectors whose tails are guarded or lie in the padding.
+    bool writes_in_place() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

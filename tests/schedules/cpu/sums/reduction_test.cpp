@@ -214,6 +214,35 @@ TEST(ReductionRecipe, CoefficientsBehindASum) {
     check_recipe("reduction", group, check);
 }
 
+// Running statistics are written where the old ones are.
+TEST(ReductionRecipe, ResultsInTheMemoryOfOperands) {
+    for (const int64_t channels : {5, 16, 37}) {
+        const Group group = make_group(4, [&](GraphBuilder& b) -> std::vector<Value> {
+            auto op = std::make_shared<MergeMoments>();
+            op->width = 5, op->height = 11;
+            const TensorType strips = strip_type(batched_type({channels, 11, 5}));
+            const Value pivots = add_operand(b, "a0", strips),
+                        offsets = add_operand(b, "a1", strips),
+                        squares = add_operand(b, "a2", strips);
+            const Value mean = add_operand(b, "a3", plain_type({channels})),
+                        variance = add_operand(b, "a4", plain_type({channels}));
+            const Value v0 = b.add(op, {pivots, offsets, squares}, "v0");
+            return {b.add(std::make_shared<Add>(), {mean, v0}, "v1"),
+                    b.add(std::make_shared<Add>(), {variance, {v0.node, 1}}, "v2")};
+        });
+        const reference::Sources sources = random_sources(group, 4, {{"a2", Fill::positive}});
+        const Recipe& recipe = recipe_named("reduction");
+        EXPECT_TRUE(recipe.writes_in_place());
+        for (const Isa* isa : runnable_isas()) {
+            CompiledRecipe apart(group, recipe, {}, *isa), in_place(group, recipe, {}, *isa);
+            in_place.place_result(0, "a3");
+            in_place.place_result(1, "a4");
+            EXPECT_TRUE(apart.run(sources, 4) == in_place.run(sources, 4))
+                << isa->name << " " << channels;
+        }
+    }
+}
+
 Tensor run_reduction(const Group& group, const Isa& isa, const reference::Sources& sources,
                      int64_t samples) {
     const Recipe& recipe = recipe_named("reduction");
