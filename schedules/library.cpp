@@ -11,6 +11,7 @@
 #include "schedules/cpu/winograd/winograd.h"
 #include "schedules/cpu/winograd/winograd_filter_gradient.h"
 #include "schedules/cpu/winograd/winograd_panel_gradient.h"
+#include "schedules/gpu/maps/gpu_map.h"
 
 namespace emulsion {
 
@@ -31,6 +32,8 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<WinogradFilterGradient>());
     library.push_back(std::make_unique<WinogradPanelGradient>());
     library.push_back(std::make_unique<Fallback>());
+    library.push_back(std::make_unique<GpuMap>());
+    library.push_back(std::make_unique<GpuFallback>());
     return library;
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "compiler/codegen/cache.h"
+#include "compiler/codegen/device/lowering.h"
 #include "compiler/codegen/lowered.h"
 #include "compiler/recipe/kernel_context.h"
 #include "compiler/support/hash.h"
@@ -44,9 +45,7 @@ const std::string& build_identity() {
 namespace {
 
 Halide::Target target_of(const Isa& isa, bool checked) {
-    std::string text = "x86-64-linux-no_runtime-user_context";
-    if (isa.name == "avx2") text += "-sse41-avx-avx2-fma-f16c";
-    if (isa.name == "avx512") text += "-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake";
+    std::string text = "x86-64-linux-no_runtime-user_context" + target_features(isa);
     if (!checked) text += "-no_asserts-no_bounds_query";
     return Halide::Target(text);
 }
@@ -84,7 +83,9 @@ BuiltPipeline build_pipeline(const PlannedKernel& kernel, const Isa& isa,
     KernelContext context(kernel.group, isa);
     std::vector<Halide::Func> outputs = recipe.build(context, kernel.tiling);
     context.constrain_outputs(outputs, recipe.scratch(kernel.group, kernel.tiling));
-    return {Halide::Pipeline(outputs), context.arguments()};
+    Halide::Pipeline pipeline(outputs);
+    add_device_lowering(pipeline, isa, kernel.group.batch);
+    return {std::move(pipeline), context.arguments()};
 }
 
 Halide::Module build_module(const PlannedKernel& kernel, const Isa& isa,

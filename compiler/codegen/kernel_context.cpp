@@ -2,6 +2,7 @@
 #include "compiler/recipe/kernel_context.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "compiler/graph/layout.h"
@@ -55,6 +56,18 @@ void constrain(Buffer buffer, const TensorType& type, int64_t pitch, const Expr&
 }
 
 }  // namespace
+
+std::string target_features(const Isa& isa) {
+    static const std::map<std::string, std::string> kFeatures = {
+        {"x86-64", ""},
+        {"avx2", "-sse41-avx-avx2-fma-f16c"},
+        {"avx512", "-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake"},
+        {"opencl", "-opencl"},
+        {"cuda", "-cuda-cuda_capability_80"},
+        {"vulkan", "-vulkan-vk_v13-vk_int8-vk_int16-vk_int64"},
+    };
+    return kFeatures.at(isa.name);
+}
 
 LowerContext lower_context(const Graph& body, int node, Expr samples) {
     LowerContext context;

@@ -26,7 +26,36 @@ const X86& x86() {
     return targets;
 }
 
+// Offsets of sub-buffers that every OpenCL driver takes; a multiple of what kernels' vectors need.
+constexpr int64_t kDeviceAlignment = 256;
+
+// A kind of devices is a family of its own: sums are contracted differently on each.
+struct Device {
+    TargetFamily family{kDeviceAlignment, {&isa}};
+    Isa isa;
+    Device(std::string name, int block_threads, int64_t shared_bytes)
+        : isa{std::move(name), 4, 255, true, &family, block_threads, shared_bytes} {}
+    Device(const Device&) = delete;
+    Device& operator=(const Device&) = delete;
+};
+
 }  // namespace
+
+const Isa& isa_opencl() {
+    static const Device device("opencl", 256, 32 << 10);
+    return device.isa;
+}
+
+const Isa& isa_cuda() {
+    static const Device device("cuda", 1024, 48 << 10);
+    return device.isa;
+}
+
+// The least that a driver of Vulkan 1.2 may allow.
+const Isa& isa_vulkan() {
+    static const Device device("vulkan", 128, 16 << 10);
+    return device.isa;
+}
 
 const Isa& isa_baseline() { return x86().baseline; }
 const Isa& isa_avx2() { return x86().avx2; }

@@ -24,19 +24,26 @@ struct TargetFamily {
     const Isa& judge() const { return *members.at(0); }
 };
 
-// The instruction set a kernel is compiled for.
+// What a kernel is compiled for: an instruction set of processors, or an interface to devices.
 struct Isa {
-    std::string name;    // "x86-64", "avx2", "avx512"
-    int lanes = 16;      // f32 in one register
-    int registers = 32;  // vector registers
+    std::string name;    // "x86-64", "avx2", "avx512", "opencl", "cuda", "vulkan"
+    int lanes = 16;      // f32 in one register; of a device: in one access of memory
+    int registers = 32;  // vector registers; of a device: those of a thread
     bool fma = true;
     const TargetFamily* family = nullptr;
+    // Of devices alone.
+    int block_threads = 0;     // the most threads of a block
+    int64_t shared_bytes = 0;  // the most shared memory of a block
+    bool is_device() const { return block_threads > 0; }
     bool operator==(const Isa&) const = default;
 };
 
 const Isa& isa_baseline();
 const Isa& isa_avx2();
 const Isa& isa_avx512();
+const Isa& isa_opencl();
+const Isa& isa_cuda();
+const Isa& isa_vulkan();
 // By name; Error[isa] for an unknown one.
 const Isa& isa_named(std::string_view name);
 

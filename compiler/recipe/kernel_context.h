@@ -18,6 +18,9 @@
 
 namespace emulsion {
 
+// The features of Halide's target that say what a kernel is compiled for: "-avx-fma…", "-opencl".
+std::string target_features(const Isa& isa);
+
 class KernelContext {
   public:
     KernelContext(const Group& group, const Isa& isa);

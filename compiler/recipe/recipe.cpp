@@ -26,6 +26,7 @@ std::string to_string(const Tiling& tiling) {
 }
 
 bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exact) {
+    if (recipe.is_for_devices() != isa.is_device()) return false;
     if (exact && !recipe.is_exact()) return false;
     if (!recipe.sums_strips() && !group.strip_sums().empty()) return false;
     if (!recipe.stores_prologue() && !group.stored_prologues().empty()) return false;

@@ -64,6 +64,8 @@ class Recipe {
     virtual ~Recipe() = default;
     virtual std::string_view name() const = 0;
     virtual int version() const { return 1; }
+    // Whether it makes kernels of devices; else of processors.
+    virtual bool is_for_devices() const { return false; }
     // False where it rounds differently from the op's plain definition by more than the order of a
     // sum; --exact leaves such recipes out.
     virtual bool is_exact() const { return true; }

@@ -10,6 +10,7 @@
 #include <random>
 #include <set>
 
+#include "compiler/codegen/device/lowering.h"
 #include "compiler/codegen/lowered.h"
 #include "compiler/ops/sources.h"
 #include "compiler/recipe/kernel_context.h"
@@ -46,12 +47,6 @@ std::map<std::string, Parameter> parameters_of(const std::vector<Halide::Func>& 
         output.function().accept(&finder);
     }
     return finder.found;
-}
-
-std::string features(const Isa& isa) {
-    if (isa.name == "avx2") return "-sse41-avx-avx2-fma-f16c";
-    if (isa.name == "avx512") return "-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake";
-    return "";
 }
 
 std::vector<int> extents_of(const TensorType& type, int64_t samples) {
@@ -113,9 +108,10 @@ void inspect(const Group& group, const Recipe& recipe, const Tiling& tiling, con
     std::vector<Halide::Func> outputs = recipe.build(context, tiling);
     context.constrain_outputs(outputs, recipe.scratch(group, tiling));
     const Halide::Target target("x86-64-linux-no_runtime-user_context-no_asserts-no_bounds_query" +
-                                features(isa));
-    inspect_module(
-        Halide::Pipeline(outputs).compile_to_module(context.arguments(), "kernel", target));
+                                target_features(isa));
+    Halide::Pipeline pipeline(outputs);
+    add_device_lowering(pipeline, isa, group.batch);
+    inspect_module(pipeline.compile_to_module(context.arguments(), "kernel", target));
 }
 
 void expect_close(const Tensor& actual, const Tensor& expected, double tolerance) {
@@ -187,7 +183,7 @@ CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const T
                                const Isa& isa)
     : group_(group),
       scratch_(recipe.scratch(group, tiling)),
-      target_("x86-64-linux-jit" + features(isa)) {
+      target_("x86-64-linux-jit" + target_features(isa)) {
     try {
         inspect(group, recipe, tiling, isa);
         KernelContext context(group, isa);
@@ -195,6 +191,7 @@ CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const T
         context.constrain_outputs(outputs, recipe.scratch(group, tiling));
         parameters_ = parameters_of(outputs);
         pipeline_ = Halide::Pipeline(outputs);
+        add_device_lowering(pipeline_, isa, group.batch);
         pipeline_.compile_jit(target_);
     } catch (const Halide::Error& error) {  // is no std::exception
         throw std::runtime_error(error.what());
@@ -215,10 +212,11 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
             parameter.set_scalar<int32_t>(
                 static_cast<int32_t>(static_cast<int64_t>(tensor.values[0])));
         } else {
-            const TensorMemory memory =
+            TensorMemory memory =
                 memory_of(tensor.type, samples, pitch_of(name.substr(0, name.size() - 4)));
             std::vector<std::byte> bytes = reference::pack(tensor);
             copy_packed(memory, bytes.data(), /*to_memory=*/true);
+            memory.own.set_host_dirty();
             parameter.set_buffer(memory.own);
         }
     }
@@ -241,6 +239,7 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
     }
     try {
         pipeline_.realize(Halide::Realization(buffers), target_);
+        for (Halide::Buffer<>& buffer : buffers) buffer.copy_to_host();
     } catch (const Halide::Error& error) {
         throw std::runtime_error(error.what());
     }

@@ -1,0 +1,330 @@
+// Proof and renumbering of accumulators in registers.
+#include "compiler/codegen/device/private_registers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/support/diagnostic.h"
+
+namespace emulsion {
+
+namespace {
+
+namespace ir = Halide::Internal;
+using Halide::Expr;
+
+struct ThreadLoop {
+    std::string name;
+    int extent = 0;
+};
+
+bool is_thread_loop(const ir::For* loop) {
+    return loop->for_type == ir::ForType::GPUThread || loop->for_type == ir::ForType::GPULane;
+}
+
+std::string text_of(const Expr& expr) {
+    std::ostringstream text;
+    text << expr;
+    return text.str();
+}
+
+[[noreturn]] void refuse(const std::string& name, const std::string& why) {
+    fail("registers", fmt::format("the registers of '{}': {}", name, why),
+         "keep it in shared memory, or let each thread make and read elements of its own");
+}
+
+ThreadLoop thread_loop(const ir::For* loop) {
+    const auto extent = ir::as_const_int(ir::simplify(loop->extent));
+    if (!extent || *extent < 1) refuse(loop->name, "the number of threads is no constant");
+    return {loop->name, static_cast<int>(*extent)};
+}
+
+// The lets around a node, innermost last.
+class Lets {
+  public:
+    void push(const std::string& name, const Expr& value) { lets_.emplace_back(name, value); }
+    void pop() { lets_.pop_back(); }
+    // The expression in terms of loop variables.
+    Expr resolved(Expr expr) const {
+        for (auto let = lets_.rbegin(); let != lets_.rend(); ++let) {
+            if (ir::expr_uses_var(expr, let->first))
+                expr = ir::substitute(let->first, let->second, expr);
+        }
+        return ir::simplify(expr);
+    }
+
+  private:
+    std::vector<std::pair<std::string, Expr>> lets_;
+};
+
+bool uses_any(const Expr& expr, const std::vector<ThreadLoop>& threads) {
+    return std::any_of(threads.begin(), threads.end(),
+                       [&](const ThreadLoop& t) { return ir::expr_uses_var(expr, t.name); });
+}
+
+Expr for_thread_zero(Expr expr, const std::vector<ThreadLoop>& threads) {
+    for (const ThreadLoop& thread : threads) expr = ir::substitute(thread.name, Expr(0), expr);
+    return ir::simplify(expr);
+}
+
+// One load or store: the first of its elements, how many follow, and the conditions on the thread
+// that it stands under.
+struct Access {
+    Expr base;
+    int lanes = 1;
+    bool is_store = false;
+    std::set<std::string> conditions;
+};
+
+class ThreadLoops : public ir::IRVisitor {
+  public:
+    std::vector<ThreadLoop> found;
+
+  private:
+    using ir::IRVisitor::visit;
+    void visit(const ir::For* loop) override {
+        const bool is_new = std::none_of(found.begin(), found.end(),
+                                         [&](const ThreadLoop& t) { return t.name == loop->name; });
+        if (is_thread_loop(loop) && is_new) found.push_back(thread_loop(loop));
+        ir::IRVisitor::visit(loop);
+    }
+};
+
+// All accesses of one allocation.
+class Accesses : public ir::IRVisitor {
+  public:
+    Accesses(const std::string& name, const std::vector<ThreadLoop>& threads)
+        : name_(name), threads_(threads) {}
+    std::vector<Access> found;
+
+  private:
+    using ir::IRVisitor::visit;
+
+    void add(const Expr& index, bool is_store) {
+        const Expr resolved = lets_.resolved(index);
+        const auto* ramp = resolved.as<ir::Ramp>();
+        if (ramp == nullptr && resolved.type().lanes() == 1) {
+            found.push_back({resolved, 1, is_store, conditions()});
+        } else if (ramp != nullptr && ir::is_const_one(ramp->stride)) {
+            found.push_back({ramp->base, ramp->lanes, is_store, conditions()});
+        } else {
+            refuse(name_, fmt::format("the index {} is neither one element nor a run of them",
+                                      text_of(resolved)));
+        }
+    }
+
+    std::set<std::string> conditions() const { return {conditions_.begin(), conditions_.end()}; }
+
+    void visit(const ir::Load* load) override {
+        if (load->name == name_) add(load->index, /*is_store=*/false);
+        ir::IRVisitor::visit(load);
+    }
+    void visit(const ir::Store* store) override {
+        if (store->name == name_) add(store->index, /*is_store=*/true);
+        ir::IRVisitor::visit(store);
+    }
+    void visit(const ir::LetStmt* let) override { visit_let(let); }
+    void visit(const ir::Let* let) override { visit_let(let); }
+    template <class Node>
+    void visit_let(const Node* let) {
+        let->value.accept(this);
+        lets_.push(let->name, let->value);
+        let->body.accept(this);
+        lets_.pop();
+    }
+    void visit(const ir::IfThenElse* branch) override {
+        const Expr condition = lets_.resolved(branch->condition);
+        branch->condition.accept(this);
+        const bool on_thread = uses_any(condition, threads_);
+        if (on_thread) conditions_.push_back(text_of(condition));
+        branch->then_case.accept(this);
+        if (on_thread) conditions_.back() = "not " + conditions_.back();
+        if (branch->else_case.defined()) branch->else_case.accept(this);
+        if (on_thread) conditions_.pop_back();
+    }
+
+    const std::string& name_;
+    const std::vector<ThreadLoop>& threads_;
+    std::vector<std::string> conditions_;
+    Lets lets_;
+};
+
+// What each thread adds to the indices of thread 0, in the order of threads.
+using Offsets = std::vector<int64_t>;
+
+Offsets offsets_of(const Expr& part, const std::vector<ThreadLoop>& threads,
+                   const std::string& name) {
+    int64_t count = 1;
+    for (const ThreadLoop& thread : threads) count *= thread.extent;
+    Offsets offsets;
+    for (int64_t i = 0; i < count; i++) {
+        std::map<std::string, Expr> at;
+        int64_t rest = i;
+        for (const ThreadLoop& thread : threads) {
+            at[thread.name] = Expr(static_cast<int>(rest % thread.extent));
+            rest /= thread.extent;
+        }
+        const auto value = ir::as_const_int(ir::simplify(ir::substitute(at, part)));
+        if (!value) refuse(name, fmt::format("{} is no constant for one thread", text_of(part)));
+        offsets.push_back(*value);
+    }
+    return offsets;
+}
+
+// The elements of thread 0 by their place in its own array. Every other thread's are the same ones,
+// moved by its offset.
+std::map<int64_t, int> places_of(const std::string& name, const std::vector<Access>& accesses,
+                                 const std::vector<ThreadLoop>& threads) {
+    std::vector<std::pair<Expr, Offsets>> parts;  // of indices, that depend on the thread
+    std::set<int64_t> elements;
+    for (const Access& access : accesses) {
+        const Expr at_zero = for_thread_zero(access.base, threads);
+        const auto first = ir::as_const_int(at_zero);
+        if (!first)
+            refuse(name, fmt::format("the index {} is not constant for one thread",
+                                     text_of(access.base)));
+        for (int lane = 0; lane < access.lanes; lane++) elements.insert(*first + lane);
+        const Expr part = ir::simplify(access.base - at_zero);
+        const bool is_known = std::any_of(parts.begin(), parts.end(),
+                                          [&](const auto& p) { return ir::equal(p.first, part); });
+        if (is_known) continue;
+        parts.emplace_back(part, offsets_of(part, threads, name));
+        if (parts.back().second != parts.front().second) {
+            refuse(name, fmt::format("threads index it in two ways, {} and {}",
+                                     text_of(parts.front().first), text_of(part)));
+        }
+    }
+    std::set<int64_t> taken;
+    for (int64_t offset : parts.front().second) {
+        for (int64_t element : elements) {
+            if (!taken.insert(offset + element).second)
+                refuse(name, "two threads share an element");
+        }
+    }
+    std::map<int64_t, int> places;
+    for (int64_t element : elements) places.emplace(element, static_cast<int>(places.size()));
+    return places;
+}
+
+// A thread may read only what it wrote itself: whatever holds a store back holds the loads back.
+void check_writers(const std::string& name, const std::vector<Access>& accesses) {
+    for (const Access& store : accesses) {
+        for (const Access& load : accesses) {
+            if (!store.is_store || load.is_store) continue;
+            for (const std::string& condition : store.conditions) {
+                if (!load.conditions.contains(condition)) {
+                    refuse(name, fmt::format("it is written where {}, and read elsewhere too",
+                                             condition));
+                }
+            }
+        }
+    }
+}
+
+// Puts each index of an allocation at its place in the thread's own array.
+class Renumber : public ir::IRMutator {
+  public:
+    Renumber(const std::string& name, const std::map<int64_t, int>& places,
+             const std::vector<ThreadLoop>& threads)
+        : name_(name), places_(places), threads_(threads) {}
+
+  private:
+    using ir::IRMutator::visit;
+
+    Expr renumbered(const Expr& index) const {
+        Expr base = lets_.resolved(index);
+        int lanes = 1;
+        if (const auto* ramp = base.as<ir::Ramp>()) {
+            lanes = ramp->lanes;
+            base = ramp->base;
+        }
+        const Expr place(places_.at(*ir::as_const_int(for_thread_zero(base, threads_))));
+        return lanes == 1 ? place : ir::Ramp::make(place, 1, lanes);
+    }
+    Expr visit(const ir::Load* load) override {
+        if (load->name != name_) return IRMutator::visit(load);
+        return ir::Load::make(load->type, load->name, renumbered(load->index), load->image,
+                              load->param, mutate(load->predicate), ir::ModulusRemainder());
+    }
+    ir::Stmt visit(const ir::Store* store) override {
+        if (store->name != name_) return IRMutator::visit(store);
+        return ir::Store::make(store->name, mutate(store->value), renumbered(store->index),
+                               store->param, mutate(store->predicate), ir::ModulusRemainder());
+    }
+    ir::Stmt visit(const ir::LetStmt* let) override {
+        const Expr value = mutate(let->value);
+        lets_.push(let->name, let->value);
+        const ir::Stmt body = mutate(let->body);
+        lets_.pop();
+        return ir::LetStmt::make(let->name, value, body);
+    }
+    Expr visit(const ir::Let* let) override {
+        const Expr value = mutate(let->value);
+        lets_.push(let->name, let->value);
+        const Expr body = mutate(let->body);
+        lets_.pop();
+        return ir::Let::make(let->name, value, body);
+    }
+
+    const std::string& name_;
+    const std::map<int64_t, int>& places_;
+    const std::vector<ThreadLoop>& threads_;
+    Lets lets_;
+};
+
+class PrivateRegisters : public ir::IRMutator {
+  private:
+    using ir::IRMutator::visit;
+
+    ir::Stmt visit(const ir::For* loop) override {
+        const bool was_in_block =
+            std::exchange(in_block_, in_block_ || loop->for_type == ir::ForType::GPUBlock);
+        if (is_thread_loop(loop)) around_.push_back(thread_loop(loop));
+        ir::Stmt result = IRMutator::visit(loop);
+        if (is_thread_loop(loop)) around_.pop_back();
+        in_block_ = was_in_block;
+        return result;
+    }
+
+    ir::Stmt visit(const ir::Allocate* allocation) override {
+        const bool in_registers = allocation->memory_type == Halide::MemoryType::Register ||
+                                  allocation->memory_type == Halide::MemoryType::Stack;
+        if (!in_block_ || !in_registers) return IRMutator::visit(allocation);
+        ThreadLoops inside;
+        allocation->body.accept(&inside);
+        std::vector<ThreadLoop> threads = around_;
+        threads.insert(threads.end(), inside.found.begin(), inside.found.end());
+        Accesses accesses(allocation->name, threads);
+        allocation->body.accept(&accesses);
+        const std::vector<Access>& found = accesses.found;
+        if (!inside.found.empty()) check_writers(allocation->name, found);
+        const bool is_of_block = std::any_of(
+            found.begin(), found.end(), [&](const Access& a) { return uses_any(a.base, threads); });
+        if (!is_of_block) return IRMutator::visit(allocation);
+        const std::map<int64_t, int> places = places_of(allocation->name, found, threads);
+        const ir::Stmt body =
+            Renumber(allocation->name, places, threads).mutate(mutate(allocation->body));
+        return ir::Allocate::make(allocation->name, allocation->type, allocation->memory_type,
+                                  {Expr(static_cast<int>(places.size()))}, allocation->condition,
+                                  body, allocation->new_expr, allocation->free_function);
+    }
+
+    std::vector<ThreadLoop> around_;
+    bool in_block_ = false;
+};
+
+}  // namespace
+
+ir::Stmt with_private_registers(const ir::Stmt& kernel) {
+    return PrivateRegisters().mutate(kernel);
+}
+
+}  // namespace emulsion

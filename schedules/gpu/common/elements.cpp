@@ -1,0 +1,46 @@
+// Blocks and threads over independent elements.
+#include "schedules/gpu/common/elements.h"
+
+#include <vector>
+
+namespace emulsion {
+
+using Halide::Func;
+using Halide::TailStrategy;
+using Halide::Var;
+
+bool has_vectors(const TensorType& type) {
+    const std::vector<int64_t> extents = memory_extents(type);
+    return !extents.empty() && extents[0] % kDeviceVector == 0;
+}
+
+Var schedule_elements(Func func, int threads, bool vectors) {
+    const std::vector<Var> axes = func.args();
+    const Var block("block"), thread("thread");
+    if (axes.empty()) {  // one thread
+        func.split(Var::outermost(), Var::outermost(), thread, 1)
+            .split(Var::outermost(), Var::outermost(), block, 1)
+            .gpu_blocks(block)
+            .gpu_threads(thread);
+        return thread;
+    }
+    Var flat = axes[0];
+    const Var lane("vector_lane");
+    if (vectors) {
+        const Var vector("vector");
+        func.split(flat, vector, lane, kDeviceVector, TailStrategy::RoundUp).vectorize(lane);
+        flat = vector;
+    }
+    for (size_t i = 1; i < axes.size(); i++) {
+        const Var fused("flat" + std::to_string(i));
+        func.fuse(flat, axes[i], fused);
+        flat = fused;
+    }
+    func.split(flat, block, thread, threads, TailStrategy::GuardWithIf)
+        .gpu_blocks(block)
+        .gpu_threads(thread);
+    if (vectors) func.reorder({lane, thread, block});
+    return thread;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,20 @@
+// A grid over the elements of a Func that are independent of each other: one thread makes one of
+// them, or a vector of four along the channels.
+#pragma once
+
+#include <Halide.h>
+
+#include "compiler/recipe/group.h"
+
+namespace emulsion {
+
+inline constexpr int kDeviceVector = 4;  // f32 of the widest access of memory
+
+// Whether the elements of a tensor fall into whole vectors along its innermost axis.
+bool has_vectors(const TensorType& type);
+
+// Schedules `func`, over memory coordinates. `vectors`: each thread makes a vector. REQUIRES:
+// has_vectors of its type where it does. Returns the loop over the threads of a block.
+Halide::Var schedule_elements(Halide::Func func, int threads, bool vectors);
+
+}  // namespace emulsion

@@ -1,0 +1,147 @@
+// A thread for each element.
+#include "schedules/gpu/maps/gpu_map.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/cpu/common/tiling.h"
+#include "schedules/cpu/maps/helpers.h"
+#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/gpu/common/elements.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::Var;
+
+namespace {
+
+constexpr double kLaunchSeconds = 5e-6;
+constexpr int kFallbackThreads = 64;
+
+// A Func of its own with the values of `func`, so that what `func` sums is computed by the thread
+// that stores it.
+Func stored(const Func& func, int index) {
+    const std::vector<Var> vars = func.args();
+    const std::vector<Expr> at(vars.begin(), vars.end());
+    Func result("stored" + std::to_string(index));
+    if (func.outputs() == 1) {
+        result(vars) = func(at);
+        return result;
+    }
+    std::vector<Expr> parts;
+    for (int k = 0; k < func.outputs(); k++) parts.push_back(func(at)[k]);
+    result(vars) = Halide::Tuple(parts);
+    return result;
+}
+
+// Names of the Funcs with sums that a Func reads, through whatever is put into its place.
+std::set<std::string> sums_read(const Halide::Internal::Function& function) {
+    std::set<std::string> names;
+    for (const auto& [name, called] : Halide::Internal::find_direct_calls(function)) {
+        if (name == function.name()) continue;
+        if (called.has_update_definition()) {
+            names.insert(name);
+        } else {
+            names.merge(sums_read(called));
+        }
+    }
+    return names;
+}
+
+// Sums are computed by the thread that stores what is read of them; what one other sum alone reads,
+// by each step of that sum.
+void compute_sums_in_threads(const Func& func, const Var& thread) {
+    std::vector<Func> sums;
+    for (Func& helper : helpers_of({func})) {
+        if (helper.has_update_definition()) sums.push_back(helper);
+    }
+    const std::set<std::string> read_by_func = sums_read(func.function());
+    for (Func& sum : sums) {
+        std::vector<Func> readers;
+        for (const Func& other : sums) {
+            if (sums_read(other.function()).contains(sum.name())) readers.push_back(other);
+        }
+        if (readers.size() == 1 && !read_by_func.contains(sum.name())) {
+            sum.compute_at(readers[0], readers[0].rvars(0).at(0));
+        } else {
+            sum.compute_at(func, thread);
+        }
+    }
+}
+
+}  // namespace
+
+bool GpuMap::applies(const Group& group, const Isa&) const {
+    return group.anchor < 0 && has_one_shape(group);
+}
+
+TilingSpace GpuMap::space(const Group&, const Isa& isa) const {
+    std::vector<int> threads;
+    for (int count = 32; count <= isa.block_threads; count *= 2) threads.push_back(count);
+    return {{"threads", threads}};
+}
+
+std::vector<Tiling> GpuMap::tilings(const Group&, const Isa& isa) const {
+    return {{{{"threads", std::min(256, isa.block_threads)}}}, {{{"threads", 64}}}};
+}
+
+double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
+    return kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+}
+
+std::vector<Func> GpuMap::build(KernelContext& context, const Tiling& tiling) const {
+    const TensorType& type = context.group().body.type(context.group().body.results()[0].value);
+    Func values = context.finish();
+    const bool vectors = has_vectors(type);
+    if (values.outputs() == 1) {
+        schedule_elements(values, tiling.at("threads"), vectors);
+        return {values};
+    }
+    Func result = stored(values, 0);
+    values.compute_at(result, schedule_elements(result, tiling.at("threads"), vectors));
+    if (vectors) values.vectorize(values.args()[0], kDeviceVector);
+    return {result};
+}
+
+bool GpuFallback::applies(const Group& group, const Isa&) const {
+    if (group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
+    return has_one_shape(group) || (group.anchor >= 0 && !group.has_epilogue());
+}
+
+std::vector<Tiling> GpuFallback::tilings(const Group&, const Isa&) const { return {{}}; }
+
+// A hundredth of what recipes made for the anchor reach.
+double GpuFallback::cost(const Group& group, const Tiling&, const Isa&,
+                         const Machine& machine) const {
+    return kLaunchSeconds + 10 * traffic_bytes(group) / (machine.bandwidth_gbs * 1e9) +
+           100 * 2 * static_cast<double>(group.multiply_adds()) / (machine.fma_gflops * 1e9);
+}
+
+std::vector<Func> GpuFallback::build(KernelContext& context, const Tiling&) const {
+    const Group& group = context.group();
+    const size_t count = group.body.results().size();
+    std::vector<Func> outputs;
+    if (group.anchor < 0) {
+        outputs = {stored(context.finish(), 0)};
+    } else if (has_one_shape(group)) {
+        outputs = {stored(context.finish(context.plain()), 0)};
+    } else {
+        // Each with helpers of its own: threads share nothing.
+        for (size_t i = 0; i < count; i++) {
+            const Value value = group.body.results()[i].value;
+            outputs.push_back(
+                stored(context.plain()[static_cast<size_t>(value.output)], static_cast<int>(i)));
+        }
+    }
+    for (size_t i = 0; i < outputs.size(); i++) {
+        const Var thread = schedule_elements(outputs[i], kFallbackThreads, /*vectors=*/false);
+        compute_sums_in_threads(outputs[i], thread);
+    }
+    return outputs;
+}
+
+}  // namespace emulsion
