@@ -12,6 +12,8 @@
 #include "schedules/cpu/winograd/winograd_filter_gradient.h"
 #include "schedules/cpu/winograd/winograd_panel_gradient.h"
 #include "schedules/gpu/maps/gpu_map.h"
+#include "schedules/gpu/product/gpu_filter_gradient.h"
+#include "schedules/gpu/product/gpu_product.h"
 
 namespace emulsion {
 
@@ -32,6 +34,8 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<WinogradFilterGradient>());
     library.push_back(std::make_unique<WinogradPanelGradient>());
     library.push_back(std::make_unique<Fallback>());
+    library.push_back(std::make_unique<GpuProduct>());
+    library.push_back(std::make_unique<GpuFilterGradient>());
     library.push_back(std::make_unique<GpuMap>());
     library.push_back(std::make_unique<GpuFallback>());
     return library;

@@ -2,7 +2,9 @@
 #include "compiler/recipe/kernel_context.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "compiler/graph/layout.h"
@@ -53,6 +55,28 @@ void constrain(Buffer buffer, const TensorType& type, int64_t pitch, const Expr&
         dimension.set_stride(to_int(stride));
     }
     buffer.set_host_alignment(pitch == 0 ? 64 : static_cast<int>(bytes_of(type.element)));
+}
+
+// Whether a result is seen as channels by positions of all samples: (c, x + W * (y + H * n)).
+bool is_flat(const Func& func, const TensorType& type) {
+    return func.dimensions() == 2 && dimension_count(type) > 2;
+}
+
+// The same for a flat result.
+void constrain_flat(Func func, Halide::OutputImageParam buffer, const TensorType& type,
+                    const Expr& samples, bool with_bounds) {
+    const std::vector<int64_t> extents = memory_extents(type);
+    const int channels = to_int(extents[0]);
+    const int area = to_int(
+        std::accumulate(extents.begin() + 1, extents.end(), int64_t{1}, std::multiplies<>()));
+    if (with_bounds) {
+        buffer.dim(0).set_bounds(0, channels);
+        buffer.dim(1).set_bounds(0, samples * area);
+        func.bound(func.args()[0], 0, channels);
+    }
+    buffer.dim(0).set_stride(1);
+    buffer.dim(1).set_stride(channels);
+    buffer.set_host_alignment(64);
 }
 
 }  // namespace
@@ -271,6 +295,11 @@ void KernelContext::constrain_outputs(const std::vector<Func>& outputs,
                       "a recipe returned more results than the group has");
             const TensorType& type = group_.body.type(group_.body.results()[index].value);
             const int64_t pitch = group_.pitch_of(buffers_.size() + index++);
+            if (is_flat(func, type)) {
+                EMU_CHECK(pitch == 0, "a flat result is no part of a larger map");
+                constrain_flat(func, buffers[k], type, samples_, /*with_bounds=*/k == 0);
+                continue;
+            }
             constrain(buffers[k], type, pitch, samples_, /*with_bounds=*/k == 0);
             if (k != 0) continue;
             std::vector<int64_t> extents = memory_extents(type);

@@ -115,7 +115,8 @@ class Recipe {
     virtual std::vector<Scratch> scratch(const Group&, const Tiling&) const { return {}; }
 
     // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's
-    // results, in order, then those of its scratch. REQUIRES: the tiling is legal.
+    // results, in order, then those of its scratch. Results are over memory coordinates; those of a
+    // map may be over (channel, position of all samples). REQUIRES: the tiling is legal.
     virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
 };
 

@@ -98,6 +98,13 @@ bool is_rest_intact(const TensorMemory& memory) {
     return std::memcmp(memory.whole.data(), pattern.data(), pattern.size()) == 0;
 }
 
+// The same bytes as channels by positions.
+Halide::Buffer<> flat(const Halide::Buffer<>& map) {
+    int positions = 1;
+    for (int i = 1; i < map.dimensions(); i++) positions *= map.dim(i).extent();
+    return Halide::Buffer<>(map.type(), map.data(), {map.dim(0).extent(), positions});
+}
+
 // Once for each kernel: its storage and loops do not depend on the instruction set.
 void inspect(const Group& group, const Recipe& recipe, const Tiling& tiling, const Isa& isa) {
     static std::set<std::string> seen;
@@ -189,6 +196,8 @@ CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const T
         KernelContext context(group, isa);
         std::vector<Halide::Func> outputs = recipe.build(context, tiling);
         context.constrain_outputs(outputs, recipe.scratch(group, tiling));
+        for (const Halide::Func& output : outputs)
+            ranks_.insert(ranks_.end(), static_cast<size_t>(output.outputs()), output.dimensions());
         parameters_ = parameters_of(outputs);
         pipeline_ = Halide::Pipeline(outputs);
         add_device_lowering(pipeline_, isa, group.batch);
@@ -231,6 +240,10 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
             memories.back() = {operand, operand};
         }
         buffers.push_back(memories.back().own);
+    }
+    const std::vector<Halide::Buffer<>> owners = buffers;
+    for (size_t k = 0; k < buffers.size(); k++) {
+        if (ranks_[k] != buffers[k].dimensions()) buffers[k] = flat(buffers[k]);
     }
     const size_t results_end = buffers.size();
     for (const Scratch& scratch : scratch_) {
@@ -310,8 +323,10 @@ void check_recipe(const std::string& name, const Group& group, const RecipeCheck
     SCOPED_TRACE(name + ": " + group.signature());
     const Recipe& recipe = recipe_named(name);
     std::map<int64_t, std::vector<Tensor>> bits;  // with fused multiply-add
-    for (const Isa* isa :
-         check.all_isas ? runnable_isas() : std::vector<const Isa*>{runnable_isas().back()}) {
+    std::vector<const Isa*> isas = runnable_isas();
+    if (!check.all_isas) isas = {isas.back()};
+    if (recipe.is_for_devices()) isas = {&isa_opencl()};
+    for (const Isa* isa : isas) {
         // Groups take turns on the oldest processors, which no other bits depend on.
         if (check.all_isas && !isa->fma && group.signature().size() % 3 != 0) continue;
         ASSERT_TRUE(recipe.applies(group, *isa));

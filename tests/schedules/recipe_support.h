@@ -46,6 +46,7 @@ class CompiledRecipe {
 
     const Group& group_;
     std::vector<Scratch> scratch_;
+    std::vector<int> ranks_;  // of the results
     Halide::Pipeline pipeline_;
     Halide::Target target_;
     std::map<std::string, Halide::Parameter> parameters_;

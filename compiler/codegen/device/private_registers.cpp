@@ -81,7 +81,7 @@ struct Access {
     Expr base;
     int lanes = 1;
     bool is_store = false;
-    std::set<std::string> conditions;
+    std::vector<Expr> conditions;
 };
 
 class ThreadLoops : public ir::IRVisitor {
@@ -112,16 +112,14 @@ class Accesses : public ir::IRVisitor {
         const Expr resolved = lets_.resolved(index);
         const auto* ramp = resolved.as<ir::Ramp>();
         if (ramp == nullptr && resolved.type().lanes() == 1) {
-            found.push_back({resolved, 1, is_store, conditions()});
+            found.push_back({resolved, 1, is_store, conditions_});
         } else if (ramp != nullptr && ir::is_const_one(ramp->stride)) {
-            found.push_back({ramp->base, ramp->lanes, is_store, conditions()});
+            found.push_back({ramp->base, ramp->lanes, is_store, conditions_});
         } else {
             refuse(name_, fmt::format("the index {} is neither one element nor a run of them",
                                       text_of(resolved)));
         }
     }
-
-    std::set<std::string> conditions() const { return {conditions_.begin(), conditions_.end()}; }
 
     void visit(const ir::Load* load) override {
         if (load->name == name_) add(load->index, /*is_store=*/false);
@@ -144,27 +142,24 @@ class Accesses : public ir::IRVisitor {
         const Expr condition = lets_.resolved(branch->condition);
         branch->condition.accept(this);
         const bool on_thread = uses_any(condition, threads_);
-        if (on_thread) conditions_.push_back(text_of(condition));
+        if (on_thread) conditions_.push_back(condition);
         branch->then_case.accept(this);
-        if (on_thread) conditions_.back() = "not " + conditions_.back();
+        if (on_thread) conditions_.back() = ir::simplify(!condition);
         if (branch->else_case.defined()) branch->else_case.accept(this);
         if (on_thread) conditions_.pop_back();
     }
 
     const std::string& name_;
     const std::vector<ThreadLoop>& threads_;
-    std::vector<std::string> conditions_;
+    std::vector<Expr> conditions_;
     Lets lets_;
 };
 
-// What each thread adds to the indices of thread 0, in the order of threads.
-using Offsets = std::vector<int64_t>;
-
-Offsets offsets_of(const Expr& part, const std::vector<ThreadLoop>& threads,
-                   const std::string& name) {
+// The value of an expression for each thread.
+std::vector<Expr> for_each_thread(const Expr& expr, const std::vector<ThreadLoop>& threads) {
     int64_t count = 1;
     for (const ThreadLoop& thread : threads) count *= thread.extent;
-    Offsets offsets;
+    std::vector<Expr> values;
     for (int64_t i = 0; i < count; i++) {
         std::map<std::string, Expr> at;
         int64_t rest = i;
@@ -172,57 +167,137 @@ Offsets offsets_of(const Expr& part, const std::vector<ThreadLoop>& threads,
             at[thread.name] = Expr(static_cast<int>(rest % thread.extent));
             rest /= thread.extent;
         }
-        const auto value = ir::as_const_int(ir::simplify(ir::substitute(at, part)));
-        if (!value) refuse(name, fmt::format("{} is no constant for one thread", text_of(part)));
-        offsets.push_back(*value);
+        values.push_back(ir::simplify(ir::substitute(at, expr)));
     }
-    return offsets;
+    return values;
 }
 
-// The elements of thread 0 by their place in its own array. Every other thread's are the same ones,
-// moved by its offset.
-std::map<int64_t, int> places_of(const std::string& name, const std::vector<Access>& accesses,
-                                 const std::vector<ThreadLoop>& threads) {
-    std::vector<std::pair<Expr, Offsets>> parts;  // of indices, that depend on the thread
-    std::set<int64_t> elements;
-    for (const Access& access : accesses) {
-        const Expr at_zero = for_thread_zero(access.base, threads);
-        const auto first = ir::as_const_int(at_zero);
-        if (!first)
-            refuse(name, fmt::format("the index {} is not constant for one thread",
-                                     text_of(access.base)));
-        for (int lane = 0; lane < access.lanes; lane++) elements.insert(*first + lane);
-        const Expr part = ir::simplify(access.base - at_zero);
-        const bool is_known = std::any_of(parts.begin(), parts.end(),
-                                          [&](const auto& p) { return ir::equal(p.first, part); });
-        if (is_known) continue;
-        parts.emplace_back(part, offsets_of(part, threads, name));
-        if (parts.back().second != parts.front().second) {
-            refuse(name, fmt::format("threads index it in two ways, {} and {}",
-                                     text_of(parts.front().first), text_of(part)));
-        }
-    }
-    std::set<int64_t> taken;
-    for (int64_t offset : parts.front().second) {
-        for (int64_t element : elements) {
-            if (!taken.insert(offset + element).second)
-                refuse(name, "two threads share an element");
-        }
-    }
-    std::map<int64_t, int> places;
-    for (int64_t element : elements) places.emplace(element, static_cast<int>(places.size()));
-    return places;
+bool equal_lists(const std::vector<Expr>& a, const std::vector<Expr>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const Expr& x, const Expr& y) { return ir::equal(x, y); });
 }
+
+// Where the elements that each thread touches lie: `starts` by thread, and in one thread's array
+// the elements by their distance from its start.
+class Places {
+  public:
+    Places(const std::string& name, const std::vector<Access>& accesses,
+           const std::vector<ThreadLoop>& threads)
+        : name_(name), threads_(threads) {
+        const auto first = std::find_if(accesses.begin(), accesses.end(),
+                                        [](const Access& a) { return a.conditions.empty(); });
+        const Access& reference = first == accesses.end() ? accesses.front() : *first;
+        starts_ = offsets_of(part_of(reference.base));
+        std::set<int64_t> elements;
+        for (const Access& access : accesses) {
+            const int64_t element = element_of(access);
+            for (int lane = 0; lane < access.lanes; lane++) elements.insert(element + lane);
+            const auto known = std::find_if(indices_.begin(), indices_.end(), [&](const auto& i) {
+                return ir::equal(i.first, access.base);
+            });
+            if (known == indices_.end()) {
+                indices_.emplace_back(access.base, element);
+            } else if (known->second != element) {
+                refuse(name,
+                       fmt::format("threads index it in two ways by {}", text_of(access.base)));
+            }
+        }
+        std::set<int64_t> taken;
+        for (int64_t start : starts_) {
+            for (int64_t element : elements) {
+                if (!taken.insert(start + element).second)
+                    refuse(name, "two threads share an element");
+            }
+        }
+        for (int64_t element : elements) places_.emplace(element, static_cast<int>(places_.size()));
+    }
+
+    int size() const { return static_cast<int>(places_.size()); }
+    // The place in a thread's own array of the element with this index.
+    int at(const Expr& base) const {
+        const auto found = std::find_if(indices_.begin(), indices_.end(),
+                                        [&](const auto& i) { return ir::equal(i.first, base); });
+        return places_.at(found->second);
+    }
+
+  private:
+    int64_t at_zero(const Expr& base) const {
+        const auto value = ir::as_const_int(for_thread_zero(base, threads_));
+        if (!value) {
+            refuse(name_,
+                   fmt::format("the index {} is not constant for one thread", text_of(base)));
+        }
+        return *value;
+    }
+    // What a thread adds to the index of thread 0.
+    Expr part_of(const Expr& base) const {
+        return ir::simplify(base - static_cast<int>(at_zero(base)));
+    }
+    std::vector<int64_t> offsets_of(const Expr& part) const {
+        std::vector<int64_t> offsets;
+        for (const Expr& value : for_each_thread(part, threads_)) {
+            const auto offset = ir::as_const_int(value);
+            if (!offset)
+                refuse(name_, fmt::format("{} is no constant for one thread", text_of(part)));
+            offsets.push_back(*offset);
+        }
+        return offsets;
+    }
+
+    // The element's distance from the start of each thread that gets there, the same for all.
+    int64_t element_of(const Access& access) {
+        const Expr part = part_of(access.base);
+        const auto known = std::find_if(parts_.begin(), parts_.end(), [&](const Part& p) {
+            return ir::equal(p.part, part) && equal_lists(p.conditions, access.conditions);
+        });
+        if (known != parts_.end()) return at_zero(access.base) + known->distance;
+        const std::vector<int64_t> offsets = offsets_of(part);
+        std::vector<bool> gets_there(offsets.size(), true);
+        for (const Expr& condition : access.conditions) {
+            const std::vector<Expr> holds = for_each_thread(condition, threads_);
+            for (size_t i = 0; i < holds.size(); i++) {
+                if (ir::is_const_zero(holds[i])) gets_there[i] = false;
+            }
+        }
+        std::optional<int64_t> distance;
+        for (size_t i = 0; i < offsets.size(); i++) {
+            if (!gets_there[i]) continue;
+            const int64_t here = offsets[i] - starts_[i];
+            if (distance && *distance != here) {
+                refuse(name_,
+                       fmt::format("threads index it in two ways, one by {}", text_of(part)));
+            }
+            distance = here;
+        }
+        parts_.push_back({part, access.conditions, distance.value_or(0)});
+        return at_zero(access.base) + parts_.back().distance;
+    }
+
+    struct Part {
+        Expr part;
+        std::vector<Expr> conditions;
+        int64_t distance = 0;
+    };
+    const std::string& name_;
+    const std::vector<ThreadLoop>& threads_;
+    std::vector<int64_t> starts_;
+    std::vector<Part> parts_;
+    std::vector<std::pair<Expr, int64_t>> indices_;  // and their elements
+    std::map<int64_t, int> places_;
+};
 
 // A thread may read only what it wrote itself: whatever holds a store back holds the loads back.
 void check_writers(const std::string& name, const std::vector<Access>& accesses) {
     for (const Access& store : accesses) {
         for (const Access& load : accesses) {
             if (!store.is_store || load.is_store) continue;
-            for (const std::string& condition : store.conditions) {
-                if (!load.conditions.contains(condition)) {
+            for (const Expr& condition : store.conditions) {
+                const bool holds_back_both =
+                    std::any_of(load.conditions.begin(), load.conditions.end(),
+                                [&](const Expr& c) { return ir::equal(c, condition); });
+                if (!holds_back_both) {
                     refuse(name, fmt::format("it is written where {}, and read elsewhere too",
-                                             condition));
+                                             text_of(condition)));
                 }
             }
         }
@@ -232,22 +307,16 @@ void check_writers(const std::string& name, const std::vector<Access>& accesses)
 // Puts each index of an allocation at its place in the thread's own array.
 class Renumber : public ir::IRMutator {
   public:
-    Renumber(const std::string& name, const std::map<int64_t, int>& places,
-             const std::vector<ThreadLoop>& threads)
-        : name_(name), places_(places), threads_(threads) {}
+    Renumber(const std::string& name, const Places& places) : name_(name), places_(places) {}
 
   private:
     using ir::IRMutator::visit;
 
     Expr renumbered(const Expr& index) const {
-        Expr base = lets_.resolved(index);
-        int lanes = 1;
-        if (const auto* ramp = base.as<ir::Ramp>()) {
-            lanes = ramp->lanes;
-            base = ramp->base;
-        }
-        const Expr place(places_.at(*ir::as_const_int(for_thread_zero(base, threads_))));
-        return lanes == 1 ? place : ir::Ramp::make(place, 1, lanes);
+        const Expr resolved = lets_.resolved(index);
+        const auto* ramp = resolved.as<ir::Ramp>();
+        if (ramp == nullptr) return Expr(places_.at(resolved));
+        return ir::Ramp::make(Expr(places_.at(ramp->base)), 1, ramp->lanes);
     }
     Expr visit(const ir::Load* load) override {
         if (load->name != name_) return IRMutator::visit(load);
@@ -275,8 +344,7 @@ class Renumber : public ir::IRMutator {
     }
 
     const std::string& name_;
-    const std::map<int64_t, int>& places_;
-    const std::vector<ThreadLoop>& threads_;
+    const Places& places_;
     Lets lets_;
 };
 
@@ -309,12 +377,11 @@ class PrivateRegisters : public ir::IRMutator {
         const bool is_of_block = std::any_of(
             found.begin(), found.end(), [&](const Access& a) { return uses_any(a.base, threads); });
         if (!is_of_block) return IRMutator::visit(allocation);
-        const std::map<int64_t, int> places = places_of(allocation->name, found, threads);
-        const ir::Stmt body =
-            Renumber(allocation->name, places, threads).mutate(mutate(allocation->body));
+        const Places places(allocation->name, found, threads);
+        const ir::Stmt body = Renumber(allocation->name, places).mutate(mutate(allocation->body));
         return ir::Allocate::make(allocation->name, allocation->type, allocation->memory_type,
-                                  {Expr(static_cast<int>(places.size()))}, allocation->condition,
-                                  body, allocation->new_expr, allocation->free_function);
+                                  {Expr(places.size())}, allocation->condition, body,
+                                  allocation->new_expr, allocation->free_function);
     }
 
     std::vector<ThreadLoop> around_;

@@ -1,0 +1,177 @@
+// Tiles of block products, and the parts of their schedule.
+#include "schedules/gpu/product/block_product.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace emulsion {
+
+using Halide::Func;
+using Halide::Stage;
+using Halide::TailStrategy;
+using Halide::Var;
+using Halide::VarOrRVar;
+
+namespace {
+
+constexpr int kVector = 4;
+constexpr int kFewestThreads = 16;
+constexpr int kMostPiece = 32;
+// Registers of a thread beside its results: operands, addresses.
+constexpr int kOtherRegisters = 72;
+
+}  // namespace
+
+BlockTile block_tile(const Tiling& tiling) {
+    return {tiling.at("bm"), tiling.at("bp"), tiling.at("tm"), tiling.at("tp"), tiling.at("bk")};
+}
+
+Tiling to_tiling(const BlockTile& tile) {
+    return {{{"bm", tile.bm}, {"bp", tile.bp}, {"tm", tile.tm}, {"tp", tile.tp}, {"bk", tile.bk}}};
+}
+
+TilingSpace block_space(int reduction) {
+    std::vector<int> pieces;
+    for (int piece = 1; piece <= std::min(reduction, kMostPiece); piece++) {
+        if (reduction % piece == 0 || piece % 8 == 0) pieces.push_back(piece);
+    }
+    return {{"bm", {16, 32, 64, 128}},
+            {"bp", {16, 32, 48, 56, 64, 96, 112, 128}},
+            {"tm", {4, 8, 16}},
+            {"tp", {2, 4, 7, 8}},
+            {"bk", pieces}};
+}
+
+std::string block_clash(const BlockTile& tile, const Isa& isa) {
+    if (tile.bm % tile.tm != 0) return fmt::format("tm={} does not divide bm={}", tile.tm, tile.bm);
+    if (tile.bp % tile.tp != 0) return fmt::format("tp={} does not divide bp={}", tile.tp, tile.bp);
+    if (tile.threads() > isa.block_threads || tile.threads() < kFewestThreads) {
+        return fmt::format("a block of {} threads, but it may have {} to {}", tile.threads(),
+                           kFewestThreads, isa.block_threads);
+    }
+    if (tile.shared_bytes() > isa.shared_bytes) {
+        return fmt::format("{} bytes of shared memory, but a block may have {}",
+                           tile.shared_bytes(), isa.shared_bytes);
+    }
+    if (tile.tm * tile.tp + kOtherRegisters > isa.registers)
+        return fmt::format("{} results do not fit the {} registers of a thread", tile.tm * tile.tp,
+                           isa.registers);
+    return "";
+}
+
+double block_efficiency(const BlockTile& tile, int m, int64_t p) {
+    const int64_t blocks_m = (m + tile.bm - 1) / tile.bm, blocks_p = (p + tile.bp - 1) / tile.bp;
+    const double used = static_cast<double>(m) * static_cast<double>(p) /
+                        static_cast<double>(blocks_m * tile.bm * blocks_p * tile.bp);
+    // Words from shared memory for a multiply-add, and from the maps.
+    const double shared = 1.0 / tile.tm + 1.0 / tile.tp;
+    const double loaded = 1.0 / tile.bm + 1.0 / tile.bp;
+    // Many multiprocessors want work.
+    const double busy = std::min(1.0, static_cast<double>(blocks_m * blocks_p) / 128.0);
+    return used * busy / (0.75 + shared + 2 * loaded);
+}
+
+std::vector<Tiling> block_tilings(int m, int64_t p, int reduction, const Isa& isa) {
+    std::vector<std::pair<double, Tiling>> found;
+    const TilingSpace space = block_space(reduction);
+    // Pieces that leave nothing over, near 16.
+    int piece = 0;
+    for (int value : space[4].values) {
+        const bool divides = reduction % value == 0 && value <= 16;
+        if (divides) piece = value;
+    }
+    if (piece < 8 && reduction > 16) piece = 16;
+    for (int bm : space[0].values) {
+        for (int bp : space[1].values) {
+            for (int tm : {4, 8}) {
+                for (int tp : {4, 8}) {
+                    const BlockTile tile{bm, bp, tm, tp, piece};
+                    if (!block_clash(tile, isa).empty()) continue;
+                    found.emplace_back(-block_efficiency(tile, m, p), to_tiling(tile));
+                }
+            }
+        }
+    }
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Tiling> tilings;
+    for (size_t i = 0; i < std::min<size_t>(found.size(), 8); i++)
+        tilings.push_back(found[i].second);
+    return tilings;
+}
+
+void stage_panel(Func panel, const Var& inner, int inner_extent, const Var& outer, int outer_extent,
+                 int threads) {
+    const Var quad("quad"), lane("quad_lane"), item("item"), round("round"), thread("copier");
+    const int vector = inner_extent % kVector == 0 ? kVector : 1;
+    panel.store_in(Halide::MemoryType::GPUShared)
+        .bound_extent(inner, inner_extent)
+        .bound_extent(outer, outer_extent)
+        .split(inner, quad, lane, vector, TailStrategy::RoundUp);
+    std::vector<VarOrRVar> order = {lane, quad, outer};
+    for (const Var& axis : panel.args()) {
+        if (axis.name() != inner.name() && axis.name() != outer.name()) order.emplace_back(axis);
+    }
+    panel.reorder(order).vectorize(lane).fuse(quad, outer, item);
+    const int items = inner_extent / vector * outer_extent;
+    panel.split(item, round, thread, threads,
+                items % threads == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+    panel.reorder({lane, round, thread}).unroll(round).gpu_threads(thread);
+}
+
+namespace {
+
+// `m`: what is dealt along the channels, vectors whose loop is `lane` or single ones.
+void deal(Stage stage, const Var& m, const std::vector<VarOrRVar>& lane, const Var& p,
+          const BlockTile& tile, const std::vector<VarOrRVar>& inside,
+          const std::vector<VarOrRVar>& outside) {
+    const Var mj("mj"), mt("mt"), pt("pt"), pj("pj"), thread("thread");
+    stage.split(m, mj, mt, tile.threads_m(), TailStrategy::RoundUp)
+        .split(p, pt, pj, tile.tp, TailStrategy::RoundUp);
+    std::vector<VarOrRVar> order = lane;
+    order.emplace_back(mj);
+    order.emplace_back(pj);
+    order.insert(order.end(), inside.begin(), inside.end());
+    order.emplace_back(mt);
+    order.emplace_back(pt);
+    order.insert(order.end(), outside.begin(), outside.end());
+    stage.reorder(order).unroll(mj).unroll(pj).fuse(mt, pt, thread).gpu_threads(thread);
+}
+
+}  // namespace
+
+void deal_to_threads(Stage stage, const Var& m, const Var& p, const BlockTile& tile, Panel panel,
+                     const std::vector<VarOrRVar>& inside, const std::vector<VarOrRVar>& outside) {
+    if (panel == Panel::rows) return deal(stage, m, {}, p, tile, inside, outside);
+    const Var mq("mq"), mv("mv");
+    stage.split(m, mq, mv, kVector, TailStrategy::RoundUp).vectorize(mv);
+    deal(stage, mq, {mv}, p, tile, inside, outside);
+}
+
+void deal_results(Func result, int channels, const BlockTile& tile, Panel panel) {
+    const Var m = result.args()[0], p = result.args()[1];
+    const Var mo("mo"), mi("mi"), mq("mq"), mv("mv"), po("po"), pi("pi");
+    const bool fits = channels % tile.bm == 0;
+    const TailStrategy tail = fits ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
+    result.split(p, po, pi, tile.bp, TailStrategy::GuardWithIf);
+    if (panel == Panel::rows) {
+        result.split(m, mo, mi, tile.bm, tail);
+        deal(result, mi, {}, pi, tile, {}, {po, mo});
+    } else {  // a vector is stored whole or, beyond the last whole one, lane by lane
+        const bool has_whole_vectors = channels % kVector == 0;
+        result.split(m, mq, mv, kVector,
+                     has_whole_vectors ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+        result.split(mq, mo, mi, tile.bm / kVector, tail);
+        if (has_whole_vectors) {
+            result.vectorize(mv);
+        } else {
+            result.unroll(mv);
+        }
+        deal(result, mi, {mv}, pi, tile, {}, {po, mo});
+    }
+    result.gpu_blocks(po, mo);  // the longer axis first: a grid's second ends at 65,535
+}
+
+}  // namespace emulsion

@@ -1,0 +1,72 @@
+// The nest behind convolutions, their gradients and dense layers on devices:
+//
+//     acc(m, p) = sum over r of a(r, m) * b(r, p)
+//
+//     block of bm x bp results
+//       pieces of bk of the reduction
+//         both operands' panels into shared memory, dealt to the threads
+//         thread of tm x tp results, in registers
+//           bk multiply-adds for each of them
+//
+// A thread's m are vectors of four, dealt so that neighbouring threads read neighbouring vectors
+// (Panel::vectors), or single ones where the panel of `a` lies with the reduction innermost
+// (Panel::rows). The order of a sum is that of the reduction, whatever the tile. See V. Volkov and
+// J. Demmel, "Benchmarking GPUs to Tune Dense Linear Algebra", 2008.
+#pragma once
+
+#include <Halide.h>
+
+#include <string>
+#include <vector>
+
+#include "compiler/recipe/recipe.h"
+
+namespace emulsion {
+
+// Floats between rows of panels with the reduction innermost: neighbouring threads then read
+// different banks.
+inline constexpr int kRowPadding = 4;
+
+struct BlockTile {
+    int bm = 64, bp = 64;  // results of a block
+    int tm = 8, tp = 8;    // of a thread
+    int bk = 16;           // of the reduction, staged at once
+    int threads_m() const { return bm / tm; }
+    int threads() const { return bm / tm * (bp / tp); }
+    int unrolled() const { return bk % 4 == 0 ? 4 : bk % 2 == 0 ? 2 : 1; }
+    int shared_bytes() const { return 4 * (bk + kRowPadding) * (bm + bp); }
+};
+BlockTile block_tile(const Tiling& tiling);
+Tiling to_tiling(const BlockTile& tile);
+
+// The fields of tilings, for reductions in pieces of at most `reduction`.
+TilingSpace block_space(int reduction);
+// Why a device cannot run the tile; empty where it can.
+std::string block_clash(const BlockTile& tile, const Isa& isa);
+// Tiles for `m` x `p` results, best first.
+std::vector<Tiling> block_tilings(int m, int64_t p, int reduction, const Isa& isa);
+// Share of the multiply-adds that are not beyond the results, times how well tiles of that size
+// keep a device busy.
+double block_efficiency(const BlockTile& tile, int m, int64_t p);
+
+enum class Panel {
+    vectors,  // [bk][bm], m innermost
+    rows,     // [bm][bk], the reduction innermost
+};
+
+// Stages `panel(inner, outer, …)` in shared memory; the threads of a block share the copy.
+void stage_panel(Halide::Func panel, const Halide::Var& inner, int inner_extent,
+                 const Halide::Var& outer, int outer_extent, int threads);
+
+// Deals the axes m and p of one stage, over a block, to threads and registers: loops `inside` are
+// inside those over threads, `outside` around them.
+void deal_to_threads(Halide::Stage stage, const Halide::Var& m, const Halide::Var& p,
+                     const BlockTile& tile, Panel panel,
+                     const std::vector<Halide::VarOrRVar>& inside = {},
+                     const std::vector<Halide::VarOrRVar>& outside = {});
+
+// The same for a whole Func (m, p) of so many channels, whose blocks are those of the grid: loop
+// `po` is the innermost over blocks.
+void deal_results(Halide::Func result, int channels, const BlockTile& tile, Panel panel);
+
+}  // namespace emulsion

@@ -1,0 +1,89 @@
+// Block products on OpenCL against the reference: three directions, tails on every axis.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/ops/dense.h"
+#include "schedules/gpu/product/block_product.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+// Bits do not depend on the tile: the default, and one of other sizes in every field.
+RecipeCheck two_tiles(int piece) {
+    RecipeCheck check;
+    check.tilings = {to_tiling({.bm = 64, .bp = 64, .tm = 8, .tp = 8, .bk = piece}),
+                     to_tiling({.bm = 32, .bp = 56, .tm = 4, .tp = 7, .bk = piece})};
+    return check;
+}
+
+Group conv_group(int64_t channels, int64_t height, int64_t width, int64_t filters, int64_t kernel,
+                 int64_t stride, int64_t padding, int64_t dilation, int batch) {
+    auto op = std::make_shared<Conv2d>();
+    op->stride = {stride, stride};
+    op->padding = {padding, padding, padding, padding};
+    op->dilation = {dilation, dilation};
+    return group_of(
+        op,
+        {batched_type({channels, height, width}), plain_type({filters, channels, kernel, kernel})},
+        batch);
+}
+
+TEST(GpuProduct, Convolutions) {
+    check_recipe("gpu_product", conv_group(8, 9, 7, 16, 3, 1, 1, 1, 3), two_tiles(8));
+    check_recipe("gpu_product", conv_group(3, 11, 13, 20, 5, 2, 2, 1, 2), two_tiles(3));
+    check_recipe("gpu_product", conv_group(13, 6, 6, 17, 3, 1, 0, 2, 2), two_tiles(8));
+    check_recipe("gpu_product", conv_group(32, 5, 5, 70, 1, 1, 0, 1, 3), two_tiles(16));
+    check_recipe("gpu_product", conv_group(1, 1, 1, 1, 1, 1, 0, 1, 1), two_tiles(1));
+}
+
+TEST(GpuProduct, DataGradients) {
+    for (bool rotated : {false, true}) {
+        for (int64_t stride : {1, 2}) {
+            auto op = std::make_shared<Conv2dBackwardData>();
+            op->stride = {stride, stride};
+            op->padding = {1, 1, 1, 1};
+            op->input = {9, 7};
+            op->rotated = rotated;
+            const int64_t height = (9 + 2 - 3) / stride + 1, width = (7 + 2 - 3) / stride + 1;
+            const std::vector<int64_t> filter =
+                rotated ? std::vector<int64_t>{10, 18, 3, 3} : std::vector<int64_t>{18, 10, 3, 3};
+            check_recipe("gpu_product",
+                         group_of(op, {batched_type({18, height, width}), plain_type(filter)}, 3),
+                         two_tiles(8));
+        }
+    }
+}
+
+TEST(GpuProduct, DenseLayers) {
+    for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>{40, 33}, {7, 10}, {1, 1}}) {
+        check_recipe("gpu_product",
+                     group_of(std::make_shared<Dense>(),
+                              {batched_type({inputs}), plain_type({outputs, inputs})}, 5),
+                     two_tiles(inputs % 8 == 0 ? 8 : 1));
+        check_recipe("gpu_product",
+                     group_of(std::make_shared<DenseBackwardData>(),
+                              {batched_type({outputs}), plain_type({outputs, inputs})}, 5),
+                     two_tiles(8));
+    }
+}
+
+TEST(GpuProduct, FusedWork) {
+    const Group group = make_group(3, [](GraphBuilder& builder) {
+        const Value x = add_operand(builder, "x", batched_type({12, 6, 5}));
+        const Value w = add_operand(builder, "w", plain_type({20, 12, 3, 3}));
+        const Value other = add_operand(builder, "other", batched_type({20, 6, 5}));
+        auto op = std::make_shared<Conv2d>();
+        op->padding = {1, 1, 1, 1};
+        const Value active = builder.add(std::make_shared<Relu>(), {x}, "v0");
+        const Value y = builder.add(op, {active, w}, "v1");
+        const Value sum = builder.add(std::make_shared<Add>(), {y, other}, "v2");
+        return std::vector<Value>{sum, builder.add(std::make_shared<Relu>(), {sum}, "v3")};
+    });
+    check_recipe("gpu_product", group, two_tiles(4));
+}
+
+}  // namespace
+}  // namespace emulsion::test
