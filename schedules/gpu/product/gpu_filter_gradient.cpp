@@ -32,8 +32,8 @@ namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
 constexpr double kLaunchSeconds = 5e-6;
-constexpr int kShortRow = 7;       // shorter rows are cut into lines without regard to them
-constexpr int kLine = 16;          // positions of such a line
+constexpr int kShortRow = 7;        // shorter rows are cut into lines without regard to them
+constexpr int kLine = 16;           // positions of such a line
 constexpr int kWantedBlocks = 256;  // of a grid
 constexpr int kMostParts = 64;
 
@@ -71,8 +71,8 @@ Gradient gradient_of(const Group& group) {
 }
 
 int parts_of(const Gradient& g, const BlockTile& tile, int batch) {
-    const int grid = divide_up(g.outputs, tile.bm) * divide_up(g.inputs, tile.bp) * g.taps_w *
-                     g.taps_h;
+    const int grid =
+        divide_up(g.outputs, tile.bm) * divide_up(g.inputs, tile.bp) * g.taps_w * g.taps_h;
     const int64_t most = std::min<int64_t>(kMostParts, g.lines(batch));
     int parts = 1;
     while (2 * parts <= most && grid * parts < kWantedBlocks) parts *= 2;
@@ -108,8 +108,7 @@ Expr read_dy(const KernelContext& context, const Gradient& g, const Expr& o, con
     const Expr channel = Halide::min(o, g.outputs - 1);
     const Expr is_there = fits ? at.is_there : at.is_there && o < g.outputs;
     const bool is_map = context.group().anchor_input(1).shape.size() == 3;
-    return value_or_zero(is_there,
-                         is_map ? dy(channel, at.x, at.y, at.n) : dy(channel, at.n));
+    return value_or_zero(is_there, is_map ? dy(channel, at.x, at.y, at.n) : dy(channel, at.n));
 }
 
 // x(i, ·) under a tap of that position, zero in the border. What is not there is zero in dy.
@@ -174,8 +173,9 @@ TilingSpace GpuFilterGradient::space(const Group& group, const Isa&) const {
 std::string GpuFilterGradient::clash(const Group&, const Tiling& tiling, const Isa& isa) const {
     const BlockTile tile = block_tile(tiling);
     if (tile.bm % tile.tm == 0 && tile.threads_m() % 4 != 0) {
-        return fmt::format("bm={} is no multiple of 4 times tm={}, as blocks of 16 channels ask for",
-                           tile.bm, tile.tm);
+        return fmt::format(
+            "bm={} is no multiple of 4 times tm={}, as blocks of 16 channels ask for", tile.bm,
+            tile.tm);
     }
     return block_clash(tile, isa);
 }
@@ -183,8 +183,8 @@ std::string GpuFilterGradient::clash(const Group&, const Tiling& tiling, const I
 std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& isa) const {
     const Gradient g = gradient_of(group);
     std::vector<Tiling> tilings;
-    for (Tiling tiling : block_tilings(g.outputs, int64_t{g.inputs} * g.taps_w * g.taps_h,
-                                       g.line(), isa)) {
+    for (Tiling tiling :
+         block_tilings(g.outputs, int64_t{g.inputs} * g.taps_w * g.taps_h, g.line(), isa)) {
         const int parts = parts_of(g, block_tile(tiling), group.batch);
         tiling.values.emplace_back("parts", parts);
         if (clash(group, tiling, isa).empty()) tilings.push_back(std::move(tiling));
@@ -195,20 +195,17 @@ std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& is
 double GpuFilterGradient::cost(const Group& group, const Tiling& tiling, const Isa&,
                                const Machine& machine) const {
     const Gradient g = gradient_of(group);
-    const double efficiency = block_efficiency(
-        block_tile(tiling), g.outputs, int64_t{g.inputs} * g.taps_w * g.taps_h);
-    const double partial =
-        2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
-    return 2 * kLaunchSeconds +
-           (traffic_bytes(group) + partial) / (machine.bandwidth_gbs * 1e9) +
+    const double efficiency =
+        block_efficiency(block_tile(tiling), g.outputs, int64_t{g.inputs} * g.taps_w * g.taps_h);
+    const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
+    return 2 * kLaunchSeconds + (traffic_bytes(group) + partial) / (machine.bandwidth_gbs * 1e9) +
            2 * static_cast<double>(group.multiply_adds()) /
                (machine.fma_gflops * 1e9 * std::max(efficiency, 0.05));
 }
 
 std::vector<Scratch> GpuFilterGradient::scratch(const Group& group, const Tiling& tiling) const {
     const Gradient g = gradient_of(group);
-    return {{"partial",
-             {kLanes, g.inputs, g.taps_w, g.taps_h, g.blocks(), tiling.at("parts")}}};
+    return {{"partial", {kLanes, g.inputs, g.taps_w, g.taps_h, g.blocks(), tiling.at("parts")}}};
 }
 
 std::vector<Func> GpuFilterGradient::build(KernelContext& context, const Tiling& tiling) const {
@@ -235,7 +232,8 @@ std::vector<Func> GpuFilterGradient::build(KernelContext& context, const Tiling&
     const std::vector<Var> vars = coordinates(group.anchor_output());
     std::vector<Expr> terms;
     for (int k = 0; k < parts; k++) {
-        const Expr x = vars.size() == 5 ? Expr(vars[2]) : 0, y = vars.size() == 5 ? Expr(vars[3]) : 0;
+        const Expr x = vars.size() == 5 ? Expr(vars[2]) : 0,
+                   y = vars.size() == 5 ? Expr(vars[3]) : 0;
         terms.push_back(partial(vars[0], vars[1], x, y, vars.back(), k));
     }
     merged(vars) = tree_sum(terms);
