@@ -14,6 +14,7 @@
 #include "schedules/gpu/maps/gpu_map.h"
 #include "schedules/gpu/product/gpu_filter_gradient.h"
 #include "schedules/gpu/product/gpu_product.h"
+#include "schedules/gpu/sums/gpu_sums.h"
 
 namespace emulsion {
 
@@ -36,6 +37,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<Fallback>());
     library.push_back(std::make_unique<GpuProduct>());
     library.push_back(std::make_unique<GpuFilterGradient>());
+    library.push_back(std::make_unique<GpuSums>());
     library.push_back(std::make_unique<GpuMap>());
     library.push_back(std::make_unique<GpuFallback>());
     return library;

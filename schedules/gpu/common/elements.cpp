@@ -5,6 +5,7 @@
 
 namespace emulsion {
 
+using Halide::Expr;
 using Halide::Func;
 using Halide::TailStrategy;
 using Halide::Var;
@@ -41,6 +42,22 @@ Var schedule_elements(Func func, int threads, bool vectors) {
         .gpu_threads(thread);
     if (vectors) func.reorder({lane, thread, block});
     return thread;
+}
+
+Func schedule_stores(Func values, int threads, bool vectors) {
+    if (values.outputs() == 1) {
+        schedule_elements(values, threads, vectors);
+        return values;
+    }
+    const std::vector<Var> vars = values.args();
+    const std::vector<Expr> at(vars.begin(), vars.end());
+    std::vector<Expr> parts;
+    for (int k = 0; k < values.outputs(); k++) parts.push_back(Func(values)(at)[k]);
+    Func stored("stored");
+    stored(vars) = Halide::Tuple(parts);
+    values.compute_at(stored, schedule_elements(stored, threads, vectors));
+    if (vectors) values.vectorize(vars[0], kDeviceVector);
+    return stored;
 }
 
 }  // namespace emulsion

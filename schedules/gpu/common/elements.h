@@ -17,4 +17,9 @@ bool has_vectors(const TensorType& type);
 // has_vectors of its type where it does. Returns the loop over the threads of a block.
 Halide::Var schedule_elements(Halide::Func func, int threads, bool vectors);
 
+// Schedules what a group stores: a Func whose threads compute all of `values`, a Tuple, before they
+// store any of it, as a result may lie in the memory of an operand that another still has to read;
+// `values` itself where it is one.
+Halide::Func schedule_stores(Halide::Func values, int threads, bool vectors);
+
 }  // namespace emulsion

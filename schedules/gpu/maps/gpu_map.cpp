@@ -95,16 +95,7 @@ double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine
 
 std::vector<Func> GpuMap::build(KernelContext& context, const Tiling& tiling) const {
     const TensorType& type = context.group().body.type(context.group().body.results()[0].value);
-    Func values = context.finish();
-    const bool vectors = has_vectors(type);
-    if (values.outputs() == 1) {
-        schedule_elements(values, tiling.at("threads"), vectors);
-        return {values};
-    }
-    Func result = stored(values, 0);
-    values.compute_at(result, schedule_elements(result, tiling.at("threads"), vectors));
-    if (vectors) values.vectorize(values.args()[0], kDeviceVector);
-    return {result};
+    return {schedule_stores(context.finish(), tiling.at("threads"), has_vectors(type))};
 }
 
 bool GpuFallback::applies(const Group& group, const Isa&) const {

@@ -1,0 +1,42 @@
+// Sums over samples on OpenCL: channels with tails, one part and several.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/moments.h"
+#include "compiler/ops/reduce.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+Group reduce_group(const TensorType& type, bool keep_channels, bool mean, int batch) {
+    auto op = std::make_shared<Reduce>();
+    op->keep_channels = keep_channels;
+    op->mean = mean;
+    return group_of(op, {type}, batch);
+}
+
+TEST(GpuSums, OfMapsAndFeatures) {
+    check_recipe("gpu_sums", reduce_group(batched_type({20, 9, 11}), true, false, 5));
+    check_recipe("gpu_sums", reduce_group(batched_type({1, 1, 1}), true, true, 1));
+    check_recipe("gpu_sums", reduce_group(batched_type({33}), true, true, 3));
+    check_recipe("gpu_sums", reduce_group(batched_type({}), false, true, 7));
+    check_recipe("gpu_sums", reduce_group(batched_type({5, 30, 40}), false, false, 3));
+}
+
+TEST(GpuSums, MomentsAroundALargeMean) {
+    auto op = std::make_shared<MergeMoments>();
+    op->width = 6;
+    op->height = 301;
+    const TensorType strips = strip_type(batched_type({19, 301, 6}));
+    RecipeCheck check;
+    check.adjust = [](reference::Sources& sources, int64_t) {
+        for (double& value : sources.at("a0").values) value = static_cast<float>(3000 + value);
+        for (double& value : sources.at("a1").values) value /= 64;
+        for (double& value : sources.at("a2").values) value = static_cast<float>(24 + value * value);
+    };
+    check_recipe("gpu_sums", group_of(op, {strips, strips, strips}, 3), check);
+}
+
+}  // namespace
+}  // namespace emulsion::test
