@@ -61,7 +61,7 @@ std::string block_clash(const BlockTile& tile, const Isa& isa) {
     return "";
 }
 
-double block_efficiency(const BlockTile& tile, int m, int64_t p) {
+double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies) {
     const int64_t blocks_m = (m + tile.bm - 1) / tile.bm, blocks_p = (p + tile.bp - 1) / tile.bp;
     const double used = static_cast<double>(m) * static_cast<double>(p) /
                         static_cast<double>(blocks_m * tile.bm * blocks_p * tile.bp);
@@ -69,11 +69,11 @@ double block_efficiency(const BlockTile& tile, int m, int64_t p) {
     const double shared = 1.0 / tile.tm + 1.0 / tile.tp;
     const double loaded = 1.0 / tile.bm + 1.0 / tile.bp;
     // Many multiprocessors want work.
-    const double busy = std::min(1.0, static_cast<double>(blocks_m * blocks_p) / 128.0);
+    const double busy = std::min(1.0, static_cast<double>(blocks_m * blocks_p * copies) / 128.0);
     return used * busy / (0.75 + shared + 2 * loaded);
 }
 
-std::vector<Tiling> block_tilings(int m, int64_t p, int reduction, const Isa& isa) {
+std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int reduction, const Isa& isa) {
     std::vector<std::pair<double, Tiling>> found;
     const TilingSpace space = block_space(reduction);
     // Pieces that leave nothing over, near 16.
@@ -89,7 +89,7 @@ std::vector<Tiling> block_tilings(int m, int64_t p, int reduction, const Isa& is
                 for (int tp : {4, 8}) {
                     const BlockTile tile{bm, bp, tm, tp, piece};
                     if (!block_clash(tile, isa).empty()) continue;
-                    found.emplace_back(-block_efficiency(tile, m, p), to_tiling(tile));
+                    found.emplace_back(-block_efficiency(tile, m, p, copies), to_tiling(tile));
                 }
             }
         }

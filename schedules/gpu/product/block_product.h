@@ -43,11 +43,11 @@ Tiling to_tiling(const BlockTile& tile);
 TilingSpace block_space(int reduction);
 // Why a device cannot run the tile; empty where it can.
 std::string block_clash(const BlockTile& tile, const Isa& isa);
-// Tiles for `m` x `p` results, best first.
-std::vector<Tiling> block_tilings(int m, int64_t p, int reduction, const Isa& isa);
+// Tiles for `copies` times `m` x `p` results, best first.
+std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int reduction, const Isa& isa);
 // Share of the multiply-adds that are not beyond the results, times how well tiles of that size
 // keep a device busy.
-double block_efficiency(const BlockTile& tile, int m, int64_t p);
+double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies);
 
 enum class Panel {
     vectors,  // [bk][bm], m innermost

@@ -53,6 +53,10 @@ struct Gradient {
         return (int64_t{samples} * width * height + kLine - 1) / kLine;
     }
     int blocks() const { return divide_up(outputs, kLanes); }
+    // Blocks of a grid for each tile of channels: a tap and a part each.
+    int64_t copies(int samples) const {
+        return int64_t{taps_w} * taps_h * std::min<int64_t>(kMostParts, lines(samples));
+    }
 };
 
 Gradient gradient_of(const Group& group) {
@@ -183,8 +187,7 @@ std::string GpuFilterGradient::clash(const Group&, const Tiling& tiling, const I
 std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& isa) const {
     const Gradient g = gradient_of(group);
     std::vector<Tiling> tilings;
-    for (Tiling tiling :
-         block_tilings(g.outputs, int64_t{g.inputs} * g.taps_w * g.taps_h, g.line(), isa)) {
+    for (Tiling tiling : block_tilings(g.outputs, g.inputs, g.copies(group.batch), g.line(), isa)) {
         const int parts = parts_of(g, block_tile(tiling), group.batch);
         tiling.values.emplace_back("parts", parts);
         if (clash(group, tiling, isa).empty()) tilings.push_back(std::move(tiling));
@@ -196,7 +199,7 @@ double GpuFilterGradient::cost(const Group& group, const Tiling& tiling, const I
                                const Machine& machine) const {
     const Gradient g = gradient_of(group);
     const double efficiency =
-        block_efficiency(block_tile(tiling), g.outputs, int64_t{g.inputs} * g.taps_w * g.taps_h);
+        block_efficiency(block_tile(tiling), g.outputs, g.inputs, g.copies(group.batch));
     const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
     return 2 * kLaunchSeconds + (traffic_bytes(group) + partial) / (machine.bandwidth_gbs * 1e9) +
            2 * static_cast<double>(group.multiply_adds()) /

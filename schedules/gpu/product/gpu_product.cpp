@@ -155,14 +155,14 @@ std::string GpuProduct::clash(const Group&, const Tiling& tiling, const Isa& isa
 
 std::vector<Tiling> GpuProduct::tilings(const Group& group, const Isa& isa) const {
     const Product product = product_of(group);
-    return block_tilings(product.m, product.positions(group.batch), product.channels, isa);
+    return block_tilings(product.m, product.positions(group.batch), 1, product.channels, isa);
 }
 
 double GpuProduct::cost(const Group& group, const Tiling& tiling, const Isa&,
                         const Machine& machine) const {
     const Product product = product_of(group);
     const double efficiency =
-        block_efficiency(block_tile(tiling), product.m, product.positions(group.batch));
+        block_efficiency(block_tile(tiling), product.m, product.positions(group.batch), 1);
     return kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9) +
            2 * product.multiply_adds(group.batch) / (machine.fma_gflops * 1e9 * efficiency);
 }
