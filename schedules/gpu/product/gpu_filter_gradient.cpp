@@ -187,10 +187,16 @@ std::string GpuFilterGradient::clash(const Group&, const Tiling& tiling, const I
 std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& isa) const {
     const Gradient g = gradient_of(group);
     std::vector<Tiling> tilings;
-    for (Tiling tiling : block_tilings(g.outputs, g.inputs, g.copies(group.batch), g.line(), isa)) {
-        const int parts = parts_of(g, block_tile(tiling), group.batch);
+    for (const Tiling& tiles :
+         block_tilings(g.outputs, g.inputs, g.copies(group.batch), g.line(), isa)) {
+        BlockTile tile = block_tile(tiles);
+        const int parts = parts_of(g, tile, group.batch);
+        // A reduction of one piece would be no loop: ptxas then loads all of it at once, and
+        // spills.
+        if (parts == g.lines(group.batch) && tile.bk >= g.line() && tile.bk % 2 == 0) tile.bk /= 2;
+        Tiling tiling = to_tiling(tile);
         tiling.values.emplace_back("parts", parts);
-        if (clash(group, tiling, isa).empty()) tilings.push_back(std::move(tiling));
+        if (tiling_fault(*this, group, tiling, isa).empty()) tilings.push_back(std::move(tiling));
     }
     return tilings;
 }
