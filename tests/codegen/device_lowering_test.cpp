@@ -130,8 +130,9 @@ TEST(DeviceCheck, WhatDriversRefuseIsRefusedHere) {
     Func wide("wide");
     wide(x) = in(x) + 1.0F;
     wide.bound(x, 0, 4096).split(x, block, x, 512).gpu_blocks(block).gpu_threads(x);
-    EXPECT_NE(refusal(wide, {in}).find("a block has 512 threads, but opencl allows 256"),
-              std::string::npos);
+    EXPECT_EQ(refusal(wide, {in}),
+              "error[device]: a block has 512 threads, but opencl allows 256\n"
+              "  fix: choose smaller tiles");
     EXPECT_EQ(refusal(wide, {in}, isa_cuda()), "");
 
     Func staged("staged"), reader("reader");

@@ -54,7 +54,7 @@ class Lets {
     void pop() { lets_.pop_back(); }
     // The expression in terms of loop variables.
     Expr resolved(Expr expr) const {
-        for (auto let = lets_.rbegin(); let != lets_.rend(); ++let) {
+        for (auto let = lets_.rbegin(); let != lets_.rend(); let++) {
             if (ir::expr_uses_var(expr, let->first))
                 expr = ir::substitute(let->first, let->second, expr);
         }

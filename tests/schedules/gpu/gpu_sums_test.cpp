@@ -33,7 +33,8 @@ TEST(GpuSums, MomentsAroundALargeMean) {
     check.adjust = [](reference::Sources& sources, int64_t) {
         for (double& value : sources.at("a0").values) value = static_cast<float>(3000 + value);
         for (double& value : sources.at("a1").values) value /= 64;
-        for (double& value : sources.at("a2").values) value = static_cast<float>(24 + value * value);
+        for (double& value : sources.at("a2").values)
+            value = static_cast<float>(24 + value * value);
     };
     check_recipe("gpu_sums", group_of(op, {strips, strips, strips}, 3), check);
 }

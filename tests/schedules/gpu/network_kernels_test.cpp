@@ -82,7 +82,7 @@ void check_kernels(const Network& network) {
 
 TEST(DeviceKernels, OfLenet) { check_kernels(golden_network("lenet")); }
 TEST(DeviceKernels, OfRandomNetworks) {
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 2; seed++) {
         SCOPED_TRACE(seed);
         check_kernels(random_network(seed));
     }
