@@ -121,7 +121,8 @@ TEST(WinogradFilterGradient, RecipeByShape) {
         Machine machine;
         machine.threads = 2;  // which these choices were measured with
         for (const auto& recipe : make_library()) {
-            if (!recipe->applies(group, isa_avx512()) || recipe->name() == "default") continue;
+            if (!can_run(*recipe, group, isa_avx512(), /*exact=*/false)) continue;
+            if (recipe->is_last_resort()) continue;
             const Tiling tiling = recipe->tilings(group, isa_avx512())[0];
             best = std::min(best, {recipe->cost(group, tiling, isa_avx512(), machine),
                                    std::string(recipe->name())});
