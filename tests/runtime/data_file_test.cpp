@@ -293,14 +293,26 @@ TEST(DataFile, NoDescriptorIsLeft) {
     TestFolder folder;
     put_file(folder / "a", std::string_view("x"));
     const int code = testing::in_child([&] {
-        const rlimit none{0, 0};
-        setrlimit(RLIMIT_NOFILE, &none);
+        rlimit limit{};
+        getrlimit(RLIMIT_NOFILE, &limit);
+        // Sanitizers want descriptors of their own to look at what is caught.
+        const auto without_descriptors = [&](const auto& body) {
+            const rlimit none{0, limit.rlim_max};
+            setrlimit(RLIMIT_NOFILE, &none);
+            try {
+                body();
+            } catch (...) {
+                setrlimit(RLIMIT_NOFILE, &limit);
+                throw;
+            }
+        };
+        const auto read = [&] { without_descriptors([&] { read_file(folder / "a", 1, "file"); }); };
+        const auto write = [&] {
+            without_descriptors([&] { write_file(folder / "b", std::string_view("x")); });
+        };
         const std::string end =
             " the file: too many files are open\n  fix: raise the limit of open files (ulimit -n)";
-        if (message_of([&] { read_file(folder / "a", 1, "file"); }, folder.path()) !=
-            "DIR/a: cannot open" + end)
-            return 1;
-        const auto write = [&] { write_file(folder / "b", std::string_view("x")); };
+        if (message_of(read, folder.path()) != "DIR/a: cannot open" + end) return 1;
         return message_of(write, folder.path()) == "DIR/b: cannot write" + end ? 0 : 2;
     });
     EXPECT_EQ(code, 0);
