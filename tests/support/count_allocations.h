@@ -4,7 +4,14 @@
 #include <cstddef>  // defines __GLIBC__
 
 // Where malloc can be replaced: with glibc, and without sanitizers that replace it themselves.
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)  // clang's way to say so
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define EMULSION_SANITIZER_HAS_MALLOC 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EMULSION_SANITIZER_HAS_MALLOC 1
+#endif
+#if defined(__GLIBC__) && !defined(EMULSION_SANITIZER_HAS_MALLOC)
 #define EMULSION_COUNTS_ALLOCATIONS 1
 #endif
 
