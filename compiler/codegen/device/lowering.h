@@ -3,8 +3,6 @@
 
 #include <Halide.h>
 
-#include <cstdint>
-
 namespace emulsion {
 
 struct Isa;

@@ -9,9 +9,8 @@
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/conv2d.h"
-#include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 
 namespace emulsion {
 
@@ -124,34 +123,6 @@ double roofline(const Machine& machine, const Isa& isa, double multiply_adds, do
     double rounds = std::ceil(tasks / threads) * threads / std::max(1.0, tasks);
     return 2 * multiply_adds / (rate * threads * efficiency) * rounds +
            bytes / (machine.bandwidth_gbs * 1e9);
-}
-
-double traffic_bytes(const Group& group) {
-    double bytes = 0;
-    for (const Node& node : group.body.nodes()) {
-        if (node.op->op_class() != OpClass::source) continue;
-        bytes += static_cast<double>(memory_bytes(node.types[0], group.batch));
-    }
-    for (const Result& result : group.body.results()) {
-        bytes += static_cast<double>(memory_bytes(group.body.type(result.value), group.batch));
-    }
-    return bytes;
-}
-
-Halide::Expr tree_sum(std::vector<Halide::Expr> terms) {
-    while (terms.size() > 1) {
-        std::vector<Halide::Expr> next;
-        for (size_t i = 0; i + 1 < terms.size(); i += 2)
-            next.push_back(Strict(terms[i]) + Strict(terms[i + 1]));
-        if (terms.size() % 2 == 1) next.push_back(terms.back());
-        terms = std::move(next);
-    }
-    return terms[0];
-}
-
-Halide::Expr component(const Halide::Func& func, const std::vector<Halide::Expr>& at, size_t k) {
-    if (func.outputs() == 1) return func(at);
-    return func(at)[static_cast<int>(k)];
 }
 
 void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "compiler/recipe/recipe.h"
+#include "schedules/common/funcs.h"
+#include "schedules/common/group_work.h"
 
 namespace emulsion {
 
@@ -69,15 +71,6 @@ std::vector<int> tile_channels(const Isa& isa, int blocks, int smallest);
 double roofline(const Machine& machine, const Isa& isa, double multiply_adds, double efficiency,
                 double bytes, double tasks);
 
-// Bytes of all tensors the group reads and writes, for its whole batch.
-double traffic_bytes(const Group& group);
-
-// The sum of terms as a fixed balanced tree, rounded as written on every target.
-Halide::Expr tree_sum(std::vector<Halide::Expr> terms);
-
-// Value k of a Func, which may have only one: Halide knows no Tuple of one value.
-Halide::Expr component(const Halide::Func& func, const std::vector<Halide::Expr>& at, size_t k);
-
 // Splits `old` by `factor`; where it does not divide `extent` the tail is guarded, so nothing is
 // computed twice.
 void split_guarded(Halide::Stage stage, const Halide::VarOrRVar& old,
@@ -92,7 +85,5 @@ Halide::Func with_border(const Halide::Func& input, int width, int height, int l
 // Vectorises a staged copy along its channels, or along x where there is one channel.
 void vectorize_staging(Halide::Func staged, const Halide::Var& channel, const Halide::Var& x,
                        int channels);
-
-inline int divide_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
 }  // namespace emulsion

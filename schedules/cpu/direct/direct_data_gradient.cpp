@@ -11,7 +11,7 @@
 // the phases inside a tile, and what a phase is comes out of tables.
 #include "compiler/ops/conv2d.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/direct/direct.h"
 
 #include <algorithm>

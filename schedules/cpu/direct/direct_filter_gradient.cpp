@@ -9,7 +9,7 @@
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/direct/direct.h"
 
 #include <fmt/format.h>

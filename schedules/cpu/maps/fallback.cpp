@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/common/group_work.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/helpers.h"
-#include "schedules/cpu/maps/pointwise.h"
 
 namespace emulsion {
 

@@ -2,6 +2,7 @@
 #include "schedules/cpu/maps/helpers.h"
 
 #include "compiler/graph/limits.h"
+#include "schedules/common/funcs.h"
 
 #include <algorithm>
 #include <map>
@@ -86,28 +87,6 @@ void compute_inside(Func helper, const Func& out, const MapLoops& loops,
 }
 
 }  // namespace
-
-std::vector<Func> helpers_of(const std::vector<Func>& outputs) {
-    std::map<std::string, Halide::Internal::Function> environment;
-    for (const Func& output : outputs) {
-        for (const auto& [name, called] :
-             Halide::Internal::find_transitive_calls(output.function())) {
-            environment.emplace(name, called);
-        }
-    }
-    std::vector<Func> helpers;
-    for (const auto& [name, function] : environment) {
-        const bool is_output =
-            std::any_of(outputs.begin(), outputs.end(),
-                        [&, &key = name](const Func& f) { return f.name() == key; });
-        if (is_output) continue;
-        Halide::LoopLevel level = function.schedule().compute_level();
-        level.lock();  // a level can be inspected once it is locked; a later compute_at replaces it
-                       // as a whole
-        if (level.is_inlined()) helpers.emplace_back(function);
-    }
-    return helpers;
-}
 
 void compute_helpers(const std::vector<Func>& outputs, const MapLoops& loops,
                      const TensorType& type, const HelperOptions& options) {

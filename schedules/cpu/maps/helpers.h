@@ -9,9 +9,6 @@
 
 namespace emulsion {
 
-// The Funcs that `outputs` are made of and that have no schedule of their own, sorted by name.
-std::vector<Halide::Func> helpers_of(const std::vector<Halide::Func>& outputs);
-
 struct HelperOptions {
     int batch = 1;
     bool parallel = false;  // what is computed in front of everything else is worth several threads

@@ -12,18 +12,8 @@
 
 namespace emulsion {
 
-using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
-
-bool has_one_shape(const Group& group) {
-    const TensorType& first = group.body.type(group.body.results()[0].value);
-    return std::all_of(group.body.results().begin(), group.body.results().end(),
-                       [&](const Result& result) {
-                           const TensorType& type = group.body.type(result.value);
-                           return type.shape == first.shape && type.batched == first.batched;
-                       });
-}
 
 bool Pointwise::applies(const Group& group, const Isa&) const {
     return group.anchor < 0 && has_one_shape(group);
@@ -52,12 +42,7 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
         schedule_map(values, type, group.batch, options);
         return {values};
     }
-    const std::vector<Var> vars = values.args();
-    const std::vector<Expr> at(vars.begin(), vars.end());
-    std::vector<Expr> parts;
-    for (int k = 0; k < values.outputs(); k++) parts.push_back(Func(values)(at)[k]);
-    Func stored("stored");
-    stored(vars) = Halide::Tuple(parts);
+    Func stored = stored_copy(values, "stored");
     const MapLoops loops =
         schedule_map(stored, type, group.batch, {.task_elements = tiling.at("task")});
     if (loops.inner.empty()) {
@@ -65,7 +50,7 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
         return {stored};
     }
     values.compute_at(stored, Var(loops.inner));
-    for (const Var& var : vars) {
+    for (const Var& var : values.args()) {
         if (var.name() != loops.vector) continue;
         values.bound_storage(var, kLanes).vectorize(var, kLanes, Halide::TailStrategy::GuardWithIf);
     }

@@ -22,7 +22,4 @@ class Pointwise : public Recipe {
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;
 };
 
-// Whether all results of a group have one shape.
-bool has_one_shape(const Group& group);
-
 }  // namespace emulsion

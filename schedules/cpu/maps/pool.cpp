@@ -3,10 +3,10 @@
 
 #include "compiler/ops/pool_attributes.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
+#include "schedules/common/group_work.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/helpers.h"
-#include "schedules/cpu/maps/pointwise.h"
 
 namespace emulsion {
 

@@ -11,7 +11,7 @@
 #include "compiler/ops/dense.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 
 namespace emulsion {
 

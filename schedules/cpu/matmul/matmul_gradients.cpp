@@ -12,7 +12,7 @@
 #include "compiler/graph/limits.h"
 #include "compiler/ops/dense.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/matmul/matmul.h"
 
 namespace emulsion {

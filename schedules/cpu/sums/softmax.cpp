@@ -18,7 +18,7 @@
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/sums/lanes.h"

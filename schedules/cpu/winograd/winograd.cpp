@@ -39,7 +39,7 @@
 #include "compiler/ops/moments.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/common/prefetch.h"
 #include "schedules/cpu/common/strips.h"
 #include "schedules/cpu/common/tiling.h"

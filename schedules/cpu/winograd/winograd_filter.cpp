@@ -4,7 +4,7 @@
 #include "compiler/graph/limits.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/winograd/winograd.h"
 #include "schedules/cpu/winograd/winograd_transforms.h"

@@ -2,7 +2,7 @@
 #include "schedules/cpu/winograd/winograd_gradient_parts.h"
 
 #include "compiler/ops/conv2d.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/winograd/winograd_transforms.h"
 
 namespace emulsion {

@@ -9,7 +9,7 @@
 
 #include "compiler/graph/limits.h"
 #include "compiler/support/diagnostic.h"
-#include "schedules/cpu/common/anchor.h"
+#include "schedules/common/anchor.h"
 #include "schedules/cpu/common/prefetch.h"
 #include "schedules/cpu/common/tiling.h"
 

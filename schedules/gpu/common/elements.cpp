@@ -3,9 +3,10 @@
 
 #include <vector>
 
+#include "schedules/common/funcs.h"
+
 namespace emulsion {
 
-using Halide::Expr;
 using Halide::Func;
 using Halide::TailStrategy;
 using Halide::Var;
@@ -49,14 +50,9 @@ Func schedule_stores(Func values, int threads, bool vectors) {
         schedule_elements(values, threads, vectors);
         return values;
     }
-    const std::vector<Var> vars = values.args();
-    const std::vector<Expr> at(vars.begin(), vars.end());
-    std::vector<Expr> parts;
-    for (int k = 0; k < values.outputs(); k++) parts.push_back(Func(values)(at)[k]);
-    Func stored("stored");
-    stored(vars) = Halide::Tuple(parts);
+    const Func stored = stored_copy(values, "stored");
     values.compute_at(stored, schedule_elements(stored, threads, vectors));
-    if (vectors) values.vectorize(vars[0], kDeviceVector);
+    if (vectors) values.vectorize(values.args()[0], kDeviceVector);
     return stored;
 }
 

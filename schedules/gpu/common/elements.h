@@ -9,6 +9,7 @@
 namespace emulsion {
 
 inline constexpr int kDeviceVector = 4;  // f32 of the widest access of memory
+inline constexpr double kLaunchSeconds = 5e-6;
 
 // Whether the elements of a tensor fall into whole vectors along its innermost axis.
 bool has_vectors(const TensorType& type);

@@ -6,37 +6,18 @@
 #include <string>
 
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/tiling.h"
-#include "schedules/cpu/maps/helpers.h"
-#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/common/funcs.h"
+#include "schedules/common/group_work.h"
 #include "schedules/gpu/common/elements.h"
 
 namespace emulsion {
 
-using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
 
 namespace {
 
-constexpr double kLaunchSeconds = 5e-6;
 constexpr int kFallbackThreads = 64;
-
-// A Func of its own with the values of `func`, so that what `func` sums is computed by the thread
-// that stores it.
-Func stored(const Func& func, int index) {
-    const std::vector<Var> vars = func.args();
-    const std::vector<Expr> at(vars.begin(), vars.end());
-    Func result("stored" + std::to_string(index));
-    if (func.outputs() == 1) {
-        result(vars) = func(at);
-        return result;
-    }
-    std::vector<Expr> parts;
-    for (int k = 0; k < func.outputs(); k++) parts.push_back(func(at)[k]);
-    result(vars) = Halide::Tuple(parts);
-    return result;
-}
 
 // Names of the Funcs with sums that a Func reads, through whatever is put into its place.
 std::set<std::string> sums_read(const Halide::Internal::Function& function) {
@@ -117,15 +98,15 @@ std::vector<Func> GpuFallback::build(KernelContext& context, const Tiling&) cons
     const size_t count = group.body.results().size();
     std::vector<Func> outputs;
     if (group.anchor < 0) {
-        outputs = {stored(context.finish(), 0)};
+        outputs = {stored_copy(context.finish(), "stored0")};
     } else if (has_one_shape(group)) {
-        outputs = {stored(context.finish(context.plain()), 0)};
+        outputs = {stored_copy(context.finish(context.plain()), "stored0")};
     } else {
         // Each with helpers of its own: threads share nothing.
         for (size_t i = 0; i < count; i++) {
             const Value value = group.body.results()[i].value;
-            outputs.push_back(
-                stored(context.plain()[static_cast<size_t>(value.output)], static_cast<int>(i)));
+            outputs.push_back(stored_copy(context.plain()[static_cast<size_t>(value.output)],
+                                          "stored" + std::to_string(i)));
         }
     }
     for (size_t i = 0; i < outputs.size(); i++) {

@@ -13,9 +13,9 @@
 #include "compiler/ops/dense.h"
 #include "compiler/ops/window_lowering.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
-#include "schedules/cpu/common/tiling.h"
-#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/common/anchor.h"
+#include "schedules/common/funcs.h"
+#include "schedules/common/group_work.h"
 #include "schedules/gpu/common/elements.h"
 #include "schedules/gpu/product/block_product.h"
 
@@ -31,7 +31,6 @@ using Halide::Var;
 namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
-constexpr double kLaunchSeconds = 5e-6;
 constexpr int kShortRow = 7;        // shorter rows are cut into lines without regard to them
 constexpr int kLine = 16;           // positions of such a line
 constexpr int kWantedBlocks = 256;  // of a grid

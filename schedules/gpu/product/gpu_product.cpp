@@ -6,9 +6,9 @@
 #include "compiler/ops/dense.h"
 #include "compiler/ops/window_lowering.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
-#include "schedules/cpu/common/tiling.h"
-#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/common/anchor.h"
+#include "schedules/common/group_work.h"
+#include "schedules/gpu/common/elements.h"
 #include "schedules/gpu/product/block_product.h"
 
 namespace emulsion {
@@ -22,7 +22,6 @@ using Halide::Var;
 namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
-constexpr double kLaunchSeconds = 5e-6;
 
 // A product seen from its result.
 struct Product {

@@ -9,9 +9,9 @@
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
-#include "schedules/cpu/common/anchor.h"
-#include "schedules/cpu/common/tiling.h"
-#include "schedules/cpu/maps/pointwise.h"
+#include "schedules/common/anchor.h"
+#include "schedules/common/funcs.h"
+#include "schedules/common/group_work.h"
 #include "schedules/gpu/common/elements.h"
 
 namespace emulsion {
@@ -24,7 +24,6 @@ using Halide::Var;
 
 namespace {
 
-constexpr double kLaunchSeconds = 5e-6;
 constexpr int kBlockChannels = 16;
 constexpr int kChains = 8;
 constexpr int kFewestSteps = 16;  // of a chain, before there is a second part
