@@ -152,6 +152,21 @@ TEST(DeviceCheck, WhatDriversRefuseIsRefusedHere) {
               std::string::npos);
 }
 
+// The innermost axis of a grid has no limit, under whatever number Halide gives its loop.
+TEST(DeviceCheck, TheInnermostAxisIsKnownByItsName) {
+    namespace ir = Halide::Internal;
+    const auto grid = [](const std::string& name) {
+        return ir::For::make(name, 0, Halide::Var("blocks") - 1, ir::ForType::GPUBlock,
+                             Halide::Partition::Auto, Halide::DeviceAPI::OpenCL,
+                             ir::Evaluate::make(0));
+    };
+    for (const char* name : {"out.s0.p.block_id_x", "out.s0.p.block_id_x$20"})
+        check_device_kernel(grid(name), isa_opencl(), 8);
+    EXPECT_EQ(message_of([&] { check_device_kernel(grid("out.block_id_y$20"), isa_opencl(), 8); }),
+              "error[device]: the loop out.block_id_y$20 has no constant extent\n"
+              "  fix: bound the Func's coordinates");
+}
+
 TEST(DeviceCheck, WorkBesideTheDeviceIsRefused) {
     const Var x("x"), block("block");
     ImageParam in(Halide::Float(32), 1, "in");
