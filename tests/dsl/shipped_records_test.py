@@ -1,54 +1,29 @@
 """The records that are shipped with the compiler: a build finds and takes them, for the class of machines that it is for,
 behind its user's own; and those in schedules/tuned/ are sorted and legal."""
 import json
-import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build"))
-EMULSION = BINARY / "bin" / "emulsion"
+from tuning import BINARY, ROOT, Work, check, faults
+
 OTHERS = ["Other-1-1-l1.1-l2.1-l3.1-fma.1", "Other-1-10-l1.1-l2.1-l3.1-fma.1"]
-MODEL = """#include "dsl/emulsion.h"
-using namespace emulsion;
-int main(int argc, char** argv) {
-    Model m("tiny");
-    m.classify(dense(flatten(relu(conv(m.input("x", {3, 12, 12}), 32, {.kernel = 3, .padding = same}))), 10));
-    return compile(m, argc, argv);
-}
-"""
-faults = []
 
 
-def check(holds, text):
-    if not holds:
-        faults.append(text)
-        print("FAULT:", text)
-
-
-class Work:
+class Installation(Work):
     """A model and an installation: the libraries of the build beside records of its own."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
-        libraries = self.folder / "emulsion" / "lib"
+        libraries = Path(folder) / "emulsion" / "lib"
         libraries.mkdir(parents=True)
         for file in (BINARY / "lib").iterdir():
             (libraries / file.name).symlink_to(file)
-        self.shipped = self.folder / "emulsion" / "share" / "emulsion" / "tuned"
+        self.shipped = Path(folder) / "emulsion" / "share" / "emulsion" / "tuned"
         self.shipped.mkdir(parents=True)
-        self.environment = dict(os.environ, EMULSION_LIBRARIES=str(libraries), XDG_CACHE_HOME=str(self.folder / "cache"))
-        (self.folder / "tiny.cpp").write_text(MODEL)
-        (self.folder / "tiny.emu").write_text(self.run("show", "tiny.cpp").stdout)
-
-    def run(self, *words):
-        return subprocess.run([str(EMULSION), *words], cwd=self.folder, env=self.environment, text=True,
-                              capture_output=True, timeout=300)
+        super().__init__(folder, EMULSION_LIBRARIES=str(libraries))
 
     def plan(self, *words, model="tiny.emu"):
         result = self.run("show", model, "--batch", "2", "--emit=plan", *words)
@@ -177,7 +152,7 @@ def check_tree(work):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(folder)
+        work = Installation(folder)
         lines = work.records()
         lines += [lines[1].replace(work.machine, other) for other in OTHERS]
         work.write(work.shipped / "tiny.records", lines[0], lines[2], lines[3])

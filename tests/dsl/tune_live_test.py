@@ -14,24 +14,9 @@ import termios
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
+from tuning import EMULSION, MODEL, check, faults
+
 ROWS, COLUMNS = 20, 64
-MODEL = """#include "dsl/emulsion.h"
-using namespace emulsion;
-int main(int argc, char** argv) {
-    Model m("tiny");
-    m.classify(dense(flatten(relu(conv(m.input("x", {3, 12, 12}), 32, {.kernel = 3, .padding = same}))), 10));
-    return compile(m, argc, argv);
-}
-"""
-faults = []
-
-
-def check(holds, text):
-    if not holds:
-        faults.append(text)
-        print("FAULT:", text)
 
 
 class Screen:

@@ -13,38 +13,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from processes import processes_of
-
-ROOT = Path(__file__).resolve().parents[2]
-EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
-MODEL = """#include "dsl/emulsion.h"
-using namespace emulsion;
-int main(int argc, char** argv) {
-    Model m("tiny");
-    m.classify(dense(flatten(relu(conv(m.input("x", {3, 12, 12}), 32, {.kernel = 3, .padding = same}))), 10));
-    return compile(m, argc, argv);
-}
-"""
-faults = []
+from tuning import EMULSION, Work, check, faults
 
 
-def check(holds, text):
-    if not holds:
-        faults.append(text)
-        print("FAULT:", text)
-
-
-class Work:
+class TuningWork(Work):
     def __init__(self, folder):
-        self.folder = Path(folder)
-        self.temporary = self.folder / "tmp"
+        self.temporary = Path(folder) / "tmp"
         self.temporary.mkdir()
-        self.environment = dict(os.environ, TMPDIR=str(self.temporary), XDG_CACHE_HOME=str(self.folder / "cache"))
-        (self.folder / "tiny.cpp").write_text(MODEL)
-        (self.folder / "tiny.emu").write_text(self.run("show", "tiny.cpp").stdout)
-
-    def run(self, *words):
-        return subprocess.run([str(EMULSION), *words], cwd=self.folder, env=self.environment, text=True,
-                              capture_output=True, timeout=300)
+        super().__init__(folder, TMPDIR=str(self.temporary))
 
     def start(self, *words):
         return subprocess.Popen([str(EMULSION), *words], cwd=self.folder, env=self.environment, text=True,
@@ -394,7 +370,7 @@ def check_refusals(work):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(folder)
+        work = TuningWork(folder)
         seen = set()
         check_budget(work, seen)
         end_while_tuning(work, seen, signal.SIGTERM, "first", "tiny.cpp")

@@ -7,17 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
+from tuning import EMULSION, ROOT, check, faults
+
 LESSON = ROOT / "examples" / "lesson_02_tuning.cpp"
 RECORDS = "lesson_02_tuning.records"
-faults = []
-
-
-def check(holds, text):
-    if not holds:
-        faults.append(text)
-        print("FAULT:", text)
 
 
 def ensure_records(folder):
