@@ -20,10 +20,11 @@ ROWS, COLUMNS = 20, 64
 
 
 class Screen:
-    """What a terminal shows, and what has left it at the top."""
+    """What a terminal shows, what has left it at the top, and the views that were drawn whole."""
 
     def __init__(self):
         self.gone, self.lines, self.row, self.column, self.rest = [], [""] * ROWS, 0, 0, ""
+        self.views = []
 
     def feed(self, text):
         text = self.rest + text
@@ -46,6 +47,8 @@ class Screen:
         if kind == "A":
             self.row = max(0, self.row - count)
         elif kind == "J":
+            if is_view(self.text()):
+                self.views.append(self.text())  # whole, since it makes room for the next
             self.lines[self.row] = self.lines[self.row][:self.column]
             self.lines[self.row + 1:] = [""] * (ROWS - self.row - 1)
         else:
@@ -82,7 +85,7 @@ class Run:
     """`emulsion tune` on a terminal of its own."""
 
     def __init__(self, folder, name, *words, term="xterm"):
-        self.screen, self.views, self.bytes = Screen(), [], ""
+        self.screen, self.bytes = Screen(), ""
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
@@ -106,8 +109,6 @@ class Run:
                 return os.waitpid(self.pid, 0)[1]
             self.bytes += data
             self.screen.feed(data)
-            if is_view(self.screen.text()):
-                self.views.append(self.screen.text())
             if until(self):
                 self.kept = termios.tcgetattr(self.terminal)
                 return None
@@ -121,18 +122,18 @@ def is_view(text):
 
 
 def has_tried(run):
-    return any(re.search(r"; [3-9] trials", view) for view in run.views)
+    return any(re.search(r"; [3-9] trials", view) for view in run.screen.views)
 
 
 def check_whole_run(folder):
     run = Run(folder, "whole", "--trials", "8")
     status = run.read(lambda _: False)
     check(status == 0, f"a run ends with {status}: {run.screen.all()}")
-    check(run.views, f"no view was seen: {run.bytes[:2000]}")
-    last = run.views[-1] if run.views else ""
+    check(run.screen.views, f"no view was seen: {run.bytes[:2000]}")
+    last = run.screen.views[-1] if run.screen.views else ""
     check(" of 8; a step is " in last and "  default: " in last and "  best:    " in last, f"the last view: {last}")
     check(re.search(r"^> +\d+\.\d %  +\d+  +\d+ .*(inference|training) ", last, re.M), f"no kernel at hand: {last}")
-    check(all(view.count("  last:    ") == 1 for view in run.views), "a view stands twice on the screen")
+    check(all(view.count("  last:    ") == 1 for view in run.screen.views), "a view stands twice on the screen")
     check(all(len(line) < COLUMNS for line in last[last.index(" trials of 8") - 20:].splitlines()), f"a line is cut: {last}")
     end = run.screen.all()
     check(not is_view(end), f"the view is still there: {end}")
