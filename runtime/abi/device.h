@@ -1,0 +1,76 @@
+/* The seam between a library and the drivers of devices: what a device variant runs on. One
+ * interface (OpenCL; others by the same form) is one emulsion_device_api, defined in a file of its
+ * own (opencl.c), and one set of the five functions that Halide's kernels for it call; a library
+ * links the interfaces of its variants alone. Drivers are loaded when a device is first asked for,
+ * so that a library starts, and runs on the processor, where there are none.
+ *
+ * A device that bind has opened serves one instance: a context and a queue in order, one arena for
+ * each class of memory, the programs and kernels of the library's variant. Kernels get it through
+ * user_context, which is an emulsion_worker: worker->instance->device.
+ *
+ * Halide's kernels drop return codes, so a device keeps the driver's first error and refuses every
+ * launch behind it; whoever calls kernels looks at `error` when they are through. */
+#pragma once
+#include "runtime/abi/emulsion_abi.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EMULSION_DEVICE_TEXT 256
+
+typedef struct emulsion_device_api emulsion_device_api;
+
+/* The head of what `open` makes; the rest is the interface's own. */
+typedef struct emulsion_device {
+    const emulsion_device_api* api;
+    int32_t error; /* the driver's code of the first fault; 0: none yet */
+    int32_t dry;   /* 1: a launch makes its program and kernel ready, and runs nothing */
+    char text[EMULSION_DEVICE_TEXT]; /* `error` in words: what was asked, and the driver's answer */
+    /* Counters, since open. */
+    uint64_t launches, uploads, downloads, uploaded_bytes, downloaded_bytes;
+    uint64_t allocations, allocated_bytes; /* of memory of the device */
+} emulsion_device;
+
+typedef struct emulsion_device_facts {
+    char name[EMULSION_DEVICE_TEXT];
+    uint64_t memory_bytes;  /* of the device in all */
+    uint64_t largest_bytes; /* of one block */
+    uint64_t alignment;     /* bytes, of a view's offset */
+} emulsion_device_facts;
+
+/* Functions that return an int return 0 or the driver's code. Those without a device put the fault
+ * in words into `text`; those with one leave it in the device. */
+struct emulsion_device_api {
+    const char* name; /* of the target and the variant: "opencl" */
+    /* How many devices the drivers at hand offer, those of GPUs first; 0 where there is no driver,
+     * and `text` says why. Their order is the drivers' own, and the same in each call. */
+    int (*count)(char text[EMULSION_DEVICE_TEXT]);
+    int (*facts)(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]);
+    /* Null where it fails. */
+    emulsion_device* (*open)(int index, char text[EMULSION_DEVICE_TEXT]);
+    /* Frees all that belongs to it; waits for what still runs. */
+    void (*close)(emulsion_device* device);
+    /* The arena of a class (emulsion_class), once, before the first view of it; zeroed. */
+    int (*allocate)(emulsion_device* device, int memory_class, uint64_t bytes);
+    /* What emulsion_descriptor.device holds for these bytes of an arena: it lives as long as the
+     * device. 0 where it fails. */
+    uint64_t (*view)(emulsion_device* device, int memory_class, uint64_t offset, uint64_t bytes);
+    /* In the order of the launches. An upload may return before the device has read the bytes
+     * only where it has copied them; a download returns when the bytes are there. */
+    int (*upload)(emulsion_device* device, int memory_class, uint64_t offset, const void* host,
+                  uint64_t bytes);
+    int (*download)(emulsion_device* device, int memory_class, uint64_t offset, void* host,
+                    uint64_t bytes);
+    /* Returns when all launches are through. */
+    int (*finish)(emulsion_device* device);
+    /* The index of the first of `count` floats, which start at `offset`, that is a NaN or an
+     * infinity; -1: none is. Waits for the answer. */
+    int (*first_not_finite)(emulsion_device* device, int memory_class, uint64_t offset,
+                            uint64_t count, int64_t* index);
+};
+
+extern const emulsion_device_api emulsion_opencl;
+
+#ifdef __cplusplus
+}
+#endif
