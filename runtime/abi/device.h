@@ -11,7 +11,7 @@
  * Halide's kernels drop return codes, so a device keeps the driver's first error and refuses every
  * launch behind it; whoever calls kernels looks at `error` when they are through. */
 #pragma once
-#include "runtime/abi/emulsion_abi.h"
+#include "runtime/abi/instance.h"
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -21,7 +21,7 @@ extern "C" {
 typedef struct emulsion_device_api emulsion_device_api;
 
 /* The head of what `open` makes; the rest is the interface's own. */
-typedef struct emulsion_device {
+struct emulsion_device {
     const emulsion_device_api* api;
     int32_t error; /* the driver's code of the first fault; 0: none yet */
     int32_t dry;   /* 1: a launch makes its program and kernel ready, and runs nothing */
@@ -29,7 +29,7 @@ typedef struct emulsion_device {
     /* Counters, since open. */
     uint64_t launches, uploads, downloads, uploaded_bytes, downloaded_bytes;
     uint64_t allocations, allocated_bytes; /* of memory of the device */
-} emulsion_device;
+};
 
 typedef struct emulsion_device_facts {
     char name[EMULSION_DEVICE_TEXT];

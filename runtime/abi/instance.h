@@ -24,6 +24,7 @@ extern "C" {
 #endif
 
 typedef struct emulsion_instance emulsion_instance;
+typedef struct emulsion_device emulsion_device; /* device.h */
 
 /* Constant tables, written by the compiler. */
 
@@ -190,6 +191,7 @@ struct emulsion_instance {
     const emulsion_library* library;
     const emulsion_variant* variant;
     emulsion_descriptor* descriptors; /* = instance + 1 */
+    emulsion_device* device;          /* of a variant for devices; null on processors */
     void* block[EMULSION_CLASSES];
     int32_t status; /* of the last function */
     int32_t threads;
