@@ -20,10 +20,10 @@ namespace emulsion {
 namespace {
 
 // A standard stream that was closed would be the number of the next file that is opened, and what
-// is printed would go there. Here nothing can be written to it.
+// is printed would go there. A folder is there in every container, and cannot be written to.
 void open_standard_streams() {
     for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-        if (fcntl(stream, F_GETFD) < 0) (void)!open("/dev/null", O_RDONLY);
+        if (fcntl(stream, F_GETFD) < 0) (void)!open("/", O_RDONLY | O_DIRECTORY);
     }
 }
 

@@ -44,6 +44,7 @@ int TrainProgram::run() {
     const WatchSignals watch;
     attempt([this] { train(); });
     conclude();
+    folder_.reset();  // while signals are watched: none leaves a lock behind
     return exit_code();
 }
 
