@@ -37,6 +37,11 @@ struct Spent {
     int trials = 0;
 };
 
+namespace internal {
+// Of three columns: recipe, version, tiling.
+Candidate candidate_in(const Statement& row, int column);
+}  // namespace internal
+
 class Journal {
   public:
     // Opens or makes the file. Throws Error[journal]: a folder that may not be written to, a disk
