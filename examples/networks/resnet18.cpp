@@ -1,24 +1,9 @@
 // ResNet-18 for photographs of 224x224 in a thousand classes: a 7x7 stem with pooling, four stages
 // of two residual blocks. Where a stage halves the map, the shortcut is a 1x1 convolution with the
 // same stride.
-#include "dsl/emulsion.h"
+#include "examples/networks/blocks.h"
 using namespace emulsion;
-
-namespace {
-
-Tensor conv_norm(Tensor x, int width, Size kernel, Size stride) {
-    return batch_norm(conv(
-        x, width, {.kernel = kernel, .stride = stride, .padding = kernel.h / 2, .bias = false}));
-}
-
-// relu(body(x) + shortcut(x))
-Tensor block(Tensor x, int width, int stride) {
-    Tensor y = relu(conv_norm(x, width, 3, stride));
-    y = conv_norm(y, width, 3, 1);
-    return relu(y + (stride == 1 ? x : conv_norm(x, width, 1, stride)));
-}
-
-}  // namespace
+using namespace emulsion::blocks;
 
 int main(int argc, char** argv) {
     Model m("resnet18");
@@ -26,8 +11,8 @@ int main(int argc, char** argv) {
     x = relu(conv_norm(x, 64, 7, 2));
     x = max_pool(x, {.window = 3, .stride = 2, .padding = 1});
     for (int width : {64, 128, 256, 512}) {
-        x = block(x, width, width == 64 ? 1 : 2);
-        x = block(x, width, 1);
+        x = basic_block(x, width, width == 64 ? 1 : 2);
+        x = basic_block(x, width, 1);
     }
     m.classify(dense(global_average_pool(x), 1000));
     m.optimizer(sgd({.learning_rate = 0.1, .momentum = 0.9}));

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "tests/support/golden.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_folder.h"
 
@@ -32,7 +33,7 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(Network, TextRoundTrip) {
-    for (const char* name : {"lenet", "mlp", "resnet18", "resnet18_cifar", "resnet20"}) {
+    for (const auto& [name, batch] : test::kExampleNetworks) {
         std::string text = golden(std::string(name) + ".graph.txt");
         ASSERT_FALSE(text.empty()) << name;
         Network network = parse_network(text, name);

@@ -12,6 +12,7 @@
 #include "compiler/plan/verify_plan.h"
 #include "compiler/recipe/kernel_context.h"
 #include "tests/plan/plan_support.h"
+#include "tests/support/golden.h"
 
 namespace emulsion::test {
 namespace {
@@ -188,6 +189,29 @@ TEST(Joins, ARecipeThatTakesNoPitchesKeepsItsMapsByThemselves) {
     EXPECT_EQ(pitched_buffers(plan), 0);
     EXPECT_TRUE(is_noted(plan, "whole is copied together: expand1 would not run dense"))
         << print(plan);
+}
+
+// Kernels that copy channels and do nothing else.
+int copies(const Plan& plan, const std::string& kind) {
+    const VariantPlan& variant = plan.variants[0];
+    return static_cast<int>(std::ranges::count_if(
+        variant.batches.at(0).calls,
+        [&](const PlannedCall& call) { return kinds_of(variant, call) == kind; }));
+}
+
+TEST(Joins, NoConcatenationOfTheExampleNetworksIsAKernel) {
+    for (const char* name : {"squeezenet1_1", "densenet121"}) {
+        for (bool training : {false, true}) {
+            SCOPED_TRACE(fmt::format("{} training={}", name, training));
+            const Plan plan = plan_network(golden_network(name), {training, {8}});
+            EXPECT_EQ(copies(plan, "concatenate"), 0);
+            EXPECT_EQ(copies(plan, "slice_backward"), 0);
+            // The gradient of a layer's own maps is cut out of that of the whole before the two
+            // gradients of its last convolution read it.
+            const bool copies_gradients = training && name == std::string("densenet121");
+            EXPECT_EQ(copies(plan, "slice"), copies_gradients ? 58 : 0);
+        }
+    }
 }
 
 // ---- The checker ----

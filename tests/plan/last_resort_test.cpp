@@ -106,9 +106,9 @@ TEST(LastResort, NoPoolingDragsAConvolutionThere) {
 }
 
 TEST(LastResort, NothingOfTheExampleNetworks) {
-    for (const char* name : {"mlp", "lenet", "resnet20", "resnet18_cifar", "resnet18"}) {
+    for (const auto& [name, batch] : kExampleNetworks) {
         const Plan plan =
-            plan_network(golden_network(name), {true, {16}, true, {isa_avx2(), isa_avx512()}});
+            plan_network(golden_network(name), {true, {batch}, true, {isa_avx2(), isa_avx512()}});
         EXPECT_EQ(slow_kernels(plan), std::vector<std::string>()) << name;
         EXPECT_EQ(print(plan).find("\n    note: "), std::string::npos) << name;
     }

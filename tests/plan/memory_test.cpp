@@ -101,9 +101,7 @@ TEST(Offsets, NothingNeedsNothing) {
 
 // The whole workspace of a network without its slabs: within 5 % of what no placement can go below.
 TEST(Offsets, OfEveryExampleNetwork) {
-    for (const auto& [name, batch] :
-         {std::pair("mlp", 64), std::pair("lenet", 64), std::pair("resnet20", 128),
-          std::pair("resnet18_cifar", 64), std::pair("resnet18", 16)}) {
+    for (const auto& [name, batch] : kExampleNetworks) {
         for (bool training : {true, false}) {
             std::vector<int> batches =
                 training ? std::vector<int>{batch} : std::vector<int>{1, batch};

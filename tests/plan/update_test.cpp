@@ -32,9 +32,7 @@ TEST(Updates, ApartAreAStageOfTheirOwn) {
 }
 
 TEST(Updates, AtOnceLeaveNoGradients) {
-    for (const auto& [name, batch] :
-         {std::pair("mlp", 64), std::pair("lenet", 64), std::pair("resnet20", 128),
-          std::pair("resnet18_cifar", 64), std::pair("resnet18", 16)}) {
+    for (const auto& [name, batch] : kExampleNetworks) {
         SCOPED_TRACE(name);
         Plan apart = plan_with(golden_network(name), batch, false);
         Plan at_once = plan_with(golden_network(name), batch, true);
@@ -45,8 +43,9 @@ TEST(Updates, AtOnceLeaveNoGradients) {
         const VariantPlan &before = apart.variants[0], &after = at_once.variants[0];
         EXPECT_EQ(after.batches[0].calls.size(), before.batches[0].calls.size());
         EXPECT_EQ(after.kernels.size(), before.kernels.size());
-        // One matrix is nearly all of mlp; elsewhere few gradients live at a time.
-        int64_t most = apart.gradient_bytes / (std::string(name) == "mlp" ? 1 : 2);
+        // One matrix is most of these two; elsewhere few gradients live at a time.
+        const bool is_one_matrix = std::string(name) == "mlp" || std::string(name) == "vgg16";
+        int64_t most = apart.gradient_bytes / (is_one_matrix ? 1 : 2);
         EXPECT_LT(after.activation_bytes, before.activation_bytes + most);
         EXPECT_LE(static_cast<double>(after.activation_bytes),
                   1.05 * static_cast<double>(after.largest_live_bytes));

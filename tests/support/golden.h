@@ -21,6 +21,16 @@ void expect_golden(const std::string& name, const std::string& text);
 // tests/golden/NAME.graph.txt
 Network golden_network(const std::string& name);
 
+// Each network of examples/networks/ and the batch that examples/CMakeLists.txt compiles it for.
+struct ExampleNetwork {
+    const char* name;
+    int batch;
+};
+inline constexpr ExampleNetwork kExampleNetworks[] = {
+    {"mlp", 64},       {"lenet", 64},    {"resnet20", 128}, {"resnet18_cifar", 64},
+    {"resnet18", 16},  {"resnet50", 16}, {"vgg16", 8},      {"squeezenet1_1", 16},
+    {"densenet121", 8}};
+
 // A file of cases, each "== TITLE", a graph, "-- after", and the text that `after` makes of the
 // graph:
 //

@@ -7,7 +7,9 @@ from tuning import support
 
 # The batches that users compile for most: README's.
 OPTIONS = {"lenet": ["--batch", 64], "resnet20": ["--batch", 128], "resnet18_cifar": ["--batch", 64],
-           "resnet18": ["--batch", 16, "--infer-batch", 1, "--infer-batch", 16]}
+           "resnet18": ["--batch", 16, "--infer-batch", 1, "--infer-batch", 16],
+           "resnet50": ["--batch", 16, "--infer-batch", 1, "--infer-batch", 16], "vgg16": ["--batch", 8],
+           "squeezenet1_1": ["--batch", 16], "densenet121": ["--batch", 8]}
 THREADS = 2
 
 
