@@ -29,7 +29,7 @@ struct LoadedObject::Implementation {
     std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-LoadedObject::LoadedObject(const std::string& object)
+LoadedObject::LoadedObject(const std::string& object, const std::map<std::string, void*>& symbols)
     : implementation_(std::make_unique<Implementation>()) {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -47,6 +47,14 @@ LoadedObject::LoadedObject(const std::string& object)
     llvm::orc::LLJIT& jit = *implementation_->jit;
     jit.getMainJITDylib().addGenerator(
         take(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
+    llvm::orc::SymbolMap given;
+    for (const auto& [name, address] : symbols)
+        given[jit.mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
+                                            llvm::JITSymbolFlags::Exported};
+    if (llvm::Error error =
+            jit.getMainJITDylib().define(llvm::orc::absoluteSymbols(std::move(given)))) {
+        fail_load(std::move(error));
+    }
     if (llvm::Error error =
             jit.addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object, "object"))) {
         fail_load(std::move(error));

@@ -2,6 +2,7 @@
 // the very bytes that ship.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,9 +17,10 @@ std::string kernels_with_runtime(const std::vector<std::string>& kernel_objects)
 
 class LoadedObject {
   public:
-    // Throws Error[load]. Undefined symbols resolve to those of this process; a bare kernel is
-    // linked with the runtime's object first (kernel_with_runtime).
-    explicit LoadedObject(const std::string& object);
+    // Throws Error[load]. Undefined symbols resolve to `symbols`, else to those that this process
+    // exports; a bare kernel is linked with the runtime's object first (kernel_with_runtime).
+    explicit LoadedObject(const std::string& object,
+                          const std::map<std::string, void*>& symbols = {});
     ~LoadedObject();
     LoadedObject(const LoadedObject&) = delete;
     LoadedObject& operator=(const LoadedObject&) = delete;

@@ -8,7 +8,7 @@
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
-#include "runtime/abi/instance.h"
+#include "runtime/abi/device.h"
 
 namespace emulsion {
 
@@ -26,12 +26,9 @@ const X86& x86() {
     return targets;
 }
 
-// Offsets of sub-buffers that every OpenCL driver takes; a multiple of what kernels' vectors need.
-constexpr int64_t kDeviceAlignment = 256;
-
 // A kind of devices is a family of its own: sums are contracted differently on each.
 struct Device {
-    TargetFamily family{kDeviceAlignment, {&isa}};
+    TargetFamily family{EMULSION_DEVICE_ALIGNMENT, {&isa}};
     Isa isa;
     Device(std::string name, int block_threads, int64_t shared_bytes)
         : isa{std::move(name), 4, 255, true, &family, block_threads, shared_bytes} {}

@@ -18,6 +18,15 @@ extern "C" {
 
 #define EMULSION_DEVICE_TEXT 256
 
+/* Offsets of a library's tensors on a device are multiples of this: no driver asks for more. */
+#define EMULSION_DEVICE_ALIGNMENT 512
+
+/* What a device holds beside its arenas: the answer of first_not_finite. */
+#define EMULSION_DEVICE_OWN_BYTES 64
+
+/* In the place of a driver's code: what was asked for cannot be. */
+#define EMULSION_DEVICE_REFUSED (-100000)
+
 typedef struct emulsion_device_api emulsion_device_api;
 
 /* The head of what `open` makes; the rest is the interface's own. */
@@ -28,7 +37,8 @@ struct emulsion_device {
     char text[EMULSION_DEVICE_TEXT]; /* `error` in words: what was asked, and the driver's answer */
     /* Counters, since open. */
     uint64_t launches, uploads, downloads, uploaded_bytes, downloaded_bytes;
-    uint64_t allocations, allocated_bytes; /* of memory of the device */
+    uint64_t allocations, allocated_bytes; /* of memory of the device, open's own included */
+    uint64_t programs, kernels;            /* made ready */
 };
 
 typedef struct emulsion_device_facts {
@@ -46,14 +56,16 @@ struct emulsion_device_api {
      * and `text` says why. Their order is the drivers' own, and the same in each call. */
     int (*count)(char text[EMULSION_DEVICE_TEXT]);
     int (*facts)(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]);
-    /* Null where it fails. */
+    /* Null where it fails. A device allocates EMULSION_DEVICE_OWN_BYTES for itself. */
     emulsion_device* (*open)(int index, char text[EMULSION_DEVICE_TEXT]);
     /* Frees all that belongs to it; waits for what still runs. */
     void (*close)(emulsion_device* device);
-    /* The arena of a class (emulsion_class), once, before the first view of it; zeroed. */
+    /* The arena of a class (emulsion_class), once, before the first view of it; zeroed. Refused
+     * before anything is asked of the driver where the device has less memory. */
     int (*allocate)(emulsion_device* device, int memory_class, uint64_t bytes);
     /* What emulsion_descriptor.device holds for these bytes of an arena: it lives as long as the
-     * device. 0 where it fails. */
+     * device, and is the same for the same bytes. `offset` is a multiple of
+     * EMULSION_DEVICE_ALIGNMENT. 0 where it fails. */
     uint64_t (*view)(emulsion_device* device, int memory_class, uint64_t offset, uint64_t bytes);
     /* In the order of the launches. An upload may return before the device has read the bytes
      * only where it has copied them; a download returns when the bytes are there. */
@@ -64,7 +76,8 @@ struct emulsion_device_api {
     /* Returns when all launches are through. */
     int (*finish)(emulsion_device* device);
     /* The index of the first of `count` floats, which start at `offset`, that is a NaN or an
-     * infinity; -1: none is. Waits for the answer. */
+     * infinity; -1: none is. Waits for the answer, a download of 4 bytes. A dry device gets the
+     * kernel ready, and answers -1. */
     int (*first_not_finite)(emulsion_device* device, int memory_class, uint64_t offset,
                             uint64_t count, int64_t* index);
 };

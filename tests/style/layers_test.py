@@ -11,8 +11,8 @@ from sources import LAYERS, ROOT, report, sources
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 HEAVY = re.compile(r"^(Halide|llvm|lld)")
-LIBC = {"assert.h", "cpuid.h", "errno.h", "fcntl.h", "fenv.h", "float.h", "immintrin.h", "limits.h", "linux/futex.h", "math.h",
-        "pthread.h", "sched.h", "signal.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
+LIBC = {"assert.h", "cpuid.h", "dlfcn.h", "errno.h", "fcntl.h", "fenv.h", "float.h", "immintrin.h", "limits.h", "linux/futex.h", "math.h",
+        "pthread.h", "sched.h", "signal.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
         "sys/auxv.h", "sys/syscall.h", "time.h", "unistd.h", "xmmintrin.h"}
 # The C header of a generated library lies in a build folder, so it has no path from the root.
 GENERATED = re.compile(r"^[a-z0-9_]+_(train|infer)\.h$")

@@ -87,6 +87,23 @@ FaultNote::~FaultNote() {
 
 // ---- The harness ----
 
+// Arguments of class integer and of class float go to registers, and to the stack, apart from each
+// other on x86-64, and a callee does not see that there are more than it takes. So one call serves
+// every kernel of few enough arguments.
+int call_kernel(void* kernel, std::vector<uint64_t> a, std::vector<float> x) {
+    if (a.size() > 30 || x.size() > 4)
+        throw std::runtime_error("a kernel has more arguments than the harness passes");
+    a.resize(30);
+    x.resize(4);
+    using U = uint64_t;
+    using Kernel = int (*)(U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+                           U, U, U, U, U, U, float, float, float, float);
+    return reinterpret_cast<Kernel>(kernel)(
+        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13],
+        a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26],
+        a[27], a[28], a[29], x[0], x[1], x[2], x[3]);
+}
+
 struct KernelHarness::Operands {
     std::vector<std::unique_ptr<GuardedBlock>> blocks;  // of the buffers
     std::vector<uint64_t> integers;                     // scalars, in order
@@ -173,27 +190,13 @@ void KernelHarness::set_descriptors(const Operands& operands, int64_t samples) {
     }
 }
 
-// Arguments of class integer and of class float go to registers, and to the stack, apart from each
-// other on x86-64, and a callee does not see that there are more than it takes. So one call serves
-// every kernel of few enough arguments.
 int KernelHarness::call(const Operands& operands, int64_t samples) {
-    std::vector<uint64_t> a = {reinterpret_cast<uint64_t>(instance_->workers),
-                               static_cast<uint64_t>(samples)};
-    a.insert(a.end(), operands.integers.begin(), operands.integers.end());
+    std::vector<uint64_t> words = {reinterpret_cast<uint64_t>(instance_->workers),
+                                   static_cast<uint64_t>(samples)};
+    words.insert(words.end(), operands.integers.begin(), operands.integers.end());
     for (size_t i = 0; i < types_.size(); i++)
-        a.push_back(reinterpret_cast<uint64_t>(&instance_->descriptors[i]));
-    std::vector<float> x = operands.numbers;
-    if (a.size() > 30 || x.size() > 4)
-        throw std::runtime_error("a kernel has more arguments than the harness passes");
-    a.resize(30);
-    x.resize(4);
-    using U = uint64_t;
-    using Kernel = int (*)(U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
-                           U, U, U, U, U, U, float, float, float, float);
-    return reinterpret_cast<Kernel>(kernel_)(
-        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13],
-        a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26],
-        a[27], a[28], a[29], x[0], x[1], x[2], x[3]);
+        words.push_back(reinterpret_cast<uint64_t>(&instance_->descriptors[i]));
+    return call_kernel(kernel_, std::move(words), operands.numbers);
 }
 
 size_t KernelHarness::span_of(size_t i, int64_t samples) const {

@@ -51,6 +51,10 @@ class FaultNote {
     ~FaultNote();
 };
 
+// Calls a compiled kernel with words (worker, samples, integers, buffers) and floats, and returns
+// what it returns.
+int call_kernel(void* kernel, std::vector<uint64_t> words, std::vector<float> numbers);
+
 class KernelHarness {
   public:
     // `compiled` is the group's kernel, built with or without `checked` as said. REQUIRES: the

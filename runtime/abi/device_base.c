@@ -1,0 +1,149 @@
+/* What the interfaces of devices share. */
+#include "runtime/abi/device_base.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/abi/internal.h"
+
+int halide_copy_to_device(void* user_context, void* buffer, const void* interface);
+
+/* Kernels ask for it in front of a launch; everything is on the device already. */
+int halide_copy_to_device(void* user_context, void* buffer, const void* interface) {
+    (void)user_context;
+    (void)buffer;
+    (void)interface;
+    return 0;
+}
+
+/* Open addressing, at most half full. */
+static emulsion_table_entry* place_of(const emulsion_table* table, uint64_t first,
+                                      uint64_t second) {
+    uint64_t hash = (first ^ (second << 32 | second >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+    for (uint64_t at = hash >> 32;; at++) {
+        emulsion_table_entry* entry = &table->entries[at & (table->capacity - 1)];
+        if (entry->handle == NULL || (entry->first == first && entry->second == second))
+            return entry;
+    }
+}
+
+void* emulsion_table_find(const emulsion_table* table, uint64_t first, uint64_t second) {
+    return table->capacity == 0 ? NULL : place_of(table, first, second)->handle;
+}
+
+static int grow(emulsion_table* table) {
+    emulsion_table larger = {0};
+    larger.capacity = table->capacity == 0 ? 64 : 2 * table->capacity;
+    larger.entries = calloc(larger.capacity, sizeof *larger.entries);
+    if (larger.entries == NULL) return 0;
+    for (uint64_t i = 0; i < table->capacity; i++) {
+        const emulsion_table_entry* entry = &table->entries[i];
+        if (entry->handle != NULL) *place_of(&larger, entry->first, entry->second) = *entry;
+    }
+    larger.count = table->count;
+    free(table->entries);
+    *table = larger;
+    return 1;
+}
+
+int emulsion_table_add(emulsion_table* table, uint64_t first, uint64_t second, void* handle) {
+    if (2 * table->count >= table->capacity && !grow(table)) return 0;
+    const emulsion_table_entry entry = {first, second, handle};
+    *place_of(table, first, second) = entry;
+    table->count++;
+    return 1;
+}
+
+void emulsion_table_clear(emulsion_table* table, int (*release)(void* handle)) {
+    for (uint64_t i = 0; i < table->capacity; i++) {
+        if (table->entries[i].handle != NULL) release(table->entries[i].handle);
+    }
+    free(table->entries);
+    memset(table, 0, sizeof *table);
+}
+
+int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...) {
+    if (device->head.error != 0) return device->head.error;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(device->head.text, sizeof device->head.text, format, arguments);
+    va_end(arguments);
+    device->head.error = code;
+    return code;
+}
+
+int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
+                                uint64_t free_bytes) {
+    const emulsion_device_facts* facts = &device->facts;
+    if (device->head.error != 0) return device->head.error;
+    if (memory_class < 0 || memory_class >= EMULSION_CLASSES)
+        return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
+                                    "there is no class of memory %d", memory_class);
+    const char* name = emulsion_class_names[memory_class];
+    if (device->arena_bytes[memory_class] != 0)
+        return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
+                                    "class %s has an arena already", name);
+    if (bytes > facts->largest_bytes)
+        return emulsion_device_fail(
+            device, EMULSION_DEVICE_REFUSED,
+            "class %s needs one block of %llu bytes, but '%.99s' gives blocks of at most %llu",
+            name, (unsigned long long)bytes, facts->name, (unsigned long long)facts->largest_bytes);
+    if (bytes > free_bytes)
+        return emulsion_device_fail(
+            device, EMULSION_DEVICE_REFUSED,
+            "class %s needs %llu bytes, but '%.99s' has %llu left of its %llu", name,
+            (unsigned long long)bytes, facts->name, (unsigned long long)free_bytes,
+            (unsigned long long)facts->memory_bytes);
+    return 0;
+}
+
+int emulsion_device_check_range(emulsion_device_base* device, int memory_class, uint64_t offset,
+                                uint64_t bytes) {
+    if (device->head.error != 0) return device->head.error;
+    const int is_class = memory_class >= 0 && memory_class < EMULSION_CLASSES;
+    const uint64_t all = is_class ? device->arena_bytes[memory_class] : 0;
+    if (offset <= all && bytes <= all - offset) return 0;
+    return emulsion_device_fail(
+        device, EMULSION_DEVICE_REFUSED,
+        "%llu bytes from byte %llu on of class %s are asked for, but its arena has %llu",
+        (unsigned long long)bytes, (unsigned long long)offset,
+        is_class ? emulsion_class_names[memory_class] : "unknown", (unsigned long long)all);
+}
+
+int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,
+                                 uint64_t count) {
+    if (device->head.error == 0 && offset % sizeof(float) != 0)
+        return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
+                                    "byte %llu is asked for, but it begins no float",
+                                    (unsigned long long)offset);
+    return emulsion_device_check_range(
+        device, memory_class, offset,
+        count <= UINT64_MAX / sizeof(float) ? count * sizeof(float) : UINT64_MAX);
+}
+
+int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]) {
+    const char* value = getenv("EMULSION_NO_DEVICE");
+    if (value == NULL || strcmp(value, "") == 0 || strcmp(value, "0") == 0) return 0;
+    snprintf(text, EMULSION_DEVICE_TEXT, "EMULSION_NO_DEVICE is set");
+    return 1;
+}
+
+int emulsion_driver_load(const char* library, const char* const* names, void** functions, int count,
+                         char text[EMULSION_DEVICE_TEXT]) {
+    void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL) {
+        snprintf(text, EMULSION_DEVICE_TEXT, "%s", dlerror());
+        return 0;
+    }
+    for (int i = 0; i < count; i++) {
+        functions[i] = dlsym(handle, names[i]);
+        if (functions[i] != NULL) continue;
+        snprintf(text, EMULSION_DEVICE_TEXT, "%s has no %s: the driver is too old", library,
+                 names[i]);
+        return 0;
+    }
+    return 1;
+}

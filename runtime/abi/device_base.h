@@ -1,0 +1,68 @@
+/* What the interfaces of devices share: faults in words, arenas' bytes, tables of what a device has
+ * made. One thread at a time uses a device (emulsion_abi.h), so nothing here is locked. */
+#pragma once
+#include "runtime/abi/device.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Handles by a key of two words; a handle is never null. */
+typedef struct emulsion_table_entry {
+    uint64_t first, second;
+    void* handle; /* null: free */
+} emulsion_table_entry;
+
+typedef struct emulsion_table {
+    emulsion_table_entry* entries;
+    uint64_t capacity, count;
+} emulsion_table;
+
+/* Null where there is none. */
+void* emulsion_table_find(const emulsion_table* table, uint64_t first, uint64_t second);
+/* REQUIRES: there is none yet. 0 where there is no memory. */
+int emulsion_table_add(emulsion_table* table, uint64_t first, uint64_t second, void* handle);
+/* Hands every handle to `release`, and frees the table's memory. */
+void emulsion_table_clear(emulsion_table* table, int (*release)(void* handle));
+
+/* The head of each interface's device. */
+typedef struct emulsion_device_base {
+    emulsion_device head;
+    emulsion_device_facts facts;
+    uint64_t arena_bytes[EMULSION_CLASSES];
+    /* Programs by the address of their text, kernels by that and the address of their name: a
+     * kernel object has one of each, whoever runs it, so that nothing of a device is kept there. */
+    emulsion_table programs, kernels;
+    const char* latest; /* the name of the kernel launched last; null: none was */
+} emulsion_device_base;
+
+/* The device that a kernel's user_context, a worker, runs on. */
+static inline void* emulsion_device_of(void* user_context) {
+    return ((emulsion_worker*)user_context)->instance->device;
+}
+
+/* Keeps the fault if it is the first. Returns the first one's code. */
+int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* 0 if the device is without fault and can give an arena of so many bytes. `free_bytes` is what it
+ * has left. */
+int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
+                                uint64_t free_bytes);
+/* 0 if the device is without fault and the bytes lie in an arena. */
+int emulsion_device_check_range(emulsion_device_base* device, int memory_class, uint64_t offset,
+                                uint64_t bytes);
+/* The same of floats. */
+int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,
+                                 uint64_t count);
+
+/* 1 where the environment says to leave devices alone (EMULSION_NO_DEVICE); `text` then says so. */
+int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]);
+
+/* Opens the driver's library and puts the address of names[i] into functions[i]. 0 where that
+ * fails: `text` says why. The library stays. */
+int emulsion_driver_load(const char* library, const char* const* names, void** functions, int count,
+                         char text[EMULSION_DEVICE_TEXT]);
+
+#ifdef __cplusplus
+}
+#endif

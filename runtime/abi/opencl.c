@@ -1,0 +1,308 @@
+/* Devices by OpenCL 1.2. An arena is a buffer, a view a sub-buffer of it made once, the queue keeps
+ * the order of what it is given. */
+#include "runtime/abi/opencl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef emulsion_opencl_device Device;
+
+enum { kMostDevices = 64 };
+
+/* Faults. */
+
+int emulsion_opencl_fail(Device* device, int answer, const char* function, const char* what) {
+    return emulsion_device_fail(&device->base, answer, "%s answers %s (%d) %s on '%.60s'", function,
+                                emulsion_opencl_error_name(answer), answer, what,
+                                device->base.facts.name);
+}
+
+int emulsion_opencl_waited(Device* device, int answer, const char* function) {
+    char what[160] = "to the first wait";
+    if (answer == 0) return 0;
+    if (device->base.latest != NULL)
+        snprintf(what, sizeof what, "behind the launch of '%.99s'", device->base.latest);
+    return emulsion_opencl_fail(device, answer, function, what);
+}
+
+/* Which devices there are. */
+
+static int list_devices(const emulsion_opencl_driver* cl, void* devices[kMostDevices],
+                        char text[EMULSION_DEVICE_TEXT]) {
+    void* platforms[kMostDevices];
+    uint32_t platform_count = 0, count = 0;
+    const int answer = cl->clGetPlatformIDs(kMostDevices, platforms, &platform_count);
+    if (answer != 0) {
+        snprintf(text, EMULSION_DEVICE_TEXT,
+                 "no driver of OpenCL: clGetPlatformIDs answers %s (%d)",
+                 emulsion_opencl_error_name(answer), answer);
+        return 0;
+    }
+    if (platform_count > kMostDevices) platform_count = kMostDevices;
+    for (int rest = 0; rest < 2; rest++) {
+        for (uint32_t i = 0; i < platform_count && count < kMostDevices; i++) {
+            const uint32_t most = kMostDevices - count;
+            uint32_t more = 0;
+            if (cl->clGetDeviceIDs(platforms[i], rest ? CL_DEVICE_TYPE_NO_GPU : CL_DEVICE_TYPE_GPU,
+                                   most, devices + count, &more) == 0)
+                count += more < most ? more : most;
+        }
+    }
+    if (count == 0) snprintf(text, EMULSION_DEVICE_TEXT, "the drivers of OpenCL offer no device");
+    return (int)count;
+}
+
+static int count_devices(char text[EMULSION_DEVICE_TEXT]) {
+    void* devices[kMostDevices];
+    if (emulsion_devices_are_off(text)) return 0;
+    const emulsion_opencl_driver* cl = emulsion_opencl_find(text);
+    return cl == NULL ? 0 : list_devices(cl, devices, text);
+}
+
+/* The driver's functions and the device of this index; null where there is none. */
+static const emulsion_opencl_driver* find_device(int index, void** device,
+                                                 char text[EMULSION_DEVICE_TEXT]) {
+    void* devices[kMostDevices];
+    if (emulsion_devices_are_off(text)) return NULL;
+    const emulsion_opencl_driver* cl = emulsion_opencl_find(text);
+    if (cl == NULL) return NULL;
+    const int count = list_devices(cl, devices, text);
+    if (count == 0) return NULL;
+    if (index < 0 || index >= count) {
+        snprintf(text, EMULSION_DEVICE_TEXT, "there is no device opencl:%d: the drivers offer %d",
+                 index, count);
+        return NULL;
+    }
+    *device = devices[index];
+    return cl;
+}
+
+static int ask(const emulsion_opencl_driver* cl, void* device, uint32_t name, void* value,
+               size_t bytes) {
+    memset(value, 0, bytes);
+    return cl->clGetDeviceInfo(device, name, bytes, value, NULL);
+}
+
+static int read_facts(const emulsion_opencl_driver* cl, void* device, emulsion_device_facts* facts,
+                      char text[EMULSION_DEVICE_TEXT]) {
+    uint32_t align_bits = 0;
+    int answer = ask(cl, device, CL_DEVICE_NAME, facts->name, sizeof facts->name - 1);
+    facts->name[sizeof facts->name - 1] = 0;
+    if (answer == 0)
+        answer = ask(cl, device, CL_DEVICE_GLOBAL_MEM_SIZE, &facts->memory_bytes, sizeof(uint64_t));
+    if (answer == 0)
+        answer =
+            ask(cl, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, &facts->largest_bytes, sizeof(uint64_t));
+    if (answer == 0)
+        answer = ask(cl, device, CL_DEVICE_MEM_BASE_ADDR_ALIGN, &align_bits, sizeof align_bits);
+    facts->alignment = align_bits / 8;
+    if (answer != 0)
+        snprintf(text, EMULSION_DEVICE_TEXT, "clGetDeviceInfo answers %s (%d)",
+                 emulsion_opencl_error_name(answer), answer);
+    return answer;
+}
+
+static int get_facts(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]) {
+    void* id;
+    const emulsion_opencl_driver* cl = find_device(index, &id, text);
+    return cl == NULL ? EMULSION_DEVICE_REFUSED : read_facts(cl, id, facts, text);
+}
+
+/* Opening and closing. */
+
+/* What libraries ask of a device, beside what each kernel asks. */
+static void check_device(Device* device) {
+    const emulsion_device_facts* facts = &device->base.facts;
+    char version[32];
+    uint32_t is_available, has_compiler, constant_arguments;
+    uint64_t constant_bytes;
+    ask(device->cl, device->id, CL_DEVICE_AVAILABLE, &is_available, sizeof is_available);
+    ask(device->cl, device->id, CL_DEVICE_COMPILER_AVAILABLE, &has_compiler, sizeof has_compiler);
+    ask(device->cl, device->id, CL_DEVICE_VERSION, version, sizeof version);
+    ask(device->cl, device->id, CL_DEVICE_MAX_CONSTANT_BUFFER_SIZE, &constant_bytes,
+        sizeof constant_bytes);
+    ask(device->cl, device->id, CL_DEVICE_MAX_CONSTANT_ARGS, &constant_arguments,
+        sizeof constant_arguments);
+    /* Halide's kernels choose by these whether an argument is a constant. */
+    snprintf(device->options, sizeof device->options,
+             "-D MAX_CONSTANT_BUFFER_SIZE=%llu -D MAX_CONSTANT_ARGS=%u",
+             (unsigned long long)constant_bytes, constant_arguments);
+    if (!is_available || !has_compiler) {
+        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED, "'%.99s' %s", facts->name,
+                             is_available ? "has no compiler" : "is not available");
+    } else if (strncmp(version, "OpenCL 1.0", 10) == 0 || strncmp(version, "OpenCL 1.1", 10) == 0) {
+        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                             "'%.99s' speaks %.10s, but OpenCL 1.2 is needed", facts->name,
+                             version);
+    } else if (facts->alignment == 0 || EMULSION_DEVICE_ALIGNMENT % facts->alignment != 0) {
+        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                             "'%.99s' asks for views at multiples of %llu bytes, but libraries "
+                             "place tensors at multiples of %d",
+                             facts->name, (unsigned long long)facts->alignment,
+                             EMULSION_DEVICE_ALIGNMENT);
+    }
+}
+
+static void* create_buffer(Device* device, uint64_t bytes) {
+    int answer = 0;
+    void* buffer =
+        device->cl->clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &answer);
+    if (answer != 0) {
+        char what[64];
+        snprintf(what, sizeof what, "to %llu bytes of memory", (unsigned long long)bytes);
+        emulsion_opencl_fail(device, answer, "clCreateBuffer", what);
+        return NULL;
+    }
+    device->base.head.allocations++;
+    device->base.head.allocated_bytes += bytes;
+    return buffer;
+}
+
+static void close_device(emulsion_device* head) {
+    Device* device = (Device*)head;
+    const emulsion_opencl_driver* cl = device->cl;
+    if (device->queue != NULL) cl->clFinish(device->queue);
+    emulsion_table_clear(&device->base.kernels, cl->clReleaseKernel);
+    emulsion_table_clear(&device->base.programs, cl->clReleaseProgram);
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        emulsion_table_clear(&device->views[i], cl->clReleaseMemObject);
+        if (device->arenas[i] != NULL) cl->clReleaseMemObject(device->arenas[i]);
+    }
+    if (device->answer != NULL) cl->clReleaseMemObject(device->answer);
+    if (device->queue != NULL) cl->clReleaseCommandQueue(device->queue);
+    if (device->context != NULL) cl->clReleaseContext(device->context);
+    free(device);
+}
+
+static void open_queue(Device* device) {
+    const emulsion_opencl_driver* cl = device->cl;
+    int answer = 0;
+    device->context = cl->clCreateContext(NULL, 1, &device->id, NULL, NULL, &answer);
+    if (answer != 0) {
+        emulsion_opencl_fail(device, answer, "clCreateContext", "to a context");
+        return;
+    }
+    device->queue = cl->clCreateCommandQueue(device->context, device->id, 0, &answer);
+    if (answer != 0) {
+        emulsion_opencl_fail(device, answer, "clCreateCommandQueue", "to a queue");
+        return;
+    }
+    device->answer = create_buffer(device, EMULSION_DEVICE_OWN_BYTES);
+}
+
+static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
+    void* id;
+    const emulsion_opencl_driver* cl = find_device(index, &id, text);
+    if (cl == NULL) return NULL;
+    Device* device = calloc(1, sizeof *device);
+    if (device == NULL) {
+        snprintf(text, EMULSION_DEVICE_TEXT, "the process is out of memory");
+        return NULL;
+    }
+    emulsion_device* head = &device->base.head;
+    head->api = &emulsion_opencl;
+    device->cl = cl;
+    device->id = id;
+    head->error = read_facts(cl, id, &device->base.facts, head->text);
+    if (head->error == 0) check_device(device);
+    if (head->error == 0) open_queue(device);
+    if (head->error == 0) return head;
+    memcpy(text, head->text, EMULSION_DEVICE_TEXT);
+    close_device(head);
+    return NULL;
+}
+
+/* Memory. */
+
+static int allocate(emulsion_device* head, int memory_class, uint64_t bytes) {
+    Device* device = (Device*)head;
+    const uint64_t all = device->base.facts.memory_bytes;
+    const uint64_t left = head->allocated_bytes < all ? all - head->allocated_bytes : 0;
+    const int refused = emulsion_device_check_arena(&device->base, memory_class, bytes, left);
+    if (refused != 0 || bytes == 0) return refused;
+    device->arenas[memory_class] = create_buffer(device, bytes);
+    if (head->error != 0) return head->error;
+    device->base.arena_bytes[memory_class] = bytes;
+    const uint8_t zero = 0;
+    int answer = device->cl->clEnqueueFillBuffer(device->queue, device->arenas[memory_class], &zero,
+                                                 sizeof zero, 0, bytes, 0, NULL, NULL);
+    /* Drivers take memory when it is first used. */
+    if (answer == 0) answer = device->cl->clFinish(device->queue);
+    return answer == 0 ? 0
+                       : emulsion_opencl_fail(device, answer, "clEnqueueFillBuffer",
+                                              "to the zeros of an arena");
+}
+
+static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offset,
+                          uint64_t bytes) {
+    Device* device = (Device*)head;
+    if (emulsion_device_check_range(&device->base, memory_class, offset, bytes) != 0) return 0;
+    emulsion_table* views = &device->views[memory_class];
+    void* view = emulsion_table_find(views, offset, bytes);
+    if (view != NULL) return (uint64_t)(uintptr_t)view;
+    const size_t region[2] = {offset, bytes};
+    int answer = 0;
+    view = device->cl->clCreateSubBuffer(device->arenas[memory_class], CL_MEM_READ_WRITE,
+                                         CL_BUFFER_CREATE_TYPE_REGION, region, &answer);
+    if (answer != 0) {
+        char what[96];
+        snprintf(what, sizeof what, "to a view of %llu bytes from byte %llu",
+                 (unsigned long long)bytes, (unsigned long long)offset);
+        emulsion_opencl_fail(device, answer, "clCreateSubBuffer", what);
+        return 0;
+    }
+    if (!emulsion_table_add(views, offset, bytes, view)) {
+        device->cl->clReleaseMemObject(view);
+        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                             "the process is out of memory");
+        return 0;
+    }
+    return (uint64_t)(uintptr_t)view;
+}
+
+static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
+                  uint64_t bytes) {
+    Device* device = (Device*)head;
+    const int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
+    if (refused != 0 || bytes == 0) return refused;
+    head->uploads++;
+    head->uploaded_bytes += bytes;
+    return emulsion_opencl_waited(
+        device,
+        device->cl->clEnqueueWriteBuffer(device->queue, device->arenas[memory_class],
+                                         /*blocking=*/1, offset, bytes, host, 0, NULL, NULL),
+        "clEnqueueWriteBuffer");
+}
+
+static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
+                    uint64_t bytes) {
+    Device* device = (Device*)head;
+    const int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
+    if (refused != 0 || bytes == 0) return refused;
+    head->downloads++;
+    head->downloaded_bytes += bytes;
+    return emulsion_opencl_waited(
+        device,
+        device->cl->clEnqueueReadBuffer(device->queue, device->arenas[memory_class],
+                                        /*blocking=*/1, offset, bytes, host, 0, NULL, NULL),
+        "clEnqueueReadBuffer");
+}
+
+static int finish(emulsion_device* head) {
+    Device* device = (Device*)head;
+    if (head->error != 0) return head->error;
+    return emulsion_opencl_waited(device, device->cl->clFinish(device->queue), "clFinish");
+}
+
+const emulsion_device_api emulsion_opencl = {.name = "opencl",
+                                             .count = count_devices,
+                                             .facts = get_facts,
+                                             .open = open_device,
+                                             .close = close_device,
+                                             .allocate = allocate,
+                                             .view = make_view,
+                                             .upload = upload,
+                                             .download = download,
+                                             .finish = finish,
+                                             .first_not_finite = emulsion_opencl_first_not_finite};

@@ -1,0 +1,26 @@
+/* What the two files of OpenCL share: opencl.c (devices and memory) and opencl_launch.c (programs,
+ * kernels, launches). */
+#pragma once
+#include "runtime/abi/device_base.h"
+#include "runtime/abi/opencl_driver.h"
+
+typedef struct emulsion_opencl_device {
+    emulsion_device_base base;
+    const emulsion_opencl_driver* cl;
+    void *id, *context, *queue;
+    void* arenas[EMULSION_CLASSES];
+    void* answer; /* EMULSION_DEVICE_OWN_BYTES: of first_not_finite */
+    emulsion_table views[EMULSION_CLASSES];
+    char options[96]; /* of programs */
+} emulsion_opencl_device;
+
+/* Keeps the driver's `answer`, which is not 0, to a call of `function`. `what` goes on: "to a
+ * view". */
+int emulsion_opencl_fail(emulsion_opencl_device* device, int answer, const char* function,
+                         const char* what);
+/* The same, if it is not 0, of a call that waits for the kernels launched before it. */
+int emulsion_opencl_waited(emulsion_opencl_device* device, int answer, const char* function);
+
+/* emulsion_device_api::first_not_finite. */
+int emulsion_opencl_first_not_finite(emulsion_device* device, int memory_class, uint64_t offset,
+                                     uint64_t count, int64_t* index);

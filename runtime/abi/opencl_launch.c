@@ -1,0 +1,257 @@
+/* Programs, kernels and launches by OpenCL: what Halide's kernels call, and the test for values
+ * that are not finite. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/abi/opencl.h"
+
+typedef emulsion_opencl_device Device;
+
+/* The name, of a kernel, cannot be put into a table. */
+static int fail_for_memory(Device* device) {
+    return emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                                "the process is out of memory");
+}
+
+/* The end of what the compiler says of a program, on one line. */
+static void read_log(Device* device, void* program, char* tail, size_t most) {
+    size_t bytes = 0;
+    tail[0] = 0;
+    if (device->cl->clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL,
+                                          &bytes) != 0)
+        return;
+    char* log = calloc(1, bytes + 1);
+    if (log == NULL) return;
+    device->cl->clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
+    size_t end = strlen(log);
+    for (size_t i = 0; i < end; i++) {
+        if ((unsigned char)log[i] < ' ') log[i] = ' ';
+    }
+    while (end > 0 && log[end - 1] == ' ') log[--end] = 0;
+    snprintf(tail, most, "%s", end < most ? log : log + end - (most - 1));
+    free(log);
+}
+
+static int build(Device* device, const char* source, size_t bytes) {
+    const emulsion_opencl_driver* cl = device->cl;
+    int answer = 0;
+    void* program = cl->clCreateProgramWithSource(device->context, 1, &source, &bytes, &answer);
+    if (answer != 0)
+        return emulsion_opencl_fail(device, answer, "clCreateProgramWithSource", "to a program");
+    answer = cl->clBuildProgram(program, 1, &device->id, device->options, NULL, NULL);
+    if (answer != 0) {
+        char log[128];
+        read_log(device, program, log, sizeof log);
+        cl->clReleaseProgram(program);
+        return emulsion_device_fail(
+            &device->base, answer, "clBuildProgram answers %s (%d) on '%.60s': ...%s",
+            emulsion_opencl_error_name(answer), answer, device->base.facts.name, log);
+    }
+    if (!emulsion_table_add(&device->base.programs, (uintptr_t)source, 0, program)) {
+        cl->clReleaseProgram(program);
+        return fail_for_memory(device);
+    }
+    device->base.head.programs++;
+    return 0;
+}
+
+/* 0 once the device has the program of this text. */
+static int ready_program(Device* device, const char* source, size_t bytes) {
+    if (device->base.head.error != 0) return device->base.head.error;
+    if (emulsion_table_find(&device->base.programs, (uintptr_t)source, 0) != NULL) return 0;
+    return build(device, source, bytes);
+}
+
+/* Null where it fails. */
+static void* ready_kernel(Device* device, const char* source, const char* name, size_t threads) {
+    const emulsion_opencl_driver* cl = device->cl;
+    emulsion_device_base* base = &device->base;
+    void* kernel = emulsion_table_find(&base->kernels, (uintptr_t)source, (uintptr_t)name);
+    if (kernel != NULL) return kernel;
+    int answer = 0;
+    size_t most = 0;
+    char what[128];
+    void* program = emulsion_table_find(&base->programs, (uintptr_t)source, 0);
+    kernel = cl->clCreateKernel(program, name, &answer);
+    if (answer != 0) {
+        snprintf(what, sizeof what, "to '%.99s'", name);
+        emulsion_opencl_fail(device, answer, "clCreateKernel", what);
+        return NULL;
+    }
+    answer = cl->clGetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_WORK_GROUP_SIZE,
+                                          sizeof most, &most, NULL);
+    if (answer == 0 && most < threads) {
+        emulsion_device_fail(base, EMULSION_DEVICE_REFUSED,
+                             "'%.99s' needs %llu threads a block, but '%.60s' runs it with %llu",
+                             name, (unsigned long long)threads, base->facts.name,
+                             (unsigned long long)most);
+    } else if (!emulsion_table_add(&base->kernels, (uintptr_t)source, (uintptr_t)name, kernel)) {
+        fail_for_memory(device);
+    } else {
+        base->head.kernels++;
+        return kernel;
+    }
+    cl->clReleaseKernel(kernel);
+    return NULL;
+}
+
+static int launch(Device* device, void* kernel, const char* name, const size_t blocks[3],
+                  const size_t threads[3]) {
+    const size_t global[3] = {blocks[0] * threads[0], blocks[1] * threads[1],
+                              blocks[2] * threads[2]};
+    const int answer = device->cl->clEnqueueNDRangeKernel(device->queue, kernel, 3, NULL, global,
+                                                          threads, 0, NULL, NULL);
+    if (answer != 0) {
+        char what[128];
+        snprintf(what, sizeof what, "to %zu x %zu x %zu blocks of %zu x %zu x %zu of '%.60s'",
+                 blocks[0], blocks[1], blocks[2], threads[0], threads[1], threads[2], name);
+        return emulsion_opencl_fail(device, answer, "clEnqueueNDRangeKernel", what);
+    }
+    device->base.head.launches++;
+    device->base.latest = name;
+    return 0;
+}
+
+/* Arguments: their sizes end with a zero; behind them stands the kernel's shared memory, if any. */
+static int set_arguments(Device* device, void* kernel, const char* name, const size_t sizes[],
+                         void* const arguments[], const int8_t is_buffer[], size_t shared) {
+    const emulsion_opencl_driver* cl = device->cl;
+    char what[128];
+    int answer = 0;
+    uint32_t i = 0;
+    for (; answer == 0 && sizes[i] != 0; i++) {
+        if (!is_buffer[i]) {
+            answer = cl->clSetKernelArg(kernel, i, sizes[i], arguments[i]);
+            continue;
+        }
+        void* view = (void*)(uintptr_t)((const emulsion_descriptor*)arguments[i])->device;
+        if (view == NULL)
+            return emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                                        "argument %u of '%.99s' is not on the device", i, name);
+        answer = cl->clSetKernelArg(kernel, i, sizeof view, &view);
+    }
+    /* Halide's kernels always have that argument. */
+    if (answer == 0) answer = cl->clSetKernelArg(kernel, i++, shared > 0 ? shared : 1, NULL);
+    if (answer == 0) return 0;
+    snprintf(what, sizeof what, "to argument %u of '%.99s'", i - 1, name);
+    return emulsion_opencl_fail(device, answer, "clSetKernelArg", what);
+}
+
+/* The test for values that are not finite: the smallest index that any of the launched sees, so
+ * that the answer does not depend on their order. An exponent of ones is a NaN's or an infinity's.
+ */
+
+static const char kFiniteName[] = "first_not_finite";
+static const char kFiniteSource[] =
+    "__kernel void first_not_finite(__global const uint* values, const ulong begin,\n"
+    "                               const uint count, __global uint* first) {\n"
+    "    for (uint i = (uint)get_global_id(0); i < count; i += (uint)get_global_size(0)) {\n"
+    "        if ((values[begin + i] & 0x7f800000u) == 0x7f800000u) {\n"
+    "            atomic_min(first, i);\n"
+    "            return;\n"
+    "        }\n"
+    "    }\n"
+    "}\n";
+
+enum {
+    kFiniteThreads = 64,
+    kFiniteBlocks = 256,
+    kFinitePart = 1 << 30, /* values of one launch: their indices fit into 32 bits */
+    kNone = -1
+};
+
+/* The index, within a part, of its first value that is not finite; UINT32_MAX: none. */
+static int test_part(Device* device, void* kernel, void* values, uint64_t begin, uint32_t count,
+                     uint32_t* first) {
+    const emulsion_opencl_driver* cl = device->cl;
+    *first = UINT32_MAX;
+    int answer = cl->clEnqueueFillBuffer(device->queue, device->answer, first, sizeof *first, 0,
+                                         sizeof *first, 0, NULL, NULL);
+    if (answer != 0)
+        return emulsion_opencl_fail(device, answer, "clEnqueueFillBuffer", "to the answer's start");
+    const struct {
+        size_t bytes;
+        const void* value;
+    } arguments[] = {{sizeof values, &values},
+                     {sizeof begin, &begin},
+                     {sizeof count, &count},
+                     {sizeof device->answer, &device->answer}};
+    for (uint32_t i = 0; answer == 0 && i < 4; i++)
+        answer = cl->clSetKernelArg(kernel, i, arguments[i].bytes, arguments[i].value);
+    if (answer != 0)
+        return emulsion_opencl_fail(device, answer, "clSetKernelArg", "to first_not_finite");
+    const uint32_t blocks = (count - 1) / kFiniteThreads + 1;
+    const size_t grid[3] = {blocks < kFiniteBlocks ? blocks : kFiniteBlocks, 1, 1};
+    const size_t threads[3] = {kFiniteThreads, 1, 1};
+    if (launch(device, kernel, kFiniteName, grid, threads) != 0) return device->base.head.error;
+    device->base.head.downloads++;
+    device->base.head.downloaded_bytes += sizeof *first;
+    return emulsion_opencl_waited(
+        device,
+        cl->clEnqueueReadBuffer(device->queue, device->answer, /*blocking=*/1, 0, sizeof *first,
+                                first, 0, NULL, NULL),
+        "clEnqueueReadBuffer");
+}
+
+int emulsion_opencl_first_not_finite(emulsion_device* head, int memory_class, uint64_t offset,
+                                     uint64_t count, int64_t* index) {
+    Device* device = (Device*)head;
+    *index = kNone;
+    if (emulsion_device_check_floats(&device->base, memory_class, offset, count) != 0)
+        return head->error;
+    if (ready_program(device, kFiniteSource, sizeof kFiniteSource - 1) != 0) return head->error;
+    void* kernel = ready_kernel(device, kFiniteSource, kFiniteName, kFiniteThreads);
+    if (kernel == NULL) return head->error;
+    for (uint64_t at = 0; at < count && !head->dry; at += kFinitePart) {
+        const uint32_t part = count - at < kFinitePart ? (uint32_t)(count - at) : kFinitePart;
+        uint32_t first;
+        if (test_part(device, kernel, device->arenas[memory_class], offset / 4 + at, part,
+                      &first) != 0)
+            return head->error;
+        if (first == UINT32_MAX) continue;
+        *index = (int64_t)(at + first);
+        return 0;
+    }
+    return 0;
+}
+
+/* What Halide's kernels call; they drop what it returns. */
+
+int halide_opencl_initialize_kernels(void* user_context, void** state, const char* source,
+                                     int bytes);
+int halide_opencl_run(void* user_context, void* state, const char* name, int blocks_x, int blocks_y,
+                      int blocks_z, int threads_x, int threads_y, int threads_z, int shared,
+                      size_t sizes[], void* arguments[], int8_t is_buffer[]);
+void halide_opencl_finalize_kernels(void* user_context, void* state);
+const void* halide_opencl_device_interface(void);
+
+int halide_opencl_initialize_kernels(void* user_context, void** state, const char* source,
+                                     int bytes) {
+    /* A variable of the kernel object, which all instances share: the same for each of them. */
+    __atomic_store_n(state, (void*)(uintptr_t)source, __ATOMIC_RELAXED);
+    return ready_program(emulsion_device_of(user_context), source, strnlen(source, (size_t)bytes));
+}
+
+int halide_opencl_run(void* user_context, void* state, const char* name, int blocks_x, int blocks_y,
+                      int blocks_z, int threads_x, int threads_y, int threads_z, int shared,
+                      size_t sizes[], void* arguments[], int8_t is_buffer[]) {
+    Device* device = emulsion_device_of(user_context);
+    const size_t blocks[3] = {(size_t)blocks_x, (size_t)blocks_y, (size_t)blocks_z};
+    const size_t threads[3] = {(size_t)threads_x, (size_t)threads_y, (size_t)threads_z};
+    if (device->base.head.error != 0) return device->base.head.error;
+    void* kernel = ready_kernel(device, state, name, threads[0] * threads[1] * threads[2]);
+    if (kernel == NULL) return device->base.head.error;
+    const int refused =
+        set_arguments(device, kernel, name, sizes, arguments, is_buffer, (size_t)shared);
+    if (refused != 0 || device->base.head.dry) return refused;
+    return launch(device, kernel, name, blocks, threads);
+}
+
+void halide_opencl_finalize_kernels(void* user_context, void* state) {
+    (void)user_context;
+    (void)state;
+}
+
+/* Kernels hand it to halide_copy_to_device alone. */
+const void* halide_opencl_device_interface(void) { return NULL; }

@@ -1,0 +1,274 @@
+// What an open device of OpenCL says when its driver refuses or fails: the first fault stays, in
+// words, and nothing is asked of the driver behind it.
+#include "tests/runtime/opencl_support.h"
+
+namespace emulsion::test {
+namespace {
+
+using OpenClFaults = OpenClTest;
+
+// ---- Memory ----
+
+int created_buffers;
+
+TEST_F(OpenClFaults, MoreMemoryThanThereIsIsRefusedBeforeItIsAsked) {
+    StandIn stand_in;
+    stand_in.driver.clGetDeviceInfo = changed_info;
+    stand_in.driver.clCreateBuffer = [](void* context, uint64_t flags, size_t bytes, void* host,
+                                        int* error) {
+        created_buffers++;
+        return StandIn::real().clCreateBuffer(context, flags, bytes, host, error);
+    };
+    changed_facts = {{CL_DEVICE_NAME, std::string("toy", 4)},
+                     {CL_DEVICE_GLOBAL_MEM_SIZE, bytes_of_fact(uint64_t{100000})},
+                     {CL_DEVICE_MAX_MEM_ALLOC_SIZE, bytes_of_fact(uint64_t{60000})}};
+    created_buffers = 0;
+    const auto refusal = [](std::vector<uint64_t> sizes) {
+        OpenDevice device(emulsion_opencl);
+        for (size_t i = 0; i < sizes.size(); i++) {
+            const int answer =
+                emulsion_opencl.allocate(device.get(), static_cast<int>(i), sizes[i]);
+            EXPECT_EQ(answer != 0, i + 1 == sizes.size());
+        }
+        return std::string(device->text);
+    };
+    EXPECT_EQ(refusal({60001}),
+              "class parameters needs one block of 60001 bytes, but 'toy' gives "
+              "blocks of at most 60000");
+    EXPECT_EQ(created_buffers, 1);  // the device's own
+    EXPECT_EQ(refusal({60000, 39937}),
+              "class gradients needs 39937 bytes, but 'toy' has 39936 left of its 100000");
+    EXPECT_EQ(created_buffers, 3);
+    changed_facts.clear();
+}
+
+TEST_F(OpenClFaults, ADriverThatGivesNoMemory) {
+    StandIn stand_in;
+    OpenDevice device(emulsion_opencl);
+    stand_in.driver.clCreateBuffer = [](void*, uint64_t, size_t, void*, int* error) -> void* {
+        *error = -4;
+        return nullptr;
+    };
+    EXPECT_EQ(emulsion_opencl.allocate(device.get(), EMULSION_STATE, 4096), -4);
+    EXPECT_EQ(
+        device->text,
+        "clCreateBuffer answers CL_MEM_OBJECT_ALLOCATION_FAILURE (-4) to 4096 bytes of memory "
+        "on '" +
+            device_name() + "'");
+    EXPECT_EQ(device->allocations, 1u);
+    // Everything behind it answers the same.
+    uint8_t byte = 0;
+    int64_t index = 0;
+    EXPECT_EQ(emulsion_opencl.allocate(device.get(), EMULSION_PARAMETERS, 1), -4);
+    EXPECT_EQ(emulsion_opencl.view(device.get(), EMULSION_STATE, 0, 1), 0u);
+    EXPECT_EQ(emulsion_opencl.upload(device.get(), EMULSION_STATE, 0, &byte, 1), -4);
+    EXPECT_EQ(emulsion_opencl.download(device.get(), EMULSION_STATE, 0, &byte, 1), -4);
+    EXPECT_EQ(emulsion_opencl.finish(device.get()), -4);
+    EXPECT_EQ(emulsion_opencl.first_not_finite(device.get(), EMULSION_STATE, 0, 1, &index), -4);
+}
+
+TEST_F(OpenClFaults, MisuseOfArenasIsRefused) {
+    uint8_t byte = 0;
+    const auto text_of = [](const std::function<int(emulsion_device*)>& misuse) {
+        OpenDevice device(emulsion_opencl);
+        emulsion_opencl.allocate(device.get(), EMULSION_WORKSPACE, 4096);
+        EXPECT_NE(misuse(device.get()), 0);
+        return std::string(device->text);
+    };
+    EXPECT_EQ(text_of([](emulsion_device* device) {
+                  return emulsion_opencl.allocate(device, EMULSION_WORKSPACE, 1);
+              }),
+              "class workspace has an arena already");
+    EXPECT_EQ(text_of([](emulsion_device* device) {
+                  return emulsion_opencl.allocate(device, EMULSION_CLASSES, 1);
+              }),
+              "there is no class of memory 6");
+    EXPECT_EQ(text_of([&](emulsion_device* device) {
+                  return emulsion_opencl.upload(device, EMULSION_WORKSPACE, 4096, &byte, 1);
+              }),
+              "1 bytes from byte 4096 on of class workspace are asked for, but its arena has 4096");
+    EXPECT_EQ(text_of([&](emulsion_device* device) {
+                  return emulsion_opencl.download(device, EMULSION_STATE, 0, &byte, 1);
+              }),
+              "1 bytes from byte 0 on of class state are asked for, but its arena has 0");
+    EXPECT_EQ(
+        text_of([](emulsion_device* device) {
+            return emulsion_opencl.view(device, EMULSION_WORKSPACE, 4, 8) == 0;
+        }),
+        "clCreateSubBuffer answers CL_MISALIGNED_SUB_BUFFER_OFFSET (-13) to a view of 8 bytes "
+        "from byte 4 on '" +
+            device_name() + "'");
+}
+
+// ---- Programs ----
+
+TEST_F(OpenClFaults, AProgramThatIsRefusedIsQuoted) {
+    TextProgram program = scaling_program();
+    program.source = "__kernel void scale(__global float* values) { values[0] = undeclared; }";
+    Scaled scaled(program);
+    EXPECT_EQ(scaled.scale(2), -11);
+    const std::string text = scaled.device()->text;
+    EXPECT_EQ(text.rfind("clBuildProgram answers CL_BUILD_PROGRAM_FAILURE (-11) on '" +
+                             device_name() + "': ...",
+                         0),
+              0u)
+        << text;
+    EXPECT_NE(text.find("undeclared"), std::string::npos) << text;
+    EXPECT_EQ(text.find('\n'), std::string::npos);
+    EXPECT_EQ(scaled.device()->programs, 0u);
+    EXPECT_EQ(scaled.device()->launches, 0u);
+}
+
+TEST_F(OpenClFaults, AKernelThatIsNotThere) {
+    TextProgram program = scaling_program();
+    program.name = "other";
+    Scaled scaled(program);
+    EXPECT_EQ(scaled.scale(2), -46);
+    EXPECT_EQ(scaled.device()->text,
+              "clCreateKernel answers CL_INVALID_KERNEL_NAME (-46) to "
+              "'other' on '" +
+                  device_name() + "'");
+}
+
+TEST_F(OpenClFaults, MoreThreadsThanAKernelRunsWith) {
+    StandIn stand_in;
+    stand_in.driver.clGetKernelWorkGroupInfo = [](void*, void*, uint32_t, size_t, void* value,
+                                                  size_t*) {
+        *static_cast<size_t*>(value) = 63;
+        return 0;
+    };
+    TextProgram program = scaling_program();
+    Scaled scaled(program);
+    scaled.device()->dry = 1;  // it is told before anything runs
+    EXPECT_EQ(scaled.scale(2), EMULSION_DEVICE_REFUSED);
+    EXPECT_EQ(scaled.device()->text,
+              "'scale' needs 64 threads a block, but '" + device_name() + "' runs it with 63");
+}
+
+TEST_F(OpenClFaults, AnArgumentOnTheProcessor) {
+    TextProgram program = scaling_program();
+    Scaled scaled(program);
+    scaled.forget_view();
+    EXPECT_EQ(scaled.scale(2), EMULSION_DEVICE_REFUSED);
+    EXPECT_STREQ(scaled.device()->text, "argument 0 of 'scale' is not on the device");
+}
+
+TEST_F(OpenClFaults, AnArgumentThatIsTooMuch) {
+    TextProgram program = scaling_program();
+    program.source = "__kernel void scale(__global float* values) { values[0] = 1; }";
+    Scaled scaled(program);
+    EXPECT_EQ(scaled.scale(2), -49);
+    EXPECT_EQ(scaled.device()->text,
+              "clSetKernelArg answers CL_INVALID_ARG_INDEX (-49) to argument 1 of 'scale' on '" +
+                  device_name() + "'");
+}
+
+// ---- Launches ----
+
+int launches_left;
+
+TEST_F(OpenClFaults, ADeviceThatIsLostAtALaunch) {
+    StandIn stand_in;
+    TextProgram program = scaling_program();
+    Scaled scaled(program), sound(program);
+    scaled.upload(1);
+    stand_in.driver.clEnqueueNDRangeKernel =
+        [](void* queue, void* kernel, uint32_t rank, const size_t* offset, const size_t* global,
+           const size_t* local, uint32_t waits, const void* wait, void* event) {
+            if (launches_left-- <= 0) return -5;
+            return StandIn::real().clEnqueueNDRangeKernel(queue, kernel, rank, offset, global,
+                                                          local, waits, wait, event);
+        };
+    launches_left = 2;
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.scale(2), -5);
+    EXPECT_EQ(scaled.scale(2), -5);
+    EXPECT_EQ(launches_left, -1) << "the driver is left alone";
+    EXPECT_EQ(scaled.device()->launches, 2u);
+    EXPECT_EQ(scaled.device()->text,
+              "clEnqueueNDRangeKernel answers CL_OUT_OF_RESOURCES (-5) to "
+              "16 x 1 x 1 blocks of 64 x 1 x 1 of 'scale' on '" +
+                  device_name() + "'");
+    EXPECT_EQ(emulsion_opencl.finish(scaled.device().get()), -5);
+    launches_left = 1;
+    EXPECT_EQ(sound.scale(2), 0) << "another device's fault";
+}
+
+TEST_F(OpenClFaults, ADeviceThatIsLostWhileItRuns) {
+    StandIn stand_in;
+    TextProgram program = scaling_program();
+    Scaled scaled(program);
+    stand_in.driver.clFinish = [](void*) { return -36; };
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(emulsion_opencl.finish(scaled.device().get()), -36);
+    EXPECT_EQ(scaled.device()->text,
+              "clFinish answers CL_INVALID_COMMAND_QUEUE (-36) behind the "
+              "launch of 'scale' on '" +
+                  device_name() + "'");
+    stand_in.driver.clFinish = StandIn::real().clFinish;
+}
+
+// ---- Leaks ----
+
+int made, released;
+
+template <auto member>
+int count_release(void* handle) {
+    released++;
+    return (StandIn::real().*member)(handle);
+}
+
+TEST_F(OpenClFaults, ClosingReleasesWhatWasMade) {
+    StandIn stand_in;
+    emulsion_opencl_driver& driver = stand_in.driver;
+    made = released = 0;
+    driver.clCreateContext = [](const intptr_t* properties, uint32_t count, void* const* devices,
+                                void* callback, void* closure, int* error) {
+        made++;
+        return StandIn::real().clCreateContext(properties, count, devices, callback, closure,
+                                               error);
+    };
+    driver.clCreateCommandQueue = [](void* context, void* device, uint64_t properties, int* error) {
+        made++;
+        return StandIn::real().clCreateCommandQueue(context, device, properties, error);
+    };
+    driver.clCreateBuffer = [](void* context, uint64_t flags, size_t bytes, void* host,
+                               int* error) {
+        made++;
+        return StandIn::real().clCreateBuffer(context, flags, bytes, host, error);
+    };
+    driver.clCreateSubBuffer = [](void* buffer, uint64_t flags, uint32_t type, const void* region,
+                                  int* error) {
+        made++;
+        return StandIn::real().clCreateSubBuffer(buffer, flags, type, region, error);
+    };
+    driver.clCreateProgramWithSource = [](void* context, uint32_t count, const char** texts,
+                                          const size_t* bytes, int* error) {
+        made++;
+        return StandIn::real().clCreateProgramWithSource(context, count, texts, bytes, error);
+    };
+    driver.clCreateKernel = [](void* program, const char* name, int* error) {
+        made++;
+        return StandIn::real().clCreateKernel(program, name, error);
+    };
+    driver.clReleaseMemObject = count_release<&emulsion_opencl_driver::clReleaseMemObject>;
+    driver.clReleaseKernel = count_release<&emulsion_opencl_driver::clReleaseKernel>;
+    driver.clReleaseProgram = count_release<&emulsion_opencl_driver::clReleaseProgram>;
+    driver.clReleaseCommandQueue = count_release<&emulsion_opencl_driver::clReleaseCommandQueue>;
+    driver.clReleaseContext = count_release<&emulsion_opencl_driver::clReleaseContext>;
+    {
+        TextProgram program = scaling_program();
+        Scaled scaled(program);
+        scaled.scale(2);
+        int64_t index;
+        emulsion_opencl.first_not_finite(scaled.device().get(), EMULSION_WORKSPACE, 0, 1, &index);
+        EXPECT_EQ(scaled.device()->error, 0);
+        EXPECT_EQ(released, 0);
+    }
+    EXPECT_EQ(made, 9);  // context, queue, two buffers, a view, two programs, two kernels
+    EXPECT_EQ(released, made);
+}
+
+}  // namespace
+}  // namespace emulsion::test

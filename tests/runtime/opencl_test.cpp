@@ -1,0 +1,236 @@
+// Devices of OpenCL: memory, launches, programs, the test for values that are not finite.
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "tests/runtime/opencl_support.h"
+
+namespace emulsion::test {
+namespace {
+
+using OpenCl = OpenClTest;
+
+TEST_F(OpenCl, DevicesHaveFacts) {
+    char text[EMULSION_DEVICE_TEXT];
+    const int count = emulsion_opencl.count(text);
+    for (int i = 0; i < count; i++) {
+        emulsion_device_facts facts{}, again{};
+        ASSERT_EQ(emulsion_opencl.facts(i, &facts, text), 0) << text;
+        ASSERT_EQ(emulsion_opencl.facts(i, &again, text), 0) << text;
+        EXPECT_STRNE(facts.name, "");
+        EXPECT_STREQ(facts.name, again.name);
+        EXPECT_GT(facts.memory_bytes, 1u << 20);
+        EXPECT_GT(facts.largest_bytes, 1u << 20);
+        EXPECT_EQ(EMULSION_DEVICE_ALIGNMENT % facts.alignment, 0u);
+    }
+}
+
+TEST_F(OpenCl, WhatIsUploadedIsDownloaded) {
+    OpenDevice device(emulsion_opencl);
+    const emulsion_device_api& api = device.api();
+    ASSERT_EQ(api.allocate(device.get(), EMULSION_PARAMETERS, 4096), 0);
+    ASSERT_EQ(api.allocate(device.get(), EMULSION_STATE, 512), 0);
+    std::vector<uint8_t> bytes(4096, 1), expected(4096, 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096), 0);
+    EXPECT_EQ(bytes, expected) << "arenas begin as zeros";
+    for (size_t i = 0; i < 1000; i++) expected[100 + i] = static_cast<uint8_t>(i * 7 + 1);
+    ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 100, expected.data() + 100, 1000), 0);
+    ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 4096, nullptr, 0), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096), 0);
+    EXPECT_EQ(bytes, expected);
+    EXPECT_EQ(device->uploads, 1u);
+    EXPECT_EQ(device->uploaded_bytes, 1000u);
+    EXPECT_EQ(device->downloads, 2u);
+    EXPECT_EQ(device->downloaded_bytes, 8192u);
+    EXPECT_EQ(device->allocations, 3u);
+    EXPECT_EQ(device->allocated_bytes, 4096u + 512 + EMULSION_DEVICE_OWN_BYTES);
+}
+
+// Views are made once, and kernels see an arena through them.
+TEST_F(OpenCl, ViewsAreOfTheArena) {
+    TextProgram program = scaling_program();
+    Scaled scaled(program);
+    OpenDevice& device = scaled.device();
+    const auto view = [&](uint64_t offset, uint64_t bytes) {
+        return device.api().view(device.get(), EMULSION_WORKSPACE, offset, bytes);
+    };
+    EXPECT_NE(view(512, 4), 0u);
+    EXPECT_EQ(view(512, 4), view(512, 4));
+    EXPECT_NE(view(512, 4), view(512, 8));
+    EXPECT_NE(view(512, 4), view(1024, 4));
+    EXPECT_NE(view(Scaled::kArenaBytes - 512, 512), 0u);
+    scaled.upload(3);
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.download(), std::vector<float>(Scaled::kCount, 6));
+    EXPECT_EQ(device->error, 0) << device->text;
+}
+
+TEST_F(OpenCl, ASecondRunMakesNothing) {
+    TextProgram program = scaling_program();
+    Scaled scaled(program);
+    scaled.upload(1);
+    for (int run = 0; run < 3; run++) {
+        EXPECT_EQ(scaled.scale(2), 0);
+        EXPECT_EQ(scaled.device()->programs, 1u);
+        EXPECT_EQ(scaled.device()->kernels, 1u);
+        EXPECT_EQ(scaled.device()->allocations, 2u);
+        EXPECT_EQ(scaled.device()->launches, static_cast<uint64_t>(run) + 1);
+    }
+    EXPECT_EQ(scaled.device().api().finish(scaled.device().get()), 0);
+    EXPECT_EQ(scaled.download(), std::vector<float>(Scaled::kCount, 8));
+}
+
+TEST_F(OpenCl, ADryRunMakesEverythingReady) {
+    TextProgram program = scaling_program();
+    Scaled scaled(program);
+    scaled.upload(1);
+    scaled.device()->dry = 1;
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.device()->launches, 0u);
+    EXPECT_EQ(scaled.device()->programs, 1u);
+    EXPECT_EQ(scaled.device()->kernels, 1u);
+    EXPECT_EQ(scaled.download(), std::vector<float>(Scaled::kCount, 1));
+    scaled.device()->dry = 0;
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.device()->programs, 1u);
+    EXPECT_EQ(scaled.download(), std::vector<float>(Scaled::kCount, 2));
+}
+
+// Two programs whose kernels have one name, and two kernels of one program.
+TEST_F(OpenCl, ProgramsAndKernelsKeepApart) {
+    TextProgram program = scaling_program(), other = scaling_program();
+    other.source =
+        "__kernel void scale(__global float* values, const float factor,\n"
+        "                    const int count, __local int* shared) {\n"
+        "    values[get_global_id(0)] = factor;\n"
+        "}\n"
+        "__kernel void negate(__global float* values, const float factor,\n"
+        "                     const int count, __local int* shared) {\n"
+        "    values[get_global_id(0)] *= -factor;\n"
+        "}\n";
+    Scaled scaled(program);
+    scaled.upload(3);
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.download()[7], 6);
+    std::swap(program, other);
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.download()[7], 2);
+    program.name = "negate";
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.download()[7], -4);
+    EXPECT_EQ(scaled.device()->programs, 2u);
+    EXPECT_EQ(scaled.device()->kernels, 3u);
+}
+
+// Instances that share a kernel object, and with it the variable that it hands to each.
+TEST_F(OpenCl, InstancesInThreadsShareAKernelObject) {
+    TextProgram program = scaling_program();
+    constexpr int kThreads = 4, kRuns = 25;
+    std::vector<std::thread> threads;
+    std::vector<std::vector<float>> results(kThreads);
+    for (int t = 0; t < kThreads; t++) {
+        threads.emplace_back([&program, &results, t] {
+            Scaled scaled(program);
+            scaled.upload(static_cast<float>(t + 1));
+            for (int run = 0; run < kRuns; run++) scaled.scale(run % 2 == 0 ? 2.0F : 0.5F);
+            EXPECT_EQ(scaled.device()->error, 0) << scaled.device()->text;
+            EXPECT_EQ(scaled.device()->programs, 1u);
+            results[static_cast<size_t>(t)] = scaled.download();
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (int t = 0; t < kThreads; t++) {
+        EXPECT_EQ(results[static_cast<size_t>(t)],
+                  std::vector<float>(Scaled::kCount, 2 * static_cast<float>(t + 1)));
+    }
+}
+
+// ---- Values that are not finite ----
+
+class NotFinite : public OpenClTest {
+  protected:
+    static constexpr uint64_t kCount = 70000;  // more than one launch has threads
+
+    void SetUp() override {
+        OpenClTest::SetUp();
+        if (IsSkipped()) return;
+        device_ = std::make_unique<OpenDevice>(emulsion_opencl);
+        device_->api().allocate(device_->get(), EMULSION_GRADIENTS, kCount * 4);
+    }
+    void put(uint64_t index, float value) {
+        device_->api().upload(device_->get(), EMULSION_GRADIENTS, index * 4, &value, 4);
+    }
+    int64_t first(uint64_t begin, uint64_t count) {
+        int64_t index = -7;
+        EXPECT_EQ(device_->api().first_not_finite(device_->get(), EMULSION_GRADIENTS, begin * 4,
+                                                  count, &index),
+                  0)
+            << device_->get()->text;
+        return index;
+    }
+
+    std::unique_ptr<OpenDevice> device_;
+};
+
+TEST_F(NotFinite, TheFirstOfAllIsFound) {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const float infinity = std::numeric_limits<float>::infinity();
+    for (float value :
+         {0.0F, -0.0F, std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest(),
+          std::numeric_limits<float>::denorm_min()}) {
+        put(5, value);
+        EXPECT_EQ(first(0, kCount), -1) << value;
+    }
+    for (float value : {nan, -nan, infinity, -infinity}) {
+        put(kCount - 1, value);
+        EXPECT_EQ(first(0, kCount), static_cast<int64_t>(kCount) - 1) << value;
+    }
+    for (uint64_t index : {69000, 16385, 16384, 16383, 65, 64, 63, 1, 0}) {
+        put(index, nan);
+        EXPECT_EQ(first(0, kCount), static_cast<int64_t>(index));
+    }
+}
+
+TEST_F(NotFinite, OnlyWhatIsAskedForCounts) {
+    put(100, std::numeric_limits<float>::infinity());
+    EXPECT_EQ(first(0, 100), -1);
+    EXPECT_EQ(first(0, 101), 100);
+    EXPECT_EQ(first(100, 1), 0);
+    EXPECT_EQ(first(99, 2), 1);
+    EXPECT_EQ(first(101, kCount - 101), -1);
+    EXPECT_EQ(first(100, 0), -1);
+    EXPECT_EQ(first(kCount, 0), -1);
+}
+
+TEST_F(NotFinite, ADryDeviceOnlyGetsReady) {
+    put(0, std::numeric_limits<float>::infinity());
+    device_->get()->dry = 1;
+    EXPECT_EQ(first(0, 10), -1);
+    EXPECT_EQ(device_->get()->launches, 0u);
+    EXPECT_EQ(device_->get()->kernels, 1u);
+    device_->get()->dry = 0;
+    EXPECT_EQ(first(0, 10), 0);
+    EXPECT_EQ(device_->get()->programs, 1u);
+    EXPECT_EQ(device_->get()->allocations, 2u);
+}
+
+TEST_F(NotFinite, WhatIsNoFloatOfTheArenaIsRefused) {
+    int64_t index = 0;
+    const auto ask = [&](uint64_t offset, uint64_t count) {
+        OpenDevice device(emulsion_opencl);
+        device.api().allocate(device.get(), EMULSION_GRADIENTS, 4096);
+        EXPECT_EQ(
+            device.api().first_not_finite(device.get(), EMULSION_GRADIENTS, offset, count, &index),
+            EMULSION_DEVICE_REFUSED);
+        return std::string(device->text);
+    };
+    EXPECT_EQ(ask(2, 1), "byte 2 is asked for, but it begins no float");
+    EXPECT_EQ(ask(4, 1024),
+              "4096 bytes from byte 4 on of class gradients are asked for, but its arena has 4096");
+    EXPECT_EQ(ask(0, uint64_t{1} << 62),
+              "18446744073709551615 bytes from byte 0 on of class gradients are asked for, but its "
+              "arena has 4096");
+}
+
+}  // namespace
+}  // namespace emulsion::test

@@ -1,0 +1,165 @@
+// See device_harness.h.
+#include "tests/support/device_harness.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+#include "compiler/graph/layout.h"
+#include "tests/support/kernel_harness.h"
+
+// What the kernels call.
+extern "C" {
+int halide_copy_to_device(void*, void*, const void*);
+int halide_opencl_initialize_kernels(void*, void**, const char*, int);
+int halide_opencl_run(void*, void*, const char*, int, int, int, int, int, int, int, size_t*, void**,
+                      int8_t*);
+void halide_opencl_finalize_kernels(void*, void*);
+const void* halide_opencl_device_interface(void);
+}
+
+namespace emulsion::test {
+
+namespace {
+
+constexpr int kPattern = 0x7E;  // floats of these bytes are huge
+constexpr size_t kGap = EMULSION_DEVICE_ALIGNMENT;
+
+template <class F>
+void* address_of(F* function) {
+    return reinterpret_cast<void*>(function);
+}
+
+std::map<std::string, void*> runtime_symbols() {
+    return {
+        {"halide_copy_to_device", address_of(halide_copy_to_device)},
+        {"halide_opencl_initialize_kernels", address_of(halide_opencl_initialize_kernels)},
+        {"halide_opencl_run", address_of(halide_opencl_run)},
+        {"halide_opencl_finalize_kernels", address_of(halide_opencl_finalize_kernels)},
+        {"halide_opencl_device_interface", address_of(halide_opencl_device_interface)},
+    };
+}
+
+std::vector<emulsion_dimension> shape_of(const std::vector<Dimension>& dimensions) {
+    std::vector<emulsion_dimension> shape;
+    for (const auto& [extent, stride] : dimensions)
+        shape.push_back({0, static_cast<int32_t>(extent), static_cast<int32_t>(stride), 0});
+    return shape;
+}
+
+}  // namespace
+
+bool has_device(const emulsion_device_api& api) {
+    char text[EMULSION_DEVICE_TEXT];
+    return api.count(text) > 0;
+}
+
+DeviceKernel::DeviceKernel(const Group& group, const CompiledKernel& compiled)
+    : group_(group),
+      object_(std::make_unique<LoadedObject>(compiled.object, runtime_symbols())),
+      function_(object_->find(compiled.symbol)),
+      types_(group.buffer_types()),
+      scratch_(compiled.scratch) {
+    if (function_ == nullptr)
+        throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
+}
+
+OpenDevice::OpenDevice(const emulsion_device_api& api, int index)
+    : instance_(std::make_unique<emulsion_instance>()) {
+    char text[EMULSION_DEVICE_TEXT] = "";
+    device_ = api.open(index, text);
+    if (device_ == nullptr) throw std::runtime_error(text);
+    instance_->device = device_;
+    worker_.instance = instance_.get();
+}
+
+DeviceRun::DeviceRun(const DeviceKernel& kernel, const emulsion_device_api& api, int index)
+    : kernel_(kernel), device_(api, index) {
+    const auto add = [&](int64_t bytes, const std::vector<Dimension>& dimensions, uint32_t type) {
+        offsets_.push_back(arena_bytes_);
+        bytes_.push_back(static_cast<size_t>(bytes));
+        arena_bytes_ += (bytes_.back() + 2 * kGap - 1) / kGap * kGap;  // with a gap behind it
+        shapes_.push_back(shape_of(dimensions));
+        emulsion_descriptor& descriptor = descriptors_.emplace_back();
+        descriptor.type = type;
+        descriptor.rank = static_cast<int32_t>(dimensions.size());
+    };
+    const Group& group = kernel.group();
+    for (const TensorType& type : kernel.types())
+        add(span_bytes(type, group.batch, 0), memory_dimensions(type, group.batch, 0),
+            type_word(type.element));
+    for (const Scratch& scratch : kernel.scratch())
+        add(4 * scratch.elements(), dense_dimensions(scratch.extents), type_word(ElementType::f32));
+    api.allocate(device_.get(), EMULSION_WORKSPACE, arena_bytes_);
+    for (size_t i = 0; i < descriptors_.size(); i++) {
+        descriptors_[i].dimensions = shapes_[i].data();
+        descriptors_[i].device =
+            api.view(device_.get(), EMULSION_WORKSPACE, offsets_[i], bytes_[i]);
+    }
+    check();
+}
+
+void DeviceRun::check() const {
+    if (device_->error != 0) throw std::runtime_error(device_->text);
+}
+
+int DeviceRun::call(const reference::Sources& sources, int64_t samples) {
+    std::vector<uint64_t> words = {reinterpret_cast<uint64_t>(device_.worker()),
+                                   static_cast<uint64_t>(samples)};
+    std::vector<float> numbers;
+    for (const Node& node : kernel_.group().body.nodes()) {
+        if (node.op->kind() != "scalar") continue;
+        const double value = sources.at(node.name).values[0];
+        if (node.types[0].element == ElementType::f32) {
+            numbers.push_back(static_cast<float>(value));
+        } else {
+            words.push_back(static_cast<uint32_t>(static_cast<int64_t>(value)));
+        }
+    }
+    for (emulsion_descriptor& descriptor : descriptors_)
+        words.push_back(reinterpret_cast<uint64_t>(&descriptor));
+    return call_kernel(kernel_.function(), std::move(words), std::move(numbers));
+}
+
+void DeviceRun::upload(const reference::Sources& sources) {
+    std::vector<std::byte> arena(arena_bytes_, std::byte{kPattern});
+    size_t i = 0;
+    for (const Node& node : kernel_.group().body.nodes()) {
+        if (node.op->kind() != "input") continue;
+        const std::vector<std::byte> bytes = reference::pack(sources.at(node.name));
+        std::memcpy(arena.data() + offsets_[i++], bytes.data(), bytes.size());
+    }
+    device_.api().upload(device_.get(), EMULSION_WORKSPACE, 0, arena.data(), arena_bytes_);
+}
+
+std::vector<std::vector<std::byte>> DeviceRun::run(const reference::Sources& sources,
+                                                   int64_t samples) {
+    upload(sources);
+    call(sources, samples);
+    std::vector<std::byte> arena(arena_bytes_);
+    device_.api().download(device_.get(), EMULSION_WORKSPACE, 0, arena.data(), arena_bytes_);
+    check();
+    const std::vector<TensorType>& types = kernel_.types();
+    const size_t results = kernel_.group().body.results().size();
+    std::vector<std::vector<std::byte>> values;
+    for (size_t i = 0; i < descriptors_.size(); i++) {
+        const std::byte* begin = arena.data() + offsets_[i];
+        const bool is_result = i < types.size() && i >= types.size() - results;
+        const size_t written =
+            is_result ? static_cast<size_t>(memory_bytes(types[i], samples)) : bytes_[i];
+        if (is_result) values.emplace_back(begin, begin + written);
+        const std::byte* end =
+            arena.data() + (i + 1 < offsets_.size() ? offsets_[i + 1] : arena_bytes_);
+        EXPECT_TRUE(std::all_of(begin + written, end,
+                                [](std::byte value) { return value == std::byte{kPattern}; }))
+            << "something was written behind buffer " << i;
+    }
+    return values;
+}
+
+}  // namespace emulsion::test
