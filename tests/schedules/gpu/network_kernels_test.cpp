@@ -1,5 +1,5 @@
-// Every kernel of networks as planned for OpenCL, on this machine's driver (PoCL in the tests),
-// against the double-precision reference.
+// Every kernel of networks as planned for OpenCL and as it ships, on this machine's driver (PoCL in
+// the tests), against the double-precision reference.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include "compiler/plan/plan.h"
 #include "schedules/library.h"
 #include "tests/schedules/recipe_support.h"
+#include "tests/support/device_harness.h"
 #include "tests/support/golden.h"
 #include "tests/support/kernel_harness.h"
 #include "tests/support/random_network.h"
@@ -50,30 +51,43 @@ void make_variances_positive(const Group& group, reference::Sources& sources) {
     }
 }
 
-void check_kernel(const PlannedKernel& kernel) {
-    CompiledRecipe compiled(kernel.group, recipe_named(kernel.recipe), kernel.tiling, isa_opencl());
+void check_kernel(const Group& group, const CompiledKernel& compiled) {
+    const DeviceKernel kernel(group, compiled);
+    DeviceRun device(kernel, emulsion_opencl);
+    std::vector<std::vector<std::byte>> actual;
     for (int64_t samples : {1, kBatch}) {
-        reference::Sources sources = random_sources(kernel.group, samples, kClasses);
-        make_variances_positive(kernel.group, sources);
-        const reference::Values expected = reference::evaluate(kernel.group.body, sources, samples);
-        const std::vector<reference::Tensor> actual = compiled.run(sources, samples);
+        reference::Sources sources = random_sources(group, samples, kClasses);
+        make_variances_positive(group, sources);
+        const reference::Values expected = reference::evaluate(group.body, sources, samples);
+        actual = device.run(sources, samples);
         for (size_t k = 0; k < actual.size(); k++) {
-            const Value value = kernel.group.body.results()[k].value;
+            const Value value = group.body.results()[k].value;
             const reference::Tensor& right =
                 expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)];
             double largest = 1e-30;
             for (double v : right.values) largest = std::max(largest, std::abs(v));
-            expect_near(actual[k].values, right.values, 1e-5 * largest);
+            expect_near(reference::unpack(right.type, samples, actual[k].data()).values,
+                        right.values, 1e-5 * largest);
         }
+        // Again: the same bits, and nothing is made.
+        const emulsion_device before = *device.device().get();
+        EXPECT_EQ(device.run(sources, samples), actual);
+        EXPECT_EQ(device.device()->programs, before.programs);
+        EXPECT_EQ(device.device()->kernels, before.kernels);
+        EXPECT_EQ(device.device()->allocations, before.allocations);
     }
 }
 
 void check_kernels(const Network& network) {
+    if (!has_device(emulsion_opencl)) GTEST_SKIP() << "no device of OpenCL";
     const RecipeLibrary recipes = make_library();
-    for (const PlannedKernel& kernel : kernels_of(network, recipes)) {
-        SCOPED_TRACE(kernel.identity(isa_opencl()));
+    const std::vector<PlannedKernel> kernels = kernels_of(network, recipes);
+    const std::vector<CompiledKernel> compiled =
+        compile_kernels(kernels, isa_opencl(), recipes, KernelOptions());
+    for (size_t i = 0; i < kernels.size(); i++) {
+        SCOPED_TRACE(kernels[i].identity(isa_opencl()));
         try {
-            check_kernel(kernel);
+            check_kernel(kernels[i].group, compiled[i]);
         } catch (const std::exception& error) {
             ADD_FAILURE() << error.what();
         }
