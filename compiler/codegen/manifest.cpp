@@ -262,11 +262,16 @@ std::string header_text(const std::string& name, const Network& network, const P
     text += fmt::format(
         "\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* "
         "sizes);\n"
+        "int {0}_device(int index, emulsion_device_description* description);\n"
         "int {0}_bind(void* instance, const emulsion_memory* memory, const emulsion_options* "
         "options);\n",
         name);
     if (plan.training) {
-        text += fmt::format("int {0}_init(uint64_t seed, const emulsion_memory* memory);\n", name);
+        text += fmt::format(
+            "int {0}_init(uint64_t seed, const emulsion_memory* memory);\n"
+            "int {0}_upload(void* instance, int memory_class);\n"
+            "int {0}_download(void* instance, int memory_class);\n",
+            name);
         if (!plan.update_at_once) {
             text += fmt::format(
                 "int {0}_forward_backward(void* instance, const emulsion_call* call);\n"

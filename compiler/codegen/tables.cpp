@@ -186,15 +186,22 @@ class TableWriter {
         const uint32_t cpu = emulsion_isa_features(variant.isa.name.c_str());
         const BatchPlan* first = &variant.batches.front();
         return write_.checked(
-            write_.structure({write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),
-                              write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
-                              write_.i64(variant.activation_bytes), write_.i64(bytes.slab0),
-                              write_.i64(bytes.slab),
-                              write_.i32(static_cast<int64_t>(plans.size())), write_.i32(0),
-                              write_.table(plans, "plans"),
-                              sequence(variant, kernels, first, Stage::prepare),
-                              sequence(variant, kernels, first, Stage::update)}),
+            write_.structure(
+                {write_.i32(cpu), write_.i32(static_cast<int64_t>(buffers.size())),
+                 write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
+                 write_.i64(variant.activation_bytes), write_.i64(bytes.slab0),
+                 write_.i64(bytes.slab), write_.i32(static_cast<int64_t>(plans.size())),
+                 write_.i32(0), write_.table(plans, "plans"),
+                 sequence(variant, kernels, first, Stage::prepare),
+                 sequence(variant, kernels, first, Stage::update), device_of(variant.isa)}),
             sizeof(emulsion_variant), "emulsion_variant");
+    }
+
+    // The interface of a variant for devices; null of one for processors.
+    Constant* device_of(const Isa& isa) {
+        if (!isa.is_device()) return write_.null();
+        return llvm::cast<Constant>(
+            module_.getOrInsertGlobal("emulsion_" + isa.name, builder_.getInt8Ty()));
     }
 
     std::vector<Constant*> all_variants() {
@@ -270,11 +277,14 @@ class TableWriter {
         builder_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", info));
         builder_.CreateRet(info_);
         forward("sizes", status, {status, pointer});
+        forward("device", status, {status, pointer});
         forward("bind", status, {pointer, pointer, pointer});
         forward("error", pointer, {pointer});
         forward("unbind", status, {pointer});
         if (plan_.training) {
             forward("init", status, {builder_.getInt64Ty(), pointer});
+            forward("upload", status, {pointer, status});
+            forward("download", status, {pointer, status});
             if (!plan_.update_at_once) {
                 forward("forward_backward", status, {pointer, pointer});
                 forward("update", status, {pointer, builder_.getFloatTy()});

@@ -26,6 +26,12 @@ int emulsion_variant_sizes(const emulsion_library* library, int variant, int thr
     sizes->threads = threads > 0 ? threads : emulsion_cpu_count();
     const emulsion_variant* chosen = &library->variants[variant];
     memcpy(sizes->bytes, library->bytes, sizeof sizes->bytes);
+    if (chosen->device != NULL) {
+        sizes->bytes[EMULSION_GRADIENTS] = 0;
+        sizes->bytes[EMULSION_INSTANCE] = emulsion_instance_bytes(chosen->buffer_count, 1);
+        emulsion_device_sizes(library, chosen, sizes);
+        return EMULSION_OK;
+    }
     sizes->bytes[EMULSION_PREPARED] = chosen->prepared_bytes;
     sizes->bytes[EMULSION_WORKSPACE] = emulsion_workspace_bytes(
         chosen->activation_bytes, chosen->slab0_bytes, chosen->slab_bytes, sizes->threads);
@@ -43,6 +49,8 @@ int emulsion_library_sizes(const emulsion_library* library, int threads, emulsio
         emulsion_variant_sizes(library, variant, sizes->threads, &one);
         for (int i = 0; i < EMULSION_CLASSES; i++) {
             if (one.bytes[i] > sizes->bytes[i]) sizes->bytes[i] = one.bytes[i];
+            if (one.device_bytes[i] > sizes->device_bytes[i])
+                sizes->device_bytes[i] = one.device_bytes[i];
         }
     }
     return EMULSION_OK;
@@ -101,6 +109,12 @@ static int check_options(emulsion_instance* instance, const emulsion_options* op
     if (options->variant < 0 || options->variant > variants) {
         return fail_range(instance, "options.variant", options->variant, 0, variants);
     }
+    if (options->variant > 0 && instance->library->variants[options->variant - 1].device != NULL) {
+        emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "options.variant is that of devices, ");
+        emulsion_append(instance, instance->library->info->variants[options->variant - 1]);
+        emulsion_append(instance, ": name it in options.device instead");
+        return EMULSION_INVALID_ARGUMENT;
+    }
     if (options->pool == NULL) {
         if (options->threads < 0 || options->threads > EMULSION_MAX_THREADS) {
             return fail_range(instance, "options.threads", options->threads, 0,
@@ -125,6 +139,7 @@ static int fail_variant(emulsion_instance* instance, int wanted) {
     if (wanted == 0) emulsion_append(instance, "any of the library's variants:");
     for (int i = 0; i < instance->library->variant_count; i++) {
         if (wanted > 0 && i != wanted - 1) continue;
+        if (instance->library->variants[i].device != NULL) continue;
         emulsion_append(instance, wanted > 0 ? "variant " : " ");
         emulsion_append(instance, instance->library->info->variants[i]);
     }
@@ -181,7 +196,9 @@ static void fill_descriptors(emulsion_instance* instance) {
         descriptor->type = buffer->type;
         descriptor->rank = buffer->rank;
         descriptor->dimensions = buffer->dimensions;
-        if (buffer->where < EMULSION_CLASSES) {
+        if (instance->variant->device != NULL) {
+            continue; /* device.c fills them */
+        } else if (buffer->where < EMULSION_CLASSES) {
             descriptor->host = (char*)instance->block[buffer->where] + buffer->offset;
         } else if (buffer->where == EMULSION_CONSTANT) {
             descriptor->host = (char*)(uintptr_t)buffer->constant + buffer->offset;
@@ -194,8 +211,8 @@ static void place_workers(emulsion_instance* instance) {
     const uint64_t descriptor_bytes =
         emulsion_round_up((uint64_t)variant->buffer_count * sizeof(emulsion_descriptor));
     instance->workers = (emulsion_worker*)(void*)((char*)instance->descriptors + descriptor_bytes);
-    char* slab =
-        (char*)instance->block[EMULSION_WORKSPACE] + emulsion_round_up(variant->activation_bytes);
+    char* slab = (char*)instance->block[EMULSION_WORKSPACE];
+    if (slab != NULL) slab += emulsion_round_up(variant->activation_bytes);
     for (int index = 0; index < instance->threads; index++) {
         emulsion_worker* worker = &instance->workers[index];
         memset(worker, 0, sizeof *worker);
@@ -221,14 +238,15 @@ static int start_threads(emulsion_instance* instance, const emulsion_options* op
     return status;
 }
 
-/* Ends the threads and gives the binding thread its CPUs back. In a forked child the threads are
- * not there to join, and the parent's pinning is not the child's to undo. */
+/* Ends the threads, gives the binding thread its CPUs back and closes the device. In a forked child
+ * the threads are not there to join, and the parent's pinning and device are not the child's. */
 static void release(emulsion_instance* instance) {
     if (instance->pid == 0 || instance->pid == (int32_t)getpid()) {
         if (instance->crew.started > 0) emulsion_crew_stop(instance);
         if (instance->pinned != 0 && instance->pinned == (int32_t)syscall(SYS_gettid)) {
             emulsion_allow_cpus(instance->caller_cpus);
         }
+        if (instance->device != NULL) emulsion_device_close(instance);
     }
     __atomic_store_n(&instance->magic, 0, __ATOMIC_RELEASE);
 }
@@ -258,29 +276,56 @@ static int choose_threads(const emulsion_memory* memory, const emulsion_options*
     return options->threads > 0 ? options->threads : memory->sizes.threads;
 }
 
+/* The variant and, of one for devices, the index of the device. */
+static int choose_variant(emulsion_instance* instance, const emulsion_options* options,
+                          int* variant, int* index) {
+    const int status = emulsion_choose_device(instance, options->device, variant, index);
+    if (status != EMULSION_OK) return status;
+    if (*variant >= 0) {
+        if (options->variant == 0) return EMULSION_OK;
+        return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT,
+                             "options.variant must be 0 where options.device is no processor");
+    }
+    *variant =
+        emulsion_choose_variant(instance->library, emulsion_cpu_features(), options->variant);
+    return *variant < 0 ? fail_variant(instance, options->variant) : EMULSION_OK;
+}
+
+/* A device leaves all classes on the host alone but parameters, state and, for their download,
+ * gradients, where there is a block for them. */
+static void take_blocks(emulsion_instance* instance, const emulsion_memory* memory) {
+    memcpy(instance->block, memory->block, sizeof instance->block);
+    instance->block[EMULSION_INSTANCE] = instance;
+    if (instance->variant->device == NULL) return;
+    instance->block[EMULSION_PREPARED] = instance->block[EMULSION_WORKSPACE] = NULL;
+    if (memory->sizes.bytes[EMULSION_GRADIENTS] < instance->library->bytes[EMULSION_GRADIENTS])
+        instance->block[EMULSION_GRADIENTS] = NULL;
+}
+
 int emulsion_library_bind(const emulsion_library* library, void* block,
                           const emulsion_memory* memory, const emulsion_options* options) {
     static const emulsion_options defaults;
+    int variant, device_index;
     int status = open_block(library, block, memory);
     if (status != EMULSION_OK) return status;
     emulsion_instance* instance = (emulsion_instance*)block;
     if (options == NULL) options = &defaults;
     status = check_options(instance, options, memory->sizes.threads);
+    if (status == EMULSION_OK) status = choose_variant(instance, options, &variant, &device_index);
     if (status != EMULSION_OK) return status;
-    const int variant = emulsion_choose_variant(library, emulsion_cpu_features(), options->variant);
-    if (variant < 0) return fail_variant(instance, options->variant);
     instance->variant = &library->variants[variant];
-    instance->threads = choose_threads(memory, options);
+    const int is_device = instance->variant->device != NULL;
+    instance->threads = is_device ? 1 : choose_threads(memory, options);
     instance->profile = options->profile;
     instance->profile_self = options->profile_self;
-    if (options->pool != NULL) instance->pool = *options->pool;
+    if (options->pool != NULL && !is_device) instance->pool = *options->pool;
     status = check_blocks(instance, memory, variant);
     if (status != EMULSION_OK) return status;
-    memcpy(instance->block, memory->block, sizeof instance->block);
-    instance->block[EMULSION_INSTANCE] = instance;
+    take_blocks(instance, memory);
     fill_descriptors(instance);
     place_workers(instance);
-    status = start_threads(instance, options);
+    status =
+        is_device ? emulsion_device_open(instance, device_index) : start_threads(instance, options);
     if (status == EMULSION_OK) __atomic_store_n(&instance->magic, EMULSION_BOUND, __ATOMIC_RELEASE);
     return status;
 }

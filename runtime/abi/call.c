@@ -1,21 +1,28 @@
-/* Calls: check their order and arguments, point the inputs' and outputs' descriptors at the
- * caller's memory, run the kernels in order, test the bits of the loss between forward and backward
- * and those of the gradients behind it. */
+/* Calls: check their order, point the inputs' and outputs' descriptors at the caller's memory, run
+ * the kernels in order, test the bits of the loss between forward and backward and those of the
+ * gradients behind it. */
 #define _GNU_SOURCE
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/abi/device.h"
 #include "runtime/abi/internal.h"
 
 /* Begin and end. */
 
-int emulsion_call_begin(emulsion_instance* instance) {
+int emulsion_check_alive(emulsion_instance* instance) {
     if (instance->pid != 0 && instance->pid != (int32_t)getpid()) {
         emulsion_fail(instance, EMULSION_FORKED, emulsion_status_text(EMULSION_FORKED));
         emulsion_append(instance, ": bind again in the child");
         return EMULSION_FORKED;
     }
+    return instance->device == NULL ? EMULSION_OK : emulsion_device_check(instance, -1);
+}
+
+int emulsion_call_begin(emulsion_instance* instance) {
+    const int status = emulsion_check_alive(instance);
+    if (status != EMULSION_OK) return status;
     instance->status = EMULSION_OK;
     instance->calls++;
     instance->caller_mode = emulsion_set_kernel_mode();
@@ -28,87 +35,23 @@ void emulsion_call_end(emulsion_instance* instance) {
     emulsion_set_mode(instance->caller_mode);
 }
 
-/* Checks. */
-
-static int check_ports(emulsion_instance* instance, const char* kind, const emulsion_port* ports,
-                       int count, const void* const* pointers) {
-    for (int port = 0; port < count; port++) {
-        int status = EMULSION_OK;
-        if (pointers == NULL || pointers[port] == NULL) {
-            status = EMULSION_INVALID_ARGUMENT;
-        } else if ((uintptr_t)pointers[port] % EMULSION_ALIGNMENT != 0) {
-            status = EMULSION_MISALIGNED;
-        }
-        if (status == EMULSION_OK) continue;
-        emulsion_fail(instance, status, kind);
-        emulsion_append(instance, " '");
-        emulsion_append(instance, ports[port].name);
-        emulsion_append(
-            instance, status == EMULSION_MISALIGNED ? "' is not aligned to 64 bytes" : "' is null");
-        return status;
-    }
-    return EMULSION_OK;
-}
-
-/* Inputs of class indices hold classes. */
-static int check_labels(emulsion_instance* instance, const emulsion_call* call) {
-    const emulsion_info* info = instance->library->info;
-    for (int i = 0; i < info->input_count; i++) {
-        const emulsion_port* port = &info->inputs[i];
-        if (port->classes == 0 || port->type != EMULSION_I32) continue;
-        const int32_t* labels = (const int32_t*)call->inputs[i];
-        const int64_t each = (int64_t)(port->bytes / sizeof(int32_t));
-        for (int64_t k = 0; k < call->samples * each; k++) {
-            if (labels[k] >= 0 && labels[k] < port->classes) continue;
-            emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "input '");
-            emulsion_append(instance, port->name);
-            emulsion_append(instance, "' of sample ");
-            emulsion_append_number(instance, k / each);
-            emulsion_append(instance, " is ");
-            emulsion_append_number(instance, labels[k]);
-            emulsion_append(instance, ", but must be a class: 0 to ");
-            emulsion_append_number(instance, port->classes - 1);
-            return EMULSION_INVALID_ARGUMENT;
-        }
-    }
-    return EMULSION_OK;
-}
-
-static int check_call(emulsion_instance* instance, const emulsion_call* call) {
-    const emulsion_info* info = instance->library->info;
-    if (call == NULL) return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "call is null");
-    if (call->samples < 1 || call->samples > info->batch) {
-        emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "call.samples is ");
-        emulsion_append_number(instance, call->samples);
-        emulsion_append(instance, ", but the library is compiled for 1 to ");
-        emulsion_append_number(instance, info->batch);
-        return EMULSION_INVALID_ARGUMENT;
-    }
-    int status = check_ports(instance, "input", info->inputs, info->input_count, call->inputs);
-    if (status == EMULSION_OK) {
-        status = check_ports(instance, "output", info->outputs, info->output_count,
-                             (const void* const*)call->outputs);
-    }
-    return status == EMULSION_OK ? check_labels(instance, call) : status;
-}
-
-static int check_rate(emulsion_instance* instance, float learning_rate) {
-    uint32_t bits;
-    memcpy(&bits, &learning_rate, sizeof bits);
-    if (emulsion_is_finite(bits)) return EMULSION_OK;
-    return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "the learning rate is not finite");
-}
-
 /* Order. */
 
 static const uint64_t* state_of(const emulsion_instance* instance) {
     return (const uint64_t*)instance->block[EMULSION_STATE];
 }
 
-static int check_state(emulsion_instance* instance) {
+int emulsion_check_state(emulsion_instance* instance) {
     if (state_of(instance)[2] == EMULSION_STATE_MARK) return EMULSION_OK;
     return emulsion_fail(instance, EMULSION_NOT_READY,
                          "parameters and state have no values: call init, or load a checkpoint");
+}
+
+/* There are values, where the kernels read them. */
+static int check_values(emulsion_instance* instance) {
+    const int status = emulsion_check_state(instance);
+    if (status != EMULSION_OK || instance->device == NULL) return status;
+    return emulsion_device_check_uploaded(instance);
 }
 
 static int check_prepared(emulsion_instance* instance) {
@@ -138,18 +81,30 @@ static int check_gradients(emulsion_instance* instance) {
 
 /* Kernels. */
 
-static int fail_kernel(emulsion_instance* instance, int kernel, int error) {
+int emulsion_fail_kernel(emulsion_instance* instance, int kernel, int status) {
     const emulsion_info* info = instance->library->info;
-    emulsion_fail(instance, error, "kernel ");
+    emulsion_fail(instance, status, "kernel ");
     emulsion_append_number(instance, kernel);
     if (kernel < info->kernel_count) {
         emulsion_append(instance, " (");
         emulsion_append(instance, info->kernels[kernel]);
         emulsion_append(instance, ")");
     }
-    emulsion_append(instance, " failed a check with Halide's error ");
-    emulsion_append_number(instance, error);
-    return error;
+    return status;
+}
+
+/* Kernel `i` of the sequence, and on a device its end where it is to be timed. */
+static int run_kernel(emulsion_instance* instance, const emulsion_sequence* sequence, int i) {
+    const int error = sequence->kernels[i](instance);
+    if (__builtin_expect(error != 0, 0)) {
+        emulsion_fail_kernel(instance, sequence->first + i, error);
+        emulsion_append(instance, " failed a check with Halide's error ");
+        emulsion_append_number(instance, error);
+        return error;
+    }
+    if (instance->device == NULL) return EMULSION_OK;
+    if (instance->profile != NULL) instance->device->api->finish(instance->device);
+    return emulsion_device_check(instance, sequence->first + i);
 }
 
 static double seconds_now(void) {
@@ -161,9 +116,9 @@ static double seconds_now(void) {
 static int run_profiled(emulsion_instance* instance, const emulsion_sequence* sequence) {
     for (int i = 0; i < sequence->count; i++) {
         const double start = seconds_now();
-        const int error = sequence->kernels[i](instance);
+        const int status = run_kernel(instance, sequence, i);
         const double seconds = seconds_now() - start;
-        if (error != 0) return fail_kernel(instance, sequence->first + i, error);
+        if (status != EMULSION_OK) return status;
         instance->profile(instance->profile_self, sequence->first + i, seconds);
     }
     return EMULSION_OK;
@@ -172,9 +127,8 @@ static int run_profiled(emulsion_instance* instance, const emulsion_sequence* se
 static int run_sequence(emulsion_instance* instance, const emulsion_sequence* sequence) {
     if (instance->profile != NULL) return run_profiled(instance, sequence);
     for (int i = 0; i < sequence->count; i++) {
-        const int error = sequence->kernels[i](instance);
-        if (__builtin_expect(error != 0, 0))
-            return fail_kernel(instance, sequence->first + i, error);
+        const int status = run_kernel(instance, sequence, i);
+        if (__builtin_expect(status != EMULSION_OK, 0)) return status;
     }
     return EMULSION_OK;
 }
@@ -190,6 +144,8 @@ static int check_pool(emulsion_instance* instance, int status) {
 static const emulsion_plan* select_plan(emulsion_instance* instance, const emulsion_call* call) {
     const emulsion_plan* plan = instance->variant->plans;
     while (plan->batch < call->samples) plan++;
+    instance->samples = call->samples;
+    if (instance->device != NULL) return plan; /* inputs and outputs have slots */
     for (int i = 0; i < plan->input_count; i++) {
         instance->descriptors[plan->inputs[i].buffer].host =
             (void*)(uintptr_t)call->inputs[plan->inputs[i].port];
@@ -197,8 +153,23 @@ static const emulsion_plan* select_plan(emulsion_instance* instance, const emuls
     for (int i = 0; i < plan->output_count; i++) {
         instance->descriptors[plan->outputs[i].buffer].host = call->outputs[plan->outputs[i].port];
     }
-    instance->samples = call->samples;
     return plan;
+}
+
+/* On a device; on a processor kernels read and write the caller's memory. */
+static int upload_inputs(emulsion_instance* instance, const emulsion_call* call) {
+    if (instance->device == NULL) return EMULSION_OK;
+    return emulsion_device_upload_inputs(instance, call);
+}
+
+static int download_outputs(emulsion_instance* instance, const emulsion_call* call) {
+    int status = EMULSION_OK;
+    if (instance->device == NULL) return status;
+    for (int i = 0; i < instance->library->info->output_count && status == EMULSION_OK; i++) {
+        if (i != instance->library->loss_output)
+            status = emulsion_device_download_output(instance, call, i);
+    }
+    return status;
 }
 
 /* Training. */
@@ -227,9 +198,14 @@ static void clear_outputs(emulsion_instance* instance, const emulsion_call* call
 }
 
 static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
-    if (instance->library->loss_output < 0) return EMULSION_OK;
+    const int loss = instance->library->loss_output;
+    if (loss < 0) return EMULSION_OK;
+    if (instance->device != NULL) {
+        const int status = emulsion_device_download_output(instance, call, loss);
+        if (status != EMULSION_OK) return status;
+    }
     uint32_t bits;
-    memcpy(&bits, call->outputs[instance->library->loss_output], sizeof bits);
+    memcpy(&bits, call->outputs[loss], sizeof bits);
     if (emulsion_is_finite(bits)) return EMULSION_OK;
     clear_outputs(instance, call);
     emulsion_fail(instance, EMULSION_NOT_FINITE, "the loss of step ");
@@ -243,7 +219,13 @@ static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
 
 static int test_gradients(emulsion_instance* instance) {
     if (updates_at_once(instance->library)) return EMULSION_OK;
-    const int tensor = emulsion_find_bad_gradient(instance);
+    int tensor;
+    if (instance->device != NULL) {
+        const int status = emulsion_device_find_bad_gradient(instance, &tensor);
+        if (status != EMULSION_OK) return status;
+    } else {
+        tensor = emulsion_find_bad_gradient(instance);
+    }
     if (tensor < 0) return EMULSION_OK;
     emulsion_fail(instance, EMULSION_NOT_FINITE, "the gradient of ");
     emulsion_append(instance, instance->library->info->tensors[tensor].name);
@@ -259,10 +241,13 @@ static int run_gradients(emulsion_instance* instance, const emulsion_call* call)
     load_state(instance);
     instance->gradients = EMULSION_NOT_READY;
     const emulsion_plan* plan = select_plan(instance, call);
-    int status = check_pool(instance, run_sequence(instance, &plan->forward));
+    int status = upload_inputs(instance, call);
+    if (status == EMULSION_OK)
+        status = check_pool(instance, run_sequence(instance, &plan->forward));
     if (status == EMULSION_OK) status = test_loss(instance, call);
     if (status == EMULSION_OK)
         status = check_pool(instance, run_sequence(instance, &plan->backward));
+    if (status == EMULSION_OK) status = download_outputs(instance, call);
     if (status == EMULSION_OK) status = check_pool(instance, test_gradients(instance));
     if (status != EMULSION_OK && status != EMULSION_NOT_FINITE) return status;
     instance->gradients = status;
@@ -276,13 +261,15 @@ static int run_update(emulsion_instance* instance, float learning_rate) {
     instance->learning_rate = learning_rate;
     instance->gradients = EMULSION_NOT_READY;
     const int status = check_pool(instance, run_sequence(instance, &instance->variant->update));
-    if (status == EMULSION_OK) ((uint64_t*)instance->block[EMULSION_STATE])[1]++;
-    return status;
+    if (status != EMULSION_OK) return status;
+    ((uint64_t*)instance->block[EMULSION_STATE])[1]++;
+    instance->device_step++;
+    return EMULSION_OK;
 }
 
 static int forward_backward(emulsion_instance* instance, const emulsion_call* call) {
-    int status = check_state(instance);
-    if (status == EMULSION_OK) status = check_call(instance, call);
+    int status = check_values(instance);
+    if (status == EMULSION_OK) status = emulsion_check_call(instance, call);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     status = run_gradients(instance, call);
@@ -292,7 +279,7 @@ static int forward_backward(emulsion_instance* instance, const emulsion_call* ca
 
 static int update(emulsion_instance* instance, float learning_rate) {
     int status = check_gradients(instance);
-    if (status == EMULSION_OK) status = check_rate(instance, learning_rate);
+    if (status == EMULSION_OK) status = emulsion_check_rate(instance, learning_rate);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     status = run_update(instance, learning_rate);
@@ -301,9 +288,9 @@ static int update(emulsion_instance* instance, float learning_rate) {
 }
 
 static int step(emulsion_instance* instance, const emulsion_call* call, float learning_rate) {
-    int status = check_state(instance);
-    if (status == EMULSION_OK) status = check_call(instance, call);
-    if (status == EMULSION_OK) status = check_rate(instance, learning_rate);
+    int status = check_values(instance);
+    if (status == EMULSION_OK) status = emulsion_check_call(instance, call);
+    if (status == EMULSION_OK) status = emulsion_check_rate(instance, learning_rate);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     instance->learning_rate = learning_rate; /* updates at once run among the gradients */
@@ -319,7 +306,14 @@ static int prepare(emulsion_instance* instance) {
     int status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     instance->prepared = EMULSION_NOT_READY;
-    status = check_pool(instance, run_sequence(instance, &instance->variant->prepare));
+    if (instance->device != NULL) {
+        status = emulsion_device_upload(instance, EMULSION_PARAMETERS);
+        if (status == EMULSION_OK) status = emulsion_device_upload(instance, EMULSION_STATE);
+    }
+    if (status == EMULSION_OK)
+        status = check_pool(instance, run_sequence(instance, &instance->variant->prepare));
+    if (status == EMULSION_OK && instance->device != NULL)
+        status = emulsion_device_finish(instance);
     if (status == EMULSION_OK) instance->prepared = EMULSION_OK;
     emulsion_call_end(instance);
     return status;
@@ -327,11 +321,14 @@ static int prepare(emulsion_instance* instance) {
 
 static int run(emulsion_instance* instance, const emulsion_call* call) {
     int status = check_prepared(instance);
-    if (status == EMULSION_OK) status = check_call(instance, call);
+    if (status == EMULSION_OK) status = emulsion_check_call(instance, call);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     const emulsion_plan* plan = select_plan(instance, call);
-    status = check_pool(instance, run_sequence(instance, &plan->forward));
+    status = upload_inputs(instance, call);
+    if (status == EMULSION_OK)
+        status = check_pool(instance, run_sequence(instance, &plan->forward));
+    if (status == EMULSION_OK) status = download_outputs(instance, call);
     emulsion_call_end(instance);
     return status;
 }

@@ -211,6 +211,7 @@ uint32_t emulsion_isa_features(const char* isa) {
 int emulsion_choose_variant(const emulsion_library* library, uint32_t features, int wanted) {
     for (int index = library->variant_count - 1; index >= 0; index--) {
         if (wanted > 0 && index != wanted - 1) continue;
+        if (library->variants[index].device != NULL) continue;
         if ((library->variants[index].cpu & ~features) == 0) return index;
     }
     return -1;

@@ -82,6 +82,13 @@ struct emulsion_device_api {
                             uint64_t count, int64_t* index);
 };
 
+/* What an input or output takes of the workspace on a device: `bytes` of one sample or, where it is
+ * not batched, in all. */
+static inline uint64_t emulsion_slot_bytes(uint64_t bytes, int is_batched, int32_t batch) {
+    const uint64_t all = bytes * (uint64_t)(is_batched ? batch : 1);
+    return (all + (EMULSION_DEVICE_ALIGNMENT - 1)) & ~(uint64_t)(EMULSION_DEVICE_ALIGNMENT - 1);
+}
+
 extern const emulsion_device_api emulsion_opencl;
 
 #ifdef __cplusplus

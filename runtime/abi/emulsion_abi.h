@@ -6,16 +6,19 @@
  * A library NAME of a training network exports
  *     const emulsion_info* NAME_info(void);
  *     int  NAME_sizes(int threads, emulsion_sizes* sizes);
+ *     int  NAME_device(int index, emulsion_device_description*);      what options.device may name
  *     int  NAME_init(uint64_t seed, const emulsion_memory* memory);   writes parameters and state
  *     int  NAME_bind(void* instance, const emulsion_memory*, const emulsion_options*);
+ *     int  NAME_upload(void* instance, int memory_class);             parameters, state
  *     int  NAME_forward_backward(void* instance, const emulsion_call* call);
  *     int  NAME_update(void* instance, float learning_rate);
  *     int  NAME_step(void* instance, const emulsion_call* call, float learning_rate);
+ *     int  NAME_download(void* instance, int memory_class);           parameters, state, gradients
  *     const char* NAME_error(const void* instance);                   the last status in words
  *     int  NAME_unbind(void* instance);                               stops the pool's threads
  * (one built with --update=at-once has no gradients, no forward_backward and no update), and one of
  * an inference network
- *     info, sizes, prepare(instance), bind, run(instance, call), error, unbind.
+ *     info, sizes, device, bind, prepare(instance), run(instance, call), error, unbind.
  * Every function but `info` and `error` returns an emulsion_status (a library built with checks may
  * return Halide's error codes, which are negative). A call
  * that is refused for its arguments or its order has changed nothing.
@@ -36,6 +39,19 @@
  * EMULSION_ALIGNMENT, that stays in place from bind to unbind. init and bind compare what they need
  * with `sizes` in emulsion_memory and refuse memory that is too small, or sized for fewer threads.
  *
+ * Devices. Of a library with a variant for devices (info->variants names it behind those of
+ * processors), bind takes a device where options.device asks for one. It then lives in memory of
+ * the device, which bind allocates and unbind frees, sizes.device_bytes[class] of each class; of
+ * the host's blocks it uses parameters, state and instance, and gradients for their download alone:
+ * the others may be null, of 0 bytes.
+ *     Parameters and state stay in the host's blocks at rest. `upload` of both is due before the
+ *     first step, and whenever init or a checkpoint has changed them; `download` of both before
+ *     they are read. The 64 bytes at the head of the state are the host's own: they count the
+ *     steps, and no download touches them. On a processor both do nothing. In inference, `prepare`
+ *     uploads.
+ *     An EMULSION_DEVICE_ERROR leaves the instance of no use but to unbind and bind, and on the
+ *     device nothing that can be relied on.
+ *
  * One instance serves one thread at a time: while a call runs, every other one on its instance
  * returns EMULSION_BUSY, from another thread or from a callback (profile, parallel_for), bind and
  * unbind included. Different instances are independent. Callbacks run in the kernels'
@@ -50,7 +66,7 @@
 extern "C" {
 #endif
 
-#define EMULSION_ABI_VERSION 3
+#define EMULSION_ABI_VERSION 4
 #define EMULSION_ALIGNMENT 64
 #define EMULSION_MAX_THREADS 256
 #define EMULSION_MAX_RANK 5
@@ -66,7 +82,10 @@ typedef enum emulsion_status {
     EMULSION_NOT_BOUND = 6,        /* bind of this library has not succeeded on this instance */
     EMULSION_FORKED = 7,           /* the process was forked after bind: bind again in the child */
     EMULSION_NOT_READY = 8,        /* a call that must come first is missing: see Order */
-    EMULSION_BUSY = 9              /* another call is running on this instance; changes nothing */
+    EMULSION_BUSY = 9,             /* another call is running on this instance; changes nothing */
+    EMULSION_UNSUPPORTED_DEVICE = 10, /* the library has no variant for the device asked for, or it
+                                         is not there, or lacks memory */
+    EMULSION_DEVICE_ERROR = 11        /* the device or its driver failed: see Devices */
 } emulsion_status;
 
 /* What EMULSION_NOT_FINITE leaves behind. The step is not counted, and there are no gradients for
@@ -100,6 +119,9 @@ typedef struct emulsion_sizes {
     uint64_t bytes[EMULSION_CLASSES];
     int32_t threads; /* the count, never 0 */
     int32_t reserved;
+    uint64_t device_bytes[EMULSION_CLASSES]; /* what bind allocates on a device; inputs and outputs
+                                                lie in the workspace there. 0 without such a
+                                                variant */
 } emulsion_sizes;
 
 /* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
@@ -157,7 +179,8 @@ typedef struct emulsion_info {
     const emulsion_port* inputs;
     const emulsion_port* outputs;
     const emulsion_tensor* tensors; /* parameters, then state */
-    const char* const* variants;    /* ISA variants, best last: "x86-64", "avx2", "avx512" */
+    const char* const* variants; /* ISA variants, best last: "x86-64", "avx2", "avx512"; then those
+                                    for devices: "opencl" */
     int32_t variant_count;
     int32_t kernel_count;
     const char* const* kernels; /* one line of signature per kernel call, in order of the calls */
@@ -177,15 +200,31 @@ typedef struct emulsion_pool {
                          void* closure, int count);
 } emulsion_pool;
 
-/* All zero is a good default: the threads that the memory is sized for, own pool, best variant. */
+/* A device that a library can run on. `name` and `memory_bytes` are its driver's words. */
+typedef struct emulsion_device_description {
+    const char* interface; /* "opencl"; options.device names the device "opencl:1" */
+    int32_t index;         /* among those of the interface: 1 */
+    int32_t reserved;
+    uint64_t memory_bytes;
+    char name[256];
+    char problem[256]; /* beyond the last device: why there is none, or no more, in words */
+} emulsion_device_description;
+
+/* All zero is a good default: the threads that the memory is sized for, own pool, best variant of
+ * the processor. */
 typedef struct emulsion_options {
-    int32_t threads;    /* 0: the count in memory->sizes; ignored with a pool */
-    int32_t variant;    /* 0: the best this processor runs; else 1 + an index into info->variants */
+    int32_t threads; /* 0: the count in memory->sizes; ignored with a pool */
+    int32_t variant; /* 0: the best this processor runs; else 1 + an index into info->variants, of
+                        one for processors */
     int32_t stay_awake; /* 1: workers spin between calls (benchmarks) */
     int32_t pin;        /* 1: one CPU per worker, the binding thread included, until unbind */
     const emulsion_pool* pool;                               /* or null */
     void (*profile)(void* self, int kernel, double seconds); /* or null: called after each kernel */
     void* profile_self;
+    const char* device; /* null or "cpu": the processor; "gpu": the first device of the library's
+                           interfaces; "auto": that, or the processor where there is none; or an
+                           interface and an index, "opencl:1" ("opencl": of index 0). On a device
+                           the fields above are ignored but for profile; variant must be 0 */
 } emulsion_options;
 
 /* One call: pointers in the order of info->inputs and info->outputs, none null, all aligned to
@@ -201,6 +240,6 @@ typedef struct emulsion_call {
 }
 #endif
 #endif
-#if EMULSION_ABI_VERSION != 3
+#if EMULSION_ABI_VERSION != 4
 #error "headers of two versions of Emulsion meet: build all libraries with the same one"
 #endif

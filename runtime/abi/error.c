@@ -25,8 +25,13 @@ const char* emulsion_status_text(int status) {
             return "a call that must come first is missing";
         case EMULSION_BUSY:
             return "another call is running on this instance";
+        case EMULSION_UNSUPPORTED_DEVICE:
+            return "the library cannot run on the device asked for";
+        case EMULSION_DEVICE_ERROR:
+            return "the device or its driver failed";
         case EMULSION_FORKED:
-            return "the process was forked after bind, and the threads stayed with the parent";
+            return "the process was forked after bind, and threads and devices stay with the "
+                   "parent";
         default:
             return status < 0 ? "a kernel failed one of its checks" : "unknown status";
     }

@@ -11,6 +11,10 @@
  * the table. Everything else (checks, descriptors, threads, slabs, order of kernels, loss test,
  * errors, profile) is C.
  *
+ * A variant for devices has descriptors without a host: bind opens the device, makes an arena of
+ * each class and fills `device` (device.h). Its instance has one worker, whose slab is empty, and
+ * its workspace, which is on the device, ends with a slot for each input and output.
+ *
  * An instance block is, in this order, each part aligned to 64 bytes:
  *   emulsion_instance | emulsion_descriptor [variant.buffer_count] | emulsion_worker [threads]
  * and a workspace block: activations [variant.activation_bytes] | slab of worker 0 | slabs of
@@ -25,6 +29,7 @@ extern "C" {
 
 typedef struct emulsion_instance emulsion_instance;
 typedef struct emulsion_device emulsion_device; /* device.h */
+typedef struct emulsion_device_api emulsion_device_api;
 
 /* Constant tables, written by the compiler. */
 
@@ -111,9 +116,10 @@ typedef struct emulsion_variant {
     uint64_t slab_bytes;  /* slab of each other worker */
     int32_t plan_count;
     int32_t reserved;
-    const emulsion_plan* plans; /* batch ascending; training has one */
-    emulsion_sequence prepare;  /* inference */
-    emulsion_sequence update;   /* training; empty where updates are at once */
+    const emulsion_plan* plans;        /* batch ascending; training has one */
+    emulsion_sequence prepare;         /* inference */
+    emulsion_sequence update;          /* training; empty where updates are at once */
+    const emulsion_device_api* device; /* of a variant for devices; null: for processors */
 } emulsion_variant;
 
 /* First values of one tensor of info->tensors. Padding lanes are zero. Tensors without an entry are
@@ -190,8 +196,11 @@ struct emulsion_instance {
     uint32_t step_low, step_high; /* 40, 44  from the state: updates done so far */
     const emulsion_library* library;
     const emulsion_variant* variant;
-    emulsion_descriptor* descriptors; /* = instance + 1 */
-    emulsion_device* device;          /* of a variant for devices; null on processors */
+    emulsion_descriptor* descriptors;  /* = instance + 1 */
+    emulsion_device* device;           /* of a variant for devices; null on processors */
+    int32_t device_index;              /* of that device, for messages */
+    uint32_t uploaded;                 /* bits of the classes that the device holds, */
+    uint64_t device_seed, device_step; /* with the state's head as it was then, steps since added */
     void* block[EMULSION_CLASSES];
     int32_t status; /* of the last function */
     int32_t threads;
@@ -247,6 +256,8 @@ static inline uint64_t emulsion_workspace_bytes(uint64_t activation_bytes, uint6
 /* Bodies of the exported functions (contracts: emulsion_abi.h). */
 
 int emulsion_library_sizes(const emulsion_library* library, int threads, emulsion_sizes* sizes);
+int emulsion_library_device(const emulsion_library* library, int index,
+                            emulsion_device_description* description);
 int emulsion_library_init(const emulsion_library* library, uint64_t seed,
                           const emulsion_memory* memory);
 int emulsion_library_bind(const emulsion_library* library, void* instance,
@@ -257,6 +268,8 @@ int emulsion_library_run(const emulsion_library* library, void* instance,
 int emulsion_library_forward_backward(const emulsion_library* library, void* instance,
                                       const emulsion_call* call);
 int emulsion_library_update(const emulsion_library* library, void* instance, float learning_rate);
+int emulsion_library_upload(const emulsion_library* library, void* instance, int memory_class);
+int emulsion_library_download(const emulsion_library* library, void* instance, int memory_class);
 int emulsion_library_step(const emulsion_library* library, void* instance,
                           const emulsion_call* call, float learning_rate);
 const char* emulsion_library_error(const emulsion_library* library, const void* instance);
@@ -305,8 +318,8 @@ int emulsion_cpu_count(void);
  * control groups are mounted. */
 int emulsion_cgroup_cpus(const char* membership, const char* root);
 
-/* Index of the best variant whose `cpu` is within `features`, or `wanted` - 1 where wanted > 0; -1:
- * none fits. */
+/* Index of the best variant for processors whose `cpu` is within `features`, or `wanted` - 1 where
+ * wanted > 0; -1: none fits. */
 int emulsion_choose_variant(const emulsion_library* library, uint32_t features, int wanted);
 
 /* A status in words, without values; static text. */

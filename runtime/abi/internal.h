@@ -13,6 +13,7 @@
 
 /* The third word of a training library's state, once init has written it. */
 #define EMULSION_STATE_MARK UINT64_C(0x3165746174736d45) /* "Emstate1" */
+#define EMULSION_STATE_HEAD 64 /* bytes: those three words, and what may come */
 
 #define EMULSION_SPIN_NS 20000   /* a worker between loops, before it parks */
 #define EMULSION_WAIT_NS 100000  /* the caller at the end of a loop, before it parks */
@@ -52,6 +53,49 @@ void emulsion_crew_stop(emulsion_instance* instance);
  * park. */
 void emulsion_crew_wake(emulsion_instance* instance);
 void emulsion_crew_rest(emulsion_instance* instance);
+
+/* arguments.c. */
+
+int emulsion_check_call(emulsion_instance* instance, const emulsion_call* call);
+int emulsion_check_rate(emulsion_instance* instance, float learning_rate);
+
+/* call.c. */
+
+/* The instance may run kernels: EMULSION_OK, EMULSION_FORKED or EMULSION_DEVICE_ERROR. */
+int emulsion_check_alive(emulsion_instance* instance);
+/* Parameters and state have values: EMULSION_OK or EMULSION_NOT_READY. */
+int emulsion_check_state(emulsion_instance* instance);
+/* As emulsion_fail; the message begins with the kernel. */
+int emulsion_fail_kernel(emulsion_instance* instance, int kernel, int status);
+
+/* choose_device.c. */
+
+/* The variant that options.device asks for, -1 for processors, and which of its devices. */
+int emulsion_choose_device(emulsion_instance* instance, const char* wanted, int* variant,
+                           int* index);
+
+/* device.c: REQUIRES a variant for devices, or its bound instance. */
+
+/* The bytes of each class on a device. */
+void emulsion_device_sizes(const emulsion_library* library, const emulsion_variant* variant,
+                           emulsion_sizes* sizes);
+/* Opens device `index` of instance->variant, allocates, fills the descriptors and makes all kernels
+ * ready. Where it fails, nothing stays open. */
+int emulsion_device_open(emulsion_instance* instance, int index);
+void emulsion_device_close(emulsion_instance* instance);
+
+/* Whether the device still works; `kernel` ran last, or -1. */
+int emulsion_device_check(emulsion_instance* instance, int kernel);
+int emulsion_device_finish(emulsion_instance* instance);
+/* What the device holds is of the state as it is now: EMULSION_OK or EMULSION_NOT_READY. */
+int emulsion_device_check_uploaded(emulsion_instance* instance);
+/* A whole class, up. */
+int emulsion_device_upload(emulsion_instance* instance, int memory_class);
+int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_call* call);
+int emulsion_device_download_output(emulsion_instance* instance, const emulsion_call* call,
+                                    int output);
+/* As emulsion_find_bad_gradient, into `tensor`. */
+int emulsion_device_find_bad_gradient(emulsion_instance* instance, int* tensor);
 
 /* bind.c. */
 

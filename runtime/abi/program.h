@@ -10,11 +10,14 @@ extern "C" {
 typedef struct emulsion_train_library {
     const emulsion_info* (*info)(void);
     int (*sizes)(int threads, emulsion_sizes* sizes);
+    int (*device)(int index, emulsion_device_description* description);
     int (*init)(uint64_t seed, const emulsion_memory* memory);
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
+    int (*upload)(void* instance, int memory_class);
     int (*forward_backward)(void* instance, const emulsion_call* call); /* null: at once */
     int (*update)(void* instance, float learning_rate);                 /* null: at once */
     int (*step)(void* instance, const emulsion_call* call, float learning_rate);
+    int (*download)(void* instance, int memory_class);
     const char* (*error)(const void* instance);
     int (*unbind)(void* instance);
 } emulsion_train_library;
@@ -22,6 +25,7 @@ typedef struct emulsion_train_library {
 typedef struct emulsion_infer_library {
     const emulsion_info* (*info)(void);
     int (*sizes)(int threads, emulsion_sizes* sizes);
+    int (*device)(int index, emulsion_device_description* description);
     int (*prepare)(void* instance);
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
     int (*run)(void* instance, const emulsion_call* call);

@@ -15,8 +15,8 @@
 namespace emulsion::testing {
 namespace {
 
-constexpr std::array kNames = {"init",   "bind", "prepare", "run", "forward_backward",
-                               "update", "step", "unbind"};
+constexpr std::array kNames = {"init",   "bind", "prepare", "run",    "forward_backward",
+                               "update", "step", "unbind",  "upload", "download"};
 constexpr int kActions = static_cast<int>(kNames.size());
 
 // Memory that nothing has been called on yet, and the calls.
@@ -50,8 +50,12 @@ struct Untouched {
                 return emulsion_library_update(library, instance(), 0.1f);
             case 6:
                 return emulsion_library_step(library, instance(), &call, 0.1f);
-            default:
+            case 7:
                 return emulsion_library_unbind(library, instance());
+            case 8:
+                return emulsion_library_upload(library, instance(), EMULSION_PARAMETERS);
+            default:
+                return emulsion_library_download(library, instance(), EMULSION_GRADIENTS);
         }
     }
     int act(const std::string& name) {
@@ -127,7 +131,7 @@ TEST(AbiOrder, EverySequenceOfUpToFourCalls) {
             }
         }
     }
-    EXPECT_EQ(sequences, 8 + 64 + 512 + 4096);
+    EXPECT_EQ(sequences, 10 + 100 + 1000 + 10000);
 }
 
 TEST(AbiOrder, MessagesNameTheMissingCall) {

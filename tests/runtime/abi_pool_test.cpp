@@ -303,7 +303,8 @@ TEST(AbiPool, ForkedChildIsToldAndMayBindAgain) {
     const int result = run_in_child([&] {
         if (network.step(kBatch, 0.1f) != EMULSION_FORKED) return 1;
         const std::string expected =
-            "the process was forked after bind, and the threads stayed with the parent: bind again "
+            "the process was forked after bind, and threads and devices stay with the parent: bind "
+            "again "
             "in the child";
         if (network.error() != expected) return 2;
         if (network.bind() != EMULSION_OK) return 3;

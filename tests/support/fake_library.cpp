@@ -61,6 +61,14 @@ int bind(void* instance, const emulsion_memory* memory, const emulsion_options* 
     return fake().hooks.bind_status;
 }
 
+// It runs on processors alone, so there is nothing to carry.
+int carry(void*, int) { return EMULSION_OK; }
+
+int device(int, emulsion_device_description* description) {
+    *description = {};
+    return EMULSION_INVALID_ARGUMENT;
+}
+
 const char* error_of(const void* instance) {
     return static_cast<const FakeInstance*>(instance)->error;
 }
@@ -239,14 +247,15 @@ int run(void* instance, const emulsion_call* call) {
 }  // namespace
 
 const emulsion_train_library& fake_train_library() {
-    static const emulsion_train_library library{
-        train_info, train_sizes, init, bind, forward_backward, update, step, error_of, unbind};
+    static const emulsion_train_library library{train_info, train_sizes, device,           init,
+                                                bind,       carry,       forward_backward, update,
+                                                step,       carry,       error_of,         unbind};
     return library;
 }
 
 const emulsion_infer_library& fake_infer_library() {
-    static const emulsion_infer_library library{infer_info, infer_sizes, prepare, bind,
-                                                run,        error_of,    unbind};
+    static const emulsion_infer_library library{infer_info, infer_sizes, device,   prepare,
+                                                bind,       run,         error_of, unbind};
     return library;
 }
 

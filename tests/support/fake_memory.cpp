@@ -74,8 +74,11 @@ void lay_out_memory() {
         f.train_tensors.push_back(make_tensor("w.velocity", EMULSION_STATE, {1}, &state));
     }
     f.train_sizes = {
-        {parameters, parameters, state, 0, f.network.workspace_bytes, sizeof(FakeInstance)}, 1, 0};
-    f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(FakeInstance)}, 1, 0};
+        {parameters, parameters, state, 0, f.network.workspace_bytes, sizeof(FakeInstance)},
+        1,
+        0,
+        {}};
+    f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(FakeInstance)}, 1, 0, {}};
 }
 
 void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor>& tensors) {

@@ -1,0 +1,271 @@
+// See abi_device_support.h.
+#include "tests/runtime/abi_device_support.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace emulsion::testing {
+
+namespace {
+
+struct FakeDevice {
+    emulsion_device head{};
+    std::vector<Block> arenas;  // by class
+};
+
+FakeDevice* of(emulsion_device* device) { return reinterpret_cast<FakeDevice*>(device); }
+
+// Whether this call of a function is the one to fail.
+bool fails(const char* function) {
+    FakeDevices& devices = fake_devices();
+    return devices.failing == function && devices.passing-- <= 0;
+}
+
+void say(char text[EMULSION_DEVICE_TEXT], const char* function) {
+    std::snprintf(text, EMULSION_DEVICE_TEXT, "the fake's %s fails", function);
+}
+
+// What a function answers: the first fault stays.
+int answer(emulsion_device* device, const char* function) {
+    if (device->error != 0) return device->error;
+    if (!fails(function)) return 0;
+    say(device->text, function);
+    return device->error = -5;
+}
+
+int count(char text[EMULSION_DEVICE_TEXT]) {
+    if (fake_devices().count == 0) std::strcpy(text, "no fake is plugged in");
+    return fake_devices().count;
+}
+
+int facts(int, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]) {
+    *facts = fake_devices().facts;
+    if (!fails("facts")) return 0;
+    say(text, "facts");
+    return -5;
+}
+
+emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]);
+
+void close(emulsion_device* device) {
+    fake_devices().open--;
+    delete of(device);
+}
+
+int allocate(emulsion_device* device, int memory_class, std::uint64_t bytes) {
+    if (const int error = answer(device, "allocate")) return error;
+    Block& arena = of(device)->arenas[static_cast<std::size_t>(memory_class)];
+    EXPECT_EQ(arena.bytes, 0u) << "an arena is allocated twice";
+    arena = Block(bytes);
+    std::memset(arena.get(), 0, bytes);
+    device->allocations++;
+    device->allocated_bytes += bytes;
+    return 0;
+}
+
+char* place(emulsion_device* device, int memory_class, std::uint64_t offset, std::uint64_t bytes) {
+    const Block& arena = of(device)->arenas[static_cast<std::size_t>(memory_class)];
+    EXPECT_LE(offset + bytes, arena.bytes) << "outside the arena of class " << memory_class;
+    return static_cast<char*>(arena.get()) + offset;
+}
+
+std::uint64_t view(emulsion_device* device, int memory_class, std::uint64_t offset,
+                   std::uint64_t bytes) {
+    if (answer(device, "view") != 0) return 0;
+    EXPECT_EQ(offset % EMULSION_DEVICE_ALIGNMENT, 0u);
+    EXPECT_GT(bytes, 0u);
+    return reinterpret_cast<std::uint64_t>(place(device, memory_class, offset, bytes));
+}
+
+int upload(emulsion_device* device, int memory_class, std::uint64_t offset, const void* host,
+           std::uint64_t bytes) {
+    if (const int error = answer(device, "upload")) return error;
+    std::memcpy(place(device, memory_class, offset, bytes), host, bytes);
+    device->uploads++;
+    device->uploaded_bytes += bytes;
+    return 0;
+}
+
+int download(emulsion_device* device, int memory_class, std::uint64_t offset, void* host,
+             std::uint64_t bytes) {
+    if (const int error = answer(device, "download")) return error;
+    std::memcpy(host, place(device, memory_class, offset, bytes), bytes);
+    device->downloads++;
+    device->downloaded_bytes += bytes;
+    return 0;
+}
+
+int finish(emulsion_device* device) {
+    fake_devices().finishes++;
+    return answer(device, "finish");
+}
+
+int first_not_finite(emulsion_device* device, int memory_class, std::uint64_t offset,
+                     std::uint64_t count, std::int64_t* index) {
+    *index = -1;
+    if (const int error = answer(device, "first_not_finite")) return error;
+    const auto* values =
+        reinterpret_cast<const float*>(place(device, memory_class, offset, 4 * count));
+    for (std::uint64_t i = 0; i < count && *index < 0 && device->dry == 0; i++) {
+        if (!std::isfinite(values[i])) *index = static_cast<std::int64_t>(i);
+    }
+    return 0;
+}
+
+const emulsion_device_api kApi = {"fake", count,  facts,    open,   close,           allocate,
+                                  view,   upload, download, finish, first_not_finite};
+
+emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]) {
+    if (fails("open")) {
+        say(text, "open");
+        return nullptr;
+    }
+    auto* device = new FakeDevice;
+    device->head.api = &kApi;
+    for (int i = 0; i < EMULSION_CLASSES; i++) device->arenas.emplace_back(std::size_t{0});
+    fake_devices().open++;
+    return &device->head;
+}
+
+// ---- Kernels ----
+
+float* at(const emulsion_instance* instance, Buffer buffer) {
+    EXPECT_EQ(instance->descriptors[buffer].host, nullptr);
+    return reinterpret_cast<float*>(instance->descriptors[buffer].device);
+}
+
+// Whether a launch runs.
+bool launches(const emulsion_instance* instance) {
+    EXPECT_EQ(instance->workers->instance, instance);
+    if (answer(instance->device, "launch") != 0) return false;
+    if (instance->device->dry == 0) instance->device->launches++;
+    return instance->device->dry == 0;
+}
+
+int forward(emulsion_instance* instance) {
+    if (!launches(instance)) return 0;
+    float all = 0;
+    for (int n = 0; n < instance->samples; n++) {
+        float sum = 0;
+        for (int c = 0; c < kWidth; c++)
+            sum += at(instance, kX)[n * kWidth + c] * at(instance, kW)[c];
+        all += at(instance, kY)[n] = sum;
+    }
+    *at(instance, kLoss) = all / static_cast<float>(instance->samples);
+    return 0;
+}
+
+int backward(emulsion_instance* instance) {
+    if (!launches(instance)) return 0;
+    for (int c = 0; c < kWidth; c++) {
+        float sum = 0;
+        for (int n = 0; n < instance->samples; n++) sum += at(instance, kX)[n * kWidth + c];
+        at(instance, kGradient)[c] = sum / static_cast<float>(instance->samples);
+    }
+    return 0;
+}
+
+int update(emulsion_instance* instance) {
+    if (!launches(instance)) return 0;
+    for (int c = 0; c < kWidth; c++)
+        at(instance, kW)[c] -= instance->learning_rate * at(instance, kGradient)[c];
+    return 0;
+}
+
+int prepare(emulsion_instance* instance) {
+    launches(instance);
+    return 0;
+}
+
+}  // namespace
+
+FakeDevices& fake_devices() {
+    static FakeDevices devices;
+    return devices;
+}
+
+FakeDeviceLibrary::FakeDeviceLibrary()
+    : kernels{testing::forward, testing::backward, testing::update, testing::prepare},
+      device_plan(plan) {
+    fake_devices() = {};
+    device_plan.forward.kernels = &kernels[0];
+    device_plan.backward.kernels = &kernels[1];
+    buffers[kActivations].offset = 0;  // as a plan for devices aligns
+    variants[1] = variants[0];
+    variants[1].cpu = UINT32_MAX;
+    variants[1].activation_bytes = 1000;
+    variants[1].slab0_bytes = variants[1].slab_bytes = 0;
+    variants[1].plans = &device_plan;
+    variants[1].update = {&kernels[2], 1, 2};
+    variants[1].prepare = {&kernels[3], 1, 3};
+    variants[1].device = &kApi;
+    variant_names[1] = "fake";
+    info.variant_count = library.variant_count = 2;
+}
+
+DeviceNetwork::DeviceNetwork(const char* device)
+    : x_(kBatch * kWidth * sizeof(float)),
+      y_(kBatch * sizeof(float)),
+      loss_(sizeof(float)),
+      call_inputs_{x_.get()},
+      call_outputs_{y_.get(), loss_.get()} {
+    emulsion_library_sizes(&fake.library, 1, &memory.sizes);
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        blocks_.emplace_back(memory.sizes.bytes[i]);
+        memory.block[i] = blocks_.back().get();
+    }
+    options.threads = 1;
+    options.device = device;
+    for (int i = 0; i < kBatch * kWidth; i++) inputs()[i] = 0.1f * static_cast<float>(i % 23) - 1;
+}
+
+DeviceNetwork::~DeviceNetwork() { unbind(); }
+
+int DeviceNetwork::init(std::uint64_t seed) {
+    return emulsion_library_init(&fake.library, seed, &memory);
+}
+int DeviceNetwork::bind() {
+    return emulsion_library_bind(&fake.library, instance(), &memory, &options);
+}
+int DeviceNetwork::upload() {
+    const int status = upload(EMULSION_PARAMETERS);
+    return status == EMULSION_OK ? upload(EMULSION_STATE) : status;
+}
+int DeviceNetwork::upload(int memory_class) {
+    return emulsion_library_upload(&fake.library, instance(), memory_class);
+}
+int DeviceNetwork::download(int memory_class) {
+    return emulsion_library_download(&fake.library, instance(), memory_class);
+}
+int DeviceNetwork::prepare() { return emulsion_library_prepare(&fake.library, instance()); }
+int DeviceNetwork::step(int samples) {
+    const emulsion_call call = call_of(samples);
+    return emulsion_library_step(&fake.library, instance(), &call, 0.1f);
+}
+int DeviceNetwork::forward_backward(int samples) {
+    const emulsion_call call = call_of(samples);
+    return emulsion_library_forward_backward(&fake.library, instance(), &call);
+}
+int DeviceNetwork::update() { return emulsion_library_update(&fake.library, instance(), 0.1f); }
+int DeviceNetwork::run(int samples) {
+    const emulsion_call call = call_of(samples);
+    return emulsion_library_run(&fake.library, instance(), &call);
+}
+int DeviceNetwork::unbind() { return emulsion_library_unbind(&fake.library, instance()); }
+
+void DeviceNetwork::begin() {
+    ASSERT_EQ(init(), EMULSION_OK);
+    ASSERT_EQ(bind(), EMULSION_OK) << error();
+    ASSERT_EQ(upload(), EMULSION_OK) << error();
+}
+
+std::string DeviceNetwork::error() const {
+    return emulsion_library_error(&fake.library, instance());
+}
+emulsion_instance* DeviceNetwork::instance() const {
+    return static_cast<emulsion_instance*>(memory.block[EMULSION_INSTANCE]);
+}
+
+}  // namespace emulsion::testing

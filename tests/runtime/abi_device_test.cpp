@@ -1,0 +1,573 @@
+// Variants for devices, on a device that is memory of this process: which device options name, what
+// bind allocates and refuses, what a call carries, and what is left where the device fails.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <limits>
+
+#include "tests/runtime/abi_device_support.h"
+
+namespace emulsion::testing {
+namespace {
+
+// ---- Which device ----
+
+struct Choice {
+    const char* word;
+    int status;
+    const char* text;  // of error
+};
+
+// The devices that words name, where there are `count`: the index, or a sentence.
+void expect_choices(int count, const std::vector<Choice>& choices) {
+    for (const Choice& choice : choices) {
+        DeviceNetwork network(choice.word);
+        fake_devices().count = count;
+        SCOPED_TRACE(choice.word);
+        EXPECT_EQ(network.bind(), choice.status);
+        if (choice.status != EMULSION_OK) {
+            EXPECT_EQ(network.error(), choice.text);
+            continue;
+        }
+        const emulsion_device* device = network.instance()->device;
+        EXPECT_EQ(device == nullptr ? -1 : network.instance()->device_index,
+                  std::atoi(choice.text));
+        EXPECT_EQ(fake_devices().open, device == nullptr ? 0 : 1);
+    }
+    EXPECT_EQ(fake_devices().open, 0);
+}
+
+TEST(AbiDevice, WordsNameDevices) {
+    const int unsupported = EMULSION_UNSUPPORTED_DEVICE, invalid = EMULSION_INVALID_ARGUMENT;
+    expect_choices(
+        2, {{nullptr, 0, "-1"},
+            {"cpu", 0, "-1"},
+            {"gpu", 0, "0"},
+            {"auto", 0, "0"},
+            {"fake", 0, "0"},
+            {"fake:0", 0, "0"},
+            {"fake:1", 0, "1"},
+            {"fake:2", unsupported, "options.device is 'fake:2', but there are 2 devices of fake"},
+            {"fake:", invalid,
+             "options.device is 'fake:', but a device is named by a number behind the colon, as in "
+             "fake:0"},
+            {"fake:1x", invalid,
+             "options.device is 'fake:1x', but a device is named by a number behind the colon, as "
+             "in fake:0"},
+            {"fake:-1", invalid,
+             "options.device is 'fake:-1', but a device is named by a number behind the colon, as "
+             "in fake:0"},
+            {"fake:4294967296", invalid,
+             "options.device is 'fake:4294967296', but a device is named by a number behind the "
+             "colon, as in fake:0"},
+            {"", unsupported, "options.device is '', but the library runs on: cpu, fake"},
+            {"fak", unsupported, "options.device is 'fak', but the library runs on: cpu, fake"},
+            {"faker:0", unsupported,
+             "options.device is 'faker:0', but the library runs on: cpu, fake"},
+            {"GPU", unsupported, "options.device is 'GPU', but the library runs on: cpu, fake"}});
+    expect_choices(
+        1, {{"fake:1", unsupported, "options.device is 'fake:1', but there is 1 device of fake"}});
+}
+
+TEST(AbiDevice, WithoutADriverThereIsAReason) {
+    expect_choices(0, {{"cpu", 0, "-1"},
+                       {"auto", 0, "-1"},
+                       {"gpu", EMULSION_UNSUPPORTED_DEVICE,
+                        "options.device is 'gpu', but there is none: no fake is plugged in"},
+                       {"fake", EMULSION_UNSUPPORTED_DEVICE,
+                        "options.device is 'fake', but there are 0 devices of fake: no fake is "
+                        "plugged in"}});
+}
+
+TEST(AbiDevice, ALibraryOfProcessorsHasNone) {
+    FakeLibrary fake;
+    for (const auto& [word, status] :
+         {std::pair{"cpu", EMULSION_OK}, std::pair{"auto", EMULSION_OK},
+          std::pair{"gpu", EMULSION_UNSUPPORTED_DEVICE},
+          std::pair{"fake", EMULSION_UNSUPPORTED_DEVICE}}) {
+        emulsion_options options = {};
+        options.device = word;
+        const FakeNetwork network(fake, 1, &options);
+        EXPECT_EQ(network.status, status) << word;
+        if (status == EMULSION_OK) continue;
+        EXPECT_EQ(std::string(network.error()),
+                  std::string("options.device is '") + word + "', but the library runs on: cpu");
+    }
+    emulsion_device_description description;
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, &description), EMULSION_INVALID_ARGUMENT);
+    EXPECT_STREQ(description.problem, "the library has no variant for devices");
+}
+
+TEST(AbiDevice, DevicesAreListed) {
+    FakeDeviceLibrary fake;
+    fake_devices().facts.memory_bytes = 12345;
+    emulsion_device_description description;
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, nullptr), EMULSION_INVALID_ARGUMENT);
+    for (int index : {0, 1}) {
+        ASSERT_EQ(emulsion_library_device(&fake.library, index, &description), EMULSION_OK);
+        EXPECT_STREQ(description.interface, "fake");
+        EXPECT_EQ(description.index, index);
+        EXPECT_STREQ(description.name, "a fake");
+        EXPECT_EQ(description.memory_bytes, 12345u);
+        EXPECT_STREQ(description.problem, "");
+    }
+    for (int index : {2, -1, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
+        EXPECT_EQ(emulsion_library_device(&fake.library, index, &description),
+                  EMULSION_INVALID_ARGUMENT);
+        EXPECT_STREQ(description.problem, "there are no more devices") << index;
+    }
+    fake_devices().failing = "facts";
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, &description), EMULSION_DEVICE_ERROR);
+    EXPECT_STREQ(description.problem, "the fake's facts fails");
+    fake_devices().count = 0;
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, &description), EMULSION_INVALID_ARGUMENT);
+    EXPECT_STREQ(description.problem, "no fake is plugged in");
+}
+
+TEST(AbiDevice, AVariantIsOfProcessors) {
+    DeviceNetwork network("cpu");
+    network.options.variant = 1;
+    EXPECT_EQ(network.bind(), EMULSION_OK);
+    network.options.variant = 2;
+    EXPECT_EQ(network.bind(), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(),
+              "options.variant is that of devices, fake: name it in options.device instead");
+    network.options.variant = 1;
+    network.options.device = "fake";
+    EXPECT_EQ(network.bind(), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(), "options.variant must be 0 where options.device is no processor");
+    EXPECT_EQ(emulsion_choose_variant(&network.fake.library, UINT32_MAX, 0), 0);
+    EXPECT_EQ(emulsion_choose_variant(&network.fake.library, UINT32_MAX, 2), -1);
+}
+
+// ---- Memory ----
+
+TEST(AbiDevice, SizesStateWhatBindAllocates) {
+    DeviceNetwork network;
+    const emulsion_sizes& sizes = network.memory.sizes;
+    const std::uint64_t expected[EMULSION_CLASSES] = {64, 64, 64, 0, 1024 + 512 + 512 + 512, 0};
+    EXPECT_EQ(std::memcmp(sizes.device_bytes, expected, sizeof expected), 0)
+        << sizes.device_bytes[EMULSION_WORKSPACE];
+    network.begin();
+    EXPECT_EQ(network.device().allocated_bytes, 3u * 64 + 2560);
+    EXPECT_EQ(network.device().allocations, 4u);
+
+    emulsion_sizes one;
+    ASSERT_EQ(emulsion_variant_sizes(&network.fake.library, 1, 5, &one), EMULSION_OK);
+    EXPECT_EQ(one.bytes[EMULSION_GRADIENTS], 0u);
+    EXPECT_EQ(one.bytes[EMULSION_PREPARED], 0u);
+    EXPECT_EQ(one.bytes[EMULSION_WORKSPACE], 0u);
+    EXPECT_EQ(one.bytes[EMULSION_INSTANCE], emulsion_instance_bytes(6, 1));
+    ASSERT_EQ(emulsion_variant_sizes(&network.fake.library, 0, 5, &one), EMULSION_OK);
+    EXPECT_EQ(one.device_bytes[EMULSION_WORKSPACE], 0u);
+}
+
+// Of the host's blocks a device needs parameters, state and instance.
+TEST(AbiDevice, OtherBlocksMayBeMissing) {
+    DeviceNetwork network;
+    ASSERT_EQ(emulsion_library_sizes(&network.fake.library, 1, &network.memory.sizes), EMULSION_OK);
+    for (int which : {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE}) {
+        network.memory.block[which] = nullptr;
+        network.memory.sizes.bytes[which] = 0;
+    }
+    network.begin();
+    EXPECT_EQ(network.step(), EMULSION_OK) << network.error();
+    EXPECT_EQ(network.download(EMULSION_GRADIENTS), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(), "bind was given no block for the gradients");
+    network.options.device = "cpu";
+    EXPECT_EQ(network.bind(), EMULSION_INVALID_ARGUMENT);
+    network.options.device = "fake";
+    network.memory.block[EMULSION_STATE] = nullptr;
+    EXPECT_EQ(network.bind(), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(), "the memory block of class state is null");
+}
+
+TEST(AbiDevice, TooLittleMemoryIsRefusedBeforeTheFirstAllocation) {
+    DeviceNetwork network;
+    fake_devices().failing = "open";  // which is not reached
+    fake_devices().facts.memory_bytes = 2751;
+    EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
+    EXPECT_EQ(network.error(),
+              "device fake:0 (a fake) has 2751 bytes of memory, but the network needs 2752: build "
+              "it for a smaller batch");
+    fake_devices().facts.memory_bytes = 2752;
+    fake_devices().facts.largest_bytes = 2559;
+    EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
+    EXPECT_EQ(network.error(),
+              "device fake:0 (a fake) gives at most 2559 bytes at once, but the network needs 2560 "
+              "for the workspace: build it for a smaller batch");
+    fake_devices().facts.largest_bytes = 2560;
+    fake_devices().facts.alignment = 1024;
+    EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
+    EXPECT_EQ(network.error(), "device fake:0 aligns to 1024 bytes, but the library to 512");
+    fake_devices().facts.alignment = 512;
+    fake_devices().failing = "";
+    EXPECT_EQ(network.bind(), EMULSION_OK) << network.error();
+}
+
+// Wherever bind fails, nothing stays open, the driver's words are told, and the processor works.
+TEST(AbiDevice, ABindThatFailsLeavesNothingOpen) {
+    struct Fault {
+        const char* function;
+        int passing;
+        const char* text;
+    };
+    for (const Fault& fault : std::vector<Fault>{
+             {"facts", 0, "device fake:0: the fake's facts fails"},
+             {"open", 0, "device fake:0: the fake's open fails"},
+             {"allocate", 0, "device fake:0: the fake's allocate fails"},
+             {"allocate", 3, "device fake:0: the fake's allocate fails"},
+             {"view", 0, "device fake:0: the fake's view fails"},
+             {"view", 5, "device fake:0: the fake's view fails"},
+             {"launch", 0, "kernel 3 (prepare): the fake's launch fails"},
+             {"launch", 2, "kernel 0 (forward): the fake's launch fails"},
+             {"first_not_finite", 0, "device fake:0: the fake's first_not_finite fails"}}) {
+        SCOPED_TRACE(fault.function);
+        DeviceNetwork network;
+        fake_devices().failing = fault.function;
+        fake_devices().passing = fault.passing;
+        EXPECT_EQ(network.bind(), EMULSION_DEVICE_ERROR);
+        EXPECT_EQ(network.error(), fault.text);
+        EXPECT_EQ(fake_devices().open, 0);
+        EXPECT_EQ(network.step(), EMULSION_NOT_BOUND);
+        EXPECT_EQ(network.unbind(), EMULSION_NOT_BOUND);
+        network.options.device = "cpu";
+        EXPECT_EQ(network.init(), EMULSION_OK);
+        EXPECT_EQ(network.bind(), EMULSION_OK);
+        EXPECT_EQ(network.step(), EMULSION_OK);
+    }
+}
+
+TEST(AbiDevice, BindAndUnbindCloseTheDevice) {
+    {
+        DeviceNetwork network;
+        network.begin();
+        EXPECT_EQ(network.bind(), EMULSION_OK);
+        EXPECT_EQ(fake_devices().open, 1);
+        EXPECT_EQ(network.step(), EMULSION_NOT_READY) << "a device that has been opened anew";
+        EXPECT_EQ(network.unbind(), EMULSION_OK);
+        EXPECT_EQ(fake_devices().open, 0);
+        EXPECT_EQ(network.bind(), EMULSION_OK);
+    }
+    EXPECT_EQ(fake_devices().open, 0);
+}
+
+// ---- Calls ----
+
+// The device computes what the processor does, whatever the samples, and carries no byte more.
+TEST(AbiDevice, CallsCarryInputsAndOutputs) {
+    for (int samples : {1, 5, kBatch}) {
+        DeviceNetwork processor("cpu"), network;
+        processor.begin();
+        network.begin();
+        const emulsion_device before = network.device();
+        ASSERT_EQ(processor.step(samples), EMULSION_OK);
+        ASSERT_EQ(network.step(samples), EMULSION_OK) << network.error();
+        EXPECT_EQ(network.loss(), processor.loss());
+        const auto n = static_cast<std::size_t>(samples);
+        EXPECT_EQ(std::memcmp(network.outputs(), processor.outputs(), 4 * n), 0);
+        const emulsion_device& after = network.device();
+        EXPECT_EQ(after.uploads - before.uploads, 1u);
+        EXPECT_EQ(after.uploaded_bytes - before.uploaded_bytes, n * kWidth * 4);
+        EXPECT_EQ(after.downloads - before.downloads, 2u);
+        EXPECT_EQ(after.downloaded_bytes - before.downloaded_bytes, 4 * n + 4);
+        EXPECT_EQ(after.allocations, before.allocations);
+        EXPECT_EQ(after.launches - before.launches, 3u);
+        ASSERT_EQ(network.prepare(), EMULSION_OK);
+        ASSERT_EQ(network.run(samples), EMULSION_OK);
+    }
+}
+
+TEST(AbiDevice, DownloadsLeaveTheHeadOfTheState) {
+    DeviceNetwork network, processor("cpu");
+    for (DeviceNetwork* one : {&network, &processor}) {
+        one->begin();
+        ASSERT_EQ(one->step(), EMULSION_OK);
+        ASSERT_EQ(one->step(), EMULSION_OK);
+    }
+    EXPECT_NE(std::memcmp(network.weights(), processor.weights(), 64), 0);
+    ASSERT_EQ(network.download(EMULSION_PARAMETERS), EMULSION_OK);
+    EXPECT_EQ(std::memcmp(network.weights(), processor.weights(), 64), 0);
+    ASSERT_EQ(network.download(EMULSION_STATE), EMULSION_OK);
+    EXPECT_EQ(network.state()[0], 7u);
+    EXPECT_EQ(network.state()[1], 2u);
+    ASSERT_EQ(network.forward_backward(), EMULSION_OK);
+    ASSERT_EQ(processor.forward_backward(), EMULSION_OK);
+    ASSERT_EQ(network.download(EMULSION_GRADIENTS), EMULSION_OK);
+    EXPECT_EQ(std::memcmp(network.gradients(), processor.gradients(), 64), 0);
+}
+
+TEST(AbiDevice, ClassesThatAreNotCarriedAreRefused) {
+    for (const char* device : {"cpu", "fake"}) {
+        DeviceNetwork network(device);
+        network.begin();
+        for (int which :
+             {-1, static_cast<int>(EMULSION_PREPARED), static_cast<int>(EMULSION_WORKSPACE),
+              static_cast<int>(EMULSION_INSTANCE), static_cast<int>(EMULSION_CLASSES)}) {
+            EXPECT_EQ(network.upload(which), EMULSION_INVALID_ARGUMENT) << which;
+            EXPECT_EQ(network.error(), "memory_class is " + std::to_string(which) +
+                                           ", but must be that of parameters or state");
+            EXPECT_EQ(network.download(which), EMULSION_INVALID_ARGUMENT) << which;
+            EXPECT_EQ(network.error(), "memory_class is " + std::to_string(which) +
+                                           ", but must be that of parameters, state or gradients");
+        }
+        EXPECT_EQ(network.upload(EMULSION_GRADIENTS), EMULSION_INVALID_ARGUMENT);
+        network.fake.library.bytes[EMULSION_GRADIENTS] = 0;
+        EXPECT_EQ(network.download(EMULSION_GRADIENTS), EMULSION_INVALID_ARGUMENT);
+    }
+}
+
+TEST(AbiDevice, WhatIsNotFiniteIsFound) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    DeviceNetwork network;
+    network.begin();
+    network.inputs()[3] = infinity;
+    EXPECT_EQ(network.step(), EMULSION_NOT_FINITE);
+    EXPECT_EQ(network.error().substr(0, 18), "the loss of step 0") << network.error();
+    EXPECT_EQ(network.outputs()[1], 0.0f);
+    EXPECT_EQ(network.state()[1], 0u);
+    network.inputs()[3] = 1;
+    ASSERT_EQ(network.upload(EMULSION_PARAMETERS), EMULSION_OK);
+    ASSERT_EQ(network.step(), EMULSION_OK) << network.error();
+
+    static emulsion_kernel backward;
+    backward = network.fake.kernels[1];
+    network.fake.kernels[1] = [](emulsion_instance* instance) {
+        const int status = backward(instance);
+        if (instance->device->dry == 0) {
+            reinterpret_cast<float*>(instance->descriptors[kGradient].device)[15] =
+                std::numeric_limits<float>::quiet_NaN();
+        }
+        return status;
+    };
+    EXPECT_EQ(network.step(), EMULSION_NOT_FINITE);
+    EXPECT_EQ(network.error().substr(0, 41), "the gradient of w is not finite at step 1")
+        << network.error();
+    EXPECT_EQ(network.update(), EMULSION_NOT_FINITE);
+}
+
+// ---- Order ----
+
+TEST(AbiDevice, ValuesAreUploadedBeforeTheyAreUsed) {
+    DeviceNetwork network;
+    ASSERT_EQ(network.bind(), EMULSION_OK);
+    network.state()[2] = 0;
+    EXPECT_EQ(network.upload(EMULSION_STATE), EMULSION_NOT_READY);
+    EXPECT_EQ(network.error(),
+              "parameters and state have no values: call init, or load a checkpoint");
+    ASSERT_EQ(network.init(), EMULSION_OK);
+    const std::string lacks = "the device lacks parameters or state: call upload for both";
+    for (int which : {-1, static_cast<int>(EMULSION_STATE)}) {
+        if (which >= 0) {
+            ASSERT_EQ(network.upload(which), EMULSION_OK);
+        }
+        EXPECT_EQ(network.step(), EMULSION_NOT_READY);
+        EXPECT_EQ(network.error(), lacks);
+        EXPECT_EQ(network.forward_backward(), EMULSION_NOT_READY);
+        EXPECT_EQ(network.download(EMULSION_STATE), EMULSION_NOT_READY);
+        EXPECT_EQ(network.error(), lacks);
+    }
+    ASSERT_EQ(network.upload(EMULSION_PARAMETERS), EMULSION_OK);
+    ASSERT_EQ(network.step(), EMULSION_OK) << network.error();
+    ASSERT_EQ(network.init(8), EMULSION_OK);
+    for (int call = 0; call < 2; call++) {
+        EXPECT_EQ(call == 0 ? network.step() : network.download(EMULSION_PARAMETERS),
+                  EMULSION_NOT_READY);
+        EXPECT_EQ(network.error(),
+                  "the device holds those of step 1 before init or a checkpoint: upload parameters "
+                  "and state again");
+    }
+    ASSERT_EQ(network.upload(EMULSION_PARAMETERS), EMULSION_OK);
+    EXPECT_EQ(network.step(), EMULSION_NOT_READY) << "the state is of the time before";
+    ASSERT_EQ(network.upload(EMULSION_STATE), EMULSION_OK);
+    EXPECT_EQ(network.step(), EMULSION_OK);
+}
+
+// What the header promises of an instance on a device.
+struct Model {
+    bool has_values = false, is_bound = false, is_prepared = false, has_gradients = false;
+    bool has_parameters = false, has_state = false;  // on the device
+    int step = 0, gradient_step = 0, device_step = -1;
+
+    int upload(bool& held) {
+        if (!has_values) return EMULSION_NOT_READY;
+        if (device_step != step) has_parameters = has_state = false;
+        device_step = step;
+        held = true;
+        return EMULSION_OK;
+    }
+    int needs_values() const {
+        const bool are_there = has_values && has_parameters && has_state && device_step == step;
+        return are_there ? EMULSION_OK : EMULSION_NOT_READY;
+    }
+    int update() {
+        has_gradients = false;
+        step++;
+        device_step++;
+        return EMULSION_OK;
+    }
+    int act(int action) {
+        if (action == 0) {
+            has_values = true;
+            step = 0;
+            return EMULSION_OK;
+        }
+        if (action == 1) {
+            const Model before = *this;
+            *this = {};
+            has_values = before.has_values;
+            step = before.step;
+            is_bound = true;
+            return EMULSION_OK;
+        }
+        if (!is_bound) return EMULSION_NOT_BOUND;
+        if (action == 2) return is_prepared = true, EMULSION_OK;
+        if (action == 3) return is_prepared ? EMULSION_OK : EMULSION_NOT_READY;
+        if (action == 4 || action == 6) {
+            if (needs_values() != EMULSION_OK) return EMULSION_NOT_READY;
+            has_gradients = action == 4;
+            gradient_step = step;
+            return action == 4 ? EMULSION_OK : update();
+        }
+        if (action == 5)
+            return has_gradients && gradient_step == step ? update() : EMULSION_NOT_READY;
+        if (action == 7) return is_bound = false, EMULSION_OK;
+        if (action == 8) return upload(has_parameters);
+        if (action == 9) return upload(has_state);
+        return needs_values();
+    }
+};
+
+int act(DeviceNetwork& network, int action) {
+    switch (action) {
+        case 0:
+            return network.init();
+        case 1:
+            return network.bind();
+        case 2:
+            return network.prepare();
+        case 3:
+            return network.run();
+        case 4:
+            return network.forward_backward();
+        case 5:
+            return network.update();
+        case 6:
+            return network.step();
+        case 7:
+            return network.unbind();
+        case 8:
+            return network.upload(EMULSION_PARAMETERS);
+        case 9:
+            return network.upload(EMULSION_STATE);
+        default:
+            return network.download(EMULSION_PARAMETERS);
+    }
+}
+
+TEST(AbiDevice, EverySequenceOfUpToFourCalls) {
+    constexpr int kActions = 11;
+    // All begin alike in pairs: with nothing, and with values on a device.
+    for (bool begins : {false, true}) {
+        for (int length = 1, count = kActions; length <= 4; length++, count *= kActions) {
+            for (int number = 0; number < count; number++) {
+                DeviceNetwork network;
+                Model model;
+                std::string text;
+                for (int action : {0, 1, 8, 9}) {
+                    if (!begins) continue;
+                    ASSERT_EQ(act(network, action), model.act(action)) << network.error();
+                }
+                for (int i = 0, rest = number; i < length; i++, rest /= kActions) {
+                    const int action = rest % kActions;
+                    text += " " + std::to_string(action);
+                    const int expected = model.act(action), status = act(network, action);
+                    ASSERT_EQ(status, expected) << begins << text << ": " << network.error();
+                }
+                ASSERT_EQ(fake_devices().open, model.is_bound ? 1 : 0) << text;
+            }
+        }
+    }
+}
+
+// ---- Faults in calls ----
+
+TEST(AbiDevice, ALostDeviceIsToldUntilItIsBoundAnew) {
+    struct Fault {
+        const char* function;
+        const char* text;
+    };
+    for (const Fault& fault : std::vector<Fault>{
+             {"upload", "device fake:0: the fake's upload fails"},
+             {"launch", "kernel 0 (forward): the fake's launch fails"},
+             {"download", "device fake:0: the fake's download fails"},
+             {"first_not_finite", "device fake:0: the fake's first_not_finite fails"}}) {
+        SCOPED_TRACE(fault.function);
+        DeviceNetwork network;
+        network.begin();
+        fake_devices().failing = fault.function;
+        EXPECT_EQ(network.step(), EMULSION_DEVICE_ERROR);
+        EXPECT_EQ(network.error(), fault.text);
+        EXPECT_EQ(network.state()[1], 0u);
+        fake_devices().failing = "";
+        for (int call = 0; call < 4; call++) {
+            EXPECT_EQ(call == 0   ? network.step()
+                      : call == 1 ? network.forward_backward()
+                      : call == 2 ? network.upload(EMULSION_STATE)
+                                  : network.download(EMULSION_PARAMETERS),
+                      EMULSION_DEVICE_ERROR);
+            EXPECT_EQ(network.error(),
+                      "device fake:0: the fake's " + std::string(fault.function) + " fails");
+        }
+        EXPECT_EQ(network.bind(), EMULSION_OK);
+        EXPECT_EQ(fake_devices().open, 1);
+        EXPECT_EQ(network.upload(), EMULSION_OK);
+        EXPECT_EQ(network.step(), EMULSION_OK) << network.error();
+    }
+}
+
+TEST(AbiDevice, AFaultInPrepareLeavesNothingPrepared) {
+    DeviceNetwork network;
+    network.begin();
+    ASSERT_EQ(network.prepare(), EMULSION_OK);
+    fake_devices().failing = "finish";
+    EXPECT_EQ(network.prepare(), EMULSION_DEVICE_ERROR);
+    EXPECT_EQ(network.run(), EMULSION_NOT_READY);
+}
+
+TEST(AbiDevice, AProfileWaitsForEachKernel) {
+    DeviceNetwork network;
+    std::vector<int> kernels;
+    network.options.profile_self = &kernels;
+    network.options.profile = [](void* self, int kernel, double) {
+        static_cast<std::vector<int>*>(self)->push_back(kernel);
+    };
+    network.begin();
+    const int before = fake_devices().finishes;
+    ASSERT_EQ(network.step(), EMULSION_OK);
+    EXPECT_EQ(kernels, (std::vector<int>{0, 1, 2}));
+    EXPECT_EQ(fake_devices().finishes - before, 3);
+}
+
+// The driver's threads and memory stay with the parent.
+TEST(AbiDevice, AForkedChildIsRefused) {
+    DeviceNetwork network;
+    network.begin();
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool are_refused = network.step() == EMULSION_FORKED &&
+                                 network.upload(EMULSION_STATE) == EMULSION_FORKED &&
+                                 network.download(EMULSION_STATE) == EMULSION_FORKED;
+        const bool is_closed = network.unbind() == EMULSION_OK && fake_devices().open == 0;
+        _exit(are_refused && !is_closed ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(network.step(), EMULSION_OK);
+}
+
+}  // namespace
+}  // namespace emulsion::testing
