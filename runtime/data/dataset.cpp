@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include "runtime/data/synthetic.h"
 #include "runtime/support/error.h"
 #include "runtime/support/limits.h"
 #include "runtime/support/path.h"
@@ -34,8 +35,8 @@ const KnownSet* find_known(std::string_view name) {
 
 std::string known_names() {
     std::string names;
-    for (const KnownSet& set : kKnownSets) names += concat(names.empty() ? "" : ", ", set.name);
-    return names;
+    for (const KnownSet& set : kKnownSets) names += concat(set.name, ", ");
+    return names + "synthetic";
 }
 
 void check_shape(const std::vector<uint32_t>& stored, const PictureShape& shape,
@@ -99,12 +100,13 @@ std::vector<uint8_t> read_pixels(IdxReader& reader, uint64_t count, const Pictur
 }
 
 void check_memory(uint64_t count, const PictureShape& shape, uint64_t limit,
-                  const ByteSource& images) {
+                  const std::string& name) {
     const uint64_t each = shape.elements() + sizeof(int32_t) + 1;  // with its label, read as a byte
     if (count <= limit / each) return;
-    images.refuse(concat(count, " pictures of ", to_text(shape), " need more memory than ", limit,
-                         " bytes, what is left of three quarters of all memory"),
-                  "use a smaller set, or a machine with more memory");
+    throw RuntimeError(one_line(name),
+                       concat(count, " pictures of ", to_text(shape), " need more memory than ",
+                              limit, " bytes, what is left of three quarters of all memory"),
+                       "use a smaller set, or a machine with more memory");
 }
 
 }  // namespace
@@ -149,7 +151,7 @@ Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
     IdxReader pictures(images, 3);  // [n][H][W]
     check_shape(pictures.shape(), shape, images.name());
     const uint64_t count = std::min<uint64_t>(limits.take, pictures.shape()[0]);
-    check_memory(count, shape, limits.bytes, images);
+    check_memory(count, shape, limits.bytes, images.name());
     Dataset dataset;
     dataset.source = images.name();
     dataset.shape = shape;
@@ -189,6 +191,11 @@ Dataset read_idx_pictures(const std::string& path, const PictureShape& shape,
 
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
                      int classes, const DatasetLimits& limits) {
+    if (const auto made_up = synthetic_count(name_or_path)) {
+        const uint64_t count = std::min(*made_up, limits.take);
+        check_memory(count, shape, limits.bytes, name_or_path);
+        return make_synthetic(count, part, shape, classes);
+    }
     const std::string folder = find_data_folder(name_or_path);
     Dataset dataset = read_idx_dataset(find_idx_files(folder, part), shape, classes, limits);
     dataset.source = folder;

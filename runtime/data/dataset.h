@@ -1,8 +1,9 @@
 // A labelled set of pictures in memory, 8 bits a value.
 //
 // `open_dataset` takes a path of a folder, or a name. What has a slash in it or begins with a dot
-// is a path and nothing else. A name is looked for in $EMULSION_DATA, then in this folder, then,
-// for the known set `fashion-mnist`, where Debian's package dataset-fashion-mnist puts it.
+// is a path and nothing else. `synthetic` and `synthetic:N` are made up (see synthetic.h). A name
+// is looked for in $EMULSION_DATA, then in this folder, then, for the known set `fashion-mnist`,
+// where Debian's package dataset-fashion-mnist puts it.
 #pragma once
 #include <cstdint>
 #include <string>

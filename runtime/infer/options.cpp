@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "runtime/abi/instance.h"
+#include "runtime/data/synthetic.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -29,7 +30,9 @@ void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
         ->type_name("NAME");
     const char* set = "Pictures of a data set";
     app.add_option("--data", options->data,
-                   "a known data set (fashion-mnist, mnist), or a folder of IDX files")
+                   concat("a known data set (fashion-mnist, mnist), a folder of IDX files, or "
+                          "synthetic[:N], N made-up pictures (",
+                          kSyntheticPictures, ")"))
         ->type_name("NAME|FOLDER")
         ->group(set);
     app.add_option("--part", numbers->part, "its part: train or test (test)")
@@ -68,6 +71,7 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOption
         options->top = static_cast<int>(parse_count("--top", numbers.top, 1, 1000000));
     if (!numbers.take.empty()) options->take = parse_count("--take", numbers.take, 1, INT32_MAX);
     options->variant = find_variant(info, numbers.variant);
+    read_option([&] { synthetic_count(options->data); });
     if (numbers.part.empty()) return;
     if (numbers.part != "train" && numbers.part != "test") {
         throw UsageError("--part", concat(quoted(numbers.part), " is no part of a data set"),

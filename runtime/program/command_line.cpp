@@ -36,6 +36,14 @@ double parse_number(std::string_view option, std::string_view text, double low, 
                      "write it with a decimal point, such as 0.05");
 }
 
+void read_option(const std::function<void()>& read) {
+    try {
+        read();
+    } catch (const RuntimeError& error) {
+        throw UsageError(error.where(), error.problem(), error.fix());
+    }
+}
+
 std::string list_variants(const emulsion_info& info) {
     std::string text;
     for (int i = 0; i < info.variant_count; i++) {

@@ -32,6 +32,9 @@ int64_t parse_count(std::string_view option, std::string_view text, int64_t low,
 // not in [low, high].
 double parse_number(std::string_view option, std::string_view text, double low, double high);
 
+// Runs what reads an option's value: a RuntimeError of it is wrong usage.
+void read_option(const std::function<void()>& read);
+
 // 0 for "", the best; else 1 + the index of the variant called `name`. Throws UsageError with the
 // names there are.
 int find_variant(const emulsion_info& info, std::string_view name);

@@ -7,6 +7,7 @@
 #include "runtime/abi/instance.h"
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/split.h"
+#include "runtime/data/synthetic.h"
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
@@ -22,7 +23,9 @@ struct Numbers {
 void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDescription& network,
                      TrainOptions* options, Numbers* numbers) {
     app.add_option("--data", options->data,
-                   "a known data set (fashion-mnist, mnist), or a folder of IDX files")
+                   concat("a known data set (fashion-mnist, mnist), a folder of IDX files, or "
+                          "synthetic[:N], N made-up pictures (",
+                          kSyntheticPictures, ")"))
         ->type_name("NAME|FOLDER");
     app.add_option("--epochs", numbers->epochs,
                    concat("passes over the data (", network.default_epochs, ")"))
@@ -116,14 +119,10 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
         options->checkpoint_minutes =
             parse_number("--checkpoint-minutes", numbers.minutes, 0.0, 1e6);
     }
+    read_option([&] { synthetic_count(options->data); });
     if (!numbers.validation.empty()) {
-        if (numbers.validation != "test") {
-            try {
-                parse_fraction(numbers.validation, "--validation");
-            } catch (const RuntimeError& error) {
-                throw UsageError(error.where(), error.problem(), error.fix());
-            }
-        }
+        if (numbers.validation != "test")
+            read_option([&] { parse_fraction(numbers.validation, "--validation"); });
         options->validation = numbers.validation;
     }
 }

@@ -3,10 +3,22 @@
 
 #include <algorithm>
 
+#include "runtime/data/synthetic.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
+
+namespace {
+
+// Whether the run looks at the test part: where there is one, and where made-up pictures are asked
+// for it.
+bool has_test_part(const RunSettings& settings) {
+    if (synthetic_count(settings.data)) return settings.validation == "test";
+    return has_idx_files(find_data_folder(settings.data), Part::test);
+}
+
+}  // namespace
 
 RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes,
                       uint64_t limit) {
@@ -14,7 +26,7 @@ RunData open_run_data(const RunSettings& settings, const PictureShape& shape, in
     DatasetLimits limits{kAllPictures, limit};
     data.train = open_dataset(settings.data, Part::train, shape, classes, limits);
     limits.bytes -= std::min(limits.bytes, data.train.bytes());
-    if (has_idx_files(find_data_folder(settings.data), Part::test))
+    if (has_test_part(settings))
         data.test = open_dataset(settings.data, Part::test, shape, classes, limits);
     const bool holds_out = !settings.validation.empty() && settings.validation != "test";
     if (settings.validation == "test" && !data.has_test()) {
@@ -38,8 +50,9 @@ RunData open_run_data(const RunSettings& settings, const PictureShape& shape, in
 }
 
 std::vector<std::string> files_of_run_data(const std::string& data) {
-    const std::string folder = find_data_folder(data);
     std::vector<std::string> files;
+    if (synthetic_count(data)) return files;
+    const std::string folder = find_data_folder(data);
     for (Part part : {Part::train, Part::test}) {
         if (!has_idx_files(folder, part)) continue;
         const IdxFiles found = find_idx_files(folder, part);

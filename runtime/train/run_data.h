@@ -18,11 +18,12 @@ struct RunData {
 };
 
 // Throws RuntimeError. The test part is optional: it may be missing, but it must be whole where one
-// of its files is there. Both parts together take `limit` bytes at most.
+// of its files is there; of made-up pictures it is there where the validation looks at it. Both
+// parts together take `limit` bytes at most.
 RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes,
                       uint64_t limit = most_data_bytes());
 
-// The files that open_run_data has read.
+// The files that open_run_data has read; none for made-up pictures.
 std::vector<std::string> files_of_run_data(const std::string& data);
 
 }  // namespace emulsion

@@ -179,7 +179,7 @@ sed -e 's/^  output "features".*/  %sums = reduce_axes(%conv1.w) {axes=[0]} : f3
 ! grep -q 'is slow' err.txt || fault "the build of sums says $(cat err.txt)"
 
 # What the programs measure, `show` explains, from the model file and from its text
-built/one-conv-train --data fashion-mnist --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
+built/one-conv-train --data synthetic --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
     fault "train --profile: $(cat err.txt)"
 "$emulsion" show "$lesson" --emit=roofline --profile=train.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
 grep -q '^one-conv, training of 16 samples on [a-z0-9-]*, 1 thread: medians of 4 calls after 1 to warm up$' table.txt ||

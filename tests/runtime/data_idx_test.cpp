@@ -367,14 +367,14 @@ TEST(DataSet, FindsKnownNames) {
               "the folder above mnist");
     EXPECT_EQ(find("nothing"),
               "nothing: there is no such folder, and no known data set of this name\n"
-              "  fix: give a folder, or one of: fashion-mnist, mnist");
-    EXPECT_EQ(
-        find(""),
-        "the name of the data is empty\n  fix: give a folder, or one of: fashion-mnist, mnist");
+              "  fix: give a folder, or one of: fashion-mnist, mnist, synthetic");
+    EXPECT_EQ(find(""),
+              "the name of the data is empty\n  fix: give a folder, or one of: fashion-mnist, "
+              "mnist, synthetic");
     EXPECT_EQ(find(file_path("d3v-grey16.png")),
               file_path("d3v-grey16.png") +
                   ": expected a folder of data, but this is a file\n"
-                  "  fix: give a folder, or one of: fashion-mnist, mnist");
+                  "  fix: give a folder, or one of: fashion-mnist, mnist, synthetic");
     make_folder(system / "fashion-mnist");
     EXPECT_EQ(find("fashion-mnist"), system / "fashion-mnist");
     EXPECT_EQ(find(folder.path()), folder.path());

@@ -269,6 +269,9 @@ TEST_F(InferTest, UsageErrors) {
                    "--threads 1\n");
     expect_failure(infer({"--data", "x", "--part", "all"}), 2,
                    "error: --part: 'all' is no part of a data set\n  fix: choose train or test\n");
+    expect_failure(infer({"--data", "synthetic:0"}), 2,
+                   "error: --data: '0' is no number of made-up pictures from 1 to 2147483647\n"
+                   "  fix: write synthetic:512, or synthetic\n");
     expect_failure(infer({"a.png", "--data", "x"}), 2,
                    "error: pictures: cannot be combined with --data or --idx\n  fix: give one "
                    "source of pictures\n");

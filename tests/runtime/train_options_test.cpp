@@ -122,6 +122,12 @@ TEST_F(TrainOptionsTest, ValidationIsNoFraction) {
     EXPECT_NE(result.err.find("\n  fix: "), std::string::npos) << result.err;
 }
 
+TEST_F(TrainOptionsTest, SyntheticIsNoCount) {
+    expect_usage_error({"--data", "synthetic:many"},
+                       "error: --data: 'many' is no number of made-up pictures from 1 to "
+                       "2147483647\n  fix: write synthetic:512, or synthetic\n");
+}
+
 TEST_F(TrainOptionsTest, HelpGoesToStandardOutput) {
     const ProgramResult result = run_fake_train({"--help"});
     EXPECT_EQ(result.exit_code, 0);
@@ -130,6 +136,7 @@ TEST_F(TrainOptionsTest, HelpGoesToStandardOutput) {
          {"--data", "--epochs", "--steps", "--learning-rate", "--schedule", "--threads", "--seed",
           "--validation", "--checkpoint", "--resume", "--dry-run", "--batch", "--quiet",
           "--no-progress", "--json", "--profile", "--version",
+          "synthetic[:N], N made-up pictures (512)",
           "Exit codes: 0 done, 1 failed, 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM"}) {
         EXPECT_NE(result.out.find(text), std::string::npos) << text;
     }

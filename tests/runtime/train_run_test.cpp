@@ -381,6 +381,55 @@ TEST_F(TrainRunTest, ValidationOnTheTestPartEqualsInference) {
     EXPECT_EQ(epoch["validation"]["loss"], accuracy["loss"]);
 }
 
+// The checkpoint holds their number, and whoever resumes makes them again.
+TEST_F(TrainRunTest, MadeUpPicturesAreLearnedAndResumed) {
+    const ProgramResult whole =
+        run_fake_train({"--data", "synthetic:60", "--epochs", "20", "--threads", "1",
+                        "--checkpoint", folder_ / "whole", "--json"});
+    ASSERT_EQ(whole.exit_code, 0) << whole.err;
+    const auto lines = read_lines(whole.out);
+    EXPECT_EQ(lines.front()["data"], "synthetic:60");
+    EXPECT_EQ(lines.front()["train_pictures"], 60);
+    EXPECT_EQ(lines.front()["test_pictures"], 0);
+    EXPECT_LT(lines[20]["loss"], 0.5 * lines[1]["loss"].get<double>()) << whole.out;
+
+    const std::string run = folder_ / "run";
+    fake_hooks().signal = SIGINT;
+    fake_hooks().signal_step = 100;
+    ASSERT_EQ(run_fake_train({"--data", "synthetic:60", "--epochs", "20", "--threads", "2",
+                              "--checkpoint", run})
+                  .exit_code,
+              130);
+    fake_hooks() = {};
+    const ProgramResult other =
+        run_fake_train({"--data", "synthetic:61", "--checkpoint", run, "--resume"});
+    EXPECT_EQ(other.exit_code, 1);
+    EXPECT_TRUE(other.err.starts_with("error: synthetic: holds 61 pictures with checksum "))
+        << other.err;
+    const ProgramResult resumed =
+        run_fake_train({"--checkpoint", run, "--resume", "--threads", "3"});
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_EQ(read_text(run + "/weights.safetensors"),
+              read_text(folder_ / "whole/weights.safetensors"));
+}
+
+TEST_F(TrainRunTest, MadeUpPicturesAreTestedWhereThatIsAskedFor) {
+    const ProgramResult trained =
+        run_fake_train({"--data", "synthetic:60", "--epochs", "20", "--validation", "test",
+                        "--weights", folder_ / "w", "--json"});
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    const auto test = read_lines(trained.out).back();
+    EXPECT_EQ(test["event"], "test");
+    EXPECT_GE(test["accuracy"], 0.9);
+    const ProgramResult inferred =
+        run_fake_infer({"--weights", folder_ / "w", "--data", "synthetic:60", "--json"});
+    ASSERT_EQ(inferred.exit_code, 0) << inferred.err;
+    EXPECT_EQ(nlohmann::json::parse(inferred.out)["loss"], test["loss"]);
+    const ProgramResult train = run_fake_infer(
+        {"--weights", folder_ / "w", "--data", "synthetic", "--part", "train", "--json"});
+    EXPECT_EQ(nlohmann::json::parse(train.out)["pictures"], 512) << train.out;
+}
+
 TEST_F(TrainRunTest, TableOfEpochs) {
     const ProgramResult result = train({"--epochs", "2", "--validation", "0.2"});
     ASSERT_EQ(result.exit_code, 0) << result.err;
