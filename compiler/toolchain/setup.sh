@@ -3,18 +3,21 @@
 # .venv with pinned Halide, CMake and Ninja (requirements.txt), which never needs activation.
 #
 # Running it again is cheap: packages that are installed are not touched, and the environment carries a stamp
-# with the hash of what it was made from. Usage: compiler/toolchain/setup.sh [--quiet]
+# with the hash of what it was made from. Usage: compiler/toolchain/setup.sh [--quiet] [--tests]
+#   --tests  adds what the tests alone need: the assembler and disassembler for CUDA (test_requirements.txt)
 set -euo pipefail
 
 folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$folder/../.." && pwd)
-quiet=0
-case "${1:-}" in
-    "") ;;
-    --quiet) quiet=1 ;;
-    --help) sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) echo "setup: unknown argument '$1'; fix: call it without arguments, or with --quiet" >&2; exit 2 ;;
-esac
+quiet=0 tests=0
+for argument in "$@"; do
+    case "$argument" in
+        --quiet) quiet=1 ;;
+        --tests) tests=1 ;;
+        --help) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        *) echo "setup: unknown argument '$argument'; fix: see compiler/toolchain/setup.sh --help" >&2; exit 2 ;;
+    esac
+done
 
 say() { [ $quiet = 1 ] || echo "setup: $*" >&2; }
 # fail WHAT FIX...: one message in the house form, then exit.
@@ -69,7 +72,7 @@ install_packages() {
     check_space / 2500 "Debian packages"
     say "installing ${#missing[@]} Debian packages: ${missing[*]}"
     log=$(mktemp)
-    trap 'rm -f "$log"' RETURN
+    trap 'rm -f "$log"; trap - RETURN' RETURN
     if ! { "${run[@]}" apt-get update -q &&
            "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
          } >"$log" 2>&1 </dev/null; then
@@ -95,22 +98,18 @@ check_compiler() {
         "install g++-12 and run with CXX=g++-12 CC=gcc-12"
 }
 
-make_environment() {
-    local venv=$root/.venv log stamp
-    # The folder is part of the stamp: the environment's scripts hold its absolute path.
-    stamp=$(echo "$venv $(/usr/bin/python3 --version) $(sha256sum <"$folder/requirements.txt")")
-    [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ] && return
-    check_space "$root" 800 "the virtual environment $venv"
-    say "making $venv:" $(grep -o '^[a-z-]*==[0-9.]*' "$folder/requirements.txt")
+# install_pinned REQUIREMENTS: what the file pins, into the environment.
+install_pinned() {
+    local venv=$root/.venv log
+    say "making $venv:" $(grep -o '^[a-z-]*==[0-9.]*' "$1")
     log=$(mktemp)
-    trap 'rm -f "$log"' RETURN
-    rm -f "$venv/stamp"
+    trap 'rm -f "$log"; trap - RETURN' RETURN
     "$venv/bin/python3" -c '' 2>/dev/null && [ -x "$venv/bin/pip" ] ||
         /usr/bin/python3 -m venv --clear "$venv" >"$log" 2>&1 ||
         { tail -5 "$log" >&2; fail "python3 cannot make a virtual environment in $venv (last lines above)" \
             "check that python3-venv is installed and that $root is writable"; }
     if ! "$venv/bin/python3" -m pip install --disable-pip-version-check --no-deps --require-hashes --no-cache-dir \
-            -q -r "$folder/requirements.txt" >"$log" 2>&1; then
+            -q -r "$1" >"$log" 2>&1; then
         tail -5 "$log" >&2
         if grep -qi 'no space left' "$log"; then
             fail "the disk filled up while $venv was made" "free at least 800 MB and run this again"
@@ -120,7 +119,18 @@ make_environment() {
         fi
         fail "pip failed (last lines above)" "remove $venv and run this again"
     fi
-    echo "$stamp" >"$venv/stamp"
+}
+
+# make_environment REQUIREMENTS STAMP: nothing where the stamp says that it holds what the file pins.
+make_environment() {
+    local venv=$root/.venv stamp
+    # The folder is part of the stamp: the environment's scripts hold its absolute path.
+    stamp=$(echo "$venv $(/usr/bin/python3 --version) $(sha256sum <"$1")")
+    [ "$(cat "$venv/$2" 2>/dev/null)" = "$stamp" ] && return
+    check_space "$root" 800 "the virtual environment $venv"
+    rm -f "$venv/$2"
+    install_pinned "$1"
+    echo "$stamp" >"$venv/$2"
 }
 
 # Two commands started at once take turns.
@@ -130,5 +140,6 @@ check_system
 mapfile -t missing < <(missing_packages)
 [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 check_compiler
-make_environment
+make_environment "$folder/requirements.txt" stamp
+[ $tests = 0 ] || make_environment "$folder/test_requirements.txt" tests.stamp
 say "ready"

@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/project/compiler" "$work/fakes"
 cp -r "$source/compiler/toolchain" "$work/project/compiler/"
-faults=0
+faults=0 arguments=()
 
 fake() { printf '#!/bin/bash\n%s\n' "$2" >"$work/fakes/$1"; chmod +x "$work/fakes/$1"; }
 reset() { rm -rf "$work/fakes" "$work/project/.venv"; mkdir "$work/fakes"; }
@@ -17,7 +17,7 @@ all_installed() { fake dpkg-query "sed -n 's/^[a-z]/installed &/p' '$source/comp
 # expect NAME STATUS TEXT: setup.sh ends with STATUS and says exactly TEXT.
 expect() {
     local said status setup=$work/project/compiler/toolchain/setup.sh
-    said=$(PATH="$work/fakes:$PATH" "$setup" 2>&1); status=$?
+    said=$(PATH="$work/fakes:$PATH" "$setup" "${arguments[@]}" 2>&1); status=$?
     said=${said//$work/WORK}
     if [ "$status" != "$2" ] || [ "$said" != "$3" ]; then
         printf '%s: status %s, expected %s\n-- said:\n%s\n-- expected:\n%s\n' "$1" "$status" "$2" "$said" "$3"
@@ -94,6 +94,20 @@ mkdir -p "$work/project/.venv"
 echo "$work/project/.venv $(/usr/bin/python3 --version) $(sha256sum <"$source/compiler/toolchain/requirements.txt")" \
     >"$work/project/.venv/stamp"
 expect "second run" 0 "setup: ready"
+
+# What the tests alone need is asked for, and installed into the same environment.
+mkdir -p "$work/project/.venv/bin"
+printf '#!/bin/bash\n[ "$1" = -c ] || [[ "$*" == *test_requirements.txt ]]\n' >"$work/project/.venv/bin/python3"
+touch "$work/project/.venv/bin/pip"
+chmod +x "$work/project/.venv/bin/"*
+arguments=(--tests)
+expect "what tests need" 0 \
+"setup: making WORK/project/.venv: nvidia-cuda-nvcc==13.5.37 nvidia-cuda-nvdisasm==13.5.37
+setup: ready"
+expect "tests, a second run" 0 "setup: ready"
+arguments=(--test)
+expect "an unknown argument" 2 \
+"setup: unknown argument '--test'; fix: see compiler/toolchain/setup.sh --help"
 
 [ $faults = 0 ] && echo "setup: all messages are as expected"
 exit $((faults > 0))
