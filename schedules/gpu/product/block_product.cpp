@@ -8,6 +8,7 @@
 
 namespace emulsion {
 
+using Halide::Expr;
 using Halide::Func;
 using Halide::Stage;
 using Halide::TailStrategy;
@@ -17,8 +18,8 @@ using Halide::VarOrRVar;
 namespace {
 
 constexpr int kVector = 4;
+constexpr int kWarp = 32;
 constexpr int kFewestThreads = 16;
-constexpr int kMostPiece = 32;
 // Registers of a thread beside its results: operands, addresses.
 constexpr int kOtherRegisters = 72;
 
@@ -70,19 +71,15 @@ double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies)
     const double loaded = 1.0 / tile.bm + 1.0 / tile.bp;
     // Many multiprocessors want work.
     const double busy = std::min(1.0, static_cast<double>(blocks_m * blocks_p * copies) / 128.0);
-    return used * busy / (0.75 + shared + 2 * loaded);
+    // Lanes of the last warp that stand idle.
+    const double warps =
+        static_cast<double>(tile.threads()) / static_cast<double>(round_up(tile.threads(), kWarp));
+    return used * busy * warps / (0.75 + shared + 2 * loaded);
 }
 
-std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int reduction, const Isa& isa) {
+std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa) {
     std::vector<std::pair<double, Tiling>> found;
-    const TilingSpace space = block_space(reduction);
-    // Pieces that leave nothing over, near 16.
-    int piece = 0;
-    for (int value : space[4].values) {
-        const bool divides = reduction % value == 0 && value <= 16;
-        if (divides) piece = value;
-    }
-    if (piece < 8 && reduction > 16) piece = 16;
+    const TilingSpace space = block_space(/*reduction=*/1);
     for (int bm : space[0].values) {
         for (int bp : space[1].values) {
             for (int tm : {4, 8}) {
@@ -100,6 +97,11 @@ std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int reductio
     for (size_t i = 0; i < std::min<size_t>(found.size(), 8); i++)
         tilings.push_back(found[i].second);
     return tilings;
+}
+
+Expr channel_in(const Expr& channel, int channels) {
+    if (channels % kVector != 0) return Halide::min(channel, channels - 1);
+    return Halide::min(channel / kVector * kVector, channels - kVector) + channel % kVector;
 }
 
 void stage_panel(Func panel, const Var& inner, int inner_extent, const Var& outer, int outer_extent,

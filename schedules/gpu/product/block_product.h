@@ -27,6 +27,8 @@ namespace emulsion {
 // different banks.
 inline constexpr int kRowPadding = 4;
 
+inline constexpr int kMostPiece = 32;
+
 struct BlockTile {
     int bm = 64, bp = 64;  // results of a block
     int tm = 8, tp = 8;    // of a thread
@@ -43,8 +45,8 @@ Tiling to_tiling(const BlockTile& tile);
 TilingSpace block_space(int reduction);
 // Why a device cannot run the tile; empty where it can.
 std::string block_clash(const BlockTile& tile, const Isa& isa);
-// Tiles for `copies` times `m` x `p` results, best first.
-std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int reduction, const Isa& isa);
+// Tiles for `copies` times `m` x `p` results with pieces of this size, best first.
+std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa);
 // Share of the multiply-adds that are not beyond the results, times how well tiles of that size
 // keep a device busy.
 double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies);
@@ -53,6 +55,10 @@ enum class Panel {
     vectors,  // [bk][bm], m innermost
     rows,     // [bm][bk], the reduction innermost
 };
+
+// The channel itself, or a last one beyond them: vectors of channels stay whole where the channels
+// are a multiple of four.
+Halide::Expr channel_in(const Halide::Expr& channel, int channels);
 
 // Stages `panel(inner, outer, …)` in shared memory; the threads of a block share the copy.
 void stage_panel(Halide::Func panel, const Halide::Var& inner, int inner_extent,

@@ -33,6 +33,9 @@ namespace {
 constexpr int kLanes = static_cast<int>(kBlock);
 constexpr int kShortRow = 7;        // shorter rows are cut into lines without regard to them
 constexpr int kLine = 16;           // positions of such a line
+constexpr int kLongRow = 14;        // of shorter ones, several are a line
+constexpr int kShortRows = 28;      // positions of them, at most
+constexpr int kPiece = 16;          // of a line, staged at once, at most
 constexpr int kWantedBlocks = 256;  // of a grid
 constexpr int kMostParts = 64;
 
@@ -41,15 +44,19 @@ struct Gradient {
     int outputs = 0, inputs = 0, taps_w = 1, taps_h = 1;
     int width = 1, height = 1;  // of dy
     bool has_rows() const { return width >= kShortRow; }
-    int line() const { return has_rows() ? width : kLine; }
-    // Of so many samples.
-    Expr lines(const Expr& samples) const {
-        if (has_rows()) return samples * height;
-        return (samples * (width * height) + kLine - 1) / kLine;
-    }
+    int rows() const { return width < kLongRow ? kShortRows / width : 1; }  // of a line
+    int line() const { return has_rows() ? width * rows() : kLine; }
     int64_t lines(int samples) const {
-        if (has_rows()) return int64_t{samples} * height;
+        if (has_rows()) return (int64_t{samples} * height + rows() - 1) / rows();
         return (int64_t{samples} * width * height + kLine - 1) / kLine;
+    }
+    // A piece of a line that leaves nothing over: all of it where it is several rows.
+    int piece() const {
+        if (rows() > 1 && has_rows()) return line();
+        int piece = 1;
+        for (int value = 2; value <= kPiece; value++)
+            if (line() % value == 0) piece = value;
+        return piece < 8 ? kPiece : piece;
     }
     int blocks() const { return divide_up(outputs, kLanes); }
     // Blocks of a grid for each tile of channels: a tap and a part each.
@@ -89,17 +96,15 @@ struct Place {
 
 Place place_of(const Gradient& g, const Expr& i, const Expr& line, const Expr& samples,
                bool has_tail) {
-    const Expr lines = g.lines(samples);
-    const Expr safe = Halide::min(line, lines - 1);
-    Expr is_there = line < lines;
     if (g.has_rows()) {
-        if (has_tail) is_there = is_there && i < g.width;
-        const Expr x = has_tail ? Halide::min(i, g.width - 1) : i;
-        return {x, safe % g.height, safe / g.height, is_there};
+        const Expr in_line = has_tail ? Halide::min(i, g.line() - 1) : i;
+        const Expr row = line * g.rows() + in_line / g.width, rows = samples * g.height;
+        const Expr is_there = has_tail ? row < rows && i < g.line() : row < rows;
+        const Expr safe = Halide::min(row, rows - 1);
+        return {in_line % g.width, safe % g.height, safe / g.height, is_there};
     }
     const int area = g.width * g.height;
-    const Expr position = safe * kLine + i;
-    is_there = is_there && position < samples * area;
+    const Expr position = line * kLine + i, is_there = position < samples * area;
     const Expr p = Halide::min(position, samples * area - 1);
     return {p % g.width, p / g.width % g.height, p / area, is_there};
 }
@@ -108,7 +113,7 @@ Place place_of(const Gradient& g, const Expr& i, const Expr& line, const Expr& s
 Expr read_dy(const KernelContext& context, const Gradient& g, const Expr& o, const Place& at) {
     const Func dy = context.operand(1);
     const bool fits = g.outputs % kLanes == 0;
-    const Expr channel = Halide::min(o, g.outputs - 1);
+    const Expr channel = channel_in(o, g.outputs);
     const Expr is_there = fits ? at.is_there : at.is_there && o < g.outputs;
     const bool is_map = context.group().anchor_input(1).shape.size() == 3;
     return value_or_zero(is_there, is_map ? dy(channel, at.x, at.y, at.n) : dy(channel, at.n));
@@ -118,7 +123,7 @@ Expr read_dy(const KernelContext& context, const Gradient& g, const Expr& o, con
 Expr read_x(const KernelContext& context, const Gradient& g, const Expr& c, const Expr& kx,
             const Expr& ky, const Place& at) {
     const Func x = context.operand(0);
-    const Expr channel = Halide::min(c, g.inputs - 1);
+    const Expr channel = channel_in(c, g.inputs);
     const auto* conv = anchor_as<Conv2dBackwardFilter>(context.group());
     if (conv == nullptr) return x(channel, at.n);
     const std::vector<int64_t>& shape = context.group().anchor_input(0).shape;
@@ -187,7 +192,7 @@ std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& is
     const Gradient g = gradient_of(group);
     std::vector<Tiling> tilings;
     for (const Tiling& tiles :
-         block_tilings(g.outputs, g.inputs, g.copies(group.batch), g.line(), isa)) {
+         block_tilings(g.outputs, g.inputs, g.copies(group.batch), g.piece(), isa)) {
         BlockTile tile = block_tile(tiles);
         const int parts = parts_of(g, tile, group.batch);
         // A reduction of one piece would be no loop: ptxas then loads all of it at once, and

@@ -3,8 +3,8 @@
 //     partial(o, i, tap, part) = sum over the part's positions of dy(o, position) * x(i, position)
 //     dw(o, i, tap)            = sum over the parts, a fixed tree
 //
-// A part is a run of lines: rows of dy, or 16 positions where rows are short. The parts follow from
-// shapes and batch, never from the device, and nothing is added atomically.
+// A part is a run of lines: a row of dy, several short ones, or 16 positions where rows are tiny.
+// The parts follow from shapes and batch, never from the device, and nothing is added atomically.
 #pragma once
 
 #include "compiler/recipe/recipe.h"

@@ -130,6 +130,16 @@ class Operands {
     const Product& product_;
 };
 
+// A piece near 16 that leaves nothing over, in whole vectors where there is one.
+int piece_of(int reduction) {
+    for (int piece : {16, 12, 8})
+        if (reduction % piece == 0) return piece;
+    int piece = 1;
+    for (int value = 2; value <= 16; value++)
+        if (reduction % value == 0) piece = value;
+    return piece < 8 && reduction > 16 ? 16 : piece;
+}
+
 // Whether the last piece of the reduction is only partly in it.
 bool has_tail(const Product& product, const BlockTile& tile) {
     return product.channels % tile.bk != 0;
@@ -154,7 +164,8 @@ std::string GpuProduct::clash(const Group&, const Tiling& tiling, const Isa& isa
 
 std::vector<Tiling> GpuProduct::tilings(const Group& group, const Isa& isa) const {
     const Product product = product_of(group);
-    return block_tilings(product.m, product.positions(group.batch), 1, product.channels, isa);
+    return block_tilings(product.m, product.positions(group.batch), 1, piece_of(product.channels),
+                         isa);
 }
 
 double GpuProduct::cost(const Group& group, const Tiling& tiling, const Isa&,

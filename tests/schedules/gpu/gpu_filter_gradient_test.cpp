@@ -44,6 +44,7 @@ TEST(GpuFilterGradient, OfConvolutions) {
     check_recipe("gpu_filter_gradient", conv_group(8, 9, 8, 16, 3, 1, 1, 3), tiles(8, {1}));
     check_recipe("gpu_filter_gradient", conv_group(5, 7, 9, 20, 3, 1, 1, 3), tiles(8, {1, 4}));
     check_recipe("gpu_filter_gradient", conv_group(3, 11, 11, 17, 5, 2, 2, 2), tiles(8, {2}));
+    check_recipe("gpu_filter_gradient", conv_group(9, 7, 7, 18, 3, 1, 1, 3), tiles(28, {2}));
     check_recipe("gpu_filter_gradient", conv_group(70, 5, 5, 33, 1, 1, 0, 3), tiles(16, {1, 3}));
 }
 

@@ -1,0 +1,174 @@
+// What the device family becomes on CUDA, without a GPU: kernels as planned, through NVIDIA's
+// assembler and disassembler. No registers are spilled, each launch fits a multiprocessor, and the
+// products keep the share of multiply-adds in their hottest loops that their nests are made for.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "compiler/codegen/device/lowering.h"
+#include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/ops/dense.h"
+#include "compiler/ops/moments.h"
+#include "compiler/pipeline.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/gpu/product/block_product.h"
+#include "schedules/library.h"
+#include "tests/schedules/recipe_support.h"
+#include "tests/support/cuda_code.h"
+#include "tests/support/golden.h"
+
+namespace emulsion::test {
+namespace {
+
+constexpr int kBatch = 16;
+constexpr int kRegisterFile = 65536;  // of a multiprocessor; a launch that wants more fails
+constexpr int kMapThreads = 256;      // of blocks without a tile
+
+#define SKIP_WITHOUT_CUDA_TOOLS()                                                  \
+    if (!has_cuda_tools())                                                         \
+    GTEST_SKIP() << "ptxas and nvdisasm are missing; fix: run compiler/toolchain/" \
+                    "setup.sh --tests"
+
+bool has_tile(const PlannedKernel& kernel) {
+    return kernel.recipe == "gpu_product" || kernel.recipe == "gpu_filter_gradient";
+}
+
+// Lowers the kernel for a device that has no more shared memory than its tile states.
+void expect_stated_shared_bytes(const PlannedKernel& kernel) {
+    Isa isa = isa_cuda();
+    isa.shared_bytes = block_tile(kernel.tiling).shared_bytes();
+    KernelContext context(kernel.group, isa);
+    const std::vector<Halide::Func> outputs =
+        recipe_named(kernel.recipe).build(context, kernel.tiling);
+    context.constrain_outputs(outputs, kernel.scratch);
+    Halide::Pipeline pipeline(outputs);
+    add_device_lowering(pipeline, isa, kernel.group.batch);
+    const Halide::Target target("x86-64-linux-no_runtime-user_context-no_asserts-no_bounds_query" +
+                                target_features(isa_opencl()));
+    EXPECT_NO_THROW(pipeline.compile_to_module(context.arguments(), "kernel", target));
+}
+
+// `least`: of the share of FFMA in the hottest loop of the first launch.
+void expect_sound(const PlannedKernel& planned, const CompiledKernel& kernel, double least) {
+    const int threads = has_tile(planned)
+                            ? std::max(block_tile(planned.tiling).threads(), kMapThreads)
+                            : kMapThreads;
+    for (const char* architecture : {"sm_80", "sm_90"}) {
+        const bool reads_loops = least > 0 && std::string(architecture) == "sm_90";
+        double share = 0;
+        for (const CudaEntry& entry : cuda_entries(kernel, architecture, reads_loops)) {
+            const std::string where =
+                fmt::format("{} {} {} {}\n{}", architecture, entry.name, planned.recipe,
+                            to_string(planned.tiling), planned.group.signature());
+            EXPECT_EQ(entry.spill_bytes, 0) << where;
+            EXPECT_EQ(entry.stack_bytes, 0) << where;
+            EXPECT_GT(entry.registers, 0) << where;
+            EXPECT_LE(entry.registers * threads, kRegisterFile) << where;
+            share = std::max(share, entry.ffma_share());
+            if (reads_loops && entry.ffma > 0) {
+                EXPECT_EQ(entry.wide_loads, entry.loads) << where;
+            }
+        }
+        if (reads_loops) {
+            EXPECT_GE(share, least) << planned.recipe << " " << to_string(planned.tiling) << "\n"
+                                    << planned.group.signature();
+        }
+    }
+}
+
+void expect_sound(const std::vector<PlannedKernel>& planned, const std::vector<double>& least) {
+    const RecipeLibrary recipes = make_library();
+    const std::vector<CompiledKernel> kernels =
+        compile_kernels(planned, isa_cuda(), recipes, KernelOptions{});
+    std::vector<std::future<void>> checks;
+    for (size_t thread = 0; thread < 2; thread++) {
+        checks.push_back(std::async(std::launch::async, [&, thread] {
+            for (size_t i = thread; i < planned.size(); i += 2)
+                expect_sound(planned[i], kernels[i], least[i]);
+        }));
+    }
+    for (std::future<void>& check : checks) check.get();
+}
+
+// A convolution in three directions.
+struct Layer {
+    int64_t inputs, size, outputs, kernel, stride;
+    std::vector<int64_t> padding() const {
+        return {kernel / 2, kernel / 2, kernel / 2, kernel / 2};
+    }
+    int64_t out() const { return (size + 2 * (kernel / 2) - kernel) / stride + 1; }
+    TensorType x() const { return batched_type({inputs, size, size}); }
+    TensorType y() const { return batched_type({outputs, out(), out()}); }
+    TensorType filter() const { return plain_type({outputs, inputs, kernel, kernel}); }
+
+    Group forward() const {
+        auto op = std::make_shared<Conv2d>();
+        op->stride = {stride, stride};
+        op->padding = padding();
+        return group_of(op, {x(), filter()}, kBatch);
+    }
+    Group data_gradient() const {
+        auto op = std::make_shared<Conv2dBackwardData>();
+        op->stride = {stride, stride};
+        op->padding = padding();
+        op->input = {size, size};
+        op->rotated = stride == 1;  // as the passes leave it
+        const TensorType w = op->rotated ? plain_type({inputs, outputs, kernel, kernel}) : filter();
+        return group_of(op, {y(), w}, kBatch);
+    }
+    Group filter_gradient() const {
+        auto op = std::make_shared<Conv2dBackwardFilter>();
+        op->stride = {stride, stride};
+        op->padding = padding();
+        op->kernel = {kernel, kernel};
+        return group_of(op, {x(), y()}, kBatch);
+    }
+};
+
+TEST(CudaCode, ProductsOfResidualNetworks) {
+    SKIP_WITHOUT_CUDA_TOOLS();
+    const RecipeLibrary recipes = make_library();
+    std::vector<PlannedKernel> kernels;
+    std::vector<double> least;
+    const auto add = [&](const Group& group, double share) {
+        kernels.push_back(planned_for_cuda(group, recipes));
+        EXPECT_TRUE(has_tile(kernels.back())) << group.signature();
+        expect_stated_shared_bytes(kernels.back());
+        least.push_back(share);
+    };
+    for (const Layer& layer : {Layer{64, 56, 64, 3, 1},
+                               {64, 56, 128, 3, 2},
+                               {256, 14, 256, 3, 1},
+                               {512, 7, 512, 3, 1}}) {
+        add(layer.forward(), 0.85);
+        add(layer.data_gradient(), 0.85);
+        add(layer.filter_gradient(), 0.82);
+    }
+    const Layer narrow{256, 56, 64, 1, 1};
+    add(narrow.forward(), 0.87);
+    add(narrow.data_gradient(), 0.87);
+    add(narrow.filter_gradient(), 0.82);
+    const TensorType features = batched_type({512}), classes = batched_type({1000});
+    const TensorType weights = plain_type({1000, 512});
+    add(group_of(std::make_shared<DenseBackwardWeights>(), {features, classes}, 64), 0.82);
+    expect_sound(kernels, least);
+}
+
+TEST(CudaCode, EveryKernelOfLenet) {
+    SKIP_WITHOUT_CUDA_TOOLS();
+    const RecipeLibrary recipes = make_library();
+    PlanOptions options;
+    options.training = true;
+    options.batches = {64};
+    options.exact = true;
+    options.isas = {isa_cuda()};
+    const Plan plan =
+        make_plan(training_graph(golden_network("lenet"), /*exact=*/true), recipes, options);
+    const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
+    expect_sound(kernels, std::vector<double>(kernels.size(), 0));
+}
+
+}  // namespace
+}  // namespace emulsion::test
