@@ -45,19 +45,20 @@ Network pooled_first(const Network& network) {
 
 // ---- The passes, in order ----
 
-Graph training_graph(const Network& network, bool exact, int batch, bool update_at_once) {
+Graph training_graph(const Network& network, bool exact, int batch, bool update_at_once,
+                     Choices* choices) {
     Graph graph = checked(training_step(pooled_first(network)));
     graph = checked(expand_batch_norm(graph));
     graph = checked(simplify(graph));
-    if (!exact) graph = checked(choose_winograd(graph, batch));
+    if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));
     return checked(separate_results(graph, update_at_once));
 }
 
-Graph inference_graph(const Network& network, bool exact, int batch) {
+Graph inference_graph(const Network& network, bool exact, int batch, Choices* choices) {
     Graph graph = checked(inference_form(pooled_first(network)));
     graph = checked(simplify(graph));
-    if (!exact) graph = checked(choose_winograd(graph, batch));
+    if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));
     return checked(separate_results(graph));
 }
@@ -80,27 +81,46 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
     if (options.threads > 0) plan.threads = options.threads;
     plan.records = options.records;
+    plan.choices = options.choices;
     plan.isas = isas_of(options.target);
     return plan;
 }
 
 // A graph for each batch: how it computes depends on the batch.
-std::vector<Graph> optimized_graphs(const Network& network, const BuildOptions& options,
-                                    bool training) {
-    if (training)
-        return {training_graph(network, options.exact, options.batch, options.update_at_once)};
+struct OptimizedGraphs {
     std::vector<Graph> graphs;
-    for (int batch : options.infer_batches)
-        graphs.push_back(inference_graph(network, options.exact, batch));
-    return graphs;
+    Choices choices;
+};
+
+OptimizedGraphs optimized_graphs(const Network& network, const BuildOptions& options,
+                                 const PlanOptions& plan) {
+    OptimizedGraphs result{{}, Choices(plan.choices, *plan.isas.at(0).family, plan.threads)};
+    Choices* choices = &result.choices;
+    for (int batch : plan.batches) {
+        result.graphs.push_back(
+            plan.training
+                ? training_graph(network, options.exact, batch, options.update_at_once, choices)
+                : inference_graph(network, options.exact, batch, choices));
+    }
+    return result;
+}
+
+Plan plan_of(const OptimizedGraphs& optimized, const RecipeLibrary& recipes,
+             const PlanOptions& options) {
+    Plan plan = make_plan(optimized.graphs, recipes, options);
+    const std::vector<NodeChoice>& choices = optimized.choices.kept();
+    plan.choices.insert(plan.choices.begin(), choices.begin(), choices.end());
+    const std::vector<std::string> left_out = optimized.choices.left_out();
+    plan.left_out.insert(plan.left_out.begin(), left_out.begin(), left_out.end());
+    return plan;
 }
 
 }  // namespace
 
 Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
              bool training) {
-    return make_plan(optimized_graphs(network, options, training), recipes,
-                     plan_options(options, training));
+    const PlanOptions plan = plan_options(options, training);
+    return plan_of(optimized_graphs(network, options, plan), recipes, plan);
 }
 
 namespace {
@@ -141,10 +161,11 @@ void add_program(Products& products, const std::string& name, const std::string&
 }
 
 void add_notes(Artifact& artifact, const Plan& plan) {
-    for (const std::string& sentence : slow_kernels(plan)) {
-        artifact.notes.push_back(
-            fmt::format("{}: {}", plan.training ? "training" : "inference", sentence));
-    }
+    const char* direction = plan.training ? "training" : "inference";
+    for (const std::string& sentence : slow_kernels(plan))
+        artifact.notes.push_back(fmt::format("{}: {}", direction, sentence));
+    for (const std::string& sentence : plan.left_out)
+        artifact.notes.push_back(fmt::format("{}: {}", direction, sentence));
 }
 
 }  // namespace
@@ -197,7 +218,9 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
 
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
-    const std::vector<Graph> graphs = optimized_graphs(network, options, training);
+    const PlanOptions plan_options = emulsion::plan_options(options, training);
+    const OptimizedGraphs optimized = optimized_graphs(network, options, plan_options);
+    const std::vector<Graph>& graphs = optimized.graphs;
     if (stage == "optimized") {
         std::string text;
         for (size_t i = 0; i < graphs.size(); i++) {
@@ -207,7 +230,7 @@ std::string show_one(const Network& network, const RecipeLibrary& recipes, const
         return text;
     }
     Compiled compiled;
-    compiled.plan = make_plan(graphs, recipes, plan_options(options, training));
+    compiled.plan = plan_of(optimized, recipes, plan_options);
     if (stage == "plan") return print(compiled.plan);
     if (stage == "loops" || stage == "stmt" || stage == "asm")
         return show_kernels(compiled.plan, recipes, stage);

@@ -12,6 +12,8 @@
 namespace emulsion {
 
 struct Plan;
+class ChoiceSource;
+class Choices;
 class RecordSource;
 
 struct BuildOptions {
@@ -26,15 +28,17 @@ struct BuildOptions {
     bool checked = false;           // kernels keep Halide's asserts
     std::string target = "native";  // "native", "portable", "x86-64", "avx2" or "avx512"
     bool programs = true;           // link NAME-train and NAME-infer too
-    // Asked before the cost model, recipe/records.h. The caller's.
+    // Asked before the cost model, recipe/records.h and choices.h. The caller's.
     const RecordSource* records = nullptr;
+    const ChoiceSource* choices = nullptr;
 };
 
 // The optimised graphs for calls of at most `batch` samples: all passes, each result verified.
-// `exact` leaves out what changes rounding.
+// `exact` leaves out what changes rounding. `choices` are asked and kept where there are any.
 Graph training_graph(const Network& network, bool exact = false, int batch = 64,
-                     bool update_at_once = false);
-Graph inference_graph(const Network& network, bool exact = false, int batch = 64);
+                     bool update_at_once = false, Choices* choices = nullptr);
+Graph inference_graph(const Network& network, bool exact = false, int batch = 64,
+                      Choices* choices = nullptr);
 
 // What a library of a build runs: the plan of training, which the network must have, or of
 // inference. Throws Error.

@@ -165,6 +165,13 @@ std::string manifest_text(const std::string& name, const Network& network, const
     for (const PlannedPort& port : plan.outputs) json["outputs"].push_back(port_json(port));
     for (const PlannedTensor& tensor : plan.tensors)
         json["tensors"].push_back(tensor_json(plan, tensor));
+    for (const NodeChoice& choice : plan.choices) {
+        if (choice.record.empty()) continue;
+        json["choices"].push_back({{"node", choice.name},
+                                   {"batch", choice.batch},
+                                   {"choice", choice.word},
+                                   {"record", choice.record}});
+    }
     for (size_t i = 0; i < plan.variants.size(); i++) {
         json["variants"].push_back(variant_json(plan, plan.variants[i], kernels[i]));
     }

@@ -3,6 +3,8 @@
 
 #include <fmt/ranges.h>
 
+#include <array>
+
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/passes/rewriter.h"
@@ -10,6 +12,8 @@
 namespace emulsion {
 
 namespace {
+
+constexpr std::array<int64_t, 2> kTiles = {2, 4};
 
 // Positions of a batch below which a form is slower than direct convolution, or than the same over
 // fewer points. What it saves in multiply-adds it must not lose in reading the filter, which grows
@@ -29,7 +33,7 @@ int64_t fewest_positions(int64_t tile, int64_t kernel) {
 int64_t choose_tile(int64_t kernel, int64_t height, int64_t width, int batch) {
     const int64_t positions = height * width;
     int64_t best = 0, fewest = positions * kernel * kernel * 2 / 3 + 1;
-    for (int64_t tile : {2, 4}) {
+    for (int64_t tile : kTiles) {
         if (!has_winograd(tile, kernel)) continue;
         if (positions * batch < fewest_positions(tile, kernel)) continue;
         const int64_t count = winograd_products(tile, kernel, height, width);
@@ -38,24 +42,53 @@ int64_t choose_tile(int64_t kernel, int64_t height, int64_t width, int batch) {
     return best;
 }
 
-// 0 where the node stays.
-int64_t tile_of(const Graph& graph, const Node& node, const Conv2d& conv, int batch) {
-    const std::vector<int64_t>& w = graph.type(node.inputs[1]).shape;  // O, I, KH, KW
-    const std::vector<int64_t>& out = node.types[0].shape;             // O, OH, OW
+// `w` is O, I, KH, KW.
+bool fits(const Conv2d& conv, const std::vector<int64_t>& w) {
     const std::vector<int64_t> one = {1, 1};
-    const bool fits = w[2] == w[3] && conv.stride == one && conv.dilation == one &&
-                      w[0] % kBlock == 0 && w[1] % kBlock == 0;
-    return fits ? choose_tile(w[2], out[1], out[2], batch) : 0;
+    return w[2] == w[3] && conv.stride == one && conv.dilation == one && w[0] % kBlock == 0 &&
+           w[1] % kBlock == 0;
+}
+
+std::string method_of(int64_t tile) {
+    return tile == 0 ? "direct" : fmt::format("winograd{}", tile);
+}
+
+// 0 where the node stays.
+int64_t tile_of(const Graph& graph, int index, int batch, Choices* choices) {
+    const auto* conv = graph.op_as<Conv2d>(index);
+    if (conv == nullptr) return 0;
+    const Node& node = graph.node(index);
+    const std::vector<int64_t>& w = graph.type(node.inputs[1]).shape;
+    const std::vector<int64_t>& out = node.types[0].shape;  // O, OH, OW
+    const int64_t own = fits(*conv, w) ? choose_tile(w[2], out[1], out[2], batch) : 0;
+    if (choices == nullptr) return own;
+    const std::string method = choices->decide(graph, index, batch, Decision::method,
+                                               method_of(own), methods_of(graph, index));
+    for (const int64_t tile : kTiles) {
+        if (method == method_of(tile)) return tile;
+    }
+    return 0;
 }
 
 }  // namespace
 
-Graph choose_winograd(const Graph& graph, int batch) {
-    return rewrite(graph, [batch](Rewriter& r, int index) {
+std::vector<std::string> methods_of(const Graph& graph, int node) {
+    const auto* conv = graph.op_as<Conv2d>(node);
+    if (conv == nullptr) return {};
+    const std::vector<int64_t>& w = graph.type(graph.node(node).inputs[1]).shape;
+    std::vector<std::string> methods = {method_of(0)};
+    for (const int64_t tile : kTiles) {
+        if (fits(*conv, w) && has_winograd(tile, w[2])) methods.push_back(method_of(tile));
+    }
+    return methods;
+}
+
+Graph choose_winograd(const Graph& graph, int batch, Choices* choices) {
+    return rewrite(graph, [&](Rewriter& r, int index) {
+        const int64_t tile = tile_of(r.from(), index, batch, choices);
+        if (tile == 0) return false;
         const auto* conv = r.from().op_as<Conv2d>(index);
         const Node& node = r.from().node(index);
-        const int64_t tile = conv == nullptr ? 0 : tile_of(r.from(), node, *conv, batch);
-        if (tile == 0) return false;
         Value filter = r.add("winograd_filter", fmt::format("{{tile={}}}", tile),
                              {r.at(node.inputs[1])}, node.name + ".transformed", node.where);
         std::string attributes =

@@ -7,10 +7,15 @@
 #pragma once
 
 #include "compiler/graph/graph.h"
+#include "compiler/recipe/choices.h"
 
 namespace emulsion {
 
-// `batch` is the most samples of a call.
-Graph choose_winograd(const Graph& graph, int batch);
+// `batch` is the most samples of a call. What records say comes first, and what was decided is
+// kept, where there are `choices`.
+Graph choose_winograd(const Graph& graph, int batch, Choices* choices = nullptr);
+
+// How a convolution can compute, Decision::method: "direct" first. Empty of any other node.
+std::vector<std::string> methods_of(const Graph& graph, int node);
 
 }  // namespace emulsion

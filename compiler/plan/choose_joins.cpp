@@ -64,6 +64,33 @@ class JoinJudge {
     int batch_;
 };
 
+bool is_concatenation(const Graph& graph, int node) {
+    return graph.node(node).op->joins_channels();
+}
+
+// Concatenations that records make kernels.
+std::set<int> recorded_copies(const Graph& graph, const Choices& choices, int batch) {
+    std::set<int> copied;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        if (!is_concatenation(graph, i)) continue;
+        const auto record = choices.recorded(node_signature(graph, i, batch), Decision::fusion);
+        if (record && record->word == "pass") copied.insert(i);
+    }
+    return copied;
+}
+
+// What the concatenations do; those that cost a kernel its recipe cannot do otherwise.
+void keep_joins(const Graph& graph, int batch, Grouping& grouping, const std::set<int>& copied) {
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        if (!is_concatenation(graph, i) || grouping.inlined[static_cast<size_t>(i)]) continue;
+        const bool is_joined = grouping.joins.is_joined(i);
+        const bool is_free = is_joined || copied.contains(i);
+        grouping.choices.keep(
+            graph, i, batch, Decision::fusion, is_joined ? "join" : "pass",
+            is_free ? words_of(Decision::fusion) : std::vector<std::string>{"pass"});
+    }
+}
+
 }  // namespace
 
 Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
@@ -71,9 +98,12 @@ Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa
     const JoinJudge judge(graph, library, isa, options, batch);
     const std::vector<bool> none(graph.nodes().size(), false);
     std::vector<std::string> notes;
-    const std::vector<bool> inlined = choose_recomputed(graph, options, batch, none, notes);
+    Choices choices(options.choices, *isa.family, options.threads);
+    const std::vector<bool> inlined =
+        choose_recomputed(graph, options, batch, none, choices, notes);
     notes.clear();
-    std::set<int> refused;
+    const std::set<int> copied = recorded_copies(graph, choices, batch);
+    std::set<int> refused = copied;
     for (;;) {
         const Joins joins =
             options.fuse ? find_joins(graph, options.training, inlined, refused) : Joins{none, {}};
@@ -91,6 +121,7 @@ Grouping group_nodes(const Graph& graph, const RecipeLibrary& library, const Isa
                                         graph.node(i).name, graph.node(i).inputs.size()));
         }
         grouping.decisions.insert(grouping.decisions.end(), notes.begin(), notes.end());
+        keep_joins(graph, batch, grouping, copied);
         return grouping;
     }
 }

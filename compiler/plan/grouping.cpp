@@ -17,6 +17,8 @@ namespace emulsion {
 
 namespace {
 
+using Words = std::vector<std::string>;
+
 class Grouper {
   public:
     Grouper(const Graph& graph, const RecipeLibrary& library, const Isa& isa,
@@ -31,11 +33,12 @@ class Grouper {
           group_of_(graph.nodes().size(), -1),
           is_result_(result_owners(graph)) {
         grouping_.joins = joins;
+        grouping_.choices = Choices(options.choices, *isa.family, options.threads);
     }
 
     Grouping run() {
         grouping_.inlined = choose_recomputed(graph_, options_, batch_, grouping_.joins.joined,
-                                              grouping_.decisions);
+                                              grouping_.choices, grouping_.decisions);
         for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
             OpClass op_class = graph_.node(i).op->op_class();
             if (op_class == OpClass::source || op_class == OpClass::view ||
@@ -53,17 +56,31 @@ class Grouper {
     // ---- Fuse or pass ----
 
     void place(int index) {
-        const Node& node = graph_.node(index);
-        OpClass op_class = node.op->op_class();
-        bool may_join = options_.fuse && (op_class == OpClass::pointwise ||
-                                          op_class == OpClass::window || node.op->sums_strips());
-        for (Value value : node.inputs) {
-            if (!may_join) break;
-            if (join(index, group_of_[at(root_of(graph_, value).node)], value)) return;
+        const OpClass op_class = graph_.node(index).op->op_class();
+        const bool joins = op_class == OpClass::pointwise || op_class == OpClass::window ||
+                           graph_.node(index).op->sums_strips();
+        const bool has_choice = options_.fuse && (joins || op_class == OpClass::anchor);
+        can_join_ = false;
+        recorded_ = has_choice ? grouping_.choices.recorded(node_signature(graph_, index, batch_),
+                                                            Decision::fusion)
+                               : std::nullopt;
+        const bool is_placed = has_choice && (joins ? join_any(index) : take_prologue(index));
+        if (has_choice) {
+            grouping_.choices.keep(graph_, index, batch_, Decision::fusion,
+                                   is_placed ? "join" : "pass",
+                                   can_join_ ? words_of(Decision::fusion) : Words{"pass"});
         }
-        if (options_.fuse && op_class == OpClass::anchor && take_prologue(index)) return;
+        if (is_placed) return;
         group_of_[at(index)] = static_cast<int>(grouping_.groups.size());
         grouping_.groups.push_back(alone(index));
+    }
+
+    // Tries to make node `index` part of the group of an operand.
+    bool join_any(int index) {
+        const std::vector<Value>& inputs = graph_.node(index).inputs;
+        return std::any_of(inputs.begin(), inputs.end(), [&](Value value) {
+            return join(index, group_of_[at(root_of(graph_, value).node)], value);
+        });
     }
 
     // A group of this node.
@@ -99,7 +116,8 @@ class Grouper {
         if (waits_for(index, target)) return false;
         NodeGroup fused = group;
         fused.nodes.push_back(index);
-        if (!pays(fused, group, alone(index), node.name, name_of(group))) return false;
+        if (!shares_kernel(judge(fused, group, alone(index)), node.name, name_of(group)))
+            return false;
         group = std::move(fused);
         group.reason = describe(group);
         group_of_[at(index)] = target;
@@ -146,13 +164,12 @@ class Grouper {
         if (waits_for(index, target)) return false;
         const std::string& name = graph_.node(through.node).name;
         const int64_t bytes = memory_bytes(graph_.type(through), batch_);
+        Verdict verdict = judge(fused, group, alone(index));
         if (bytes < options_.machine.cache_bytes) {
-            grouping_.decisions.push_back(
-                fmt::format("{} stays apart from {}: its {} bytes are read from a cache", name,
-                            node.name, bytes));
-            return false;
+            verdict.pays = false;
+            verdict.reason = fmt::format("its {} bytes are read from a cache", bytes);
         }
-        if (!pays(fused, group, alone(index), name, node.name)) return false;
+        if (!shares_kernel(verdict, name, node.name)) return false;
         grouping_.decisions.push_back(
             fmt::format("store {} in {}: reads its operands there instead of its {} bytes", name,
                         node.name, bytes));
@@ -254,9 +271,13 @@ class Grouper {
         return build_body(graph_, group, grouping_, stored_values(graph_, group), batch_);
     }
 
-    // Whether one kernel for `fused` costs no more than one for each part; says so where not.
-    bool pays(const NodeGroup& fused, const NodeGroup& first, const NodeGroup& second,
-              const std::string& name, const std::string& other_name) {
+    struct Verdict {
+        bool is_possible = false;
+        bool pays = false;   // one kernel costs no more than one for each part
+        std::string reason;  // where it does not
+    };
+
+    Verdict judge(const NodeGroup& fused, const NodeGroup& first, const NodeGroup& second) const {
         const Choice both = choice_of(fused), one = choice_of(first), other = choice_of(second);
         const bool falls_back =
             both.is_last_resort() && ((first.anchor >= 0 && !one.is_last_resort()) ||
@@ -264,14 +285,27 @@ class Grouper {
         const bool overwrites =
             both.recipe != nullptr && !may_update(graph_, body_of(fused), *both.recipe);
         const bool is_cheaper = both.cost <= one.cost + other.cost;
-        if (both.recipe != nullptr && !falls_back && !overwrites && is_cheaper) return true;
-        const std::string reason =
+        const bool is_possible = both.recipe != nullptr && !falls_back && !overwrites;
+        if (is_possible && is_cheaper) return {true, true, ""};
+        std::string reason =
             both.recipe == nullptr || falls_back ? "no recipe takes both"
             : overwrites ? fmt::format("{} does not update what it reads", both.recipe->name())
                          : fmt::format("{:.3g} us together, {:.3g} and {:.3g} apart",
                                        both.cost * 1e6, one.cost * 1e6, other.cost * 1e6);
+        return {is_possible, false, std::move(reason)};
+    }
+
+    // What the record of the node that is placed says, where it is possible, else what pays; says
+    // so where they stay apart.
+    bool shares_kernel(const Verdict& verdict, const std::string& name,
+                       const std::string& other_name) {
+        can_join_ = can_join_ || verdict.is_possible;
+        const bool is_recorded = recorded_ && verdict.is_possible;
+        const bool shares = is_recorded ? recorded_->word == "join" : verdict.pays;
+        if (shares) return true;
         grouping_.decisions.push_back(
-            fmt::format("{} stays apart from {}: {}", name, other_name, reason));
+            fmt::format("{} stays apart from {}: {}", name, other_name,
+                        is_recorded ? "by the record " + recorded_->origin : verdict.reason));
         return false;
     }
 
@@ -373,7 +407,9 @@ class Grouper {
     std::vector<int> group_of_;
     std::vector<bool> is_result_;
     Grouping grouping_;
-    bool releases_updates_ = false;  // updates at once follow what they wait for
+    std::optional<RecordedChoice> recorded_;  // of the node that is placed
+    bool can_join_ = false;                   // whether it could, whatever that costs
+    bool releases_updates_ = false;           // updates at once follow what they wait for
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ struct Grouping {
     std::vector<bool> inlined;           // nodes that every reader recomputes
     Joins joins;                         // concatenations that are no kernel
     std::vector<std::string> decisions;  // store or recompute, fuse or pass, in words
+    Choices choices;                     // the same where records may say otherwise
 };
 
 // The value behind a chain of views.

@@ -145,6 +145,8 @@ Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
                   options.isas[0].name);
         plan.variants.push_back(plan_variant(graphs, plan, library, options, isa));
     }
+    plan.choices = plan.variants.back().choices;
+    plan.left_out = plan.variants.back().left_out;
     const std::string fault = plan_fault(graphs, plan);
     EMU_CHECK(fault.empty(), "the plan of graph '{}' is wrong: {}", plan.network, fault);
     return plan;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "compiler/graph/graph.h"
+#include "compiler/recipe/choices.h"
 #include "compiler/recipe/recipe.h"
 
 namespace emulsion {
@@ -80,8 +81,10 @@ struct VariantPlan {
     std::vector<BatchPlan> batches;  // ascending
     int64_t activation_bytes = 0;    // workspace without slabs
     int64_t prepared_bytes = 0;
-    int64_t largest_live_bytes = 0;  // lower bound of activation_bytes
-    std::vector<std::string> notes;  // decisions in words: fuse or pass, store or recompute
+    int64_t largest_live_bytes = 0;     // lower bound of activation_bytes
+    std::vector<std::string> notes;     // decisions in words: fuse or pass, store or recompute
+    std::vector<NodeChoice> choices;    // the same where a node could do otherwise
+    std::vector<std::string> left_out;  // records that say what a node cannot do, in words
 };
 
 // A call in a line, "forward conv1 direct kw=16 tx=7": what emulsion_info lists and profiles quote.
@@ -114,13 +117,18 @@ struct Plan {
     std::vector<PlannedPort> inputs, outputs;
     int64_t parameter_bytes = 0, gradient_bytes = 0, state_bytes = 0;
     std::vector<VariantPlan> variants;  // best last
+    // Above the kernels: those of the graphs, then those of the best variant's groups.
+    std::vector<NodeChoice> choices;
+    std::vector<std::string> left_out;  // a sentence for each record of one that is left out
 };
 
 struct PlanOptions {
     bool training = false;
     std::vector<int> batches = {1};
     int threads = kPlannedThreads;  // of records and stated bytes; the cost model ignores them
-    const RecordSource* records = nullptr;  // asked before the cost model, recipe/records.h
+    // Asked before the cost model, recipe/records.h and choices.h.
+    const RecordSource* records = nullptr;
+    const ChoiceSource* choices = nullptr;
     std::vector<Isa> isas;
     Machine machine;
     bool exact = false;  // recipes that are not exact are left out

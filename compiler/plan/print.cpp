@@ -111,6 +111,12 @@ std::string print(const Plan& plan) {
         text += fmt::format("  output {} {}\n", port.name, to_string(port.type));
     }
     text += print_tensors(plan);
+    for (const NodeChoice& choice : plan.choices) {
+        if (choice.record.empty()) continue;
+        text += fmt::format("  choice {} {}  # by the record {}\n", choice.name, choice.word,
+                            choice.record);
+    }
+    for (const std::string& sentence : plan.left_out) text += "  # " + sentence + "\n";
     for (const VariantPlan& variant : plan.variants) text += print_variant(variant);
     return text;
 }

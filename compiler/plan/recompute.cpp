@@ -15,7 +15,8 @@ namespace {
 class Recomputation {
   public:
     Recomputation(const Graph& graph, const PlanOptions& options, int batch,
-                  const std::vector<bool>& joined, std::vector<std::string>& decisions)
+                  const std::vector<bool>& joined, Choices& choices,
+                  std::vector<std::string>& decisions)
         : graph_(graph),
           options_(options),
           batch_(batch),
@@ -23,6 +24,7 @@ class Recomputation {
           users_(users_of(graph)),
           inlined_(graph.nodes().size(), false),
           is_result_(result_owners(graph)),
+          choices_(choices),
           decisions_(decisions) {}
 
     std::vector<bool> run() {
@@ -70,9 +72,16 @@ class Recomputation {
         for (Value value : node.inputs) read += memory_bytes(graph_.type(value), batch_);
         const auto readers = static_cast<int64_t>(users_[at(index)].size());
         const int64_t kept = (2 + readers) * stored;  // a store reads the line that it overwrites
-        if (readers * read >= kept) return false;
+        if (!is_recomputed(index, readers * read < kept)) return false;
         note_recomputed(node.name, readers, readers * read, kept);
         return true;
+    }
+
+    // What the record of a node says that its readers can compute, else what pays.
+    bool is_recomputed(int index, bool pays) {
+        return choices_.decide(graph_, index, batch_, Decision::storage,
+                               pays ? "recompute" : "store",
+                               words_of(Decision::storage)) == "recompute";
     }
 
     void note_recomputed(const std::string& name, int64_t readers, int64_t read, int64_t kept) {
@@ -95,7 +104,7 @@ class Recomputation {
         if (read < 0) return false;
         // A store reads the line that it overwrites.
         const int64_t kept = (2 + readers) * map;
-        if (readers * read > kept) return false;
+        if (!is_recomputed(index, readers * read <= kept)) return false;
         note_recomputed(node.name, readers, readers * read, kept);
         return true;
     }
@@ -160,15 +169,16 @@ class Recomputation {
     const std::vector<bool>& joined_;
     std::vector<std::vector<int>> users_;
     std::vector<bool> inlined_, is_result_;
+    Choices& choices_;
     std::vector<std::string>& decisions_;
 };
 
 }  // namespace
 
 std::vector<bool> choose_recomputed(const Graph& graph, const PlanOptions& options, int batch,
-                                    const std::vector<bool>& joined,
+                                    const std::vector<bool>& joined, Choices& choices,
                                     std::vector<std::string>& decisions) {
-    return Recomputation(graph, options, batch, joined, decisions).run();
+    return Recomputation(graph, options, batch, joined, choices, decisions).run();
 }
 
 }  // namespace emulsion

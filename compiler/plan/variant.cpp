@@ -121,6 +121,11 @@ class VariantPlanner {
     }
 
     void add_notes(const GroupedBatch& grouped) {
+        const Choices& choices = grouped.grouping.choices;
+        variant_.choices.insert(variant_.choices.end(), choices.kept().begin(),
+                                choices.kept().end());
+        for (const std::string& sentence : choices.left_out())
+            variant_.left_out.push_back(sentence);
         for (const std::string& note : grouped.grouping.decisions) {
             if (std::find(variant_.notes.begin(), variant_.notes.end(), note) ==
                 variant_.notes.end())

@@ -98,6 +98,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     build_options.update_at_once = options.update_at_once;
     build_options.checked = options.checked;
     build_options.jobs = options.jobs;
+    build_options.choices = options.choices;
     build_options.programs = false;
     build(network, recipes, build_options);
     const std::string train = network.name + "_train", infer = network.name + "_infer";

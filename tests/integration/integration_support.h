@@ -36,6 +36,7 @@ struct LibraryOptions {
     bool update_at_once = false;
     bool checked = false;  // kernels keep Halide's asserts
     int jobs = 0;          // compiling processes; 0: the CPUs this process may use
+    const ChoiceSource* choices = nullptr;
 };
 
 // Both libraries of a network, as `emulsion build` writes them, without the programs.
