@@ -117,6 +117,16 @@ ProfiledCall read_call(const Reader& reader) {
     return call;
 }
 
+void refuse_device(const std::string& file, const Json& json) {
+    const auto device = json.find("device");
+    if (device == json.end() || !device->is_string() || *device == "cpu") return;
+    fail("profile",
+         fmt::format("'{}' was measured on the device '{}', and nothing measures what a device can "
+                     "do at most",
+                     file, device->get<std::string>()),
+         "measure on the processor: leave --device out");
+}
+
 }  // namespace
 
 Profile read_profile(const std::string& file) {
@@ -133,6 +143,7 @@ Profile read_profile(const std::string& file) {
         refuse(file, "\"mode\" of the file is neither training nor inference");
     profile.training = mode == "training";
     profile.variant = reader.text("variant");
+    refuse_device(file, json);
     if (profile.variant != "x86-64" && profile.variant != "avx2" && profile.variant != "avx512")
         refuse(file,
                fmt::format("its variant '{}' is none of x86-64, avx2, avx512", profile.variant));

@@ -4,6 +4,7 @@
 //      "signature": …,                    of the network, as in header and manifest
 //      "mode": "training"|"inference", "variant": "avx512",
 //      "threads": 1,                      that ran; "planned_threads": of the build
+//      "device": "cpu",                   or such as "opencl:0", without "machine"
 //      "machine": {"peak": …,             operations a second, two for a multiply-add
 //                  "bandwidth": [{"bytes": …, "read": …, "write": …}, …]},    bytes a second
 //      "calls": [{"batch": …, "samples": …, "warm_up": …, "measured": …, "seconds": …,
@@ -11,7 +12,8 @@
 //
 // Seconds are medians over the measured calls, those after the warm-up; a kernel's name is its line
 // in emulsion_info (call_line in plan.h). The machine's rates are the best of several measurements
-// with as many threads (runtime/support/machine_speed.h).
+// with as many threads (runtime/support/machine_speed.h). What a device can do is not measured, so
+// its profile is refused.
 #pragma once
 
 #include <string>
@@ -43,7 +45,8 @@ struct Profile {
     std::vector<ProfiledCall> calls;
 };
 
-// Throws Error[profile] where the file cannot be read, is no profile, or holds impossible values.
+// Throws Error[profile] where the file cannot be read, is no profile, is that of a device, or holds
+// impossible values.
 Profile read_profile(const std::string& file);
 
 }  // namespace emulsion

@@ -23,7 +23,7 @@ class JsonResults : public Results {
                  std::optional<int> label) override;
     void end_of_pictures() override {}
     void accuracy(const Evaluation& evaluation) override;
-    void benchmark(const BenchmarkResult& result, int threads) override;
+    void benchmark(const BenchmarkResult& result, int threads, const Device& device) override;
     void profile(const CallProfile& profile) override {
         print_results(profile_lines(profile, info_));
     }
@@ -68,11 +68,12 @@ void JsonResults::accuracy(const Evaluation& evaluation) {
     print(json);
 }
 
-void JsonResults::benchmark(const BenchmarkResult& result, int threads) {
+void JsonResults::benchmark(const BenchmarkResult& result, int threads, const Device& device) {
     const Latency& latency = result.latency;
     Json json{{"network", info_.network},
               {"version", info_.version},
               {"threads", threads},
+              {"device", device.option},
               {"latency",
                {{"median_ms", 1e3 * latency.median},
                 {"minimum_ms", 1e3 * latency.minimum},

@@ -174,7 +174,7 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
     const std::string file = profile_file(options);
     check_profile_file(file, options.weights);
     const NetworkDescription network = parse_description(description);
-    SessionOptions bound{options.threads, options.variant, options.stays_awake};
+    SessionOptions bound{options.threads, options.variant, options.device, options.stays_awake};
     KernelProfile profile(*library.info());
     if (options.has_profile())
         bound.profile = &KernelProfile::record, bound.profile_self = &profile;
@@ -186,22 +186,25 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
     }
     session.prepare();
     if (options.benchmark)
-        results.benchmark(run_benchmark(session, network.infer_batches), options.threads);
+        results.benchmark(run_benchmark(session, network.infer_batches), options.threads,
+                          options.device);
     if (!options.has_profile()) return;
     const auto calls = run_profile(session, network.infer_batches, &profile, kProfileSeconds);
     if (file.empty()) {
         for (const CallProfile& call : calls) results.profile(call);
         return;
     }
-    const std::string variant = chosen_variant(session.info(), options.variant);
-    write_profile(file, {&session.info(), "inference", variant, options.threads}, calls);
-    print_talk(profile_written_text(file));
+    const Device& device = options.device;
+    const std::string variant = chosen_variant(session.info(), options.variant, device);
+    write_profile(file, {&session.info(), "inference", variant, options.threads, device.option},
+                  calls);
+    print_talk(profile_written_text(file, device));
 }
 
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
               const char* description) {
     InferOptions options;
-    if (parse_infer_options(argc, argv, *library.info(), &options) == CommandLineResult::kShown) {
+    if (parse_infer_options(argc, argv, library, &options) == CommandLineResult::kShown) {
         return kExitDone;
     }
     if (!options.write_pictures.empty()) {
@@ -215,7 +218,7 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
         measure(library, options, description, *results);
         return kExitDone;
     }
-    InferenceSession session(library, {options.threads, options.variant});
+    InferenceSession session(library, {options.threads, options.variant, options.device});
     return classify(session, options, *results);
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/abi/instance.h"
 #include "runtime/data/synthetic.h"
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -14,9 +15,11 @@ namespace {
 
 struct Numbers {
     std::string take, threads, top, variant, part;
+    DeviceOptions device;
 };
 
-void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
+void add_options(CLI::App& app, const emulsion_info& info, InferOptions* options,
+                 Numbers* numbers) {
     app.add_option("pictures", options->pictures, "PNG or JPEG files to classify")
         ->type_name("PICTURE");
     app.add_option("--weights", options->weights, "the trained weights (weights.safetensors)")
@@ -28,6 +31,7 @@ void add_options(CLI::App& app, InferOptions* options, Numbers* numbers) {
         ->type_name("N");
     app.add_option("--variant", numbers->variant, "instruction set instead of the best")
         ->type_name("NAME");
+    add_device_options(app, info, &numbers->device);
     const char* set = "Pictures of a data set";
     app.add_option("--data", options->data,
                    concat("a known data set (fashion-mnist, mnist), a folder of IDX files, or "
@@ -115,6 +119,7 @@ void check_writing(const InferOptions& options, const Numbers& numbers) {
     if (!options.weights.empty()) refuse("--weights", problem, fix);
     if (!numbers.threads.empty()) refuse("--threads", problem, fix);
     if (!numbers.variant.empty()) refuse("--variant", problem, fix);
+    if (numbers.device.wanted != "cpu") refuse("--device", problem, fix);
 }
 
 // Refuses combinations that leave open what is meant.
@@ -162,13 +167,15 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
 
 }  // namespace
 
-CommandLineResult parse_infer_options(int argc, const char* const* argv, const emulsion_info& info,
+CommandLineResult parse_infer_options(int argc, const char* const* argv,
+                                      const emulsion_infer_library& library,
                                       InferOptions* options) {
+    const emulsion_info& info = *library.info();
     options->program = program_name(argc, argv, concat(info.network, "-infer"));
     CLI::App app(concat("Classifies pictures with the network '", info.network, "'."),
                  options->program);
     Numbers numbers;
-    add_options(app, options, &numbers);
+    add_options(app, info, options, &numbers);
     const std::string version =
         concat(options->program, " ", info.version, " (", info.signature, ")");
     app.set_version_flag("--version", version, "print the version and the network's signature");
@@ -176,8 +183,16 @@ CommandLineResult parse_infer_options(int argc, const char* const* argv, const e
     if (parse_command_line(app, argc, argv, version) == CommandLineResult::kShown) {
         return CommandLineResult::kShown;
     }
+    if (numbers.device.lists) {
+        print_results(list_devices(info, library.device, options->json));
+        return CommandLineResult::kShown;
+    }
     read_numbers(numbers, info, options);
     check_combination(*options, numbers);
+    options->device = find_device(info, library.device, numbers.device.wanted);
+    check_variant(options->device, options->variant);
+    if (options->stays_awake && !options->device.is_processor())
+        refuse("--stay-awake", "is for the processor", "leave it out with --device");
     return CommandLineResult::kRun;
 }
 

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "runtime/abi/program.h"
 #include "runtime/data/idx.h"
 #include "runtime/program/command_line.h"
+#include "runtime/program/device.h"
 
 namespace emulsion {
 
@@ -20,7 +22,8 @@ struct InferOptions {
     std::optional<int64_t> take;  // the first pictures only
     std::string write_pictures;   // folder
     int threads = 1;
-    int variant = 0;         // as in emulsion_options
+    int variant = 0;  // as in emulsion_options
+    Device device;
     std::optional<int> top;  // 3
     bool json = false, benchmark = false, stays_awake = false;
     std::string profile;  // file, kPrintProfile, or empty: none
@@ -29,8 +32,9 @@ struct InferOptions {
     bool has_set() const { return !data.empty() || !idx.empty(); }
 };
 
-// Throws UsageError; kShown: help or version was printed and the program ends with 0.
-CommandLineResult parse_infer_options(int argc, const char* const* argv, const emulsion_info& info,
-                                      InferOptions* options);
+// Throws UsageError, and RuntimeError where the device asked for is not there; kShown: help,
+// version or devices were printed and the program ends with 0.
+CommandLineResult parse_infer_options(int argc, const char* const* argv,
+                                      const emulsion_infer_library& library, InferOptions* options);
 
 }  // namespace emulsion

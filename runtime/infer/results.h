@@ -21,7 +21,7 @@ class Results {
     virtual void end_of_pictures() = 0;
     // Over a labelled set.
     virtual void accuracy(const Evaluation& evaluation) = 0;
-    virtual void benchmark(const BenchmarkResult& result, int threads) = 0;
+    virtual void benchmark(const BenchmarkResult& result, int threads, const Device& device) = 0;
     virtual void profile(const CallProfile& profile) = 0;
 };
 

@@ -20,7 +20,7 @@ class TextResults : public Results {
     void accuracy(const Evaluation& evaluation) override {
         print_results(accuracy_text(evaluation));
     }
-    void benchmark(const BenchmarkResult& result, int threads) override;
+    void benchmark(const BenchmarkResult& result, int threads, const Device& device) override;
     void profile(const CallProfile& profile) override {
         print_results(profile_text(profile, info_));
     }
@@ -69,7 +69,7 @@ void TextResults::end_of_pictures() {
     rows_.clear();
 }
 
-void TextResults::benchmark(const BenchmarkResult& result, int threads) {
+void TextResults::benchmark(const BenchmarkResult& result, int threads, const Device& device) {
     const Latency& latency = result.latency;
     std::vector<std::vector<std::string>> rows;
     rows.push_back({"latency", concat(fixed(1e3 * latency.median, 4), " ms"),
@@ -79,7 +79,10 @@ void TextResults::benchmark(const BenchmarkResult& result, int threads) {
         rows.push_back({"throughput", format_thousands(entry.images_per_second) + " img/s",
                         concat("batch ", entry.batch)});
     }
-    print_results(concat(info_.network, ", ", threads, threads == 1 ? " thread\n" : " threads\n") +
+    const std::string where = device.is_processor()
+                                  ? concat(threads, threads == 1 ? " thread" : " threads")
+                                  : device.text();
+    print_results(concat(info_.network, ", ", where, "\n") +
                   format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft}));
 }
 

@@ -12,6 +12,7 @@
 #include <new>
 #include <vector>
 
+#include "runtime/program/device.h"
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
@@ -47,7 +48,8 @@ void read_option(const std::function<void()>& read) {
 std::string list_variants(const emulsion_info& info) {
     std::string text;
     for (int i = 0; i < info.variant_count; i++) {
-        text += concat(i > 0 ? ", " : "", info.variants[i]);
+        if (!is_for_devices(info.variants[i]))
+            text += concat(text.empty() ? "" : ", ", info.variants[i]);
     }
     return text;
 }
@@ -55,7 +57,10 @@ std::string list_variants(const emulsion_info& info) {
 int find_variant(const emulsion_info& info, std::string_view name) {
     if (name.empty()) return 0;
     for (int i = 0; i < info.variant_count; i++) {
-        if (name == info.variants[i]) return i + 1;
+        if (name != info.variants[i]) continue;
+        if (!is_for_devices(name)) return i + 1;
+        throw UsageError("--variant", concat(quoted(name), " is for devices"),
+                         concat("give --device ", name, " instead"));
     }
     throw UsageError("--variant", concat("the program holds no variant ", quoted(name)),
                      concat("choose one of ", list_variants(info), ", or leave the option out"));

@@ -35,11 +35,11 @@ double parse_number(std::string_view option, std::string_view text, double low, 
 // Runs what reads an option's value: a RuntimeError of it is wrong usage.
 void read_option(const std::function<void()>& read);
 
-// 0 for "", the best; else 1 + the index of the variant called `name`. Throws UsageError with the
-// names there are.
+// 0 for "", the best; else 1 + the index of the processors' variant called `name`. Throws
+// UsageError with the names there are.
 int find_variant(const emulsion_info& info, std::string_view name);
 
-// "x86-64, avx2, avx512".
+// Those for processors: "x86-64, avx2, avx512".
 std::string list_variants(const emulsion_info& info);
 
 // Adds --profile, which prints the time of every kernel, and --profile=FILE, which writes it. A

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -44,10 +45,37 @@ const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view n
 
 }  // namespace
 
+namespace {
+
+const char* remedy_of(int status) {
+    switch (status) {
+        case EMULSION_NO_THREADS:
+            return "use fewer threads with --threads";
+        case EMULSION_UNSUPPORTED_DEVICE:
+            return "choose another device, or --device cpu";
+        case EMULSION_DEVICE_ERROR:
+            return "run it again, where a checkpoint was kept with --resume, or with --device cpu";
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
 void refuse_call(const emulsion_info& info, const char* action, int status, const char* text) {
     throw RuntimeError(concat(info.network, " ", action),
                        text != nullptr && *text != '\0' ? text : emulsion_status_text(status),
-                       status == EMULSION_NO_THREADS ? "use fewer threads with --threads" : "");
+                       remedy_of(status));
+}
+
+emulsion_sizes used_sizes(emulsion_sizes sizes, const Device& device) {
+    if (device.is_processor()) {
+        std::fill_n(sizes.device_bytes, EMULSION_CLASSES, uint64_t(0));
+    } else {
+        for (int c : {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE})
+            sizes.bytes[c] = 0;
+    }
+    return sizes;
 }
 
 MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) {

@@ -4,6 +4,7 @@
 // becomes resident, and a block goes back to the system the moment it is released.
 #pragma once
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/program/device.h"
 
 namespace emulsion {
 
@@ -12,13 +13,16 @@ namespace emulsion {
 [[noreturn]] void refuse_call(const emulsion_info& info, const char* action, int status,
                               const char* text);
 
-// The bytes that a library states for so many threads (1 to EMULSION_MAX_THREADS).
+// The sizes without what a library leaves alone where it runs there.
+emulsion_sizes used_sizes(emulsion_sizes sizes, const Device& device);
+
+// The bytes that a library takes for so many threads (1 to EMULSION_MAX_THREADS).
 template <typename Library>
-emulsion_sizes query_sizes(const Library& library, int threads) {
+emulsion_sizes query_sizes(const Library& library, int threads, const Device& device) {
     emulsion_sizes sizes{};
     const int status = library.sizes(threads, &sizes);
     if (status != EMULSION_OK) refuse_call(*library.info(), "sizes", status, nullptr);
-    return sizes;
+    return used_sizes(sizes, device);
 }
 
 class MemoryBlocks {

@@ -125,7 +125,8 @@ std::string profile_lines(const CallProfile& profile, const emulsion_info& info)
     return lines;
 }
 
-std::string chosen_variant(const emulsion_info& info, int variant) {
+std::string chosen_variant(const emulsion_info& info, int variant, const Device& device) {
+    if (!device.is_processor()) return device.interface;
     if (variant > 0) return info.variants[variant - 1];
     for (int i = info.variant_count - 1; i > 0; i--) {
         if (can_run(info.variants[i])) return info.variants[i];
@@ -133,25 +134,30 @@ std::string chosen_variant(const emulsion_info& info, int variant) {
     return info.variants[0];
 }
 
-std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile> calls,
-                         const MachineSpeed& machine) {
-    const emulsion_info& info = *facts.info;
-    Json json{{"format", "emulsion-profile"},
-              {"format_version", 1},
-              {"version", info.version},
-              {"network", info.network},
-              {"signature", info.signature},
-              {"mode", facts.mode},
-              {"variant", facts.variant},
-              {"threads", facts.threads},
-              {"planned_threads", info.threads},
-              {"machine", {{"peak", whole_millions(machine.peak)}, {"bandwidth", Json::array()}}},
-              {"calls", Json::array()}};
+namespace {
+
+Json machine_json(const MachineSpeed& machine) {
+    Json json{{"peak", whole_millions(machine.peak)}, {"bandwidth", Json::array()}};
     for (const Bandwidth& entry : machine.bandwidth) {
-        json["machine"]["bandwidth"].push_back({{"bytes", entry.bytes},
-                                                {"read", whole_millions(entry.read)},
-                                                {"write", whole_millions(entry.write)}});
+        json["bandwidth"].push_back({{"bytes", entry.bytes},
+                                     {"read", whole_millions(entry.read)},
+                                     {"write", whole_millions(entry.write)}});
     }
+    return json;
+}
+
+}  // namespace
+
+std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile> calls,
+                         const MachineSpeed* machine) {
+    const emulsion_info& info = *facts.info;
+    Json json{{"format", "emulsion-profile"},    {"format_version", 1},
+              {"version", info.version},         {"network", info.network},
+              {"signature", info.signature},     {"mode", facts.mode},
+              {"variant", facts.variant},        {"threads", facts.threads},
+              {"planned_threads", info.threads}, {"device", facts.device}};
+    if (machine != nullptr) json["machine"] = machine_json(*machine);
+    json["calls"] = Json::array();
     for (const CallProfile& call : calls) {
         Json kernels = Json::array();
         for (const KernelTime& time : call.kernels) {
@@ -169,10 +175,13 @@ std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile>
 
 void write_profile(const std::string& path, const ProfileFacts& facts,
                    std::span<const CallProfile> calls) {
-    write_file(path, profile_json(facts, calls, measure_machine(facts.variant, facts.threads)));
+    if (is_for_devices(facts.variant)) return write_file(path, profile_json(facts, calls, nullptr));
+    const MachineSpeed machine = measure_machine(facts.variant, facts.threads);
+    write_file(path, profile_json(facts, calls, &machine));
 }
 
-std::string profile_written_text(const std::string& path) {
+std::string profile_written_text(const std::string& path, const Device& device) {
+    if (!device.is_processor()) return concat("profile written to ", one_line(path), "\n");
     return concat("profile written to ", one_line(path),
                   "; emulsion show MODEL --emit=roofline --profile=", one_line(path),
                   " reads it\n");

@@ -3,8 +3,9 @@
 // says what stands in it).
 //
 // The time of a kernel is the median over the calls after the first ones (warm-up), of calls with
-// one number of samples only: the last part batch of an epoch is left out. The file also holds what
-// the machine does at most, measured right afterwards with as many threads.
+// one number of samples only: the last part batch of an epoch is left out. The file of a processor
+// also holds what the machine does at most, measured right afterwards with as many threads. On a
+// device a kernel is waited for before the next one starts.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/program/device.h"
 #include "runtime/support/machine_speed.h"
 
 namespace emulsion {
@@ -65,20 +67,22 @@ struct ProfileFacts {
     std::string mode;     // "training" or "inference"
     std::string variant;  // that ran
     int threads = 1;
+    std::string device = "cpu";  // as in emulsion_options
 };
 
-// The variant that a library takes for emulsion_options::variant.
-std::string chosen_variant(const emulsion_info& info, int variant);
+// The variant that a library takes for emulsion_options::variant and the device.
+std::string chosen_variant(const emulsion_info& info, int variant, const Device& device);
 
-// The text of the file.
+// The text of the file. `machine` is null of a device, whose speeds nothing measures.
 std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile> calls,
-                         const MachineSpeed& machine);
+                         const MachineSpeed* machine);
 
-// Measures the machine and writes the file. Throws RuntimeError.
+// Measures the processor, where the calls ran there, and writes the file. Throws RuntimeError.
 void write_profile(const std::string& path, const ProfileFacts& facts,
                    std::span<const CallProfile> calls);
 
-// "profile written to FILE: emulsion show MODEL --emit=roofline --profile=FILE reads it".
-std::string profile_written_text(const std::string& path);
+// "profile written to FILE; emulsion show MODEL --emit=roofline --profile=FILE reads it", the
+// latter where it does.
+std::string profile_written_text(const std::string& path, const Device& device);
 
 }  // namespace emulsion

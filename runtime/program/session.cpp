@@ -102,7 +102,7 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
       shape_(only_picture_input(info_)),
       score_output_(find_score_output(info_)),
       heads_(find_heads(info_, kProbabilities)),
-      blocks_(query_sizes(library, options.threads)) {
+      blocks_(query_sizes(library, options.threads, options.device)) {
     for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
         const uint64_t count = port.batched ? static_cast<uint64_t>(info_.batch) : 1;
@@ -115,6 +115,7 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
     bound.stay_awake = options.stays_awake ? 1 : 0;
     bound.profile = options.profile;
     bound.profile_self = options.profile_self;
+    bound.device = options.device.option.c_str();
     check(library_.bind(blocks_.instance(), &blocks_.memory(), &bound), "bind");
 }
 

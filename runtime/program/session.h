@@ -37,6 +37,7 @@ ScoreOutput find_score_output(const emulsion_info& info);
 struct SessionOptions {
     int threads = 1;
     int variant = 0;  // as in emulsion_options
+    Device device;    // of the library
     bool stays_awake = false;
     void (*profile)(void* self, int kernel, double seconds) = nullptr;
     void* profile_self = nullptr;

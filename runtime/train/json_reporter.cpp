@@ -49,6 +49,7 @@ std::string settings_json(const RunFacts& facts) {
               {"batch", settings.batch},
               {"seed", settings.seed},
               {"threads", facts.threads},
+              {"device", facts.device->option},
               {"schedule", schedule_name(settings.schedule.kind)}};
     for (int64_t step : steps_to_show(total)) {
         json["learning_rates"].push_back(
@@ -57,6 +58,11 @@ std::string settings_json(const RunFacts& facts) {
     for (int c = 0; c < EMULSION_CLASSES; c++)
         json["bytes"][memory_class_name(c)] = facts.sizes->bytes[c];
     json["bytes"]["all"] = sum_of(*facts.sizes);
+    if (facts.device->is_processor()) return dump(json);
+    json["device_name"] = facts.device->name;
+    for (int c = 0; c < EMULSION_CLASSES; c++)
+        json["device_bytes"][memory_class_name(c)] = facts.sizes->device_bytes[c];
+    json["device_bytes"]["all"] = device_sum_of(*facts.sizes);
     return dump(json);
 }
 

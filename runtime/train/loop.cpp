@@ -23,7 +23,7 @@ LoopEnd TrainingLoop::run() {
     begin();
     while (static_cast<int64_t>(state_.step) < total_steps_) {
         if (StopSignals::of_process().arrived() != 0) {
-            check_finite();
+            fetch_finite();
             return LoopEnd::kInterrupted;
         }
         const auto start = Clock::now();
@@ -36,7 +36,7 @@ LoopEnd TrainingLoop::run() {
         }
         report_step(batch);
         if (options_.checkpoint_minutes > 0 && keeper_.minutes() >= options_.checkpoint_minutes) {
-            check_finite();
+            fetch_finite();
             keeper_.save(Need::kMay);
         }
     }
@@ -60,7 +60,7 @@ bool TrainingLoop::owes_validation() const {
 // The first checkpoint shows at once whether the folder can be written to, also where the run goes
 // on. An epoch whose validation was interrupted is looked at first.
 void TrainingLoop::begin() {
-    check_finite();
+    fetch_finite();
     keeper_.save(Need::kMust);
     if (owes_validation()) look_at_last();
     loader_.start(state_.epoch, state_.batch);
@@ -110,7 +110,7 @@ void TrainingLoop::report_step(const Batch& batch) {
 // An epoch whose validation a signal has ended keeps a record without; whoever resumes validates
 // it.
 void TrainingLoop::end_epoch(bool is_whole) {
-    check_finite();
+    fetch_finite();
     EpochRecord record;
     record.epoch = static_cast<int64_t>(is_whole ? state_.epoch : state_.epoch + 1);
     record.metrics = state_.sums;
@@ -136,8 +136,10 @@ void TrainingLoop::look_at_last() {
     reporter_.epoch(record, static_cast<int64_t>(state_.step));
 }
 
-// Parameters that are not finite are never written.
-void TrainingLoop::check_finite() const {
+// Brings parameters and state to the session's memory, from where they are saved, validated and
+// written. Those that are not finite never are.
+void TrainingLoop::fetch_finite() {
+    session_.fetch();
     const char* name = find_not_finite(session_.info(), session_.memory());
     if (name == nullptr) return;
     if (state_.step == 0) {

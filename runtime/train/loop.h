@@ -1,9 +1,10 @@
 // The training loop: steps, metrics, validation after every epoch, checkpoints, the end by a
 // signal.
 //
-// A run is a function of its settings and data. The loop keeps its place in RunState alone, which a
-// checkpoint holds, so stopping anywhere and resuming gives the same bits as never having stopped.
-// What has been trained is saved before anything is looked at or printed.
+// A run is a function of its settings and data, and of what it runs on: the processor or a device.
+// The loop keeps its place in RunState alone, which a checkpoint holds, so stopping anywhere and
+// resuming gives the same bits as never having stopped. What has been trained is saved before
+// anything is looked at or printed.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -54,7 +55,7 @@ class TrainingLoop {
     void look_at_last();
     void report_step(const Batch& batch);
     double epoch_rate() const;
-    void check_finite() const;
+    void fetch_finite();
     [[noreturn]] void fail_not_finite(const std::string& what, uint64_t step) const;
 
     TrainingSession& session_;

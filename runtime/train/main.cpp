@@ -24,8 +24,7 @@ int run_train(int argc, const char* const* argv, const emulsion_train_library& t
     check_libraries(*train.info(), *infer.info());
     const NetworkDescription network = parse_description(description);
     TrainOptions options;
-    if (parse_train_options(argc, argv, *train.info(), network, &options) ==
-        CommandLineResult::kShown) {
+    if (parse_train_options(argc, argv, train, network, &options) == CommandLineResult::kShown) {
         return kExitDone;
     }
     return TrainProgram(train, infer, network, options).run();

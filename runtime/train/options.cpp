@@ -18,6 +18,7 @@ namespace {
 struct Numbers {
     std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
     std::string minutes;
+    DeviceOptions device;
 };
 
 void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDescription& network,
@@ -53,6 +54,7 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
         ->type_name("N");
     app.add_option("--variant", numbers->variant, "instruction set instead of the best")
         ->type_name("NAME");
+    add_device_options(app, info, &numbers->device);
 }
 
 void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) {
@@ -154,8 +156,10 @@ void check_combination(const TrainOptions& options) {
 
 }  // namespace
 
-CommandLineResult parse_train_options(int argc, const char* const* argv, const emulsion_info& info,
+CommandLineResult parse_train_options(int argc, const char* const* argv,
+                                      const emulsion_train_library& library,
                                       const NetworkDescription& network, TrainOptions* options) {
+    const emulsion_info& info = *library.info();
     options->program = program_name(argc, argv, concat(info.network, "-train"));
     CLI::App app(concat("Trains the network '", info.network, "'."), options->program);
     Numbers numbers;
@@ -174,8 +178,14 @@ CommandLineResult parse_train_options(int argc, const char* const* argv, const e
     if (parse_command_line(app, argc, argv, version) == CommandLineResult::kShown) {
         return CommandLineResult::kShown;
     }
+    if (numbers.device.lists) {
+        print_results(list_devices(info, library.device, options->json));
+        return CommandLineResult::kShown;
+    }
     read_numbers(numbers, info, options);
     check_combination(*options);
+    options->device = find_device(info, library.device, numbers.device.wanted);
+    check_variant(options->device, options->variant);
     return CommandLineResult::kRun;
 }
 

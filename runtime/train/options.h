@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "runtime/abi/program.h"
 #include "runtime/program/command_line.h"
 #include "runtime/program/description.h"
+#include "runtime/program/device.h"
 #include "runtime/train/schedule.h"
 
 namespace emulsion {
@@ -27,6 +29,7 @@ struct TrainOptions {
     std::optional<std::string> validation;  // "test", or a fraction
     int threads = 1;
     int variant = 0;         // as in emulsion_options
+    Device device;           // of the training library
     std::string checkpoint;  // folder
     std::optional<double> checkpoint_minutes;
     std::string weights;  // file; CHECKPOINT/weights.safetensors where a folder is given
@@ -35,8 +38,10 @@ struct TrainOptions {
     bool quiet = false, no_progress = false, json = false;
 };
 
-// Throws UsageError; kShown: help or version was printed and the program ends with 0.
-CommandLineResult parse_train_options(int argc, const char* const* argv, const emulsion_info& info,
+// Throws UsageError, and RuntimeError where the device asked for is not there; kShown: help,
+// version or devices were printed and the program ends with 0.
+CommandLineResult parse_train_options(int argc, const char* const* argv,
+                                      const emulsion_train_library& library,
                                       const NetworkDescription& network, TrainOptions* options);
 
 }  // namespace emulsion

@@ -32,7 +32,7 @@ TrainProgram::TrainProgram(const emulsion_train_library& train, const emulsion_i
       console_(options.quiet, bar_of(options)),
       reporter_(options.json ? make_json_reporter(console_) : make_text_reporter(console_)),
       profile_(*train.info()),
-      session_(train, options.threads),
+      session_(train, options.threads, options.device),
       keeper_(options.checkpoint, session_, state_, console_) {}
 
 int TrainProgram::run() {
@@ -70,6 +70,7 @@ int TrainProgram::exit_code() {
 // Prepare
 
 void TrainProgram::prepare() {
+    check_memory(options_.device, session_.sizes());
     begin_state();
     load_data();
     check_length();
@@ -183,6 +184,7 @@ RunFacts TrainProgram::facts() const {
     facts.steps_per_epoch = loader_->batches();
     facts.threads = options_.threads;
     facts.variant = options_.variant;
+    facts.device = &options_.device;
     return facts;
 }
 
@@ -248,8 +250,10 @@ LoopOptions TrainProgram::loop_options() {
 
 void TrainProgram::make_inference() {
     if (inference_) return;
+    const bool has_device = has_variant(*infer_.info(), options_.device.interface);
     inference_ = std::make_unique<InferenceSession>(
-        infer_, SessionOptions{options_.threads, options_.variant});
+        infer_, SessionOptions{options_.threads, options_.variant,
+                               has_device ? options_.device : Device{}});
 }
 
 // Nothing where a signal has ended it.
@@ -297,9 +301,11 @@ void TrainProgram::report_profile() {
     }
     const std::string path = outputs().profile;
     if (path.empty()) return reporter_->profile(call, session_.info());
-    const std::string variant = chosen_variant(session_.info(), options_.variant);
-    write_profile(path, {&session_.info(), "training", variant, options_.threads}, {&call, 1});
-    console_.note(profile_written_text(path));
+    const Device& device = options_.device;
+    const std::string variant = chosen_variant(session_.info(), options_.variant, device);
+    write_profile(path, {&session_.info(), "training", variant, options_.threads, device.option},
+                  {&call, 1});
+    console_.note(profile_written_text(path, device));
 }
 
 // The test part is looked at once, at the end, and nothing is chosen by it.

@@ -22,6 +22,7 @@ struct RunFacts {
     uint64_t steps_per_epoch = 1;
     int threads = 1;
     int variant = 0;  // as in emulsion_options
+    const Device* device = nullptr;
 };
 
 class Reporter {
@@ -50,6 +51,8 @@ std::string settings_text(const RunFacts& facts, bool has_rates);
 // run, the last.
 std::vector<int64_t> steps_to_show(int64_t total_steps);
 
+// Of the host's memory, and of the device's.
 uint64_t sum_of(const emulsion_sizes& sizes);
+uint64_t device_sum_of(const emulsion_sizes& sizes);
 
 }  // namespace emulsion

@@ -10,11 +10,13 @@
 
 namespace emulsion {
 
-TrainingSession::TrainingSession(const emulsion_train_library& library, int threads)
+TrainingSession::TrainingSession(const emulsion_train_library& library, int threads,
+                                 const Device& device)
     : library_(library),
       info_(*library.info()),
       threads_(threads),
-      blocks_(query_sizes(library, threads)) {
+      device_(device),
+      blocks_(query_sizes(library, threads, device)) {
     find_inputs();
     find_outputs();
 }
@@ -76,8 +78,16 @@ void TrainingSession::bind(int variant, KernelProfile* profile) {
     profile_ = profile;
     if (profile != nullptr) options.profile = &KernelProfile::record;
     options.profile_self = profile;
+    options.device = device_.option.c_str();
     check(library_.bind(blocks_.instance(), &blocks_.memory(), &options), "bind");
     is_bound_ = true;
+    for (int c : {EMULSION_PARAMETERS, EMULSION_STATE})
+        check(library_.upload(blocks_.instance(), c), "upload");
+}
+
+void TrainingSession::fetch() {
+    for (int c : {EMULSION_PARAMETERS, EMULSION_STATE})
+        check(library_.download(blocks_.instance(), c), "download");
 }
 
 StepResult TrainingSession::step(const Batch& batch, float learning_rate) {

@@ -24,7 +24,7 @@ class TrainingSession {
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
     // outputs: one picture, one i32 label; outputs "loss" and the classifiers' counts. Throws
     // RuntimeError where the network has others.
-    TrainingSession(const emulsion_train_library& library, int threads);
+    TrainingSession(const emulsion_train_library& library, int threads, const Device& device);
     ~TrainingSession();  // unbinds
     TrainingSession(const TrainingSession&) = delete;
     TrainingSession& operator=(const TrainingSession&) = delete;
@@ -39,10 +39,13 @@ class TrainingSession {
     int label_classes() const;
 
     void initialize(uint64_t seed);  // parameters and state
-    // `profile`, or null, measures every step and must outlive the session.
+    // Takes parameters and state to where they are trained. `profile`, or null, measures every step
+    // and must outlive the session.
     void bind(int variant, KernelProfile* profile = nullptr);
     // REQUIRES: bind.
     StepResult step(const Batch& batch, float learning_rate);
+    // Brings them back to memory(), which a device leaves as it is. REQUIRES: bind.
+    void fetch();
     // Unbinds and gives back all memory but parameters and state.
     void release_workspace();
 
@@ -55,6 +58,7 @@ class TrainingSession {
     const emulsion_train_library& library_;
     const emulsion_info& info_;
     int threads_;
+    Device device_;
     bool is_bound_ = false;
     KernelProfile* profile_ = nullptr;
     PictureShape shape_;

@@ -38,20 +38,39 @@ std::string length_text(const RunFacts& facts, int64_t total) {
 }
 
 std::string variant_text(const RunFacts& facts) {
+    if (!facts.device->is_processor()) return facts.device->interface;
     if (facts.variant > 0) return facts.info->variants[facts.variant - 1];
     const std::string names = list_variants(*facts.info);
     return facts.info->variant_count > 1 ? names + " (the best this processor runs)" : names;
 }
 
+// Nothing where nobody has asked for one.
+std::string device_text(const Device& device) {
+    if (!device.is_processor()) return device.text();
+    return device.reason.empty() ? "" : concat("cpu, as ", device.reason);
+}
+
+// "1.9 MiB", "0.3 MiB, and 1.9 MiB of the device".
+std::string memory_text(const emulsion_sizes& sizes) {
+    const std::string text = format_bytes(sum_of(sizes));
+    const uint64_t device = device_sum_of(sizes);
+    return device > 0 ? concat(text, ", and ", format_bytes(device), " of the device") : text;
+}
+
 std::vector<std::vector<std::string>> memory_rows(const emulsion_sizes& sizes) {
     std::vector<std::vector<std::string>> rows;
-    const auto add = [&](const char* name, uint64_t bytes) {
+    const auto add = [&](const std::string& name, uint64_t bytes) {
         rows.push_back({"", name, count_text(bytes), "bytes"});
     };
     for (int c = 0; c < EMULSION_CLASSES; c++) {
         if (sizes.bytes[c] > 0) add(memory_class_name(c), sizes.bytes[c]);
     }
     add("all", sum_of(sizes));
+    for (int c = 0; c < EMULSION_CLASSES; c++) {
+        const std::string name = concat(memory_class_name(c), " of the device");
+        if (sizes.device_bytes[c] > 0) add(name, sizes.device_bytes[c]);
+    }
+    if (device_sum_of(sizes) > 0) add("all of the device", device_sum_of(sizes));
     return rows;
 }
 
@@ -160,6 +179,10 @@ uint64_t sum_of(const emulsion_sizes& sizes) {
     return std::accumulate(sizes.bytes, sizes.bytes + EMULSION_CLASSES, uint64_t(0));
 }
 
+uint64_t device_sum_of(const emulsion_sizes& sizes) {
+    return std::accumulate(sizes.device_bytes, sizes.device_bytes + EMULSION_CLASSES, uint64_t(0));
+}
+
 std::vector<int64_t> steps_to_show(int64_t total_steps) {
     std::vector<int64_t> steps;
     for (int64_t step = 1; step <= 4; step++) steps.push_back(step);
@@ -186,8 +209,12 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
         {"optimizer", facts.network->optimizer},
         {"rate", describe_schedule(settings.schedule)},
     };
+    const std::string device = device_text(*facts.device);
+    if (!device.empty()) rows.insert(rows.begin() + 2, {"device", device});
+    if (!facts.device->is_processor())
+        std::erase_if(rows, [](const auto& row) { return row[0] == "threads"; });
     std::string text = format_table(rows, {Align::kLeft, Align::kLeft});
-    if (!has_rates) return text + concat("memory     ", format_bytes(sum_of(*facts.sizes)), "\n");
+    if (!has_rates) return text + concat("memory     ", memory_text(*facts.sizes), "\n");
     std::vector<std::vector<std::string>> rates;
     for (int64_t step : steps_to_show(total)) {
         rates.push_back(

@@ -186,6 +186,13 @@ TEST_F(ProfileFile, IsRead) {
     EXPECT_EQ(profile.calls[0].kernels[0].seconds, 0.002);
 }
 
+TEST_F(ProfileFile, OfADevice) {
+    EXPECT_EQ(refusal_with("\"threads\": 1,", "\"threads\": 1, \"device\": \"opencl:0\","),
+              "error[profile]: '" + file_ +
+                  "' was measured on the device 'opencl:0', and nothing measures what a device can "
+                  "do at most\n  fix: measure on the processor: leave --device out");
+}
+
 TEST_F(ProfileFile, Missing) {
     EXPECT_EQ(
         message_of([] { read_profile("no/such.json"); }),

@@ -52,27 +52,30 @@ int init(uint64_t seed, const emulsion_memory* memory) {
     return EMULSION_OK;
 }
 
-int bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
+int bind(void* instance, const emulsion_memory* memory, const emulsion_options* options,
+         const emulsion_sizes& sizes) {
     auto* bound = static_cast<FakeInstance*>(instance);
-    bound->memory = *memory;
+    bound->host = bound->memory = *memory;
     bound->profile = options->profile;
     bound->profile_self = options->profile_self;
     bound->error = fake().hooks.bind_status != 0 ? "the fake refuses to bind" : "";
-    return fake().hooks.bind_status;
+    if (fake().hooks.bind_status != 0) return fake().hooks.bind_status;
+    return open_fake_device(bound, sizes, options->device);
 }
-
-// It runs on processors alone, so there is nothing to carry.
-int carry(void*, int) { return EMULSION_OK; }
-
-int device(int, emulsion_device_description* description) {
-    *description = {};
-    return EMULSION_INVALID_ARGUMENT;
+int train_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
+    return bind(instance, memory, options, fake().train_sizes);
+}
+int infer_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
+    return bind(instance, memory, options, fake().infer_sizes);
 }
 
 const char* error_of(const void* instance) {
     return static_cast<const FakeInstance*>(instance)->error;
 }
-int unbind(void*) { return EMULSION_OK; }
+int unbind(void* instance) {
+    close_fake_device(static_cast<FakeInstance*>(instance));
+    return EMULSION_OK;
+}
 
 void softmax(const float* scores, int classes, float* probabilities) {
     const float most = *std::max_element(scores, scores + classes);
@@ -186,13 +189,16 @@ int update(void* instance, float learning_rate) {
             values[i] -= learning_rate * velocity[i];
         }
     }
-    auto* counts = static_cast<uint64_t*>(memory.block[EMULSION_STATE]);
+    const emulsion_memory& host = static_cast<FakeInstance*>(instance)->host;
+    auto* counts = static_cast<uint64_t*>(host.block[EMULSION_STATE]);
     obey_hooks(memory, static_cast<int64_t>(++counts[1]));
     return EMULSION_OK;
 }
 
 int step(void* instance, const emulsion_call* call, float learning_rate) {
-    const auto* bound = static_cast<FakeInstance*>(instance);
+    auto* bound = static_cast<FakeInstance*>(instance);
+    const int ready = check_fake_device(bound);
+    if (ready != EMULSION_OK) return ready;
     if (bound->profile != nullptr) {
         bound->profile(bound->profile_self, 0, 2e-6 * call->samples);
         bound->profile(bound->profile_self, 1, 1e-6);
@@ -202,6 +208,7 @@ int step(void* instance, const emulsion_call* call, float learning_rate) {
 }
 
 int prepare(void* instance) {
+    for (int c : {EMULSION_PARAMETERS, EMULSION_STATE}) fake_upload(instance, c);
     const emulsion_memory& memory = static_cast<FakeInstance*>(instance)->memory;
     std::memcpy(memory.block[EMULSION_PREPARED], memory.block[EMULSION_PARAMETERS],
                 fake().infer_sizes.bytes[EMULSION_PREPARED]);
@@ -247,15 +254,15 @@ int run(void* instance, const emulsion_call* call) {
 }  // namespace
 
 const emulsion_train_library& fake_train_library() {
-    static const emulsion_train_library library{train_info, train_sizes, device,           init,
-                                                bind,       carry,       forward_backward, update,
-                                                step,       carry,       error_of,         unbind};
+    static const emulsion_train_library library{
+        train_info,       train_sizes, fake_device, init,          train_bind, fake_upload,
+        forward_backward, update,      step,        fake_download, error_of,   unbind};
     return library;
 }
 
 const emulsion_infer_library& fake_infer_library() {
-    static const emulsion_infer_library library{infer_info, infer_sizes, device,   prepare,
-                                                bind,       run,         error_of, unbind};
+    static const emulsion_infer_library library{infer_info, infer_sizes, fake_device, prepare,
+                                                infer_bind, run,         error_of,    unbind};
     return library;
 }
 

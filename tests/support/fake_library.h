@@ -41,6 +41,11 @@ struct FakeNetwork {
     int infer_inputs = 1;                  // 2: the inference library needs another picture
     uint64_t workspace_bytes = 64;         // of the training library; a step writes to all of it
     std::vector<std::string> class_names;  // empty: none
+    // Both libraries then have a variant "opencl", which computes as the processor's do, in memory
+    // of its own.
+    bool has_device_variant = false;
+    std::vector<std::string> devices;  // those there are, by name
+    uint64_t device_bytes = 1 << 20;   // of each
 };
 
 // Faults and events to order; a step counts from 1.
@@ -56,6 +61,8 @@ struct FakeHooks {
     double seconds_per_step = 0.0;  // sleep
     bool has_nan_scores = false;    // of the inference library
     int bind_status = 0;            // returned by both bind functions
+    int64_t lost_step = 0;          // the device is lost in this step
+    int64_t lost_download = 0;      // or in this download, of one class
 };
 
 // Replaces the network and clears the hooks.

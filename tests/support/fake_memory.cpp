@@ -79,10 +79,14 @@ void lay_out_memory() {
         0,
         {}};
     f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(FakeInstance)}, 1, 0, {}};
+    if (!f.network.has_device_variant) return;
+    for (emulsion_sizes* sizes : {&f.train_sizes, &f.infer_sizes}) {
+        for (int c = 0; c < EMULSION_INSTANCE; c++) sizes->device_bytes[c] = sizes->bytes[c];
+    }
 }
 
 void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor>& tensors) {
-    static const char* const kVariants[] = {"x86-64", "avx2"};
+    static const char* const kVariants[] = {"x86-64", "avx2", "opencl"};
     static const char* const kKernels[] = {"fake dense", "fake softmax"};
     Fake& f = fake();
     *info = {};
@@ -97,7 +101,7 @@ void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor
     info->tensors = tensors.data();
     info->tensor_count = static_cast<int32_t>(tensors.size());
     info->variants = kVariants;
-    info->variant_count = 2;
+    info->variant_count = f.network.has_device_variant ? 3 : 2;
     info->kernels = kKernels;
     info->kernel_count = 2;
     info->normalized = f.network.is_normalized ? 1 : 0;
@@ -154,7 +158,7 @@ void use_fake_network(const FakeNetwork& network) {
     Fake& f = fake();
     f.network = network;
     f.hooks = {};
-    f.runs = 0;
+    f.runs = f.downloads = 0;
     f.class_names.clear();
     for (const std::string& name : f.network.class_names) f.class_names.push_back(name.c_str());
     lay_out_memory();

@@ -6,7 +6,10 @@
 namespace emulsion {
 
 struct FakeInstance {
-    emulsion_memory memory;
+    emulsion_memory memory;  // that it computes in: the host's, or a device's
+    emulsion_memory host;
+    bool is_on_device;
+    uint32_t uploaded;  // classes, by bit
     const char* error;
     void (*profile)(void* self, int kernel, double seconds);
     void* profile_self;
@@ -19,7 +22,8 @@ struct Fake {
     std::vector<const char*> class_names;
     std::vector<std::string> count_names, score_names;  // of the outputs, by classifier
     std::vector<emulsion_tensor> train_tensors, infer_tensors;
-    int64_t runs = 0;           // of the inference library
+    int64_t runs = 0;  // of the inference library
+    int64_t downloads = 0;
     size_t first_velocity = 0;  // velocities lie in the order of the parameters, equally spaced
     emulsion_port train_inputs[2], infer_inputs[2];
     std::vector<emulsion_port> train_outputs, infer_outputs;
@@ -28,6 +32,14 @@ struct Fake {
 };
 
 Fake& fake();
+
+// Devices: emulsion_*_library::device, and what bind, step, unbind, upload and download do there.
+int fake_device(int index, emulsion_device_description* description);
+int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const char* device);
+int check_fake_device(FakeInstance* instance);
+void close_fake_device(FakeInstance* instance);
+int fake_upload(void* instance, int memory_class);
+int fake_download(void* instance, int memory_class);
 
 // Of one picture.
 int elements();

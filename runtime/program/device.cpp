@@ -1,0 +1,169 @@
+// See device.h.
+#include "runtime/program/device.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "runtime/abi/instance.h"
+#include "runtime/program/command_line.h"
+#include "runtime/program/format.h"
+#include "runtime/program/profile.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr const char* kVariable = "EMULSION_NO_DEVICE";
+constexpr const char* kFixMissing =
+    "--list-devices shows what there is; --device cpu runs on the processor";
+
+// The devices there are, and why there are no more.
+struct Devices {
+    std::vector<Device> list;
+    std::string problem;
+};
+
+Devices query_devices(DeviceQuery query) {
+    Devices devices;
+    const char* hidden = std::getenv(kVariable);
+    if (hidden != nullptr && *hidden != '\0') {
+        devices.problem = concat(kVariable, " is set");
+        return devices;
+    }
+    for (int i = 0;; i++) {
+        emulsion_device_description found{};
+        const int status = query(i, &found);
+        if (status == EMULSION_OK) {
+            devices.list.push_back({concat(found.interface, ":", found.index), found.interface,
+                                    one_line(found.name), found.memory_bytes, ""});
+            continue;
+        }
+        devices.problem = one_line(found.problem);
+        if (status != EMULSION_DEVICE_ERROR) return devices;  // such a one is passed over
+    }
+}
+
+// "cpu, opencl".
+std::string list_interfaces(const emulsion_info& info) {
+    std::string text = "cpu";
+    for (int i = 0; i < info.variant_count; i++) {
+        if (is_for_devices(info.variants[i])) text += concat(", ", info.variants[i]);
+    }
+    return text;
+}
+
+bool has_device_variant(const emulsion_info& info) { return list_interfaces(info) != "cpu"; }
+
+[[noreturn]] void refuse_word(const std::string& wanted, const std::string& problem,
+                              const std::string& fix) {
+    throw UsageError("--device", concat(quoted(wanted), " ", problem), fix);
+}
+
+// "opencl:1" from "opencl:1", "opencl:0" from "opencl".
+std::string full_name(const emulsion_info& info, const std::string& wanted) {
+    const size_t colon = std::min(wanted.find(':'), wanted.size());
+    const std::string interface = wanted.substr(0, colon);
+    if (!is_for_devices(interface) || !has_variant(info, interface)) {
+        refuse_word(wanted,
+                    concat("is none of those that the program runs on: ", list_interfaces(info)),
+                    has_device_variant(info)
+                        ? "choose one of them, or auto or gpu"
+                        : "choose cpu, or build the network with a --target for devices as well");
+    }
+    if (colon == wanted.size()) return interface + ":0";
+    int index = 0;
+    const char* end = wanted.data() + wanted.size();
+    const auto [stop, code] = std::from_chars(wanted.data() + colon + 1, end, index);
+    if (code != std::errc() || stop != end || index < 0)
+        refuse_word(wanted, "has no number behind the colon",
+                    concat("for example ", interface, ":0"));
+    return concat(interface, ":", index);
+}
+
+}  // namespace
+
+std::string Device::text() const { return is_processor() ? option : concat(option, ", ", name); }
+
+bool is_for_devices(std::string_view variant) {
+    return emulsion_isa_features(std::string(variant).c_str()) == UINT32_MAX;
+}
+
+bool has_variant(const emulsion_info& info, std::string_view name) {
+    return std::find(info.variants, info.variants + info.variant_count, name) !=
+           info.variants + info.variant_count;
+}
+
+void add_device_options(CLI::App& app, const emulsion_info& info, DeviceOptions* options) {
+    const std::string help =
+        has_device_variant(info)
+            ? concat("where to run: auto, gpu (the first device), or one of ",
+                     list_interfaces(info), ", with a number as in opencl:1 (cpu)")
+            : "where to run: cpu, which is all that this program is built for";
+    app.add_option("--device", options->wanted, help)->type_name("NAME");
+    app.add_flag("--list-devices", options->lists, "list the devices there are, and end");
+}
+
+Device find_device(const emulsion_info& info, DeviceQuery query, const std::string& wanted) {
+    if (wanted == "cpu") return {};
+    const bool is_any = wanted == "gpu" || wanted == "auto";
+    if (wanted == "gpu" && !has_device_variant(info)) full_name(info, wanted);
+    const std::string name = is_any ? wanted : full_name(info, wanted);
+    const Devices devices = query_devices(query);
+    for (const Device& device : devices.list) {
+        if (is_any || device.option == name) return device;
+    }
+    if (wanted == "auto") {
+        Device processor;
+        processor.reason = devices.problem;
+        return processor;
+    }
+    const std::string problem = devices.list.empty()
+                                    ? concat("there is no device: ", devices.problem)
+                                    : concat("there is no such device, but ", devices.list.size(),
+                                             devices.list.size() == 1 ? " other" : " others");
+    throw RuntimeError(concat("--device ", one_line(wanted)), problem, kFixMissing);
+}
+
+void check_variant(const Device& device, int variant) {
+    if (variant == 0 || device.is_processor()) return;
+    throw UsageError("--variant", concat("is for the processor, but --device is ", device.option),
+                     "leave one of the two out");
+}
+
+std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_json) {
+    const Devices devices = query_devices(query);
+    const std::string processor = chosen_variant(info, 0, {});
+    if (is_json) {
+        nlohmann::ordered_json json{{"devices", {{{"device", "cpu"}, {"variant", processor}}}}};
+        for (const Device& device : devices.list) {
+            json["devices"].push_back({{"device", device.option},
+                                       {"variant", device.interface},
+                                       {"name", device.name},
+                                       {"memory_bytes", device.memory_bytes}});
+        }
+        if (devices.list.empty()) json["problem"] = devices.problem;
+        return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    }
+    std::vector<std::vector<std::string>> rows{{"--device", "memory", "device"},
+                                               {"cpu", "", concat("the processor, ", processor)}};
+    for (const Device& device : devices.list)
+        rows.push_back({device.option, format_bytes(device.memory_bytes), device.name});
+    const std::string table = format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft});
+    return devices.list.empty() ? concat(table, "no other device: ", devices.problem, "\n") : table;
+}
+
+void check_memory(const Device& device, const emulsion_sizes& sizes) {
+    const uint64_t needed =
+        std::accumulate(sizes.device_bytes, sizes.device_bytes + EMULSION_CLASSES, uint64_t(0));
+    if (device.is_processor() || needed <= device.memory_bytes) return;
+    throw RuntimeError(concat("--device ", device.option),
+                       concat(device.name, " has ", device.memory_bytes,
+                              " bytes of memory, but the network needs ", needed),
+                       "build the network for a smaller --batch, or run it with --device cpu");
+}
+
+}  // namespace emulsion

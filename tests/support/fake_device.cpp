@@ -1,0 +1,94 @@
+// The devices of the library written by hand: memory of their own, which the host sees by upload
+// and download alone, and faults to order.
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "tests/support/fake_memory.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr uint64_t kHeaderBytes = 64;  // of the state, which stay the host's
+constexpr uint32_t kBoth = 1u << EMULSION_PARAMETERS | 1u << EMULSION_STATE;
+
+void copy_text(char* to, const std::string& text) { std::strncpy(to, text.c_str(), 255); }
+
+int lose(FakeInstance* instance) {
+    instance->error = "device opencl:0 (Fake): clFinish: the fake device is lost";
+    return EMULSION_DEVICE_ERROR;
+}
+
+}  // namespace
+
+int fake_device(int index, emulsion_device_description* description) {
+    const FakeNetwork& network = fake().network;
+    const auto count = static_cast<int>(network.devices.size());
+    *description = {};
+    if (!network.has_device_variant) {
+        copy_text(description->problem, "the library has no variant for devices");
+        return EMULSION_INVALID_ARGUMENT;
+    }
+    if (index >= count) {
+        copy_text(description->problem,
+                  count > 0 ? "there are no more devices" : "the fake has no driver");
+        return EMULSION_INVALID_ARGUMENT;
+    }
+    description->interface = "opencl";
+    description->index = index;
+    description->memory_bytes = network.device_bytes;
+    copy_text(description->name, network.devices[static_cast<size_t>(index)]);
+    return EMULSION_OK;
+}
+
+int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const char* device) {
+    instance->uploaded = 0;
+    instance->is_on_device = device != nullptr && std::string_view(device) != "cpu";
+    if (!instance->is_on_device) return EMULSION_OK;
+    for (int c : {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE}) {
+        if (instance->host.block[c] == nullptr) continue;
+        instance->error = "the fake was given memory of the host that a device leaves alone";
+        return EMULSION_INVALID_ARGUMENT;
+    }
+    for (int c = 0; c < EMULSION_INSTANCE; c++)
+        instance->memory.block[c] = std::calloc(1, sizes.device_bytes[c] + 1);
+    return EMULSION_OK;
+}
+
+void close_fake_device(FakeInstance* instance) {
+    if (!instance->is_on_device) return;
+    for (int c = 0; c < EMULSION_INSTANCE; c++) std::free(instance->memory.block[c]);
+    instance->is_on_device = false;
+}
+
+int check_fake_device(FakeInstance* instance) {
+    if (!instance->is_on_device) return EMULSION_OK;
+    const auto* counts = static_cast<const uint64_t*>(instance->host.block[EMULSION_STATE]);
+    if (static_cast<int64_t>(counts[1]) + 1 == fake().hooks.lost_step) return lose(instance);
+    if (instance->uploaded == kBoth) return EMULSION_OK;
+    instance->error = "the fake device lacks parameters or state";
+    return EMULSION_NOT_READY;
+}
+
+int fake_upload(void* block, int memory_class) {
+    auto* instance = static_cast<FakeInstance*>(block);
+    if (!instance->is_on_device) return EMULSION_OK;
+    instance->uploaded |= 1u << memory_class;
+    std::memcpy(instance->memory.block[memory_class], instance->host.block[memory_class],
+                instance->host.sizes.bytes[memory_class]);
+    return EMULSION_OK;
+}
+
+int fake_download(void* block, int memory_class) {
+    auto* instance = static_cast<FakeInstance*>(block);
+    if (!instance->is_on_device) return EMULSION_OK;
+    if (++fake().downloads == fake().hooks.lost_download) return lose(instance);
+    const uint64_t head = memory_class == EMULSION_STATE ? kHeaderBytes : 0;
+    std::memcpy(static_cast<char*>(instance->host.block[memory_class]) + head,
+                static_cast<const char*>(instance->memory.block[memory_class]) + head,
+                instance->host.sizes.bytes[memory_class] - head);
+    return EMULSION_OK;
+}
+
+}  // namespace emulsion
