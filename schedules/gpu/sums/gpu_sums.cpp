@@ -24,9 +24,10 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kBlockChannels = 16;
-constexpr int kChains = 8;
-constexpr int kFewestSteps = 16;  // of a chain, before there is a second part
+constexpr int kBlockChannels = 8;
+constexpr int kChains = 16;
+constexpr int kLonelySteps = 64;  // of a chain, up to which there is one part
+constexpr int kPartSteps = 32;    // about, where there are several
 constexpr int kMostParts = 64;
 constexpr int kResultThreads = 64;
 
@@ -42,9 +43,13 @@ struct SumPlan {
         block = channels == 1 ? 1 : kBlockChannels;
         if (channels == 1) chains = kChains * kBlockChannels;
         const int64_t all_steps = (terms + chains - 1) / chains;
-        parts = to_int(std::clamp<int64_t>(all_steps / kFewestSteps, 1, kMostParts));
+        if (all_steps > kLonelySteps)
+            parts = to_int(std::clamp<int64_t>(all_steps / kPartSteps, 2, kMostParts));
         steps = to_int((all_steps + parts - 1) / parts);
     }
+    // Whether one kernel makes sums and results: nothing lies between two.
+    bool is_one_kernel() const { return parts == 1; }
+    int result_threads() const { return is_one_kernel() ? block : kResultThreads; }
 };
 
 // Positions of a map in memory, of one sample.
@@ -88,32 +93,46 @@ class PartialSums {
         chain_(c, u, part) =
             Strict(chain_(c, u, part)) +
             Strict(Halide::select(i < count, term(channel, Halide::min(i, count - 1)), 0.0F));
-        std::vector<Expr> chains;
-        for (int k = 0; k < plan.chains; k++) chains.push_back(chain_(c, k, part));
-        partial(c, part) = tree_sum(chains);
+        partial(c, part) = over_chains(c, part);
     }
 
     // Over all parts.
     Expr total(const Expr& c) const {
+        if (plan_.is_one_kernel()) return over_chains(c, 0);
         std::vector<Expr> parts;
         for (int k = 0; k < plan_.parts; k++) parts.push_back(partial(c, k));
         return tree_sum(parts);
     }
 
-    // `shared`: Funcs of the channel that every chain reads.
-    void schedule(const std::vector<Func>& shared = {}) {
+    // `shared`: Funcs of the channel that every chain reads. The sums are a kernel of their own, or
+    // part of that of `results`, by the block.
+    void schedule(const Func& results, const std::vector<Func>& shared = {}) {
+        if (plan_.is_one_kernel()) return compute_chains(results, Var("block"), shared);
         const Var c = partial.args()[0], part = partial.args()[1], outer("co"), inner("ci");
         partial.split(c, outer, inner, plan_.block, TailStrategy::GuardWithIf)
             .reorder(inner, outer, part)
             .gpu_threads(inner)
             .gpu_blocks(outer, part);
+        compute_chains(partial, outer, shared);
+    }
+
+    Func partial;
+
+  private:
+    Expr over_chains(const Expr& c, const Expr& part) const {
+        std::vector<Expr> chains;
+        for (int k = 0; k < plan_.chains; k++) chains.push_back(chain_(c, k, part));
+        return tree_sum(chains);
+    }
+
+    void compute_chains(const Func& in, const Var& block, const std::vector<Func>& shared) {
         for (Func func : shared) {
-            func.compute_at(partial, outer)
+            func.compute_at(in, block)
                 .store_in(Halide::MemoryType::GPUShared)
                 .bound_extent(func.args()[0], plan_.block)
                 .gpu_threads(func.args()[0]);
         }
-        chain_.compute_at(partial, outer)
+        chain_.compute_at(in, block)
             .store_in(Halide::MemoryType::GPUShared)
             .bound_extent(chain_.args()[0], plan_.block)
             .bound_extent(chain_.args()[1], plan_.chains);
@@ -121,9 +140,6 @@ class PartialSums {
             stage.gpu_threads(chain_.args()[0], chain_.args()[1]);
     }
 
-    Func partial;
-
-  private:
     SumPlan plan_;
     Func chain_;
 };
@@ -162,7 +178,6 @@ std::vector<Func> build_reduce(KernelContext& context, const Reduce& op) {
                          return op.keep_channels ? term_of(x, type, c, i)
                                                  : term_of(x, type, i % channels, i / channels);
                      });
-    sums.schedule();
     const auto result = [&](const Expr& c) -> Expr {
         if (!op.mean) return sums.total(c);
         const Strict count = Strict(static_cast<float>(op.terms(type))) *
@@ -176,8 +191,11 @@ std::vector<Func> build_reduce(KernelContext& context, const Reduce& op) {
     } else {
         value() = result(0);
     }
-    return {schedule_stores(context.finish(value), kResultThreads, /*vectors=*/false),
-            sums.partial};
+    const Func stored =
+        schedule_stores(context.finish(value), plan.result_threads(), /*vectors=*/false);
+    sums.schedule(stored);
+    if (plan.is_one_kernel()) return {stored};
+    return {stored, sums.partial};
 }
 
 // Chan's formula in two passes over the strips: the mean, around the first strip's pivot, then the
@@ -198,7 +216,6 @@ std::vector<Func> build_merge(KernelContext& context, const MergeMoments& op) {
     PartialSums drift("drift", plan, count, [&](const Expr& c, const Expr& i) {
         return Expr((at(pivots, c, i) - at(pivots, c, 0)) * size(i) + at(offsets, c, i));
     });
-    drift.schedule();
     const auto mean_of = [&](const Expr& c) {
         return Expr(at(pivots, c, 0) + Strict(drift.total(c)) / total);
     };
@@ -211,13 +228,16 @@ std::vector<Func> build_merge(KernelContext& context, const MergeMoments& op) {
         return Expr((at(squared, ch, i) - average * at(offsets, ch, i)) +
                     size(i) * (apart * apart));
     });
-    squares.schedule({mean});
     const std::vector<Func> results = {padded(k, plan.channels, mean_of),
                                        padded(k, plan.channels, [&](const Expr& ch) {
                                            return Expr(Strict(squares.total(ch)) / total);
                                        })};
-    return {schedule_stores(context.finish(results), kResultThreads, /*vectors=*/false),
-            drift.partial, squares.partial};
+    const Func stored =
+        schedule_stores(context.finish(results), plan.result_threads(), /*vectors=*/false);
+    drift.schedule(stored);
+    squares.schedule(stored, {mean});
+    if (plan.is_one_kernel()) return {stored};
+    return {stored, drift.partial, squares.partial};
 }
 
 }  // namespace
@@ -231,12 +251,15 @@ bool GpuSums::applies(const Group& group, const Isa&) const {
 
 std::vector<Tiling> GpuSums::tilings(const Group&, const Isa&) const { return {{}}; }
 
-double GpuSums::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
-    return 2 * kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+double GpuSums::cost(const Group& group, const Tiling& tiling, const Isa&,
+                     const Machine& machine) const {
+    const double launches = 1 + static_cast<double>(scratch(group, tiling).size());
+    return launches * kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
 }
 
 std::vector<Scratch> GpuSums::scratch(const Group& group, const Tiling&) const {
     const SumPlan plan = plan_of(group);
+    if (plan.is_one_kernel()) return {};
     if (anchor_as<MergeMoments>(group) == nullptr)
         return {{"partial", {plan.channels, plan.parts}}};
     return {{"drift", {plan.channels, plan.parts}}, {"squares", {plan.channels, plan.parts}}};

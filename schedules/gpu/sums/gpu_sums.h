@@ -1,9 +1,11 @@
 // Sums over samples and positions with one result per channel, on devices: reduce and
 // merge_moments.
 //
-//     block of 16 channels, part of the terms
+//     block of 8 channels, part of the terms
 //       thread of one channel, one of 16 interleaved chains
 //     tree over the chains, in shared memory; a second kernel adds the parts, in order
+//
+// Few terms are one part, and then one kernel does it all.
 //
 // Parts and chains follow from shapes and batch, so the order of a sum does, too.
 #pragma once

@@ -18,6 +18,7 @@ Group reduce_group(const TensorType& type, bool keep_channels, bool mean, int ba
 
 TEST(GpuSums, OfMapsAndFeatures) {
     check_recipe("gpu_sums", reduce_group(batched_type({20, 9, 11}), true, false, 5));
+    check_recipe("gpu_sums", reduce_group(batched_type({20, 19, 23}), true, true, 5));
     check_recipe("gpu_sums", reduce_group(batched_type({1, 1, 1}), true, true, 1));
     check_recipe("gpu_sums", reduce_group(batched_type({33}), true, true, 3));
     check_recipe("gpu_sums", reduce_group(batched_type({}), false, true, 7));
@@ -25,18 +26,20 @@ TEST(GpuSums, OfMapsAndFeatures) {
 }
 
 TEST(GpuSums, MomentsAroundALargeMean) {
-    auto op = std::make_shared<MergeMoments>();
-    op->width = 6;
-    op->height = 301;
-    const TensorType strips = strip_type(batched_type({19, 301, 6}));
-    RecipeCheck check;
-    check.adjust = [](reference::Sources& sources, int64_t) {
-        for (double& value : sources.at("a0").values) value = static_cast<float>(3000 + value);
-        for (double& value : sources.at("a1").values) value /= 64;
-        for (double& value : sources.at("a2").values)
-            value = static_cast<float>(24 + value * value);
-    };
-    check_recipe("gpu_sums", group_of(op, {strips, strips, strips}, 3), check);
+    for (int64_t height : {301, 1601}) {  // one part of the strips, and several
+        auto op = std::make_shared<MergeMoments>();
+        op->width = 6;
+        op->height = height;
+        const TensorType strips = strip_type(batched_type({19, height, 6}));
+        RecipeCheck check;
+        check.adjust = [](reference::Sources& sources, int64_t) {
+            for (double& value : sources.at("a0").values) value = static_cast<float>(3000 + value);
+            for (double& value : sources.at("a1").values) value /= 64;
+            for (double& value : sources.at("a2").values)
+                value = static_cast<float>(24 + value * value);
+        };
+        check_recipe("gpu_sums", group_of(op, {strips, strips, strips}, 3), check);
+    }
 }
 
 }  // namespace

@@ -1,0 +1,38 @@
+// A device waits some microseconds at each launch, so a step of small maps is as long as it has
+// launches.
+#include <gtest/gtest.h>
+
+#include "compiler/pipeline.h"
+#include "compiler/plan/plan.h"
+#include "schedules/library.h"
+#include "tests/support/golden.h"
+
+namespace emulsion::test {
+namespace {
+
+// Of a training step: a call is one, and one more for each scratch that it fills.
+size_t launches(const std::string& network, int batch, const Isa& isa) {
+    PlanOptions options;
+    options.training = true;
+    options.batches = {batch};
+    options.exact = isa.is_device();  // no recipe of theirs is Winograd's
+    options.isas = {isa};
+    const Plan plan =
+        make_plan(training_graph(golden_network(network), options.exact), make_library(), options);
+    const VariantPlan& variant = plan.variants[0];
+    size_t count = 0;
+    for (const PlannedCall& call : variant.batches[0].calls) {
+        count++;
+        if (isa.is_device()) count += call.scratch.size();
+    }
+    return count;
+}
+
+TEST(DeviceLaunches, OfResnet20AreThoseOfTheProcessor) {
+    const size_t processor = launches("resnet20", 128, isa_avx512());
+    for (const Isa* isa : {&isa_opencl(), &isa_cuda()})
+        EXPECT_LE(launches("resnet20", 128, *isa), processor * 6 / 5) << isa->name;
+}
+
+}  // namespace
+}  // namespace emulsion::test
