@@ -76,7 +76,7 @@ struct emulsion_device_api {
     /* Returns when all launches are through. */
     int (*finish)(emulsion_device* device);
     /* The index of the first of `count` floats, which start at `offset`, that is a NaN or an
-     * infinity; -1: none is. Waits for the answer, a download of 4 bytes. A dry device gets the
+     * infinity; -1: none is. Waits for the answer, a download of some bytes. A dry device gets the
      * kernel ready, and answers -1. */
     int (*first_not_finite)(emulsion_device* device, int memory_class, uint64_t offset,
                             uint64_t count, int64_t* index);
@@ -89,7 +89,7 @@ static inline uint64_t emulsion_slot_bytes(uint64_t bytes, int is_batched, int32
     return (all + (EMULSION_DEVICE_ALIGNMENT - 1)) & ~(uint64_t)(EMULSION_DEVICE_ALIGNMENT - 1);
 }
 
-extern const emulsion_device_api emulsion_opencl;
+extern const emulsion_device_api emulsion_opencl, emulsion_cuda;
 
 #ifdef __cplusplus
 }

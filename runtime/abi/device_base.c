@@ -59,10 +59,16 @@ int emulsion_table_add(emulsion_table* table, uint64_t first, uint64_t second, v
 
 void emulsion_table_clear(emulsion_table* table, int (*release)(void* handle)) {
     for (uint64_t i = 0; i < table->capacity; i++) {
-        if (table->entries[i].handle != NULL) release(table->entries[i].handle);
+        if (release != NULL && table->entries[i].handle != NULL) release(table->entries[i].handle);
     }
     free(table->entries);
     memset(table, 0, sizeof *table);
+}
+
+int emulsion_device_add(emulsion_device_base* device, emulsion_table* table, uint64_t first,
+                        uint64_t second, void* handle) {
+    if (emulsion_table_add(table, first, second, handle)) return 0;
+    return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED, "the process is out of memory");
 }
 
 int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...) {
@@ -122,6 +128,15 @@ int emulsion_device_check_floats(emulsion_device_base* device, int memory_class,
     return emulsion_device_check_range(
         device, memory_class, offset,
         count <= UINT64_MAX / sizeof(float) ? count * sizeof(float) : UINT64_MAX);
+}
+
+void emulsion_log_tail(char* log, char* tail, size_t bytes) {
+    size_t end = strlen(log);
+    for (size_t i = 0; i < end; i++) {
+        if ((unsigned char)log[i] < ' ') log[i] = ' ';
+    }
+    while (end > 0 && log[end - 1] == ' ') log[--end] = 0;
+    snprintf(tail, bytes, "%s", end < bytes ? log : log + end - (bytes - 1));
 }
 
 int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]) {

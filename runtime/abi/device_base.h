@@ -21,7 +21,7 @@ typedef struct emulsion_table {
 void* emulsion_table_find(const emulsion_table* table, uint64_t first, uint64_t second);
 /* REQUIRES: there is none yet. 0 where there is no memory. */
 int emulsion_table_add(emulsion_table* table, uint64_t first, uint64_t second, void* handle);
-/* Hands every handle to `release`, and frees the table's memory. */
+/* Hands every handle to `release`, if there is one, and frees the table's memory. */
 void emulsion_table_clear(emulsion_table* table, int (*release)(void* handle));
 
 /* The head of each interface's device. */
@@ -40,6 +40,10 @@ static inline void* emulsion_device_of(void* user_context) {
     return ((emulsion_worker*)user_context)->instance->device;
 }
 
+/* Adds to one of the device's tables. 0, or the fault where the process is out of memory. */
+int emulsion_device_add(emulsion_device_base* device, emulsion_table* table, uint64_t first,
+                        uint64_t second, void* handle);
+
 /* Keeps the fault if it is the first. Returns the first one's code. */
 int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -54,6 +58,9 @@ int emulsion_device_check_range(emulsion_device_base* device, int memory_class, 
 /* The same of floats. */
 int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,
                                  uint64_t count);
+
+/* The end of what a compiler says, on one line; changes `log`. */
+void emulsion_log_tail(char* log, char* tail, size_t bytes);
 
 /* 1 where the environment says to leave devices alone (EMULSION_NO_DEVICE); `text` then says so. */
 int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]);

@@ -252,10 +252,8 @@ static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offs
         emulsion_opencl_fail(device, answer, "clCreateSubBuffer", what);
         return 0;
     }
-    if (!emulsion_table_add(views, offset, bytes, view)) {
+    if (emulsion_device_add(&device->base, views, offset, bytes, view) != 0) {
         device->cl->clReleaseMemObject(view);
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "the process is out of memory");
         return 0;
     }
     return (uint64_t)(uintptr_t)view;

@@ -8,12 +8,6 @@
 
 typedef emulsion_opencl_device Device;
 
-/* The name, of a kernel, cannot be put into a table. */
-static int fail_for_memory(Device* device) {
-    return emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                                "the process is out of memory");
-}
-
 /* The end of what the compiler says of a program, on one line. */
 static void read_log(Device* device, void* program, char* tail, size_t most) {
     size_t bytes = 0;
@@ -24,12 +18,7 @@ static void read_log(Device* device, void* program, char* tail, size_t most) {
     char* log = calloc(1, bytes + 1);
     if (log == NULL) return;
     device->cl->clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
-    size_t end = strlen(log);
-    for (size_t i = 0; i < end; i++) {
-        if ((unsigned char)log[i] < ' ') log[i] = ' ';
-    }
-    while (end > 0 && log[end - 1] == ' ') log[--end] = 0;
-    snprintf(tail, most, "%s", end < most ? log : log + end - (most - 1));
+    emulsion_log_tail(log, tail, most);
     free(log);
 }
 
@@ -48,9 +37,10 @@ static int build(Device* device, const char* source, size_t bytes) {
             &device->base, answer, "clBuildProgram answers %s (%d) on '%.60s': ...%s",
             emulsion_opencl_error_name(answer), answer, device->base.facts.name, log);
     }
-    if (!emulsion_table_add(&device->base.programs, (uintptr_t)source, 0, program)) {
+    if (emulsion_device_add(&device->base, &device->base.programs, (uintptr_t)source, 0, program) !=
+        0) {
         cl->clReleaseProgram(program);
-        return fail_for_memory(device);
+        return device->base.head.error;
     }
     device->base.head.programs++;
     return 0;
@@ -86,9 +76,8 @@ static void* ready_kernel(Device* device, const char* source, const char* name, 
                              "'%.99s' needs %llu threads a block, but '%.60s' runs it with %llu",
                              name, (unsigned long long)threads, base->facts.name,
                              (unsigned long long)most);
-    } else if (!emulsion_table_add(&base->kernels, (uintptr_t)source, (uintptr_t)name, kernel)) {
-        fail_for_memory(device);
-    } else {
+    } else if (emulsion_device_add(base, &base->kernels, (uintptr_t)source, (uintptr_t)name,
+                                   kernel) == 0) {
         base->head.kernels++;
         return kernel;
     }
@@ -228,9 +217,10 @@ const void* halide_opencl_device_interface(void);
 
 int halide_opencl_initialize_kernels(void* user_context, void** state, const char* source,
                                      int bytes) {
+    (void)bytes; /* the text ends with a zero */
     /* A variable of the kernel object, which all instances share: the same for each of them. */
     __atomic_store_n(state, (void*)(uintptr_t)source, __ATOMIC_RELAXED);
-    return ready_program(emulsion_device_of(user_context), source, strnlen(source, (size_t)bytes));
+    return ready_program(emulsion_device_of(user_context), source, strlen(source));
 }
 
 int halide_opencl_run(void* user_context, void* state, const char* name, int blocks_x, int blocks_y,

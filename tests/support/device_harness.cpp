@@ -16,6 +16,11 @@
 // What the kernels call.
 extern "C" {
 int halide_copy_to_device(void*, void*, const void*);
+int halide_cuda_initialize_kernels(void*, void**, const char*, int);
+int halide_cuda_run(void*, void*, const char*, int, int, int, int, int, int, int, size_t*, void**,
+                    int8_t*);
+void halide_cuda_finalize_kernels(void*, void*);
+const void* halide_cuda_device_interface(void);
 int halide_opencl_initialize_kernels(void*, void**, const char*, int);
 int halide_opencl_run(void*, void*, const char*, int, int, int, int, int, int, int, size_t*, void**,
                       int8_t*);
@@ -38,6 +43,10 @@ void* address_of(F* function) {
 std::map<std::string, void*> runtime_symbols() {
     return {
         {"halide_copy_to_device", address_of(halide_copy_to_device)},
+        {"halide_cuda_initialize_kernels", address_of(halide_cuda_initialize_kernels)},
+        {"halide_cuda_run", address_of(halide_cuda_run)},
+        {"halide_cuda_finalize_kernels", address_of(halide_cuda_finalize_kernels)},
+        {"halide_cuda_device_interface", address_of(halide_cuda_device_interface)},
         {"halide_opencl_initialize_kernels", address_of(halide_opencl_initialize_kernels)},
         {"halide_opencl_run", address_of(halide_opencl_run)},
         {"halide_opencl_finalize_kernels", address_of(halide_opencl_finalize_kernels)},

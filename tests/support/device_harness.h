@@ -62,6 +62,9 @@ class DeviceRun {
 
     OpenDevice& device() { return device_; }
 
+    // Of the buffers, as kernels see them.
+    const std::vector<emulsion_descriptor>& descriptors() const { return descriptors_; }
+
     // Calls the kernel on what the arena holds.
     int call(const reference::Sources& sources, int64_t samples);
     // Uploads, calls, downloads: the bytes in memory of the group's results. Throws the device's

@@ -1,0 +1,285 @@
+/* Devices by CUDA's driver. An arena is a block of memory, a view an address in it. The context is
+ * the device's primary one, which other libraries of the process use too; the stream is the
+ * device's own and keeps the order of what it is given. */
+#include "runtime/abi/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef emulsion_cuda_device Device;
+
+enum {
+    kLeastCapability = 80, /* kernels are compiled for it */
+    kViewAlignment = 16    /* of the widest access of kernels */
+};
+
+/* Faults. */
+
+static const char* name_of(const emulsion_cuda_driver* cu, int answer) {
+    const char* name = NULL;
+    return cu->error_name(answer, &name) == 0 && name != NULL ? name : "error";
+}
+
+int emulsion_cuda_fail(Device* device, int answer, const char* function, const char* what) {
+    return emulsion_device_fail(&device->base, answer, "%s answers %s (%d) %s on '%.60s'", function,
+                                name_of(device->cu, answer), answer, what, device->base.facts.name);
+}
+
+int emulsion_cuda_waited(Device* device, int answer, const char* function) {
+    char what[160] = "to the first wait";
+    if (answer == 0) return 0;
+    if (device->base.latest != NULL)
+        snprintf(what, sizeof what, "behind the launch of '%.99s'", device->base.latest);
+    return emulsion_cuda_fail(device, answer, function, what);
+}
+
+int emulsion_cuda_enter(Device* device) {
+    if (device->base.head.error != 0) return device->base.head.error;
+    const int answer = device->cu->context_push(device->context);
+    return answer == 0
+               ? 0
+               : emulsion_cuda_fail(device, answer, "cuCtxPushCurrent", "to the device's context");
+}
+
+int emulsion_cuda_leave(Device* device, int result) {
+    void* context;
+    device->cu->context_pop(&context);
+    return result;
+}
+
+/* Which devices there are. */
+
+static int tell(const emulsion_cuda_driver* cu, int answer, const char* function,
+                char text[EMULSION_DEVICE_TEXT]) {
+    if (answer != 0)
+        snprintf(text, EMULSION_DEVICE_TEXT, "%s answers %s (%d)", function, name_of(cu, answer),
+                 answer);
+    return answer;
+}
+
+/* Null where there is no driver or no device; else `count` is at least 1. */
+static const emulsion_cuda_driver* find_driver(int* count, char text[EMULSION_DEVICE_TEXT]) {
+    if (emulsion_devices_are_off(text)) return NULL;
+    const emulsion_cuda_driver* cu = emulsion_cuda_find(text);
+    if (cu == NULL || tell(cu, cu->init(0), "cuInit", text) != 0 ||
+        tell(cu, cu->device_count(count), "cuDeviceGetCount", text) != 0)
+        return NULL;
+    if (*count > 0) return cu;
+    snprintf(text, EMULSION_DEVICE_TEXT, "the driver of CUDA offers no device");
+    return NULL;
+}
+
+static int count_devices(char text[EMULSION_DEVICE_TEXT]) {
+    int count;
+    return find_driver(&count, text) == NULL ? 0 : count;
+}
+
+static const emulsion_cuda_driver* find_device(int index, int* device,
+                                               char text[EMULSION_DEVICE_TEXT]) {
+    int count;
+    const emulsion_cuda_driver* cu = find_driver(&count, text);
+    if (cu == NULL) return NULL;
+    if (index < 0 || index >= count) {
+        snprintf(text, EMULSION_DEVICE_TEXT, "there is no device cuda:%d: the driver offers %d",
+                 index, count);
+        return NULL;
+    }
+    return tell(cu, cu->device_get(device, index), "cuDeviceGet", text) == 0 ? cu : NULL;
+}
+
+static int read_facts(const emulsion_cuda_driver* cu, int device, emulsion_device_facts* facts,
+                      char text[EMULSION_DEVICE_TEXT]) {
+    size_t bytes = 0;
+    memset(facts, 0, sizeof *facts);
+    int answer = tell(cu, cu->device_name(facts->name, sizeof facts->name - 1, device),
+                      "cuDeviceGetName", text);
+    if (answer == 0) answer = tell(cu, cu->device_memory(&bytes, device), "cuDeviceTotalMem", text);
+    facts->memory_bytes = facts->largest_bytes = bytes;
+    facts->alignment = kViewAlignment;
+    return answer;
+}
+
+static int get_facts(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]) {
+    int id;
+    const emulsion_cuda_driver* cu = find_device(index, &id, text);
+    return cu == NULL ? EMULSION_DEVICE_REFUSED : read_facts(cu, id, facts, text);
+}
+
+/* Opening and closing. */
+
+static void check_capability(Device* device) {
+    int major = 0, minor = 0;
+    device->cu->device_attribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device->id);
+    device->cu->device_attribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device->id);
+    if (10 * major + minor < kLeastCapability)
+        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                             "'%.99s' has compute capability %d.%d, but kernels need %d.%d",
+                             device->base.facts.name, major, minor, kLeastCapability / 10,
+                             kLeastCapability % 10);
+}
+
+static uint64_t create_memory(Device* device, uint64_t bytes) {
+    uint64_t address = 0;
+    const int answer = device->cu->memory_allocate(&address, bytes);
+    if (answer != 0) {
+        char what[64];
+        snprintf(what, sizeof what, "to %llu bytes of memory", (unsigned long long)bytes);
+        emulsion_cuda_fail(device, answer, "cuMemAlloc", what);
+        return 0;
+    }
+    device->base.head.allocations++;
+    device->base.head.allocated_bytes += bytes;
+    return address;
+}
+
+static void open_stream(Device* device) {
+    const emulsion_cuda_driver* cu = device->cu;
+    int answer = cu->context_retain(&device->context, device->id);
+    if (answer != 0) {
+        device->context = NULL;
+        emulsion_cuda_fail(device, answer, "cuDevicePrimaryCtxRetain", "to a context");
+        return;
+    }
+    if (emulsion_cuda_enter(device) != 0) return;
+    answer = cu->stream_create(&device->stream, CU_STREAM_NON_BLOCKING);
+    if (answer != 0) {
+        device->stream = NULL;
+        emulsion_cuda_fail(device, answer, "cuStreamCreate", "to a stream");
+    } else {
+        device->answer = create_memory(device, EMULSION_DEVICE_OWN_BYTES);
+    }
+    emulsion_cuda_leave(device, 0);
+}
+
+static void close_device(emulsion_device* head) {
+    Device* device = (Device*)head;
+    const emulsion_cuda_driver* cu = device->cu;
+    if (device->context != NULL && cu->context_push(device->context) == 0) {
+        if (device->stream != NULL) cu->stream_wait(device->stream);
+        emulsion_table_clear(&device->base.programs, cu->module_unload);
+        for (int i = 0; i < EMULSION_CLASSES; i++) {
+            if (device->arenas[i] != 0) cu->memory_free(device->arenas[i]);
+        }
+        if (device->answer != 0) cu->memory_free(device->answer);
+        if (device->stream != NULL) cu->stream_destroy(device->stream);
+        emulsion_cuda_leave(device, 0);
+    }
+    if (device->context != NULL) cu->context_release(device->id);
+    emulsion_table_clear(&device->base.programs, NULL);
+    emulsion_table_clear(&device->base.kernels, NULL); /* their programs had them */
+    free(device);
+}
+
+static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
+    int id;
+    const emulsion_cuda_driver* cu = find_device(index, &id, text);
+    if (cu == NULL) return NULL;
+    Device* device = calloc(1, sizeof *device);
+    if (device == NULL) {
+        snprintf(text, EMULSION_DEVICE_TEXT, "the process is out of memory");
+        return NULL;
+    }
+    emulsion_device* head = &device->base.head;
+    head->api = &emulsion_cuda;
+    device->cu = cu;
+    device->id = id;
+    head->error = read_facts(cu, id, &device->base.facts, head->text);
+    if (head->error == 0) check_capability(device);
+    if (head->error == 0) open_stream(device);
+    if (head->error == 0) return head;
+    memcpy(text, head->text, EMULSION_DEVICE_TEXT);
+    close_device(head);
+    return NULL;
+}
+
+/* Memory. */
+
+static int allocate_entered(Device* device, int memory_class, uint64_t bytes) {
+    const emulsion_cuda_driver* cu = device->cu;
+    size_t left = 0, all = 0;
+    int answer = cu->memory_info(&left, &all);
+    if (answer != 0)
+        return emulsion_cuda_fail(device, answer, "cuMemGetInfo", "to how much is free");
+    const int refused = emulsion_device_check_arena(&device->base, memory_class, bytes, left);
+    if (refused != 0 || bytes == 0) return refused;
+    const uint64_t address = create_memory(device, bytes);
+    if (address == 0) return device->base.head.error;
+    device->arenas[memory_class] = address;
+    device->base.arena_bytes[memory_class] = bytes;
+    answer = cu->memory_set(address, 0, bytes, device->stream);
+    if (answer != 0)
+        return emulsion_cuda_fail(device, answer, "cuMemsetD8Async", "to the zeros of an arena");
+    return emulsion_cuda_waited(device, cu->stream_wait(device->stream), "cuStreamSynchronize");
+}
+
+static int allocate(emulsion_device* head, int memory_class, uint64_t bytes) {
+    Device* device = (Device*)head;
+    const int refused = emulsion_cuda_enter(device);
+    if (refused != 0) return refused;
+    return emulsion_cuda_leave(device, allocate_entered(device, memory_class, bytes));
+}
+
+static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offset,
+                          uint64_t bytes) {
+    Device* device = (Device*)head;
+    if (emulsion_device_check_range(&device->base, memory_class, offset, bytes) != 0) return 0;
+    if (offset % kViewAlignment == 0) return device->arenas[memory_class] + offset;
+    emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                         "a view of %llu bytes begins at byte %llu, no multiple of %d",
+                         (unsigned long long)bytes, (unsigned long long)offset, kViewAlignment);
+    return 0;
+}
+
+/* Both copies wait: the host's bytes may be anything's, pinned memory included. */
+static int copy(Device* device, int answer, const char* function) {
+    if (answer == 0)
+        return emulsion_cuda_waited(device, device->cu->stream_wait(device->stream),
+                                    "cuStreamSynchronize");
+    return emulsion_cuda_waited(device, answer, function);
+}
+
+static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
+                  uint64_t bytes) {
+    Device* device = (Device*)head;
+    int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
+    if (refused != 0 || bytes == 0 || (refused = emulsion_cuda_enter(device)) != 0) return refused;
+    head->uploads++;
+    head->uploaded_bytes += bytes;
+    const int answer =
+        device->cu->copy_in(device->arenas[memory_class] + offset, host, bytes, device->stream);
+    return emulsion_cuda_leave(device, copy(device, answer, "cuMemcpyHtoDAsync"));
+}
+
+static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
+                    uint64_t bytes) {
+    Device* device = (Device*)head;
+    int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
+    if (refused != 0 || bytes == 0 || (refused = emulsion_cuda_enter(device)) != 0) return refused;
+    head->downloads++;
+    head->downloaded_bytes += bytes;
+    const int answer =
+        device->cu->copy_out(host, device->arenas[memory_class] + offset, bytes, device->stream);
+    return emulsion_cuda_leave(device, copy(device, answer, "cuMemcpyDtoHAsync"));
+}
+
+static int finish(emulsion_device* head) {
+    Device* device = (Device*)head;
+    const int refused = emulsion_cuda_enter(device);
+    if (refused != 0) return refused;
+    return emulsion_cuda_leave(device,
+                               emulsion_cuda_waited(device, device->cu->stream_wait(device->stream),
+                                                    "cuStreamSynchronize"));
+}
+
+const emulsion_device_api emulsion_cuda = {.name = "cuda",
+                                           .count = count_devices,
+                                           .facts = get_facts,
+                                           .open = open_device,
+                                           .close = close_device,
+                                           .allocate = allocate,
+                                           .view = make_view,
+                                           .upload = upload,
+                                           .download = download,
+                                           .finish = finish,
+                                           .first_not_finite = emulsion_cuda_first_not_finite};

@@ -1,0 +1,31 @@
+/* What the two files of CUDA share: cuda.c (devices and memory) and cuda_launch.c (programs,
+ * kernels, launches). */
+#pragma once
+#include "runtime/abi/cuda_driver.h"
+#include "runtime/abi/device_base.h"
+
+typedef struct emulsion_cuda_device {
+    emulsion_device_base base;
+    const emulsion_cuda_driver* cu;
+    int id;
+    void *context, *stream;
+    uint64_t arenas[EMULSION_CLASSES]; /* addresses; 0: none */
+    uint64_t answer;                   /* EMULSION_DEVICE_OWN_BYTES: of first_not_finite */
+} emulsion_cuda_device;
+
+/* Makes the device's context the calling thread's; the thread's own comes back with
+ * emulsion_cuda_leave, which is due only after 0. */
+int emulsion_cuda_enter(emulsion_cuda_device* device);
+/* Returns `result`. */
+int emulsion_cuda_leave(emulsion_cuda_device* device, int result);
+
+/* Keeps the driver's `answer`, which is not 0, to a call of `function`. `what` goes on: "to an
+ * arena". */
+int emulsion_cuda_fail(emulsion_cuda_device* device, int answer, const char* function,
+                       const char* what);
+/* The same, if it is not 0, of a call that waits for the kernels launched before it. */
+int emulsion_cuda_waited(emulsion_cuda_device* device, int answer, const char* function);
+
+/* emulsion_device_api::first_not_finite. */
+int emulsion_cuda_first_not_finite(emulsion_device* device, int memory_class, uint64_t offset,
+                                   uint64_t count, int64_t* index);

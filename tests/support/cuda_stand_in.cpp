@@ -1,0 +1,252 @@
+// See cuda_stand_in.h.
+#include "tests/support/cuda_stand_in.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace emulsion::test {
+
+namespace {
+
+CudaStandIn* stand_in;
+
+char context_mark, stream_mark;
+
+const char* name_of(int error) {
+    switch (error) {
+        case 2:
+            return "CUDA_ERROR_OUT_OF_MEMORY";
+        case 100:
+            return "CUDA_ERROR_NO_DEVICE";
+        case 218:
+            return "CUDA_ERROR_INVALID_PTX";
+        case 500:
+            return "CUDA_ERROR_NOT_FOUND";
+        case 719:
+            return "CUDA_ERROR_LAUNCH_FAILED";
+        default:
+            return nullptr;
+    }
+}
+
+// Of `bytes` from an address on, within one block.
+std::byte* bytes_at(uint64_t address, size_t bytes) {
+    auto block = stand_in->blocks.upper_bound(address);
+    if (block == stand_in->blocks.begin()) return nullptr;
+    block--;
+    const size_t offset = address - block->first;
+    return offset + bytes <= block->second->size() ? block->second->data() + offset : nullptr;
+}
+
+// Modules and functions are the texts and names that they come from.
+struct Module {
+    const void* text;
+};
+
+void set_devices(emulsion_cuda_driver& driver) {
+    driver.init = [](unsigned) { return stand_in->answer("cuInit", false); };
+    driver.error_name = [](int error, const char** name) {
+        *name = name_of(error);
+        return *name == nullptr ? 1 : 0;
+    };
+    driver.device_count = [](int* count) {
+        *count = stand_in->devices;
+        return stand_in->answer("cuDeviceGetCount", false);
+    };
+    driver.device_get = [](int* device, int index) {
+        *device = index;
+        return stand_in->answer("cuDeviceGet", false);
+    };
+    driver.device_name = [](char* name, int bytes, int) {
+        std::strncpy(name, stand_in->name.c_str(), static_cast<size_t>(bytes));
+        return stand_in->answer("cuDeviceGetName", false);
+    };
+    driver.device_memory = [](size_t* bytes, int) {
+        *bytes = stand_in->memory;
+        return stand_in->answer("cuDeviceTotalMem", false);
+    };
+    driver.device_attribute = [](int* value, int name, int) {
+        *value = name == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? stand_in->capability / 10
+                                                                      : stand_in->capability % 10;
+        return stand_in->answer("cuDeviceGetAttribute", false);
+    };
+    driver.context_retain = [](void** context, int) {
+        const int answer = stand_in->answer("cuDevicePrimaryCtxRetain", false);
+        *context = &context_mark;
+        stand_in->live += answer == 0 ? 1 : 0;
+        return answer;
+    };
+    driver.context_release = [](int) {
+        stand_in->live--;
+        return stand_in->answer("cuDevicePrimaryCtxRelease", false);
+    };
+    driver.context_push = [](void* context) {
+        EXPECT_EQ(context, &context_mark);
+        const int answer = stand_in->answer("cuCtxPushCurrent", false);
+        stand_in->contexts_pushed += answer == 0 ? 1 : 0;
+        return answer;
+    };
+    driver.context_pop = [](void** context) {
+        *context = &context_mark;
+        stand_in->contexts_pushed--;
+        return stand_in->answer("cuCtxPopCurrent", false);
+    };
+    driver.stream_create = [](void** stream, unsigned flags) {
+        EXPECT_EQ(flags, 1u);  // does not wait for the null stream
+        const int answer = stand_in->answer("cuStreamCreate");
+        *stream = &stream_mark;
+        stand_in->live += answer == 0 ? 1 : 0;
+        return answer;
+    };
+    driver.stream_destroy = [](void*) {
+        stand_in->live--;
+        return stand_in->answer("cuStreamDestroy");
+    };
+    driver.stream_wait = [](void* stream) {
+        EXPECT_EQ(stream, &stream_mark);
+        return stand_in->answer("cuStreamSynchronize");
+    };
+}
+
+void set_memory(emulsion_cuda_driver& driver) {
+    driver.memory_info = [](size_t* left, size_t* all) {
+        *left = *all = stand_in->memory;
+        for (const auto& [address, block] : stand_in->blocks) *left -= block->size();
+        return stand_in->answer("cuMemGetInfo");
+    };
+    driver.memory_allocate = [](uint64_t* address, size_t bytes) {
+        const int answer = stand_in->answer("cuMemAlloc");
+        if (answer != 0) return answer;
+        auto block = std::make_unique<std::vector<std::byte>>(bytes, std::byte{0x7E});
+        *address = reinterpret_cast<uint64_t>(block->data());
+        stand_in->blocks[*address] = std::move(block);
+        stand_in->live++;
+        return 0;
+    };
+    driver.memory_free = [](uint64_t address) {
+        EXPECT_EQ(stand_in->blocks.erase(address), 1u);
+        stand_in->live--;
+        return stand_in->answer("cuMemFree");
+    };
+    driver.memory_set = [](uint64_t address, unsigned char value, size_t bytes, void* stream) {
+        EXPECT_EQ(stream, &stream_mark);
+        std::byte* place = bytes_at(address, bytes);
+        EXPECT_NE(place, nullptr);
+        if (place != nullptr) std::memset(place, value, bytes);
+        return stand_in->answer("cuMemsetD8Async");
+    };
+    driver.copy_in = [](uint64_t address, const void* host, size_t bytes, void* stream) {
+        EXPECT_EQ(stream, &stream_mark);
+        std::byte* place = bytes_at(address, bytes);
+        EXPECT_NE(place, nullptr);
+        if (place != nullptr) std::memcpy(place, host, bytes);
+        return stand_in->answer("cuMemcpyHtoDAsync");
+    };
+    driver.copy_out = [](void* host, uint64_t address, size_t bytes, void* stream) {
+        EXPECT_EQ(stream, &stream_mark);
+        const std::byte* place = bytes_at(address, bytes);
+        EXPECT_NE(place, nullptr);
+        if (place != nullptr) std::memcpy(host, place, bytes);
+        return stand_in->answer("cuMemcpyDtoHAsync");
+    };
+}
+
+int launch(void* function, unsigned bx, unsigned by, unsigned bz, unsigned tx, unsigned ty,
+           unsigned tz, unsigned shared, void* stream, void** arguments, void** extra) {
+    EXPECT_EQ(extra, nullptr);
+    const int answer = stand_in->answer("cuLaunchKernel");
+    if (answer != 0) return answer;
+    const char* name = static_cast<const char*>(function);
+    stand_in->launches.push_back({name, {bx, by, bz}, {tx, ty, tz}, shared, stream});
+    if (stand_in->on_launch) stand_in->on_launch(stand_in->launches.back(), arguments);
+    auto kernel = stand_in->kernels.find(name);
+    if (kernel != stand_in->kernels.end()) kernel->second(arguments);
+    return 0;
+}
+
+void set_kernels(emulsion_cuda_driver& driver) {
+    driver.module_load = [](void** module, const void* text, unsigned count, int* options,
+                            void** values) {
+        EXPECT_EQ(count, 2u);
+        EXPECT_EQ(options[0], CU_JIT_ERROR_LOG_BUFFER);
+        EXPECT_EQ(options[1], CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
+        const int answer = stand_in->answer("cuModuleLoadDataEx");
+        const auto bytes = reinterpret_cast<size_t>(values[1]);
+        if (answer != 0) {
+            std::strncpy(static_cast<char*>(values[0]), stand_in->log.c_str(), bytes);
+            return answer;
+        }
+        *module = new Module{text};
+        stand_in->programs.emplace_back(static_cast<const char*>(text));
+        stand_in->live++;
+        return 0;
+    };
+    driver.module_unload = [](void* module) {
+        delete static_cast<Module*>(module);
+        stand_in->live--;
+        return stand_in->answer("cuModuleUnload");
+    };
+    driver.module_function = [](void** function, void* module, const char* name) {
+        const char* text = static_cast<const char*>(static_cast<Module*>(module)->text);
+        const std::string entry = std::string(".entry ") + name;
+        if (std::strstr(text, entry.c_str()) == nullptr) return 500;
+        *function = const_cast<char*>(name);
+        return stand_in->answer("cuModuleGetFunction");
+    };
+    driver.function_attribute = [](int* value, int name, void*) {
+        EXPECT_EQ(name, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+        *value = stand_in->most_threads;
+        return stand_in->answer("cuFuncGetAttribute");
+    };
+    driver.function_set = [](void* function, int name, int value) {
+        EXPECT_EQ(name, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+        stand_in->shared_limits[function] = value;
+        return stand_in->answer("cuFuncSetAttribute");
+    };
+    driver.launch = launch;
+}
+
+// The kernel of first_not_finite on the processor.
+void find_not_finite(void** arguments) {
+    uint64_t values, count, first;
+    std::memcpy(&values, arguments[0], 8);
+    std::memcpy(&count, arguments[1], 8);
+    std::memcpy(&first, arguments[2], 8);
+    const std::byte* place = bytes_at(values, count * 4);
+    std::byte* result = bytes_at(first, 8);
+    ASSERT_NE(place, nullptr);
+    ASSERT_NE(result, nullptr);
+    for (uint64_t i = count; i-- > 0;) {
+        uint32_t bits;
+        std::memcpy(&bits, place + 4 * i, 4);
+        if ((bits & 0x7f800000u) == 0x7f800000u) std::memcpy(result, &i, 8);
+    }
+}
+
+}  // namespace
+
+CudaStandIn::CudaStandIn() {
+    stand_in = this;
+    set_devices(driver);
+    set_memory(driver);
+    set_kernels(driver);
+    kernels["first_not_finite"] = find_not_finite;
+    emulsion_cuda_stand_in = &driver;
+}
+
+CudaStandIn::~CudaStandIn() {
+    EXPECT_EQ(live, 0) << "what was made is given back";
+    EXPECT_EQ(contexts_pushed, 0) << "the thread has its own context again";
+    emulsion_cuda_stand_in = nullptr;
+    stand_in = nullptr;
+}
+
+int CudaStandIn::answer(const char* symbol, bool needs_context) {
+    calls[symbol]++;
+    EXPECT_TRUE(!needs_context || contexts_pushed > 0) << symbol << " has no context";
+    auto found = failing.find(symbol);
+    return found == failing.end() ? 0 : found->second;
+}
+
+}  // namespace emulsion::test

@@ -1,0 +1,60 @@
+// A driver of CUDA for tests on machines without one: the device's memory is the process's, kernels
+// that the tests know run on the processor, and everything that is asked is counted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/abi/cuda_driver.h"
+
+namespace emulsion::test {
+
+// What cuLaunchKernel was asked for.
+struct CudaLaunch {
+    std::string kernel;
+    unsigned blocks[3], threads[3], shared;
+    void* stream;
+};
+
+// In use while it lives, one at a time.
+class CudaStandIn {
+  public:
+    CudaStandIn();
+    ~CudaStandIn();
+    CudaStandIn(const CudaStandIn&) = delete;
+    CudaStandIn& operator=(const CudaStandIn&) = delete;
+
+    // What the devices are.
+    int devices = 1;
+    std::string name = "toy";
+    size_t memory = size_t{1} << 30;
+    int capability = 90;
+    int most_threads = 1024;
+    std::string log;  // of the compiler, where cuModuleLoadDataEx fails
+    // A code for each function (by its symbol) that is to fail.
+    std::map<std::string, int> failing;
+    // How kernels run on the processor; others do nothing.
+    std::map<std::string, std::function<void(void** arguments)>> kernels;
+    // Sees each launch before it is made.
+    std::function<void(const CudaLaunch& launch, void** arguments)> on_launch;
+
+    // What was asked.
+    std::map<std::string, int> calls;
+    std::vector<CudaLaunch> launches;
+    std::vector<std::string> programs;   // their texts
+    std::map<void*, int> shared_limits;  // set on a function
+    int live = 0;                        // contexts, streams, blocks, modules not given back
+    int contexts_pushed = 0;
+
+    // Counts the call and answers its code. Most functions need a current context.
+    int answer(const char* symbol, bool needs_context = true);
+
+    emulsion_cuda_driver driver;  // in use
+    std::map<uint64_t, std::unique_ptr<std::vector<std::byte>>> blocks;
+};
+
+}  // namespace emulsion::test
