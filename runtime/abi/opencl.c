@@ -119,6 +119,8 @@ static void check_device(Device* device) {
     uint64_t constant_bytes;
     ask(device->cl, device->id, CL_DEVICE_AVAILABLE, &is_available, sizeof is_available);
     ask(device->cl, device->id, CL_DEVICE_COMPILER_AVAILABLE, &has_compiler, sizeof has_compiler);
+    ask(device->cl, device->id, CL_DEVICE_LOCAL_MEM_SIZE, &device->shared_bytes,
+        sizeof device->shared_bytes);
     ask(device->cl, device->id, CL_DEVICE_VERSION, version, sizeof version);
     ask(device->cl, device->id, CL_DEVICE_MAX_CONSTANT_BUFFER_SIZE, &constant_bytes,
         sizeof constant_bytes);

@@ -11,7 +11,8 @@ typedef struct emulsion_opencl_device {
     void* arenas[EMULSION_CLASSES];
     void* answer; /* EMULSION_DEVICE_OWN_BYTES: of first_not_finite */
     emulsion_table views[EMULSION_CLASSES];
-    char options[96]; /* of programs */
+    uint64_t shared_bytes; /* of a block, at most */
+    char options[96];      /* of programs */
 } emulsion_opencl_device;
 
 /* Keeps the driver's `answer`, which is not 0, to a call of `function`. `what` goes on: "to a

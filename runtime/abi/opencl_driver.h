@@ -82,7 +82,7 @@ enum {
     CL_PLATFORM_NOT_FOUND_KHR = -1001,
 
     CL_DEVICE_TYPE_GPU = 4,
-    CL_DEVICE_TYPE_NO_GPU = 2 | 8 | 16, /* processors, accelerators, special ones */
+    CL_DEVICE_TYPE_NO_GPU = 2 | 8, /* processors, accelerators */
 
     CL_DEVICE_MAX_MEM_ALLOC_SIZE = 0x1010,
     CL_DEVICE_MEM_BASE_ADDR_ALIGN = 0x1019, /* in bits */

@@ -54,7 +54,8 @@ static int ready_program(Device* device, const char* source, size_t bytes) {
 }
 
 /* Null where it fails. */
-static void* ready_kernel(Device* device, const char* source, const char* name, size_t threads) {
+static void* ready_kernel(Device* device, const char* source, const char* name, size_t threads,
+                          size_t shared) {
     const emulsion_opencl_driver* cl = device->cl;
     emulsion_device_base* base = &device->base;
     void* kernel = emulsion_table_find(&base->kernels, (uintptr_t)source, (uintptr_t)name);
@@ -76,6 +77,11 @@ static void* ready_kernel(Device* device, const char* source, const char* name, 
                              "'%.99s' needs %llu threads a block, but '%.60s' runs it with %llu",
                              name, (unsigned long long)threads, base->facts.name,
                              (unsigned long long)most);
+    } else if (shared > device->shared_bytes) {
+        emulsion_device_fail(base, EMULSION_DEVICE_REFUSED,
+                             "'%.99s' needs %llu bytes of shared memory, but '%.60s' has %llu",
+                             name, (unsigned long long)shared, base->facts.name,
+                             (unsigned long long)device->shared_bytes);
     } else if (emulsion_device_add(base, &base->kernels, (uintptr_t)source, (uintptr_t)name,
                                    kernel) == 0) {
         base->head.kernels++;
@@ -190,7 +196,7 @@ int emulsion_opencl_first_not_finite(emulsion_device* head, int memory_class, ui
     if (emulsion_device_check_floats(&device->base, memory_class, offset, count) != 0)
         return head->error;
     if (ready_program(device, kFiniteSource, sizeof kFiniteSource - 1) != 0) return head->error;
-    void* kernel = ready_kernel(device, kFiniteSource, kFiniteName, kFiniteThreads);
+    void* kernel = ready_kernel(device, kFiniteSource, kFiniteName, kFiniteThreads, 0);
     if (kernel == NULL) return head->error;
     for (uint64_t at = 0; at < count && !head->dry; at += kFinitePart) {
         const uint32_t part = count - at < kFinitePart ? (uint32_t)(count - at) : kFinitePart;
@@ -230,7 +236,8 @@ int halide_opencl_run(void* user_context, void* state, const char* name, int blo
     const size_t blocks[3] = {(size_t)blocks_x, (size_t)blocks_y, (size_t)blocks_z};
     const size_t threads[3] = {(size_t)threads_x, (size_t)threads_y, (size_t)threads_z};
     if (device->base.head.error != 0) return device->base.head.error;
-    void* kernel = ready_kernel(device, state, name, threads[0] * threads[1] * threads[2]);
+    void* kernel =
+        ready_kernel(device, state, name, threads[0] * threads[1] * threads[2], (size_t)shared);
     if (kernel == NULL) return device->base.head.error;
     const int refused =
         set_arguments(device, kernel, name, sizes, arguments, is_buffer, (size_t)shared);

@@ -145,6 +145,20 @@ TEST_F(OpenClFaults, MoreThreadsThanAKernelRunsWith) {
               "'scale' needs 64 threads a block, but '" + device_name() + "' runs it with 63");
 }
 
+TEST_F(OpenClFaults, MoreSharedMemoryThanABlockHas) {
+    StandIn stand_in;
+    stand_in.driver.clGetDeviceInfo = changed_info;
+    changed_facts = {{CL_DEVICE_LOCAL_MEM_SIZE, bytes_of_fact(uint64_t{1000})}};
+    TextProgram program = scaling_program();
+    Scaled scaled(program), fitting(program);
+    changed_facts.clear();
+    scaled.device()->dry = 1;
+    EXPECT_EQ(scaled.scale(2, 1001), EMULSION_DEVICE_REFUSED);
+    EXPECT_EQ(scaled.device()->text,
+              "'scale' needs 1001 bytes of shared memory, but '" + device_name() + "' has 1000");
+    EXPECT_EQ(fitting.scale(2, 1000), 0);
+}
+
 TEST_F(OpenClFaults, AnArgumentOnTheProcessor) {
     TextProgram program = scaling_program();
     Scaled scaled(program);

@@ -35,15 +35,16 @@ void Scaled::upload(float value) {
                          kCount * sizeof(float));
 }
 
-int Scaled::scale(float factor, int blocks, int threads) {
+int Scaled::scale(float factor, int shared) {
     auto count = static_cast<int32_t>(kCount);
     size_t sizes[] = {sizeof(uint64_t), sizeof factor, sizeof count, 0};
     void* arguments[] = {&descriptor_, &factor, &count, nullptr};
     int8_t is_buffer[] = {1, 0, 0, 0};
     halide_opencl_initialize_kernels(device_.worker(), &program_.state, program_.source,
                                      static_cast<int>(std::strlen(program_.source)) + 1);
-    const int result = halide_opencl_run(device_.worker(), program_.state, program_.name, blocks, 1,
-                                         1, threads, 1, 1, 0, sizes, arguments, is_buffer);
+    const int result = halide_opencl_run(device_.worker(), program_.state, program_.name,
+                                         static_cast<int>(kCount / 64), 1, 1, 64, 1, 1, shared,
+                                         sizes, arguments, is_buffer);
     halide_opencl_finalize_kernels(device_.worker(), program_.state);
     return result;
 }

@@ -36,7 +36,7 @@ class Scaled {
     OpenDevice& device() { return device_; }
     void upload(float value);
     // What halide_opencl_run returns.
-    int scale(float factor, int blocks = 16, int threads = 64);
+    int scale(float factor, int shared = 0);
     std::vector<float> download();
     void forget_view() { descriptor_.device = 0; }
 
