@@ -1,12 +1,14 @@
 /* The seam between a library and the drivers of devices: what a device variant runs on. One
- * interface (OpenCL; others by the same form) is one emulsion_device_api, defined in a file of its
- * own (opencl.c), and one set of the five functions that Halide's kernels for it call; a library
- * links the interfaces of its variants alone. Drivers are loaded when a device is first asked for,
- * so that a library starts, and runs on the processor, where there are none.
+ * interface (OpenCL, CUDA) is one emulsion_device_api, defined in files of its own (opencl*.c,
+ * cuda*.c), and one set of the five functions that Halide's kernels for it call; a library links
+ * the interfaces of its variants alone. Drivers are loaded when a device is first asked for, so
+ * that a library starts, and runs on the processor, where there are none; EMULSION_NO_DEVICE=1 in
+ * the environment hides all devices.
  *
  * A device that bind has opened serves one instance: a context and a queue in order, one arena for
  * each class of memory, the programs and kernels of the library's variant. Kernels get it through
- * user_context, which is an emulsion_worker: worker->instance->device.
+ * user_context, which is an emulsion_worker: worker->instance->device. One thread at a time uses a
+ * device, in the process that opened it; different devices are independent.
  *
  * Halide's kernels drop return codes, so a device keeps the driver's first error and refuses every
  * launch behind it; whoever calls kernels looks at `error` when they are through. */
