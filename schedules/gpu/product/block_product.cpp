@@ -123,6 +123,25 @@ void stage_panel(Func panel, const Var& inner, int inner_extent, const Var& oute
     panel.reorder({lane, round, thread}).unroll(round).gpu_threads(thread);
 }
 
+void stage_operands(Staged operands, const Halide::LoopLevel& piece, const Halide::LoopLevel& step,
+                    const BlockTile& tile, Panel panel) {
+    const Var c = operands.map.args()[0], p = operands.map.args()[1];
+    operands.filter.compute_at(piece);
+    operands.map.compute_at(piece);
+    operands.map_rows.compute_at(step).vectorize(c, tile.unrolled()).unroll(p);
+    stage_panel(operands.map, c, tile.bk, p, tile.bp, tile.threads());
+    if (panel == Panel::vectors) {
+        const Var m = operands.filter.args()[0];
+        return stage_panel(operands.filter, m, tile.bm, c, tile.bk, tile.threads());
+    }
+    const Var m = operands.filter.args()[1];
+    stage_panel(operands.filter, c, tile.bk, m, tile.bm, tile.threads());
+    operands.filter_rows.compute_at(step).vectorize(c, tile.unrolled()).unroll(m);
+    if (tile.bk % kVector != 0) return;
+    operands.filter.align_storage(c, tile.bk + kRowPadding);
+    operands.map.align_storage(c, tile.bk + kRowPadding);
+}
+
 namespace {
 
 // `m`: what is dealt along the channels, vectors whose loop is `lane` or single ones.
@@ -173,7 +192,12 @@ void deal_results(Func result, int channels, const BlockTile& tile, Panel panel)
         }
         deal(result, mi, {mv}, pi, tile, {}, {po, mo});
     }
-    result.gpu_blocks(po, mo);  // the longer axis first: a grid's second ends at 65,535
+    // The longest axis first: a grid's others end at 65,535.
+    if (result.dimensions() == 2) {
+        result.gpu_blocks(po, mo);
+    } else {
+        result.gpu_blocks(po, mo, result.args()[2]);
+    }
 }
 
 }  // namespace emulsion

@@ -64,6 +64,16 @@ Halide::Expr channel_in(const Halide::Expr& channel, int channels);
 void stage_panel(Halide::Func panel, const Halide::Var& inner, int inner_extent,
                  const Halide::Var& outer, int outer_extent, int threads);
 
+// The operands of products whose reduction's first axis is innermost in that of the map: the
+// filter's panel (its axes m and the reduction in the order of `panel`), the map's (reduction, p),
+// and what the threads read of them at once. `filter_rows` is of Panel::rows alone.
+struct Staged {
+    Halide::Func filter, filter_rows, map, map_rows;
+};
+// Panels once a piece of the reduction, rows once a step of it.
+void stage_operands(Staged operands, const Halide::LoopLevel& piece, const Halide::LoopLevel& step,
+                    const BlockTile& tile, Panel panel);
+
 // Deals the axes m and p of one stage, over a block, to threads and registers: loops `inside` are
 // inside those over threads, `outside` around them.
 void deal_to_threads(Halide::Stage stage, const Halide::Var& m, const Halide::Var& p,
@@ -72,7 +82,7 @@ void deal_to_threads(Halide::Stage stage, const Halide::Var& m, const Halide::Va
                      const std::vector<Halide::VarOrRVar>& outside = {});
 
 // The same for a whole Func (m, p) of so many channels, whose blocks are those of the grid: loop
-// `po` is the innermost over blocks.
+// `po` is the innermost over blocks. A third axis is one of the grid too.
 void deal_results(Halide::Func result, int channels, const BlockTile& tile, Panel panel);
 
 }  // namespace emulsion

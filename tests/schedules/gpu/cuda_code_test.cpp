@@ -32,7 +32,8 @@ constexpr int kMapThreads = 256;      // of blocks without a tile
                     "setup.sh --tests"
 
 bool has_tile(const PlannedKernel& kernel) {
-    return kernel.recipe == "gpu_product" || kernel.recipe == "gpu_filter_gradient";
+    return kernel.recipe == "gpu_product" || kernel.recipe == "gpu_strided_gradient" ||
+           kernel.recipe == "gpu_filter_gradient";
 }
 
 // Lowers the kernel for a device that has no more shared memory than its tile states.

@@ -57,6 +57,46 @@ TEST(GpuProduct, DataGradients) {
     }
 }
 
+Group strided_gradient(int64_t height, int64_t width, int64_t kernel, int64_t stride,
+                       int64_t padding, bool rotated) {
+    auto op = std::make_shared<Conv2dBackwardData>();
+    op->stride = {stride, stride};
+    op->padding = {padding, padding, padding, padding};
+    op->input = {height, width};
+    op->rotated = rotated;
+    const TensorType filter =
+        rotated ? plain_type({10, 18, kernel, kernel}) : plain_type({18, 10, kernel, kernel});
+    return group_of(op,
+                    {batched_type({18, (height + 2 * padding - kernel) / stride + 1,
+                                   (width + 2 * padding - kernel) / stride + 1}),
+                     filter},
+                    3);
+}
+
+// Classes of one size and of several, with more taps, fewer, none.
+TEST(GpuStridedGradient, OfConvolutions) {
+    for (bool rotated : {false, true})
+        check_recipe("gpu_strided_gradient", strided_gradient(9, 7, 3, 2, 1, rotated),
+                     two_tiles(8));
+    check_recipe("gpu_strided_gradient", strided_gradient(8, 8, 1, 2, 0, false), two_tiles(8));
+    check_recipe("gpu_strided_gradient", strided_gradient(10, 11, 5, 3, 2, false), two_tiles(4));
+}
+
+TEST(GpuStridedGradient, FusedWork) {
+    const Group group = make_group(3, [](GraphBuilder& builder) {
+        auto op = std::make_shared<Conv2dBackwardData>();
+        op->stride = {2, 2};
+        op->padding = {1, 1, 1, 1};
+        op->input = {6, 8};
+        const Value dy = add_operand(builder, "dy", batched_type({12, 3, 4}));
+        const Value w = add_operand(builder, "w", plain_type({12, 20, 3, 3}));
+        const Value y = add_operand(builder, "y", batched_type({20, 6, 8}));
+        const Value dx = builder.add(op, {dy, w}, "v0");
+        return std::vector<Value>{builder.add(std::make_shared<ReluBackward>(), {dx, y}, "v1")};
+    });
+    check_recipe("gpu_strided_gradient", group, two_tiles(4));
+}
+
 TEST(GpuProduct, DenseLayers) {
     for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>{40, 33}, {7, 10}, {1, 1}}) {
         check_recipe("gpu_product",

@@ -1,0 +1,68 @@
+// What the products of devices read: the filter and the map of a convolution, of the gradient of
+// its data, or of a dense layer in these directions.
+#pragma once
+
+#include <Halide.h>
+
+#include <vector>
+
+#include "compiler/ops/window_lowering.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/gpu/product/block_product.h"
+
+namespace emulsion {
+
+// A product seen from its result.
+struct Product {
+    int m = 0;                     // channels of the result
+    int width = 1, height = 1;     // positions of one sample
+    int channels = 0;              // of the operand: the reduction's first axis
+    int taps_w = 1, taps_h = 1;    // its others
+    Panel panel = Panel::vectors;  // of the filter
+    int64_t positions(int batch) const { return int64_t{width} * height * batch; }
+    double multiply_adds(int batch) const {
+        return 1.0 * m * channels * taps_w * taps_h * static_cast<double>(positions(batch));
+    }
+    // Whether the last piece of the reduction is only partly in it.
+    bool has_tail(const BlockTile& tile) const { return channels % tile.bk != 0; }
+};
+
+// Whether the group's anchor is one.
+bool is_product(const Group& group);
+Product product_of(const Group& group);
+
+// A piece of the reduction near 16 that leaves nothing over, in whole vectors where there is one.
+int piece_of(int reduction);
+
+// The operands at their place in the product.
+class Operands {
+  public:
+    Operands(const KernelContext& context, const Product& product)
+        : context_(context), product_(product) {}
+
+    // The filter's value for result channel m and step (c, kx, ky) of the reduction.
+    Halide::Expr filter(const Halide::Expr& m, const Halide::Expr& c, const Halide::Expr& kx,
+                        const Halide::Expr& ky) const;
+
+    // The map's value for position p, zero outside its border and, where the reduction `has_tail`,
+    // beyond its last channel.
+    Halide::Expr map(const Halide::Expr& p, const Halide::Expr& c, const Halide::Expr& kx,
+                     const Halide::Expr& ky, bool has_tail) const;
+
+    // The same at positions of the map.
+    Halide::Expr map_at(const Halide::Expr& c, const Position& x, const Position& y,
+                        const Halide::Expr& n, bool has_tail) const;
+
+    // Memory coordinates of the result.
+    std::vector<Halide::Expr> result_at(const Halide::Expr& m, const Halide::Expr& p) const;
+
+  private:
+    bool is_map() const { return context_.group().anchor_output().shape.size() == 3; }
+    Halide::Expr sample(const Halide::Expr& p) const;
+    Position position(int axis, const Halide::Expr& at, const Halide::Expr& tap) const;
+
+    const KernelContext& context_;
+    const Product& product_;
+};
+
+}  // namespace emulsion
