@@ -15,6 +15,7 @@
 #include "schedules/gpu/product/gpu_filter_gradient.h"
 #include "schedules/gpu/product/gpu_product.h"
 #include "schedules/gpu/product/gpu_strided_gradient.h"
+#include "schedules/gpu/sums/gpu_softmax.h"
 #include "schedules/gpu/sums/gpu_sums.h"
 
 namespace emulsion {
@@ -40,6 +41,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuProduct>());
     library.push_back(std::make_unique<GpuFilterGradient>());
     library.push_back(std::make_unique<GpuSums>());
+    library.push_back(std::make_unique<GpuSoftmax>());
     library.push_back(std::make_unique<GpuMap>());
     library.push_back(std::make_unique<GpuFallback>());
     return library;
