@@ -67,10 +67,10 @@ Network read_network(const std::string& path);
 
 // Everything that is wrong with what the compiler relies on, beside verify(graph): sources of
 // types that there are (code source), a scalar "loss" that parameters reach, or no loss and another
-// output (code loss), no gradients (gradient), counts that are one number beside a loss (count), an
-// image as first input (input), as many class names as scores (classes), a mean and a deviation for
-// each channel (normalization), rates in range (optimizer, schedule), a name (name). REQUIRES:
-// verify(graph) passes.
+// output (code loss), no gradients (gradient), outputs that inference can compute (output), counts
+// that are one number beside a loss (count), an image as first input (input), as many class names
+// as scores (classes), a mean and a deviation for each channel (normalization), rates in range
+// (optimizer, schedule), a name (name). REQUIRES: verify(graph) passes.
 std::vector<Diagnostic> network_faults(const Network& network);
 
 // Throws what verify(graph) throws, else the first of network_faults.

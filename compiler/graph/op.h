@@ -120,6 +120,8 @@ class Op {
     virtual bool joins_channels() const { return false; }
     // Whether inference passes operand 0 on instead.
     virtual bool is_for_training_alone() const { return false; }
+    // Whether this result belongs to the batch of a training step: in inference there is none.
+    virtual bool is_batch_statistic(int /*output*/) const { return false; }
     // Whether every recipe copies this operand block by block before use, so that work on it is
     // done about once for each element.
     virtual bool stages(size_t /*operand*/) const { return false; }

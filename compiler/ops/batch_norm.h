@@ -22,6 +22,7 @@ class BatchNorm : public Op {
         f.field("momentum", momentum);
     }
     OpClass op_class() const override { return OpClass::anchor; }
+    bool is_batch_statistic(int output) const override { return output > 0; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
     std::vector<Halide::Func> lower(const LowerContext& context,

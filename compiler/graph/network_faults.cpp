@@ -1,0 +1,289 @@
+// What a network must be beside a graph that verifies.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "compiler/graph/network.h"
+#include "compiler/ops/sources.h"
+#include "runtime/support/limits.h"
+
+namespace emulsion {
+
+namespace {
+
+// REQUIRES: lowest <= highest; both ends are allowed.
+void check_range(std::string_view code, std::string_view name, double value, double lowest,
+                 double highest) {
+    if (value >= lowest && value <= highest) return;
+    fail(code,
+         fmt::format("{} is {}, which is not between {} and {}", name, value, lowest, highest),
+         fmt::format("choose a value from {} to {}", lowest, highest));
+}
+
+void check_name(const Network& network) {
+    if (is_network_name(network.name)) return;
+    fail("name", fmt::format("'{}' is no name for a network", network.name),
+         "use a letter, then letters, digits, '_' and '-', at most 64");
+}
+
+// Names of tensors stand in files of weights, whose readers have a limit.
+void check_lengths(const Network& network) {
+    for (const Node& node : network.graph.nodes()) {
+        if (node.name.size() <= kMostTensorName) continue;
+        fail("name",
+             fmt::format("the name '{}...' has {} bytes, more than {}", node.name.substr(0, 40),
+                         node.name.size(), kMostTensorName),
+             "give it a shorter name");
+    }
+}
+
+void check_optimizer(const Network& network) {
+    const OptimizerSpec& spec = network.optimizer;
+    check_range("optimizer", "learning_rate", spec.learning_rate, 0, 1e6);
+    check_range("optimizer", "weight_decay", spec.weight_decay, 0, 1e6);
+    check_range("optimizer", "momentum", spec.momentum, 0, 1);
+    check_range("optimizer", "beta1", spec.beta1, 0, 0.999999);
+    check_range("optimizer", "beta2", spec.beta2, 0, 0.999999);
+    // Adam's 0 / epsilon of a weight that never had a gradient is 0, in 32 bits too.
+    check_range("optimizer", "epsilon", spec.epsilon, spec.kind == "adam" ? 1e-30 : 0, 1);
+    if (spec.form != "outside" && spec.form != "inside" && spec.form != "keras") {
+        fail("optimizer", fmt::format("adam has no form '{}'", spec.form),
+             "write outside, inside or keras");
+    }
+}
+
+void check_schedule(const Network& network) {
+    const ScheduleSpec& spec = network.schedule;
+    check_range("schedule", "final", spec.final, 0, 1e6);
+    check_range("schedule", "gamma", spec.gamma, 0, 1e6);
+    if (spec.every < 1) {
+        fail("schedule", fmt::format("the step schedule drops every {} steps", spec.every),
+             "choose every = 1 or more");
+    }
+}
+
+// Which nodes the value depends on, itself included.
+std::vector<bool> ancestors(const Graph& graph, Value value) {
+    std::vector<bool> reached(graph.nodes().size(), false);
+    reached[static_cast<size_t>(value.node)] = true;
+    for (size_t i = static_cast<size_t>(value.node) + 1; i-- > 0;) {
+        if (!reached[i]) continue;
+        for (Value input : graph.nodes()[i].inputs) reached[static_cast<size_t>(input.node)] = true;
+    }
+    return reached;
+}
+
+bool has_output(const Graph& graph) {
+    return std::any_of(graph.results().begin(), graph.results().end(),
+                       [](const Result& result) { return result.kind == Result::Kind::output; });
+}
+
+void check_loss(const Network& network) {
+    const Result* loss = network.graph.find_output("loss");
+    if (loss == nullptr) {
+        if (has_output(network.graph)) return;
+        fail("loss", fmt::format("the model '{}' has neither a loss nor an output", network.name),
+             "end it with classify(scores), mean_squared_error(prediction) or loss(value), or, for "
+             "inference alone, with output(name, value)");
+    }
+    const TensorType& type = network.graph.type(loss->value);
+    if (type != plain_type({})) {
+        fail("loss",
+             fmt::format("the loss has type {}, but a loss is one number of type f32[]",
+                         to_string(type)),
+             "reduce it to its mean over the samples");
+    }
+    std::vector<bool> reached = ancestors(network.graph, loss->value);
+    for (size_t i = 0; i < reached.size(); i++) {
+        const auto* parameter = network.graph.op_as<Parameter>(static_cast<int>(i));
+        if (reached[i] && parameter != nullptr && parameter->trained) return;
+    }
+    fail("loss", fmt::format("the loss of '{}' depends on no trained parameter", network.name),
+         "use a layer with weights between input and loss, or freeze fewer layers");
+}
+
+// The type of a number that each call brings or the library keeps; nothing for an unknown name.
+std::optional<TensorType> type_of_scalar(const std::string& name) {
+    if (name == "learning_rate") return plain_type({});
+    for (const char* known : {"seed_low", "seed_high", "step_low", "step_high"}) {
+        if (name == known) return plain_type({}, ElementType::i32);
+    }
+    return std::nullopt;
+}
+
+[[noreturn]] void refuse_source(const Node& node, std::string message, std::string fix) {
+    throw Error({"source", std::move(message), std::move(fix), node.where, {}});
+}
+
+// A file states the types of sources, and nothing else derives them.
+void check_sources(const Network& network) {
+    const Graph& graph = network.graph;
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
+        const Node& node = graph.node(i);
+        if (node.op->op_class() != OpClass::source || graph.op_as<Input>(i) != nullptr) continue;
+        const TensorType& type = node.types[0];
+        if (const auto* scalar = graph.op_as<Scalar>(i)) {
+            const std::optional<TensorType> wanted = type_of_scalar(scalar->name);
+            if (!wanted) {
+                refuse_source(
+                    node, fmt::format("'{}' is the unknown scalar '{}'", node.name, scalar->name),
+                    "name learning_rate, seed_low, seed_high, step_low or step_high");
+            }
+            if (type == *wanted) continue;
+            refuse_source(node,
+                          fmt::format("'{}' has type {}, but the scalar '{}' is {}", node.name,
+                                      to_string(type), scalar->name, to_string(*wanted)),
+                          fmt::format("write {} after the colon", to_string(*wanted)));
+        }
+        const bool may_be_batched = graph.op_as<Constant>(i) != nullptr;
+        if (type.element == ElementType::f32 && (!type.batched || may_be_batched)) continue;
+        refuse_source(
+            node,
+            fmt::format("the {} '{}' has type {}, but must hold f32{}", node.op->kind(), node.name,
+                        to_string(type), may_be_batched ? "" : ", the same for all samples"),
+            may_be_batched ? "write f32 after the colon" : "write f32 after the colon, without n");
+    }
+}
+
+// Differentiating is the compiler's work: a gradient that a file brings would be lost.
+void check_gradients(const Network& network) {
+    for (const Result& result : network.graph.results()) {
+        if (result.kind != Result::Kind::gradient) continue;
+        const std::string& name = network.graph.node(result.target).name;
+        fail("gradient",
+             fmt::format("the network '{}' gives a gradient of '{}', but the gradients are the "
+                         "compiler's to find",
+                         network.name, name),
+             fmt::format("remove the line 'gradient %{}'", name));
+    }
+}
+
+// A batch has statistics in training alone: what inference hands out cannot depend on them.
+void check_outputs(const Network& network) {
+    const Graph& graph = network.graph;
+    const auto check = [&](Value value, const std::string& output) {
+        const Node& node = graph.node(value.node);
+        if (!node.op->is_batch_statistic(value.output)) return;
+        throw Error({"output",
+                     fmt::format("the output '{}' depends on '{}:{}', a statistic of the batch, "
+                                 "which inference does not have",
+                                 output, node.name, value.output),
+                     fmt::format("let it depend on '{}:0'", node.name),
+                     node.where,
+                     {}});
+    };
+    for (const Result& result : graph.results()) {
+        if (result.kind != Result::Kind::output || is_for_training(result.name)) continue;
+        check(result.value, result.name);
+        const std::vector<bool> reached = ancestors(graph, result.value);
+        for (size_t i = 0; i < reached.size(); i++) {
+            if (!reached[i]) continue;
+            for (Value input : graph.nodes()[i].inputs) check(input, result.name);
+        }
+    }
+}
+
+void check_counts(const Network& network) {
+    for (const Result& result : network.graph.results()) {
+        if (result.kind != Result::Kind::output || !is_count(result.name)) continue;
+        const TensorType& type = network.graph.type(result.value);
+        if (type != plain_type({})) {
+            fail("count",
+                 fmt::format("the output '{}' has type {}, but outputs of this name count right "
+                             "answers: one number of type f32[]",
+                             result.name, to_string(type)),
+                 "give the output another name");
+        }
+        if (!is_trained(network)) {
+            fail("count",
+                 fmt::format("the output '{}' counts right answers in training, but the model '{}' "
+                             "has no loss to train with",
+                             result.name, network.name),
+                 "give the model a loss, or the output another name");
+        }
+    }
+}
+
+const Node* first_input(const Graph& graph) {
+    for (size_t i = 0; i < graph.nodes().size(); i++) {
+        if (graph.op_as<Input>(static_cast<int>(i)) != nullptr) return &graph.nodes()[i];
+    }
+    return nullptr;
+}
+
+void check_input(const Network& network) {
+    const Node* image = first_input(network.graph);
+    if (image == nullptr) {
+        fail("input", fmt::format("the model '{}' has no input", network.name),
+             "start it with an input");
+    }
+    const TensorType& type = image->types[0];
+    if (!type.batched || type.element != ElementType::f32 || type.shape.empty()) {
+        fail("input",
+             fmt::format(
+                 "the first input '{}' is {}, but must be what is classified: f32 for each sample",
+                 image->name, to_string(type)),
+             "write the picture's input before all others");
+    }
+}
+
+void check_normalization(const Network& network) {
+    const Normalization& normalization = network.normalization;
+    const Node* image = first_input(network.graph);
+    if (image == nullptr || (normalization.mean.empty() && normalization.deviation.empty())) return;
+    const std::vector<int64_t>& shape = image->types[0].shape;
+    size_t channels = shape.size() == 3 ? static_cast<size_t>(shape[0]) : 1;
+    if (normalization.mean.size() != channels || normalization.deviation.size() != channels) {
+        fail("normalization",
+             fmt::format("normalization has {} means and {} deviations, but '{}' has {} channels",
+                         normalization.mean.size(), normalization.deviation.size(), image->name,
+                         channels),
+             fmt::format("give {} of each", channels));
+    }
+    for (double mean : normalization.mean) check_range("normalization", "a mean", mean, -1e6, 1e6);
+    for (double deviation : normalization.deviation)
+        check_range("normalization", "a deviation", deviation, 1e-6, 1e6);
+}
+
+void check_classes(const Network& network) {
+    const Result* scores = network.graph.find_output("scores");
+    if (network.classes.empty()) return;
+    if (scores == nullptr) {
+        fail("classes",
+             fmt::format("the model '{}' names {} classes, but it does not classify", network.name,
+                         network.classes.size()),
+             "end it with classify(scores), or name no classes");
+    }
+    const TensorType& type = network.graph.type(scores->value);
+    if (type.shape.size() != 1 || type.shape[0] != static_cast<int64_t>(network.classes.size())) {
+        fail("classes",
+             fmt::format("{} classes are named, but the scores are {}", network.classes.size(),
+                         to_string(type)),
+             "name one class for each score");
+    }
+}
+
+}  // namespace
+
+std::vector<Diagnostic> network_faults(const Network& network) {
+    std::vector<Diagnostic> faults;
+    for (auto check : {check_name, check_lengths, check_sources, check_input, check_loss,
+                       check_gradients, check_outputs, check_counts, check_classes,
+                       check_normalization, check_optimizer, check_schedule}) {
+        try {
+            check(network);
+        } catch (const Error& error) {
+            faults.push_back(error.diagnostic());
+        }
+    }
+    return faults;
+}
+
+void verify_network(const Network& network) {
+    verify(network.graph);
+    if (std::vector<Diagnostic> faults = network_faults(network); !faults.empty())
+        throw Error(faults[0]);
+}
+
+}  // namespace emulsion
