@@ -21,6 +21,7 @@
 #include "compiler/passes/pool_first.h"
 #include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
+#include "compiler/plan/choices_text.h"
 #include "compiler/plan/plan.h"
 #include "compiler/plan/roofline.h"
 #include "compiler/support/host.h"
@@ -232,6 +233,7 @@ std::string show_one(const Network& network, const RecipeLibrary& recipes, const
     Compiled compiled;
     compiled.plan = plan_of(optimized, recipes, plan_options);
     if (stage == "plan") return print(compiled.plan);
+    if (stage == "choices") return print_choices(compiled.plan);
     if (stage == "loops" || stage == "stmt" || stage == "asm")
         return show_kernels(compiled.plan, recipes, stage);
     compile_plan(compiled, recipes, options);
@@ -245,7 +247,7 @@ std::string show(const Network& network, const RecipeLibrary& recipes, std::stri
     const std::string name(stage);
     verify_network(network);
     if (name == "graph") return print(network);
-    for (const char* known : {"optimized", "plan", "loops", "stmt", "llvm", "asm"}) {
+    for (const char* known : {"optimized", "plan", "choices", "loops", "stmt", "llvm", "asm"}) {
         if (name == known) {
             std::string text;
             if (is_trained(network))
@@ -254,7 +256,7 @@ std::string show(const Network& network, const RecipeLibrary& recipes, std::stri
         }
     }
     fail("stage", fmt::format("unknown stage '{}'", name),
-         "the stages are graph, optimized, plan, loops, stmt, llvm, asm");
+         "the stages are graph, optimized, plan, choices, loops, stmt, llvm, asm");
 }
 
 std::string show_roofline(const Network& network, const RecipeLibrary& recipes,

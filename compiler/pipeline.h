@@ -55,9 +55,9 @@ struct Artifact {
 // Compiles and links; of a network that is not trained, what inference needs alone. Throws Error.
 Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options);
 
-// One stage as text: "graph" is the network itself, a .emu file; "optimized", "plan", "loops",
-// "stmt", "llvm" and "asm" are of training, where there is one, and inference in turn. Throws
-// Error[stage] for another name.
+// One stage as text: "graph" is the network itself, a .emu file; "optimized", "plan", "choices",
+// "loops", "stmt", "llvm" and "asm" are of training, where there is one, and inference in turn.
+// Throws Error[stage] for another name.
 std::string show(const Network& network, const RecipeLibrary& recipes, std::string_view stage,
                  const BuildOptions& options);
 

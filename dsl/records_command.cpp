@@ -31,6 +31,12 @@ std::string ops_of(const std::string& signature) {
 
 void list(const RecordSet& set) {
     for (const TunedRecord& r : set.records()) {
+        if (r.is_choice()) {
+            fmt::print("{:.3f}x {:9.1f} us a step  {} threads {}  {}  {}{}  {}\n", r.gain(),
+                       r.tuned_us, r.isa, r.threads, to_string(r.machine), r.choice,
+                       r.is_locked ? " (locked)" : "", r.signature);
+            continue;
+        }
         fmt::print("{:.3f}x {:9.1f} us  {}  {} threads {}  {} {}{}  {}\n", r.gain(), r.tuned_us,
                    r.isa, r.threads, to_string(r.machine), r.recipe, to_string(r.tiling),
                    r.is_locked ? " (locked)" : "", ops_of(r.signature));

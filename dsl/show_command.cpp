@@ -15,12 +15,13 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-const Words kStages = {"graph", "optimized", "plan", "loops", "stmt", "llvm", "asm", "roofline"};
-const Words kOptimized = {"optimized", "plan", "loops", "stmt", "llvm", "asm"};
-const Words kPlanned = {"plan", "loops", "stmt", "llvm", "asm"};
-const Words kPlannedOrRoofline = {"plan", "loops", "stmt", "llvm", "asm", "roofline"};
-const Words kOptimizedOrRoofline = {"optimized", "plan", "loops",   "stmt",
-                                    "llvm",      "asm",  "roofline"};
+const Words kStages = {"graph", "optimized", "plan", "choices", "loops",
+                       "stmt",  "llvm",      "asm",  "roofline"};
+const Words kOptimized = {"optimized", "plan", "choices", "loops", "stmt", "llvm", "asm"};
+const Words kPlanned = {"plan", "choices", "loops", "stmt", "llvm", "asm"};
+const Words kPlannedOrRoofline = {"plan", "choices", "loops", "stmt", "llvm", "asm", "roofline"};
+const Words kOptimizedOrRoofline = {"optimized", "plan", "choices", "loops",
+                                    "stmt",      "llvm", "asm",     "roofline"};
 
 // The stages in which an option has a part.
 struct Part {
@@ -100,6 +101,7 @@ int run_show(const CommandLine& line, const Network& network) {
     const BuildRecords records = has_part(line, "--records") ? records_of(line) : BuildRecords();
     BuildOptions options = line.options;
     options.records = records.source.get();
+    options.choices = records.source.get();
     const RecipeLibrary recipes = make_library();
     fmt::print("{}", line.stage == "roofline"
                          ? show_roofline(network, recipes, line.profile, options)

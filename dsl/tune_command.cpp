@@ -47,6 +47,9 @@ void add_tune_options(CLI::App* command, CommandLine& line) {
         ->capture_default_str();
     command->add_option("--kernel", line.tune.only,
                         "Only kernels whose names contain this, such as conv2.dw");
+    command->add_flag_callback(
+        "--no-choices", [&line] { line.tune.choices = false; },
+        "Tune kernels alone: what is above them, such as Winograd or fusion, stays as it is");
     command->add_flag("--draw", line.tune.draws,
                       "Draw candidates at random alone, to compare the search with");
     command->add_option("--report", line.report,

@@ -93,6 +93,14 @@ class LiveReport : public TuneReport {
             above([&] { lines_->step_check(kernel, check); });
         }
     }
+    void choice_tried(const TunedChoice& choice, const Trial& trial) override {
+        last_ = fmt::format("{}: {} instead of {} of {}", to_string(trial.outcome), choice.other,
+                            choice.own, choice.name);
+        draw();
+    }
+    void choice_confirmed(const TunedChoice& choice, const Confirmation& confirmation) override {
+        above([&] { lines_->choice_confirmed(choice, confirmation); });
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         erase();
         lines_->end(why, kernels, spent);

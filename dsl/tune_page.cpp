@@ -150,6 +150,24 @@ class PageReport : public TuneReport {
     void step_check(const TunedKernel& kernel, const Confirmation& check) override {
         inner_->step_check(kernel, check);
     }
+    void choice_tried(const TunedChoice& choice, const Trial& trial) override {
+        choices_ += fmt::format(
+            "<li>{}: {} instead of {}: {}{}</li>\n", escaped(choice.name), choice.other, choice.own,
+            to_string(trial.outcome),
+            trial.times.pairs.empty()
+                ? ": " + escaped(trial.note)
+                : fmt::format(", a step takes {:.3f} of the time", trial.times.ratio()));
+        inner_->choice_tried(choice, trial);
+    }
+    void choice_confirmed(const TunedChoice& choice, const Confirmation& c) override {
+        if (c.is_accepted) {
+            choices_ += fmt::format(
+                "<li><b>{}: {} instead of {}: a record, {:.3f} times as fast"
+                "</b></li>\n",
+                escaped(choice.name), choice.other, choice.own, c.default_us / c.tuned_us);
+        }
+        inner_->choice_confirmed(choice, c);
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         inner_->end(why, kernels, spent);
         write(kernels, spent, /*with_loops=*/true);
@@ -193,6 +211,10 @@ class PageReport : public TuneReport {
             spent.seconds / 60, machine_.peak * 1e-9);
         for (const TunedKernel& kernel : kernels) page += row(kernel, machine_);
         page += "</tbody>\n</table>\n";
+        if (!choices_.empty()) {
+            page +=
+                "<h2>Choices above the kernels</h2>\n<ul id=\"choices\">\n" + choices_ + "</ul>\n";
+        }
         if (!with_loops) page += "<p>The run was interrupted: no loops are shown.</p>\n";
         for (size_t i = 0; i < kernels.size(); i++) {
             const auto points = points_.find(kernels[i].name);
@@ -210,6 +232,7 @@ class PageReport : public TuneReport {
     std::string network_;
     Isa isa_;
     int threads_ = 1;
+    std::string choices_;                 // list items
     std::map<std::string, double> best_;  // time over the default's, by kernel
     std::map<std::string, std::vector<Point>> points_;
 };

@@ -102,6 +102,32 @@ class TextReport : public TuneReport {
         }
     }
 
+    void choice_tried(const TunedChoice& choice, const Trial& trial) override {
+        if (trial.times.pairs.empty()) {
+            say("{}: {}: {}", words(choice), to_string(trial.outcome), trial.note);
+            return;
+        }
+        say("{}: {}: a step takes {} against {}, {} of {} pairs won{}", words(choice),
+            to_string(trial.outcome), time_text(trial.times.candidate_seconds() * 1e6),
+            time_text(trial.times.current_seconds() * 1e6), trial.times.wins(),
+            trial.times.pairs.size(), trial.times.contended ? ", beside other work" : "");
+    }
+
+    void choice_confirmed(const TunedChoice& choice, const Confirmation& c) override {
+        const std::string times = fmt::format("a step takes {} against {}", time_text(c.tuned_us),
+                                              time_text(c.default_us));
+        if (c.is_accepted) {
+            say("{}: RECORD {:.3f}x: {}; the network is planned anew", words(choice),
+                c.default_us / c.tuned_us, times);
+        } else if (c.is_contended) {
+            say("{}: no record yet: {}, but other work took the processors; it is measured again "
+                "by the next run",
+                words(choice), times);
+        } else {
+            say("{}: no record: measured again, {}", words(choice), times);
+        }
+    }
+
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         table(kernels, spent);
         say("{}", why == TuneEnd::budget ? "the budget is spent" : "nothing is left to try");
@@ -113,6 +139,14 @@ class TextReport : public TuneReport {
     }
 
   private:
+    static std::string words(const TunedChoice& choice) {
+        std::string directions;
+        for (const bool training : choice.training)
+            directions += training ? "training " : "inference ";
+        return fmt::format("{}{}: {} instead of {}", directions, choice.name, choice.other,
+                           choice.own);
+    }
+
     template <class... T>
     static void say(fmt::format_string<T...> format, T&&... values) {
         fmt::print("{}\n", fmt::format(format, std::forward<T>(values)...));
@@ -212,6 +246,26 @@ class JsonReport : public TuneReport {
     void step_check(const TunedKernel& kernel, const Confirmation& c) override {
         say("step_check", to_json(kernel, c));
     }
+    void choice_tried(const TunedChoice& choice, const Trial& trial) override {
+        Json fields = to_json(choice);
+        fields.update({{"outcome", to_string(trial.outcome)},
+                       {"note", trial.note},
+                       {"us", trial.times.candidate_seconds() * 1e6},
+                       {"current_us", trial.times.current_seconds() * 1e6},
+                       {"pairs", trial.times.pairs.size()},
+                       {"wins", trial.times.wins()},
+                       {"contended", trial.times.contended}});
+        say("choice", fields);
+    }
+    void choice_confirmed(const TunedChoice& choice, const Confirmation& c) override {
+        Json fields = to_json(choice);
+        fields.update({{"accepted", c.is_accepted},
+                       {"contended", c.is_contended},
+                       {"default_us", c.default_us},
+                       {"tuned_us", c.tuned_us},
+                       {"spread", c.spread}});
+        say("choice_confirmation", fields);
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         finish(why == TuneEnd::budget ? "budget" : "nothing_left", kernels, spent);
     }
@@ -232,6 +286,14 @@ class JsonReport : public TuneReport {
                 {"tuned_us", kernel.best_us},   {"default_peak", before.peak},
                 {"tuned_peak", after.peak},     {"default_memory", before.memory},
                 {"tuned_memory", after.memory}, {"fault", kernel.fault}};
+    }
+
+    static Json to_json(const TunedChoice& choice) {
+        return {{"name", choice.name},
+                {"node", choice.node},
+                {"own", choice.own},
+                {"choice", choice.other},
+                {"training", choice.training}};
     }
 
     static Json to_json(const TunedKernel& kernel, const Confirmation& c) {

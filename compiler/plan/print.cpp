@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "compiler/plan/choices_text.h"
 #include "compiler/plan/plan.h"
 
 namespace emulsion {
@@ -98,6 +99,19 @@ std::vector<std::string> slow_kernels(const Plan& plan) {
         }
     }
     return sentences;
+}
+
+std::string print_choices(const Plan& plan) {
+    std::string text =
+        fmt::format("choices {} {}\n", plan.network, plan.training ? "training" : "inference");
+    for (const NodeChoice& choice : plan.choices) {
+        text += fmt::format("  {} {}", choice.name, choice.word);
+        if (!choice.others.empty()) text += fmt::format(", or {}", fmt::join(choice.others, ", "));
+        if (!choice.record.empty()) text += ", by the record " + choice.record;
+        text += fmt::format("\n    node={}\n", choice.node);
+    }
+    for (const std::string& sentence : plan.left_out) text += "  # " + sentence + "\n";
+    return text;
 }
 
 std::string print(const Plan& plan) {

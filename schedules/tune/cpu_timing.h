@@ -22,7 +22,7 @@ PairedTimes time_pairs(KernelSession& session, int64_t samples, RotatingTensors&
                        const Effort& effort);
 
 // Times the libraries of the session, one or two. `kernel_of[k]` has the plan's kernel for each
-// entry of library k's info, of `kernels` ones.
+// entry of library k's info, of `kernels` ones: the most of a plan.
 StepTimes time_steps(NetworkSession& session, const std::vector<std::vector<int>>& kernel_of,
                      size_t kernels, const Effort& effort);
 

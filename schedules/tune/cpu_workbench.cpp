@@ -345,7 +345,9 @@ StepTimes CpuWorkbench::time_steps(const Network& network, const std::vector<con
                                    const Effort& effort) {
     constexpr double kLoadSeconds = 60;
     const bool training = plans[0]->training;
-    const size_t kernel_count = plans[0]->variants.back().kernels.size();
+    size_t kernel_count = 0;
+    for (const Plan* plan : plans)
+        kernel_count = std::max(kernel_count, plan->variants.back().kernels.size());
     StepTimes times;
     try {
         std::vector<VariantKernels> kernels;

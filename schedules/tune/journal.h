@@ -37,6 +37,9 @@ struct Spent {
     int trials = 0;
 };
 
+// The signature of what is no kernel but a choice above kernels begins so.
+inline constexpr const char* kChoicePrefix = "choice ";
+
 namespace internal {
 // Of three columns: recipe, version, tiling.
 Candidate candidate_in(const Statement& row, int column);

@@ -153,6 +153,7 @@ std::vector<Measured> read_measured(const std::string& file) {
                        "SELECT id, build, machine, isa, threads, signature, recipe, version, "
                        "tiling, candidate_us, contended FROM trials JOIN kernels "
                        "ON trials.kernel = kernels.id WHERE owner = '' AND candidate_us > 0 "
+                       "AND signature NOT LIKE 'choice %' "
                        "ORDER BY id, recipe, version, tiling");
         std::vector<Measured> list;
         while (rows.step()) {

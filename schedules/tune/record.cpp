@@ -2,12 +2,14 @@
 #include "schedules/tune/record.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <tuple>
 
+#include "compiler/recipe/choices.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -18,6 +20,8 @@ constexpr std::string_view kFirstLine = "emulsion records 1";
 constexpr std::string_view kForm =
     "write it as machine=… isa=… threads=… recipe=NAME@VERSION tiling=\"…\" default_us=… "
     "tuned_us=… spread=… group=…";
+constexpr std::string_view kChoiceForm =
+    "write it as machine=… isa=… threads=… choice=… default_us=… tuned_us=… spread=… node=…";
 
 [[noreturn]] void refuse(std::string problem) {
     fail("record", std::move(problem), std::string(kForm));
@@ -62,6 +66,9 @@ class LineReader {
                                may_be_zero ? "from 0 on" : "above 0"));
         return *value;
     }
+    bool begins_with(std::string_view name) const {
+        return rest_.starts_with(name) && rest_.substr(name.size()).starts_with('=');
+    }
     bool accept(std::string_view flag) {
         if (!rest_.starts_with(flag) || rest_.size() <= flag.size() || rest_[flag.size()] != ' ')
             return false;
@@ -92,23 +99,33 @@ class LineReader {
 }  // namespace
 
 std::string TunedRecord::key() const {
-    return fmt::format("{} {} {} {}", to_string(machine), isa, threads, signature);
+    const auto decision = decision_of(choice);
+    return fmt::format("{} {} {} {}{}", to_string(machine), isa, threads,
+                       decision ? words_of(*decision)[0] + " or else " : "", signature);
 }
 
 std::string to_string(const TunedRecord& r) {
+    const std::string what = r.is_choice() ? "choice=" + r.choice
+                                           : fmt::format("recipe={}@{} tiling=\"{}\"", r.recipe,
+                                                         r.version, to_string(r.tiling));
     return fmt::format(
-        "machine={} isa={} threads={} recipe={}@{} tiling=\"{}\" default_us={:.4g} tuned_us={:.4g} "
-        "spread={:.3g}{} group={}",
-        to_string(r.machine), r.isa, r.threads, r.recipe, r.version, to_string(r.tiling),
-        r.default_us, r.tuned_us, r.spread, r.is_locked ? " lock" : "", r.signature);
+        "machine={} isa={} threads={} {} default_us={:.4g} tuned_us={:.4g} "
+        "spread={:.3g}{} {}={}",
+        to_string(r.machine), r.isa, r.threads, what, r.default_us, r.tuned_us, r.spread,
+        r.is_locked ? " lock" : "", r.is_choice() ? "node" : "group", r.signature);
 }
 
-TunedRecord parse_record(std::string_view line) {
-    LineReader reader(line);
-    TunedRecord record;
-    record.machine = parse_machine_class(reader.word("machine"));
-    record.isa = isa_named(reader.word("isa")).name;
-    record.threads = reader.count("threads");
+namespace {
+
+// What stands behind the recipe or the choice.
+void parse_times(LineReader& reader, TunedRecord& record) {
+    record.default_us = reader.number("default_us", /*may_be_zero=*/false);
+    record.tuned_us = reader.number("tuned_us", /*may_be_zero=*/false);
+    record.spread = reader.number("spread", /*may_be_zero=*/true);
+    record.is_locked = reader.accept("lock");
+}
+
+void parse_recipe(LineReader& reader, TunedRecord& record) {
     const std::string_view recipe = reader.word("recipe");
     const size_t at = recipe.find('@');
     if (at == 0 || at == std::string_view::npos)
@@ -116,11 +133,38 @@ TunedRecord parse_record(std::string_view line) {
     record.recipe = recipe.substr(0, at);
     record.version = LineReader::number_in("version", recipe.substr(at + 1));
     record.tiling = parse_tiling(reader.quoted("tiling"));
-    record.default_us = reader.number("default_us", /*may_be_zero=*/false);
-    record.tuned_us = reader.number("tuned_us", /*may_be_zero=*/false);
-    record.spread = reader.number("spread", /*may_be_zero=*/true);
-    record.is_locked = reader.accept("lock");
+    parse_times(reader, record);
     record.signature = reader.rest("group");
+}
+
+void parse_choice(LineReader& reader, TunedRecord& record) try {
+    record.choice = reader.word("choice");
+    if (!decision_of(record.choice)) {
+        std::vector<std::string> words;
+        for (const Decision decision : {Decision::method, Decision::fusion, Decision::storage})
+            words.insert(words.end(), words_of(decision).begin(), words_of(decision).end());
+        refuse(fmt::format("'choice' is {}, but must be one of {}", record.choice,
+                           fmt::join(words, ", ")));
+    }
+    parse_times(reader, record);
+    record.signature = reader.rest("node");
+} catch (const Error& error) {
+    fail("record", error.diagnostic().message, std::string(kChoiceForm));
+}
+
+}  // namespace
+
+TunedRecord parse_record(std::string_view line) {
+    LineReader reader(line);
+    TunedRecord record;
+    record.machine = parse_machine_class(reader.word("machine"));
+    record.isa = isa_named(reader.word("isa")).name;
+    record.threads = reader.count("threads");
+    if (reader.begins_with("choice")) {
+        parse_choice(reader, record);
+    } else {
+        parse_recipe(reader, record);
+    }
     return record;
 }
 
@@ -159,7 +203,8 @@ ReadRecords parse_records(std::string_view text, const std::string& file) {
 
 std::string print_records(std::vector<TunedRecord> records) {
     const auto order = [](const TunedRecord& r) {
-        return std::tie(r.machine, r.isa, r.threads, r.signature, r.recipe);
+        return std::tuple(r.machine, r.isa, r.threads, r.is_choice(), r.signature, r.recipe,
+                          r.choice);
     };
     std::stable_sort(
         records.begin(), records.end(),

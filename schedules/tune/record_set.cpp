@@ -11,6 +11,7 @@
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
+#include "schedules/tune/choice_signature.h"
 #include "schedules/tune/signature.h"
 
 namespace emulsion {
@@ -19,8 +20,10 @@ namespace {
 
 constexpr uint64_t kMostBytes = uint64_t{256} << 20;
 
-std::string group_key(const std::string& isa, const std::string& signature) {
-    return isa + " " + signature;
+// What a record of an instruction set answers: how a group runs, or a decision on a node.
+std::string question(const std::string& isa, const std::string& signature,
+                     std::optional<Decision> decision) {
+    return fmt::format("{} {} {}", isa, decision ? static_cast<int>(*decision) : -1, signature);
 }
 
 }  // namespace
@@ -80,20 +83,35 @@ MachineRecords::MachineRecords(const RecordSet& set, const MachineClass& machine
         if (record.machine == machine) records_.push_back(std::move(record));
     }
     for (const TunedRecord& record : records_)
-        by_group_[group_key(record.isa, record.signature)].push_back(&record);
+        by_question_[question(record.isa, record.signature, decision_of(record.choice))].push_back(
+            &record);
 }
 
-std::optional<Record> MachineRecords::find(const Group& group, const Isa& isa, int threads) const {
-    const auto found = by_group_.find(group_key(isa.name, group.signature()));
-    if (found == by_group_.end()) return std::nullopt;
+const TunedRecord* MachineRecords::nearest(const std::string& question, int threads) const {
+    const auto found = by_question_.find(question);
+    if (found == by_question_.end()) return nullptr;
     const auto distance = [&](const TunedRecord* record) {
         return std::pair(std::abs(std::log(static_cast<double>(record->threads) / threads)),
                          record->threads);
     };
-    const TunedRecord* nearest = *std::min_element(
+    return *std::min_element(
         found->second.begin(), found->second.end(),
         [&](const TunedRecord* a, const TunedRecord* b) { return distance(a) < distance(b); });
-    return Record{nearest->recipe, nearest->version, nearest->tiling, nearest->origin};
+}
+
+std::optional<Record> MachineRecords::find(const Group& group, const Isa& isa, int threads) const {
+    if (by_question_.empty()) return std::nullopt;
+    const TunedRecord* record =
+        nearest(question(isa.name, group.signature(), std::nullopt), threads);
+    if (record == nullptr) return std::nullopt;
+    return Record{record->recipe, record->version, record->tiling, record->origin};
+}
+
+std::optional<RecordedChoice> MachineRecords::find(const std::string& node, Decision decision,
+                                                   const Isa& isa, int threads) const {
+    const TunedRecord* record = nearest(question(isa.name, node, decision), threads);
+    if (record == nullptr) return std::nullopt;
+    return RecordedChoice{record->choice, record->origin};
 }
 
 namespace {
@@ -110,6 +128,11 @@ SourceLocation place_of(const TunedRecord& record) {
 // Why the record is of no use; empty where it is of use. Sets its version where its tiling is legal
 // for another one.
 std::string fault_of(TunedRecord& record, const RecipeLibrary& library) {
+    if (record.is_choice()) {
+        const std::string fault = choice_fault(record.signature, record.choice);
+        if (!fault.empty()) return fault;
+        return record.is_locked || record.gain() > 1 ? "" : "it is no faster than the default";
+    }
     const auto found = std::find_if(library.begin(), library.end(), [&](const auto& recipe) {
         return recipe->name() == record.recipe;
     });

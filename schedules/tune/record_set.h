@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/recipe/choices.h"
 #include "compiler/recipe/records.h"
 #include "schedules/tune/record.h"
 
@@ -27,6 +28,8 @@ class RecordSet {
     void merge(const RecordSet& other);
     // Takes the record in whatever was measured before, but for a locked one.
     void replace(TunedRecord record);
+    // Takes the record in whatever there was.
+    void take(TunedRecord record) { records_.insert_or_assign(record.key(), std::move(record)); }
     void remove(const std::string& key) { records_.erase(key); }
 
     const TunedRecord* find(const std::string& key) const;
@@ -43,21 +46,25 @@ class RecordSet {
 
 // What the plan asks: the records of one class of machines. A record for the asked number of
 // threads is preferred, then that of the nearest number by ratio (of two, the smaller).
-class MachineRecords : public RecordSource {
+class MachineRecords : public RecordSource, public ChoiceSource {
   public:
     MachineRecords(const RecordSet& set, const MachineClass& machine);
     std::optional<Record> find(const Group& group, const Isa& isa, int threads) const override;
+    std::optional<RecordedChoice> find(const std::string& node, Decision decision, const Isa& isa,
+                                       int threads) const override;
     size_t size() const { return records_.size(); }
 
   private:
+    const TunedRecord* nearest(const std::string& question, int threads) const;
+
     std::vector<TunedRecord> records_;
-    std::map<std::string, std::vector<const TunedRecord*>> by_group_;  // and instruction set
+    std::map<std::string, std::vector<const TunedRecord*>> by_question_;
 };
 
-// Drops what this build cannot use: unknown recipes, groups that do not parse, tilings outside the
-// recipe's space; and what is no faster than the default, unless locked. A record whose tiling is
-// still legal for a later version of its recipe gets that version. Returns why, for each one
-// dropped, with its file and line.
+// Drops what this build cannot use: unknown recipes, groups and nodes that do not parse, tilings
+// outside the recipe's space, choices that such a node does not have; and what is no faster than
+// the default, unless locked. A record whose tiling is still legal for a later version of its
+// recipe gets that version. Returns why, for each one dropped, with its file and line.
 std::vector<Diagnostic> prune(RecordSet& set, const RecipeLibrary& library);
 
 }  // namespace emulsion

@@ -99,6 +99,7 @@ std::optional<Tiling> nearest_legal(const Recipe& recipe, const Group& group, co
 
 SimilarRecords::SimilarRecords(const RecordSet& set) {
     for (TunedRecord& record : set.records()) {
+        if (record.is_choice()) continue;
         try {
             Group group = parse_signature(record.signature);
             entries_.push_back({std::move(record), std::move(group)});

@@ -28,6 +28,29 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
+RecordSet tuned_records(TuneRun& run) {
+    RecordSet set = run.decisive();
+    for (const auto& task : run.tasks) {
+        if (const std::optional<Confirmation> best = best_of(run, *task))
+            set.add(run.record_of(*task, *best));
+    }
+    return set;
+}
+
+PairedTimes whole_steps(const StepTimes& times) {
+    PairedTimes whole;
+    whole.contended = times.contended;
+    for (const std::vector<StepRun>& round : times.rounds)
+        whole.pairs.push_back({round[0].seconds, round[1].seconds});
+    return whole;
+}
+
+bool is_slower_step(const PairedTimes& whole) {
+    PairedTimes reversed = whole;
+    for (TimePair& pair : reversed.pairs) std::swap(pair.current, pair.candidate);
+    return is_faster(reversed, kStepEffort.significance, kWorseStep);
+}
+
 // ---- Defaults ----
 
 namespace {
@@ -117,12 +140,6 @@ Candidate candidate_of(const TunedRecord& record) {
     return {record.recipe, record.version, record.tiling};
 }
 
-bool is_slower(const PairedTimes& whole) {
-    PairedTimes reversed = whole;
-    for (TimePair& pair : reversed.pairs) std::swap(pair.current, pair.candidate);
-    return is_faster(reversed, kStepEffort.significance, kWorseStep);
-}
-
 // Adds the direction's pairs to those of the kernels that it calls.
 void check_direction(TuneRun& run, bool training, const MachineRecords& records,
                      std::vector<Checked>& list) {
@@ -139,10 +156,7 @@ void check_direction(TuneRun& run, bool training, const MachineRecords& records,
         run.report.note("the network's step cannot be timed: " + times.fault);
         return;
     }
-    PairedTimes whole;
-    whole.contended = times.contended;
-    for (const std::vector<StepRun>& round : times.rounds)
-        whole.pairs.push_back({round[0].seconds, round[1].seconds});
+    const PairedTimes whole = whole_steps(times);
     run.report.step_compared(training, whole);
     const std::map<std::string, size_t> own_places = places_of(own),
                                         tuned_places = places_of(tuned);
@@ -155,7 +169,7 @@ void check_direction(TuneRun& run, bool training, const MachineRecords& records,
         checked.times.contended |= pairs.contended;
         checked.times.pairs.insert(checked.times.pairs.end(), pairs.pairs.begin(),
                                    pairs.pairs.end());
-        checked.is_in_slow_step |= is_slower(whole);
+        checked.is_in_slow_step |= is_slower_step(whole);
     }
 }
 
@@ -213,12 +227,7 @@ void check_records(TuneRun& run) {
     std::vector<Checked> list = unchecked(run);
     if (list.empty()) return;
     const Stopwatch watch;
-    RecordSet set = run.decisive();
-    for (const auto& task : run.tasks) {
-        if (const std::optional<Confirmation> best = best_of(run, *task))
-            set.add(run.record_of(*task, *best));
-    }
-    const MachineRecords records(set, this_machine());
+    const MachineRecords records(tuned_records(run), this_machine());
     for (const auto& [training, plan] : run.plans) check_direction(run, training, records, list);
     const double seconds = watch.seconds() / static_cast<double>(list.size());
     for (const Checked& checked : list) settle(run, checked, seconds);

@@ -16,6 +16,13 @@ bool has_unchecked(TuneRun& run);
 // About the time that check_records() takes.
 double seconds_of_check(const TuneRun& run);
 
+// The records of kernels that won, and those that decide for other instruction sets.
+RecordSet tuned_records(TuneRun& run);
+
+// The steps of two plans, in pairs; whether those of the second are slower beyond noise.
+PairedTimes whole_steps(const StepTimes& times);
+bool is_slower_step(const PairedTimes& whole);
+
 // Times the network without records against itself with them. A record stays where its kernel is
 // faster in the step, beyond noise, and the step is no slower; else the record before it that did
 // stay is in force again, or none. Where other work took the processors, nothing is decided.

@@ -30,14 +30,14 @@ TuneRun::TuneRun(const TuneArguments& arguments)
 }
 
 RecordSet TuneRun::decisive() const {
-    RecordSet chosen;
+    RecordSet set;
     for (TunedRecord& record : records.records()) {
         for (const Isa* member : isa.family->members) {
             if (*member == isa) break;
-            if (member->name == record.isa) chosen.add(record);
+            if (member->name == record.isa) set.add(record);
         }
     }
-    return chosen;
+    return set;
 }
 
 RecordSet TuneRun::read_records() const {
@@ -52,13 +52,29 @@ RecordSet TuneRun::read_records() const {
     return set;
 }
 
+RecordSet TuneRun::choices() const {
+    RecordSet set;
+    for (const TunedRecord& record : options.known.records()) {
+        if (record.is_choice()) set.add(record);
+    }
+    for (const TunedRecord& record : records.records()) {
+        if (record.is_choice()) set.take(record);
+    }
+    return set;
+}
+
 void TuneRun::find() {
+    chosen.emplace(choices(), this_machine());
+    build.choices = &*chosen;
+    plans.clear();
+    for (auto& task : tasks) former.push_back(std::move(task));
     for (const bool training : {true, false}) {
         if (training && !is_trained(network)) continue;
         check_interrupts();
         plans.emplace(training, plan_of(network, library, build, training));
     }
     tasks = find_tasks(plans);
+    count_spent(plans);
     if (!options.only.empty() &&
         std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) { return is_named(*task); }))
         fail("kernel", fmt::format("no kernel's name contains '{}'", options.only),
@@ -71,9 +87,7 @@ void TuneRun::ready(Task& task) {
     check_interrupts();
     PlanOptions plain;
     task.own_seconds = cheapest_recipe(library, task.kernel.group, isa, plain).cost;
-    const std::string signature = task.kernel.group.signature();
-    task.number = journal.number_of(
-        {build_identity(), to_string(this_machine()), isa.name, options.threads, signature});
+    task.number = number_of(task.kernel);
     task.search =
         std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
                                  options.seed + static_cast<uint64_t>(task.number), &decided);
@@ -97,10 +111,25 @@ bool TuneRun::is_named(const Task& task) const {
     return task.shown.name.find(options.only) != std::string::npos;
 }
 
+// Of all that the network's plans had in this run, and those without choices in the file have.
+void TuneRun::count_spent(const Plans& list) {
+    for (const auto& task : find_tasks(list)) kernels_.insert(number_of(task->kernel));
+    for (const auto& [training, plan] : list) {
+        for (const NodeChoice& choice : plan.choices) choices_.insert(number_of(choice));
+    }
+    if (&list != &plans || chosen->size() == 0) return;
+    Plans own;
+    BuildOptions without = build;
+    without.choices = nullptr;
+    for (const auto& [training, plan] : list)
+        own.emplace(training, plan_of(network, library, without, training));
+    count_spent(own);
+}
+
 Spent TuneRun::spent() {
-    std::vector<int64_t> numbers;
-    for (const auto& task : tasks) numbers.push_back(task->number);
-    return journal.spent(numbers);
+    Spent spent = journal.spent({kernels_.begin(), kernels_.end()});
+    spent.seconds += journal.spent({choices_.begin(), choices_.end()}).seconds;
+    return spent;
 }
 
 bool TuneRun::is_spent() {
@@ -110,20 +139,47 @@ bool TuneRun::is_spent() {
            (options.trials > 0 && now.trials >= options.trials);
 }
 
-TunedRecord TuneRun::record_of(const Task& task, const Confirmation& confirmation) const {
+TunedRecord TuneRun::new_record(const Confirmation& confirmation) const {
     TunedRecord record;
     record.machine = this_machine();
     record.isa = isa.name;
     record.threads = options.threads;
-    record.recipe = confirmation.candidate.recipe;
-    record.version = confirmation.candidate.version;
-    record.tiling = confirmation.candidate.tiling;
     record.default_us = confirmation.default_us;
     record.tuned_us = confirmation.tuned_us;
     record.spread = confirmation.spread;
-    record.signature = task.kernel.group.signature();
     record.origin = options.records;
     return record;
+}
+
+TunedRecord TuneRun::record_of(const Task& task, const Confirmation& confirmation) const {
+    TunedRecord record = new_record(confirmation);
+    record.recipe = confirmation.candidate.recipe;
+    record.version = confirmation.candidate.version;
+    record.tiling = confirmation.candidate.tiling;
+    record.signature = task.kernel.group.signature();
+    return record;
+}
+
+TunedRecord TuneRun::record_of(const NodeChoice& choice, const std::string& word,
+                               const Confirmation& confirmation) const {
+    TunedRecord record = new_record(confirmation);
+    record.choice = word;
+    record.signature = choice.node;
+    return record;
+}
+
+int64_t TuneRun::number_in_journal(const std::string& signature) {
+    return journal.number_of(
+        {build_identity(), to_string(this_machine()), isa.name, options.threads, signature});
+}
+
+int64_t TuneRun::number_of(const PlannedKernel& kernel) {
+    return number_in_journal(kernel.group.signature());
+}
+
+int64_t TuneRun::number_of(const NodeChoice& choice) {
+    return number_in_journal(
+        fmt::format("{}{} {}", kChoicePrefix, words_of(choice.decision)[0], choice.node));
 }
 
 std::string TuneRun::key_of(const Task& task) const { return record_of(task, {}).key(); }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "compiler/support/interrupts.h"
+#include "schedules/tune/choice_search.h"
 #include "schedules/tune/step_check.h"
 #include "schedules/tune/tune_run.h"
 #include "schedules/tune/visit.h"
@@ -18,14 +19,17 @@ constexpr double kMostReserved = 0.25;  // of the budget, for the last one
 
 TuneEnd search(TuneRun& run) {
     Stopwatch since_check;
+    ChoiceSearch choices(run);
     bool knows_shares = !run.options.only.empty();  // what is named is tuned whatever its share
     for (bool is_first = true;; is_first = false) {
         Task* task = next_task(run.tasks);
-        if (task == nullptr) return TuneEnd::nothing_left;
+        if (task == nullptr && !choices.has_next()) return TuneEnd::nothing_left;
         if (run.is_spent()) return TuneEnd::budget;
         // Something is seen at once, the shares after that, then all goes by them.
-        visit(run, *task, is_first ? run.workbench.jobs() : kVisitTrials);
+        if (task != nullptr) visit(run, *task, is_first ? run.workbench.jobs() : kVisitTrials);
         if (!knows_shares) knows_shares = time_defaults(run, kCompileSeconds);
+        if (knows_shares && (task == nullptr || choices.is_due()) && choices.try_next())
+            knows_shares = false;  // of new kernels
         if (!has_unchecked(run)) {
             run.reserved_seconds = 0;
         } else if (since_check.seconds() > kCheckSeconds) {

@@ -7,6 +7,7 @@
 // record only where it wins that too, with the processors to itself. Kernels are timed by
 // themselves, on tensors as cold as in a step. Now and then, and at the end, the network's own step
 // is timed without records and with them: a record whose kernel is not faster there is dropped.
+// Between visits, choices above the kernels are tried in the step (choice_search.h).
 // Each result is in the journal, and each record in its file, before the next measurement begins:
 // however a run ends, nothing is lost and nothing is measured again.
 #pragma once
@@ -28,9 +29,18 @@ struct TuneOptions {
     std::string records, journal;  // files
     RecordSet known;               // records of others, where searches begin too
     std::string only;              // kernels whose names contain it; the others stay as they are
+    bool choices = true;           // above the kernels too
+    double choice_share = 0.25;    // of the time, for those
     bool draws = false;            // candidates at random alone, as a search is compared with
     int threads = 1;               // that the kernels run on
     uint64_t seed = 1;
+};
+
+// A choice that the plan makes otherwise (recipe/choices.h), as reports show it.
+struct TunedChoice {
+    std::string name, node;      // NodeChoice
+    std::string own, other;      // words
+    std::vector<bool> training;  // the directions that have such nodes
 };
 
 enum class TuneEnd { budget, nothing_left };
@@ -52,6 +62,9 @@ class TuneReport {
     virtual void step_compared(bool training, const PairedTimes& times) = 0;
     // What became of the kernel's record in the step.
     virtual void step_check(const TunedKernel& kernel, const Confirmation& check) = 0;
+    // A step with a choice made otherwise, and the same measured again where it won.
+    virtual void choice_tried(const TunedChoice& choice, const Trial& trial) = 0;
+    virtual void choice_confirmed(const TunedChoice& choice, const Confirmation& confirmation) = 0;
     virtual void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;
     // A signal came: the same table, so that what was found is seen.
     virtual void interrupted(const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;

@@ -56,6 +56,10 @@ inline constexpr Effort kConfirmEffort{11, 25, 1.5, 0.005, 0.015, false};
 inline constexpr Effort kFirstStepEffort{3, 9, 0.5};
 inline constexpr Effort kStepEffort{11, 25, 1.5, 0.05, 0};
 
+// Of a choice above the kernels, in the step, and of one that won.
+inline constexpr Effort kChoiceEffort{7, 15, 1, 0.05, 0.003};
+inline constexpr Effort kConfirmChoiceEffort{15, 31, 3, 0.005, 0.003};
+
 // A call of a network's library, a step of training or an inference of the largest batch: its time,
 // and that of each of the plan's kernels, all calls of it together.
 struct StepRun {
@@ -98,7 +102,7 @@ class Workbench {
     // again, it goes on.
     virtual bool compile_step(const Plan& plan, double seconds) = 0;
     // Times calls of the network's library by each of the plans, one or two of one direction, in
-    // turn.
+    // turn; they may have different kernels.
     virtual StepTimes time_steps(const Network& network, const std::vector<const Plan*>& plans,
                                  const Effort& effort) = 0;
 };

@@ -90,7 +90,7 @@ expect 2 "" $'emulsion: error[usage]: --threads is 0, but a network runs on 1 to
     "$emulsion" build $net --threads 0
 expect 2 "" $'emulsion: error[usage]: \'sse9\' is no target\n  fix: choose one of native, portable, x86-64, avx2, avx512\n' \
     "$emulsion" build $net --target sse9
-expect 2 "" $'emulsion: error[usage]: \'tree\' is no stage\n  fix: choose one of graph, optimized, plan, loops, stmt, llvm, asm, roofline\n' \
+expect 2 "" $'emulsion: error[usage]: \'tree\' is no stage\n  fix: choose one of graph, optimized, plan, choices, loops, stmt, llvm, asm, roofline\n' \
     "$emulsion" show $net --emit=tree
 expect 2 "" $'emulsion: error[usage]: --emit=roofline needs a profile\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, then add --profile=FILE\n' \
     "$emulsion" show $net --emit=roofline

@@ -20,7 +20,7 @@ def ensure_records(folder):
         return
     rows = sqlite3.connect(folder / "lesson_02_tuning.journal").execute(
         "SELECT machine, isa, threads, recipe, version, tiling, min(candidate_us), signature FROM trials "
-        "JOIN kernels ON trials.kernel = kernels.id WHERE candidate_us > 0 GROUP BY kernel")
+        "JOIN kernels ON trials.kernel = kernels.id WHERE candidate_us > 0 AND signature LIKE 'batch=%' GROUP BY kernel")
     lines = [f'machine={m} isa={i} threads={t} recipe={r}@{v} tiling="{tiling}" default_us={2 * us} tuned_us={us} '
              f"spread=0.01 group={signature}" for m, i, t, r, v, tiling, us, signature in rows]
     path.write_text("\n".join(["emulsion records 1", *lines, ""]))

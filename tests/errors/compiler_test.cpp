@@ -72,7 +72,7 @@ TEST(CompilerErrors, UnknownStage) {
         "net.emu");
     EXPECT_EQ(message_of([&] { show(network, make_library(), "tokens", {}); }),
               "error[stage]: unknown stage 'tokens'\n"
-              "  fix: the stages are graph, optimized, plan, loops, stmt, llvm, asm");
+              "  fix: the stages are graph, optimized, plan, choices, loops, stmt, llvm, asm");
 }
 
 TEST(CompilerErrors, BytesThatAreNoObject) {

@@ -1,6 +1,7 @@
 // Files of tuned records, and the groups that their lines name.
 #include "schedules/tune/record.h"
 
+#include "schedules/tune/choice_signature.h"
 #include "schedules/tune/signature.h"
 #include "tests/fuzz/fuzz_support.h"
 
@@ -9,6 +10,10 @@ using namespace emulsion;
 namespace {
 
 void check_group(const TunedRecord& record) {
+    if (record.is_choice()) {
+        choice_fault(record.signature, record.choice);
+        return;
+    }
     try {
         const std::string signature = parse_signature(record.signature).signature();
         fuzz::require(parse_signature(signature).signature() == signature,

@@ -116,6 +116,12 @@ class SilentReport : public TuneReport {
     void step_check(const TunedKernel&, const Confirmation& check) override {
         (check.is_accepted ? stayed : check.is_contended ? unsettled : dropped)++;
     }
+    void choice_tried(const TunedChoice& choice, const Trial& trial) override {
+        choices.push_back(choice.name + " " + choice.other + " " + to_string(trial.outcome));
+    }
+    void choice_confirmed(const TunedChoice& choice, const Confirmation& confirmation) override {
+        if (confirmation.is_accepted) chosen.push_back(choice);
+    }
     void end(TuneEnd reason, const std::vector<TunedKernel>& list, const Spent& all) override {
         why = reason;
         kernels = list;
@@ -133,6 +139,8 @@ class SilentReport : public TuneReport {
 
     std::vector<std::string> notes;
     std::vector<Start> starts;
+    std::vector<std::string> choices;  // that were tried
+    std::vector<TunedChoice> chosen;   // that became records
     int accepted = 0, rejected = 0;
     int steps = 0, comparisons = 0, stayed = 0, dropped = 0, unsettled = 0;
     bool was_interrupted = false;

@@ -32,6 +32,92 @@ TEST(Records, PrintAndParseBack) {
     EXPECT_DOUBLE_EQ(again.gain(), 1.5);
 }
 
+constexpr const char* kNode =
+    "batch=4 conv2d(f32[n,32,14,14], f32[32,32,3,3]) {stride=[1,1], dilation=[1,1], "
+    "padding=[1,1,1,1]} : f32[n,32,14,14] from relu, parameter for add, relu";
+constexpr const char* kMachine =
+    "machine=TestMachine-7-3-l1.32-l2.512-l3.4096-fma.16 isa=avx2 threads=2 ";
+
+TunedRecord some_choice(const std::string& word, double gain, const std::string& node = kNode) {
+    TunedRecord record = some_record(node, gain);
+    record.recipe.clear();
+    record.tiling = {};
+    record.choice = word;
+    return record;
+}
+
+TEST(Records, OfChoicesPrintAndParseBack) {
+    TunedRecord record = some_choice("direct", 1.5);
+    const std::string line = std::string(kMachine) +
+                             "choice=direct default_us=150 tuned_us=100 spread=0.01 node=" + kNode;
+    EXPECT_EQ(to_string(record), line);
+    EXPECT_EQ(to_string(parse_record(line)), line);
+    record.is_locked = true;
+    const TunedRecord again = parse_record(to_string(record));
+    EXPECT_TRUE(again.is_locked);
+    EXPECT_EQ(again.choice, "direct");
+    EXPECT_EQ(again.key(), record.key());
+    // Words of one decision exclude each other, those of others and groups do not.
+    EXPECT_EQ(some_choice("winograd4", 2).key(), record.key());
+    EXPECT_NE(some_choice("join", 2).key(), record.key());
+    EXPECT_NE(some_record(kNode, 2).key(), record.key());
+}
+
+TEST(Records, OfUnknownChoicesAreNamedByLineAndTheRestIsUsed) {
+    const ReadRecords read =
+        parse_records("emulsion records 1\n" + std::string(kMachine) +
+                          "choice=magic default_us=2 tuned_us=1 spread=0 node=" + kNode + "\n" +
+                          to_string(some_choice("direct", 1.5)) + "\n" + std::string(kMachine) +
+                          "choice=direct default_us=2 tuned_us=1 spread=0 group=" + kNode + "\n",
+                      "a.records");
+    ASSERT_EQ(read.records.size(), 1u);
+    EXPECT_EQ(read.records[0].origin, "a.records:3");
+    ASSERT_EQ(read.faults.size(), 2u);
+    EXPECT_EQ(
+        to_string(read.faults[0]),
+        "a.records:2: error[record]: 'choice' is magic, but must be one of direct, winograd2, "
+        "winograd4, join, pass, store, recompute\n  fix: write it as machine=… isa=… threads=… "
+        "choice=… default_us=… tuned_us=… spread=… node=…");
+    EXPECT_EQ(read.faults[1].where.line, 4);
+}
+
+TEST(Records, OfChoicesThatANodeDoesNotHaveArePruned) {
+    const RecipeLibrary library = make_library();
+    const auto pruned = [&](TunedRecord record) -> std::string {
+        RecordSet set;
+        record.origin = "a.records:7";
+        set.add(record);
+        const std::vector<Diagnostic> dropped = prune(set, library);
+        if (dropped.empty()) return set.size() == 1 ? "kept" : "lost";
+        EXPECT_EQ(dropped[0].where.line, 7);
+        return dropped[0].message;
+    };
+    const std::string strided =
+        "batch=4 conv2d(f32[n,32,14,14], f32[32,32,3,3]) {stride=[2,2], dilation=[1,1], "
+        "padding=[1,1,1,1]} : f32[n,32,7,7] from relu, parameter";
+    const std::string relu = "batch=4 relu(f32[n,8,5,5]) : f32[n,8,5,5] from conv2d for max_pool";
+    const std::string pool =
+        "batch=4 max_pool(f32[n,8,6,6]) {window=[2,2], stride=[2,2], "
+        "padding=[0,0,0,0]} : f32[n,8,3,3], u8[n,8,3,3] from relu for flatten";
+    for (const char* word : {"direct", "winograd2", "winograd4", "join", "pass"})
+        EXPECT_EQ(pruned(some_choice(word, 2)), "kept") << word;
+    EXPECT_EQ(pruned(some_choice("store", 2)), "conv2d cannot be 'store' here");
+    EXPECT_EQ(pruned(some_choice("winograd4", 2, strided)),
+              "conv2d cannot be 'winograd4' here, it is direct");
+    EXPECT_EQ(pruned(some_choice("winograd4", 2, relu)), "relu cannot be 'winograd4' here");
+    EXPECT_EQ(pruned(some_choice("recompute", 2, relu)), "kept");
+    EXPECT_EQ(pruned(some_choice("join", 2, pool)), "kept");
+    EXPECT_EQ(pruned(some_choice("recompute", 2, pool)), "max_pool cannot be 'recompute' here");
+    EXPECT_EQ(pruned(some_choice("direct", 1)), "it is no faster than the default");
+    TunedRecord locked = some_choice("direct", 1);
+    locked.is_locked = true;
+    EXPECT_EQ(pruned(locked), "kept");
+    EXPECT_EQ(pruned(some_choice("direct", 2, "batch=4 nonsense")),
+              "its node is not of this version: it is not as a plan names nodes");
+    EXPECT_TRUE(pruned(some_choice("join", 2, "batch=4 magic(f32[4]) : f32[4]"))
+                    .starts_with("its node is not of this version: "));
+}
+
 TEST(Records, OfThisMachineParseBack) {
     EXPECT_EQ(parse_machine_class(to_string(this_machine())), this_machine());
     EXPECT_GE(this_machine().fma, 1);

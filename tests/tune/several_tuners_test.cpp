@@ -52,6 +52,7 @@ class SeveralTuners : public testing::Test {
         options_.records = folder_ / "net.records";
         options_.journal = folder_ / "net.journal";
         options_.threads = 2;
+        options_.choices = false;  // choice_search_test.cpp
         options_.trials = kTrials;
     }
     pid_t start(uint64_t seed) {

@@ -25,6 +25,7 @@ class Tuning : public testing::Test {
         options_.records = folder_ / "net.records";
         options_.journal = folder_ / "net.journal";
         options_.threads = 2;
+        options_.choices = false;  // choice_search_test.cpp
     }
     SilentReport run(int trials) {
         SilentReport report;
