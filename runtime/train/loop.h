@@ -3,7 +3,7 @@
 //
 // A run is a function of its settings and data, and of what it runs on: the processor or a device.
 // The loop keeps its place in RunState alone, which a checkpoint holds, so stopping anywhere and
-// resuming gives the same bits as never having stopped. What has been trained is saved before
+// resuming there gives the same bits as never having stopped. What has been trained is saved before
 // anything is looked at or printed.
 #pragma once
 #include <chrono>

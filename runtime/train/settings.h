@@ -1,6 +1,7 @@
 // What decides the bits of a run: data, batch, seed, rate, schedule, validation split. They are
 // fixed when it begins; --resume takes them from the checkpoint and refuses others. Only the length
-// may change.
+// may change, and where it runs: the processor and each kind of device round in their own ways, so
+// that a run has the same bits as another one where both change it at the same steps.
 #pragma once
 #include <cstdint>
 #include <string>
