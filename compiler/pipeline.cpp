@@ -2,6 +2,7 @@
 #include "compiler/pipeline.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -87,6 +88,15 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     return plan;
 }
 
+// What is built for one of options.devices: kernels of devices are exact, and no record is of them.
+BuildOptions device_build(const BuildOptions& options) {
+    BuildOptions build = options;
+    build.exact = true;
+    build.records = nullptr;
+    build.choices = nullptr;
+    return build;
+}
+
 // A graph for each batch: how it computes depends on the batch.
 struct OptimizedGraphs {
     std::vector<Graph> graphs;
@@ -120,8 +130,23 @@ Plan plan_of(const OptimizedGraphs& optimized, const RecipeLibrary& recipes,
 
 Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
              bool training) {
-    const PlanOptions plan = plan_options(options, training);
-    return plan_of(optimized_graphs(network, options, plan), recipes, plan);
+    std::vector<const Isa*> devices;
+    PlanOptions processors = plan_options(options, training);
+    for (const std::string& name : options.devices) {
+        devices.push_back(find_device_isa(name));
+        EMU_CHECK(devices.back() != nullptr, "'{}' is no kind of devices", name);
+        processors.tensor_alignment =
+            std::max(processors.tensor_alignment, devices.back()->family->alignment);
+    }
+    Plan plan = plan_of(optimized_graphs(network, options, processors), recipes, processors);
+    for (const Isa* isa : devices) {
+        const BuildOptions build = device_build(options);
+        PlanOptions device = plan_options(build, training);
+        device.isas = {*isa};
+        device.tensor_alignment = processors.tensor_alignment;
+        add_variants(plan, plan_of(optimized_graphs(network, build, device), recipes, device));
+    }
+    return plan;
 }
 
 namespace {
@@ -217,21 +242,28 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
     return text;
 }
 
+std::string print_graphs(const Network& network, const BuildOptions& options, bool training) {
+    const OptimizedGraphs optimized =
+        optimized_graphs(network, options, plan_options(options, training));
+    std::string text;
+    for (size_t i = 0; i < optimized.graphs.size(); i++) {
+        if (optimized.graphs.size() > 1)
+            text += fmt::format("# batch {}\n", options.infer_batches[i]);
+        text += print(optimized.graphs[i]);
+    }
+    return text;
+}
+
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
-    const PlanOptions plan_options = emulsion::plan_options(options, training);
-    const OptimizedGraphs optimized = optimized_graphs(network, options, plan_options);
-    const std::vector<Graph>& graphs = optimized.graphs;
     if (stage == "optimized") {
-        std::string text;
-        for (size_t i = 0; i < graphs.size(); i++) {
-            if (graphs.size() > 1) text += fmt::format("# batch {}\n", options.infer_batches[i]);
-            text += print(graphs[i]);
-        }
-        return text;
+        std::string text = print_graphs(network, options, training);
+        if (options.devices.empty()) return text;
+        return text + fmt::format("# {}\n", fmt::join(options.devices, ", ")) +
+               print_graphs(network, device_build(options), training);
     }
     Compiled compiled;
-    compiled.plan = plan_of(optimized, recipes, plan_options);
+    compiled.plan = plan_of(network, recipes, options, training);
     if (stage == "plan") return print(compiled.plan);
     if (stage == "choices") return print_choices(compiled.plan);
     if (stage == "loops" || stage == "stmt" || stage == "asm")
@@ -270,8 +302,15 @@ std::string show_roofline(const Network& network, const RecipeLibrary& recipes,
                          profile_file, profile.network, profile.signature, network.name, signature),
              "name the model that the program was built from, or build and profile it anew");
     }
+    if (find_device_isa(profile.variant) != nullptr) {
+        fail("profile",
+             fmt::format("'{}' was measured on a device, {}, whose peaks are not known",
+                         profile_file, profile.variant),
+             "profile a run on the processor");
+    }
     BuildOptions build = options;
     build.target = profile.variant;
+    build.devices.clear();
     build.threads = profile.planned_threads;
     build.batch = profile.calls[0].batch;
     build.infer_batches.clear();

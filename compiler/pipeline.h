@@ -25,9 +25,10 @@ struct BuildOptions {
     bool exact = false;                    // no recipe that changes rounding (Winograd)
     bool update_at_once = false;           // each parameter right after its gradient, PlanOptions
     bool cache = true;
-    bool checked = false;           // kernels keep Halide's asserts
-    std::string target = "native";  // "native", "portable", "x86-64", "avx2" or "avx512"
-    bool programs = true;           // link NAME-train and NAME-infer too
+    bool checked = false;              // kernels keep Halide's asserts
+    std::string target = "native";     // "native", "portable", "x86-64", "avx2" or "avx512"
+    std::vector<std::string> devices;  // of variants beside that target's: "opencl"
+    bool programs = true;              // link NAME-train and NAME-infer too
     // Asked before the cost model, recipe/records.h and choices.h. The caller's.
     const RecordSource* records = nullptr;
     const ChoiceSource* choices = nullptr;

@@ -22,9 +22,10 @@ namespace {
 constexpr int kMostSamples = 65536;
 constexpr int kMostThreads = 256;
 const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
+const std::vector<std::string> kDevices = {"opencl"};
 
 // What later versions do, refused by name.
-const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "opencl", "vulkan"};
+const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "vulkan"};
 const std::vector<std::string> kLaterOptions = {"--memory-budget", "--processes"};
 
 bool is_one_of(const std::vector<std::string>& words, const std::string& word) {
@@ -33,6 +34,51 @@ bool is_one_of(const std::vector<std::string>& words, const std::string& word) {
 
 std::string quoted_list(const std::vector<std::string>& words) {
     return fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string known_targets() {
+    return fmt::format("choose one of {}, with ,{} behind it for devices", quoted_list(kTargets),
+                       quoted_list(kDevices));
+}
+
+void check_target(const std::string& target) {
+    if (is_one_of(kLaterTargets, target))
+        fail("unsupported", fmt::format("the target '{}' is not in this build", target),
+             known_targets());
+    if (!is_one_of(kTargets, target) && !is_one_of(kDevices, target))
+        fail("usage", fmt::format("'{}' is no target", target), known_targets());
+}
+
+// "native,opencl": one target of processors, and kinds of devices.
+void set_targets(BuildOptions& options, const std::string& text) {
+    std::vector<std::string> processors, devices;
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t end = std::min(text.find(',', begin), text.size());
+        const std::string target = text.substr(begin, end - begin);
+        begin = end + 1;
+        check_target(target);
+        std::vector<std::string>& list = is_one_of(kDevices, target) ? devices : processors;
+        if (is_one_of(list, target)) {
+            fail("usage", fmt::format("--target '{}' names {} twice", text, target),
+                 "name each once");
+        }
+        list.push_back(target);
+    }
+    if (processors.size() > 1) {
+        fail("usage",
+             fmt::format("--target '{}' names {} and {}, but a library is of one target of "
+                         "processors",
+                         text, processors[0], processors[1]),
+             "choose one of them, or portable, which holds all instruction sets");
+    }
+    if (processors.empty()) {
+        fail("usage",
+             fmt::format("--target '{}' names devices alone, but a library runs on processors too",
+                         text),
+             fmt::format("write native,{}", text));
+    }
+    options.target = processors[0];
+    options.devices = devices;
 }
 
 bool is_at_once(const std::string& form) {
@@ -67,8 +113,11 @@ void add_build_options(CLI::App* app, CommandLine& line) {
                     "Threads that records are selected for and bytes stated (default: 8)");
     app->add_option("--jobs", options.jobs,
                     "Compiling processes (default: the CPUs this process may use)");
-    app->add_option("--target", options.target, "Instruction set: " + quoted_list(kTargets))
-        ->capture_default_str();
+    app->add_option_function<std::string>(
+           "--target", [&options](const std::string& text) { set_targets(options, text); },
+           fmt::format("Instruction set: {}; with variants for devices: native,{}",
+                       quoted_list(kTargets), quoted_list(kDevices)))
+        ->default_str("native");
     app->add_flag("--exact", options.exact,
                   "Only kernels that round as the plain definition does (no Winograd)");
     app->add_option_function<std::string>(
@@ -123,14 +172,6 @@ void check_build_options(CLI::App* command, CommandLine& line) {
     options.infer_batches.erase(
         std::unique(options.infer_batches.begin(), options.infer_batches.end()),
         options.infer_batches.end());
-    if (is_one_of(kLaterTargets, options.target)) {
-        fail("unsupported", fmt::format("the target '{}' is not in this build", options.target),
-             fmt::format("choose one of {}", quoted_list(kTargets)));
-    }
-    if (!is_one_of(kTargets, options.target)) {
-        fail("usage", fmt::format("'{}' is no target", options.target),
-             fmt::format("choose one of {}", quoted_list(kTargets)));
-    }
 }
 
 namespace {

@@ -124,7 +124,9 @@ std::vector<std::string> to_arguments(const CommandLine& line) {
     add("--batch", std::to_string(options.batch));
     for (int batch : options.infer_batches) add("--infer-batch", std::to_string(batch));
     if (options.threads > 0) add("--threads", std::to_string(options.threads));
-    add("--target", options.target);
+    std::string targets = options.target;
+    for (const std::string& device : options.devices) targets += "," + device;
+    add("--target", targets);
     if (options.jobs > 0) add("--jobs", std::to_string(options.jobs));
     if (options.exact) words.push_back("--exact");
     if (options.update_at_once) words.push_back("--update=at-once");

@@ -21,7 +21,14 @@ constexpr double kDefaultMinutes = 10;
 constexpr double kMostMinutes = 60.0 * 24 * 365;
 constexpr int kMostTrials = 1'000'000'000;
 
-Isa isa_to_tune(const std::string& target) {
+Isa isa_to_tune(const BuildOptions& options) {
+    const std::string& target = options.target;
+    if (!options.devices.empty()) {
+        fail("usage",
+             fmt::format("--target names {}, but kernels of devices are not tuned yet",
+                         options.devices[0]),
+             fmt::format("write --target {}", target));
+    }
     if (target == "portable") {
         fail("usage", "--target is portable, but one instruction set is tuned at a time",
              "choose one of native, x86-64, avx2, avx512");
@@ -85,7 +92,7 @@ void check_tune_options(CLI::App* command, CommandLine& line) {
 }
 
 int run_tune(const CommandLine& line, const Network& network) {
-    const Isa isa = isa_to_tune(line.options.target);
+    const Isa isa = isa_to_tune(line.options);
     TuneOptions tune = line.tune;
     tune.records = line.records.empty() ? network.name + ".records" : line.records[0];
     if (tune.journal.empty()) tune.journal = network.name + ".journal";

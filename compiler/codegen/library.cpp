@@ -15,13 +15,41 @@
 
 extern "C" const unsigned char emulsion_abi_object[];
 extern "C" const unsigned long emulsion_abi_object_size;
+extern "C" const unsigned char emulsion_device_object[];
+extern "C" const unsigned long emulsion_device_object_size;
+extern "C" const unsigned char emulsion_opencl_object[];
+extern "C" const unsigned long emulsion_opencl_object_size;
+extern "C" const unsigned char emulsion_cuda_object[];
+extern "C" const unsigned long emulsion_cuda_object_size;
 
 namespace emulsion {
 
 namespace {
 
-std::string runtime_object() {
-    return {reinterpret_cast<const char*>(emulsion_abi_object), emulsion_abi_object_size};
+std::string text_of(const unsigned char* bytes, unsigned long size) {
+    return {reinterpret_cast<const char*>(bytes), size};
+}
+
+std::string runtime_object() { return text_of(emulsion_abi_object, emulsion_abi_object_size); }
+
+// The runtime of an interface to devices.
+std::string interface_object(const std::string& name) {
+    if (name == "opencl") return text_of(emulsion_opencl_object, emulsion_opencl_object_size);
+    EMU_CHECK(name == "cuda", "no runtime is made for {}", name);
+    return text_of(emulsion_cuda_object, emulsion_cuda_object_size);
+}
+
+// What the variants for devices need beside it, by name; nothing where there are none.
+std::vector<std::pair<std::string, std::string>> device_objects(const Plan& plan) {
+    std::vector<std::pair<std::string, std::string>> objects;
+    for (const VariantPlan& variant : plan.variants) {
+        if (!variant.isa.is_device()) continue;
+        if (objects.empty())
+            objects.emplace_back("device",
+                                 text_of(emulsion_device_object, emulsion_device_object_size));
+        objects.emplace_back(variant.isa.name, interface_object(variant.isa.name));
+    }
+    return objects;
 }
 
 }  // namespace
@@ -66,7 +94,9 @@ Library make_library(const Network& network, const Plan& plan,
         }
     }
     objects.emplace_back("abi", runtime_object());
-    library.object = link_relocatable(objects, library.name + "_");
+    const auto devices = device_objects(plan);
+    objects.insert(objects.end(), devices.begin(), devices.end());
+    library.object = link_relocatable(objects, library.name + "_", !devices.empty());
     library.archive = make_archive(library.name + ".o", library.object);
     library.header = header_text(library.name, network, plan, kernels);
     library.manifest = manifest_text(library.name, network, plan, kernels);

@@ -106,8 +106,19 @@ constexpr auto kCLibrary = std::to_array<std::string_view>({"_GLOBAL_OFFSET_TABL
                                                             "syscall",
                                                             "truncf"});
 
+// What one with a variant for devices may need beside them, sorted: to load drivers, to keep what
+// they make, and to put their faults in words.
+constexpr auto kDrivers =
+    std::to_array<std::string_view>({"calloc", "dlerror", "dlopen", "dlsym", "free", "getenv",
+                                     "pthread_once", "snprintf", "strnlen", "vsnprintf"});
+
+bool is_allowed(const std::string& name, bool has_devices) {
+    return std::binary_search(kCLibrary.begin(), kCLibrary.end(), name) ||
+           (has_devices && std::binary_search(kDrivers.begin(), kDrivers.end(), name));
+}
+
 // Refuses an object that needs more than the C library.
-void check_undefined(const std::string& object) {
+void check_undefined(const std::string& object, bool has_devices) {
     auto file =
         llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "library"));
     EMU_CHECK(static_cast<bool>(file), "the linked object is not valid");
@@ -115,9 +126,7 @@ void check_undefined(const std::string& object) {
         std::string name = llvm::cantFail(symbol.getName()).str();
         bool undefined =
             (llvm::cantFail(symbol.getFlags()) & llvm::object::SymbolRef::SF_Undefined) != 0;
-        if (!undefined || name.empty() ||
-            std::binary_search(kCLibrary.begin(), kCLibrary.end(), name))
-            continue;
+        if (!undefined || name.empty() || is_allowed(name, has_devices)) continue;
         fail("link",
              fmt::format("a library would need '{}', which the C library does not have", name),
              "report this with the model");
@@ -151,7 +160,7 @@ std::string keep_global(const std::string& object, const std::string& prefix) {
 }  // namespace
 
 std::string link_relocatable(const std::vector<std::pair<std::string, std::string>>& objects,
-                             const std::string& prefix) {
+                             const std::string& prefix, bool has_devices) {
     // lld takes its inputs by path; the files live in memory, so no name or folder reaches the
     // result.
     std::vector<std::unique_ptr<MemoryFile>> files;
@@ -164,7 +173,7 @@ std::string link_relocatable(const std::vector<std::pair<std::string, std::strin
     }
     run_lld(arguments);
     std::string object = read_file(output);
-    check_undefined(object);
+    check_undefined(object, has_devices);
     return keep_global(object, prefix);
 }
 

@@ -9,10 +9,11 @@
 namespace emulsion {
 
 // Links the objects (name, bytes) into one relocatable object in which only symbols that begin with
-// `prefix` stay global. Throws Error[link], also where a symbol stays undefined that is neither in
-// `allowed` of libc, libm and pthread nor defined.
+// `prefix` stay global. Throws Error[link], also where a symbol stays undefined that is neither of
+// those that a library may need of libc, libm and pthread, nor, where it `has_devices`, of those
+// that it loads drivers with.
 std::string link_relocatable(const std::vector<std::pair<std::string, std::string>>& objects,
-                             const std::string& prefix);
+                             const std::string& prefix, bool has_devices = false);
 
 // A static archive with one member.
 std::string make_archive(const std::string& member, const std::string& object);

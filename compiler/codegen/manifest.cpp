@@ -8,7 +8,7 @@
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
 #include "compiler/support/hash.h"
-#include "runtime/abi/instance.h"
+#include "runtime/abi/device.h"
 
 extern "C" const unsigned char emulsion_abi_header[];
 extern "C" const unsigned long emulsion_abi_header_size;
@@ -64,9 +64,20 @@ int64_t multiply_adds(const Graph& graph) {
     return count;
 }
 
+// Of the host's memory.
 Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKernels& kernels,
                 int threads) {
     VariantBytes slabs = bytes_of(variant, kernels);
+    const auto buffers = static_cast<int32_t>(variant.buffers.size());
+    if (variant.isa.is_device()) {
+        return Json{{"threads", 1},
+                    {"parameters", plan.parameter_bytes},
+                    {"gradients", 0},
+                    {"state", plan.state_bytes},
+                    {"prepared", 0},
+                    {"workspace", 0},
+                    {"instance", emulsion_instance_bytes(buffers, 1)}};
+    }
     auto unsigned_of = [](int64_t value) { return static_cast<uint64_t>(value); };
     return Json{{"threads", threads},
                 {"parameters", plan.parameter_bytes},
@@ -76,8 +87,17 @@ Json bytes_json(const Plan& plan, const VariantPlan& variant, const VariantKerne
                 {"workspace", emulsion_workspace_bytes(unsigned_of(variant.activation_bytes),
                                                        unsigned_of(slabs.slab0),
                                                        unsigned_of(slabs.slab), threads)},
-                {"instance",
-                 emulsion_instance_bytes(static_cast<int32_t>(variant.buffers.size()), threads)}};
+                {"instance", emulsion_instance_bytes(buffers, threads)}};
+}
+
+constexpr std::array kClasses = {"parameters", "gradients", "state",
+                                 "prepared",   "workspace", "instance"};
+
+Json device_json(const Plan& plan, const VariantPlan& variant) {
+    const std::array<int64_t, EMULSION_CLASSES> bytes = device_bytes(plan, variant);
+    Json json;
+    for (size_t i = 0; i < EMULSION_INSTANCE; i++) json[kClasses[i]] = bytes[i];
+    return json;
 }
 
 Json tensor_json(const Plan& plan, const PlannedTensor& tensor) {
@@ -99,6 +119,7 @@ Json variant_json(const Plan& plan, const VariantPlan& variant, const VariantKer
               {"slab_of_caller", slabs.slab0},
               {"slab_of_worker", slabs.slab}};
     json["bytes"] = bytes_json(plan, variant, kernels, std::max(1, plan.threads));
+    if (variant.isa.is_device()) json["device_bytes"] = device_json(plan, variant);
     for (const BatchPlan& batch : variant.batches) {
         Json calls = Json::array();
         for (const PlannedCall& call : batch.calls) {
@@ -128,6 +149,29 @@ VariantBytes bytes_of(const VariantPlan& variant, const VariantKernels& kernels)
         bytes.slab0 = std::max(bytes.slab0, kernel.slab0_bytes);
         bytes.slab = std::max(bytes.slab, kernel.slab_bytes);
     }
+    EMU_CHECK(!variant.isa.is_device() || bytes.slab0 == 0, "a kernel of {} wants {} bytes of slab",
+              variant.isa.name, bytes.slab0);
+    return bytes;
+}
+
+std::array<int64_t, EMULSION_CLASSES> device_bytes(const Plan& plan, const VariantPlan& variant) {
+    std::array<int64_t, EMULSION_CLASSES> bytes{};
+    bytes[EMULSION_PARAMETERS] = plan.parameter_bytes;
+    bytes[EMULSION_GRADIENTS] = plan.gradient_bytes;
+    bytes[EMULSION_STATE] = plan.state_bytes;
+    bytes[EMULSION_PREPARED] = variant.prepared_bytes;
+    const auto slot = [](int64_t size, bool batched, int batch) {
+        return static_cast<int64_t>(
+            emulsion_slot_bytes(static_cast<uint64_t>(size), batched, batch));
+    };
+    int64_t workspace = slot(variant.activation_bytes, false, 1);
+    for (const std::vector<PlannedPort>* ports : {&plan.inputs, &plan.outputs}) {
+        for (const PlannedPort& port : *ports) {
+            workspace +=
+                slot(memory_bytes(port.type, 1), port.type.batched, variant.batches.back().batch);
+        }
+    }
+    bytes[EMULSION_WORKSPACE] = workspace;
     return bytes;
 }
 
@@ -248,6 +292,20 @@ std::string byte_macros(const std::string& upper, const Plan& plan,
     return text;
 }
 
+// A line for each kind of devices: what bind allocates there.
+std::string device_lines(const Plan& plan) {
+    std::string text;
+    for (const VariantPlan& variant : plan.variants) {
+        if (!variant.isa.is_device()) continue;
+        text += fmt::format("/* Bytes of a device of {}:", variant.isa.name);
+        const std::array<int64_t, EMULSION_CLASSES> bytes = device_bytes(plan, variant);
+        for (size_t i = 0; i < EMULSION_INSTANCE; i++)
+            text += fmt::format("{} {} {}", i == 0 ? "" : ",", kClasses[i], bytes[i]);
+        text += ". */\n";
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string header_text(const std::string& name, const Network& network, const Plan& plan,
@@ -265,7 +323,7 @@ std::string header_text(const std::string& name, const Network& network, const P
         "#ifndef {0}_H\n#define {0}_H\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n", upper);
     text += fmt::format("#define {}_BATCH {}\n", upper, plan.variants.back().batches.back().batch);
     text += fmt::format("#define {}_SIGNATURE \"{}\"\n", upper, network_signature(network));
-    text += byte_macros(upper, plan, kernels);
+    text += byte_macros(upper, plan, kernels) + device_lines(plan);
     text += fmt::format(
         "\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* "
         "sizes);\n"

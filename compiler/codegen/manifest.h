@@ -2,6 +2,7 @@
 // the JSON manifest, the C header, and the description that its programs carry.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,11 @@ struct VariantBytes {
     int64_t slab0 = 0, slab = 0;  // of the calling thread and of every other worker
 };
 
-// The slabs of a variant: the maximum over its kernels.
+// The slabs of a variant: the maximum over its kernels. One for devices has none.
 VariantBytes bytes_of(const VariantPlan& variant, const VariantKernels& kernels);
+
+// What bind allocates on a device of the variant, by emulsion_class.
+std::array<int64_t, 6> device_bytes(const Plan& plan, const VariantPlan& variant);
 
 // 16 hexadecimal digits, equal for the training and the inference library of one network: hash of
 // what the weights mean, the forward graph and the names and shapes of its tensors.

@@ -105,6 +105,24 @@ bool equal_ports(const std::vector<PlannedPort>& a, const std::vector<PlannedPor
                       });
 }
 
+bool equal_tensors(const std::vector<PlannedTensor>& a, const std::vector<PlannedTensor>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const PlannedTensor& x, const PlannedTensor& y) {
+                          return x.name == y.name && x.type == y.type && x.memory == y.memory &&
+                                 x.offset == y.offset && x.trained == y.trained &&
+                                 x.gradient_offset == y.gradient_offset;
+                      });
+}
+
+// Whether a library's user sees the same.
+bool equal_interfaces(const Plan& a, const Plan& b) {
+    return a.network == b.network && a.training == b.training &&
+           a.update_at_once == b.update_at_once && equal_ports(a.inputs, b.inputs) &&
+           equal_ports(a.outputs, b.outputs) && equal_tensors(a.tensors, b.tensors) &&
+           a.parameter_bytes == b.parameter_bytes && a.gradient_bytes == b.gradient_bytes &&
+           a.state_bytes == b.state_bytes;
+}
+
 // Tensors and ports as one of the graphs says.
 Plan interface_of(const Graph& graph, const PlanOptions& options) {
     Plan plan;
@@ -112,7 +130,8 @@ Plan interface_of(const Graph& graph, const PlanOptions& options) {
     plan.training = options.training;
     plan.update_at_once = options.update_at_once;
     plan.threads = options.threads;
-    plan_tensors(graph, options.isas.at(0).family->alignment, plan);
+    const int64_t alignment = options.isas.at(0).family->alignment;
+    plan_tensors(graph, std::max(alignment, options.tensor_alignment), plan);
     plan_ports(graph, plan);
     return plan;
 }
@@ -132,12 +151,7 @@ Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
     for (size_t i = 0; i < graphs.size(); i++) check_sizes(graphs[i], options.batches[i]);
     Plan plan = interface_of(graphs[0], options);
     for (const Graph& graph : graphs) {
-        const Plan other = interface_of(graph, options);
-        EMU_CHECK(equal_ports(plan.inputs, other.inputs) &&
-                      equal_ports(plan.outputs, other.outputs) &&
-                      plan.tensors.size() == other.tensors.size() &&
-                      plan.parameter_bytes == other.parameter_bytes &&
-                      plan.state_bytes == other.state_bytes,
+        EMU_CHECK(equal_interfaces(plan, interface_of(graph, options)),
                   "the batches of '{}' have different tensors or ports", graph.name());
     }
     for (const Isa& isa : options.isas) {
@@ -150,6 +164,12 @@ Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
     const std::string fault = plan_fault(graphs, plan);
     EMU_CHECK(fault.empty(), "the plan of graph '{}' is wrong: {}", plan.network, fault);
     return plan;
+}
+
+void add_variants(Plan& plan, Plan other) {
+    EMU_CHECK(equal_interfaces(plan, other), "the families of '{}' have different tensors or ports",
+              plan.network);
+    for (VariantPlan& variant : other.variants) plan.variants.push_back(std::move(variant));
 }
 
 Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options) {

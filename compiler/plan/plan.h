@@ -1,8 +1,8 @@
 // The plan: which kernels run in which order, with which recipe, on which bytes. Pure data; it
 // prints.
 //
-// A library has one VariantPlan per instruction set. Buffers are what descriptors point to; a value
-// of the graph and its views are one buffer with several descriptors.
+// A library has one VariantPlan per instruction set and kind of devices. Buffers are what
+// descriptors point to; a value of the graph and its views are one buffer with several descriptors.
 #pragma once
 
 #include <array>
@@ -116,8 +116,9 @@ struct Plan {
     std::vector<PlannedTensor> tensors;
     std::vector<PlannedPort> inputs, outputs;
     int64_t parameter_bytes = 0, gradient_bytes = 0, state_bytes = 0;
-    std::vector<VariantPlan> variants;  // best last
-    // Above the kernels: those of the graphs, then those of the best variant's groups.
+    std::vector<VariantPlan> variants;  // of processors, best last; then of devices
+    // Above the kernels, of processors: those of the graphs, then those of the best variant's
+    // groups.
     std::vector<NodeChoice> choices;
     std::vector<std::string> left_out;  // a sentence for each record of one that is left out
 };
@@ -129,7 +130,10 @@ struct PlanOptions {
     // Asked before the cost model, recipe/records.h and choices.h.
     const RecordSource* records = nullptr;
     const ChoiceSource* choices = nullptr;
-    std::vector<Isa> isas;
+    std::vector<Isa> isas;  // of one family
+    // Of parameters, gradients and state, whose offsets the families of a library share; 0: that of
+    // the isas' family.
+    int64_t tensor_alignment = 0;
     Machine machine;
     bool exact = false;  // recipes that are not exact are left out
     bool fuse = true;    // false: every node a kernel of its own (tests)
@@ -147,6 +151,10 @@ Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
                const PlanOptions& options);
 // The same graph for every batch.
 Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options);
+
+// Adds the variants of another family's plan of the same network, whose tensors and ports are
+// equal.
+void add_variants(Plan& plan, Plan other);
 
 // A sentence for each kernel that runs a recipe of last resort, for the user of a build.
 std::vector<std::string> slow_kernels(const Plan& plan);

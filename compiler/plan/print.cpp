@@ -42,9 +42,10 @@ std::vector<std::string> slow_kernels_of(const VariantPlan& variant) {
         for (const PlannedCall& call : batch.calls) {
             const PlannedKernel& kernel = variant.kernels[static_cast<size_t>(call.kernel)];
             if (!kernel.is_last_resort || !named.insert(call.kernel).second) continue;
-            sentences.push_back(
-                fmt::format("{} '{}' is slow: no recipe is made for it, so it runs '{}'",
-                            to_string(call.stage), call.name, kernel.recipe));
+            sentences.push_back(fmt::format(
+                "{} '{}' is slow{}: no recipe is made for it, so it runs '{}'",
+                to_string(call.stage), call.name,
+                variant.isa.is_device() ? " on " + variant.isa.name : "", kernel.recipe));
         }
     }
     return sentences;

@@ -81,14 +81,15 @@ class Verifier {
             {MemoryClass::workspace, variant.activation_bytes}};
         const auto found = classes.find(buffer.memory);
         if (found == classes.end()) return;  // the caller's
-        // Channels among others begin at any element.
+        // Channels among others begin at any element; on devices nothing does.
         const bool is_part = buffer.pitch != 0;
         expect(!is_part || (buffer.memory == MemoryClass::workspace && buffer.type.batched &&
                             !buffer.type.shape.empty() && buffer.pitch >= buffer.type.shape[0]),
                "'{}' in {} is no part of {} channels", buffer.name, to_string(buffer.memory),
                buffer.pitch);
         if (!fault_.empty()) return;
-        const int64_t alignment = is_part ? 4 : variant.isa.family->alignment;
+        const bool is_anywhere = is_part && !variant.isa.is_device();
+        const int64_t alignment = is_anywhere ? 4 : variant.isa.family->alignment;
         expect(buffer.offset >= 0 && buffer.offset % alignment == 0, "'{}' lies at {}", buffer.name,
                buffer.offset);
         const int64_t end = block_of(buffer).end;

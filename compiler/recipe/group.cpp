@@ -66,6 +66,13 @@ const Isa& isa_named(std::string_view name) {
          "the instruction sets are x86-64, avx2, avx512");
 }
 
+const Isa* find_device_isa(std::string_view name) {
+    for (const Isa* isa : {&isa_opencl(), &isa_cuda(), &isa_vulkan()}) {
+        if (isa->name == name) return isa;
+    }
+    return nullptr;
+}
+
 const Isa& native_isa() {
     const uint32_t features = emulsion_cpu_features();
     for (const Isa* isa : x86().family.members) {

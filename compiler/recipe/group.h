@@ -44,8 +44,10 @@ const Isa& isa_avx512();
 const Isa& isa_opencl();
 const Isa& isa_cuda();
 const Isa& isa_vulkan();
-// By name; Error[isa] for an unknown one.
+// Of processors, by name; Error[isa] for an unknown one.
 const Isa& isa_named(std::string_view name);
+// That of devices; null for an unknown one.
+const Isa* find_device_isa(std::string_view name);
 
 // The best instruction set of the processor this runs on.
 const Isa& native_isa();

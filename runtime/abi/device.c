@@ -139,6 +139,10 @@ static Place place_of(const emulsion_instance* instance, const emulsion_buffer* 
 static int make_views(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES]) {
     const emulsion_buffer* buffers = instance->variant->buffers;
     for (int i = 0; i < instance->variant->buffer_count; i++) {
+        if (buffers[i].where == EMULSION_CONSTANT) {
+            return emulsion_fail(instance, EMULSION_UNSUPPORTED_DEVICE,
+                                 "the library's constants have no place on a device");
+        }
         const Place place = place_of(instance, &buffers[i], bytes);
         uint64_t view = 0;
         for (int k = 0; k < i && view == 0; k++) {

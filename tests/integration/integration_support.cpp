@@ -94,6 +94,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     build_options.infer_batches = options.infer_batches;
     build_options.threads = 2;
     build_options.target = options.target;
+    build_options.devices = options.devices;
     build_options.exact = options.exact;
     build_options.update_at_once = options.update_at_once;
     build_options.checked = options.checked;
@@ -112,17 +113,21 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     };
     take(*train_object_, train, "info", train_.info);
     take(*train_object_, train, "sizes", train_.sizes);
+    take(*train_object_, train, "device", train_.device);
     take(*train_object_, train, "init", train_.init);
     take(*train_object_, train, "bind", train_.bind);
+    take(*train_object_, train, "upload", train_.upload);
     if (!options.update_at_once) {
         take(*train_object_, train, "forward_backward", train_.forward_backward);
         take(*train_object_, train, "update", train_.update);
     }
     take(*train_object_, train, "step", train_.step);
+    take(*train_object_, train, "download", train_.download);
     take(*train_object_, train, "error", train_.error);
     take(*train_object_, train, "unbind", train_.unbind);
     take(*infer_object_, infer, "info", infer_.info);
     take(*infer_object_, infer, "sizes", infer_.sizes);
+    take(*infer_object_, infer, "device", infer_.device);
     take(*infer_object_, infer, "prepare", infer_.prepare);
     take(*infer_object_, infer, "bind", infer_.bind);
     take(*infer_object_, infer, "run", infer_.run);
@@ -227,16 +232,20 @@ emulsion_options options_of(int threads, int variant) {
     return options;
 }
 
-Trainer::Trainer(const emulsion_train_library& functions, int threads, int variant, uint64_t seed)
+Trainer::Trainer(const emulsion_train_library& functions, int threads, int variant, uint64_t seed,
+                 const char* device)
     : library(functions),
       info(*functions.info()),
       memory(sizes_of(functions, threads)),
       ports(info),
       classes(info.class_count > 0 ? info.class_count : 2) {
     EXPECT_EQ(library.init(seed, memory.get()), EMULSION_OK);
-    const emulsion_options options = options_of(threads, variant);
+    emulsion_options options = options_of(threads, variant);
+    options.device = device;
     EXPECT_EQ(library.bind(instance(), memory.get(), &options), EMULSION_OK)
         << library.error(instance());
+    for (int which : {EMULSION_PARAMETERS, EMULSION_STATE})
+        EXPECT_EQ(library.upload(instance(), which), EMULSION_OK) << library.error(instance());
 }
 
 Trainer::~Trainer() { library.unbind(instance()); }
@@ -245,6 +254,13 @@ void Trainer::step(uint64_t data, int samples, float learning_rate) {
     ports.fill(data, classes);
     EXPECT_EQ(library.step(instance(), ports.call(samples), learning_rate), EMULSION_OK)
         << library.error(instance());
+}
+
+void Trainer::download() {
+    for (int which : {EMULSION_PARAMETERS, EMULSION_STATE, EMULSION_GRADIENTS}) {
+        if (memory.get()->sizes.bytes[which] == 0) continue;
+        EXPECT_EQ(library.download(instance(), which), EMULSION_OK) << library.error(instance());
+    }
 }
 
 float* Trainer::tensor(const std::string& name) const {
@@ -258,7 +274,7 @@ float* Trainer::tensor(const std::string& name) const {
 }
 
 Runner::Runner(const emulsion_infer_library& functions, const Trainer& trainer, int threads,
-               int variant)
+               int variant, const char* device)
     : library(functions),
       info(*functions.info()),
       memory(sizes_of(functions, threads)),
@@ -270,9 +286,11 @@ Runner::Runner(const emulsion_infer_library& functions, const Trainer& trainer, 
         std::memcpy(static_cast<char*>(memory.get()->block[to.memory_class]) + to.offset,
                     trainer.tensor(to.name), to.bytes);
     }
-    const emulsion_options options = options_of(threads, variant);
-    EXPECT_EQ(library.bind(memory.instance(), memory.get(), &options), EMULSION_OK);
-    EXPECT_EQ(library.prepare(memory.instance()), EMULSION_OK);
+    emulsion_options options = options_of(threads, variant);
+    options.device = device;
+    EXPECT_EQ(library.bind(memory.instance(), memory.get(), &options), EMULSION_OK)
+        << library.error(memory.instance());
+    EXPECT_EQ(library.prepare(memory.instance()), EMULSION_OK) << library.error(memory.instance());
 }
 
 Runner::~Runner() { library.unbind(memory.instance()); }

@@ -32,6 +32,7 @@ struct LibraryOptions {
     int batch = 8;
     std::vector<int> infer_batches = {1};
     std::string target = "native";
+    std::vector<std::string> devices = {};
     bool exact = false;  // no Winograd
     bool update_at_once = false;
     bool checked = false;  // kernels keep Halide's asserts
@@ -113,17 +114,20 @@ class Memory {
     emulsion_memory memory_{};
 };
 
-// A training library bound on memory of its own. Fails the test where a call fails.
+// A training library bound on memory of its own, and where a device is named on that, its values
+// uploaded. Fails the test where a call fails.
 class Trainer {
   public:
     explicit Trainer(const emulsion_train_library& library, int threads = 1, int variant = 0,
-                     uint64_t seed = 7);
+                     uint64_t seed = 7, const char* device = nullptr);
     ~Trainer();
     Trainer(const Trainer&) = delete;
     Trainer& operator=(const Trainer&) = delete;
 
     // One step on random data that depends on `data` alone.
     void step(uint64_t data, int samples, float learning_rate = 0.05f);
+    // Parameters, state and gradients of a device, into memory; nothing on a processor.
+    void download();
     float loss() const { return *ports.output("loss"); }
     std::vector<std::byte> weights() const { return memory.bytes(EMULSION_PARAMETERS); }
     std::vector<std::byte> state() const { return memory.bytes(EMULSION_STATE); }
@@ -142,7 +146,7 @@ class Trainer {
 class Runner {
   public:
     Runner(const emulsion_infer_library& library, const Trainer& trainer, int threads = 1,
-           int variant = 0);
+           int variant = 0, const char* device = nullptr);
     ~Runner();
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;

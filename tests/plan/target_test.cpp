@@ -83,5 +83,36 @@ TEST(Target, PlansAreAlignedAsTheFamilyAsks) {
     }
 }
 
+// Processors and devices have graphs, kernels and buffers of their own, and one place for each
+// tensor: that of the largest alignment. Without devices nothing is spent on them.
+TEST(Target, TheFamiliesOfALibraryShareTensors) {
+    const Network network = golden_network("resnet20");
+    for (const bool training : {true, false}) {
+        BuildOptions options;
+        options.batch = 3;
+        options.infer_batches = {1, 3};
+        options.target = "portable";
+        const Plan alone = plan_of(network, make_library(), options, training);
+        options.devices = {"opencl"};
+        Plan plan = plan_of(network, make_library(), options, training);
+        std::vector<std::string> names;
+        for (const VariantPlan& variant : plan.variants) names.push_back(variant.isa.name);
+        EXPECT_EQ(names, (std::vector<std::string>{"x86-64", "avx2", "avx512", "opencl"}));
+        EXPECT_EQ(plan.variants.back().batches.size(), training ? 1u : 2u);
+        int narrow = 0;
+        for (size_t i = 0; i < plan.tensors.size(); i++) {
+            EXPECT_EQ(plan.tensors[i].offset % 512, 0) << plan.tensors[i].name;
+            EXPECT_EQ(plan.tensors[i].gradient_offset % 512, 0) << plan.tensors[i].name;
+            EXPECT_EQ(alone.tensors[i].name, plan.tensors[i].name);
+            narrow += alone.tensors[i].offset % 512 != 0 ? 1 : 0;
+        }
+        EXPECT_GT(narrow, 0);
+        for (const PlannedKernel& kernel : plan.variants.back().kernels)
+            EXPECT_EQ(kernel.relative_error, 0) << kernel.recipe;
+        EXPECT_NE(print(plan).find("  variant opencl: workspace "), std::string::npos);
+        EXPECT_DEATH(add_variants(plan, alone), "have different tensors or ports");
+    }
+}
+
 }  // namespace
 }  // namespace emulsion::test
