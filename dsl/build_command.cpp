@@ -174,6 +174,21 @@ void check_build_options(CLI::App* command, CommandLine& line) {
         options.infer_batches.end());
 }
 
+void add_devices_of_trainer(CLI::App* command, CommandLine& line) {
+    if (line.command != "train" || command->count("--target") > 0) return;
+    const std::string option = "--device";
+    std::string device;
+    for (size_t i = 0; i < line.rest.size(); i++) {
+        const std::string& word = line.rest[i];
+        if (word == option && i + 1 < line.rest.size()) device = line.rest[i + 1];
+        if (word.starts_with(option + "=")) device = word.substr(option.size() + 1);
+    }
+    device = device.substr(0, device.find(':'));
+    if (is_one_of(kLaterTargets, device)) check_target(device);
+    if (device == "gpu" || device == "auto") line.options.devices = kDevices;
+    if (is_one_of(kDevices, device)) line.options.devices = {device};
+}
+
 namespace {
 
 [[noreturn]] void refuse_depfile(const std::string& depfile, const std::string& other) {

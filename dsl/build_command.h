@@ -18,6 +18,10 @@ void add_product_options(CLI::App* app, CommandLine& line);
 // the options. Sorts the inference batches.
 void check_build_options(CLI::App* command, CommandLine& line);
 
+// Where no target is named, a trainer that is to run on a device is built for it: what the words of
+// `train` say with --device. Throws Error[unsupported] as check_build_options does.
+void add_devices_of_trainer(CLI::App* command, CommandLine& line);
+
 // Builds the network and returns the exit code; `train` becomes the trainer instead. Throws Error.
 int run_build(const CommandLine& line, const Network& network);
 

@@ -100,6 +100,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         if (reads_file && line.command != "records") check_file(line.file);
         line.rest = command->remaining();
         line.rest.insert(line.rest.end(), rest.begin(), rest.end());
+        add_devices_of_trainer(command, line);
         return {line, 0};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};

@@ -72,7 +72,7 @@ std::string full_name(const emulsion_info& info, const std::string& wanted) {
                     concat("is none of those that the program runs on: ", list_interfaces(info)),
                     has_device_variant(info)
                         ? "choose one of them, or auto or gpu"
-                        : "choose cpu, or build the network with a --target for devices as well");
+                        : "choose cpu, or build the network with --target native,opencl");
     }
     if (colon == wanted.size()) return interface + ":0";
     int index = 0;

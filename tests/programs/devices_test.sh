@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# A network on a device of OpenCL (PoCL's, where nothing else is there), from the command line: it learns as on the
+# processor, a run that is stopped or killed and resumed there has the bits of one that ran through, and checkpoints go
+# on elsewhere and back.
+set -uo pipefail
+source "$(dirname "$0")/programs_support.sh"
+build networks/lenet.cpp --batch 16 --target native,opencl
+cd "$work"
+write_pictures data 10 28 150 40
+
+./lenet-train --list-devices >devices.txt || fault "--list-devices fails"
+if ! grep -q '^opencl:0 ' devices.txt; then
+    skip "training on a device: $(tail -n 1 devices.txt)"
+    finish
+fi
+
+# train NAME OPTION...: into the folder NAME; the lines of a run that goes on follow the former ones.
+train() {
+    local name=$1; shift
+    ./lenet-train --data data --checkpoint "$name" --schedule constant --json "$@" >>"$name.out" 2>"$name.err" ||
+        fault "training $name: $(cat "$name.err")"
+}
+# losses NAME: of every epoch.
+losses() { sed -n 's/^{"event":"epoch".*"loss":\([^,]*\),"accuracy".*/\1/p' "$1.out"; }
+
+# near NAME NAME: two epochs each, whose losses differ by less than 1e-3 of themselves.
+near() {
+    paste <(losses "$1") <(losses "$2") | awk '
+        NF != 2 || ($1 - $2) ^ 2 > (1e-3 * $1) ^ 2 { bad = 1 } END { exit bad || NR != 2 }' ||
+        fault "losses of $1 and $2: $(losses "$1") and $(losses "$2")"
+}
+
+# Two epochs of ten steps; later, as sums round otherwise, the course is another.
+train cpu --epochs 2
+train device --epochs 2 --device gpu
+near cpu device
+losses device | awk 'NR == 1 { first = $1 } END { exit !($1 < first) }' || fault "the loss does not fall"
+grep -q '"device":"opencl:0"' device.out || fault "the settings do not name the device"
+
+# Stopped, killed, resumed.
+for signal in TERM KILL; do
+    ./lenet-train --data data --epochs 2 --schedule constant --device opencl:0 --checkpoint $signal \
+        --checkpoint-minutes 0.0001 >$signal.out 2>$signal.err & pid=$!
+    while kill -0 $pid 2>/dev/null && [ ! -s $signal/checkpoint ]; do sleep 0.01; done
+    kill -$signal $pid 2>/dev/null || fault "the run ended before SIG$signal reached it"
+    wait $pid 2>/dev/null
+    [ ! -e $signal/weights.safetensors ] || fault "SIG$signal came too late"
+    train $signal --resume --device opencl:0
+    same_weights device $signal
+done
+
+# Gone on elsewhere, and ended elsewhere; the files are of one form.
+train there --epochs 1
+train there --epochs 2 --resume --device opencl
+train back --epochs 1 --device opencl
+train back --epochs 2 --resume --device cpu
+for run in there back; do
+    near cpu $run
+    [ "$(stat -c %s $run/weights.safetensors)" = "$(stat -c %s cpu/weights.safetensors)" ] || fault "weights of another form"
+done
+
+# Inference there.
+accuracy() { ./lenet-infer --data data --weights device/weights.safetensors --device "$1" --json; }
+[ "$(accuracy gpu | sed 's/,"loss".*//')" = "$(accuracy cpu | sed 's/,"loss".*//')" ] || fault "other classes on the device"
+
+# Times of each launch, which no roofline is made of.
+./lenet-infer --profile=p.json --device gpu 2>err.txt || fault "--profile: $(cat err.txt)"
+grep -q '"device": "opencl:0"' p.json || fault "the profile does not name the device"
+"$binary_dir/bin/emulsion" show "$source_dir/examples/networks/lenet.cpp" --emit=roofline --profile=p.json 2>err.txt &&
+    fault "a roofline of a device"
+grep -q "was measured on the device 'opencl:0'" err.txt || fault "$(cat err.txt)"
+
+# "emulsion train" builds for the device that the trainer is asked for, unless a target says otherwise.
+emulsion_train() { "$binary_dir/bin/emulsion" train "$source_dir/examples/networks/lenet.cpp" -o trained --batch 16 "$@" >out.txt 2>err.txt; }
+emulsion_train --data data --steps 1 --device gpu || fault "emulsion train --device gpu: $(cat err.txt)"
+grep -q '^device  *opencl:0' err.txt || fault "emulsion train --device gpu: $(cat err.txt)"
+emulsion_train --target native --data data --steps 1 --device gpu && fault "a device that the trainer is not built for"
+grep -q -- '--target native,opencl' err.txt || fault "$(cat err.txt)"
+emulsion_train --data data --steps 1 --device=cuda:0 && fault "a device that no trainer is built for"
+grep -q "the target 'cuda' is not in this build" err.txt || fault "$(cat err.txt)"
+
+# Hidden, it is not there.
+EMULSION_NO_DEVICE=1 ./lenet-train --data data --dry-run --device auto 2>/dev/null | grep -q '^device  *cpu, as EMULSION_NO_DEVICE is set' ||
+    fault "EMULSION_NO_DEVICE hides nothing"
+finish
