@@ -149,7 +149,7 @@ def busy(row):
         for hog in hogs:
             hog.start()
         try:
-            events = support.events_of(support.run(*TUNE, "--minutes", 2, folder=folder).stdout)
+            events = support.events_of(support.run(*TUNE, "--minutes", support.minutes(2), folder=folder).stdout)
         finally:
             for hog in hogs:
                 hog.kill()

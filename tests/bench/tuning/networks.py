@@ -46,7 +46,8 @@ def gain(net, mode, batch, isa, threads, minutes, row):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         events = support.events_of(support.run(
-            "tune", source, "--json", "--no-records", "--target", isa, "--threads", threads, "--minutes", minutes, *batches,
+            "tune", source, "--json", "--no-records", "--target", isa, "--threads", threads, "--minutes", support.minutes(minutes),
+            *batches,
             "--records", folder / "tuned.records", "--journal", folder / "journal").stdout)
         default = program(net, mode, batch, isa, threads, folder / "default")
         with_records = ["--records", folder / "tuned.records", "--machine", "native"]

@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,28 @@ BUILD = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build"))
 EMULSION = BUILD / "bin" / "emulsion"
 NETWORKS = ROOT / "examples" / "networks"
 TUNED = ROOT / "schedules" / "tuned"
+
+
+share = 1.0  # of the minutes that rows take, by --share
+TVM = ["apache-tvm==0.27.0.post1", "apache-tvm-ffi==0.1.14.post1", "cloudpickle==3.1.3", "numpy==2.4.6",
+       "psutil==7.2.2", "scipy==1.17.1", "tornado==6.6.1", "xgboost==3.2.0"]
+
+
+def tvm_python():
+    """The interpreter of build/tvm-venv, which is made on the first use."""
+    venv = BUILD / "tvm-venv"
+    if not (venv / "done").exists():
+        made = subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, text=True)
+        if made.returncode == 0:
+            made = subprocess.run([venv / "bin" / "pip", "install", "--quiet", *TVM], capture_output=True, text=True)
+        if made.returncode:
+            raise Missing(f"TVM cannot be installed in {venv}: {made.stderr[-300:]}")
+        (venv / "done").touch()
+    return venv / "bin" / "python"
+
+
+def minutes(count):
+    return count * share
 
 
 class Missing(Exception):
