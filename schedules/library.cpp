@@ -14,6 +14,7 @@
 #include "schedules/gpu/maps/gpu_map.h"
 #include "schedules/gpu/product/gpu_filter_gradient.h"
 #include "schedules/gpu/product/gpu_product.h"
+#include "schedules/gpu/product/gpu_split_product.h"
 #include "schedules/gpu/product/gpu_strided_gradient.h"
 #include "schedules/gpu/sums/gpu_softmax.h"
 #include "schedules/gpu/sums/gpu_sums.h"
@@ -39,6 +40,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<Fallback>());
     library.push_back(std::make_unique<GpuStridedGradient>());
     library.push_back(std::make_unique<GpuProduct>());
+    library.push_back(std::make_unique<GpuSplitProduct>());
     library.push_back(std::make_unique<GpuFilterGradient>());
     library.push_back(std::make_unique<GpuSums>());
     library.push_back(std::make_unique<GpuSoftmax>());

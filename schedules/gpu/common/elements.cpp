@@ -11,6 +11,12 @@ using Halide::Func;
 using Halide::TailStrategy;
 using Halide::Var;
 
+double device_seconds(double launches, double bytes, double multiply_adds, double efficiency) {
+    constexpr double kLaunchSeconds = 5e-6, kBytesPerSecond = 500e9, kMultiplyAddsPerSecond = 5e12;
+    return launches * kLaunchSeconds + bytes / kBytesPerSecond +
+           multiply_adds / (kMultiplyAddsPerSecond * efficiency);
+}
+
 bool has_vectors(const TensorType& type) {
     const std::vector<int64_t> extents = memory_extents(type);
     return !extents.empty() && extents[0] % kDeviceVector == 0;

@@ -9,7 +9,11 @@
 namespace emulsion {
 
 inline constexpr int kDeviceVector = 4;  // f32 of the widest access of memory
-inline constexpr double kLaunchSeconds = 5e-6;
+
+// Estimated seconds of so many launches on a common device, whatever the machine that compiles.
+// `efficiency`: the share of the peak that its multiply-adds reach.
+double device_seconds(double launches, double bytes, double multiply_adds = 0,
+                      double efficiency = 1);
 
 // Whether the elements of a tensor fall into whole vectors along its innermost axis.
 bool has_vectors(const TensorType& type);

@@ -70,8 +70,8 @@ std::vector<Tiling> GpuMap::tilings(const Group&, const Isa& isa) const {
     return {{{{"threads", std::min(256, isa.block_threads)}}}, {{{"threads", 64}}}};
 }
 
-double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
-    return kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine&) const {
+    return device_seconds(1, traffic_bytes(group));
 }
 
 std::vector<Func> GpuMap::build(KernelContext& context, const Tiling& tiling) const {
@@ -87,10 +87,9 @@ bool GpuFallback::applies(const Group& group, const Isa&) const {
 std::vector<Tiling> GpuFallback::tilings(const Group&, const Isa&) const { return {{}}; }
 
 // A hundredth of what recipes made for the anchor reach.
-double GpuFallback::cost(const Group& group, const Tiling&, const Isa&,
-                         const Machine& machine) const {
-    return kLaunchSeconds + 10 * traffic_bytes(group) / (machine.bandwidth_gbs * 1e9) +
-           100 * 2 * static_cast<double>(group.multiply_adds()) / (machine.fma_gflops * 1e9);
+double GpuFallback::cost(const Group& group, const Tiling&, const Isa&, const Machine&) const {
+    return device_seconds(1, 10 * traffic_bytes(group), static_cast<double>(group.multiply_adds()),
+                          0.01);
 }
 
 std::vector<Func> GpuFallback::build(KernelContext& context, const Tiling&) const {

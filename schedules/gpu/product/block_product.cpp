@@ -69,8 +69,10 @@ double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies)
     // Words from shared memory for a multiply-add, and from the maps.
     const double shared = 1.0 / tile.tm + 1.0 / tile.tp;
     const double loaded = 1.0 / tile.bm + 1.0 / tile.bp;
-    // Many multiprocessors want work.
-    const double busy = std::min(1.0, static_cast<double>(blocks_m * blocks_p * copies) / 128.0);
+    // Many multiprocessors want work, of two warps at least.
+    const double blocks = static_cast<double>(blocks_m * blocks_p * copies);
+    const double busy =
+        std::min(1.0, blocks / 100.0 * std::min(1.0, tile.threads() / (2.0 * kWarp)));
     // Lanes of the last warp that stand idle.
     const double warps =
         static_cast<double>(tile.threads()) / static_cast<double>(round_up(tile.threads(), kWarp));

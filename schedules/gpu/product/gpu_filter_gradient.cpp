@@ -206,14 +206,13 @@ std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& is
 }
 
 double GpuFilterGradient::cost(const Group& group, const Tiling& tiling, const Isa&,
-                               const Machine& machine) const {
+                               const Machine&) const {
     const Gradient g = gradient_of(group);
     const double efficiency =
         block_efficiency(block_tile(tiling), g.outputs, g.inputs, g.copies(group.batch));
     const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
-    return 2 * kLaunchSeconds + (traffic_bytes(group) + partial) / (machine.bandwidth_gbs * 1e9) +
-           2 * static_cast<double>(group.multiply_adds()) /
-               (machine.fma_gflops * 1e9 * std::max(efficiency, 0.05));
+    return device_seconds(2, traffic_bytes(group) + partial,
+                          static_cast<double>(group.multiply_adds()), efficiency);
 }
 
 std::vector<Scratch> GpuFilterGradient::scratch(const Group& group, const Tiling& tiling) const {

@@ -38,12 +38,11 @@ std::vector<Tiling> GpuProduct::tilings(const Group& group, const Isa& isa) cons
 }
 
 double GpuProduct::cost(const Group& group, const Tiling& tiling, const Isa&,
-                        const Machine& machine) const {
+                        const Machine&) const {
     const Product product = product_of(group);
     const double efficiency =
         block_efficiency(block_tile(tiling), product.m, product.positions(group.batch), 1);
-    return kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9) +
-           2 * product.multiply_adds(group.batch) / (machine.fma_gflops * 1e9 * efficiency);
+    return device_seconds(1, traffic_bytes(group), product.multiply_adds(group.batch), efficiency);
 }
 
 std::vector<Func> GpuProduct::build(KernelContext& context, const Tiling& tiling) const {

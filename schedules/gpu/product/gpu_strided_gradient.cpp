@@ -145,13 +145,12 @@ double GpuStridedGradient::multiply_adds(const Group& group) const {
 }
 
 double GpuStridedGradient::cost(const Group& group, const Tiling& tiling, const Isa&,
-                                const Machine& machine) const {
+                                const Machine&) const {
     const Classes classes = classes_of(group);
     const double efficiency = block_efficiency(block_tile(tiling), product_of(group).m,
                                                classes.cells() * group.batch, classes.count());
     const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
-    return 2 * kLaunchSeconds + (traffic_bytes(group) + partial) / (machine.bandwidth_gbs * 1e9) +
-           2 * multiply_adds(group) / (machine.fma_gflops * 1e9 * efficiency);
+    return device_seconds(2, traffic_bytes(group) + partial, multiply_adds(group), efficiency);
 }
 
 std::vector<Scratch> GpuStridedGradient::scratch(const Group& group, const Tiling&) const {

@@ -76,7 +76,7 @@ Expr Operands::map(const Expr& p, const Expr& c, const Expr& kx, const Expr& ky,
                    bool has_tail) const {
     if (!is_map()) {
         const Func x = context_.operand(0);
-        const Expr channel = has_tail ? Halide::min(c, product_.channels - 1) : c;
+        const Expr channel = has_tail ? channel_in(c, product_.channels) : c;
         return value_or_zero(has_tail ? c < product_.channels : Halide::Internal::const_true(),
                              x(channel, sample(p)));
     }
@@ -86,7 +86,7 @@ Expr Operands::map(const Expr& p, const Expr& c, const Expr& kx, const Expr& ky,
 
 Expr Operands::map_at(const Expr& c, const Position& x, const Position& y, const Expr& n,
                       bool has_tail) const {
-    const Expr channel = has_tail ? Halide::min(c, product_.channels - 1) : c;
+    const Expr channel = has_tail ? channel_in(c, product_.channels) : c;
     const Expr in_reduction = has_tail ? c < product_.channels : Halide::Internal::const_true();
     return value_or_zero(x.inside && y.inside && in_reduction,
                          context_.operand(0)(channel, x.at, y.at, n));

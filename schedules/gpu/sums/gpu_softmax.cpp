@@ -165,9 +165,8 @@ bool GpuSoftmax::applies(const Group& group, const Isa&) const {
 
 std::vector<Tiling> GpuSoftmax::tilings(const Group&, const Isa&) const { return {{}}; }
 
-double GpuSoftmax::cost(const Group& group, const Tiling&, const Isa&,
-                        const Machine& machine) const {
-    return kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+double GpuSoftmax::cost(const Group& group, const Tiling&, const Isa&, const Machine&) const {
+    return device_seconds(1, traffic_bytes(group));
 }
 
 std::vector<Func> GpuSoftmax::build(KernelContext& context, const Tiling&) const {

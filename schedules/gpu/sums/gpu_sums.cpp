@@ -251,10 +251,9 @@ bool GpuSums::applies(const Group& group, const Isa&) const {
 
 std::vector<Tiling> GpuSums::tilings(const Group&, const Isa&) const { return {{}}; }
 
-double GpuSums::cost(const Group& group, const Tiling& tiling, const Isa&,
-                     const Machine& machine) const {
-    const double launches = 1 + static_cast<double>(scratch(group, tiling).size());
-    return launches * kLaunchSeconds + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
+double GpuSums::cost(const Group& group, const Tiling& tiling, const Isa&, const Machine&) const {
+    return device_seconds(1 + static_cast<double>(scratch(group, tiling).size()),
+                          traffic_bytes(group));
 }
 
 std::vector<Scratch> GpuSums::scratch(const Group& group, const Tiling&) const {

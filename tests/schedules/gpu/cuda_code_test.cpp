@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <tuple>
 
 #include "compiler/codegen/device/lowering.h"
 #include "compiler/ops/batch_norm_parts.h"
@@ -33,7 +34,7 @@ constexpr int kMapThreads = 256;      // of blocks without a tile
 
 bool has_tile(const PlannedKernel& kernel) {
     return kernel.recipe == "gpu_product" || kernel.recipe == "gpu_strided_gradient" ||
-           kernel.recipe == "gpu_filter_gradient";
+           kernel.recipe == "gpu_split_product" || kernel.recipe == "gpu_filter_gradient";
 }
 
 // Lowers the kernel for a device that has no more shared memory than its tile states.
@@ -151,9 +152,15 @@ TEST(CudaCode, ProductsOfResidualNetworks) {
     add(narrow.forward(), 0.87);
     add(narrow.data_gradient(), 0.87);
     add(narrow.filter_gradient(), 0.82);
-    const TensorType features = batched_type({512}), classes = batched_type({1000});
-    const TensorType weights = plain_type({1000, 512});
-    add(group_of(std::make_shared<DenseBackwardWeights>(), {features, classes}, 64), 0.82);
+    // A layer of few results is dealt to small tiles, a larger one split into parts.
+    for (const auto& [inputs, outputs, forward, back] :
+         {std::tuple{512, 1000, 0.82, 0.78}, {4096, 1024, 0.84, 0.84}}) {
+        const TensorType x = batched_type({inputs}), y = batched_type({outputs}),
+                         weights = plain_type({outputs, inputs});
+        add(group_of(std::make_shared<Dense>(), {x, weights}, 64), forward);
+        add(group_of(std::make_shared<DenseBackwardData>(), {y, weights}, 64), back);
+        add(group_of(std::make_shared<DenseBackwardWeights>(), {x, y}, 64), 0.82);
+    }
     expect_sound(kernels, least);
 }
 

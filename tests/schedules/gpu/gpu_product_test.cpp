@@ -97,6 +97,30 @@ TEST(GpuStridedGradient, FusedWork) {
     check_recipe("gpu_strided_gradient", group, two_tiles(4));
 }
 
+RecipeCheck two_splits(int piece, int parts) {
+    RecipeCheck check = two_tiles(piece);
+    for (Tiling& tiling : check.tilings) tiling.values.emplace_back("parts", parts);
+    return check;
+}
+
+TEST(GpuSplitProduct, DenseLayers) {
+    for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>{100, 33}, {64, 70}}) {
+        check_recipe("gpu_split_product",
+                     group_of(std::make_shared<Dense>(),
+                              {batched_type({inputs}), plain_type({outputs, inputs})}, 5),
+                     two_splits(8, 3));
+    }
+    check_recipe("gpu_split_product",
+                 group_of(std::make_shared<DenseBackwardData>(),
+                          {batched_type({70}), plain_type({70, 31})}, 5),
+                 two_splits(8, 2));
+}
+
+TEST(GpuSplitProduct, Convolutions) {
+    check_recipe("gpu_split_product", conv_group(40, 5, 4, 21, 3, 1, 1, 1, 2), two_splits(8, 2));
+    check_recipe("gpu_split_product", conv_group(64, 3, 3, 16, 1, 1, 0, 1, 1), two_splits(16, 2));
+}
+
 TEST(GpuProduct, DenseLayers) {
     for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>{40, 33}, {7, 10}, {1, 1}}) {
         check_recipe("gpu_product",

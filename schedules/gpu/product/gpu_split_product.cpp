@@ -1,0 +1,151 @@
+// Parts of a product, and the two kernels of it.
+//
+// A tiling is a block's tile, and
+//     parts    of the reduction's channels; the order of a sum follows from it
+#include "schedules/gpu/product/gpu_split_product.h"
+
+#include <algorithm>
+
+#include "compiler/graph/limits.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/common/funcs.h"
+#include "schedules/common/group_work.h"
+#include "schedules/gpu/common/elements.h"
+#include "schedules/gpu/product/block_product.h"
+#include "schedules/gpu/product/product_operands.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::RVar;
+using Halide::Var;
+
+namespace {
+
+constexpr int kWantedBlocks = 256;  // of a grid
+constexpr int kMostParts = 32;
+constexpr int kFewestPieces = 2;  // of a part: one piece would be no loop
+
+int most_parts(const Product& product) {
+    return std::min(kMostParts, product.channels / (kFewestPieces * piece_of(product.channels)));
+}
+
+// For the blocks of one part.
+int default_parts(const Product& product, const BlockTile& tile, int batch) {
+    const int64_t positions = product.positions(batch);
+    const int64_t grid = divide_up(product.m, tile.bm) * ((positions + tile.bp - 1) / tile.bp);
+    int parts = 2;
+    while (2 * parts <= most_parts(product) && grid * parts < kWantedBlocks) parts *= 2;
+    return parts;
+}
+
+// Channels of a part, in whole pieces.
+int share_of(const Product& product, const BlockTile& tile, int parts) {
+    return to_int(round_up(divide_up(product.channels, parts), tile.bk));
+}
+
+// The sums of the parts, over (m, p, part), as a kernel of their own.
+Func partial_sums(const KernelContext& context, const Product& product, const BlockTile& tile,
+                  int parts) {
+    const Var m("m"), p("p"), part("part"), c("c"), kx("kx"), ky("ky");
+    Func a("a"), ar("ar"), b("b"), br("br"), acc("acc"), partial("partial");
+    const Operands operands(context, product);
+    const int share = share_of(product, tile, parts);
+    const Expr channel = part * share + c;
+    b(c, p, kx, ky, part) =
+        operands.map(p, channel, kx, ky, /*has_tail=*/share * parts != product.channels);
+    br(c, p, kx, ky, part) = b(c, p, kx, ky, part);
+    const RDom r(0, share, 0, product.taps_w, 0, product.taps_h, "r");
+    acc(m, p, part) = 0.0F;
+    if (product.panel == Panel::rows) {
+        a(c, m, kx, ky, part) = operands.filter(m, channel, kx, ky);
+        ar(c, m, kx, ky, part) = a(c, m, kx, ky, part);
+        acc(m, p, part) += ar(r.x, m, r.y, r.z, part) * br(r.x, p, r.y, r.z, part);
+    } else {
+        a(m, c, kx, ky, part) = operands.filter(m, channel, kx, ky);
+        acc(m, p, part) += a(m, r.x, r.y, r.z, part) * br(r.x, p, r.y, r.z, part);
+    }
+    partial(m, p, part) = acc(m, p, part);
+
+    const RVar ko("ko"), ki("ki"), kq("kq"), kv("kv");
+    deal_results(partial, product.m, tile, product.panel);
+    acc.compute_at(partial, Var("po"))
+        .store_in(Halide::MemoryType::Register)
+        .bound_extent(m, tile.bm)
+        .bound_extent(p, tile.bp);
+    deal_to_threads(acc, m, p, tile, product.panel, {}, {part});
+    Halide::Stage update = acc.update();
+    update.split(r.x, ko, ki, tile.bk).split(ki, kq, kv, tile.unrolled()).unroll(kv).unroll(kq);
+    deal_to_threads(update, m, p, tile, product.panel, {kv, kq}, {ko, r.y, r.z, part});
+    stage_operands({a, ar, b, br}, {acc, ko}, {acc, kq}, tile, product.panel);
+    return partial;
+}
+
+}  // namespace
+
+bool GpuSplitProduct::applies(const Group& group, const Isa&) const {
+    if (!is_product(group) || !has_one_shape(group)) return false;
+    if (group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
+    const TensorType& result = group.body.type(group.body.results()[0].value);
+    return result.batched && result.shape == group.anchor_output().shape &&
+           most_parts(product_of(group)) >= 2;
+}
+
+TilingSpace GpuSplitProduct::space(const Group& group, const Isa&) const {
+    const Product product = product_of(group);
+    TilingSpace space = block_space(product.channels);
+    space.push_back({"parts", {}, 2, most_parts(product), true});
+    return space;
+}
+
+std::string GpuSplitProduct::clash(const Group&, const Tiling& tiling, const Isa& isa) const {
+    return block_clash(block_tile(tiling), isa);
+}
+
+std::vector<Tiling> GpuSplitProduct::tilings(const Group& group, const Isa& isa) const {
+    const Product product = product_of(group);
+    std::vector<Tiling> tilings =
+        block_tilings(product.m, product.positions(group.batch), most_parts(product),
+                      piece_of(product.channels), isa);
+    for (Tiling& tiling : tilings) {
+        tiling.values.emplace_back("parts",
+                                   default_parts(product, block_tile(tiling), group.batch));
+    }
+    return tilings;
+}
+
+double GpuSplitProduct::cost(const Group& group, const Tiling& tiling, const Isa&,
+                             const Machine&) const {
+    const Product product = product_of(group);
+    const double efficiency = block_efficiency(block_tile(tiling), product.m,
+                                               product.positions(group.batch), tiling.at("parts"));
+    const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
+    return device_seconds(2, traffic_bytes(group) + partial, product.multiply_adds(group.batch),
+                          efficiency);
+}
+
+std::vector<Scratch> GpuSplitProduct::scratch(const Group& group, const Tiling& tiling) const {
+    const Product product = product_of(group);
+    return {{"partial", {product.m, product.positions(group.batch), tiling.at("parts")}}};
+}
+
+std::vector<Func> GpuSplitProduct::build(KernelContext& context, const Tiling& tiling) const {
+    const TensorType& type = context.group().anchor_output();
+    const Product product = product_of(context.group());
+    const int parts = tiling.at("parts");
+    const Func partial = partial_sums(context, product, block_tile(tiling), parts);
+    const std::vector<Var> vars = coordinates(type);
+    Expr position = vars.back();
+    if (vars.size() == 4) position = vars[1] + product.width * (vars[2] + product.height * vars[3]);
+    std::vector<Expr> terms;
+    for (int k = 0; k < parts; k++) terms.push_back(partial(vars[0], position, k));
+    Func merged("merged");
+    merged(vars) = tree_sum(terms);
+    const Func out = schedule_stores(context.finish(merged),
+                                     std::min(256, context.isa().block_threads), has_vectors(type));
+    return {out, partial};
+}
+
+}  // namespace emulsion
