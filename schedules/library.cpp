@@ -45,6 +45,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuSums>());
     library.push_back(std::make_unique<GpuSoftmax>());
     library.push_back(std::make_unique<GpuMap>());
+    library.push_back(std::make_unique<GpuPool>());
     library.push_back(std::make_unique<GpuFallback>());
     return library;
 }

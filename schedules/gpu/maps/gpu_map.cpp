@@ -5,7 +5,9 @@
 #include <set>
 #include <string>
 
+#include "compiler/ops/pool_attributes.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/common/anchor.h"
 #include "schedules/common/funcs.h"
 #include "schedules/common/group_work.h"
 #include "schedules/gpu/common/elements.h"
@@ -54,20 +56,26 @@ void compute_sums_in_threads(const Func& func, const Var& thread) {
     }
 }
 
+TilingSpace thread_space(const Isa& isa) {
+    std::vector<int> threads;
+    for (int count = 32; count <= isa.block_threads; count *= 2) threads.push_back(count);
+    return {{"threads", threads}};
+}
+
+std::vector<Tiling> thread_tilings(const Isa& isa) {
+    return {{{{"threads", std::min(256, isa.block_threads)}}}, {{{"threads", 64}}}};
+}
+
 }  // namespace
 
 bool GpuMap::applies(const Group& group, const Isa&) const {
     return group.anchor < 0 && has_one_shape(group);
 }
 
-TilingSpace GpuMap::space(const Group&, const Isa& isa) const {
-    std::vector<int> threads;
-    for (int count = 32; count <= isa.block_threads; count *= 2) threads.push_back(count);
-    return {{"threads", threads}};
-}
+TilingSpace GpuMap::space(const Group&, const Isa& isa) const { return thread_space(isa); }
 
 std::vector<Tiling> GpuMap::tilings(const Group&, const Isa& isa) const {
-    return {{{{"threads", std::min(256, isa.block_threads)}}}, {{{"threads", 64}}}};
+    return thread_tilings(isa);
 }
 
 double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine&) const {
@@ -77,6 +85,35 @@ double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine
 std::vector<Func> GpuMap::build(KernelContext& context, const Tiling& tiling) const {
     const TensorType& type = context.group().body.type(context.group().body.results()[0].value);
     return {schedule_stores(context.finish(), tiling.at("threads"), has_vectors(type))};
+}
+
+bool GpuPool::applies(const Group& group, const Isa&) const {
+    return anchor_as<PoolAttributes>(group) != nullptr && has_one_shape(group) &&
+           group.epilogue_window() == std::vector<int64_t>{1, 1};
+}
+
+TilingSpace GpuPool::space(const Group&, const Isa& isa) const { return thread_space(isa); }
+
+std::vector<Tiling> GpuPool::tilings(const Group&, const Isa& isa) const {
+    return thread_tilings(isa);
+}
+
+double GpuPool::cost(const Group& group, const Tiling&, const Isa&, const Machine&) const {
+    return device_seconds(1, traffic_bytes(group));
+}
+
+// Windows with many cells are loops, whose sums are those of one channel.
+std::vector<Func> GpuPool::build(KernelContext& context, const Tiling& tiling) const {
+    const Group& group = context.group();
+    const Func values = context.finish(context.plain());
+    const std::vector<Func> helpers = helpers_of({values});
+    const bool has_loops = std::any_of(helpers.begin(), helpers.end(), [](const Func& helper) {
+        return helper.has_update_definition();
+    });
+    const TensorType& type = group.body.type(group.body.results()[0].value);
+    const Func out = schedule_stores(values, tiling.at("threads"), !has_loops && has_vectors(type));
+    if (has_loops) compute_sums_in_threads(out, Var("thread"));
+    return {out};
 }
 
 bool GpuFallback::applies(const Group& group, const Isa&) const {
