@@ -103,6 +103,18 @@ struct ConvOptions {
     Size stride = 1;
     Size dilation = 1;
     Padding padding = valid;
+    int groups = 1;  // of channels and of filters, each group a convolution of its own
+    bool bias = true;
+    Init init = Init::he();
+    std::string name = {};
+};
+
+struct DepthwiseConvOptions {
+    Size kernel = 3;
+    Size stride = 1;
+    Size dilation = 1;
+    Padding padding = valid;
+    int multiplier = 1;  // filters for each channel
     bool bias = true;
     Init init = Init::he();
     std::string name = {};
@@ -147,6 +159,10 @@ struct DropoutOptions {
 // W').
 Tensor conv(const Tensor& x, int filters, const ConvOptions& options = {},
             Place where = Place::current());
+// The convolution of each channel by itself: (C, H, W) to (C * multiplier, H', W'), the results of
+// a channel one after another.
+Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options = {},
+                      Place where = Place::current());
 // (F) to (units): a weighted sum of all features, and a bias, for each unit.
 Tensor dense(const Tensor& x, int units, const DenseOptions& options = {},
              Place where = Place::current());
@@ -162,6 +178,8 @@ Tensor global_average_pool(const Tensor& x, const LayerOptions& options = {},
                            Place where = Place::current());
 
 Tensor relu(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+// min(max(x, 0), 6)
+Tensor relu6(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options = {},
                   Place where = Place::current());
 Tensor tanh(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());

@@ -52,29 +52,62 @@ Value add_bias(Layer& layer, Value value, int64_t channels) {
     return layer.add("biased", "add", {value, bias});
 }
 
+void check_groups(const Layer& layer, int64_t channels, int filters, int groups) {
+    if (groups >= 1 && channels % groups == 0 && filters % groups == 0) return;
+    layer.refuse("groups",
+                 fmt::format("{} channels and {} filters cannot be cut into {} equal groups",
+                             channels, filters, groups),
+                 "choose a number of groups that divides both");
+}
+
+// The convolution of a layer whose operand is a map.
+Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options) {
+    check_count(layer, "filters", filters);
+    check_pair(layer, "kernel", options.kernel);
+    check_pair(layer, "stride", options.stride);
+    check_pair(layer, "dilation", options.dilation);
+    const std::vector<int64_t> map = layer.type(x).shape;  // C, H, W
+    check_groups(layer, map[0], filters, options.groups);
+    const int64_t taps = int64_t{options.kernel.h} * options.kernel.w;
+    const int64_t in = map[0] / options.groups, out = filters / options.groups;
+    Value w = layer.parameter("w", plain_type({filters, in, options.kernel.h, options.kernel.w}),
+                              options.init, in * taps, out * taps);
+    Value y = layer.add("", "conv2d", {x, w},
+                        {{"stride", pair(options.stride)},
+                         {"dilation", pair(options.dilation)},
+                         {"padding", resolve(options.padding, map, options.kernel, options.stride,
+                                             options.dilation)},
+                         {"groups", int64_t{options.groups}}});
+    return options.bias ? add_bias(layer, y, filters) : y;
+}
+
 }  // namespace
 
 Tensor conv(const Tensor& x, int filters, const ConvOptions& options, Place where) {
-    return write_layer(
-        "conv", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-            layer.expect_map(in[0]);
-            check_count(layer, "filters", filters);
-            check_pair(layer, "kernel", options.kernel);
-            check_pair(layer, "stride", options.stride);
-            check_pair(layer, "dilation", options.dilation);
-            const std::vector<int64_t> map = layer.type(in[0]).shape;  // C, H, W
-            int64_t taps = int64_t{options.kernel.h} * options.kernel.w;
-            Value w = layer.parameter(
-                "w", plain_type({filters, map[0], options.kernel.h, options.kernel.w}),
-                options.init, map[0] * taps, filters * taps);
-            std::vector<int64_t> padding =
-                resolve(options.padding, map, options.kernel, options.stride, options.dilation);
-            Value y = layer.add("", "conv2d", {in[0], w},
-                                {{"stride", pair(options.stride)},
-                                 {"dilation", pair(options.dilation)},
-                                 {"padding", padding}});
-            return options.bias ? add_bias(layer, y, filters) : y;
-        });
+    return write_layer("conv", options.name, {x}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           layer.expect_map(in[0]);
+                           return write_conv(layer, in[0], filters, options);
+                       });
+}
+
+Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options, Place where) {
+    return write_layer("depthwise_conv", options.name, {x}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           layer.expect_map(in[0]);
+                           check_count(layer, "filters for each channel", options.multiplier);
+                           const int64_t channels = layer.type(in[0]).shape[0];
+                           const int64_t filters = channels * options.multiplier;
+                           check_count(layer, "filters", filters);
+                           return write_conv(layer, in[0], static_cast<int>(filters),
+                                             {.kernel = options.kernel,
+                                              .stride = options.stride,
+                                              .dilation = options.dilation,
+                                              .padding = options.padding,
+                                              .groups = static_cast<int>(channels),
+                                              .bias = options.bias,
+                                              .init = options.init});
+                       });
 }
 
 Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place where) {

@@ -54,6 +54,10 @@ Tensor relu(const Tensor& x, const LayerOptions& options, Place where) {
     return one_node("relu", options.name, {x}, where);
 }
 
+Tensor relu6(const Tensor& x, const LayerOptions& options, Place where) {
+    return one_node("relu6", options.name, {x}, where);
+}
+
 Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options, Place where) {
     return one_node("leaky_relu", options.name, {x}, where, {{"slope", options.slope}});
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "compiler/graph/limits.h"
@@ -29,11 +30,17 @@ std::string quote(std::string_view text) {
 
 namespace {
 
+// Attributes that kinds got later on, with the value that means what was so before. They are
+// printed where they have another: so the text of a model, which signatures and records are made
+// of, is that of former versions.
+constexpr std::pair<std::string_view, int64_t> kLaterFields[] = {{"groups", 1}};
+
 class PrintFields : public Fields {
   public:
     void field(std::string_view name, bool& value) override { put(name, value ? "true" : "false"); }
     void field(std::string_view name, int64_t& value) override {
-        put(name, fmt::format("{}", value));
+        if (std::ranges::find(kLaterFields, std::pair(name, value)) == std::end(kLaterFields))
+            put(name, fmt::format("{}", value));
     }
     void field(std::string_view name, double& value) override {
         put(name, fmt::format("{}", value));

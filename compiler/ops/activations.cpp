@@ -31,6 +31,11 @@ std::vector<Value> Relu::gradient(GradientContext& context) const {
                         {context.gradients[0], context.outputs[0]})};
 }
 
+std::vector<Value> Relu6::gradient(GradientContext& context) const {
+    return {context.add("dx", std::make_shared<Relu6Backward>(),
+                        {context.gradients[0], context.outputs[0]})};
+}
+
 std::vector<Value> LeakyRelu::gradient(GradientContext& context) const {
     return {context.add("dx", std::make_shared<LeakyReluBackward>(slope),
                         {context.gradients[0], context.outputs[0]})};
@@ -53,6 +58,11 @@ Exprs Relu::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) c
     return {choose(x < 0.0F, 0.0F, x)};
 }
 
+Exprs Relu6::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict x(operands[0]);
+    return {choose(x < 0.0F, 0.0F, choose(x > 6.0F, 6.0F, x))};
+}
+
 Exprs LeakyRelu::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
     const Strict x(operands[0]);
     return {choose(x > 0.0F, x, x * Strict(slope))};
@@ -68,6 +78,11 @@ Exprs Sigmoid::evaluate(const LowerContext&, const Exprs& operands, const Exprs&
 
 Exprs ReluBackward::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
     return {choose(Strict(operands[1]) > 0.0F, operands[0], 0.0F)};
+}
+
+Exprs Relu6Backward::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
+    const Strict y(operands[1]);
+    return {choose(y > 0.0F && y < 6.0F, operands[0], 0.0F)};
 }
 
 Exprs LeakyReluBackward::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {

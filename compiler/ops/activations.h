@@ -1,8 +1,11 @@
 // Activations and their backwards. A backward takes dy and the forward *result* y, so the input
 // need not be kept.
 //
-//     relu        max(x, 0); the derivative at 0 is 0     leaky_relu  x where x > 0, slope * x
-//     elsewhere tanh        polynomial, see lowering.h              sigmoid     1 / (1 + e^-x)
+//     relu        max(x, 0); the derivative at 0 is 0
+//     relu6       min(max(x, 0), 6); the derivatives at 0 and at 6 are 0
+//     leaky_relu  x where x > 0, slope * x elsewhere
+//     tanh        polynomial, see lowering.h
+//     sigmoid     1 / (1 + e^-x)
 #pragma once
 
 #include "compiler/ops/lowering.h"
@@ -12,6 +15,19 @@ namespace emulsion {
 class Relu : public PointwiseOp {
   public:
     std::string_view kind() const override { return "relu"; }
+    bool is_monotone(std::span<const TensorType>) const override { return true; }
+    std::vector<Value> gradient(GradientContext& context) const override;
+
+  protected:
+    int arity() const override { return 1; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+class Relu6 : public PointwiseOp {
+  public:
+    std::string_view kind() const override { return "relu6"; }
     bool is_monotone(std::span<const TensorType>) const override { return true; }
     std::vector<Value> gradient(GradientContext& context) const override;
 
@@ -69,6 +85,17 @@ class Sigmoid : public PointwiseOp {
 class ReluBackward : public PointwiseOp {
   public:
     std::string_view kind() const override { return "relu_backward"; }
+
+  protected:
+    int arity() const override { return 2; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+class Relu6Backward : public PointwiseOp {
+  public:
+    std::string_view kind() const override { return "relu6_backward"; }
 
   protected:
     int arity() const override { return 2; }

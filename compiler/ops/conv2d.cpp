@@ -23,6 +23,7 @@ void ConvAttributes::visit(Fields& f) {
     f.field("stride", stride);
     f.field("dilation", dilation);
     f.field("padding", padding);
+    f.field("groups", groups);
 }
 
 void Conv2dBackwardData::fields(Fields& f) {
@@ -52,6 +53,14 @@ void expect_pair(std::string_view name, const std::vector<int64_t>& values) {
          fmt::format("give {}=[height,width]", name));
 }
 
+void expect_groups(const ConvAttributes& op, int64_t channels, int64_t filters) {
+    if (op.groups >= 1 && channels % op.groups == 0 && filters % op.groups == 0) return;
+    fail("groups",
+         fmt::format("{} channels and {} filters cannot be cut into {} equal groups", channels,
+                     filters, op.groups),
+         "choose a number of groups that divides both");
+}
+
 }  // namespace
 
 std::vector<TensorType> Conv2d::infer(std::span<const TensorType> inputs) const {
@@ -60,10 +69,12 @@ std::vector<TensorType> Conv2d::infer(std::span<const TensorType> inputs) const 
     expect_parameter(inputs[1], 4, "filter", "(out, in, kh, kw)");
     const std::vector<int64_t>& x = inputs[0].shape;
     const std::vector<int64_t>& w = inputs[1].shape;
-    if (x[0] != w[1]) {
+    expect_groups(*this, x[0], w[0]);
+    if (x[0] != w[1] * groups) {
+        const std::string of = groups == 1 ? "" : fmt::format(" in {} groups", groups);
         fail("channels",
-             fmt::format("input has {} channels, but the filter expects {}", x[0], w[1]),
-             fmt::format("give the filter {} input channels", x[0]));
+             fmt::format("input has {} channels{}, but the filter expects {}", x[0], of, w[1]),
+             fmt::format("give the filter {} input channels", x[0] / groups));
     }
     return {result_type(window(w[2], w[3]), w[0], x[1], x[2])};
 }
@@ -74,9 +85,10 @@ std::vector<TensorType> Conv2dBackwardData::infer(std::span<const TensorType> in
     expect_parameter(inputs[1], 4, "filter", "(out, in, kh, kw)");
     expect_pair("input", input);
     const std::vector<int64_t>& w = inputs[1].shape;
-    const int64_t out = rotated ? w[1] : w[0];
+    const int64_t out = rotated ? w[1] * groups : w[0], in = rotated ? w[0] : w[1] * groups;
+    expect_groups(*this, in, out);
     expect_gradient_of(inputs[0], result_type(window(w[2], w[3]), out, input[0], input[1]));
-    return {batched_type({rotated ? w[0] : w[1], input[0], input[1]})};
+    return {batched_type({in, input[0], input[1]})};
 }
 
 std::vector<TensorType> Conv2dBackwardFilter::infer(std::span<const TensorType> inputs) const {
@@ -86,8 +98,9 @@ std::vector<TensorType> Conv2dBackwardFilter::infer(std::span<const TensorType> 
     expect_pair("kernel", kernel);
     const std::vector<int64_t>& x = inputs[0].shape;
     const int64_t out = inputs[1].shape[0];
+    expect_groups(*this, x[0], out);
     expect_gradient_of(inputs[1], result_type(window(kernel[0], kernel[1]), out, x[1], x[2]));
-    return {plain_type({out, x[0], kernel[0], kernel[1]})};
+    return {plain_type({out, x[0] / groups, kernel[0], kernel[1]})};
 }
 
 int64_t Conv2d::multiply_adds(std::span<const TensorType> inputs) const {
@@ -99,7 +112,7 @@ int64_t Conv2dBackwardData::multiply_adds(std::span<const TensorType> inputs) co
 }
 
 int64_t Conv2dBackwardFilter::multiply_adds(std::span<const TensorType> inputs) const {
-    return kernel[0] * kernel[1] * inputs[0].shape[0] * element_count(inputs[1]);
+    return kernel[0] * kernel[1] * inputs[0].shape[0] / groups * element_count(inputs[1]);
 }
 
 // Gradient
@@ -149,6 +162,12 @@ namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
 
+// Channel `index` of the group that `of` belongs to, where a group has `each` of the ones and
+// `size` of the others.
+Expr in_group(int64_t groups, const Expr& of, int64_t each, const Expr& index, int64_t size) {
+    return groups == 1 ? index : of / as_int(each) * as_int(size) + index;
+}
+
 // x(c, ·, ·, n) where tap (kx, ky) of output (x, y) lies inside the map, else zero.
 Expr read_tap(const Func& in, const Window& window, const std::vector<int64_t>& shape,
               const Expr& c, const std::vector<Expr>& out, const std::vector<Expr>& tap,
@@ -165,8 +184,9 @@ std::vector<Func> Conv2d::lower(const LowerContext& context,
     const std::vector<int64_t>& w = context.inputs[1].shape;
     Var c("c"), x("x"), y("y"), n("n");
     RDom r(0, as_int(w[1]), 0, as_int(w[3]), 0, as_int(w[2]), context.name + "__r");  // ic, kx, ky
-    const Expr value = read_tap(inputs[0], window(w[2], w[3]), context.inputs[0].shape, r.x, {x, y},
-                                {r.y, r.z}, n);
+    const Expr channel = in_group(groups, c, w[0] / groups, r.x, w[1]);
+    const Expr value = read_tap(inputs[0], window(w[2], w[3]), context.inputs[0].shape, channel,
+                                {x, y}, {r.y, r.z}, n);
     Func out(context.name);  // (c, x, y, n)
     out(c, x, y, n) = 0.0F;
     out(c, x, y, n) += value * inputs[1](c % kLanes, r.x, r.y, r.z, c / kLanes);
@@ -180,16 +200,20 @@ std::vector<Func> Conv2dBackwardData::lower(const LowerContext& context,
     const std::vector<int64_t>& w = context.inputs[1].shape;
     const Window taps = window(w[2], w[3]);
     Var c("c"), x("x"), y("y"), n("n");
-    RDom r(0, as_int(dy[0]), 0, as_int(w[3]), 0, as_int(w[2]), context.name + "__r");  // oc, kx, ky
+    const int64_t in = rotated ? w[0] / groups : w[1], out_each = dy[0] / groups;
+    RDom r(0, as_int(out_each), 0, as_int(w[3]), 0, as_int(w[2]),
+           context.name + "__r");  // oc of a group, kx, ky
+    const Expr from = in_group(groups, c, in, r.x, out_each);
+    const Expr to = groups == 1 ? Expr(c) : c % as_int(in);
     const Position px = reader_position(taps, 1, dy[2], x, r.y);
     const Position py = reader_position(taps, 0, dy[1], y, r.z);
     const Expr weight = rotated ? inputs[1](c % kLanes, r.x, as_int(w[3] - 1) - r.y,
                                             as_int(w[2] - 1) - r.z, c / kLanes)
-                                : inputs[1](r.x % kLanes, c, r.y, r.z, r.x / kLanes);
+                                : inputs[1](from % kLanes, to, r.y, r.z, from / kLanes);
     Func out(context.name);  // (c, x, y, n)
     out(c, x, y, n) = 0.0F;
     out(c, x, y, n) +=
-        value_or_zero(px.inside && py.inside, inputs[0](r.x, px.at, py.at, n)) * weight;
+        value_or_zero(px.inside && py.inside, inputs[0](from, px.at, py.at, n)) * weight;
     return {out};
 }
 
@@ -199,10 +223,12 @@ std::vector<Func> Conv2dBackwardFilter::lower(const LowerContext& context,
     Var lane("lane"), i("i"), kx("kx"), ky("ky"), k("k");
     RDom r(0, as_int(dy[2]), 0, as_int(dy[1]), 0, context.samples,
            context.name + "__r");  // x, y, n
-    const Expr value = read_tap(inputs[0], window(kernel[0], kernel[1]), context.inputs[0].shape, i,
-                                {r.x, r.y}, {kx, ky}, r.z);
-    const Expr channel = k * kLanes + lane;
-    const Expr gradient = inputs[1](Halide::min(channel, as_int(dy[0] - 1)), r.x, r.y, r.z);
+    const Expr channel = k * kLanes + lane, filter = Halide::min(channel, as_int(dy[0] - 1));
+    const Expr from =
+        in_group(groups, filter, dy[0] / groups, i, context.inputs[0].shape[0] / groups);
+    const Expr value = read_tap(inputs[0], window(kernel[0], kernel[1]), context.inputs[0].shape,
+                                from, {r.x, r.y}, {kx, ky}, r.z);
+    const Expr gradient = inputs[1](filter, r.x, r.y, r.z);
     Func out(context.name);  // (lane, i, kx, ky, k)
     out(lane, i, kx, ky, k) = 0.0F;
     out(lane, i, kx, ky, k) += value * Halide::select(channel < as_int(dy[0]), gradient, 0.0F);

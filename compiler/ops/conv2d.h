@@ -4,6 +4,10 @@
 // with zeros outside x. Example: x f32[n,1,28,28], w f32[32,1,5,5], padding [2,2,2,2] gives
 // f32[n,32,28,28].
 //
+// With `groups` G, channels and filters are G sets one after another, each a convolution of its
+// own: w is [O,C/G,KH,KW], and filter o reads the channels g*C/G + c of its set, g = o / (O/G)
+// rounded down. G = C is a depthwise convolution; O/C filters then read each channel.
+//
 // Its two gradients are ops of their own:
 //     conv2d_backward_data(dy, w) {input=[H,W]} -> dx; with rotated=true, w is rotate_filter's
 //                                                    result [C,O,KH,KW]
@@ -22,6 +26,7 @@ struct ConvAttributes {
     std::vector<int64_t> stride = {1, 1};
     std::vector<int64_t> dilation = {1, 1};
     std::vector<int64_t> padding = {0, 0, 0, 0};
+    int64_t groups = 1;
     Window window(int64_t kernel_height, int64_t kernel_width) const;
     void visit(Fields& f);
 };

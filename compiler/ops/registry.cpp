@@ -80,6 +80,8 @@ constexpr Entry kOps[] = {
     {"reduce", make<Reduce>},
     {"reduce_axes", make<ReduceAxes>},
     {"relu", make<Relu>},
+    {"relu6", make<Relu6>},
+    {"relu6_backward", make<Relu6Backward>},
     {"relu_backward", make<ReluBackward>},
     {"rotate_filter", make<RotateFilter>},
     {"running_average", make<RunningAverage>},

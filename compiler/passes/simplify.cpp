@@ -1,7 +1,7 @@
 // The local rules, each a rewrite of its own.
 #include "compiler/passes/simplify.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/conv2d.h"
@@ -19,8 +19,8 @@ bool rotate(Rewriter& r, int index) {
     const Node& node = r.from().node(index);
     const std::vector<int64_t>& w = r.from().type(node.inputs[1]).shape;  // O, I, KH, KW
     Value dy = r.at(node.inputs[0]);
-    Value rotated =
-        r.add("rotate_filter", "", {r.at(node.inputs[1])}, node.name + ".rotated", node.where);
+    Value rotated = r.add("rotate_filter", fmt::format("{{groups={}}}", op->groups),
+                          {r.at(node.inputs[1])}, node.name + ".rotated", node.where);
     std::vector<int64_t> padding(4);
     bool one = op->stride[0] == 1 && op->stride[1] == 1;
     for (size_t i = 0; i < 4; i++) {
@@ -29,9 +29,10 @@ bool rotate(Rewriter& r, int index) {
     }
     Value dx;
     if (one) {
-        std::string attributes = fmt::format("{{stride=[1,1], dilation=[{}], padding=[{}]}}",
-                                             fmt::join(op->dilation, ","), fmt::join(padding, ","));
-        dx = r.add("conv2d", attributes, {dy, rotated}, node.name, node.where);
+        auto forward = std::make_shared<Conv2d>();
+        static_cast<ConvAttributes&>(*forward) = *op;
+        forward->padding = padding;
+        dx = r.builder().add(forward, {dy, rotated}, node.name, node.where);
     } else {
         auto strided = std::make_shared<Conv2dBackwardData>(*op);
         strided->rotated = true;

@@ -15,6 +15,14 @@ inline Tensor conv_norm(Tensor x, int width, Size kernel, Size stride = 1) {
                             .bias = false}));
 }
 
+// The same of each channel by itself.
+inline Tensor depthwise_norm(Tensor x, Size kernel, Size stride) {
+    return batch_norm(depthwise_conv(x, {.kernel = kernel,
+                                         .stride = stride,
+                                         .padding = {kernel.h / 2, kernel.w / 2},
+                                         .bias = false}));
+}
+
 // What a residual block adds to its body: x, or a 1x1 convolution of it where the body's shape is
 // another.
 inline Tensor shortcut(Tensor x, int width, int stride) {

@@ -15,6 +15,10 @@ int main(int argc, char** argv) {
                      .bias = false});
     x = batch_norm(x, {.epsilon = 1e-3, .momentum = 0.01, .unbiased = false, .name = "norm"});
     Tensor y = conv(x, 8, {.padding = same, .init = Init::lecun()});
+    y = depthwise_conv(
+        relu6(y),
+        {.kernel = 5, .stride = 1, .dilation = 1, .padding = same, .multiplier = 1, .bias = false});
+    y = conv(y, 8, {.padding = same, .groups = 4});
     x = leaky_relu(x + y, {.slope = 0.1}) * sigmoid(x - y);
     x = concatenate({max_pool(x, {.window = 3, .stride = 1, .padding = same}), tanh(x),
                      scale(x, std::tanh(0.5))});

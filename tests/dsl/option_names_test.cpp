@@ -21,11 +21,26 @@ std::vector<std::string> found(const std::string& model) {
 using Lines = std::vector<std::string>;
 
 TEST(OptionNames, OfEveryFunction) {
-    for (const char* call :
-         {"conv(x, 4, ", "dense(x, 4, ", "max_pool(x, ", "average_pool(x, ",
-          "global_average_pool(x, ", "relu(x, ", "leaky_relu(x, ", "concatenate({x, y}, ",
-          "reshape(x, {1, 2, 3}, ", "batch_norm(x, ", "dropout(x, ", "step_rate(", "cosine_rate(",
-          "sgd(", "adam(", "m.classify(x, ", "m.mean_squared_error(x, ", "m.loss(x, "}) {
+    for (const char* call : {"conv(x, 4, ",
+                             "depthwise_conv(x, ",
+                             "relu6(x, ",
+                             "dense(x, 4, ",
+                             "max_pool(x, ",
+                             "average_pool(x, ",
+                             "global_average_pool(x, ",
+                             "relu(x, ",
+                             "leaky_relu(x, ",
+                             "concatenate({x, y}, ",
+                             "reshape(x, {1, 2, 3}, ",
+                             "batch_norm(x, ",
+                             "dropout(x, ",
+                             "step_rate(",
+                             "cosine_rate(",
+                             "sgd(",
+                             "adam(",
+                             "m.classify(x, ",
+                             "m.mean_squared_error(x, ",
+                             "m.loss(x, "}) {
         const std::string function(call, std::string_view(call).find('('));
         const std::string name = function.substr(function.find('.') + 1);
         EXPECT_EQ(found(fmt::format("{}{{.nothing = 1}});", call)),

@@ -50,6 +50,8 @@ diff -u - totals.txt <<'TEXT' || fault "parameters and multiply-adds of the netw
 densenet121 7,978,856 2,834,161,664
 lenet 454,922 11,065,088
 mlp 636,010 635,200
+mobilenet_v1 4,231,976 568,740,352
+mobilenet_v2 3,504,872 300,774,272
 resnet18 11,689,512 1,814,073,344
 resnet18_cifar 11,173,962 555,422,720
 resnet20 272,474 40,813,184

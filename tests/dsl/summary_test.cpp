@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/dsl/dsl_support.h"
 
 namespace emulsion {
@@ -41,6 +43,22 @@ TEST(Summary, ParametersOfAConvolution) {
     EXPECT_EQ(parameters(64, 128, 3, /*bias=*/false), 73728);
     EXPECT_EQ(parameters(3, 6, 5), 456);
     EXPECT_EQ(parameters(8, 8, {1, 7}) + parameters(8, 8, {7, 1}), 2 * (8 * 7 + 1) * 8);
+}
+
+// (M / g p q + 1) K, of 64 channels
+TEST(Summary, ParametersOfGroups) {
+    const auto count = [](const std::function<Tensor(Tensor)>& layers) {
+        Model m("m");
+        Tensor map = layers(m.input("image", {64, 16, 16}));
+        m.output("map", map);
+        m.loss(map);
+        return parameter_count(finished(m));
+    };
+    EXPECT_EQ(count([](Tensor x) { return conv(x, 128, {.groups = 4}); }), 18560);
+    EXPECT_EQ(count([](Tensor x) { return depthwise_conv(x); }), 640);
+    EXPECT_EQ(count([](Tensor x) { return depthwise_conv(x, {.multiplier = 2}); }), 1280);
+    EXPECT_EQ(count([](Tensor x) { return conv(x, 64, {.groups = 64}); }), 640);
+    EXPECT_EQ(count([](Tensor x) { return conv(depthwise_conv(x), 128, {.kernel = 1}); }), 8960);
 }
 
 TEST(Summary, TwoThreeByThreeAgainstOneFiveByFive) {

@@ -14,6 +14,10 @@ int main(int argc, char** argv) {
     dense(flatten(x), -10);
     dropout(x, {.rate = 1});
     batch_norm(x, {.momentum = 2});
+    conv(x, 6, {.groups = 2});
+    conv(x, 4, {.groups = 3});
+    conv(x, 6, {.groups = 0});
+    depthwise_conv(x, {.multiplier = 0});
     m.classify(dense(flatten(x), 10));
     return compile(m, argc, argv);
 }

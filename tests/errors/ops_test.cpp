@@ -16,6 +16,7 @@
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/slice.h"
 #include "compiler/ops/softmax.h"
@@ -192,6 +193,31 @@ TEST(OpErrors, Channels) {
         R"(net.cpp:7: error[channels]: slice 'it': channels 10 to 17 are asked for, but there are 16
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: choose a range of at least one channel within 0 to 15)");
+}
+
+TEST(OpErrors, Groups) {
+    const auto grouped = [](int64_t groups) {
+        return changed<Conv2d>([&](Conv2d& op) { op.groups = groups; });
+    };
+    for (int64_t groups : {0, 3, 64}) {
+        const std::string error = node_error(grouped(groups), {kMap, kFilter});
+        EXPECT_EQ(error.substr(0, error.find('\n')),
+                  "net.cpp:7: error[groups]: conv2d 'it': 16 channels and 32 filters cannot be cut "
+                  "into " +
+                      std::to_string(groups) + " equal groups");
+        EXPECT_TRUE(error.ends_with("\n  fix: choose a number of groups that divides both"));
+    }
+    EXPECT_EQ(
+        node_error(grouped(4), {kMap, kFilter}),
+        R"(net.cpp:7: error[channels]: conv2d 'it': input has 16 channels in 4 groups, but the filter expects 16
+    operand 'a' f32[n,16,12,12] from net.cpp:1
+    operand 'b' f32[32,16,5,5] from net.cpp:2
+  fix: give the filter 4 input channels)");
+    const std::string rotated =
+        node_error(changed<RotateFilter>([](RotateFilter& op) { op.groups = 5; }), {kFilter});
+    EXPECT_EQ(rotated.substr(0, rotated.find('\n')),
+              "net.cpp:7: error[groups]: rotate_filter 'it': 32 filters cannot be cut into 5 equal "
+              "groups");
 }
 
 TEST(OpErrors, FilterLargerThanItsInput) {

@@ -67,6 +67,14 @@ TEST(Text, BlanksAndLineBreaksDoNotCount) {
         "  output \"y\" %y\n}\n");
 }
 
+// What kinds got later on does not show where it changes nothing: texts and signatures stay.
+TEST(Text, GroupsArePrintedWhereThereAreSome) {
+    const std::string text = "{stride=[1,1], dilation=[1,1], padding=[0,0,0,0]";
+    EXPECT_EQ(print_attributes(*op_from_text("conv2d", "{groups=1}")), text + "}");
+    EXPECT_EQ(print_attributes(*op_from_text("conv2d", "{groups=3}")), text + ", groups=3}");
+    EXPECT_EQ(print_attributes(*op_from_text("rotate_filter", "{groups=1}")), "");
+}
+
 // Every op prints attributes that it reads back.
 TEST(Text, AttributesOfEveryOp) {
     for (std::string_view kind : op_kinds()) {

@@ -31,6 +31,7 @@ TEST(Activations, AgreeWithTheReferenceAndTheirGradients) {
     for (const TensorType& type :
          {batched_type({5, 3, 4}), batched_type({17}), plain_type({5, 3})}) {
         check_op(std::make_shared<Relu>(), {{type}, {Fill::off_zero}});
+        check_op(std::make_shared<Relu6>(), {{type}, {Fill::off_zero}});
         check_op(std::make_shared<LeakyRelu>(), {{type}, {Fill::off_zero}});
         check_op(std::make_shared<LeakyRelu>(0.1), {{type}, {Fill::off_zero}});
         check_op(std::make_shared<Tanh>(), {{type}, {}});
@@ -41,6 +42,7 @@ TEST(Activations, AgreeWithTheReferenceAndTheirGradients) {
 TEST(Activations, BackwardsAgreeWithTheReference) {
     const OpCase pair{{batched_type({5, 3, 4}), batched_type({5, 3, 4})}, {}};
     check_lowering(ReluBackward(), pair);
+    check_lowering(Relu6Backward(), pair);
     check_lowering(LeakyReluBackward(0.2), pair);
     check_lowering(TanhBackward(), pair);
     check_lowering(SigmoidBackward(), pair);
@@ -49,6 +51,13 @@ TEST(Activations, BackwardsAgreeWithTheReference) {
 TEST(Activations, HaveNoDerivativeAtZero) {
     EXPECT_EQ(run_backward(ReluBackward(), {3, 3, 3}, {0, 2, -0.0}), (Values{0, 3, 0}));
     EXPECT_EQ(run_backward(LeakyReluBackward(0.5), {3, 3}, {0, -2}), (Values{1.5, 1.5}));
+}
+
+TEST(Activations, EndAtSix) {
+    const Values x = {-1, 0, 0.5, 5.5, 6, 6.5, 1e30};
+    EXPECT_EQ(run_unary(Relu6(), x), (Values{0, 0, 0.5, 5.5, 6, 6, 6}));
+    EXPECT_EQ(run_backward(Relu6Backward(), {3, 3, 3, 3}, {0, 0.5, 5.5, 6}), (Values{0, 3, 3, 0}));
+    EXPECT_TRUE(std::isnan(run_unary(Relu6(), {std::nan("")})[0]));
 }
 
 TEST(Activations, StayFiniteAtTheEnds) {

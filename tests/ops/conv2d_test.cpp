@@ -68,6 +68,51 @@ TEST(Conv2d, AgreesWithTheReferenceAndItsGradient) {
     check_op(conv({2, 2}, {2, 2, 2, 2}), shapes(1, 1, 1, 1, 5, 5));
 }
 
+TEST(Conv2d, GroupsAgreeWithTheReferenceAndItsGradient) {
+    const auto check = [](std::shared_ptr<Conv2d> op, int64_t groups, int64_t c, int64_t o) {
+        op->groups = groups;
+        check_op(op, {{batched_type({c, 6, 5}), plain_type({o, c / groups, 3, 2})}, {}});
+    };
+    check(conv(), 2, 4, 6);
+    check(conv({2, 1}, {0, 1, 2, 1}), 3, 6, 3);
+    check(conv({1, 1}, {1, 1, 1, 0}), 5, 5, 5);     // depthwise
+    check(conv({1, 2}, {1, 1, 1, 0}), 3, 3, 9);     // three filters a channel
+    check(conv({2, 2}, {1, 1, 1, 0}), 17, 17, 34);  // over a block of lanes
+    check(conv({1, 1}, {2, 2, 1, 1}, {2, 2}), 17, 34, 17);
+}
+
+// Two groups are two convolutions, side by side.
+TEST(Conv2d, GroupsByHand) {
+    const Tensor x = map(4, 1, 2, {1, 2, 3, 4, 5, 6, 7, 8});
+    const Tensor w = filter(2, 2, 1, 1, {1, 10, 100, 1000});
+    auto op = conv();
+    op->groups = 2;
+    EXPECT_EQ(run(*op, x, w), (Values{31, 42, 7500, 8600}));
+    const Tensor dy = map(2, 1, 2, {1, 2, 3, 4});
+    Conv2dBackwardData data;
+    data.input = {1, 2};
+    data.groups = 2;
+    EXPECT_EQ(run(data, dy, w), (Values{1, 2, 10, 20, 300, 400, 3000, 4000}));
+    Conv2dBackwardFilter weights;
+    weights.groups = 2;
+    EXPECT_EQ(run(weights, x, dy), (Values{5, 11, 39, 53}));
+}
+
+// Depthwise: the known parameter count of 64 channels, and its multiply-adds.
+TEST(Conv2d, GroupsCountTheirMultiplyAdds) {
+    Conv2d op;
+    op.groups = 64;
+    op.padding = {1, 1, 1, 1};
+    EXPECT_EQ(op.multiply_adds(std::vector{batched_type({64, 8, 8}), plain_type({64, 1, 3, 3})}),
+              64 * 9 * 64);
+    Conv2dBackwardFilter weights;
+    static_cast<ConvAttributes&>(weights) = op;
+    weights.kernel = {3, 3};
+    EXPECT_EQ(
+        weights.multiply_adds(std::vector{batched_type({64, 8, 8}), batched_type({64, 8, 8})}),
+        64 * 9 * 64);
+}
+
 TEST(Conv2d, SamePaddingWithStridePutsTheOddOneRight) {  // case C1
     const auto [before, after] = same_padding(6, 3, 2, 1);
     EXPECT_EQ(run(*conv({1, 2}, {0, 0, before, after}), map(1, 1, 6, counted(1, 6)),

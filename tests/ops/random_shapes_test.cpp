@@ -56,10 +56,18 @@ ConvAttributes random_convolution(Dice& dice) {
 TEST(RandomShapes, Conv2dAndItsGradients) {
     for_seeds([](uint64_t seed) {
         Dice dice(seed);
-        const ConvAttributes attributes = random_convolution(dice);
+        ConvAttributes attributes = random_convolution(dice);
         const std::vector<int64_t> kernel = dice.rolls(2, 1, 4);
-        const TensorType x = map_for(dice, attributes.window(kernel[0], kernel[1]));
-        const TensorType w = plain_type({dice.roll(1, 19), x.shape[0], kernel[0], kernel[1]});
+        TensorType x = map_for(dice, attributes.window(kernel[0], kernel[1]));
+        int64_t filters = dice.roll(1, 19);
+        if (seed % 2 == 0) {
+            const int64_t groups = dice.roll(2, 9), each = dice.roll(1, 3);
+            attributes.groups = groups;
+            x.shape[0] = groups * each;
+            filters = groups * dice.roll(1, 3);
+        }
+        const TensorType w =
+            plain_type({filters, x.shape[0] / attributes.groups, kernel[0], kernel[1]});
         Conv2d forward;
         static_cast<ConvAttributes&>(forward) = attributes;
         const TensorType y = forward.infer(std::vector{x, w})[0];

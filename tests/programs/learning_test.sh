@@ -28,4 +28,6 @@ learns resnet50 's/Stage{64.*2}})/Stage{8, 1, 1}, {16, 2, 2}})/'
 learns vgg16 's/Stage{64.*3}})/Stage{16, 1}, {32, 2}})/; s/4096/64/'
 learns squeezenet1_1 '/{48, 64}/,/}/d'
 learns densenet121 's/dense_block(x, 6)/dense_block(x, 2)/; s/{12, 24, 16}/{3}/'
+learns mobilenet_v1 '/{512, 1}/d; /{512, 2}/d; /{256, 1}/d; /{1024, 2}/d'
+learns mobilenet_v2 '/{6, 96, 3, 1}/d; /{6, 160, 3, 2}/d; /{6, 64, 4, 2}/d'
 finish

@@ -55,12 +55,14 @@ std::vector<Tensor> binary(const Call& call) {
 
 double negate(double x) { return -x; }
 double relu(double x) { return x > 0 ? x : 0; }
+double relu6(double x) { return x > 0 ? std::min(x, 6.0) : 0; }
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 double tangent(double x) { return std::tanh(x); }
 double add(double a, double b) { return a + b; }
 double subtract(double a, double b) { return a - b; }
 double multiply(double a, double b) { return a * b; }
 double relu_backward(double dy, double y) { return y > 0 ? dy : 0; }
+double relu6_backward(double dy, double y) { return y > 0 && y < 6 ? dy : 0; }
 double tanh_backward(double dy, double y) { return dy * (1 - y * y); }
 double sigmoid_backward(double dy, double y) { return dy * y * (1 - y); }
 
@@ -138,6 +140,8 @@ void add_pointwise(Table& table) {
     table["negate"] = unary<negate>;
     table["normalize"] = normalize;
     table["relu"] = unary<relu>;
+    table["relu6"] = unary<relu6>;
+    table["relu6_backward"] = binary<relu6_backward>;
     table["relu_backward"] = binary<relu_backward>;
     table["running_average"] = running_average;
     table["scale"] = scale;

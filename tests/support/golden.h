@@ -27,9 +27,9 @@ struct ExampleNetwork {
     int batch;
 };
 inline constexpr ExampleNetwork kExampleNetworks[] = {
-    {"mlp", 64},       {"lenet", 64},    {"resnet20", 128}, {"resnet18_cifar", 64},
-    {"resnet18", 16},  {"resnet50", 16}, {"vgg16", 8},      {"squeezenet1_1", 16},
-    {"densenet121", 8}};
+    {"mlp", 64},        {"lenet", 64},        {"resnet20", 128},   {"resnet18_cifar", 64},
+    {"resnet18", 16},   {"resnet50", 16},     {"vgg16", 8},        {"squeezenet1_1", 16},
+    {"densenet121", 8}, {"mobilenet_v1", 16}, {"mobilenet_v2", 16}};
 
 // A file of cases, each "== TITLE", a graph, "-- after", and the text that `after` makes of the
 // graph:

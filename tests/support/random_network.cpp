@@ -165,6 +165,18 @@ class RandomModel {
         }
     }
 
+    // As many groups as channels, or fewer.
+    Tensor grouped(const Tensor& x, ConvOptions options) {
+        const int c = static_cast<int>(x.shape()[0]), multiplier = of({1, 1, 1, 2, 3});
+        std::vector<int> divisors;
+        for (int i = 1; i <= c; i++) {
+            if (c % i == 0) divisors.push_back(i);
+        }
+        options.groups =
+            one_in(2) ? c : divisors[static_cast<size_t>(below(static_cast<int>(divisors.size())))];
+        return conv(x, options.groups * multiplier, options);
+    }
+
     void convolve(const Tensor& x) {
         attempt(maps_, [&] {
             ConvOptions options;
@@ -176,6 +188,7 @@ class RandomModel {
                              (options.kernel.w - 1) * options.dilation.w + 1);
             options.padding = padding_for(reach);
             options.bias = !one_in(3);
+            if (one_in(5)) return grouped(x, options);
             return conv(x, channels(), options);
         });
     }

@@ -15,7 +15,7 @@
 namespace emulsion {
 
 double ConvShape::multiply_adds() const {
-    return static_cast<double>(out_height) * out_width * out_channels * channels * taps();
+    return static_cast<double>(out_height) * out_width * out_channels * filter_channels() * taps();
 }
 
 ConvShape conv_shape(const Group& group) {
@@ -38,7 +38,14 @@ ConvShape conv_shape(const Group& group) {
     s.dilation_h = to_int(op.dilation[0]), s.dilation_w = to_int(op.dilation[1]);
     s.pad_top = to_int(op.padding[0]), s.pad_bottom = to_int(op.padding[1]);
     s.pad_left = to_int(op.padding[2]), s.pad_right = to_int(op.padding[3]);
+    s.groups = to_int(op.groups);
     return s;
+}
+
+bool has_direct_groups(const Group& group) {
+    const ConvShape s = conv_shape(group);
+    return s.groups == 1 ||
+           (s.groups == s.channels && s.groups == s.out_channels && s.groups % 16 == 0);
 }
 
 int tile_registers(const Isa& isa, int channels, int positions) {

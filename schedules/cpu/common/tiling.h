@@ -27,7 +27,11 @@ struct ConvShape {
     int stride_h = 1, stride_w = 1;
     int dilation_h = 1, dilation_w = 1;
     int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+    int groups = 1;
 
+    bool is_depthwise() const { return groups > 1; }
+    int filter_channels() const { return channels / groups; }  // that a filter reads
+    int readers() const { return out_channels / groups; }      // filters that read a channel
     bool is_padded() const { return pad_top || pad_bottom || pad_left || pad_right; }
     int taps() const { return kernel_h * kernel_w; }
     int blocks() const { return (out_channels + 15) / 16; }
@@ -35,6 +39,9 @@ struct ConvShape {
 };
 // REQUIRES: the anchor is conv2d, conv2d_backward_data or conv2d_backward_filter.
 ConvShape conv_shape(const Group& group);
+// Whether direct recipes know the anchor's groups: there is one, or each channel of whole blocks is
+// a group and has one filter. Lanes are then channels of both maps.
+bool has_direct_groups(const Group& group);
 
 struct RegisterTile {
     int channels = 16;

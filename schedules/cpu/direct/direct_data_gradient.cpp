@@ -109,14 +109,14 @@ std::vector<PhaseSum> define_phases(const StridedPlan& plan, const Func& filter,
         phase.sum(c, x, y, n) = 0.0F;
         if (px.count * py.count > 0) {
             phase.taps =
-                RDom(0, conv.out_channels, 0, px.count, 0, py.count, "taps" + std::to_string(i));
+                RDom(0, conv.readers(), 0, px.count, 0, py.count, "taps" + std::to_string(i));
             const RDom& r = phase.taps;
             Expr kx = conv.kernel_w - 1 - (px.first + r.y * px.step);
             Expr ky = conv.kernel_h - 1 - (py.first + r.z * py.step);
-            phase.sum(c, x, y, n) +=
-                filter(c % 16, r.x, kx, ky, c / 16) *
-                staged(r.x, x + (px.offset - plan.reach_x.low) - r.y * px.shift,
-                       y + (py.offset - plan.reach_y.low) - r.z * py.shift, n);
+            phase.sum(c, x, y, n) += filter(c % 16, r.x, kx, ky, c / 16) *
+                                     staged(conv.is_depthwise() ? Expr(c) : Expr(r.x),
+                                            x + (px.offset - plan.reach_x.low) - r.y * px.shift,
+                                            y + (py.offset - plan.reach_y.low) - r.z * py.shift, n);
         }
         phases.push_back(phase);
     }
@@ -156,7 +156,7 @@ PhaseSum define_looped_phases(const StridedPlan& plan, const Func& filter, const
         return count;
     };
     PhaseSum result{Func("phases"),
-                    RDom(0, conv.out_channels, 0, most(plan.x), 0, most(plan.y), "taps")};
+                    RDom(0, conv.readers(), 0, most(plan.x), 0, most(plan.y), "taps")};
     RDom& r = result.taps;
     r.where(r.y < table(plan.x, &Phase::count, x));
     r.where(r.z < table(plan.y, &Phase::count, y));
@@ -174,7 +174,8 @@ PhaseSum define_looped_phases(const StridedPlan& plan, const Func& filter, const
     result.sum(c, x, y, n) = 0.0F;
     result.sum(c, x, y, n) += filter(c % 16, r.x, tap(plan.x, x, r.y, conv.kernel_w),
                                      tap(plan.y, y, r.z, conv.kernel_h), c / 16) *
-                              staged(r.x, x / conv.stride_w + place(plan.x, x, r.y, plan.reach_x),
+                              staged(conv.is_depthwise() ? Expr(c) : Expr(r.x),
+                                     x / conv.stride_w + place(plan.x, x, r.y, plan.reach_x),
                                      y / conv.stride_h + place(plan.y, y, r.z, plan.reach_y), n);
     return result;
 }
@@ -199,7 +200,8 @@ void schedule_looped_phases(PhaseSum& phase, Func out, const Var& at, int kw, in
 
 bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
     const auto* op = anchor_as<Conv2dBackwardData>(group);
-    if (op == nullptr || !op->rotated || group.has_prologue(1)) return false;
+    if (op == nullptr || !op->rotated || !has_direct_groups(group) || group.has_prologue(1))
+        return false;
     return group.epilogue_window() == std::vector<int64_t>{1, 1};
 }
 

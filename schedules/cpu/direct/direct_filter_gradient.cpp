@@ -29,7 +29,9 @@ using Halide::Var;
 
 constexpr int kMostParts = 16;
 
-double filter_bytes(const ConvShape& s) { return 4.0 * s.blocks() * 16 * s.channels * s.taps(); }
+double filter_bytes(const ConvShape& s) {
+    return 4.0 * s.blocks() * 16 * s.filter_channels() * s.taps();
+}
 
 struct Tile {
     int blocks, channels, x, y;
@@ -52,11 +54,11 @@ std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
     for (int blocks : {1, 2, 4}) {
         if (s.blocks() % blocks != 0) continue;
         for (int y = 1; y <= s.kernel_h; y++) {
-            if (s.kernel_h % y != 0 || (y > 1 && s.channels > 4)) continue;
+            if (s.kernel_h % y != 0 || (y > 1 && s.filter_channels() > 4)) continue;
             for (int x = 1; x <= s.kernel_w; x++) {
                 if (s.kernel_w % x != 0) continue;
                 for (int channels : {1, 2, 3, 4, 6, 8, 12, 16}) {
-                    if (s.channels % channels != 0) continue;
+                    if (s.filter_channels() % channels != 0) continue;
                     int positions = channels * x * y;
                     if (tile_registers(isa, 16 * blocks, positions) > accumulator_limit(isa))
                         continue;
@@ -186,8 +188,9 @@ void define_sums(FilterNest& f, const Expr& samples) {
     Expr row = f.v * f.rows + r.y, image = f.g * f.images + r.z;
     f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) +=
         f.staged_dy(f.l, r.x, row, f.b, image) *
-        f.staged_x(f.c % f.block, r.x * step_x + f.kx * s.dilation_w,
-                   row * step_y + f.ky * s.dilation_h, f.c / f.block, image);
+        f.staged_x(s.is_depthwise() ? Expr(f.l) : f.c % f.block, r.x * step_x + f.kx * s.dilation_w,
+                   row * step_y + f.ky * s.dilation_h, s.is_depthwise() ? Expr(f.b) : f.c / f.block,
+                   image);
 
     Expr groups = (samples + f.images * f.parts - 1) / (f.images * f.parts);
     f.chunks = RDom(0, divide_up(s.out_height, f.rows), 0, groups, "chunks");
@@ -207,7 +210,7 @@ void schedule_sums(FilterNest& f, const Tiling& tiling) {
         .vectorize(f.l, 16)
         .fuse(f.b, f.p, task);
     f.partial.parallel(task);
-    f.partial.bound(f.l, 0, 16).bound(f.b, 0, s.blocks()).bound(f.c, 0, s.channels);
+    f.partial.bound(f.l, 0, 16).bound(f.b, 0, s.blocks()).bound(f.c, 0, s.filter_channels());
     f.partial.bound(f.kx, 0, s.kernel_w).bound(f.ky, 0, s.kernel_h).bound(f.p, 0, f.parts);
     f.partial.update()
         .split(f.b, bt, bi, f.task_blocks, guard)
@@ -261,19 +264,20 @@ void schedule_staging(FilterNest& f) {
         .reorder_storage(f.c, f.x, f.y, f.b, f.n)
         .bound_extent(f.c, f.block)
         .never_partition_all();
+    if (s.is_depthwise()) f.staged_x.bound_extent(f.b, f.task_blocks);
     vectorize_staging(f.staged_x, f.c, f.x, s.channels);
 }
 
 }  // namespace
 
 bool DirectFilterGradient::applies(const Group& group, const Isa&) const {
-    return anchor_as<Conv2dBackwardFilter>(group) != nullptr;
+    return anchor_as<Conv2dBackwardFilter>(group) != nullptr && has_direct_groups(group);
 }
 
 TilingSpace DirectFilterGradient::space(const Group& group, const Isa&) const {
     const ConvShape s = conv_shape(group);
     return {{"bo", divisors(s.blocks(), 4)},
-            {"tc", divisors(s.channels, 16)},
+            {"tc", divisors(s.filter_channels(), 16)},
             {"tx", divisors(s.kernel_w, s.kernel_w)},
             {"ty", divisors(s.kernel_h, s.kernel_h)},
             {"unroll", divisors(s.out_width, 8)},

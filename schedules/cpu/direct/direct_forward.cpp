@@ -28,6 +28,8 @@ using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
+constexpr int kUnrolledTaps = 9;  // of a depthwise filter
+
 // Sizes that build and tilings derive from the group.
 struct ForwardPlan {
     ConvShape conv;
@@ -52,7 +54,9 @@ struct ForwardPlan {
     double staged_bytes(int rows) const {
         return 4.0 * conv.channels * input_columns(width) * input_rows(rows);
     }
-    double filter_bytes() const { return 4.0 * conv.blocks() * 16 * conv.channels * conv.taps(); }
+    double filter_bytes() const {
+        return 4.0 * conv.blocks() * 16 * conv.filter_channels() * conv.taps();
+    }
 };
 
 // Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks
@@ -77,7 +81,8 @@ std::vector<int> row_choices(const ForwardPlan& plan, int batch, int ty) {
 }  // namespace
 
 bool DirectForward::applies(const Group& group, const Isa& isa) const {
-    if (anchor_as<Conv2d>(group) == nullptr || group.has_prologue(1)) return false;
+    if (anchor_as<Conv2d>(group) == nullptr || !has_direct_groups(group)) return false;
+    if (group.has_prologue(1)) return false;
     const std::vector<int64_t> window = group.epilogue_window();
     if (!fits_registers(isa, to_int(window[0] * window[1]))) return false;
     for (const Result& result : group.body.results()) {
@@ -166,7 +171,7 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     Func source = plan.staged
                       ? with_border(input, conv.width, conv.height, conv.pad_left, conv.pad_top)
                       : input;
-    RDom r(0, conv.channels, 0, conv.kernel_w, 0, conv.kernel_h, "r");
+    RDom r(0, conv.filter_channels(), 0, conv.kernel_w, 0, conv.kernel_h, "r");
     Func accumulator("accumulator");
     accumulator(k, x, y, n) = 0.0F;
     // A tile that hangs over the edge reads the last position again where no staged copy goes on.
@@ -176,7 +181,8 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     Expr px = inside(x, tx, plan.width, conv.out_width - 1);
     Expr py = inside(y, rows, plan.height, conv.out_height - 1);
     accumulator(k, x, y, n) += filter(k % 16, r.x, r.y, r.z, k / 16) *
-                               source(r.x, px * conv.stride_w + r.y * conv.dilation_w,
+                               source(conv.is_depthwise() ? Expr(k) : Expr(r.x),
+                                      px * conv.stride_w + r.y * conv.dilation_w,
                                       py * conv.stride_h + r.z * conv.dilation_h, n);
     Func out = context.finish(accumulator);
 
@@ -193,11 +199,18 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     if (tiling.at("order") == 1) {
         out.reorder(kl, kb, xi, yi, xo, yt, yo, on, ko).parallel(ko);
     } else {
-        out.reorder(kl, kb, xi, yi, xo, yt, ko, yo, on).fuse(yo, on, task).parallel(task);
+        // Depthwise, all channels of a tile of positions before the next, as they lie in memory.
+        if (conv.is_depthwise()) {
+            out.reorder(kl, kb, xi, yi, ko, xo, yt, yo, on);
+        } else {
+            out.reorder(kl, kb, xi, yi, xo, yt, ko, yo, on);
+        }
+        out.fuse(yo, on, task).parallel(task);
     }
     out.vectorize(kl).unroll(kb).unroll(xi).unroll(yi);
 
-    accumulator.compute_at(out, xo)
+    const bool is_channel_inner = conv.is_depthwise() && tiling.at("order") == 0;
+    accumulator.compute_at(out, is_channel_inner ? ko : xo)
         .bound_extent(k, kw)
         .bound_extent(x, tx * plan.window_w)
         .bound_extent(y, ty * plan.window_h)
@@ -207,8 +220,11 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
         .unroll(y);
     Halide::Stage update = accumulator.update();
     update.reorder(k, x, y, r.x, r.y, r.z).vectorize(k, vector).unroll(k).unroll(x).unroll(y);
-    if (conv.dilation_w ==
-        1) {  // channels and kernel columns are contiguous, in the filter and in the input
+    if (conv.is_depthwise()) {  // neighbours share what their taps read
+        if (conv.kernel_w <= kUnrolledTaps) update.unroll(r.y);
+        if (conv.taps() <= kUnrolledTaps) update.unroll(r.z);
+    } else if (conv.dilation_w == 1) {
+        // Channels and kernel columns are contiguous, in the filter and in the input.
         RVar columns("columns");
         update.fuse(r.x, r.y, columns);
     }

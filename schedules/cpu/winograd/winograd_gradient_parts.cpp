@@ -32,7 +32,8 @@ WinogradGradientShape::WinogradGradientShape(const Group& group) : conv(conv_sha
 }
 
 bool has_winograd_gradient(const Group& group, const Isa& isa) {
-    if (anchor_as<Conv2dBackwardFilter>(group) == nullptr) return false;
+    const auto* op = anchor_as<Conv2dBackwardFilter>(group);
+    if (op == nullptr || op->groups > 1) return false;
     const ConvShape s = conv_shape(group);
     const bool square = s.kernel_h == s.kernel_w && (s.kernel_w == 3 || s.kernel_w == 5);
     const bool plain = s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1;

@@ -163,8 +163,9 @@ void schedule_partial(Func partial, Func acc, const BlockTile& tile) {
 }  // namespace
 
 bool GpuFilterGradient::applies(const Group& group, const Isa&) const {
-    const bool is_gradient = anchor_as<Conv2dBackwardFilter>(group) != nullptr ||
-                             anchor_as<DenseBackwardWeights>(group) != nullptr;
+    const auto* conv = anchor_as<Conv2dBackwardFilter>(group);
+    const bool is_gradient =
+        (conv != nullptr && conv->groups == 1) || anchor_as<DenseBackwardWeights>(group) != nullptr;
     if (!is_gradient || !has_one_shape(group)) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     return !result.batched && result.shape == group.anchor_output().shape;

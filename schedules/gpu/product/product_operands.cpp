@@ -40,6 +40,8 @@ Product product_of(const Group& group) {
 }
 
 bool is_product(const Group& group) {
+    const auto* conv = anchor_as<ConvAttributes>(group);
+    if (conv != nullptr && conv->groups > 1) return false;
     return anchor_as<Conv2d>(group) != nullptr || anchor_as<Conv2dBackwardData>(group) != nullptr ||
            anchor_as<Dense>(group) != nullptr || anchor_as<DenseBackwardData>(group) != nullptr;
 }

@@ -2,6 +2,8 @@
 // fused pooling.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "compiler/ops/activations.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/conv2d.h"
@@ -19,6 +21,7 @@ struct ConvCase {
     std::vector<int64_t> dilation = {1, 1};
     std::vector<int64_t> padding = {1, 1, 1, 1};
     int batch = 3;
+    int64_t groups = 1;
 };
 
 // Every height from 1 to 13, every pair of 1, 3, 16, 17 and 33 channels that matters.
@@ -45,9 +48,27 @@ const std::vector<ConvCase> kStrided = {
     {33, 16, 5, 12, {3, 3}, {1, 3}, {1, 3}, {0, 0, 2, 2}},
 };
 
+// Each channel by itself.
+const std::vector<ConvCase> kDepthwise = {
+    {16, 16, 1, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 3, 16},
+    {48, 48, 7, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 3, 48},
+    {32, 32, 9, 13, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, 5, 32},
+    {16, 16, 6, 8, {2, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 2, 16},
+    {32, 32, 12, 11, {3, 2}, {1, 1}, {2, 3}, {0, 1, 2, 0}, 3, 32},
+};
+const std::vector<ConvCase> kStridedDepthwise = {
+    {32, 32, 8, 8, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 3, 32},
+    {16, 16, 13, 11, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 3, 16},
+    {48, 48, 9, 7, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 3, 48},
+    {64, 64, 11, 13, {2, 4}, {3, 2}, {2, 1}, {1, 0, 0, 2}, 3, 64},
+    {16, 16, 14, 23, {2, 3}, {1, 17}, {2, 2}, {1, 1, 2, 2}, 3, 16},  // more phases than are written
+                                                                     // out
+};
+
 std::vector<ConvCase> all_cases() {
     std::vector<ConvCase> cases = kUnitStride;
-    cases.insert(cases.end(), kStrided.begin(), kStrided.end());
+    for (const auto* more : {&kStrided, &kDepthwise, &kStridedDepthwise})
+        cases.insert(cases.end(), more->begin(), more->end());
     return cases;
 }
 
@@ -57,6 +78,7 @@ std::shared_ptr<T> conv_op(const ConvCase& c) {
     op->stride = c.stride;
     op->dilation = c.dilation;
     op->padding = c.padding;
+    op->groups = c.groups;
     return op;
 }
 
@@ -75,10 +97,10 @@ std::shared_ptr<Conv2dBackwardData> data_gradient_op(const ConvCase& c) {
 
 TensorType input_type(const ConvCase& c) { return batched_type({c.in, c.height, c.width}); }
 TensorType filter_type(const ConvCase& c) {
-    return plain_type({c.out, c.in, c.kernel[0], c.kernel[1]});
+    return plain_type({c.out, c.in / c.groups, c.kernel[0], c.kernel[1]});
 }
 TensorType rotated_type(const ConvCase& c) {
-    return plain_type({c.in, c.out, c.kernel[0], c.kernel[1]});
+    return plain_type({c.in, c.out / c.groups, c.kernel[0], c.kernel[1]});
 }
 TensorType output_type(const ConvCase& c) {
     return conv_op<Conv2d>(c)->infer({{input_type(c), filter_type(c)}})[0];
@@ -126,9 +148,32 @@ TEST(DirectForward, OneByOneOfOddChannelsAtTheEndOfAPage) {  // case R12
 }
 
 TEST(DirectForward, EveryTiling) {
-    const ConvCase c{17, 32, 9, 10};
-    check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
-                 every_tiling());
+    for (const ConvCase& c : {ConvCase{17, 32, 9, 10}, kDepthwise[1]}) {
+        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
+                     every_tiling());
+    }
+}
+
+// Groups of several channels or filters, and channels that fill no block, have plain definitions.
+TEST(DirectForward, OfGroupsOnlyWholeBlocksOfChannelsByThemselves) {
+    const auto applies = [](int64_t in, int64_t out, int64_t groups) {
+        const ConvCase c{in, out, 8, 8, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 3, groups};
+        std::set<bool> all;
+        for (const auto& [name, group] :
+             {std::pair("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 3)),
+              std::pair("direct_strided_data_gradient",
+                        group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, 3)),
+              std::pair("direct_filter_gradient",
+                        group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 3))})
+            all.insert(recipe_named(name).applies(group, isa_avx2()));
+        EXPECT_EQ(all.size(), 1u);
+        return *all.begin();
+    };
+    EXPECT_TRUE(applies(32, 32, 1));
+    EXPECT_TRUE(applies(32, 32, 32));
+    EXPECT_FALSE(applies(32, 32, 16));
+    EXPECT_FALSE(applies(32, 64, 32));
+    EXPECT_FALSE(applies(24, 24, 24));
 }
 
 // A filter too large for a cache makes output channels the outer loop.
@@ -152,8 +197,8 @@ Group residual_group(const ConvCase& c) {
 }
 
 TEST(DirectForward, PrologueAndTwoResults) {
-    for (const ConvCase& c :
-         {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1], kStrided[2]}) {
+    for (const ConvCase& c : {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1],
+                              kStrided[2], kDepthwise[1], kStridedDepthwise[0]}) {
         check_recipe("direct", residual_group(c), first_tiling());
     }
 }
@@ -210,10 +255,11 @@ TEST(DirectFilterGradient, Shapes) {
 }
 
 TEST(DirectFilterGradient, EveryTiling) {
-    const ConvCase c{12, 32, 9, 12};
-    check_recipe("direct_filter_gradient",
-                 group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
-                 every_tiling());
+    for (const ConvCase& c : {ConvCase{12, 32, 9, 12}, kDepthwise[2]}) {
+        check_recipe("direct_filter_gradient",
+                     group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
+                     every_tiling());
+    }
 }
 
 // More samples than partitions, several samples in a chunk, a share that is not full.
@@ -229,7 +275,8 @@ TEST(DirectFilterGradient, ManySamples) {
 // x through an activation, dy scattered back through a max-pooling.
 TEST(DirectFilterGradient, Prologues) {
     for (const ConvCase& c :
-         {ConvCase{1, 32, 8, 8, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}}, ConvCase{16, 17, 6, 4}}) {
+         {ConvCase{1, 32, 8, 8, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}}, ConvCase{16, 17, 6, 4},
+          ConvCase{32, 32, 8, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 3, 32}}) {
         const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
             const Value x = add_operand(b, "a0", input_type(c));
             const std::vector<int64_t> pooled = {c.out, c.height / 2, c.width / 2};
@@ -248,19 +295,22 @@ TEST(DirectFilterGradient, Prologues) {
 }
 
 TEST(DirectStridedDataGradient, Shapes) {
-    for (const ConvCase& c : kStrided) {
+    std::vector<ConvCase> cases = kStrided;
+    cases.insert(cases.end(), kStridedDepthwise.begin(), kStridedDepthwise.end());
+    for (const ConvCase& c : cases) {
         check_recipe("direct_strided_data_gradient",
                      group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch),
                      first_tiling());
     }
-    check_recipe("direct_strided_data_gradient",
-                 group_of(data_gradient_op(kStrided[0]),
-                          {output_type(kStrided[0]), rotated_type(kStrided[0])}, 2),
-                 every_tiling());
+    for (const ConvCase& c : {kStrided[0], kStridedDepthwise[0]}) {
+        check_recipe("direct_strided_data_gradient",
+                     group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, 2),
+                     every_tiling());
+    }
 }
 
 TEST(DirectStridedDataGradient, PrologueAndEpilogue) {
-    for (const ConvCase& c : {kStrided[0], kStrided[2], kStrided[3]}) {
+    for (const ConvCase& c : {kStrided[0], kStrided[2], kStrided[3], kStridedDepthwise[0]}) {
         const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
             const Value dy = add_operand(b, "a0", output_type(c));
             const Value w = add_operand(b, "a1", rotated_type(c));

@@ -14,6 +14,7 @@
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/library.h"
 #include "tests/schedules/recipe_support.h"
 
 namespace emulsion::test {
@@ -38,6 +39,62 @@ TEST(DefaultRecipe, Convolutions) {
     filter->padding = forward->padding;
     filter->kernel = {3, 3};
     check_recipe("default", group_of(filter, {x, y}, 3));
+}
+
+// Two groups of five channels and three filters, and each channel with two filters of its own.
+TEST(DefaultRecipe, GroupedConvolutions) {
+    for (const auto& [channels, filters, groups] :
+         {std::tuple(10, 6, 2), std::tuple(9, 18, 9), std::tuple(17, 17, 17)}) {
+        ConvAttributes attributes;
+        attributes.stride = {2, 1};
+        attributes.padding = {1, 0, 1, 1};
+        attributes.groups = groups;
+        Conv2d forward;
+        static_cast<ConvAttributes&>(forward) = attributes;
+        const TensorType x = batched_type({channels, 7, 6});
+        const TensorType w = plain_type({filters, channels / groups, 3, 3});
+        const TensorType y = forward.infer({{x, w}})[0];
+        check_recipe("default", group_of(std::make_shared<Conv2d>(forward), {x, w}, 3));
+        auto data = std::make_shared<Conv2dBackwardData>();
+        static_cast<ConvAttributes&>(*data) = attributes;
+        data->input = {7, 6};
+        check_recipe("default", group_of(data, {y, w}, 3));
+        auto filter = std::make_shared<Conv2dBackwardFilter>();
+        static_cast<ConvAttributes&>(*filter) = attributes;
+        filter->kernel = {3, 3};
+        check_recipe("default", group_of(filter, {x, y}, 3));
+        check_recipe("default", group_of(std::make_shared<RotateFilter>(groups), {w}, 3));
+    }
+}
+
+// No other recipe knows them, of any device.
+TEST(DefaultRecipe, AloneTakesGroupsOfSeveralChannels) {
+    ConvAttributes attributes;
+    attributes.padding = {1, 1, 1, 1};
+    attributes.groups = 2;
+    const TensorType map = batched_type({32, 8, 8}), w = plain_type({32, 16, 3, 3});
+    auto forward = std::make_shared<Conv2d>();
+    static_cast<ConvAttributes&>(*forward) = attributes;
+    auto data = std::make_shared<Conv2dBackwardData>();
+    static_cast<ConvAttributes&>(*data) = attributes;
+    data->input = {8, 8};
+    data->rotated = true;
+    auto filter = std::make_shared<Conv2dBackwardFilter>();
+    static_cast<ConvAttributes&>(*filter) = attributes;
+    filter->kernel = {3, 3};
+    const RecipeLibrary library = make_library();
+    for (const Group& group : {group_of(forward, {map, w}, 16), group_of(data, {map, w}, 16),
+                               group_of(filter, {map, map}, 16)}) {
+        for (const Isa* isa :
+             {&isa_baseline(), &isa_avx2(), &isa_avx512(), &isa_opencl(), &isa_cuda()}) {
+            for (const auto& recipe : library) {
+                if (recipe->applies(group, *isa)) {
+                    EXPECT_TRUE(recipe->name() == "default" || recipe->name() == "gpu_default")
+                        << recipe->name();
+                }
+            }
+        }
+    }
 }
 
 TEST(DefaultRecipe, Dense) {
