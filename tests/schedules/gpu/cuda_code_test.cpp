@@ -152,6 +152,10 @@ TEST(CudaCode, ProductsOfResidualNetworks) {
     add(narrow.forward(), 0.87);
     add(narrow.data_gradient(), 0.87);
     add(narrow.filter_gradient(), 0.82);
+    const Layer of_one_piece{16, 55, 64, 1, 1};
+    add(of_one_piece.forward(), 0);
+    add(of_one_piece.data_gradient(), 0);
+    add(of_one_piece.filter_gradient(), 0);
     // A layer of few results is dealt to small tiles, a larger one split into parts.
     for (const auto& [inputs, outputs, forward, back] :
          {std::tuple{512, 1000, 0.82, 0.78}, {4096, 1024, 0.84, 0.84}}) {
