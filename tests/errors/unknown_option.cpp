@@ -15,6 +15,6 @@ int main(int argc, char** argv) {
                               .dilation = 2,
                           });
     m.optimizer(sgd({.learning_rate = 0.1, .clip = 1}));
-    m.classify(dense(flatten(conv(x, 4, {.groups = 2})), 10), {.weigth = 2});
+    m.classify(dense(flatten(conv(x, 4, {.grupo = 2})), 10), {.weigth = 2});
     return compile(m, argc, argv);
 }
