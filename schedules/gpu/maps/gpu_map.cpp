@@ -6,6 +6,7 @@
 #include <string>
 
 #include "compiler/ops/pool_attributes.h"
+#include "compiler/ops/unfactor.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/anchor.h"
 #include "schedules/common/funcs.h"
@@ -56,6 +57,15 @@ void compute_sums_in_threads(const Func& func, const Var& thread) {
     }
 }
 
+// Whether elements that lie side by side are made of elements that do. Loads for a vector of others
+// are strided: Halide makes them of longer vectors, of widths that OpenCL C does not have.
+bool keeps_neighbours(const Graph& body) {
+    for (int i = 0; i < static_cast<int>(body.nodes().size()); i++) {
+        if (body.op_as<Factor>(i) != nullptr || body.op_as<Unfactor>(i) != nullptr) return false;
+    }
+    return true;
+}
+
 TilingSpace thread_space(const Isa& isa) {
     std::vector<int> threads;
     for (int count = 32; count <= isa.block_threads; count *= 2) threads.push_back(count);
@@ -83,8 +93,9 @@ double GpuMap::cost(const Group& group, const Tiling&, const Isa&, const Machine
 }
 
 std::vector<Func> GpuMap::build(KernelContext& context, const Tiling& tiling) const {
-    const TensorType& type = context.group().body.type(context.group().body.results()[0].value);
-    return {schedule_stores(context.finish(), tiling.at("threads"), has_vectors(type))};
+    const Graph& body = context.group().body;
+    const bool vectors = has_vectors(body.type(body.results()[0].value)) && keeps_neighbours(body);
+    return {schedule_stores(context.finish(), tiling.at("threads"), vectors)};
 }
 
 bool GpuPool::applies(const Group& group, const Isa&) const {
