@@ -33,7 +33,7 @@ void expect_updates_read_their_own_gradients(const Plan& plan) {
 
 TEST(RandomNetworks, PlansAreSound) {
     int fused = 0, apart = 0, joined = 0;
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
         Network network = random_network(seed);
         for (bool training : {true, false}) {
             SCOPED_TRACE(fmt::format("seed {} training {}\n{}", seed, training, print(network)));
