@@ -2,6 +2,8 @@
 #include "runtime/program/description.h"
 
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
 
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
@@ -18,10 +20,33 @@ Json find_object(const Json& parent, const char* name) {
     return found != parent.end() && found->is_object() ? *found : Json::object();
 }
 
+[[noreturn]] void refuse(const std::string& why) {
+    throw RuntimeError("network description", concat("cannot be read: ", why),
+                       "build the program anew with the compiler that its runtime belongs to");
+}
+
+// A number that is whole and that the type holds, or any other value.
+template <typename T>
+void convert(const Json& json, T* value) {
+    if constexpr (std::is_integral_v<T>) {
+        const bool holds = json.is_number_unsigned()  ? std::in_range<T>(json.get<uint64_t>())
+                           : json.is_number_integer() ? std::in_range<T>(json.get<int64_t>())
+                                                      : false;
+        if (!holds) refuse(concat(one_line(json.dump()), " is no whole number of its field"));
+    }
+    *value = json.get<T>();
+}
+
+template <typename T>
+void convert(const Json& json, std::vector<T>* values) {
+    values->clear();
+    for (const Json& each : json) convert(each, &values->emplace_back());
+}
+
 template <typename T>
 void read(const Json& parent, const char* name, T* value) {
     const auto found = parent.find(name);
-    if (found != parent.end() && !found->is_null()) *value = found->get<T>();
+    if (found != parent.end() && !found->is_null()) convert(*found, value);
 }
 
 // "sgd, momentum 0.9, nesterov": what is zero or off is left out.
@@ -61,8 +86,7 @@ NetworkDescription parse_description(const char* text) {
         read(schedule, "gamma", &description.gamma);
         read(find_object(json, "defaults"), "epochs", &description.default_epochs);
     } catch (const Json::exception& error) {
-        throw RuntimeError("network description", concat("cannot be read: ", error.what()),
-                           "build the program anew with the compiler that its runtime belongs to");
+        refuse(error.what());
     }
     return description;
 }
