@@ -135,7 +135,6 @@ static Place place_of(const emulsion_instance* instance, const emulsion_buffer* 
     return place;
 }
 
-/* Buffers of the same bytes share a view: drivers may take two views for two memories. */
 static int make_views(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES]) {
     const emulsion_buffer* buffers = instance->variant->buffers;
     for (int i = 0; i < instance->variant->buffer_count; i++) {
@@ -144,17 +143,8 @@ static int make_views(emulsion_instance* instance, const uint64_t bytes[EMULSION
                                  "the library's constants have no place on a device");
         }
         const Place place = place_of(instance, &buffers[i], bytes);
-        uint64_t view = 0;
-        for (int k = 0; k < i && view == 0; k++) {
-            if (buffers[k].where != buffers[i].where || buffers[k].offset != buffers[i].offset)
-                continue;
-            if (place_of(instance, &buffers[k], bytes).bytes == place.bytes)
-                view = instance->descriptors[k].device;
-        }
-        if (view == 0) {
-            view = instance->device->api->view(instance->device, place.memory_class, place.offset,
-                                               place.bytes);
-        }
+        const uint64_t view = instance->device->api->view(instance->device, place.memory_class,
+                                                          place.offset, place.bytes);
         if (view == 0) return fail_driver(instance, instance->device->text);
         instance->descriptors[i].device = view;
     }

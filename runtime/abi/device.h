@@ -66,8 +66,8 @@ struct emulsion_device_api {
      * before anything is asked of the driver where the device has less memory. */
     int (*allocate)(emulsion_device* device, int memory_class, uint64_t bytes);
     /* What emulsion_descriptor.device holds for these bytes of an arena: it lives as long as the
-     * device, and is the same for the same bytes. `offset` is a multiple of
-     * EMULSION_DEVICE_ALIGNMENT. 0 where it fails. */
+     * device, and is the same for the same bytes, since drivers may take two views for two
+     * memories. `offset` is a multiple of EMULSION_DEVICE_ALIGNMENT. 0 where it fails. */
     uint64_t (*view)(emulsion_device* device, int memory_class, uint64_t offset, uint64_t bytes);
     /* In the order of the launches. An upload may return before the device has read the bytes
      * only where it has copied them; a download returns when the bytes are there. */
