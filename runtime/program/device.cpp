@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -17,7 +16,6 @@ namespace emulsion {
 
 namespace {
 
-constexpr const char* kVariable = "EMULSION_NO_DEVICE";
 constexpr const char* kFixMissing =
     "--list-devices shows what there is; --device cpu runs on the processor";
 
@@ -29,11 +27,6 @@ struct Devices {
 
 Devices query_devices(DeviceQuery query) {
     Devices devices;
-    const char* hidden = std::getenv(kVariable);
-    if (hidden != nullptr && *hidden != '\0') {
-        devices.problem = concat(kVariable, " is set");
-        return devices;
-    }
     for (int i = 0;; i++) {
         emulsion_device_description found{};
         const int status = query(i, &found);

@@ -1,7 +1,8 @@
 // Where the kernels of a program run: on the processor, or on one of the devices that its library
 // finds.
 //
-// EMULSION_NO_DEVICE, set in the environment and not empty, hides all devices.
+// EMULSION_NO_DEVICE, set in the environment to anything but 0, hides all devices: the library sees
+// to that.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -30,6 +30,11 @@ int fake_device(int index, emulsion_device_description* description) {
         copy_text(description->problem, "the library has no variant for devices");
         return EMULSION_INVALID_ARGUMENT;
     }
+    const char* hidden = std::getenv("EMULSION_NO_DEVICE");
+    if (hidden != nullptr && *hidden != '\0') {
+        copy_text(description->problem, "EMULSION_NO_DEVICE is set");
+        return EMULSION_INVALID_ARGUMENT;
+    }
     if (index >= count) {
         copy_text(description->problem,
                   count > 0 ? "there are no more devices" : "the fake has no driver");
