@@ -43,10 +43,6 @@ const emulsion_tensor* find_tensor(const emulsion_info& info, std::string_view n
     return nullptr;
 }
 
-}  // namespace
-
-namespace {
-
 const char* remedy_of(int status) {
     switch (status) {
         case EMULSION_NO_THREADS:

@@ -71,8 +71,7 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
            "--resume", options->resume,
            "continue the run of --checkpoint with its settings; --epochs or --steps may change "
            "its length, and with it the rates that a cosine schedule still has to come; --device "
-           "may "
-           "be another, which rounds in its own way")
+           "may be another, which rounds in its own way")
         ->group(keep);
     app.add_flag("--overwrite", options->overwrite,
                  "begin anew in a folder that holds a run: its weights are removed")
