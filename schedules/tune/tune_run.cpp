@@ -27,6 +27,10 @@ TuneRun::TuneRun(const TuneArguments& arguments)
       journal(options.journal) {
     build.records = &decided;
     build.threads = options.threads;
+    journal.alone([&] {  // who saves the file does so alone
+        if (!is_file(options.records))
+            AtomicFile probe(options.records);  // finds out whether it can be written
+    });
 }
 
 RecordSet TuneRun::decisive() const {
@@ -42,10 +46,7 @@ RecordSet TuneRun::decisive() const {
 
 RecordSet TuneRun::read_records() const {
     RecordSet set;
-    if (!is_file(options.records)) {
-        AtomicFile probe(options.records);  // finds out whether it can be written
-        return set;
-    }
+    if (!is_file(options.records)) return set;
     std::vector<Diagnostic> faults;
     set = RecordSet::read(options.records, faults);
     if (!faults.empty()) throw Error(faults[0]);  // which the next save would remove

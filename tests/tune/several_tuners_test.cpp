@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -65,7 +66,8 @@ class SeveralTuners : public testing::Test {
         try {
             tune_here();
             _exit(testing::Test::HasFailure() ? 2 : 0);
-        } catch (...) {
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "a tuner failed: %s\n", error.what());
             _exit(1);
         }
     }
