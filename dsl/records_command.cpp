@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "runtime/support/path.h"
 #include "schedules/library.h"
 #include "schedules/tune/model_check.h"
+#include "schedules/tune/records_lock.h"
 
 namespace emulsion {
 
@@ -51,15 +51,9 @@ RecordSet read_all(const std::vector<std::string>& files, std::vector<Diagnostic
 }
 
 int merge(const CommandLine& line, std::vector<Diagnostic>& faults) {
-    RecordSet set = read_all(line.files, faults);
-    std::vector<Diagnostic> own;
-    if (is_file(line.target_file)) {
-        RecordSet target = RecordSet::read(line.target_file, own);
-        if (!own.empty()) throw Error(own[0]);  // which saving would remove
-        target.merge(set);
-        set = std::move(target);
-    }
-    set.save(line.target_file);
+    const RecordSet others = read_all(line.files, faults);
+    const RecordSet set =
+        change_records(line.target_file, [&](RecordSet& records) { records.merge(others); });
     fmt::print("{}: {} records\n", line.target_file, set.size());
     return 0;
 }
@@ -67,6 +61,7 @@ int merge(const CommandLine& line, std::vector<Diagnostic>& faults) {
 int prune_files(const CommandLine& line) {
     const RecipeLibrary library = make_library();
     for (const std::string& file : line.files) {
+        const RecordsLock lock(file);
         std::vector<Diagnostic> faults;
         RecordSet set = RecordSet::read(file, faults);
         if (!faults.empty()) throw Error(faults[0]);

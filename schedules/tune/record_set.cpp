@@ -11,7 +11,9 @@
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/error.h"
 #include "runtime/support/file.h"
+#include "runtime/support/path.h"
 #include "schedules/tune/choice_signature.h"
+#include "schedules/tune/records_lock.h"
 #include "schedules/tune/signature.h"
 
 namespace emulsion {
@@ -41,6 +43,14 @@ RecordSet RecordSet::read(const std::string& file, std::vector<Diagnostic>& faul
     faults.insert(faults.end(), read.faults.begin(), read.faults.end());
     RecordSet set;
     for (TunedRecord& record : read.records) set.add(std::move(record));
+    return set;
+}
+
+RecordSet RecordSet::read_whole(const std::string& file) {
+    if (!is_file(file)) return {};
+    std::vector<Diagnostic> faults;
+    RecordSet set = read(file, faults);
+    if (!faults.empty()) throw Error(faults[0]);
     return set;
 }
 
@@ -77,6 +87,14 @@ std::set<MachineClass> RecordSet::machines() const {
 }
 
 void RecordSet::save(const std::string& file) const { write_file(file, print_records(records())); }
+
+RecordSet change_records(const std::string& file, const std::function<void(RecordSet&)>& change) {
+    const RecordsLock lock(file);
+    RecordSet set = RecordSet::read_whole(file);
+    change(set);
+    set.save(file);
+    return set;
+}
 
 MachineRecords::MachineRecords(const RecordSet& set, const MachineClass& machine) {
     for (TunedRecord& record : set.records()) {

@@ -1,6 +1,7 @@
 // Records of several files together: merged, saved, and asked by the plan.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -37,12 +38,19 @@ class RecordSet {
     std::set<MachineClass> machines() const;
     size_t size() const { return records_.size(); }
 
+    // The records of a file that is to be saved again: none where there is none. Throws where a
+    // line is broken, which saving would remove.
+    static RecordSet read_whole(const std::string& file);
     // Puts the whole text in the file's place at once. Throws RuntimeError.
     void save(const std::string& file) const;
 
   private:
     std::map<std::string, TunedRecord> records_;
 };
+
+// Reads the whole file, lets `change` work on what it holds, and saves that, while no other process
+// does so. Returns what was saved.
+RecordSet change_records(const std::string& file, const std::function<void(RecordSet&)>& change);
 
 // What the plan asks: the records of one class of machines. A record for the asked number of
 // threads is preferred, then that of the nearest number by ratio (of two, the smaller).

@@ -11,6 +11,7 @@
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
 #include "schedules/tune/acceptance.h"
+#include "schedules/tune/records_lock.h"
 
 namespace emulsion {
 
@@ -22,15 +23,14 @@ TuneRun::TuneRun(const TuneArguments& arguments)
       isa(build.target == "native" ? native_isa() : isa_named(build.target)),
       workbench(arguments.workbench),
       report(arguments.report),
-      records(read_records()),
+      records(RecordSet::read_whole(options.records)),
       decided(decisive(), this_machine()),
       journal(options.journal) {
     build.records = &decided;
     build.threads = options.threads;
-    journal.alone([&] {  // who saves the file does so alone
-        if (!is_file(options.records))
-            AtomicFile probe(options.records);  // finds out whether it can be written
-    });
+    const RecordsLock lock(options.records);
+    if (!is_file(options.records))
+        AtomicFile probe(options.records);  // finds out whether it can be written
 }
 
 RecordSet TuneRun::decisive() const {
@@ -41,15 +41,6 @@ RecordSet TuneRun::decisive() const {
             if (member->name == record.isa) set.add(record);
         }
     }
-    return set;
-}
-
-RecordSet TuneRun::read_records() const {
-    RecordSet set;
-    if (!is_file(options.records)) return set;
-    std::vector<Diagnostic> faults;
-    set = RecordSet::read(options.records, faults);
-    if (!faults.empty()) throw Error(faults[0]);  // which the next save would remove
     return set;
 }
 

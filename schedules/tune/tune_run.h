@@ -55,13 +55,10 @@ struct TuneRun {
                           const Confirmation& confirmation) const;
     // Of the choice in the journal: its words are the recipes of candidates.
     int64_t number_of(const NodeChoice& choice);
-    // Changes the file of records, with what others have written since. REQUIRES: within
-    // journal.alone().
-    template <class Change>
-    void change_records(const Change& change) {
-        records = read_records();
-        change(records);
-        records.save(options.records);
+    // Changes the file of records, with what others have written since. Within journal.alone()
+    // where the journal says the same.
+    void change_records(const std::function<void(RecordSet&)>& change) {
+        records = emulsion::change_records(options.records, change);
     }
 
     const Network& network;
@@ -80,7 +77,6 @@ struct TuneRun {
     double reserved_seconds = 0;  // for the last check of records in the step
 
   private:
-    RecordSet read_records() const;
     void ready(Task& task);
     void count_spent(const Plans& plans);
     int64_t number_in_journal(const std::string& signature);

@@ -56,13 +56,14 @@ class SeveralTuners : public testing::Test {
         options_.choices = false;  // choice_search_test.cpp
         options_.trials = kTrials;
     }
-    pid_t start(uint64_t seed) {
+    pid_t start(uint64_t seed, const std::string& journal = "net.journal") {
         const pid_t tester = getpid();
         const pid_t child = fork();
         if (child != 0) return child;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != tester) _exit(1);
         options_.seed = seed;
+        options_.journal = folder_ / journal;
         try {
             tune_here();
             _exit(testing::Test::HasFailure() ? 2 : 0);
@@ -134,6 +135,28 @@ TEST_F(SeveralTuners, LoseNothingAndMeasureNothingTwice) {
         const std::string signature = other.substr(0, other.find(" with "));
         EXPECT_TRUE(others[0].starts_with(signature)) << other;
     }
+}
+
+// They know nothing of each other but the file, and each has its best of each kernel there, or what
+// another one has put in its place.
+TEST_F(SeveralTuners, WithJournalsOfTheirOwnShareTheFile) {
+    for (int i = 0; i < kTuners; i++)
+        start(static_cast<uint64_t>(i), "journal" + std::to_string(i));
+    for (int i = 0; i < kTuners; i++) {
+        int status = 0;
+        ASSERT_GT(wait(&status), 0);
+        EXPECT_EQ(status, 0);
+    }
+    EXPECT_GT(read_records(), 1u);
+    std::set<std::string> recorded, best;
+    for (const TunedRecord& record : RecordSet::read_whole(options_.records).records())
+        recorded.insert(record.signature);
+    for (int i = 0; i < kTuners; i++) {
+        options_.journal = folder_ / ("journal" + std::to_string(i));
+        for (const std::string& text : tune_here().best)  // its budget is spent
+            best.insert(text.substr(0, text.find(" with ")));
+    }
+    EXPECT_EQ(recorded, best);
 }
 
 }  // namespace
