@@ -17,11 +17,26 @@ static void fail(const char* what, const char* detail) {
     exit(1);
 }
 
+/* Whether the thread is not on its way out: one that is joined may still leave. */
+static int is_running(const char* thread) {
+    enum { kExiting = 4 }; /* the kernel's PF_EXITING, set before a join returns */
+    char path[64], line[1024] = "";
+    unsigned flags = kExiting;
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", thread);
+    FILE* file = fopen(path, "r");
+    if (file == NULL) return 0; /* it has left */
+    const char* name_end = fgets(line, sizeof line, file) == NULL ? NULL : strrchr(line, ')');
+    if (name_end != NULL) sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
+    fclose(file);
+    return (flags & kExiting) == 0;
+}
+
 static int count_threads(void) {
     int count = 0;
     DIR* folder = opendir("/proc/self/task");
     if (folder == NULL) fail("/proc/self/task", "cannot be read");
-    for (struct dirent* entry; (entry = readdir(folder)) != NULL;) count += entry->d_name[0] != '.';
+    for (struct dirent* entry; (entry = readdir(folder)) != NULL;)
+        count += entry->d_name[0] != '.' && is_running(entry->d_name);
     closedir(folder);
     return count;
 }

@@ -69,8 +69,8 @@ if grep -q avx512f /proc/cpuinfo; then
 fi
 
 # One allowed CPU: one thread.
-taskset -c 0 ./lenet-train --data data --dry-run >dry.txt 2>&1 || fault "dry run: $(cat dry.txt)"
+on_one_processor ./lenet-train --data data --dry-run >dry.txt 2>&1 || fault "dry run: $(cat dry.txt)"
 grep -qE '^threads +1$' dry.txt || fault "with one allowed CPU the trainer says: $(grep -i thread dry.txt)"
-taskset -c 0 ./lenet-infer --weights run/weights.safetensors --benchmark >benchmark.txt 2>&1 || fault "$(cat benchmark.txt)"
+on_one_processor ./lenet-infer --weights run/weights.safetensors --benchmark >benchmark.txt 2>&1 || fault "$(cat benchmark.txt)"
 grep -q '^lenet, 1 thread$' benchmark.txt || fault "with one allowed CPU the inference program says: $(cat benchmark.txt)"
 finish

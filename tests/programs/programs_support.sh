@@ -8,6 +8,13 @@ faults=0 skips=0
 fault() { echo "fault: $*"; faults=$((faults + 1)); }
 skip() { echo "skipped: $*"; skips=$((skips + 1)); }
 
+# on_one_processor COMMAND...: runs it on the first processor that this process may use.
+on_one_processor() {
+    local allowed
+    allowed=$(taskset -cp $BASHPID) && allowed=${allowed##*: }
+    taskset -c "${allowed%%[,-]*}" "$@"
+}
+
 # The exit code of a test: 1 after a fault, 77 where a part was skipped.
 finish() {
     if [ $faults -gt 0 ]; then exit 1; fi

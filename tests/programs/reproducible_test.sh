@@ -6,7 +6,7 @@ source "$(dirname "$0")/programs_support.sh"
 mkdir "$work/a" "$work/b"
 cp "$source_dir/examples/networks/lenet.cpp" "$work/a/lenet.cpp"
 cp "$source_dir/examples/networks/lenet.cpp" "$work/b/lenet.cpp"
-(cd "$work/a" && XDG_CACHE_HOME=$work/a/cache taskset -c 0 "$binary_dir/bin/emulsion" build lenet.cpp -o out --threads 2) >/dev/null 2>&1 ||
+(cd "$work/a" && export XDG_CACHE_HOME=$work/a/cache && on_one_processor "$binary_dir/bin/emulsion" build lenet.cpp -o out --threads 2) >/dev/null 2>&1 ||
     fault "the first build failed"
 XDG_CACHE_HOME=$work/b/cache "$binary_dir/bin/emulsion" build "$work/b/lenet.cpp" -o "$work/b/out" --threads 2 >/dev/null 2>&1 ||
     fault "the second build failed"

@@ -179,7 +179,9 @@ TEST(AbiPool, ForeignLoadDoesNotHangACall) {
     }
     std::atomic<bool> stop = false;
     std::vector<std::thread> hogs;
-    for (int i = 0; i < emulsion_cpu_count(); i++) {
+    cpu_set_t allowed;  // not emulsion_cpu_count(), which follows a quota that leaves some idle
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    for (int i = 0; i < CPU_COUNT(&allowed); i++) {
         hogs.emplace_back([&stop] {
             while (!stop) {
             }

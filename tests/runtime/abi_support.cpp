@@ -3,6 +3,8 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 namespace emulsion::testing {
@@ -238,8 +240,16 @@ std::uint64_t* FakeNetwork::state() const {
 }
 
 std::vector<int> list_threads() {
+    constexpr unsigned long kExiting = 4;  // the kernel's PF_EXITING, set before a join returns
     std::vector<int> threads;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream file(entry.path() / "stat");
+        std::string text, word;
+        std::getline(file, text);
+        std::istringstream fields(text.substr(text.rfind(')') + 1));
+        for (int i = 3; i < 9; i++) fields >> word;  // the state, and ids up to the terminal's
+        unsigned long flags = 0;
+        if (!(fields >> flags) || (flags & kExiting) != 0) continue;
         threads.push_back(std::stoi(entry.path().filename().string()));
     }
     return threads;

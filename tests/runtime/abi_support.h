@@ -93,7 +93,8 @@ class FakeNetwork {
     void* call_outputs_[2];
 };
 
-/// Kernel thread ids of this process.
+/// Kernel thread ids of this process, without those of threads that are joined: these may still
+/// leave.
 std::vector<int> list_threads();
 
 }  // namespace emulsion::testing

@@ -86,13 +86,15 @@ TEST_F(TrainStopTest, LossNotFiniteWithoutCheckpoint) {
 }
 
 // Killed at any moment while every step writes a checkpoint: the run goes on from what is there, to
-// the same bits.
+// the same bits. It stops in its last step, so that none is over before it is killed.
 TEST_F(TrainStopTest, KilledAtAnyMoment) {
     const std::vector<std::string> options{"--epochs", "8", "--checkpoint-minutes", "0.0000001"};
     auto whole = options;
     whole.insert(whole.end(), {"--checkpoint", runs_ / "whole"});
     ASSERT_EQ(train(whole).exit_code, 0);
     for (int attempt = 0; attempt < 8; attempt++) {
+        fake_hooks().signal = SIGSTOP;
+        fake_hooks().signal_step = 8 * 13;
         const std::string run = runs_ / ("killed" + std::to_string(attempt));
         auto arguments = options;
         arguments.insert(arguments.begin(),
@@ -111,7 +113,8 @@ TEST_F(TrainStopTest, KilledAtAnyMoment) {
         kill(child, SIGKILL);
         int status = 0;
         waitpid(child, &status, 0);
-        ASSERT_TRUE(WIFSIGNALED(status)) << "the run was over before it was killed";
+        ASSERT_TRUE(WIFSIGNALED(status)) << status;
+        fake_hooks() = {};
         const ProgramResult resumed = run_fake_train(
             {"--checkpoint", run, "--resume", "--quiet", "--checkpoint-minutes", "0"});
         ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
