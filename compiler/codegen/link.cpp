@@ -108,9 +108,9 @@ constexpr auto kCLibrary = std::to_array<std::string_view>({"_GLOBAL_OFFSET_TABL
 
 // What one with a variant for devices may need beside them, sorted: to load drivers, to keep what
 // they make, and to put their faults in words.
-constexpr auto kDrivers =
-    std::to_array<std::string_view>({"calloc", "dlerror", "dlopen", "dlsym", "free", "getenv",
-                                     "pthread_once", "snprintf", "strnlen", "vsnprintf"});
+constexpr auto kDrivers = std::to_array<std::string_view>(
+    {"calloc", "dlerror", "dlopen", "dlsym", "free", "getenv", "pthread_mutex_lock",
+     "pthread_mutex_unlock", "snprintf", "strnlen", "vsnprintf"});
 
 bool is_allowed(const std::string& name, bool has_devices) {
     return std::binary_search(kCLibrary.begin(), kCLibrary.end(), name) ||

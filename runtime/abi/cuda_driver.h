@@ -56,10 +56,6 @@ typedef struct emulsion_cuda_driver {
 /* The driver's functions; null where there is no driver, and `text` says why. */
 const emulsion_cuda_driver* emulsion_cuda_find(char text[EMULSION_DEVICE_TEXT]);
 
-/* Loads them from the library of this name; 0 where that fails. */
-int emulsion_cuda_load(const char* library, emulsion_cuda_driver* driver,
-                       char text[EMULSION_DEVICE_TEXT]);
-
 /* For tests: what emulsion_cuda_find answers instead, for devices opened from then on. */
 extern const emulsion_cuda_driver* emulsion_cuda_stand_in;
 

@@ -146,19 +146,29 @@ int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]) {
     return 1;
 }
 
-int emulsion_driver_load(const char* library, const char* const* names, void** functions, int count,
-                         char text[EMULSION_DEVICE_TEXT]) {
-    void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+static int load(emulsion_driver* driver) {
+    void* handle = dlopen(driver->library, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
-        snprintf(text, EMULSION_DEVICE_TEXT, "%s", dlerror());
+        snprintf(driver->why_not, sizeof driver->why_not, "no driver of %s: %s", driver->interface,
+                 dlerror());
         return 0;
     }
-    for (int i = 0; i < count; i++) {
-        functions[i] = dlsym(handle, names[i]);
-        if (functions[i] != NULL) continue;
-        snprintf(text, EMULSION_DEVICE_TEXT, "%s has no %s: the driver is too old", library,
-                 names[i]);
+    for (int i = 0; i < driver->count; i++) {
+        driver->functions[i] = dlsym(handle, driver->names[i]);
+        if (driver->functions[i] != NULL) continue;
+        snprintf(driver->why_not, sizeof driver->why_not,
+                 "the driver of %s is too old: %s has no %s", driver->interface, driver->library,
+                 driver->names[i]);
         return 0;
     }
     return 1;
+}
+
+int emulsion_driver_find(emulsion_driver* driver, char text[EMULSION_DEVICE_TEXT]) {
+    pthread_mutex_lock(&driver->lock);
+    if (!driver->is_tried) driver->is_found = load(driver);
+    driver->is_tried = 1;
+    pthread_mutex_unlock(&driver->lock);
+    if (!driver->is_found) memcpy(text, driver->why_not, EMULSION_DEVICE_TEXT);
+    return driver->is_found;
 }

@@ -1,6 +1,8 @@
 /* What the interfaces of devices share: faults in words, arenas' bytes, tables of what a device has
  * made. One thread at a time uses a device (emulsion_abi.h), so nothing here is locked. */
 #pragma once
+#include <pthread.h>
+
 #include "runtime/abi/device.h"
 #ifdef __cplusplus
 extern "C" {
@@ -65,10 +67,29 @@ void emulsion_log_tail(char* log, char* tail, size_t bytes);
 /* 1 where the environment says to leave devices alone (EMULSION_NO_DEVICE); `text` then says so. */
 int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]);
 
-/* Opens the driver's library and puts the address of names[i] into functions[i]. 0 where that
- * fails: `text` says why. The library stays. */
-int emulsion_driver_load(const char* library, const char* const* names, void** functions, int count,
-                         char text[EMULSION_DEVICE_TEXT]);
+/* A driver's library, loaded at first use, and then for good. */
+typedef struct emulsion_driver {
+    const char *interface, *library; /* "CUDA", "libcuda.so.1" */
+    const char* const* names;        /* of the functions that are called */
+    void** functions;                /* their addresses, once the library is found */
+    int count;
+    int is_tried, is_found;
+    char why_not[EMULSION_DEVICE_TEXT];
+    pthread_mutex_t lock;
+} emulsion_driver;
+#define EMULSION_DRIVER(interface, library, names, functions) \
+    {interface,                                               \
+     library,                                                 \
+     names,                                                   \
+     functions,                                               \
+     sizeof(names) / sizeof *(names),                         \
+     0,                                                       \
+     0,                                                       \
+     "",                                                      \
+     PTHREAD_MUTEX_INITIALIZER}
+
+/* 1 once the functions are there; 0 where the library or one of them is missing: `text` says so. */
+int emulsion_driver_find(emulsion_driver* driver, char text[EMULSION_DEVICE_TEXT]);
 
 #ifdef __cplusplus
 }

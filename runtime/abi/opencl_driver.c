@@ -1,39 +1,25 @@
 /* The driver of OpenCL: the loader of drivers, libOpenCL.so.1, which finds those of the vendors. */
 #include "runtime/abi/opencl_driver.h"
 
-#include <pthread.h>
-#include <string.h>
-
 #include "runtime/abi/device_base.h"
 
 const emulsion_opencl_driver* emulsion_opencl_stand_in;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static emulsion_opencl_driver found;
-static int is_found;
-static char why_not[EMULSION_DEVICE_TEXT];
-
-int emulsion_opencl_load(const char* library, emulsion_opencl_driver* driver,
-                         char text[EMULSION_DEVICE_TEXT]) {
 #define EMULSION_NAME(result, name, arguments) #name,
-    static const char* const names[] = {EMULSION_OPENCL_FUNCTIONS(EMULSION_NAME)};
+static const char* const names[] = {EMULSION_OPENCL_FUNCTIONS(EMULSION_NAME)};
 #undef EMULSION_NAME
-    enum { kCount = sizeof names / sizeof *names };
-    void* functions[kCount];
-    _Static_assert(sizeof *driver == sizeof functions, "a pointer for each name");
-    if (!emulsion_driver_load(library, names, functions, kCount, text)) return 0;
-    memcpy(driver, functions, sizeof functions);
-    return 1;
-}
 
-static void find(void) { is_found = emulsion_opencl_load("libOpenCL.so.1", &found, why_not); }
+static union {
+    emulsion_opencl_driver driver;
+    void* functions[sizeof names / sizeof *names];
+} found;
+_Static_assert(sizeof found.driver == sizeof found.functions, "a pointer for each name");
+
+static emulsion_driver driver = EMULSION_DRIVER("OpenCL", "libOpenCL.so.1", names, found.functions);
 
 const emulsion_opencl_driver* emulsion_opencl_find(char text[EMULSION_DEVICE_TEXT]) {
     if (emulsion_opencl_stand_in != NULL) return emulsion_opencl_stand_in;
-    pthread_once(&once, find);
-    if (is_found) return &found;
-    memcpy(text, why_not, EMULSION_DEVICE_TEXT);
-    return NULL;
+    return emulsion_driver_find(&driver, text) ? &found.driver : NULL;
 }
 
 const char* emulsion_opencl_error_name(int code) {

@@ -67,10 +67,6 @@ typedef struct emulsion_opencl_driver {
 /* The driver's functions; null where there is no driver, and `text` says why. */
 const emulsion_opencl_driver* emulsion_opencl_find(char text[EMULSION_DEVICE_TEXT]);
 
-/* Loads them from the library of this name; 0 where that fails. */
-int emulsion_opencl_load(const char* library, emulsion_opencl_driver* driver,
-                         char text[EMULSION_DEVICE_TEXT]);
-
 /* For tests: what emulsion_opencl_find answers instead, for devices opened from then on. */
 extern const emulsion_opencl_driver* emulsion_opencl_stand_in;
 

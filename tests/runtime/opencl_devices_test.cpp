@@ -18,15 +18,26 @@ std::string open_failure(int index = 0) {
 
 // ---- No driver ----
 
-TEST(OpenClDriver, AMissingOneIsNamed) {
-    emulsion_opencl_driver driver{};
-    char text[EMULSION_DEVICE_TEXT] = "";
-    EXPECT_EQ(emulsion_opencl_load("libNoDriver.so.1", &driver, text), 0);
-    EXPECT_STREQ(text,
-                 "libNoDriver.so.1: cannot open shared object file: No such file or "
-                 "directory");
-    EXPECT_EQ(emulsion_opencl_load("libm.so.6", &driver, text), 0);
-    EXPECT_STREQ(text, "libm.so.6 has no clGetPlatformIDs: the driver is too old");
+// Of the driver that `library` has, or why it has none; the same when it is asked again.
+std::string driver_failure(const char* library, const char* function) {
+    const char* const names[] = {function};
+    void* functions[1] = {};
+    emulsion_driver driver = EMULSION_DRIVER("Toy", library, names, functions);
+    char text[EMULSION_DEVICE_TEXT] = "", again[EMULSION_DEVICE_TEXT] = "";
+    const int is_found = emulsion_driver_find(&driver, text);
+    EXPECT_EQ(emulsion_driver_find(&driver, again), is_found);
+    EXPECT_STREQ(text, again);
+    EXPECT_EQ(functions[0] != nullptr, is_found == 1);
+    return text;
+}
+
+TEST(DeviceDriver, AMissingOneIsNamed) {
+    EXPECT_EQ(driver_failure("libm.so.6", "cos"), "");
+    EXPECT_EQ(driver_failure("libNoDriver.so.1", "cos"),
+              "no driver of Toy: libNoDriver.so.1: cannot open shared object file: No such file or "
+              "directory");
+    EXPECT_EQ(driver_failure("libm.so.6", "toyInit"),
+              "the driver of Toy is too old: libm.so.6 has no toyInit");
 }
 
 TEST(OpenClDriver, TheEnvironmentTurnsDevicesOff) {

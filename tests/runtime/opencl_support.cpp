@@ -59,9 +59,9 @@ std::vector<float> Scaled::download() {
 const emulsion_opencl_driver& StandIn::real() {
     static const emulsion_opencl_driver driver = [] {
         char text[EMULSION_DEVICE_TEXT];
-        emulsion_opencl_driver found{};
-        EXPECT_TRUE(emulsion_opencl_load("libOpenCL.so.1", &found, text)) << text;
-        return found;
+        const emulsion_opencl_driver* found = emulsion_opencl_find(text);
+        EXPECT_NE(found, nullptr) << text;
+        return found == nullptr ? emulsion_opencl_driver{} : *found;
     }();
     return driver;
 }
