@@ -4,24 +4,34 @@
 #include "runtime/abi/device.h"
 #include "runtime/abi/internal.h"
 
-static void copy_text(char target[EMULSION_DEVICE_TEXT], const char* text) {
+static void add_text(char target[EMULSION_DEVICE_TEXT], const char* text) {
+    const size_t used = strlen(target), left = EMULSION_DEVICE_TEXT - 1 - used;
     size_t length = strlen(text);
-    if (length > EMULSION_DEVICE_TEXT - 1) length = EMULSION_DEVICE_TEXT - 1;
-    memcpy(target, text, length);
-    target[length] = 0;
+    if (length > left) length = left;
+    memcpy(target + used, text, length);
+    target[used + length] = 0;
+}
+
+/* Why another interface has no device; one reason may hold for all. */
+static void add_reason(char reasons[EMULSION_DEVICE_TEXT], const char* reason) {
+    if (strcmp(reasons, reason) == 0) return;
+    if (reasons[0] != 0) add_text(reasons, "; ");
+    add_text(reasons, reason);
 }
 
 int emulsion_library_device(const emulsion_library* library, int index,
                             emulsion_device_description* description) {
+    const char* last = "the library has no variant for devices";
     if (description == NULL) return EMULSION_INVALID_ARGUMENT;
     memset(description, 0, sizeof *description);
-    copy_text(description->problem, "the library has no variant for devices");
     for (int i = 0; i < library->variant_count; i++) {
         const emulsion_device_api* api = library->variants[i].device;
         emulsion_device_facts facts;
+        char reason[EMULSION_DEVICE_TEXT] = "";
         if (api == NULL) continue;
-        const int count = api->count(description->problem);
-        if (count > 0) copy_text(description->problem, "there are no more devices");
+        last = "there are no more devices";
+        const int count = api->count(reason);
+        if (count == 0) add_reason(description->problem, reason);
         if (index < 0 || index >= count) {
             index -= index < 0 ? 0 : count;
             continue;
@@ -31,10 +41,11 @@ int emulsion_library_device(const emulsion_library* library, int index,
         description->interface = api->name;
         description->index = index;
         description->memory_bytes = facts.memory_bytes;
-        copy_text(description->name, facts.name);
+        add_text(description->name, facts.name);
         description->problem[0] = 0;
         return EMULSION_OK;
     }
+    if (description->problem[0] == 0) add_text(description->problem, last);
     return EMULSION_INVALID_ARGUMENT;
 }
 
@@ -62,20 +73,22 @@ static int fail_interface(emulsion_instance* instance, const char* wanted) {
 /* The first device of any interface; where there is none, the processor or a sentence. */
 static int choose_any(emulsion_instance* instance, const char* wanted, int* variant, int* index) {
     const emulsion_library* library = instance->library;
-    char text[EMULSION_DEVICE_TEXT] = "";
+    char reasons[EMULSION_DEVICE_TEXT] = "";
     int has_interface = 0;
     *variant = -1;
     *index = 0;
     for (int i = 0; i < library->variant_count && *variant < 0; i++) {
+        char reason[EMULSION_DEVICE_TEXT] = "";
         if (library->variants[i].device == NULL) continue;
         has_interface = 1;
-        if (library->variants[i].device->count(text) > 0) *variant = i;
+        if (library->variants[i].device->count(reason) > 0) *variant = i;
+        add_reason(reasons, reason);
     }
     if (*variant >= 0 || strcmp(wanted, "auto") == 0) return EMULSION_OK;
     if (!has_interface) return fail_interface(instance, wanted);
     fail_word(instance, EMULSION_UNSUPPORTED_DEVICE, wanted);
     emulsion_append(instance, ", but there is none: ");
-    emulsion_append(instance, text);
+    emulsion_append(instance, reasons);
     return EMULSION_UNSUPPORTED_DEVICE;
 }
 

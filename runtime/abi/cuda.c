@@ -16,14 +16,22 @@ enum {
 
 /* Faults. */
 
-static const char* name_of(const emulsion_cuda_driver* cu, int answer) {
-    const char* name = NULL;
-    return cu->error_name(answer, &name) == 0 && name != NULL ? name : "error";
+/* "CUDA_ERROR_OUT_OF_MEMORY (2: out of memory)". */
+static void describe(const emulsion_cuda_driver* cu, int answer, char words[], size_t bytes) {
+    const char *name = NULL, *text = NULL;
+    const int has_name = cu->error_name(answer, &name) == 0 && name != NULL;
+    const int has_text = cu->error_text(answer, &text) == 0 && text != NULL;
+    snprintf(words, bytes, "%s (%d%s%.80s)", has_name ? name : "error", answer,
+             has_text ? ": " : "", has_text ? text : "");
 }
 
+enum { kWords = 160 };
+
 int emulsion_cuda_fail(Device* device, int answer, const char* function, const char* what) {
-    return emulsion_device_fail(&device->base, answer, "%s answers %s (%d) %s on '%.60s'", function,
-                                name_of(device->cu, answer), answer, what, device->base.facts.name);
+    char words[kWords];
+    describe(device->cu, answer, words, sizeof words);
+    return emulsion_device_fail(&device->base, answer, "%s answers %s %s on '%.60s'", function,
+                                words, what, device->base.facts.name);
 }
 
 int emulsion_cuda_waited(Device* device, int answer, const char* function) {
@@ -52,9 +60,10 @@ int emulsion_cuda_leave(Device* device, int result) {
 
 static int tell(const emulsion_cuda_driver* cu, int answer, const char* function,
                 char text[EMULSION_DEVICE_TEXT]) {
-    if (answer != 0)
-        snprintf(text, EMULSION_DEVICE_TEXT, "%s answers %s (%d)", function, name_of(cu, answer),
-                 answer);
+    if (answer == 0) return 0;
+    char words[kWords];
+    describe(cu, answer, words, sizeof words);
+    snprintf(text, EMULSION_DEVICE_TEXT, "%s answers %s", function, words);
     return answer;
 }
 

@@ -14,6 +14,7 @@ extern "C" {
 #define EMULSION_CUDA_FUNCTIONS(FUNCTION)                                                         \
     FUNCTION(int, init, cuInit, (unsigned flags))                                                 \
     FUNCTION(int, error_name, cuGetErrorName, (int error, const char** name))                     \
+    FUNCTION(int, error_text, cuGetErrorString, (int error, const char** text))                   \
     FUNCTION(int, device_count, cuDeviceGetCount, (int* count))                                   \
     FUNCTION(int, device_get, cuDeviceGet, (int* device, int index))                              \
     FUNCTION(int, device_name, cuDeviceGetName, (char* name, int bytes, int device))              \

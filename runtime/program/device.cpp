@@ -23,6 +23,11 @@ constexpr const char* kFixMissing =
 struct Devices {
     std::vector<Device> list;
     std::string problem;
+
+    bool has(const std::string& interface) const {
+        return std::any_of(list.begin(), list.end(),
+                           [&](const Device& device) { return device.interface == interface; });
+    }
 };
 
 Devices query_devices(DeviceQuery query) {
@@ -40,16 +45,22 @@ Devices query_devices(DeviceQuery query) {
     }
 }
 
+std::vector<std::string> interfaces_of(const emulsion_info& info) {
+    std::vector<std::string> names;
+    for (int i = 0; i < info.variant_count; i++) {
+        if (is_for_devices(info.variants[i])) names.emplace_back(info.variants[i]);
+    }
+    return names;
+}
+
 // "cpu, opencl".
 std::string list_interfaces(const emulsion_info& info) {
     std::string text = "cpu";
-    for (int i = 0; i < info.variant_count; i++) {
-        if (is_for_devices(info.variants[i])) text += concat(", ", info.variants[i]);
-    }
+    for (const std::string& name : interfaces_of(info)) text += ", " + name;
     return text;
 }
 
-bool has_device_variant(const emulsion_info& info) { return list_interfaces(info) != "cpu"; }
+bool has_device_variant(const emulsion_info& info) { return !interfaces_of(info).empty(); }
 
 [[noreturn]] void refuse_word(const std::string& wanted, const std::string& problem,
                               const std::string& fix) {
@@ -65,7 +76,7 @@ std::string full_name(const emulsion_info& info, const std::string& wanted) {
                     concat("is none of those that the program runs on: ", list_interfaces(info)),
                     has_device_variant(info)
                         ? "choose one of them, or auto or gpu"
-                        : "choose cpu, or build the network with --target native,opencl");
+                        : "choose cpu, or build the network with --target native,cuda,opencl");
     }
     if (colon == wanted.size()) return interface + ":0";
     int index = 0;
@@ -91,11 +102,11 @@ bool has_variant(const emulsion_info& info, std::string_view name) {
 }
 
 void add_device_options(CLI::App& app, const emulsion_info& info, DeviceOptions* options) {
-    const std::string help =
-        has_device_variant(info)
-            ? concat("where to run: auto, gpu (the first device), or one of ",
-                     list_interfaces(info), ", with a number as in opencl:1 (cpu)")
-            : "where to run: cpu, which is all that this program is built for";
+    const std::string help = has_device_variant(info)
+                                 ? concat("where to run: auto, gpu (the first device), or one of ",
+                                          list_interfaces(info), ", with a number as in ",
+                                          interfaces_of(info).front(), ":1 (cpu)")
+                                 : "where to run: cpu, which is all that this program is built for";
     app.add_option("--device", options->wanted, help)->type_name("NAME");
     app.add_flag("--list-devices", options->lists, "list the devices there are, and end");
 }
@@ -114,10 +125,13 @@ Device find_device(const emulsion_info& info, DeviceQuery query, const std::stri
         processor.reason = devices.problem;
         return processor;
     }
-    const std::string problem = devices.list.empty()
-                                    ? concat("there is no device: ", devices.problem)
-                                    : concat("there is no such device, but ", devices.list.size(),
-                                             devices.list.size() == 1 ? " other" : " others");
+    const std::string interface = name.substr(0, name.find(':'));
+    std::string problem = concat("there is no such device, but ", devices.list.size(),
+                                 devices.list.size() == 1 ? " other" : " others");
+    if (devices.list.empty())
+        problem = concat("there is no device: ", devices.problem);
+    else if (!devices.has(interface))
+        problem = concat("there is no device of ", interface, ": ", devices.problem);
     throw RuntimeError(concat("--device ", one_line(wanted)), problem, kFixMissing);
 }
 
@@ -129,6 +143,10 @@ void check_variant(const Device& device, int variant) {
 
 std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_json) {
     const Devices devices = query_devices(query);
+    const std::vector<std::string> interfaces = interfaces_of(info);
+    const bool lacks_one =
+        devices.list.empty() || !std::all_of(interfaces.begin(), interfaces.end(),
+                                             [&](const auto& name) { return devices.has(name); });
     const std::string processor = chosen_variant(info, 0, {});
     if (is_json) {
         nlohmann::ordered_json json{{"devices", {{{"device", "cpu"}, {"variant", processor}}}}};
@@ -138,7 +156,7 @@ std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_j
                                        {"name", device.name},
                                        {"memory_bytes", device.memory_bytes}});
         }
-        if (devices.list.empty()) json["problem"] = devices.problem;
+        if (lacks_one) json["problem"] = devices.problem;
         return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
     std::vector<std::vector<std::string>> rows{{"--device", "memory", "device"},
@@ -146,7 +164,7 @@ std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_j
     for (const Device& device : devices.list)
         rows.push_back({device.option, format_bytes(device.memory_bytes), device.name});
     const std::string table = format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft});
-    return devices.list.empty() ? concat(table, "no other device: ", devices.problem, "\n") : table;
+    return lacks_one ? concat(table, "no other device: ", devices.problem, "\n") : table;
 }
 
 void check_memory(const Device& device, const emulsion_sizes& sizes) {

@@ -81,6 +81,40 @@ TEST(AbiDevice, WithoutADriverThereIsAReason) {
                         "plugged in"}});
 }
 
+// A library on two kinds of devices tells of each why it has none, and of one reason once.
+TEST(AbiDevice, EachInterfaceHasItsReason) {
+    static const char* spare_reason;
+    emulsion_device_api spare = {};
+    spare.name = "spare";
+    spare.count = [](char text[EMULSION_DEVICE_TEXT]) {
+        std::strcpy(text, spare_reason);
+        return 0;
+    };
+    DeviceNetwork network("gpu");
+    FakeDeviceLibrary& fake = network.fake;
+    fake.variants[2] = fake.variants[1];
+    fake.variants[2].device = &spare;
+    fake.library.variant_count = fake.info.variant_count = 3;
+    emulsion_device_description description;
+    spare_reason = "no spare is left";
+    EXPECT_EQ(emulsion_library_device(&fake.library, 2, &description), EMULSION_INVALID_ARGUMENT);
+    EXPECT_STREQ(description.problem, spare_reason);
+    fake_devices().count = 0;
+    const std::string both = "no fake is plugged in; no spare is left";
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, &description), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(description.problem, both);
+    EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
+    EXPECT_EQ(network.error(), "options.device is 'gpu', but there is none: " + both);
+    spare_reason = "no fake is plugged in";
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, &description), EMULSION_INVALID_ARGUMENT);
+    EXPECT_STREQ(description.problem, spare_reason);
+    const std::string endless(EMULSION_DEVICE_TEXT - 1, '.');
+    spare_reason = endless.c_str();
+    EXPECT_EQ(emulsion_library_device(&fake.library, 0, &description), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(description.problem,
+              ("no fake is plugged in; " + endless).substr(0, EMULSION_DEVICE_TEXT - 1));
+}
+
 TEST(AbiDevice, ALibraryOfProcessorsHasNone) {
     FakeLibrary fake;
     for (const auto& [word, status] :

@@ -88,7 +88,7 @@ TEST(Cuda, DevicesAreCountedAndRefused) {
     stand_in.failing["cuInit"] = 100;
     EXPECT_EQ(emulsion_cuda.count(text), 0);
     EXPECT_STREQ(text,
-                 "cuInit answers CUDA_ERROR_NO_DEVICE (100)");
+                 "cuInit answers CUDA_ERROR_NO_DEVICE (100: no CUDA-capable device is detected)");
     EXPECT_NE(emulsion_cuda.facts(0, &facts, text), 0);
     setenv("EMULSION_NO_DEVICE", "1", 1);
     EXPECT_EQ(emulsion_cuda.count(text), 0);
@@ -293,7 +293,7 @@ TEST(CudaFaults, ADeviceThatIsLost) {
     EXPECT_EQ(emulsion_cuda.finish(scaled.device().get()), 719);
     EXPECT_STREQ(scaled.device()->text,
                  "cuStreamSynchronize answers CUDA_ERROR_LAUNCH_FAILED "
-                 "(719) behind the launch of 'scale' on 'toy'");
+                 "(719: unspecified launch failure) behind the launch of 'scale' on 'toy'");
     stand_in.failing.clear();
     const auto before = stand_in.calls;
     float value = 0;
@@ -313,7 +313,7 @@ TEST(CudaFaults, ADeviceThatIsLost) {
     EXPECT_EQ(sound.scale(2), 719);
     EXPECT_STREQ(
         sound.device()->text,
-        "cuLaunchKernel answers CUDA_ERROR_LAUNCH_FAILED (719) to "
+        "cuLaunchKernel answers CUDA_ERROR_LAUNCH_FAILED (719: unspecified launch failure) to "
         "7 x 2 x 1 blocks of 32 x 4 x 1 of 'scale' on 'toy'");
 }
 

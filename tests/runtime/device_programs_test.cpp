@@ -124,7 +124,7 @@ TEST_F(DevicePrograms, DeviceThatIsNotThere) {
     use({}, /*has_variant=*/false);
     expect_refused("gpu", 2,
                    "error: --device: 'gpu' is none of those that the program runs on: cpu\n"
-                   "  fix: choose cpu, or build the network with --target native,opencl\n");
+                   "  fix: choose cpu, or build the network with --target native,cuda,opencl\n");
     EXPECT_EQ(files("run"), before);
     EXPECT_FALSE(is_folder(runs_ / "new"));
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <regex>
 
 namespace emulsion::test {
 
@@ -30,13 +31,19 @@ const char* name_of(int error) {
     }
 }
 
-// Of `bytes` from an address on, within one block.
-std::byte* bytes_at(uint64_t address, size_t bytes) {
-    auto block = stand_in->blocks.upper_bound(address);
-    if (block == stand_in->blocks.begin()) return nullptr;
-    block--;
-    const size_t offset = address - block->first;
-    return offset + bytes <= block->second->size() ? block->second->data() + offset : nullptr;
+std::byte* bytes_at(uint64_t address, size_t bytes) { return stand_in->bytes_at(address, bytes); }
+
+// The bytes of a kernel's parameters, from the program's text.
+std::vector<int> parameters_of(const std::string& program, const std::string& kernel) {
+    const size_t begin = program.find(".entry " + kernel + "(");
+    if (begin == std::string::npos) return {};
+    const std::string text = program.substr(begin, program.find(')', begin) - begin);
+    static const std::regex parameter(R"(\.param (?:\.align \d+ )?\.[a-z](\d+))");
+    std::vector<int> bytes;
+    for (auto it = std::sregex_iterator(text.begin(), text.end(), parameter);
+         it != std::sregex_iterator(); it++)
+        bytes.push_back(std::stoi((*it)[1]) / 8);
+    return bytes;
 }
 
 // Modules and functions are the texts and names that they come from.
@@ -49,6 +56,13 @@ void set_devices(emulsion_cuda_driver& driver) {
     driver.error_name = [](int error, const char** name) {
         *name = name_of(error);
         return *name == nullptr ? 1 : 0;
+    };
+    driver.error_text = [](int error, const char** text) {
+        *text = error == 2     ? "out of memory"
+                : error == 100 ? "no CUDA-capable device is detected"
+                : error == 719 ? "unspecified launch failure"
+                               : nullptr;
+        return *text == nullptr ? 1 : 0;
     };
     driver.device_count = [](int* count) {
         *count = stand_in->devices;
@@ -158,7 +172,13 @@ int launch(void* function, unsigned bx, unsigned by, unsigned bz, unsigned tx, u
     const int answer = stand_in->answer("cuLaunchKernel");
     if (answer != 0) return answer;
     const char* name = static_cast<const char*>(function);
-    stand_in->launches.push_back({name, {bx, by, bz}, {tx, ty, tz}, shared, stream});
+    std::vector<uint64_t> addresses;
+    const std::vector<int>& parameters = stand_in->parameters.at(function);
+    for (size_t i = 0; i < parameters.size(); i++) {
+        if (parameters[i] != 8) continue;
+        std::memcpy(&addresses.emplace_back(), arguments[i], 8);
+    }
+    stand_in->launches.push_back({name, {bx, by, bz}, {tx, ty, tz}, shared, stream, addresses});
     if (stand_in->on_launch) stand_in->on_launch(stand_in->launches.back(), arguments);
     auto kernel = stand_in->kernels.find(name);
     if (kernel != stand_in->kernels.end()) kernel->second(arguments);
@@ -192,6 +212,7 @@ void set_kernels(emulsion_cuda_driver& driver) {
         const std::string entry = std::string(".entry ") + name;
         if (std::strstr(text, entry.c_str()) == nullptr) return 500;
         *function = const_cast<char*>(name);
+        stand_in->parameters[*function] = parameters_of(text, name);
         return stand_in->answer("cuModuleGetFunction");
     };
     driver.function_attribute = [](int* value, int name, void*) {
@@ -242,8 +263,17 @@ CudaStandIn::~CudaStandIn() {
     stand_in = nullptr;
 }
 
+std::byte* CudaStandIn::bytes_at(uint64_t address, size_t bytes) {
+    auto block = blocks.upper_bound(address);
+    if (block == blocks.begin()) return nullptr;
+    block--;
+    const size_t offset = address - block->first;
+    return offset + bytes <= block->second->size() ? block->second->data() + offset : nullptr;
+}
+
 int CudaStandIn::answer(const char* symbol, bool needs_context) {
     calls[symbol]++;
+    sequence.emplace_back(symbol);
     EXPECT_TRUE(!needs_context || contexts_pushed > 0) << symbol << " has no context";
     auto found = failing.find(symbol);
     return found == failing.end() ? 0 : found->second;

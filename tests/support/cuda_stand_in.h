@@ -18,6 +18,7 @@ struct CudaLaunch {
     std::string kernel;
     unsigned blocks[3], threads[3], shared;
     void* stream;
+    std::vector<uint64_t> addresses;  // its parameters of 64 bits
 };
 
 // In use while it lives, one at a time.
@@ -44,14 +45,19 @@ class CudaStandIn {
 
     // What was asked.
     std::map<std::string, int> calls;
+    std::vector<std::string> sequence;  // the same, in order
     std::vector<CudaLaunch> launches;
-    std::vector<std::string> programs;   // their texts
-    std::map<void*, int> shared_limits;  // set on a function
-    int live = 0;                        // contexts, streams, blocks, modules not given back
+    std::vector<std::string> programs;             // their texts
+    std::map<void*, std::vector<int>> parameters;  // bytes of each, of a function
+    std::map<void*, int> shared_limits;            // set on a function
+    int live = 0;  // contexts, streams, blocks, modules not given back
     int contexts_pushed = 0;
 
     // Counts the call and answers its code. Most functions need a current context.
     int answer(const char* symbol, bool needs_context = true);
+
+    // Of `bytes` from an address on, within one block of memory; null where they are not.
+    std::byte* bytes_at(uint64_t address, size_t bytes);
 
     emulsion_cuda_driver driver;  // in use
     std::map<uint64_t, std::unique_ptr<std::vector<std::byte>>> blocks;
