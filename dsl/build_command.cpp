@@ -22,10 +22,11 @@ namespace {
 constexpr int kMostSamples = 65536;
 constexpr int kMostThreads = 256;
 const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
-const std::vector<std::string> kDevices = {"opencl"};
+// In the order of their variants, whatever that of the option: `gpu` is the first that is there.
+const std::vector<std::string> kDevices = {"cuda", "opencl"};
 
 // What later versions do, refused by name.
-const std::vector<std::string> kLaterTargets = {"aarch64", "cuda", "vulkan"};
+const std::vector<std::string> kLaterTargets = {"aarch64", "vulkan"};
 const std::vector<std::string> kLaterOptions = {"--memory-budget", "--processes"};
 
 bool is_one_of(const std::vector<std::string>& words, const std::string& word) {
@@ -38,7 +39,7 @@ std::string quoted_list(const std::vector<std::string>& words) {
 
 std::string known_targets() {
     return fmt::format("choose one of {}, with ,{} behind it for devices", quoted_list(kTargets),
-                       quoted_list(kDevices));
+                       fmt::join(kDevices, " or ,"));
 }
 
 void check_target(const std::string& target) {
@@ -78,7 +79,9 @@ void set_targets(BuildOptions& options, const std::string& text) {
              fmt::format("write native,{}", text));
     }
     options.target = processors[0];
-    options.devices = devices;
+    options.devices.clear();
+    for (const std::string& device : kDevices)
+        if (is_one_of(devices, device)) options.devices.push_back(device);
 }
 
 bool is_at_once(const std::string& form) {
@@ -116,7 +119,7 @@ void add_build_options(CLI::App* app, CommandLine& line) {
     app->add_option_function<std::string>(
            "--target", [&options](const std::string& text) { set_targets(options, text); },
            fmt::format("Instruction set: {}; with variants for devices: native,{}",
-                       quoted_list(kTargets), quoted_list(kDevices)))
+                       quoted_list(kTargets), fmt::join(kDevices, ",")))
         ->default_str("native");
     app->add_flag("--exact", options.exact,
                   "Only kernels that round as the plain definition does (no Winograd)");

@@ -73,11 +73,11 @@ grep -q "was measured on the device 'opencl:0'" err.txt || fault "$(cat err.txt)
 # "emulsion train" builds for the device that the trainer is asked for, unless a target says otherwise.
 emulsion_train() { "$binary_dir/bin/emulsion" train "$source_dir/examples/networks/lenet.cpp" -o trained --batch 16 "$@" >out.txt 2>err.txt; }
 emulsion_train --data data --steps 1 --device gpu || fault "emulsion train --device gpu: $(cat err.txt)"
-grep -q '^device  *opencl:0' err.txt || fault "emulsion train --device gpu: $(cat err.txt)"
+grep -q '^device  *\(cuda\|opencl\):0' err.txt || fault "emulsion train --device gpu: $(cat err.txt)"
 emulsion_train --target native --data data --steps 1 --device gpu && fault "a device that the trainer is not built for"
-grep -q -- '--target native,opencl' err.txt || fault "$(cat err.txt)"
-emulsion_train --data data --steps 1 --device=cuda:0 && fault "a device that no trainer is built for"
-grep -q "the target 'cuda' is not in this build" err.txt || fault "$(cat err.txt)"
+grep -q -- '--target native,cuda,opencl' err.txt || fault "$(cat err.txt)"
+emulsion_train --data data --steps 1 --device=vulkan:0 && fault "a device that no trainer is built for"
+grep -q "the target 'vulkan' is not in this build" err.txt || fault "$(cat err.txt)"
 
 # Hidden, it is not there.
 EMULSION_NO_DEVICE=1 ./lenet-train --data data --dry-run --device auto 2>/dev/null | grep -q '^device  *cpu, as EMULSION_NO_DEVICE is set' ||
