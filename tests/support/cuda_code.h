@@ -26,9 +26,14 @@ struct CudaEntry {
 // Whether assembler and disassembler are there.
 bool has_cuda_tools();
 
-// The entries of a kernel that was compiled for isa_cuda, as machine code of `architecture`
-// ("sm_90"); loops are read where `disassemble`. Throws std::runtime_error with the assembler's
-// text where it refuses.
+// The texts for the assembler that lie in an object as strings.
+std::vector<std::string> ptx_texts(const std::string& object);
+
+// The entries of such a text as machine code of `architecture` ("sm_90"); loops are read where
+// `disassemble`. Throws std::runtime_error with the assembler's text where it refuses.
+std::vector<CudaEntry> cuda_entries(const std::string& text, const std::string& architecture,
+                                    bool disassemble);
+// Of a kernel that was compiled for isa_cuda.
 std::vector<CudaEntry> cuda_entries(const CompiledKernel& kernel, const std::string& architecture,
                                     bool disassemble);
 
