@@ -50,6 +50,7 @@ class ChoiceTuning : public testing::Test {
   protected:
     ChoiceTuning() : network_(golden_network("lenet")), library_(make_library()) {
         build_.batch = 4;
+        build_.target = kTarget;
         options_.records = folder_ / "net.records";
         options_.journal = folder_ / "net.journal";
         options_.threads = 2;
@@ -110,7 +111,7 @@ TEST_F(ChoiceTuning, WritesWinnersAsRecordsThatABuildTakes) {
     EXPECT_EQ(list.size(), report.chosen.size());
     for (const TunedRecord& record : list) {
         EXPECT_EQ(record.choice, "pass");
-        EXPECT_EQ(record.isa, native_isa().name);
+        EXPECT_EQ(record.isa, kTarget);
         EXPECT_EQ(record.threads, 2);
         EXPECT_GT(record.gain(), 1.005);
     }

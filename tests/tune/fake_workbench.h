@@ -14,6 +14,9 @@
 
 namespace emulsion::test {
 
+// Of which networks are tuned on it, so that any processor finds the same.
+constexpr const char* kTarget = "avx512";
+
 // Times follow from the text of a candidate, so that any run finds the same; every comparison is
 // counted.
 class FakeWorkbench : public Workbench {

@@ -50,6 +50,7 @@ class SeveralTuners : public testing::Test {
   protected:
     SeveralTuners() : network_(golden_network("lenet")), library_(make_library()) {
         build_.batch = 4;
+        build_.target = kTarget;
         options_.records = folder_ / "net.records";
         options_.journal = folder_ / "net.journal";
         options_.threads = 2;

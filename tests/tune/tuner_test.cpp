@@ -22,6 +22,7 @@ class Tuning : public testing::Test {
   protected:
     Tuning() : network_(golden_network("lenet")), library_(make_library()) {
         build_.batch = 4;
+        build_.target = kTarget;
         options_.records = folder_ / "net.records";
         options_.journal = folder_ / "net.journal";
         options_.threads = 2;
@@ -281,7 +282,6 @@ TEST_F(Tuning, DecidesNothingInAStepBesideOtherWork) {
 // The variants of a library order their sums alike, so a record of one that decides binds
 // another.
 TEST_F(Tuning, FollowsRecordsOfInstructionSetsThatDecide) {
-    build_.target = "avx512";
     const Plan plan = plan_of(network_, library_, build_, /*training=*/false);
     const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
     const auto dense = std::find_if(kernels.begin(), kernels.end(), [](const PlannedKernel& k) {
