@@ -7,13 +7,12 @@
 #include "schedules/gpu/common/elements.h"
 #include "schedules/gpu/product/block_product.h"
 #include "schedules/gpu/product/product_operands.h"
+#include "schedules/gpu/product/tile_sum.h"
 
 namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
-using Halide::RVar;
 using Halide::Var;
 
 bool GpuProduct::applies(const Group& group, const Isa&) const {
@@ -53,49 +52,21 @@ std::vector<Func> GpuProduct::build(KernelContext& context, const Tiling& tiling
     const Product product = product_of(group);
     const BlockTile tile = block_tile(tiling);
     const Operands operands(context, product);
-    const bool is_tail = product.has_tail(tile);
-
-    // Algorithm.
-    const Var m("m"), p("p"), c("c"), kx("kx"), ky("ky");
-    Func a("a"), ar("ar"), b("b"), br("br"), acc("acc"), out("out");
-    const bool by_rows = product.panel == Panel::rows;
-    if (by_rows) {
-        a(c, m, kx, ky) = operands.filter(m, c, kx, ky);
-    } else {
-        a(m, c, kx, ky) = operands.filter(m, c, kx, ky);
-    }
-    b(c, p, kx, ky) = operands.map(p, c, kx, ky, is_tail);
-    br(c, p, kx, ky) = b(c, p, kx, ky);
-    const RDom r(0, static_cast<int>(round_up(product.channels, tile.bk)), 0, product.taps_w, 0,
-                 product.taps_h, "r");
-    acc(m, p) = 0.0F;
-    if (by_rows) {
-        ar(c, m, kx, ky) = a(c, m, kx, ky);
-        acc(m, p) += ar(r.x, m, r.y, r.z) * br(r.x, p, r.y, r.z);
-    } else {
-        acc(m, p) += a(m, r.x, r.y, r.z) * br(r.x, p, r.y, r.z);
-    }
+    TileSum sum(product, tile, to_int(round_up(product.channels, tile.bk)), product.taps_w,
+                product.taps_h);
+    const Var m = sum.m, p = sum.p;
+    sum.define(operands.filter(m, sum.c, sum.kx, sum.ky),
+               operands.map(p, sum.c, sum.kx, sum.ky, product.has_tail(tile)));
     const std::vector<Expr> values =
         context.values_at(group.maps(), operands.result_at(m, p),
-                          [&](const std::vector<Expr>&) { return Expr(acc(m, p)); });
+                          [&](const std::vector<Expr>&) { return sum.value(); });
+    Func out("out");
     if (values.size() == 1) {
         out(m, p) = values[0];
     } else {
         out(m, p) = Halide::Tuple(values);
     }
-
-    // Schedule.
-    const RVar ko("ko"), ki("ki"), kq("kq"), kv("kv");
-    deal_results(out, product.m, tile, product.panel);
-    acc.compute_at(out, Var("po"))
-        .store_in(Halide::MemoryType::Register)
-        .bound_extent(m, tile.bm)
-        .bound_extent(p, tile.bp);
-    deal_to_threads(acc, m, p, tile, product.panel);
-    Halide::Stage update = acc.update();
-    update.split(r.x, ko, ki, tile.bk).split(ki, kq, kv, tile.unrolled()).unroll(kv).unroll(kq);
-    deal_to_threads(update, m, p, tile, product.panel, {kv, kq}, {ko, r.y, r.z});
-    stage_operands({a, ar, b, br}, {acc, ko}, {acc, kq}, tile, product.panel);
+    sum.schedule(out);
     return {out};
 }
 

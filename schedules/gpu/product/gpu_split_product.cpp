@@ -13,13 +13,12 @@
 #include "schedules/gpu/common/elements.h"
 #include "schedules/gpu/product/block_product.h"
 #include "schedules/gpu/product/product_operands.h"
+#include "schedules/gpu/product/tile_sum.h"
 
 namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
-using Halide::RVar;
 using Halide::Var;
 
 namespace {
@@ -49,37 +48,17 @@ int share_of(const Product& product, const BlockTile& tile, int parts) {
 // The sums of the parts, over (m, p, part), as a kernel of their own.
 Func partial_sums(const KernelContext& context, const Product& product, const BlockTile& tile,
                   int parts) {
-    const Var m("m"), p("p"), part("part"), c("c"), kx("kx"), ky("ky");
-    Func a("a"), ar("ar"), b("b"), br("br"), acc("acc"), partial("partial");
     const Operands operands(context, product);
     const int share = share_of(product, tile, parts);
-    const Expr channel = part * share + c;
-    b(c, p, kx, ky, part) =
-        operands.map(p, channel, kx, ky, /*has_tail=*/share * parts != product.channels);
-    br(c, p, kx, ky, part) = b(c, p, kx, ky, part);
-    const RDom r(0, share, 0, product.taps_w, 0, product.taps_h, "r");
-    acc(m, p, part) = 0.0F;
-    if (product.panel == Panel::rows) {
-        a(c, m, kx, ky, part) = operands.filter(m, channel, kx, ky);
-        ar(c, m, kx, ky, part) = a(c, m, kx, ky, part);
-        acc(m, p, part) += ar(r.x, m, r.y, r.z, part) * br(r.x, p, r.y, r.z, part);
-    } else {
-        a(m, c, kx, ky, part) = operands.filter(m, channel, kx, ky);
-        acc(m, p, part) += a(m, r.x, r.y, r.z, part) * br(r.x, p, r.y, r.z, part);
-    }
-    partial(m, p, part) = acc(m, p, part);
-
-    const RVar ko("ko"), ki("ki"), kq("kq"), kv("kv");
-    deal_results(partial, product.m, tile, product.panel);
-    acc.compute_at(partial, Var("po"))
-        .store_in(Halide::MemoryType::Register)
-        .bound_extent(m, tile.bm)
-        .bound_extent(p, tile.bp);
-    deal_to_threads(acc, m, p, tile, product.panel, {}, {part});
-    Halide::Stage update = acc.update();
-    update.split(r.x, ko, ki, tile.bk).split(ki, kq, kv, tile.unrolled()).unroll(kv).unroll(kq);
-    deal_to_threads(update, m, p, tile, product.panel, {kv, kq}, {ko, r.y, r.z, part});
-    stage_operands({a, ar, b, br}, {acc, ko}, {acc, kq}, tile, product.panel);
+    const Var part("part");
+    TileSum sum(product, tile, share, product.taps_w, product.taps_h, {part});
+    const Expr channel = part * share + sum.c;
+    sum.define(operands.filter(sum.m, channel, sum.kx, sum.ky),
+               operands.map(sum.p, channel, sum.kx, sum.ky,
+                            /*has_tail=*/share * parts != product.channels));
+    Func partial("partial");
+    partial(sum.m, sum.p, part) = sum.value();
+    sum.schedule(partial);
     return partial;
 }
 

@@ -11,13 +11,12 @@
 #include "schedules/gpu/common/elements.h"
 #include "schedules/gpu/product/block_product.h"
 #include "schedules/gpu/product/product_operands.h"
+#include "schedules/gpu/product/tile_sum.h"
 
 namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
-using Halide::RVar;
 using Halide::Var;
 
 namespace {
@@ -60,56 +59,31 @@ Classes classes_of(const Group& group) {
     return {axis_of(group, op, 1), axis_of(group, op, 0)};
 }
 
-// The classes' products, over (channel, cell of the class in all samples, class).
-struct Partial {
-    Var m{"m"}, p{"p"}, index{"class"}, c{"c"}, jx{"jx"}, jy{"jy"};
-    Func a{"a"}, ar{"ar"}, b{"b"}, br{"br"}, acc{"acc"}, result{"partial"};
-    RDom r;
-
-    Partial(const KernelContext& context, const Product& product, const Classes& classes,
-            const BlockTile& tile)
-        : r(0, to_int(round_up(product.channels, tile.bk)), 0, classes.x.most_taps(), 0,
-            classes.y.most_taps(), "r") {
-        const Operands operands(context, product);
-        const Expr rx = index % classes.x.stride, ry = index / classes.x.stride;
-        const auto tap = [&](const Axis& axis, const Expr& rest, const Expr& j) {
-            return Halide::min(axis.tap(rest, j), axis.taps - 1);
-        };
-        const Expr weight = operands.filter(m, c, tap(classes.x, rx, jx), tap(classes.y, ry, jy));
-        const int width = classes.x.class_cells(), height = classes.y.class_cells();
-        const Expr n = Halide::min(p / (width * height), context.samples() - 1);
-        const Expr value = operands.map_at(c, classes.x.position(rx, p % width, jx),
-                                           classes.y.position(ry, p / width % height, jy), n,
-                                           product.has_tail(tile));
-        b(c, p, jx, jy, index) = value;
-        br(c, p, jx, jy, index) = b(c, p, jx, jy, index);
-        r.where(classes.x.has_tap(rx, r.y) && classes.y.has_tap(ry, r.z));
-        acc(m, p, index) = 0.0F;
-        if (product.panel == Panel::rows) {
-            a(c, m, jx, jy, index) = weight;
-            ar(c, m, jx, jy, index) = a(c, m, jx, jy, index);
-            acc(m, p, index) += ar(r.x, m, r.y, r.z, index) * br(r.x, p, r.y, r.z, index);
-        } else {
-            a(m, c, jx, jy, index) = weight;
-            acc(m, p, index) += a(m, r.x, r.y, r.z, index) * br(r.x, p, r.y, r.z, index);
-        }
-        result(m, p, index) = acc(m, p, index);
-    }
-
-    void schedule(const Product& product, const BlockTile& tile) {
-        const RVar ko("ko"), ki("ki"), kq("kq"), kv("kv");
-        deal_results(result, product.m, tile, product.panel);
-        acc.compute_at(result, Var("po"))
-            .store_in(Halide::MemoryType::Register)
-            .bound_extent(m, tile.bm)
-            .bound_extent(p, tile.bp);
-        deal_to_threads(acc, m, p, tile, product.panel, {}, {index});
-        Halide::Stage update = acc.update();
-        update.split(r.x, ko, ki, tile.bk).split(ki, kq, kv, tile.unrolled()).unroll(kv).unroll(kq);
-        deal_to_threads(update, m, p, tile, product.panel, {kv, kq}, {ko, r.y, r.z, index});
-        stage_operands({a, ar, b, br}, {acc, ko}, {acc, kq}, tile, product.panel);
-    }
-};
+// The classes' products, over (channel, cell of the class in all samples, class), as a kernel of
+// their own.
+Func partial_sums(const KernelContext& context, const Product& product, const Classes& classes,
+                  const BlockTile& tile) {
+    const Operands operands(context, product);
+    const Var index("class");
+    TileSum sum(product, tile, to_int(round_up(product.channels, tile.bk)), classes.x.most_taps(),
+                classes.y.most_taps(), {index});
+    const Expr rx = index % classes.x.stride, ry = index / classes.x.stride;
+    const auto tap = [&](const Axis& axis, const Expr& rest, const Expr& j) {
+        return Halide::min(axis.tap(rest, j), axis.taps - 1);
+    };
+    const int width = classes.x.class_cells(), height = classes.y.class_cells();
+    const Expr n = Halide::min(sum.p / (width * height), context.samples() - 1);
+    sum.r.where(classes.x.has_tap(rx, sum.r.y) && classes.y.has_tap(ry, sum.r.z));
+    sum.define(
+        operands.filter(sum.m, sum.c, tap(classes.x, rx, sum.kx), tap(classes.y, ry, sum.ky)),
+        operands.map_at(sum.c, classes.x.position(rx, sum.p % width, sum.kx),
+                        classes.y.position(ry, sum.p / width % height, sum.ky), n,
+                        product.has_tail(tile)));
+    Func partial("partial");
+    partial(sum.m, sum.p, index) = sum.value();
+    sum.schedule(partial);
+    return partial;
+}
 
 }  // namespace
 
@@ -163,18 +137,16 @@ std::vector<Func> GpuStridedGradient::build(KernelContext& context, const Tiling
     const Product product = product_of(group);
     const Classes classes = classes_of(group);
     const BlockTile tile = block_tile(tiling);
-    Partial partial(context, product, classes, tile);
-    partial.schedule(product, tile);
+    const Func partial = partial_sums(context, product, classes, tile);
 
     const Var c("c"), x("x"), y("y"), n("n");
     Func dx("dx");
     const int width = classes.x.class_cells(), height = classes.y.class_cells();
-    dx(c, x, y, n) =
-        partial.result(c, x / classes.x.stride + width * (y / classes.y.stride + height * n),
-                       x % classes.x.stride + classes.x.stride * (y % classes.y.stride));
+    dx(c, x, y, n) = partial(c, x / classes.x.stride + width * (y / classes.y.stride + height * n),
+                             x % classes.x.stride + classes.x.stride * (y % classes.y.stride));
     const Func out = schedule_stores(context.finish(dx), std::min(256, context.isa().block_threads),
                                      has_vectors(group.anchor_output()));
-    return {out, partial.result};
+    return {out, partial};
 }
 
 }  // namespace emulsion
