@@ -1,5 +1,5 @@
-// Whole libraries with a variant for OpenCL, on the first device of a driver (PoCL in the tests):
-// against the processor's variant of the same library.
+// Whole libraries with a variant for devices, on the first one of each interface that is at hand
+// (PoCL in the tests): against the processor's variant of the same library.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,28 +16,36 @@ namespace emulsion::test {
 namespace {
 
 constexpr int kBatch = 8;
-const char* const kDevice = "opencl";
+
+struct Case {
+    const emulsion_device_api* api;
+    const char* network;
+    std::string name() const { return std::string(api->name) + "_" + network; }
+};
 
 // The libraries of a network, built once for all tests.
-const BuiltLibraries& libraries_of(const std::string& name) {
+const BuiltLibraries& libraries_of(const Case& which) {
     static std::map<std::string, BuiltLibraries> built;
-    const auto found = built.find(name);
+    const auto found = built.find(which.name());
     if (found != built.end()) return found->second;
+    const std::string name = which.network;
     const Network network = name == "residual" ? residual_network()
                             : name == "small"  ? small_network()
                                                : golden_network(name);
     return built
-        .try_emplace(name, network,
-                     LibraryOptions{.batch = kBatch, .infer_batches = {1, 4}, .devices = {kDevice}})
+        .try_emplace(
+            which.name(), network,
+            LibraryOptions{.batch = kBatch, .infer_batches = {1, 4}, .devices = {which.api->name}})
         .first->second;
 }
 
-class OpenClLibrary : public ::testing::TestWithParam<const char*> {
+class DeviceLibrary : public ::testing::TestWithParam<Case> {
   protected:
     void SetUp() override {
-        emulsion_device_description description;
-        if (train().device(0, &description) != EMULSION_OK) GTEST_SKIP() << description.problem;
+        char text[EMULSION_DEVICE_TEXT] = "";
+        if (GetParam().api->count(text) == 0) GTEST_SKIP() << text;
     }
+    static const char* device_name() { return GetParam().api->name; }
     static const emulsion_train_library& train() { return libraries_of(GetParam()).train(); }
     static const emulsion_infer_library& infer() { return libraries_of(GetParam()).infer(); }
 };
@@ -58,8 +66,8 @@ double difference(const std::vector<float>& a, const std::vector<float>& b) {
 
 // From the same weights: five steps of the same samples, part batches among them, and then what
 // the weights have become.
-TEST_P(OpenClLibrary, TrainsAsTheProcessorDoes) {
-    Trainer processor(train()), device(train(), 1, 0, 7, kDevice);
+TEST_P(DeviceLibrary, TrainsAsTheProcessorDoes) {
+    Trainer processor(train()), device(train(), 1, 0, 7, device_name());
     for (int i = 0; i < 5; i++) {
         const int samples = i == 3 ? 1 : i == 1 ? 5 : kBatch;
         processor.step(static_cast<uint64_t>(i), samples);
@@ -76,10 +84,10 @@ TEST_P(OpenClLibrary, TrainsAsTheProcessorDoes) {
     EXPECT_EQ(std::memcmp(device.state().data(), processor.state().data(), 64), 0);
 }
 
-TEST_P(OpenClLibrary, InfersAsTheProcessorDoes) {
+TEST_P(DeviceLibrary, InfersAsTheProcessorDoes) {
     Trainer trained(train());
     for (uint64_t i = 0; i < 3; i++) trained.step(i, kBatch);
-    Runner processor(infer(), trained), device(infer(), trained, 1, 0, kDevice);
+    Runner processor(infer(), trained), device(infer(), trained, 1, 0, device_name());
     for (int samples : {1, 2, 3, 4}) {
         for (Runner* runner : {&processor, &device}) {
             runner->ports.fill(static_cast<uint64_t>(samples), trained.classes);
@@ -99,12 +107,12 @@ TEST_P(OpenClLibrary, InfersAsTheProcessorDoes) {
 
 // Weights go up, some steps are made, they come down, and another instance goes on: the same bits
 // as of one that went through.
-TEST_P(OpenClLibrary, StepsGoOnFromWhatWasDownloaded) {
-    Trainer through(train(), 1, 0, 7, kDevice), before(train(), 1, 0, 7, kDevice);
+TEST_P(DeviceLibrary, StepsGoOnFromWhatWasDownloaded) {
+    Trainer through(train(), 1, 0, 7, device_name()), before(train(), 1, 0, 7, device_name());
     for (uint64_t i = 0; i < 4; i++) through.step(i, kBatch);
     for (uint64_t i = 0; i < 2; i++) before.step(i, kBatch);
     before.download();
-    Trainer after(train(), 1, 0, 9, kDevice);
+    Trainer after(train(), 1, 0, 9, device_name());
     after.memory.set(EMULSION_PARAMETERS, before.weights());
     after.memory.set(EMULSION_STATE, before.state());
     for (int which : {EMULSION_PARAMETERS, EMULSION_STATE})
@@ -118,8 +126,8 @@ TEST_P(OpenClLibrary, StepsGoOnFromWhatWasDownloaded) {
 
 // Nothing is allocated, built or carried in a step but samples, outputs and the answer of the test
 // of the gradients.
-TEST_P(OpenClLibrary, AStepCarriesSamplesAndOutputsAlone) {
-    Trainer trainer(train(), 1, 0, 7, kDevice);
+TEST_P(DeviceLibrary, AStepCarriesSamplesAndOutputsAlone) {
+    Trainer trainer(train(), 1, 0, 7, device_name());
     const emulsion_device& device = device_of(trainer.instance());
     emulsion_sizes sizes{};
     ASSERT_EQ(train().sizes(1, &sizes), EMULSION_OK);
@@ -147,7 +155,7 @@ TEST_P(OpenClLibrary, AStepCarriesSamplesAndOutputsAlone) {
 }
 
 // What manifest and header state is what the functions state.
-TEST_P(OpenClLibrary, TheManifestStatesTheBytes) {
+TEST_P(DeviceLibrary, TheManifestStatesTheBytes) {
     const BuiltLibraries& built = libraries_of(GetParam());
     for (const bool training : {true, false}) {
         const std::string name =
@@ -158,11 +166,11 @@ TEST_P(OpenClLibrary, TheManifestStatesTheBytes) {
         const auto manifest =
             nlohmann::json::parse(read_text(built.folder() + "/" + name + ".json"));
         const auto& variant = manifest["variants"].back();
-        EXPECT_EQ(variant["name"], kDevice);
+        EXPECT_EQ(variant["name"], device_name());
         uint64_t calls = 0;
         for (const auto& batch : variant["batches"]) calls += batch["kernels"].size();
         EXPECT_GT(calls, 0u);
-        std::string line = "/* Bytes of a device of opencl:";
+        std::string line = std::string("/* Bytes of a device of ") + device_name() + ":";
         const char* const classes[] = {"parameters", "gradients", "state", "prepared", "workspace"};
         for (int i = 0; i < EMULSION_INSTANCE; i++) {
             EXPECT_EQ(variant["device_bytes"][classes[i]], sizes.device_bytes[i]) << classes[i];
@@ -174,8 +182,8 @@ TEST_P(OpenClLibrary, TheManifestStatesTheBytes) {
     }
 }
 
-TEST_P(OpenClLibrary, ALossThatIsNotFiniteChangesNothing) {
-    Trainer trainer(train(), 1, 0, 7, kDevice);
+TEST_P(DeviceLibrary, ALossThatIsNotFiniteChangesNothing) {
+    Trainer trainer(train(), 1, 0, 7, device_name());
     trainer.step(0, kBatch);
     trainer.download();
     const std::vector<std::byte> weights = trainer.weights(), state = trainer.state();
@@ -189,8 +197,15 @@ TEST_P(OpenClLibrary, ALossThatIsNotFiniteChangesNothing) {
     trainer.step(2, kBatch);
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, OpenClLibrary, ::testing::Values("lenet", "residual", "small"),
-                         [](const auto& network) { return std::string(network.param); });
+std::vector<Case> all_cases() {
+    std::vector<Case> cases;
+    for (const emulsion_device_api* api : {&emulsion_opencl, &emulsion_cuda})
+        for (const char* network : {"lenet", "residual", "small"}) cases.push_back({api, network});
+    return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DeviceLibrary, ::testing::ValuesIn(all_cases()),
+                         [](const auto& test) { return test.param.name(); });
 
 }  // namespace
 }  // namespace emulsion::test

@@ -1,5 +1,5 @@
-// Every kernel of networks as planned for OpenCL and as it ships, on this machine's driver (PoCL in
-// the tests), against the double-precision reference.
+// Every kernel of networks as planned for an interface of devices and as it ships, on this
+// machine's driver (PoCL in the tests), against the double-precision reference.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,8 @@ namespace {
 constexpr int kBatch = 3;
 constexpr int kClasses = 2;  // the fewest of any network here
 
-std::vector<PlannedKernel> kernels_of(const Network& network, const RecipeLibrary& recipes) {
+std::vector<PlannedKernel> kernels_of(const Network& network, const RecipeLibrary& recipes,
+                                      const Isa& isa) {
     std::vector<PlannedKernel> kernels;
     std::set<std::string> seen;
     for (bool is_training : {true, false}) {
@@ -30,12 +31,12 @@ std::vector<PlannedKernel> kernels_of(const Network& network, const RecipeLibrar
         options.training = is_training;
         options.batches = {kBatch};
         options.exact = true;
-        options.isas = {isa_opencl()};
+        options.isas = {isa};
         const Plan plan = make_plan(is_training ? training_graph(network, /*exact=*/true)
                                                 : inference_graph(network, /*exact=*/true),
                                     recipes, options);
         for (const PlannedKernel& kernel : plan.variants[0].kernels) {
-            if (seen.insert(kernel.identity(isa_opencl())).second) kernels.push_back(kernel);
+            if (seen.insert(kernel.identity(isa)).second) kernels.push_back(kernel);
         }
     }
     return kernels;
@@ -51,9 +52,10 @@ void make_variances_positive(const Group& group, reference::Sources& sources) {
     }
 }
 
-void check_kernel(const Group& group, const CompiledKernel& compiled) {
+void check_kernel(const Group& group, const CompiledKernel& compiled,
+                  const emulsion_device_api& api) {
     const DeviceKernel kernel(group, compiled);
-    DeviceRun device(kernel, emulsion_opencl);
+    DeviceRun device(kernel, api);
     std::vector<std::vector<std::byte>> actual;
     for (int64_t samples : {1, kBatch}) {
         reference::Sources sources = random_sources(group, samples, kClasses);
@@ -78,29 +80,41 @@ void check_kernel(const Group& group, const CompiledKernel& compiled) {
     }
 }
 
-void check_kernels(const Network& network) {
-    if (!has_device(emulsion_opencl)) GTEST_SKIP() << "no device of OpenCL";
-    const RecipeLibrary recipes = make_library();
-    const std::vector<PlannedKernel> kernels = kernels_of(network, recipes);
-    const std::vector<CompiledKernel> compiled =
-        compile_kernels(kernels, isa_opencl(), recipes, KernelOptions());
-    for (size_t i = 0; i < kernels.size(); i++) {
-        SCOPED_TRACE(kernels[i].identity(isa_opencl()));
-        try {
-            check_kernel(kernels[i].group, compiled[i]);
-        } catch (const std::exception& error) {
-            ADD_FAILURE() << error.what();
+class DeviceKernels : public ::testing::TestWithParam<const emulsion_device_api*> {
+  protected:
+    void SetUp() override {
+        char text[EMULSION_DEVICE_TEXT] = "";
+        if (GetParam()->count(text) == 0) GTEST_SKIP() << text;
+    }
+
+    static void check(const Network& network) {
+        const emulsion_device_api& api = *GetParam();
+        const Isa& isa = *find_device_isa(api.name);
+        const RecipeLibrary recipes = make_library();
+        const std::vector<PlannedKernel> kernels = kernels_of(network, recipes, isa);
+        const std::vector<CompiledKernel> compiled =
+            compile_kernels(kernels, isa, recipes, KernelOptions());
+        for (size_t i = 0; i < kernels.size(); i++) {
+            SCOPED_TRACE(kernels[i].identity(isa));
+            try {
+                check_kernel(kernels[i].group, compiled[i], api);
+            } catch (const std::exception& error) {
+                ADD_FAILURE() << error.what();
+            }
         }
+    }
+};
+
+TEST_P(DeviceKernels, OfLenet) { check(golden_network("lenet")); }
+TEST_P(DeviceKernels, OfRandomNetworks) {
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        SCOPED_TRACE(seed);
+        check(random_network(seed));
     }
 }
 
-TEST(DeviceKernels, OfLenet) { check_kernels(golden_network("lenet")); }
-TEST(DeviceKernels, OfRandomNetworks) {
-    for (uint64_t seed = 1; seed <= 2; seed++) {
-        SCOPED_TRACE(seed);
-        check_kernels(random_network(seed));
-    }
-}
+INSTANTIATE_TEST_SUITE_P(All, DeviceKernels, ::testing::Values(&emulsion_opencl, &emulsion_cuda),
+                         [](const auto& test) { return std::string(test.param->name); });
 
 }  // namespace
 }  // namespace emulsion::test

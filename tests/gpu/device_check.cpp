@@ -1,0 +1,115 @@
+// The runtime of devices on a real driver, for machines that have nothing else: memory, copies,
+// views, the test for values that are not finite, and faults. Prints what is wrong, one line each.
+//
+// Usage: gpu_device_check cuda|opencl [INDEX]      exit code 77: there is no such device
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <vector>
+
+#include "runtime/abi/device.h"
+
+namespace {
+
+constexpr uint64_t kFloats = (uint64_t{1} << 22) + 77;  // more than one of each launched thread
+
+int faults = 0;
+
+void expect(bool holds, const char* what, const char* text = "") {
+    if (holds) return;
+    std::printf("%s%s%s\n", what, *text != '\0' ? ": " : "", text);
+    faults++;
+}
+
+// Arenas begin as zeros, and keep what they are given.
+void check_copies(const emulsion_device_api& api, emulsion_device* device) {
+    std::vector<float> values(kFloats, 1), again(kFloats, 2);
+    const uint64_t bytes = 4 * kFloats;
+    expect(api.allocate(device, EMULSION_GRADIENTS, bytes) == 0, "no memory", device->text);
+    expect(api.download(device, EMULSION_GRADIENTS, 0, values.data(), bytes) == 0, "no download",
+           device->text);
+    expect(values == std::vector<float>(kFloats), "an arena does not begin as zeros");
+    for (uint64_t i = 0; i < kFloats; i++) values[i] = std::ldexp(static_cast<float>(i), -20);
+    expect(api.upload(device, EMULSION_GRADIENTS, 0, values.data(), bytes) == 0, "no upload",
+           device->text);
+    const float part[3] = {-1, -2, -3};
+    std::memcpy(&values[4097], part, sizeof part);
+    api.upload(device, EMULSION_GRADIENTS, uint64_t{4} * 4097, part, sizeof part);
+    api.download(device, EMULSION_GRADIENTS, 0, again.data(), bytes);
+    expect(again == values, "what was uploaded comes back changed");
+    expect(device->allocated_bytes == bytes + EMULSION_DEVICE_OWN_BYTES, "other bytes are counted");
+    expect(api.view(device, EMULSION_GRADIENTS, 512, 64) != 0, "no view", device->text);
+}
+
+int64_t first_not_finite(const emulsion_device_api& api, emulsion_device* device, uint64_t begin,
+                         uint64_t count) {
+    int64_t index = -7;
+    api.first_not_finite(device, EMULSION_GRADIENTS, 4 * begin, count, &index);
+    return index;
+}
+
+// The arena holds finite values.
+void check_not_finite(const emulsion_device_api& api, emulsion_device* device) {
+    expect(first_not_finite(api, device, 0, kFloats) == -1, "a finite value is taken for none",
+           device->text);
+    for (uint64_t at : {kFloats - 1, uint64_t{3000001}, uint64_t{12345}, uint64_t{0}}) {
+        const float value = at % 2 == 0 ? INFINITY : NAN;
+        api.upload(device, EMULSION_GRADIENTS, 4 * at, &value, sizeof value);
+        for (int again = 0; again < 3; again++) {
+            expect(first_not_finite(api, device, 0, kFloats) == static_cast<int64_t>(at),
+                   "another value is taken for the first that is not finite");
+        }
+    }
+    expect(first_not_finite(api, device, 1, 12344) == -1, "a value outside is tested");
+    expect(first_not_finite(api, device, 100, kFloats - 100) == 12345 - 100, "a part is wrong");
+    expect(api.finish(device) == 0, "launches fail", device->text);
+}
+
+// A device with a fault keeps it; another one is not touched.
+void check_faults(const emulsion_device_api& api, int index) {
+    char text[EMULSION_DEVICE_TEXT] = "";
+    emulsion_device* device = api.open(index, text);
+    expect(device != nullptr, "it opens no second time", text);
+    if (device == nullptr) return;
+    expect(api.allocate(device, EMULSION_WORKSPACE, uint64_t{1} << 60) != 0,
+           "2^60 bytes of memory");
+    expect(std::strstr(device->text, "1152921504606846976 bytes") != nullptr, "no sentence",
+           device->text);
+    expect(api.allocate(device, EMULSION_STATE, 64) != 0, "a fault is forgotten");
+    api.close(device);
+    expect(api.open(9999, text) == nullptr, "device 9999 opens");
+    expect(std::strstr(text, ":9999") != nullptr, "no sentence", text);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const bool is_cuda = argc > 1 && std::strcmp(argv[1], "cuda") == 0;
+    if (argc < 2 || (!is_cuda && std::strcmp(argv[1], "opencl") != 0)) {
+        std::fprintf(stderr, "usage: gpu_device_check cuda|opencl [INDEX]\n");
+        return 2;
+    }
+    const emulsion_device_api& api = is_cuda ? emulsion_cuda : emulsion_opencl;
+    const int index = argc > 2 ? std::atoi(argv[2]) : 0;
+    char text[EMULSION_DEVICE_TEXT] = "";
+    if (api.count(text) == 0) {
+        std::printf("%s\n", text);
+        return 77;
+    }
+    emulsion_device_facts facts{};
+    expect(api.facts(index, &facts, text) == 0, "no facts", text);
+    expect(facts.memory_bytes > 0 && facts.largest_bytes > 0 && facts.name[0] != '\0', "no facts");
+    for (int again = 0; again < 3 && faults == 0; again++) {
+        emulsion_device* device = api.open(index, text);
+        expect(device != nullptr, "it does not open", text);
+        if (device == nullptr) break;
+        check_copies(api, device);
+        check_not_finite(api, device);
+        check_faults(api, index);
+        expect(device->error == 0, "a fault is left", device->text);
+        api.close(device);
+    }
+    return faults == 0 ? 0 : 1;
+}

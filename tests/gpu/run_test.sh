@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# tests/gpu/run where there is no GPU: on a device of OpenCL (PoCL's) each of its items passes, with nothing at hand but
+# what it has prepared; without a driver it says so, and skips.
+set -uo pipefail
+source "$(dirname "$0")/../programs/programs_support.sh"
+run=$source_dir/tests/gpu/run
+export EMULSION_BINARY_DIR=$work/none
+EMULSION_BINARY_DIR=$binary_dir "$run" --prepare --networks lenet --folder "$work/gpu" --batch 16 --target native,cuda,opencl ||
+    fault "--prepare fails"
+
+EMULSION_NO_DEVICE=1 "$run" --folder "$work/gpu" --networks lenet >"$work/out.txt" 2>&1
+[ $? = 77 ] || fault "without a device it ends with another code"
+[ "$(cat "$work/out.txt")" = "skipped: there is no device of cuda: EMULSION_NO_DEVICE is set" ] || fault "$(cat "$work/out.txt")"
+
+# The tests' driver of CUDA carries bytes, but runs no kernel.
+LD_LIBRARY_PATH=$binary_dir/tests/driver EMULSION_CUDA_STAND_IN=1 "$run" --folder "$work/gpu" --networks lenet --batch 16 >"$work/out.txt" 2>&1
+[ $? = 1 ] || fault "where no kernel runs it ends with another code"
+for line in 'passed: the runtime of cuda: ' 'FAILED: lenet: losses differ' 'FAILED: lenet: inference'; do
+    grep -q "^$line" "$work/out.txt" || fault "no line '$line' where no kernel runs: $(cat "$work/out.txt")"
+done
+
+"$run" --folder "$work/gpu" --networks lenet --batch 16 --device opencl:0 >"$work/out.txt" 2>&1
+code=$?
+if [ $code = 77 ]; then
+    skip "all on a device: $(cat "$work/out.txt")"
+    finish
+fi
+[ $code = 0 ] || fault "it ends with $code: $(cat "$work/out.txt")"
+for line in 'device: opencl:0 ' 'passed: the runtime of opencl: ' 'passed: lenet: losses differ by .* after 20$' \
+    'passed: lenet: 20 steps twice are the same bits$' 'passed: lenet: 8 steps and 12 resumed are the same bits$' \
+    "passed: lenet: classes of 300 pictures are the processor's$" 'lenet on opencl:0: training, batch 16: [0-9.]* img/s$' \
+    'lenet on opencl:0: [0-9]* bytes planned on the device' 'lenet on opencl:0: inference: [0-9.]* ms for one picture, [0-9.]* img/s' \
+    'skipped: .*DeviceLibrary.*: the compiler is not on this machine$'; do
+    grep -q "^$line" "$work/out.txt" || fault "no line '$line': $(cat "$work/out.txt")"
+done
+finish
