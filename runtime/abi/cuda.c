@@ -88,12 +88,7 @@ static const emulsion_cuda_driver* find_device(int index, int* device,
                                                char text[EMULSION_DEVICE_TEXT]) {
     int count;
     const emulsion_cuda_driver* cu = find_driver(&count, text);
-    if (cu == NULL) return NULL;
-    if (index < 0 || index >= count) {
-        snprintf(text, EMULSION_DEVICE_TEXT, "there is no device cuda:%d: the driver offers %d",
-                 index, count);
-        return NULL;
-    }
+    if (cu == NULL || !emulsion_device_has_index(&emulsion_cuda, index, count, text)) return NULL;
     return tell(cu, cu->device_get(device, index), "cuDeviceGet", text) == 0 ? cu : NULL;
 }
 
@@ -184,22 +179,15 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     int id;
     const emulsion_cuda_driver* cu = find_device(index, &id, text);
     if (cu == NULL) return NULL;
-    Device* device = calloc(1, sizeof *device);
-    if (device == NULL) {
-        snprintf(text, EMULSION_DEVICE_TEXT, "the process is out of memory");
-        return NULL;
-    }
+    Device* device = emulsion_device_new(&emulsion_cuda, sizeof *device, text);
+    if (device == NULL) return NULL;
     emulsion_device* head = &device->base.head;
-    head->api = &emulsion_cuda;
     device->cu = cu;
     device->id = id;
     head->error = read_facts(cu, id, &device->base.facts, head->text);
     if (head->error == 0) check_capability(device);
     if (head->error == 0) open_stream(device);
-    if (head->error == 0) return head;
-    memcpy(text, head->text, EMULSION_DEVICE_TEXT);
-    close_device(head);
-    return NULL;
+    return emulsion_device_opened(head, text);
 }
 
 /* Memory. */
@@ -251,10 +239,9 @@ static int copy(Device* device, int answer, const char* function) {
 static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
                   uint64_t bytes) {
     Device* device = (Device*)head;
-    int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
-    if (refused != 0 || bytes == 0 || (refused = emulsion_cuda_enter(device)) != 0) return refused;
-    head->uploads++;
-    head->uploaded_bytes += bytes;
+    if (!emulsion_device_uploads(&device->base, memory_class, offset, bytes) ||
+        emulsion_cuda_enter(device) != 0)
+        return head->error;
     const int answer =
         device->cu->copy_in(device->arenas[memory_class] + offset, host, bytes, device->stream);
     return emulsion_cuda_leave(device, copy(device, answer, "cuMemcpyHtoDAsync"));
@@ -263,10 +250,9 @@ static int upload(emulsion_device* head, int memory_class, uint64_t offset, cons
 static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
                     uint64_t bytes) {
     Device* device = (Device*)head;
-    int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
-    if (refused != 0 || bytes == 0 || (refused = emulsion_cuda_enter(device)) != 0) return refused;
-    head->downloads++;
-    head->downloaded_bytes += bytes;
+    if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes) ||
+        emulsion_cuda_enter(device) != 0)
+        return head->error;
     const int answer =
         device->cu->copy_out(host, device->arenas[memory_class] + offset, bytes, device->stream);
     return emulsion_cuda_leave(device, copy(device, answer, "cuMemcpyDtoHAsync"));

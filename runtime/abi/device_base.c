@@ -81,6 +81,32 @@ int emulsion_device_fail(emulsion_device_base* device, int code, const char* for
     return code;
 }
 
+int emulsion_device_has_index(const emulsion_device_api* api, int index, int count,
+                              char text[EMULSION_DEVICE_TEXT]) {
+    if (index >= 0 && index < count) return 1;
+    snprintf(text, EMULSION_DEVICE_TEXT, "there is no device %s:%d: there are %d", api->name, index,
+             count);
+    return 0;
+}
+
+void* emulsion_device_new(const emulsion_device_api* api, size_t bytes,
+                          char text[EMULSION_DEVICE_TEXT]) {
+    emulsion_device* device = calloc(1, bytes);
+    if (device == NULL) {
+        snprintf(text, EMULSION_DEVICE_TEXT, "the process is out of memory");
+        return NULL;
+    }
+    device->api = api;
+    return device;
+}
+
+emulsion_device* emulsion_device_opened(emulsion_device* device, char text[EMULSION_DEVICE_TEXT]) {
+    if (device->error == 0) return device;
+    memcpy(text, device->text, EMULSION_DEVICE_TEXT);
+    device->api->close(device);
+    return NULL;
+}
+
 int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
                                 uint64_t free_bytes) {
     const emulsion_device_facts* facts = &device->facts;
@@ -117,6 +143,24 @@ int emulsion_device_check_range(emulsion_device_base* device, int memory_class, 
         "%llu bytes from byte %llu on of class %s are asked for, but its arena has %llu",
         (unsigned long long)bytes, (unsigned long long)offset,
         is_class ? emulsion_class_names[memory_class] : "unknown", (unsigned long long)all);
+}
+
+int emulsion_device_uploads(emulsion_device_base* device, int memory_class, uint64_t offset,
+                            uint64_t bytes) {
+    if (emulsion_device_check_range(device, memory_class, offset, bytes) != 0 || bytes == 0)
+        return 0;
+    device->head.uploads++;
+    device->head.uploaded_bytes += bytes;
+    return 1;
+}
+
+int emulsion_device_downloads(emulsion_device_base* device, int memory_class, uint64_t offset,
+                              uint64_t bytes) {
+    if (emulsion_device_check_range(device, memory_class, offset, bytes) != 0 || bytes == 0)
+        return 0;
+    device->head.downloads++;
+    device->head.downloaded_bytes += bytes;
+    return 1;
 }
 
 int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,

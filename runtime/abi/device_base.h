@@ -50,6 +50,21 @@ int emulsion_device_add(emulsion_device_base* device, emulsion_table* table, uin
 int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Opening: */
+
+/* 1 where `index` is one of the interface's `count` devices; 0 where it is not: `text` says so. */
+int emulsion_device_has_index(const emulsion_device_api* api, int index, int count,
+                              char text[EMULSION_DEVICE_TEXT]);
+/* Zeroed memory, `bytes` in all, for a device that begins with an emulsion_device_base. Null where
+ * there is none, and `text` says so. */
+void* emulsion_device_new(const emulsion_device_api* api, size_t bytes,
+                          char text[EMULSION_DEVICE_TEXT]);
+/* What `open` returns: the device, or null where it has a fault. It is then closed, and `text`
+ * holds the fault. */
+emulsion_device* emulsion_device_opened(emulsion_device* device, char text[EMULSION_DEVICE_TEXT]);
+
+/* Memory: */
+
 /* 0 if the device is without fault and can give an arena of so many bytes. `free_bytes` is what it
  * has left. */
 int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
@@ -57,7 +72,13 @@ int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, 
 /* 0 if the device is without fault and the bytes lie in an arena. */
 int emulsion_device_check_range(emulsion_device_base* device, int memory_class, uint64_t offset,
                                 uint64_t bytes);
-/* The same of floats. */
+/* Counts a copy that is to be made. 0 where none is: there are no bytes, or the device has a fault.
+ */
+int emulsion_device_uploads(emulsion_device_base* device, int memory_class, uint64_t offset,
+                            uint64_t bytes);
+int emulsion_device_downloads(emulsion_device_base* device, int memory_class, uint64_t offset,
+                              uint64_t bytes);
+/* 0 if the device is without fault and the floats lie in an arena. */
 int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,
                                  uint64_t count);
 

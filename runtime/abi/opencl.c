@@ -68,12 +68,7 @@ static const emulsion_opencl_driver* find_device(int index, void** device,
     const emulsion_opencl_driver* cl = emulsion_opencl_find(text);
     if (cl == NULL) return NULL;
     const int count = list_devices(cl, devices, text);
-    if (count == 0) return NULL;
-    if (index < 0 || index >= count) {
-        snprintf(text, EMULSION_DEVICE_TEXT, "there is no device opencl:%d: the drivers offer %d",
-                 index, count);
-        return NULL;
-    }
+    if (count == 0 || !emulsion_device_has_index(&emulsion_opencl, index, count, text)) return NULL;
     *device = devices[index];
     return cl;
 }
@@ -197,22 +192,15 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     void* id;
     const emulsion_opencl_driver* cl = find_device(index, &id, text);
     if (cl == NULL) return NULL;
-    Device* device = calloc(1, sizeof *device);
-    if (device == NULL) {
-        snprintf(text, EMULSION_DEVICE_TEXT, "the process is out of memory");
-        return NULL;
-    }
+    Device* device = emulsion_device_new(&emulsion_opencl, sizeof *device, text);
+    if (device == NULL) return NULL;
     emulsion_device* head = &device->base.head;
-    head->api = &emulsion_opencl;
     device->cl = cl;
     device->id = id;
     head->error = read_facts(cl, id, &device->base.facts, head->text);
     if (head->error == 0) check_device(device);
     if (head->error == 0) open_queue(device);
-    if (head->error == 0) return head;
-    memcpy(text, head->text, EMULSION_DEVICE_TEXT);
-    close_device(head);
-    return NULL;
+    return emulsion_device_opened(head, text);
 }
 
 /* Memory. */
@@ -264,10 +252,7 @@ static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offs
 static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
                   uint64_t bytes) {
     Device* device = (Device*)head;
-    const int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
-    if (refused != 0 || bytes == 0) return refused;
-    head->uploads++;
-    head->uploaded_bytes += bytes;
+    if (!emulsion_device_uploads(&device->base, memory_class, offset, bytes)) return head->error;
     return emulsion_opencl_waited(
         device,
         device->cl->clEnqueueWriteBuffer(device->queue, device->arenas[memory_class],
@@ -278,10 +263,7 @@ static int upload(emulsion_device* head, int memory_class, uint64_t offset, cons
 static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
                     uint64_t bytes) {
     Device* device = (Device*)head;
-    const int refused = emulsion_device_check_range(&device->base, memory_class, offset, bytes);
-    if (refused != 0 || bytes == 0) return refused;
-    head->downloads++;
-    head->downloaded_bytes += bytes;
+    if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes)) return head->error;
     return emulsion_opencl_waited(
         device,
         device->cl->clEnqueueReadBuffer(device->queue, device->arenas[memory_class],

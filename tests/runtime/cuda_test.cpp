@@ -78,8 +78,8 @@ TEST(Cuda, DevicesAreCountedAndRefused) {
     EXPECT_STREQ(facts.name, "toy");
     EXPECT_EQ(facts.memory_bytes, uint64_t{1} << 30);
     EXPECT_EQ(open_failure(1), "");
-    EXPECT_EQ(open_failure(2), "there is no device cuda:2: the driver offers 2");
-    EXPECT_EQ(open_failure(-1), "there is no device cuda:-1: the driver offers 2");
+    EXPECT_EQ(open_failure(2), "there is no device cuda:2: there are 2");
+    EXPECT_EQ(open_failure(-1), "there is no device cuda:-1: there are 2");
     stand_in.capability = 75;
     EXPECT_EQ(open_failure(), "'toy' has compute capability 7.5, but kernels need 8.0");
     stand_in.devices = 0;

@@ -89,8 +89,8 @@ TEST_F(OpenClDevices, AnIndexThatIsNotThere) {
     StandIn stand_in;
     char text[EMULSION_DEVICE_TEXT] = "";
     const std::string count = std::to_string(emulsion_opencl.count(text));
-    EXPECT_EQ(open_failure(99), "there is no device opencl:99: the drivers offer " + count);
-    EXPECT_EQ(open_failure(-1), "there is no device opencl:-1: the drivers offer " + count);
+    EXPECT_EQ(open_failure(99), "there is no device opencl:99: there are " + count);
+    EXPECT_EQ(open_failure(-1), "there is no device opencl:-1: there are " + count);
 }
 
 // GPUs come first, whatever the order of the drivers.
