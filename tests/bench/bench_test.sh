@@ -17,6 +17,8 @@ runs() {
     grep -qE "^emulsion,[0-9.]+,$1,$2,$3,1,[a-z_]+,[0-9.]+,[^,]+,[0-9.]+$" <<<"$line" || fail "run $* prints '$line'"
 }
 runs mlp infer 1
+kernels=$("$folder/run" mlp --mode infer --batch 1 --kernels)
+grep -qE '^kernel,forward dense1 [a-z]+ [a-z0-9= ]*,[0-9.]+$' <<<"$kernels" || fail "run --kernels prints '$kernels'"
 for net in resnet20 resnet18_cifar resnet18; do runs $net train 4; done
 for net in resnet18 squeezenet1_1; do runs $net infer 1; done
 if error=$(EMULSION_BINARY_DIR=/nonexistent "$folder/fma_peak" 2>&1); then fail "fma_peak needs no build"; fi

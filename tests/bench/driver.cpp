@@ -7,7 +7,9 @@
 //     TRAINS   1 for a training library, 0 for an inference library
 // Work and timing are those of tests/bench/peers/README.md: random data in memory; three warm-up
 // steps, then five windows of at least 0.6 s; latency (inference of one sample) has five warm-up
-// runs, then single runs for 2 s, at least ten.
+// runs, then single runs for 2 s, at least ten. With --kernels it prints a line for each kernel's
+// call instead, `kernel,STAGE NAME RECIPE TILING,MICROSECONDS`: the median over the steps of a
+// second, at least ten.
 #include HEADER
 
 #include <sys/resource.h>
@@ -31,7 +33,7 @@ namespace {
 
 struct Options {
     std::string net;
-    int batch = 0, threads = 1, awake = 0, pin = 0;
+    int batch = 0, threads = 1, awake = 0, pin = 0, kernels = 0;
 };
 
 double seconds() {
@@ -74,6 +76,13 @@ class Instance {
         settings.threads = options.threads;
         settings.stay_awake = options.awake;
         settings.pin = options.pin;
+        if (options.kernels) {
+            kernels_.resize(static_cast<size_t>(info_->kernel_count));
+            settings.profile_self = &kernels_;
+            settings.profile = [](void* self, int kernel, double seconds) {
+                (*(std::vector<std::vector<double>>*)self)[kernel].push_back(seconds);
+            };
+        }
         check(CALL(bind)(instance_, &memory_, &settings));
 #if !TRAINS
         check(CALL(prepare)(instance_));
@@ -90,6 +99,17 @@ class Instance {
     }
 
     const char* version() const { return info_->version; }
+
+    // Those of the steps since the last call of forget_kernels().
+    void print_kernels() const {
+        for (size_t k = 0; k < kernels_.size(); k++) {
+            if (kernels_[k].empty()) continue;  // of another variant or batch
+            std::printf("kernel,%s,%.5g\n", info_->kernels[k], 1e6 * median(kernels_[k]));
+        }
+    }
+    void forget_kernels() {
+        for (std::vector<double>& times : kernels_) times.clear();
+    }
 
   private:
     void check(int status) {
@@ -145,6 +165,7 @@ class Instance {
     emulsion_memory memory_ = {};
     void* instance_ = nullptr;
     std::vector<void*> inputs_, outputs_;
+    std::vector<std::vector<double>> kernels_;  // seconds of each call, if asked for
     emulsion_call call_ = {};
 };
 
@@ -164,21 +185,25 @@ double throughput_seconds(const std::function<void()>& step) {
     return median(windows);
 }
 
-double latency_seconds(const std::function<void()>& step) {
-    for (int i = 0; i < 5; i++) step();
+std::vector<double> times_for(double duration, const std::function<void()>& step) {
     std::vector<double> times;
-    double end = seconds() + 2.0;
+    double end = seconds() + duration;
     while (times.size() < 10 || seconds() < end) {
         double start = seconds();
         step();
         times.push_back(seconds() - start);
     }
-    return median(times);
+    return times;
+}
+
+double latency_seconds(const std::function<void()>& step) {
+    for (int i = 0; i < 5; i++) step();
+    return median(times_for(2.0, step));
 }
 
 Options parse(int argc, char** argv) {
     Options options;
-    if (argc < 4) stop("usage: driver NET BATCH THREADS [--awake] [--pin]");
+    if (argc < 4) stop("usage: driver NET BATCH THREADS [--awake] [--pin] [--kernels]");
     options.net = argv[1];
     options.batch = std::atoi(argv[2]);
     options.threads = std::atoi(argv[3]);
@@ -187,6 +212,8 @@ Options parse(int argc, char** argv) {
             options.awake = 1;
         else if (!std::strcmp(argv[i], "--pin"))
             options.pin = 1;
+        else if (!std::strcmp(argv[i], "--kernels"))
+            options.kernels = 1;
         else
             stop(std::string("unknown option '") + argv[i] + "'");
     }
@@ -199,6 +226,13 @@ int main(int argc, char** argv) {
     Options options = parse(argc, argv);
     Instance instance(options);
     auto step = [&] { instance.step(); };
+    if (options.kernels) {
+        for (int i = 0; i < 3; i++) step();
+        instance.forget_kernels();
+        times_for(1.0, step);
+        instance.print_kernels();
+        return 0;
+    }
     bool is_latency = !TRAINS && options.batch == 1;
     double value =
         is_latency ? 1e3 * latency_seconds(step) : options.batch / throughput_seconds(step);

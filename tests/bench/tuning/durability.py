@@ -2,6 +2,7 @@
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -28,8 +29,8 @@ def records_of(folder):
         return {}
     lines = support.run("records", "show", path).stdout.splitlines()[1:]
     number = lambda line, name: float(line.split(f" {name}=")[1].split()[0])
-    return {line.split(" recipe=")[0] + line.split(" group=")[1]: number(line, "default_us") / number(line, "tuned_us")
-            for line in lines}
+    key = lambda line: re.sub(r" (recipe|choice)=.* (group|node)=", " ", line)
+    return {key(line): number(line, "default_us") / number(line, "tuned_us") for line in lines}
 
 
 def check_kept(row, what, before, after, seen, events):

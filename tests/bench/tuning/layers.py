@@ -109,7 +109,3 @@ def trials_per_minute(row):
     per_minute = trials / support.minutes(1)
     row.say(f"conv 3x3 1,64,56,64: {trials} trials in {support.minutes(1):g} minutes of measuring")
     row.check(per_minute >= 150, f"{per_minute:.0f} trials per minute, the bar is 150")
-
-
-def halide(row):
-    raise support.Missing("Halide's Adams2019 autoscheduler is not driven by this benchmark yet: nothing is compared")

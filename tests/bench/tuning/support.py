@@ -1,6 +1,7 @@
 """What the rows of tests/bench/tune share: a row's verdict, runs of the tuner, models of one layer."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -130,4 +131,33 @@ def times_of(events):
 
 def dropped(events):
     """Records that a measurement within the step has taken back."""
-    return sum(e["event"] == "step_check" and not e["accepted"] and not e["contended"] for e in events)
+    return sum(e["event"] in ("step_check", "choice_check") and not e["accepted"] and not e["contended"] for e in events)
+
+
+def program(net, mode, batch, threads, target, *options):
+    """The command of a benchmark program (tests/bench/run), built with these options and moved to `target`."""
+    made = subprocess.run([ROOT / "tests/bench/run", str(net), "--mode", mode, "--batch", str(batch), "--threads", str(threads),
+                           "--build-only", "--", "--no-records", *map(str, options)], capture_output=True, text=True)
+    if made.returncode:
+        raise Missing(f"{net}: {made.stderr.strip()}")
+    command = made.stdout.split()
+    shutil.move(command[0], target)
+    return [target, *command[1:]]
+
+
+def output_of(command, threads):
+    """Its lines, pinned to as many processors as it has threads."""
+    cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))[:threads]))
+    result = subprocess.run(["taskset", "-c", cpus, *map(str, command)], capture_output=True, text=True)
+    if result.returncode:
+        raise Missing(f"{command[0]} ended with {result.returncode}: {result.stderr.strip()}")
+    return result.stdout.strip().splitlines()
+
+
+def kernel_times(command, threads):
+    """Microseconds in the step by "STAGE NAME", with recipe and tiling."""
+    times = {}
+    for line in output_of([*command, "--kernels"], threads):
+        stage, name, schedule = line.split(",", 1)[1].rsplit(",", 1)[0].split(" ", 2)
+        times[f"{stage} {name}"] = (float(line.rsplit(",", 1)[1]), schedule)
+    return times
