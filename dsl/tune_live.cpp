@@ -101,6 +101,9 @@ class LiveReport : public TuneReport {
     void choice_confirmed(const TunedChoice& choice, const Confirmation& confirmation) override {
         above([&] { lines_->choice_confirmed(choice, confirmation); });
     }
+    void choice_checked(const TunedChoice& choice, const Confirmation& check) override {
+        above([&] { lines_->choice_checked(choice, check); });
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         erase();
         lines_->end(why, kernels, spent);

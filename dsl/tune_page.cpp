@@ -168,6 +168,15 @@ class PageReport : public TuneReport {
         }
         inner_->choice_confirmed(choice, c);
     }
+    void choice_checked(const TunedChoice& choice, const Confirmation& c) override {
+        if (!c.is_accepted && !c.is_contended) {
+            choices_ += fmt::format(
+                "<li><b>{}: {} instead of {}: withdrawn, {:.3f} times as fast with the tuned "
+                "kernels</b></li>\n",
+                escaped(choice.name), choice.other, choice.own, c.default_us / c.tuned_us);
+        }
+        inner_->choice_checked(choice, c);
+    }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         inner_->end(why, kernels, spent);
         write(kernels, spent, /*with_loops=*/true);

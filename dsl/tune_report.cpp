@@ -128,6 +128,20 @@ class TextReport : public TuneReport {
         }
     }
 
+    void choice_checked(const TunedChoice& choice, const Confirmation& c) override {
+        const std::string times = fmt::format("with the tuned kernels a step takes {} against {}",
+                                              time_text(c.tuned_us), time_text(c.default_us));
+        if (c.is_accepted) {
+            say("{}: record stays {:.3f}x: {}", words(choice), c.default_us / c.tuned_us, times);
+        } else if (c.is_contended) {
+            say("{}: record not settled: {}, but other work took the processors; the next run "
+                "checks it again",
+                words(choice), times);
+        } else {
+            say("{}: record WITHDRAWN: {}; the network is planned anew", words(choice), times);
+        }
+    }
+
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         table(kernels, spent);
         say("{}", why == TuneEnd::budget ? "the budget is spent" : "nothing is left to try");
@@ -258,13 +272,10 @@ class JsonReport : public TuneReport {
         say("choice", fields);
     }
     void choice_confirmed(const TunedChoice& choice, const Confirmation& c) override {
-        Json fields = to_json(choice);
-        fields.update({{"accepted", c.is_accepted},
-                       {"contended", c.is_contended},
-                       {"default_us", c.default_us},
-                       {"tuned_us", c.tuned_us},
-                       {"spread", c.spread}});
-        say("choice_confirmation", fields);
+        say("choice_confirmation", to_json(choice, c));
+    }
+    void choice_checked(const TunedChoice& choice, const Confirmation& c) override {
+        say("choice_check", to_json(choice, c));
     }
     void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) override {
         finish(why == TuneEnd::budget ? "budget" : "nothing_left", kernels, spent);
@@ -286,6 +297,16 @@ class JsonReport : public TuneReport {
                 {"tuned_us", kernel.best_us},   {"default_peak", before.peak},
                 {"tuned_peak", after.peak},     {"default_memory", before.memory},
                 {"tuned_memory", after.memory}, {"fault", kernel.fault}};
+    }
+
+    static Json to_json(const TunedChoice& choice, const Confirmation& c) {
+        Json fields = to_json(choice);
+        fields.update({{"accepted", c.is_accepted},
+                       {"contended", c.is_contended},
+                       {"default_us", c.default_us},
+                       {"tuned_us", c.tuned_us},
+                       {"spread", c.spread}});
+        return fields;
     }
 
     static Json to_json(const TunedChoice& choice) {

@@ -5,47 +5,15 @@
 #include <set>
 
 #include "compiler/support/interrupts.h"
-#include "schedules/tune/step_check.h"
+#include "schedules/tune/choice_check.h"
+#include "schedules/tune/choice_trial.h"
 
 namespace emulsion {
 
 namespace {
 
 constexpr double kGuessedSeconds = 10;  // that a choice takes, before one was tried
-constexpr double kCompileSeconds = 8;   // between two looks at the budget
 constexpr int kConfirmAttempts = 3;     // where something else took the processors
-
-// As another source says, but for one node.
-class FlippedChoices : public ChoiceSource {
-  public:
-    FlippedChoices(const ChoiceSource& others, std::string node, std::string word)
-        : others_(others), node_(std::move(node)), word_(std::move(word)) {}
-    std::optional<RecordedChoice> find(const std::string& node, Decision decision, const Isa& isa,
-                                       int threads) const override {
-        if (node != node_ || decision != *decision_of(word_))
-            return others_.find(node, decision, isa, threads);
-        return RecordedChoice{word_, "this trial"};
-    }
-
-  private:
-    const ChoiceSource& others_;
-    std::string node_, word_;
-};
-
-bool has(const Plan& plan, const NodeChoice& choice) {
-    return std::any_of(plan.choices.begin(), plan.choices.end(), [&](const NodeChoice& other) {
-        return other.node == choice.node && other.decision == choice.decision;
-    });
-}
-
-// Of the batch that is timed.
-std::vector<NodeChoice> timed_choices(const Plan& plan) {
-    std::vector<NodeChoice> list;
-    for (const NodeChoice& choice : plan.choices) {
-        if (choice.batch == plan.variants.back().batches.back().batch) list.push_back(choice);
-    }
-    return list;
-}
 
 std::set<std::string> signatures_of(const Plan& plan) {
     std::set<std::string> signatures;
@@ -114,11 +82,11 @@ bool ChoiceSearch::is_decided_elsewhere(const NodeChoice& choice) const {
 // 0 where no plan can be made so, or it is the same.
 double ChoiceSearch::replaced_seconds(const Flip& flip) const {
     double seconds = 0;
-    const FlippedChoices flipped(*run_.chosen, flip.choice.node, flip.word);
+    const ChangedChoices flipped(*run_.chosen, flip.choice, flip.word);
     BuildOptions build = run_.build;
     build.choices = &flipped;
     for (const auto& [training, plan] : run_.plans) {
-        if (!has(plan, flip.choice)) continue;
+        if (!has_choice(plan, flip.choice)) continue;
         std::set<std::string> kept;
         try {
             kept = signatures_of(plan_of(run_.network, run_.library, build, training));
@@ -153,70 +121,13 @@ bool ChoiceSearch::is_due() {
 
 // ---- Trials ----
 
-TunedChoice ChoiceSearch::shown(const Flip& flip) const {
-    TunedChoice shown{flip.choice.name, flip.choice.node, flip.choice.word, flip.word, {}};
-    for (const auto& [training, plan] : run_.plans) {
-        if (has(plan, flip.choice)) shown.training.push_back(training);
-    }
-    return shown;
-}
-
-// What is wrong with one that the run's plans do not have; each has its check.
-std::string ChoiceSearch::fault_of_new_kernels(const Plan& plan) {
-    std::set<std::string> known;
-    for (const auto& [training, own] : run_.plans) known.merge(signatures_of(own));
-    for (const PlannedKernel& kernel : plan.variants.back().kernels) {
-        if (known.contains(kernel.group.signature())) continue;
-        check_interrupts();
-        const std::string fault = run_.workbench.take_up(kernel, run_.tasks[0]->step_bytes);
-        if (!fault.empty()) return fault;
-    }
-    return "";
-}
-
-// Nothing where the budget ends before it is compiled.
-std::optional<Trial> ChoiceSearch::measure(const Flip& flip, const Effort& effort) {
-    const RecordSet records = tuned_records(run_);
-    const MachineRecords tuned(records, this_machine());
-    const FlippedChoices flipped(*run_.chosen, flip.choice.node, flip.word);
-    BuildOptions own = run_.build, other = run_.build;
-    own.records = other.records = &tuned;
-    other.choices = &flipped;
-    Trial trial;
-    for (const auto& [training, plan] : run_.plans) {
-        if (!has(plan, flip.choice)) continue;
-        const Plan before = plan_of(run_.network, run_.library, own, training);
-        const Plan after = plan_of(run_.network, run_.library, other, training);
-        while (!run_.workbench.compile_step(after, kCompileSeconds)) {
-            if (run_.is_spent()) return std::nullopt;
-        }
-        trial.note = fault_of_new_kernels(after);
-        if (!trial.note.empty()) {
-            trial.outcome = Outcome::wrong;
-            return trial;
-        }
-        const StepTimes times = run_.workbench.time_steps(run_.network, {&before, &after}, effort);
-        if (times.rounds.empty()) {
-            trial.outcome = Outcome::refused;
-            trial.note = times.fault;
-            return trial;
-        }
-        const PairedTimes whole = whole_steps(times);
-        const bool is_first = trial.times.pairs.empty();
-        const bool wins = is_first ? is_faster(whole, effort.significance, effort.margin)
-                                   : trial.outcome == Outcome::faster && !is_slower_step(whole);
-        trial.outcome = wins ? Outcome::faster : Outcome::slower;
-        if (is_first) trial.times = whole;
-        trial.times.contended |= whole.contended;
-    }
-    return trial;
-}
-
 bool ChoiceSearch::confirm(const Flip& flip) {
     Confirmation confirmation{flip.candidate(), 0, 0, 0, false, false};
     const Stopwatch watch;
+    const ChangedChoices flipped(*run_.chosen, flip.choice, flip.word);
+    const ChoicePair plans(run_, flip.choice, *run_.chosen, flipped);
     for (int attempt = 0; attempt < kConfirmAttempts; attempt++) {
-        const std::optional<Trial> trial = measure(flip, kConfirmChoiceEffort);
+        const std::optional<Trial> trial = plans.measure(kConfirmChoiceEffort);
         if (!trial) return false;
         confirmation.default_us = trial->times.current_seconds() * 1e6;
         confirmation.tuned_us = trial->times.candidate_seconds() * 1e6;
@@ -230,9 +141,13 @@ bool ChoiceSearch::confirm(const Flip& flip) {
             const TunedRecord record = run_.record_of(flip.choice, flip.word, confirmation);
             run_.change_records([&](RecordSet& records) { records.replace(record); });
         }
-        run_.journal.confirm(run_.number_of(flip.choice), confirmation, watch.seconds());
+        const int64_t number = run_.number_of(flip.choice);
+        run_.journal.confirm(number, confirmation, watch.seconds());
+        confirmation.candidate = measured_choice(flip.word, plans);
+        run_.journal.check_in_step(number, confirmation, 0);
     });
-    run_.report.choice_confirmed(shown(flip), confirmation);
+    run_.report.choice_confirmed(shown(run_, flip.choice, flip.choice.word, flip.word),
+                                 confirmation);
     return confirmation.is_accepted;
 }
 
@@ -244,10 +159,12 @@ bool ChoiceSearch::try_next() {
     bool has_won = flip.has_won;
     if (!has_won) {
         if (!run_.journal.claim(number, flip.candidate())) return false;
-        const std::optional<Trial> trial = measure(flip, kChoiceEffort);
+        const ChangedChoices flipped(*run_.chosen, flip.choice, flip.word);
+        const std::optional<Trial> trial =
+            ChoicePair(run_, flip.choice, *run_.chosen, flipped).measure(kChoiceEffort);
         if (!trial) return false;
         run_.journal.finish(number, flip.candidate(), *trial, watch.seconds());
-        run_.report.choice_tried(shown(flip), *trial);
+        run_.report.choice_tried(shown(run_, flip.choice, flip.choice.word, flip.word), *trial);
         has_won = trial->outcome == Outcome::faster;
     }
     const bool plans_anew = has_won && confirm(flip);
@@ -255,7 +172,7 @@ bool ChoiceSearch::try_next() {
     longest_seconds_ = std::max(longest_seconds_, watch.seconds());
     if (!plans_anew) return false;
     run_.find();
-    flips_.reset();
+    look_anew();
     return true;
 }
 

@@ -23,6 +23,8 @@ class ChoiceSearch {
     bool is_due();
     // Tries the next one. Whether the run has planned anew.
     bool try_next();
+    // The run has planned anew.
+    void look_anew() { flips_.reset(); }
 
   private:
     struct Flip {
@@ -36,10 +38,7 @@ class ChoiceSearch {
     void add_flips(const NodeChoice& choice);
     bool is_decided_elsewhere(const NodeChoice& choice) const;
     double replaced_seconds(const Flip& flip) const;
-    std::optional<Trial> measure(const Flip& flip, const Effort& effort);
-    std::string fault_of_new_kernels(const Plan& plan);
     bool confirm(const Flip& flip);
-    TunedChoice shown(const Flip& flip) const;
 
     TuneRun& run_;
     std::optional<std::vector<Flip>> flips_;  // that of most seconds last; none: not yet looked for

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "compiler/support/interrupts.h"
+#include "schedules/tune/choice_check.h"
 #include "schedules/tune/choice_search.h"
 #include "schedules/tune/step_check.h"
 #include "schedules/tune/tune_run.h"
@@ -17,7 +18,14 @@ constexpr double kCheckSeconds = 120;   // between two checks of records in the 
 constexpr double kCompileSeconds = 8;   // of a step's kernels, between two visits
 constexpr double kMostReserved = 0.25;  // of the budget, for the last one
 
-TuneEnd search(TuneRun& run) {
+// Of what is in force: the records first, then the choices with those that stay. Whether the run
+// has planned anew.
+bool check_in_step(TuneRun& run, ChoiceCheck& choices) {
+    check_records(run);
+    return choices.is_due() && choices.check();
+}
+
+TuneEnd search(TuneRun& run, ChoiceCheck& choices_in_force) {
     Stopwatch since_check;
     ChoiceSearch choices(run);
     bool knows_shares = !run.options.only.empty();  // what is named is tuned whatever its share
@@ -30,14 +38,19 @@ TuneEnd search(TuneRun& run) {
         if (!knows_shares) knows_shares = time_defaults(run, kCompileSeconds);
         if (knows_shares && (task == nullptr || choices.is_due()) && choices.try_next())
             knows_shares = false;  // of new kernels
-        if (!has_unchecked(run)) {
+        const bool has_records = has_unchecked(run), has_choices = choices_in_force.is_due();
+        if (!has_records && !has_choices) {
             run.reserved_seconds = 0;
         } else if (since_check.seconds() > kCheckSeconds) {
-            check_records(run);
+            if (check_in_step(run, choices_in_force)) {
+                knows_shares = false;
+                choices.look_anew();
+            }
             since_check = {};
         } else {
-            run.reserved_seconds =
-                std::min(seconds_of_check(run), kMostReserved * 60 * run.options.minutes);
+            const double needed = (has_records ? seconds_of_check(run) : 0) +
+                                  (has_choices ? choices_in_force.seconds() : 0);
+            run.reserved_seconds = std::min(needed, kMostReserved * 60 * run.options.minutes);
         }
     }
 }
@@ -45,9 +58,11 @@ TuneEnd search(TuneRun& run) {
 // Records that an earlier run could not check are checked first.
 TuneEnd tune_all(TuneRun& run) {
     if (run.is_spent()) return TuneEnd::budget;
-    check_records(run);
-    const TuneEnd why = search(run);
-    check_records(run);
+    ChoiceCheck choices(run);
+    check_in_step(run, choices);
+    const TuneEnd why = search(run, choices);
+    run.reserved_seconds = 0;
+    check_in_step(run, choices);
     return why;
 }
 

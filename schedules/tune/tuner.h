@@ -7,7 +7,8 @@
 // record only where it wins that too, with the processors to itself. Kernels are timed by
 // themselves, on tensors as cold as in a step. Now and then, and at the end, the network's own step
 // is timed without records and with them: a record whose kernel is not faster there is dropped.
-// Between visits, choices above the kernels are tried in the step (choice_search.h).
+// Between visits, choices above the kernels are tried in the step (choice_search.h); those that won
+// are measured again where kernels around them were tuned (choice_check.h).
 // Each result is in the journal, and each record in its file, before the next measurement begins:
 // however a run ends, nothing is lost and nothing is measured again.
 #pragma once
@@ -65,6 +66,8 @@ class TuneReport {
     // A step with a choice made otherwise, and the same measured again where it won.
     virtual void choice_tried(const TunedChoice& choice, const Trial& trial) = 0;
     virtual void choice_confirmed(const TunedChoice& choice, const Confirmation& confirmation) = 0;
+    // One that is in force, measured again after kernels around it were tuned.
+    virtual void choice_checked(const TunedChoice& choice, const Confirmation& check) = 0;
     virtual void end(TuneEnd why, const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;
     // A signal came: the same table, so that what was found is seen.
     virtual void interrupted(const std::vector<TunedKernel>& kernels, const Spent& spent) = 0;

@@ -59,6 +59,8 @@ inline constexpr Effort kStepEffort{11, 25, 1.5, 0.05, 0};
 // Of a choice above the kernels, in the step, and of one that won.
 inline constexpr Effort kChoiceEffort{7, 15, 1, 0.05, 0.003};
 inline constexpr Effort kConfirmChoiceEffort{15, 31, 3, 0.005, 0.003};
+// Of one that is in force, after kernels around it were tuned.
+inline constexpr Effort kCheckChoiceEffort{15, 31, 3, 0.05, 0};
 
 // A call of a network's library, a step of training or an inference of the largest batch: its time,
 // and that of each of the plan's kernels, all calls of it together.

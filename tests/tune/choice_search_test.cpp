@@ -27,18 +27,26 @@ class ChoiceWorkbench : public FakeWorkbench {
         for (std::vector<StepRun>& round : times.rounds) {
             for (size_t k = 0; k < plans.size(); k++) round[k].seconds = seconds_of(*plans[k]);
         }
-        const bool is_confirmed = effort.least_pairs == kConfirmChoiceEffort.least_pairs;
-        times.contended = is_confirmed && confirmation_is_contended;
+        const bool is_confirmed = effort.least_pairs == kConfirmChoiceEffort.least_pairs &&
+                                  effort.significance == kConfirmChoiceEffort.significance;
+        const bool is_check = effort.least_pairs == kCheckChoiceEffort.least_pairs && !is_confirmed;
+        times.contended =
+            (is_confirmed && confirmation_is_contended) || (is_check && check_is_contended);
         return times;
     }
 
     std::string fast_word = "none";         // of a choice: a hundredth of the step less
     std::string wrong_kernels = "nowhere";  // whose signature has this
-    bool confirmation_is_contended = false;
+    std::string slow_kernels = "nowhere";   // whose signature has this: tuned, they cost the gain
+    bool confirmation_is_contended = false, check_is_contended = false;
 
   private:
     double seconds_of(const Plan& plan) const {
         double seconds = 100;
+        for (const PlannedKernel& kernel : plan.variants.back().kernels) {
+            const bool is_slow = kernel.group.signature().find(slow_kernels) != std::string::npos;
+            if (is_slow && !kernel.record.empty()) seconds += 10;
+        }
         for (const NodeChoice& choice : plan.choices) {
             if (choice.word == fast_word) seconds -= 1;
         }
@@ -75,6 +83,12 @@ class ChoiceTuning : public testing::Test {
         }
         EXPECT_TRUE(faults.empty());
         return list;
+    }
+    // Nodes that had a record at some time.
+    static std::set<std::string> chosen_nodes(const SilentReport& report) {
+        std::set<std::string> nodes;
+        for (const TunedChoice& choice : report.chosen) nodes.insert(choice.node);
+        return nodes;
     }
     // Which words the plan takes from the records.
     std::set<std::string> taken() {
@@ -172,6 +186,42 @@ TEST_F(ChoiceTuning, TimesNoChoiceWhoseKernelsAreWrong) {
     EXPECT_TRUE(std::any_of(report.choices.begin(), report.choices.end(),
                             [](const std::string& choice) { return choice.ends_with(" wrong"); }));
     for (const TunedChoice& choice : report.chosen) EXPECT_NE(choice.name, "relu3");
+}
+
+// Kernels around a choice are tuned after it became a record.
+TEST_F(ChoiceTuning, MeasuresChoicesAgainOnceKernelsAroundThemAreTuned) {
+    workbench_.fast_word = "pass";
+    const SilentReport report = run(400);
+    ASSERT_FALSE(report.checked.empty());
+    for (const std::string& choice : report.checked) EXPECT_TRUE(choice.ends_with(" stays"));
+    EXPECT_EQ(choices().size(), report.chosen.size());
+    EXPECT_EQ(std::set(report.checked.begin(), report.checked.end()).size(), report.checked.size());
+}
+
+TEST_F(ChoiceTuning, WithdrawsWhatNoLongerWins) {
+    workbench_.fast_word = "pass";
+    workbench_.slow_kernels = "%v0 = relu(%a0)";
+    const SilentReport report = run(400);
+    EXPECT_TRUE(std::any_of(report.checked.begin(), report.checked.end(),
+                            [](const std::string& text) { return text.ends_with(" withdrawn"); }));
+    EXPECT_LT(choices().size(), chosen_nodes(report).size());
+    const SilentReport second = run(430);
+    for (const TunedChoice& choice : second.chosen)
+        EXPECT_FALSE(chosen_nodes(report).contains(choice.node)) << choice.name << " again";
+}
+
+TEST_F(ChoiceTuning, WithdrawsNothingBesideOtherWork) {
+    workbench_.fast_word = "pass";
+    workbench_.slow_kernels = "%v0 = relu(%a0)";
+    workbench_.check_is_contended = true;
+    const SilentReport report = run(400);
+    ASSERT_FALSE(report.checked.empty());
+    for (const std::string& choice : report.checked) EXPECT_TRUE(choice.ends_with(" not settled"));
+    EXPECT_EQ(choices().size(), chosen_nodes(report).size());
+    workbench_.check_is_contended = false;
+    const SilentReport second = run(401);
+    EXPECT_TRUE(std::any_of(second.checked.begin(), second.checked.end(),
+                            [](const std::string& text) { return text.ends_with(" withdrawn"); }));
 }
 
 // A run that tunes some kernels, draws at random, or is told so, tries none.

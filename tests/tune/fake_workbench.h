@@ -125,6 +125,11 @@ class SilentReport : public TuneReport {
     void choice_confirmed(const TunedChoice& choice, const Confirmation& confirmation) override {
         if (confirmation.is_accepted) chosen.push_back(choice);
     }
+    void choice_checked(const TunedChoice& choice, const Confirmation& check) override {
+        checked.push_back(choice.node + (check.is_accepted    ? " stays"
+                                         : check.is_contended ? " not settled"
+                                                              : " withdrawn"));
+    }
     void end(TuneEnd reason, const std::vector<TunedKernel>& list, const Spent& all) override {
         why = reason;
         kernels = list;
@@ -144,6 +149,7 @@ class SilentReport : public TuneReport {
     std::vector<Start> starts;
     std::vector<std::string> choices;  // that were tried
     std::vector<TunedChoice> chosen;   // that became records
+    std::vector<std::string> checked;  // that were measured again later
     int accepted = 0, rejected = 0;
     int steps = 0, comparisons = 0, stayed = 0, dropped = 0, unsettled = 0;
     bool was_interrupted = false;
