@@ -100,8 +100,11 @@ class GroupRecords {
             if (!can_run(*recipe, group_, *other, options_.exact))
                 return fmt::format("{} may not run this group on {}", record.recipe, other->name);
         }
-        // Results of a pass may be its operands: what an update makes of a tensor.
-        if ((group_.anchor < 0 || may_hold_update(group_)) && !recipe->writes_in_place())
+        // Results of a pass may be its operands: what an update makes of a tensor. So may what is
+        // written over a slice.
+        const bool may_be_over_operand =
+            group_.anchor < 0 || may_hold_update(group_) || may_lie_over_part(group_);
+        if (may_be_over_operand && !recipe->writes_in_place())
             return fmt::format("{} does not write over its operands", record.recipe);
         if (const std::string fault = tiling_fault(*recipe, group_, record.tiling, isa);
             !fault.empty())

@@ -87,4 +87,15 @@ bool may_hold_update(const Group& group) {
     return false;
 }
 
+bool may_lie_over_part(const Group& group) {
+    const std::vector<TensorType> types = group.buffer_types();
+    const size_t operands = types.size() - group.body.results().size();
+    for (size_t i = 0; i < operands; i++) {
+        for (size_t r = operands; group.pitch_of(i) > 0 && r < types.size(); r++) {
+            if (types[r] == types[i] && group.pitch_of(r) == group.pitch_of(i)) return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace emulsion

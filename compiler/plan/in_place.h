@@ -16,4 +16,8 @@ bool may_update(const Graph& graph, const GroupBody& body, const Recipe& recipe)
 // Whether a result of the group may be the update of an operand.
 bool may_hold_update(const Group& group);
 
+// Whether one of a group's results may lie where an operand does that is some channels of a larger
+// map: both are such channels.
+bool may_lie_over_part(const Group& group);
+
 }  // namespace emulsion

@@ -1,8 +1,10 @@
-// From the last concatenation to the first: the largest wholes take their parts before others do.
+// Concatenations from the last to the first: the largest wholes take their parts before others do.
+// Then slices from the first to the last, each of a whole whose place is known.
 #include "compiler/plan/joins.h"
 
 #include <algorithm>
 
+#include "compiler/ops/slice.h"
 #include "compiler/plan/grouping.h"
 
 namespace emulsion {
@@ -24,6 +26,15 @@ class JoinFinder {
         joins_.joined.assign(graph_.nodes().size(), false);
         for (int i = static_cast<int>(graph_.nodes().size()); i-- > 0;) {
             if (can_join(i)) join(i);
+        }
+        for (int i = 0; i < static_cast<int>(graph_.nodes().size()); i++) {
+            if (can_cut(i)) {
+                cut(i);
+            } else if (const Value slice = slice_below(i); slice.defined()) {
+                joins_.parts[{i, 0}] = joins_.home_of(slice);
+                joins_.parts[{i, 0}].join = i;
+                joins_.over[{i, 0}] = slice;
+            }
         }
         return std::move(joins_);
     }
@@ -50,11 +61,13 @@ class JoinFinder {
         if (op_class == OpClass::source || op_class == OpClass::view) return false;
         if (!graph_.type(part).batched || inlined_[at(part.node)] || is_result_[at(part.node)])
             return false;
-        const std::vector<int>& users = users_[at(part.node)];
-        const bool is_viewed = std::any_of(users.begin(), users.end(), [&](int user) {
+        return !is_viewed(part.node) && !joins_.parts.contains(part);
+    }
+
+    bool is_viewed(int index) const {
+        return std::ranges::any_of(users_[at(index)], [&](int user) {
             return graph_.node(user).op->op_class() == OpClass::view;
         });
-        return !is_viewed && !joins_.parts.contains(part);
     }
 
     void join(int index) {
@@ -69,6 +82,69 @@ class JoinFinder {
         joins_.joined[at(index)] = true;
     }
 
+    // ---- Slices ----
+
+    bool can_cut(int index) const {
+        const Node& node = graph_.node(index);
+        if (slice_at(graph_, index) == nullptr || refused_.contains(index)) return false;
+        if (is_result_[at(index)] || is_viewed(index) || users_[at(index)].empty() ||
+            joins_.parts.contains({index, 0}))
+            return false;
+        const Value whole = node.inputs[0];
+        const OpClass op_class = graph_.node(whole.node).op->op_class();
+        return op_class != OpClass::source && op_class != OpClass::view &&
+               graph_.type(whole).batched && !is_result_[at(whole.node)] &&
+               stages_[at(whole.node)] != Stage::prepare &&
+               (joins_.is_joined(whole.node) || !inlined_[at(whole.node)]);
+    }
+
+    void cut(int index) {
+        const Node& node = graph_.node(index);
+        Home home = joins_.home_of(node.inputs[0]);
+        if (home.pitch == 0) home.pitch = graph_.type(node.inputs[0]).shape[0];
+        home.begin += slice_at(graph_, index)->begin;
+        home.join = index;
+        joins_.parts[{index, 0}] = home;
+        joins_.joined[at(index)] = true;
+    }
+
+    // The slice whose place a node's result may take, which is cut in turn.
+    Value slice_below(int index) const {
+        const Node& node = graph_.node(index);
+        if (node.op->op_class() != OpClass::pointwise || node.types.size() != 1) return {};
+        if (inlined_[at(index)] || is_result_[at(index)] || refused_.contains(index) ||
+            joins_.parts.contains({index, 0}) || !is_cut_apart({index, 0}))
+            return {};
+        const auto is_free = [&](Value value) {
+            if (slice_at(graph_, value.node) == nullptr || !joins_.is_joined(value.node))
+                return false;
+            const Value whole = graph_.node(value.node).inputs[0];
+            const bool lies_alone = !joins_.is_joined(whole.node) &&
+                                    (!joins_.parts.contains(whole) || joins_.over.contains(whole));
+            return lies_alone && users_[at(value.node)].size() == 1 && is_cut_apart(whole) &&
+                   graph_.type(value) == node.types[0];
+        };
+        const auto found = std::ranges::find_if(node.inputs, is_free);
+        return found == node.inputs.end() ? Value{} : *found;
+    }
+
+    // Whether all that read a value are slices in place, each of channels of its own.
+    bool is_cut_apart(Value whole) const {
+        std::map<int64_t, int64_t> ranges;  // first channel, channels
+        for (int user : users_[at(whole.node)]) {
+            const Slice* slice = slice_at(graph_, user);
+            const bool is_cut = slice != nullptr && (joins_.is_joined(user) || can_cut(user));
+            if (!is_cut || graph_.node(user).inputs[0] != whole) return false;
+            if (!ranges.emplace(slice->begin, slice->count).second) return false;
+        }
+        int64_t end = 0;
+        for (const auto& [begin, count] : ranges) {
+            if (begin < end) return false;
+            end = begin + count;
+        }
+        return !ranges.empty();
+    }
+
     const Graph& graph_;
     std::vector<Stage> stages_;
     const std::vector<bool>& inlined_;
@@ -79,6 +155,8 @@ class JoinFinder {
 };
 
 }  // namespace
+
+const Slice* slice_at(const Graph& graph, int node) { return graph.op_as<Slice>(node); }
 
 Joins find_joins(const Graph& graph, bool training, const std::vector<bool>& inlined,
                  const std::set<int>& refused) {

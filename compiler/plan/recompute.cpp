@@ -143,7 +143,11 @@ class Recomputation {
             if (!is_map(graph_.type(value))) continue;
             const bool alone = readers_of(value) == 1 && !is_result_[at(value.node)];
             const OpClass op_class = graph_.node(value.node).op->op_class();
-            if (alone && op_class != OpClass::pointwise && op_class != OpClass::source) return -1;
+            const bool is_read_in_place =
+                joined_[at(value.node)] && slice_at(graph_, value.node) != nullptr;
+            const bool is_elsewhere =
+                op_class != OpClass::pointwise && op_class != OpClass::source && !is_read_in_place;
+            if (alone && is_elsewhere) return -1;
             const int64_t part = alone && op_class == OpClass::pointwise
                                      ? recomputed_bytes(value.node)
                                      : memory_bytes(graph_.type(value), batch_);

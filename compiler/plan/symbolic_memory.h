@@ -27,15 +27,23 @@ Block block_of(const PlannedBuffer& buffer);
 
 class SymbolicMemory {
   public:
+    explicit SymbolicMemory(Symbols& symbols) : symbols_(&symbols) {}
+
     void write(const Block& block, int symbol);
-    // What was written to exactly this block, or side by side to parts of its rows; else nothing.
-    std::optional<int> read(const Block& block, Symbols& symbols) const;
+    // What was written to exactly this block, or side by side to columns of its rows; else nothing.
+    std::optional<int> read(const Block& block) const;
+    // Of rows that go on beside the block, those columns stay.
     void forget(const Block& block);
     void forget(MemoryClass memory);
 
   private:
-    std::optional<int> read_parts(const Block& block, Symbols& symbols) const;
-    std::vector<std::pair<Block, int>> held_;
+    using Held = std::pair<Block, int>;
+    std::vector<Held> overlapping(const Block& block) const;
+    std::optional<Held> in_rows_of(const Held& held, const Block& block) const;
+    int columns(const Held& held, int64_t begin, int64_t end) const;
+
+    Symbols* symbols_;
+    std::vector<Held> held_;
 };
 
 }  // namespace emulsion

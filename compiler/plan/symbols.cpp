@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "compiler/graph/text.h"
+#include "compiler/ops/slice.h"
 #include "compiler/ops/sources.h"
 
 namespace emulsion {
@@ -14,6 +17,8 @@ std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& i
     if (dynamic_cast<const Constant*>(node.op.get()) != nullptr)
         return {constant(print_attributes(*node.op), node.types[0])};
     if (node.op->joins_channels()) return {joined(inputs)};
+    if (const auto* slice = dynamic_cast<const Slice*>(node.op.get()))
+        return {taken(inputs[0], slice->begin, slice->count)};
     std::string text = fmt::format("{} {}", node.op->kind(), print_attributes(*node.op));
     for (int input : inputs) text += fmt::format(" {}", input);
     std::vector<int> outputs;
@@ -24,22 +29,61 @@ std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& i
     return outputs;
 }
 
+std::vector<int> Symbols::sources_of(int symbol) const {
+    const auto found = parts_.find(symbol);
+    return found == parts_.end() ? std::vector<int>{symbol} : found->second;
+}
+
+Symbols::Channels Symbols::channels_of(int symbol) const {
+    const auto found = taken_.find(symbol);
+    return found == taken_.end() ? Channels{symbol, 0, types_[at(symbol)].shape[0]} : found->second;
+}
+
 int Symbols::joined(const std::vector<int>& parts) {
     std::vector<int> flat;
     for (int part : parts) {
-        const auto found = parts_.find(part);
-        if (found == parts_.end()) {
-            flat.push_back(part);
-        } else {
-            flat.insert(flat.end(), found->second.begin(), found->second.end());
+        for (int source : sources_of(part)) {
+            const Channels next = channels_of(source);
+            if (!flat.empty()) {
+                const Channels last = channels_of(flat.back());
+                if (last.source == next.source && last.begin + last.count == next.begin) {
+                    flat.back() = taken(last.source, last.begin, last.count + next.count);
+                    continue;
+                }
+            }
+            flat.push_back(source);
         }
     }
+    if (flat.size() == 1) return flat[0];
     TensorType type = types_[at(flat[0])];
     type.shape[0] = 0;
     for (int part : flat) type.shape[0] += types_[at(part)].shape[0];
     const int whole = number(fmt::format("joined {}", fmt::join(flat, " ")), type);
     parts_[whole] = std::move(flat);
     return whole;
+}
+
+int Symbols::taken(int symbol, int64_t begin, int64_t count) {
+    std::vector<int> found;
+    int64_t end = 0;
+    for (int source : sources_of(symbol)) {
+        const Channels own = channels_of(source);
+        const int64_t first = std::max(begin, end), last = std::min(begin + count, end + own.count);
+        const Channels part{own.source, own.begin + first - end, last - first};
+        end += own.count;
+        if (first >= last) continue;
+        TensorType type = types_[at(own.source)];
+        if (part.count == type.shape[0]) {
+            found.push_back(own.source);
+            continue;
+        }
+        type.shape[0] = part.count;
+        const std::string text =
+            fmt::format("channels {} + {} of {}", part.begin, part.count, part.source);
+        found.push_back(number(text, type));
+        taken_[found.back()] = part;
+    }
+    return joined(found);
 }
 
 int Symbols::seen_as(int symbol, const TensorType& type) {

@@ -252,16 +252,17 @@ class VariantPlanner {
                 const int call = static_cast<int>(g);
                 const int last = read == last_reads.end() ? call : std::max(call, read->second);
                 if (block_of.contains(value)) continue;  // a part of what others have begun
-                if (auto shared = reused_block(grouped, g, value, block_of, blocks)) {
-                    block_of[value] = *shared;
-                    blocks[*shared].last = last;
+                const auto shared = reused_block(grouped, g, value, block_of, blocks);
+                const size_t block = shared.value_or(blocks.size());
+                if (shared) {
+                    blocks[block].last = last;
                 } else {
-                    block_of[whole] = blocks.size();
-                    for (const auto& [part, home] : grouped.grouping.joins.parts) {
-                        if (home.whole == whole) block_of[part] = blocks.size();
-                    }
                     blocks.push_back(
                         {memory_bytes(grouped.graph.type(whole), grouped.batch), call, last, 0});
+                }
+                block_of[whole] = block;
+                for (const auto& [part, home] : grouped.grouping.joins.parts) {
+                    if (home.whole == whole) block_of[part] = block;
                 }
             }
         }

@@ -99,7 +99,7 @@ class Verifier {
 
     // What `bind` finds: parameters and state of the caller, and inputs of each call.
     SymbolicMemory tensors() {
-        SymbolicMemory memory;
+        SymbolicMemory memory(symbols_);
         for (const PlannedTensor& tensor : plan_.tensors) {
             memory.write({tensor.memory, tensor.offset, tensor.offset + tensor.bytes},
                          symbols_.source("tensor " + tensor.name, tensor.type));
@@ -156,8 +156,7 @@ class Verifier {
             expect(results[i].type == body.type(body.results()[i].value),
                    "'{}' writes '{}' as {}, but makes {}", call.name, results[i].name,
                    to_string(results[i].type), to_string(body.type(body.results()[i].value)));
-            const bool repeats =
-                call.stage == Stage::prepare && memory.read(block, symbols_) == symbols[i];
+            const bool repeats = call.stage == Stage::prepare && memory.read(block) == symbols[i];
             if (!repeats) verify_writable(call, results[i], written);
             verify_apart(kernel, call, operands, results, i);
             memory.write(block, symbols[i]);
@@ -225,7 +224,7 @@ class Verifier {
              const SymbolicMemory& memory) {
         expect(buffer.type == type, "'{}' reads '{}' of {} as {}", call.name, buffer.name,
                to_string(buffer.type), to_string(type));
-        const std::optional<int> held = memory.read(block_of(buffer), symbols_);
+        const std::optional<int> held = memory.read(block_of(buffer));
         expect(held.has_value(), "'{}' reads '{}', which nobody wrote, or whose bytes were reused",
                call.name, buffer.name);
         return held ? symbols_.seen_as(*held, type) : 0;
@@ -343,7 +342,7 @@ class Verifier {
                 block = {is_gradient ? MemoryClass::gradients : tensor->memory, begin,
                          begin + bytes_of(type, batch)};
             }
-            const std::optional<int> held = memory.read(block, symbols_);
+            const std::optional<int> held = memory.read(block);
             expect(
                 held.has_value() && symbols_.seen_as(*held, type) == symbol(values, result.value),
                 "{} of '{}' is not what the graph computes", to_string(block.memory), name);

@@ -17,7 +17,7 @@ struct TargetFamily;
 // Each has words of its own for how it may end:
 //   method   direct, winograd2, winograd4 (ops/winograd.h, the number is the tile)
 //   fusion   join, pass: part of the kernel that makes an operand, or a kernel of its own; of a
-//            concatenation: no kernel, or a copy
+//            concatenation or a slice: no kernel, or a copy
 //   storage  store, recompute: by each reader
 enum class Decision { method, fusion, storage };
 const std::vector<std::string>& words_of(Decision decision);

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "compiler/graph/text.h"
+#include "compiler/ops/slice.h"
 #include "compiler/passes/choose_winograd.h"
 
 namespace emulsion {
@@ -50,7 +51,8 @@ Graph graph_of(std::string_view node) {
 bool may_share_kernels(const Op& op) {
     const OpClass op_class = op.op_class();
     return op_class == OpClass::pointwise || op_class == OpClass::window ||
-           op_class == OpClass::anchor || op.sums_strips() || op.joins_channels();
+           op_class == OpClass::anchor || op.sums_strips() || op.joins_channels() ||
+           dynamic_cast<const Slice*>(&op) != nullptr;
 }
 
 std::vector<std::string> words_of(const Graph& graph, int index, Decision decision) {

@@ -18,6 +18,7 @@
 #include "compiler/autodiff/training_step.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/sources.h"
+#include "compiler/recipe/choices.h"
 #include "tests/integration/integration_support.h"
 #include "tests/reference/interpreter.h"
 #include "tests/support/golden.h"
@@ -343,6 +344,45 @@ graph hourglass {
 
 TEST(NetworkGradient, OfTransposedConvolutions) {
     check_network(hourglass(), 4, {1, 2}, false, {true, 0, 2e-5});
+}
+
+// Concatenations in a chain, of odd numbers of channels: the gradients of the chain are one map.
+Network dense_block() {
+    return parse_network(read_test_file("plan/dense_block.emu"), "dense_block.emu");
+}
+
+TEST(NetworkGradient, OfConcatenationsInAChain) {
+    check_network(dense_block(), 4, {1, 2}, false, {true, 0, 2e-5});
+}
+
+// Has records that copy all slices.
+class CopiedSlices : public ChoiceSource {
+  public:
+    std::optional<RecordedChoice> find(const std::string& node, Decision decision, const Isa&,
+                                       int) const override {
+        const bool is_slice = node.find(" slice(") != std::string::npos;
+        if (!is_slice || decision != Decision::fusion) return std::nullopt;
+        return RecordedChoice{"pass", "a test"};
+    }
+};
+
+// Where the gradients of a chain lie does not change them.
+TEST(NetworkGradient, HasTheBitsOfCopiedSlices) {
+    const Network network = dense_block();
+    const Graph graph = training_step(network);
+    const CopiedSlices copied;
+    std::vector<Gradients> found;
+    for (const ChoiceSource* choices :
+         {static_cast<const ChoiceSource*>(nullptr), static_cast<const ChoiceSource*>(&copied)}) {
+        const BuiltLibraries built(network, {.batch = 4, .choices = choices});
+        Trainer trainer(built.train(), 2);
+        ReferenceTraining training(graph, trainer, 4);
+        training.draw(1, 4);
+        found.push_back(library_gradients(graph, training, trainer, 4));
+    }
+    EXPECT_EQ(found[0].size(), 5u);
+    for (const auto& [name, gradient] : found[0])
+        EXPECT_EQ(gradient.values, found[1].at(name).values) << name;
 }
 
 // The reference's own gradient is the derivative of its loss: central differences along random

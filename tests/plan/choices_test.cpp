@@ -194,5 +194,26 @@ TEST(PlanChoices, OfAConcatenationAreACopyOrNone) {
     EXPECT_TRUE(plan.left_out.empty());
 }
 
+TEST(PlanChoices, OfASliceAreACopyOrNone) {
+    const Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,32,28,28]
+  %a = tanh(%x) : f32[n,32,28,28]
+  %b = slice(%a) {begin=8, count=16} : f32[n,16,28,28]
+  %d = max_pool(%b) {window=[3,3], stride=[2,2]} : f32[n,16,13,13], u8[n,16,13,13]
+  output "d" %d:0
+})",
+                                    "net.emu");
+    PlanOptions options;
+    options.batches = {4};
+    options.isas = {isa_avx512()};
+    EXPECT_EQ(call_count(make_plan(graph, recipes(), options)), 2);
+    ToldChoices told;
+    told.say("avx512", node_signature(graph, graph.find("b"), 4), "pass");
+    options.choices = &told;
+    const Plan plan = make_plan(graph, recipes(), options);
+    EXPECT_EQ(call_count(plan), 3);
+    EXPECT_TRUE(plan.left_out.empty());
+}
+
 }  // namespace
 }  // namespace emulsion::test

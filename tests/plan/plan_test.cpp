@@ -223,6 +223,14 @@ TEST(Plan, TextOfLenet) {
     expect_golden("golden/lenet.plan.txt", without_schedules(text));
 }
 
+// Concatenations in a chain: one map forward, one map backward.
+TEST(Plan, TextOfADenseBlock) {
+    const Network network =
+        parse_network(read_test_file("plan/dense_block.emu"), "dense_block.emu");
+    const std::string text = print(plan_network(network, {true, {4}, true, {isa_avx512()}}));
+    expect_golden("golden/dense_block.plan.txt", without_schedules(text));
+}
+
 TEST(Plan, EveryTilingIsPrintedAndParsesBack) {
     Plan plan = plan_network(golden_network("lenet"), {true, {64}, true, {isa_avx512()}});
     std::string text = print(plan);

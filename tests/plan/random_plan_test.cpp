@@ -32,7 +32,7 @@ void expect_updates_read_their_own_gradients(const Plan& plan) {
 }
 
 TEST(RandomNetworks, PlansAreSound) {
-    int fused = 0, apart = 0, joined = 0;
+    int fused = 0, apart = 0, joined = 0, over = 0;
     for (uint64_t seed = 1; seed <= 200; seed++) {
         Network network = random_network(seed);
         for (bool training : {true, false}) {
@@ -44,6 +44,9 @@ TEST(RandomNetworks, PlansAreSound) {
             const bool has_parts = std::ranges::any_of(
                 buffers, [](const PlannedBuffer& buffer) { return buffer.pitch > 0; });
             joined += has_parts ? 1 : 0;
+            over += std::ranges::any_of(plan.variants[0].notes, [](const std::string& note) {
+                return note.find(" is written over ") != std::string::npos;
+            });
             if (training) {
                 expect_updates_read_their_own_gradients(plan);
                 plan_network(network, {true, batches, true, {isa_avx2()}, true});
@@ -54,6 +57,7 @@ TEST(RandomNetworks, PlansAreSound) {
     }
     EXPECT_LT(fused * 10, apart * 8);  // fusion does something
     EXPECT_GE(joined, 5);              // and so does writing parts in place
+    EXPECT_GE(over, 1);                // gradients of chains too
 }
 
 }  // namespace
