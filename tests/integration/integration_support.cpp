@@ -63,6 +63,23 @@ Network residual_network() {
     return finished(m);
 }
 
+Network mobile_network() {
+    Model m("mobile");
+    Tensor x = relu6(conv_norm(m.input("image", {3, 32, 32}), 16, 3, 2));
+    int channels = 16;
+    for (const auto& [width, stride] : {std::pair{16, 1}, {24, 2}, {24, 1}}) {
+        Tensor y = relu6(conv_norm(x, 6 * channels, 1, 1));
+        y = depthwise_conv(y, {.kernel = 3, .stride = stride, .padding = 1, .bias = false});
+        y = conv_norm(relu6(batch_norm(y)), width, 1, 1);
+        x = stride == 1 && channels == width ? x + y : y;
+        channels = width;
+    }
+    x = global_average_pool(relu6(conv_norm(x, 160, 1, 1)));
+    m.classify(dense(dropout(x, {.rate = 0.2}), 10));
+    m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.9}));
+    return finished(m);
+}
+
 Network tiny_network() {
     Model m("tiny");
     m.classify(dense(tanh(dense(flatten(m.input("image", {1, 2, 2})), 5)), 3));
