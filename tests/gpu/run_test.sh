@@ -8,6 +8,11 @@ export EMULSION_BINARY_DIR=$work/none
 EMULSION_BINARY_DIR=$binary_dir "$run" --prepare --networks lenet --folder "$work/gpu" --batch 16 --target native,cuda,opencl ||
     fault "--prepare fails"
 
+for arguments in "--device gpu" "--device" "--nothing"; do
+    # shellcheck disable=SC2086
+    "$run" $arguments 2>"$work/out.txt"
+    [ $? = 2 ] && grep -q '^gpu: .*; fix: see tests/gpu/run --help$' "$work/out.txt" || fault "$arguments: $(cat "$work/out.txt")"
+done
 EMULSION_NO_DEVICE=1 "$run" --folder "$work/gpu" --networks lenet >"$work/out.txt" 2>&1
 [ $? = 77 ] || fault "without a device it ends with another code"
 [ "$(cat "$work/out.txt")" = "skipped: there is no device of cuda: EMULSION_NO_DEVICE is set" ] || fault "$(cat "$work/out.txt")"
