@@ -33,8 +33,8 @@ fi
 [ $code = 0 ] || fault "it ends with $code: $(cat "$work/out.txt")"
 for line in 'device: opencl:0 ' 'passed: the runtime of opencl: ' 'passed: lenet: losses differ by .* after 20$' \
     'passed: lenet: 20 steps twice are the same bits$' 'passed: lenet: 8 steps and 12 resumed are the same bits$' \
-    "passed: lenet: classes of 300 pictures are the processor's$" 'lenet on opencl:0: training, batch 16: [0-9.]* img/s$' \
-    'lenet on opencl:0: [0-9]* bytes planned on the device' 'lenet on opencl:0: inference: [0-9.]* ms for one picture, [0-9.]* img/s' \
+    "passed: lenet: classes of 300 pictures are the processor's$" 'lenet on opencl:0: training, batch 16: [0-9][0-9.]* img/s$' \
+    'lenet on opencl:0: [0-9][0-9]* bytes planned on the device' 'lenet on opencl:0: inference: [0-9][0-9.]* ms for one picture, [0-9][0-9.]* img/s' \
     'skipped: .*DeviceLibrary.*: the compiler is not on this machine$'; do
     grep -q "^$line" "$work/out.txt" || fault "no line '$line': $(cat "$work/out.txt")"
 done
