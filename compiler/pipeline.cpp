@@ -167,14 +167,6 @@ void compile_plan(Compiled& compiled, const RecipeLibrary& recipes, const BuildO
     }
 }
 
-Compiled compiled(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
-                  bool training) {
-    Compiled result;
-    result.plan = plan_of(network, recipes, options, training);
-    compile_plan(result, recipes, options);
-    return result;
-}
-
 void add_library(Products& products, const Library& library) {
     products.add(library.name + ".a", library.archive);
     products.add(library.name + ".h", library.header);
@@ -201,13 +193,17 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
     std::filesystem::path folder = options.output;
     for (bool training : {true, false})
         prepare_output_folder(folder, library_name(network, training), network.name);
+    // Both plans come first: what is wrong with the network is said before anything is compiled.
     std::optional<Compiled> train;
+    if (is_trained(network))
+        train = Compiled{plan_of(network, recipes, options, /*training=*/true), {}};
+    Compiled infer{plan_of(network, recipes, options, /*training=*/false), {}};
     std::optional<Library> train_library;
-    if (is_trained(network)) {
-        train = compiled(network, recipes, options, /*training=*/true);
+    if (train) {
+        compile_plan(*train, recipes, options);
         train_library = make_library(network, train->plan, train->kernels);
     }
-    const Compiled infer = compiled(network, recipes, options, /*training=*/false);
+    compile_plan(infer, recipes, options);
     const Library infer_library = make_library(network, infer.plan, infer.kernels);
     Products products(folder);
     if (train) add_library(products, *train_library);

@@ -173,6 +173,14 @@ code=0
 [ $code = 1 ] && grep -q "error\[output\]: no output of network 'features' depends on an input" err.txt ||
     fault "the build of filters: $code $(cat err.txt)"
 
+# That is said before the training of such a network is compiled, too
+sed -e '/output "scores"/d; s/output "probabilities".*/output "filters" %conv1.w/' one-conv.emu >untold.emu
+code=0
+XDG_CACHE_HOME=$work/unused "$emulsion" build untold.emu -o untold >/dev/null 2>err.txt || code=$?
+[ $code = 1 ] && grep -q "error\[output\]: no output of network 'one-conv' depends on an input" err.txt ||
+    fault "the build of untold: $code $(cat err.txt)"
+[ ! -e unused ] || fault "kernels were compiled for a network without inference: $(find unused)"
+
 # Sums of parameters have a recipe, too: no kernel is said to be slow
 sed -e 's/^  output "features".*/  %sums = reduce_axes(%conv1.w) {axes=[0]} : f32[1,1,3,3]\n  output "sums" %sums\n&/' features.emu >sums.emu
 "$emulsion" build sums.emu -o alone >/dev/null 2>err.txt || fault "sums: $(cat err.txt)"
