@@ -13,6 +13,7 @@
 
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/interrupts.h"
+#include "runtime/support/descriptor.h"
 #include "runtime/support/error.h"
 
 namespace emulsion {
@@ -25,6 +26,23 @@ void open_standard_streams() {
     for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (fcntl(stream, F_GETFD) < 0) (void)!open("/", O_RDONLY | O_DIRECTORY);
     }
+}
+
+ssize_t write_out(void*, const char* data, size_t bytes) {
+    const int code = write_all(STDOUT_FILENO, {data, bytes});
+    if (code == 0) return static_cast<ssize_t>(bytes);
+    errno = code;
+    return 0;
+}
+
+// The C library takes a pipe that does not block and is full for a moment for one that is broken.
+void wait_for_full_pipes() {
+    const int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    if (flags < 0 || (flags & O_NONBLOCK) == 0) return;
+    std::FILE* waiting = fopencookie(nullptr, "w", {nullptr, write_out, nullptr, nullptr});
+    if (waiting == nullptr) return;
+    if (isatty(STDOUT_FILENO) == 1) std::setvbuf(waiting, nullptr, _IOLBF, BUFSIZ);
+    stdout = waiting;
 }
 
 Diagnostic diagnostic_of(const std::string& code, const std::string& message,
@@ -72,6 +90,7 @@ int flushed(const std::string& program, int code) {
 
 int run_main(const std::string& program, const std::function<int()>& body) {
     open_standard_streams();
+    wait_for_full_pipes();
     std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit of file sizes fails instead
     int code = 1, signal = 0;
     try {

@@ -1,7 +1,6 @@
 // See format.h.
 #include "runtime/program/format.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "runtime/support/descriptor.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
@@ -85,28 +85,6 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows,
     }
     return text;
 }
-
-namespace {
-
-// Writes all of it; 0 or the system's code. One that does not block (another process may have set
-// it so) and is full for a moment is waited for, as one that blocks is.
-int write_all(int descriptor, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t count = write(descriptor, text.data(), text.size());
-        const int code = count < 0 ? errno : EIO;  // none written is no progress
-        if (count > 0) {
-            text.remove_prefix(static_cast<size_t>(count));
-        } else if (code == EAGAIN || code == EWOULDBLOCK) {
-            pollfd stream{descriptor, POLLOUT, 0};
-            poll(&stream, 1, -1);
-        } else if (code != EINTR) {
-            return code;
-        }
-    }
-    return 0;
-}
-
-}  // namespace
 
 void print_results(std::string_view text) {
     const int code = write_all(STDOUT_FILENO, text);

@@ -1,6 +1,8 @@
-// A file descriptor that closes itself.
+// A file descriptor that closes itself, and writing to one.
 #pragma once
 #include <unistd.h>
+
+#include <string_view>
 
 namespace emulsion {
 
@@ -14,5 +16,9 @@ struct Descriptor {
     Descriptor(const Descriptor&) = delete;
     Descriptor& operator=(const Descriptor&) = delete;
 };
+
+// Writes all of it; 0 or the system's code. One that does not block (another process may have set
+// it so) and is full for a moment is waited for, as one that blocks is.
+int write_all(int descriptor, std::string_view text);
 
 }  // namespace emulsion

@@ -216,6 +216,32 @@ for command in "summary lenet.cpp" "show lenet.cpp" "show $net" "build $net" "bu
     expect_lost "\(it is closed\|a write failed\)" "$emulsion" $command >&-
 done
 
+# A pipe that does not block and is full for a moment is waited for
+python3 - "$emulsion" show resnet18.emu >pipe.out 2>err.txt <<'PYTHON' || fault "a pipe that does not block: $(cat err.txt)"
+import os, subprocess, sys, time
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+filled = 0
+try:
+    while True:
+        filled += os.write(writer, bytes(4096))
+except BlockingIOError:
+    pass
+process = subprocess.Popen(sys.argv[1:], stdout=writer)
+os.close(writer)
+asleep = 0
+while asleep < 20 and process.poll() is None:  # it sleeps when it has met the full pipe
+    time.sleep(0.01)
+    with open(f"/proc/{process.pid}/stat") as stat:
+        asleep = asleep + 1 if stat.read().rpartition(")")[2].split()[0] == "S" else 0
+text = b""
+while data := os.read(reader, 1 << 16):
+    text += data
+sys.stdout.buffer.write(text[filled:])
+sys.exit(process.wait())
+PYTHON
+cmp pipe.out resnet18.emu || fault "a pipe that does not block loses something"
+
 # Names that look like options, a compiler behind another program
 cp lenet.cpp ./-dash.cpp && cp lenet.cpp ./@file.cpp
 "$emulsion" summary -- -dash.cpp | cmp - summary.txt || fault "-dash.cpp"
