@@ -1,47 +1,16 @@
-// Whole runs of the trainer over the fake library: values by hand, part batches, resuming,
-// validation, results.
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <cstring>
+// Whole runs of the trainer over the fake library: values by hand, part batches, validation,
+// results, options.
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/split.h"
-#include "runtime/data/weights.h"
 #include "runtime/support/error.h"
-#include "runtime/support/text.h"
 #include "runtime/train/run_data.h"
 #include "runtime/train/session.h"
-#include "tests/support/fake_library.h"
-#include "tests/support/run_program.h"
+#include "tests/runtime/train_support.h"
 
 namespace emulsion {
 namespace {
-
-// The values of a tensor in a weights file, in the order of the file.
-std::vector<float> read_weights(const std::string& path, const std::string& name) {
-    const std::string text = read_text(path);
-    const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-    const SafetensorsHeader header = parse_safetensors({bytes, text.size()}, path);
-    const TensorEntry* entry = header.find(name);
-    if (entry == nullptr) return {};
-    std::vector<float> values((entry->end - entry->begin) / sizeof(float));
-    std::memcpy(values.data(), bytes + header.data_begin + entry->begin,
-                values.size() * sizeof(float));
-    return values;
-}
-
-std::vector<nlohmann::json> read_lines(const std::string& text) {
-    std::vector<nlohmann::json> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);)
-        lines.push_back(nlohmann::json::parse(line));
-    return lines;
-}
 
 // One weight and pictures of one pixel, which reach the network as they are.
 FakeNetwork quadratic(int batch, float momentum) {
@@ -57,21 +26,6 @@ FakeNetwork quadratic(int batch, float momentum) {
     network.score_name = "scores";
     return network;
 }
-
-class TrainRunTest : public testing::Test {
-  protected:
-    void SetUp() override {
-        use_fake_network({});
-        write_easy_set(folder_.path(), /*is_test=*/false, 50, 4, 4, 3);
-    }
-
-    ProgramResult train(std::vector<std::string> arguments, const std::string& changes = "{}") {
-        arguments.insert(arguments.begin(), {"--data", folder_.path()});
-        return run_fake_train(std::move(arguments), changes);
-    }
-
-    TestFolder folder_;
-};
 
 // (w - b)^2 / 2 over b = 1 .. 10 in batches of 4, 4 and 2: each step divides by what its batch
 // holds. The order of the pictures is the seed's, so the run is followed with the order that the
@@ -192,154 +146,6 @@ TEST_F(TrainRunTest, BothPartsShareTheMemory) {
     }
 }
 
-// Ctrl-C at any step, then --resume: checkpoint, weights and the rows of the epochs are those of
-// one run.
-TEST_F(TrainRunTest, InterruptedAndResumedEqualsOneRun) {
-    const ProgramResult whole =
-        train({"--checkpoint", folder_ / "whole", "--validation", "0.2", "--json"});
-    ASSERT_EQ(whole.exit_code, 0) << whole.err;
-    // 41 pictures to train on: 11 steps an epoch, 2 epochs.
-    for (int step : {1, 4, 10, 11, 12, 21}) {
-        const std::string run = folder_ / ("run" + std::to_string(step));
-        fake_hooks().signal = SIGINT;
-        fake_hooks().signal_step = step;
-        const ProgramResult stopped = train({"--checkpoint", run, "--validation", "0.2", "--json"});
-        EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
-        EXPECT_NE(stopped.err.find("stopped by a signal after step " + std::to_string(step) +
-                                   "; the checkpoint is saved, --resume goes on from it\n"),
-                  std::string::npos)
-            << stopped.err;
-        fake_hooks() = {};
-        const ProgramResult resumed = run_fake_train({"--checkpoint", run, "--resume", "--json"});
-        EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-        EXPECT_EQ(read_text(run + "/weights.safetensors"),
-                  read_text(folder_ / "whole/weights.safetensors"));
-        const auto expected = read_lines(whole.out), found = read_lines(resumed.out);
-        const auto& last = expected[expected.size() - 2];
-        const auto& last_found = found[found.size() - 2];
-        EXPECT_EQ(last_found["epoch"], last["epoch"]);
-        EXPECT_EQ(last_found["loss"], last["loss"]) << step;
-        EXPECT_EQ(last_found["accuracy"], last["accuracy"]);
-        EXPECT_EQ(last_found["validation"], last["validation"]);
-    }
-}
-
-// Stopped or killed while validation looks at its pictures, after the first epoch and after the
-// last, or the part of one that the run ends in: the epoch stays trained, and whoever resumes
-// validates it and completes its record.
-TEST_F(TrainRunTest, InterruptedInValidation) {
-    for (const char* steps : {"22", "13"}) {  // 11 an epoch
-        const std::vector<std::string> length{"--steps", steps, "--validation", "0.2"};
-        const auto with = [&](std::vector<std::string> options) {
-            options.insert(options.end(), length.begin(), length.end());
-            return options;
-        };
-        const std::string whole_run = folder_ / ("whole" + std::string(steps));
-        const ProgramResult whole = train(with({"--checkpoint", whole_run, "--json"}));
-        ASSERT_EQ(whole.exit_code, 0);
-        for (int number : {SIGINT, SIGKILL}) {
-            for (int run : {5, 14}) {  // of 9 pictures after each of two epochs
-                const std::string name = steps + std::to_string(number) + "-" + std::to_string(run);
-                fake_hooks().signal = number;
-                fake_hooks().signal_run = run;
-                const ProgramResult stopped = train(with({"--checkpoint", folder_ / name}));
-                EXPECT_EQ(stopped.exit_code, number == SIGKILL ? -1 : 130) << stopped.err;
-                EXPECT_EQ(stopped.err.find("stopped by a signal") != std::string::npos,
-                          number == SIGINT)
-                    << stopped.err;
-                EXPECT_EQ(stopped.out.find("            -           -  ") != std::string::npos,
-                          number == SIGINT)
-                    << stopped.out;
-                fake_hooks() = {};
-                const ProgramResult resumed =
-                    run_fake_train({"--checkpoint", folder_ / name, "--resume", "--json"});
-                EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-                for (const char* file : {"/checkpoint", "/weights.safetensors"})
-                    EXPECT_EQ(read_text((folder_ / name) + file), read_text(whole_run + file));
-                const auto expected = read_lines(whole.out), found = read_lines(resumed.out);
-                const size_t epoch = run == 5 ? 1 : 2;
-                EXPECT_EQ(found[1]["epoch"], epoch);
-                EXPECT_EQ(found[1]["validation"], expected[epoch]["validation"]);
-                EXPECT_EQ(found[1]["loss"], expected[epoch]["loss"]);
-                EXPECT_FALSE(found[1].contains("seconds"));
-            }
-        }
-    }
-}
-
-// A run that is made longer does not look where it no longer ends.
-TEST_F(TrainRunTest, InterruptedInTheLastValidationAndMadeLonger) {
-    const auto begin = [&](const char* name, const char* steps) {
-        return train({"--checkpoint", folder_ / name, "--validation", "0.2", "--schedule",
-                      "constant", "--steps", steps})
-            .exit_code;
-    };
-    ASSERT_EQ(begin("whole", "15"), 0);
-    fake_hooks().signal = SIGINT;
-    fake_hooks().signal_run = 14;
-    EXPECT_EQ(begin("run", "13"), 130);
-    fake_hooks() = {};
-    const ProgramResult resumed =
-        run_fake_train({"--checkpoint", folder_ / "run", "--resume", "--steps", "15"});
-    EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-    EXPECT_TRUE(read_text(folder_ / "run/checkpoint") == read_text(folder_ / "whole/checkpoint"));
-}
-
-// Stopped when all steps are trained: what is left out is said, and how to get it.
-TEST_F(TrainRunTest, InterruptedAtTheEnd) {
-    write_easy_set(folder_.path(), /*is_test=*/true, 20, 4, 4, 3);
-    const std::string begin = "stopped by a signal after the last step; skipped: ";
-    struct Case {
-        std::vector<std::string> options;
-        int run;
-        std::string end;
-    };
-    const std::string run = folder_ / "run", weights = folder_ / "w";
-    for (const auto& [options, at, end] :
-         {Case{{"--checkpoint", run}, 3, "the test; --resume makes up for it\n"},
-          Case{{"--checkpoint", folder_ / "looking", "--validation", "0.2"},
-               14,
-               "the validation and the test; --resume makes up for it\n"},
-          Case{{"--weights", weights},
-               3,
-               "the test; fake-infer --weights " + weights + " --data " + folder_.path() +
-                   " does the test\n"},
-          Case{{}, 3, "the test; nothing is kept to make up for it\n"}}) {
-        fake_hooks().signal = SIGINT;
-        fake_hooks().signal_run = at;
-        const ProgramResult result = train(options);
-        fake_hooks() = {};
-        EXPECT_EQ(result.exit_code, 130) << result.err;
-        EXPECT_NE(result.err.find(begin + end), std::string::npos) << result.err;
-    }
-    const ProgramResult resumed = run_fake_train({"--checkpoint", run, "--resume"});
-    EXPECT_EQ(resumed.exit_code, 0);
-    EXPECT_NE(resumed.out.find("test accuracy "), std::string::npos) << resumed.out;
-    const ProgramResult tested = run_fake_infer({"--weights", weights, "--data", folder_.path()});
-    EXPECT_EQ(tested.exit_code, 0) << tested.err;
-}
-
-TEST_F(TrainRunTest, ResumingACompleteRunWritesItsWeightsAgain) {
-    ASSERT_EQ(train({"--checkpoint", folder_ / "run"}).exit_code, 0);
-    const std::string weights = read_text(folder_ / "run/weights.safetensors");
-    std::remove((folder_ / "run/weights.safetensors").c_str());
-    const ProgramResult resumed = run_fake_train({"--checkpoint", folder_ / "run", "--resume"});
-    EXPECT_EQ(resumed.exit_code, 0);
-    EXPECT_NE(
-        resumed.err.find("resumed after step 26: the run is complete, nothing is left to train\n"),
-        std::string::npos)
-        << resumed.err;
-    EXPECT_EQ(read_text(folder_ / "run/weights.safetensors"), weights);
-}
-
-TEST_F(TrainRunTest, TerminateStopsLikeCtrlC) {
-    fake_hooks().signal = SIGTERM;
-    fake_hooks().signal_step = 3;
-    const ProgramResult result = train({"--checkpoint", folder_ / "run"});
-    EXPECT_EQ(result.exit_code, 143);
-    EXPECT_TRUE(has_checkpoint(folder_ / "run"));
-}
-
 TEST_F(TrainRunTest, ThreadsDoNotChangeTheFiles) {
     ASSERT_EQ(train({"--checkpoint", folder_ / "a", "--threads", "1"}).exit_code, 0);
     ASSERT_EQ(train({"--checkpoint", folder_ / "b", "--threads", "3"}).exit_code, 0);
@@ -381,38 +187,6 @@ TEST_F(TrainRunTest, ValidationOnTheTestPartEqualsInference) {
     EXPECT_EQ(epoch["validation"]["loss"], accuracy["loss"]);
 }
 
-// The checkpoint holds their number, and whoever resumes makes them again.
-TEST_F(TrainRunTest, MadeUpPicturesAreLearnedAndResumed) {
-    const ProgramResult whole =
-        run_fake_train({"--data", "synthetic:60", "--epochs", "20", "--threads", "1",
-                        "--checkpoint", folder_ / "whole", "--json"});
-    ASSERT_EQ(whole.exit_code, 0) << whole.err;
-    const auto lines = read_lines(whole.out);
-    EXPECT_EQ(lines.front()["data"], "synthetic:60");
-    EXPECT_EQ(lines.front()["train_pictures"], 60);
-    EXPECT_EQ(lines.front()["test_pictures"], 0);
-    EXPECT_LT(lines[20]["loss"], 0.5 * lines[1]["loss"].get<double>()) << whole.out;
-
-    const std::string run = folder_ / "run";
-    fake_hooks().signal = SIGINT;
-    fake_hooks().signal_step = 100;
-    ASSERT_EQ(run_fake_train({"--data", "synthetic:60", "--epochs", "20", "--threads", "2",
-                              "--checkpoint", run})
-                  .exit_code,
-              130);
-    fake_hooks() = {};
-    const ProgramResult other =
-        run_fake_train({"--data", "synthetic:61", "--checkpoint", run, "--resume"});
-    EXPECT_EQ(other.exit_code, 1);
-    EXPECT_TRUE(other.err.starts_with("error: synthetic: holds 61 pictures with checksum "))
-        << other.err;
-    const ProgramResult resumed =
-        run_fake_train({"--checkpoint", run, "--resume", "--threads", "3"});
-    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-    EXPECT_EQ(read_text(run + "/weights.safetensors"),
-              read_text(folder_ / "whole/weights.safetensors"));
-}
-
 TEST_F(TrainRunTest, MadeUpPicturesAreTestedWhereThatIsAskedFor) {
     const ProgramResult trained =
         run_fake_train({"--data", "synthetic:60", "--epochs", "20", "--validation", "test",
@@ -442,122 +216,6 @@ TEST_F(TrainRunTest, TableOfEpochs) {
     EXPECT_EQ(second.substr(0, 7), "    2  ");
     EXPECT_EQ(first.size(), header.size());
     EXPECT_FALSE(std::getline(lines, rest));
-}
-
-// A network that counts no correct answers has no accuracy of training, rather than one of 0.
-TEST_F(TrainRunTest, WithoutACountThereIsNoAccuracy) {
-    FakeNetwork network;
-    network.heads = {};
-    use_fake_network(network);
-    const auto train_here = [this](std::vector<std::string> options) {
-        options.insert(options.begin(), {"--data", folder_.path(), "--validation", "0.2"});
-        return run_fake_train(std::move(options));
-    };
-    const std::string run = folder_ / "uncounted";
-    const auto event =
-        read_lines(train_here({"--epochs", "1", "--json", "--checkpoint", run}).out)[1];
-    EXPECT_EQ(event["event"], "epoch");
-    EXPECT_TRUE(event["accuracy"].is_null()) << event;
-    EXPECT_TRUE(event["validation"]["accuracy"].is_number()) << event;
-    const ProgramResult resumed =
-        run_fake_train({"--checkpoint", run, "--resume", "--epochs", "2", "--json"});
-    EXPECT_TRUE(read_lines(resumed.out)[1]["accuracy"].is_null()) << resumed.out << resumed.err;
-    const ProgramResult table = train_here({"--epochs", "1"});
-    EXPECT_EQ(table.out.find(" 0.00 %"), std::string::npos) << table.out;
-    EXPECT_NE(table.out.find("  -  "), std::string::npos) << table.out;
-}
-
-// Every classifier is shown by its name: in the rows of epochs and of the test, in JSON, and by the
-// inference program. `b` takes every picture for the class 0, which is that of each third.
-TEST_F(TrainRunTest, SeveralClassifiers) {
-    FakeNetwork network;
-    network.heads = {"a", "b"};
-    use_fake_network(network);
-    write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);
-    const std::vector<std::string> options{"--epochs", "20", "--validation", "test"};
-    const ProgramResult table = train(options);
-    ASSERT_EQ(table.exit_code, 0) << table.err;
-    EXPECT_TRUE(
-        table.out.starts_with("epoch     loss   accuracy          a          b  valid. "
-                              "loss  valid. acc   valid. a   valid. b       rate"))
-        << table.out;
-    const std::string test = table.out.substr(table.out.find("test accuracy"));
-    EXPECT_TRUE(test.starts_with("test accuracy 100.00 % (30 of 30), loss ")) << test;
-    EXPECT_TRUE(test.ends_with(", a 100.00 %, b 33.33 %\n")) << test;
-
-    auto json = options;
-    json.insert(json.end(), {"--json", "--weights", folder_ / "w"});
-    const auto lines = read_lines(train(json).out);
-    const auto heads = [](double a, double b) { return nlohmann::json{{"a", a}, {"b", b}}; };
-    EXPECT_EQ(lines[20]["accuracy"], 1.0) << lines[20];
-    EXPECT_EQ(lines[20]["heads"], heads(1.0, 17.0 / 50)) << lines[20];
-    EXPECT_EQ(lines[20]["validation"]["heads"], heads(1.0, 10.0 / 30)) << lines[20];
-    EXPECT_TRUE(lines[20]["validation"]["loss"].is_number()) << lines[20];
-    EXPECT_EQ(lines.back()["heads"], heads(1.0, 10.0 / 30)) << lines.back();
-    const std::vector<std::string> set{"--weights", folder_ / "w", "--data", folder_.path()};
-    const ProgramResult text = run_fake_infer(set);
-    EXPECT_TRUE(text.out.ends_with(", a 100.00 %, b 33.33 %\n")) << text.out;
-    auto set_json = set;
-    set_json.push_back("--json");
-    const auto inferred = nlohmann::json::parse(run_fake_infer(set_json).out);
-    EXPECT_EQ(inferred["heads"], heads(1.0, 10.0 / 30)) << inferred;
-}
-
-// A classifier without a name is the one that decides; with a single one nothing is said twice.
-TEST_F(TrainRunTest, TheUnnamedClassifierDecides) {
-    FakeNetwork network;
-    network.heads = {"", "b"};
-    use_fake_network(network);
-    const ProgramResult table = train({"--epochs", "20"});
-    EXPECT_TRUE(table.out.starts_with("epoch     loss   accuracy          b       rate"))
-        << table.out;
-    EXPECT_NE(table.out.find("  100.00 %    34.00 %  "), std::string::npos) << table.out;
-    network.heads = {"b"};
-    use_fake_network(network);
-    const auto lines = read_lines(train({"--epochs", "20", "--json"}).out);
-    EXPECT_EQ(lines[20]["accuracy"], 1.0) << lines[20];
-    EXPECT_FALSE(lines[20].contains("heads")) << lines[20];
-}
-
-// Wherever they stand among the outputs.
-TEST(Heads, TheOneWithoutANameComesFirst) {
-    emulsion_port ports[5]{};
-    const char* names[] = {"a.correct", "loss", "correct", "b.correct", ".correct"};
-    for (size_t i = 0; i < 5; i++) ports[i].name = names[i];
-    emulsion_info info{};
-    info.outputs = ports;
-    info.output_count = 5;
-    std::string found;
-    for (const Head& head : find_heads(info, "correct"))
-        found += concat(" ", quoted(head.name), " ", head.output);
-    EXPECT_EQ(found, " '' 2 'a' 0 'b' 3");
-    EXPECT_TRUE(find_heads(info, "probabilities").empty());
-}
-
-// An epoch goes on with the counts of its first part.
-TEST_F(TrainRunTest, SeveralClassifiersAreResumed) {
-    FakeNetwork network;
-    network.heads = {"", "b"};
-    use_fake_network(network);
-    const std::vector<std::string> run{"--checkpoint", folder_ / "run", "--json"};
-    auto first = run, second = run;
-    first.insert(first.end(), {"--steps", "5"});
-    second.insert(second.end(), {"--steps", "13", "--resume"});
-    ASSERT_EQ(train(first).exit_code, 0);
-    const ProgramResult resumed = train(second);
-    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-    EXPECT_EQ(read_lines(resumed.out)[1]["heads"]["b"], 17.0 / 50) << resumed.out;
-}
-
-// A label that a further classifier does not know is found in the data, before training.
-TEST_F(TrainRunTest, LabelsAreThoseOfEveryClassifier) {
-    FakeNetwork network;
-    network.label_classes = 2;
-    use_fake_network(network);
-    const ProgramResult result = train({});
-    EXPECT_EQ(result.exit_code, 1);
-    EXPECT_EQ(result.out, "");
-    EXPECT_NE(result.err.find("2 classes"), std::string::npos) << result.err;
 }
 
 TEST_F(TrainRunTest, NoBarAndNoColourWithoutATerminal) {
