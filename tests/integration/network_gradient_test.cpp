@@ -346,6 +346,11 @@ TEST(NetworkGradient, OfTransposedConvolutions) {
     check_network(hourglass(), 4, {1, 2}, false, {true, 0, 2e-5});
 }
 
+TEST(NetworkGradient, OfConvolutionsInGroupsOfBlocks) {
+    const Network network = parse_network(read_test_file("plan/grouped.emu"), "grouped.emu");
+    check_network(network, 4, {1, 2}, false, {true, 0, 2e-5});
+}
+
 // Concatenations in a chain, of odd numbers of channels: the gradients of the chain are one map.
 Network dense_block() {
     return parse_network(read_test_file("plan/dense_block.emu"), "dense_block.emu");

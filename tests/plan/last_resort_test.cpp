@@ -191,5 +191,18 @@ TEST(LastResort, IsNamedInTheText) {
         std::string::npos);
 }
 
+// Whole blocks of channels a group: the direct recipes run them in all directions.
+TEST(LastResort, RunsNoConvolutionInGroupsOfBlocks) {
+    const Network network = parse_network(read_test_file("plan/grouped.emu"), "grouped.emu");
+    for (bool training : {true, false}) {
+        const Plan plan =
+            plan_network(network, {training, {4}, true, {isa_baseline(), isa_avx2()}});
+        for (const VariantPlan& variant : plan.variants) {
+            for (const PlannedKernel& kernel : variant.kernels)
+                EXPECT_FALSE(kernel.is_last_resort) << kernel.identity(variant.isa);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace emulsion::test

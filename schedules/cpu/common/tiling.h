@@ -29,7 +29,10 @@ struct ConvShape {
     int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
     int groups = 1;
 
-    bool is_depthwise() const { return groups > 1; }
+    // Whether each channel is a group and has one filter: lanes are channels of both maps.
+    bool is_depthwise() const {
+        return groups > 1 && groups == channels && channels == out_channels;
+    }
     int filter_channels() const { return channels / groups; }  // that a filter reads
     int readers() const { return out_channels / groups; }      // filters that read a channel
     bool is_padded() const { return pad_top || pad_bottom || pad_left || pad_right; }
@@ -39,9 +42,13 @@ struct ConvShape {
 };
 // REQUIRES: the anchor is conv2d, conv2d_backward_data or conv2d_backward_filter.
 ConvShape conv_shape(const Group& group);
-// Whether direct recipes know the anchor's groups: there is one, or each channel of whole blocks is
-// a group and has one filter. Lanes are then channels of both maps.
+// Whether direct recipes know the anchor's groups: there is one, each is of whole blocks of
+// channels in both maps, or it is depthwise in whole blocks.
 bool has_direct_groups(const Group& group);
+// The i-th channel that channel k of the other map has to do with: in groups of `own` and `other`
+// channels.
+Halide::Expr channel_in_group(const ConvShape& shape, const Halide::Expr& k, const Halide::Expr& i,
+                              int own, int other);
 
 struct RegisterTile {
     int channels = 16;

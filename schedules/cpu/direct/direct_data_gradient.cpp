@@ -113,10 +113,11 @@ std::vector<PhaseSum> define_phases(const StridedPlan& plan, const Func& filter,
             const RDom& r = phase.taps;
             Expr kx = conv.kernel_w - 1 - (px.first + r.y * px.step);
             Expr ky = conv.kernel_h - 1 - (py.first + r.z * py.step);
-            phase.sum(c, x, y, n) += filter(c % 16, r.x, kx, ky, c / 16) *
-                                     staged(conv.is_depthwise() ? Expr(c) : Expr(r.x),
-                                            x + (px.offset - plan.reach_x.low) - r.y * px.shift,
-                                            y + (py.offset - plan.reach_y.low) - r.z * py.shift, n);
+            phase.sum(c, x, y, n) +=
+                filter(c % 16, r.x, kx, ky, c / 16) *
+                staged(channel_in_group(conv, c, r.x, conv.filter_channels(), conv.readers()),
+                       x + (px.offset - plan.reach_x.low) - r.y * px.shift,
+                       y + (py.offset - plan.reach_y.low) - r.z * py.shift, n);
         }
         phases.push_back(phase);
     }
@@ -172,11 +173,12 @@ PhaseSum define_looped_phases(const StridedPlan& plan, const Func& filter, const
         return Halide::clamp(offset - reach.low, 0, reach.high - reach.low);
     };
     result.sum(c, x, y, n) = 0.0F;
-    result.sum(c, x, y, n) += filter(c % 16, r.x, tap(plan.x, x, r.y, conv.kernel_w),
-                                     tap(plan.y, y, r.z, conv.kernel_h), c / 16) *
-                              staged(conv.is_depthwise() ? Expr(c) : Expr(r.x),
-                                     x / conv.stride_w + place(plan.x, x, r.y, plan.reach_x),
-                                     y / conv.stride_h + place(plan.y, y, r.z, plan.reach_y), n);
+    result.sum(c, x, y, n) +=
+        filter(c % 16, r.x, tap(plan.x, x, r.y, conv.kernel_w), tap(plan.y, y, r.z, conv.kernel_h),
+               c / 16) *
+        staged(channel_in_group(conv, c, r.x, conv.filter_channels(), conv.readers()),
+               x / conv.stride_w + place(plan.x, x, r.y, plan.reach_x),
+               y / conv.stride_h + place(plan.y, y, r.z, plan.reach_y), n);
     return result;
 }
 

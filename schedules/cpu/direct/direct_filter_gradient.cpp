@@ -37,6 +37,20 @@ struct Tile {
     int blocks, channels, x, y;
 };
 
+// Blocks of y in a group of whole blocks.
+int group_blocks(const ConvShape& s) { return s.readers() / 16; }
+bool has_block_groups(const ConvShape& s) { return s.groups > 1 && !s.is_depthwise(); }
+
+// Whether so many blocks of y are of one group, or of whole groups.
+bool lies_in_groups(const ConvShape& s, int blocks) {
+    return !has_block_groups(s) || group_blocks(s) % blocks == 0 || blocks % group_blocks(s) == 0;
+}
+
+// Blocks of x that so many blocks of y have to do with.
+int blocks_under(const ConvShape& s, int blocks) {
+    return divide_up(blocks, group_blocks(s)) * (s.filter_channels() / 16);
+}
+
 // Positions in x to unroll: with two blocks or more, neighbouring positions then share broadcasts
 // in registers, if the tile of `positions` results leaves any.
 int unroll_choice(const ConvShape& s, const Isa& isa, int blocks, int positions) {
@@ -52,7 +66,7 @@ int unroll_choice(const ConvShape& s, const Isa& isa, int blocks, int positions)
 std::vector<Tile> filter_tiles(const ConvShape& s, const Isa& isa) {
     std::vector<std::pair<double, Tile>> found;
     for (int blocks : {1, 2, 4}) {
-        if (s.blocks() % blocks != 0) continue;
+        if (s.blocks() % blocks != 0 || !lies_in_groups(s, blocks)) continue;
         for (int y = 1; y <= s.kernel_h; y++) {
             if (s.kernel_h % y != 0 || (y > 1 && s.filter_channels() > 4)) continue;
             for (int x = 1; x <= s.kernel_w; x++) {
@@ -137,7 +151,7 @@ int split_of(const ConvShape& s, int parts, int tile_blocks) {
     constexpr int kTasks = 16;
     int groups = s.blocks() / tile_blocks;
     int split = std::min(groups, divide_up(kTasks, parts));
-    while (groups % split != 0) split--;
+    while (groups % split != 0 || !lies_in_groups(s, s.blocks() / split)) split--;
     return split;
 }
 
@@ -186,11 +200,13 @@ void define_sums(FilterNest& f, const Expr& samples) {
     const RDom& r = f.positions;
     f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) = 0.0F;
     Expr row = f.v * f.rows + r.y, image = f.g * f.images + r.z;
+    Expr block = f.c / f.block;
+    if (s.is_depthwise()) block = f.b;
+    if (has_block_groups(s)) block += f.b / group_blocks(s) * (s.filter_channels() / 16);
     f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) +=
         f.staged_dy(f.l, r.x, row, f.b, image) *
         f.staged_x(s.is_depthwise() ? Expr(f.l) : f.c % f.block, r.x * step_x + f.kx * s.dilation_w,
-                   row * step_y + f.ky * s.dilation_h, s.is_depthwise() ? Expr(f.b) : f.c / f.block,
-                   image);
+                   row * step_y + f.ky * s.dilation_h, block, image);
 
     Expr groups = (samples + f.images * f.parts - 1) / (f.images * f.parts);
     f.chunks = RDom(0, divide_up(s.out_height, f.rows), 0, groups, "chunks");
@@ -265,6 +281,7 @@ void schedule_staging(FilterNest& f) {
         .bound_extent(f.c, f.block)
         .never_partition_all();
     if (s.is_depthwise()) f.staged_x.bound_extent(f.b, f.task_blocks);
+    if (has_block_groups(s)) f.staged_x.bound_extent(f.b, blocks_under(s, f.task_blocks));
     vectorize_staging(f.staged_x, f.c, f.x, s.channels);
 }
 
@@ -291,9 +308,11 @@ std::string DirectFilterGradient::clash(const Group& group, const Tiling& tiling
                                         const Isa& isa) const {
     const int bo = tiling.at("bo"), split = tiling.at("split");
     const int parts = tiling.at("parts"), images = tiling.at("images");
-    const int blocks = conv_shape(group).blocks();
-    if (blocks % (bo * split) != 0)
-        return fmt::format("split={} of bo={} do not divide the {} blocks", split, bo, blocks);
+    const ConvShape s = conv_shape(group);
+    if (s.blocks() % (bo * split) != 0)
+        return fmt::format("split={} of bo={} do not divide the {} blocks", split, bo, s.blocks());
+    if (!lies_in_groups(s, bo) || !lies_in_groups(s, s.blocks() / split))
+        return fmt::format("split={} of bo={} cut groups of {} blocks", split, bo, group_blocks(s));
     if (parts > divide_up(group.batch, images))
         return fmt::format("parts={} of images={} for {} samples", parts, images, group.batch);
     return register_fault(isa, 16 * bo, tiling.at("tc") * tiling.at("tx") * tiling.at("ty"));

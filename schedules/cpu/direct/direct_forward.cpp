@@ -180,10 +180,11 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     };
     Expr px = inside(x, tx, plan.width, conv.out_width - 1);
     Expr py = inside(y, rows, plan.height, conv.out_height - 1);
-    accumulator(k, x, y, n) += filter(k % 16, r.x, r.y, r.z, k / 16) *
-                               source(conv.is_depthwise() ? Expr(k) : Expr(r.x),
-                                      px * conv.stride_w + r.y * conv.dilation_w,
-                                      py * conv.stride_h + r.z * conv.dilation_h, n);
+    accumulator(k, x, y, n) +=
+        filter(k % 16, r.x, r.y, r.z, k / 16) *
+        source(channel_in_group(conv, k, r.x, conv.readers(), conv.filter_channels()),
+               px * conv.stride_w + r.y * conv.dilation_w,
+               py * conv.stride_h + r.z * conv.dilation_h, n);
     Func out = context.finish(accumulator);
 
     // Schedule.
@@ -223,7 +224,7 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     if (conv.is_depthwise()) {  // neighbours share what their taps read
         if (conv.kernel_w <= kUnrolledTaps) update.unroll(r.y);
         if (conv.taps() <= kUnrolledTaps) update.unroll(r.z);
-    } else if (conv.dilation_w == 1) {
+    } else if (conv.dilation_w == 1 && conv.groups == 1) {
         // Channels and kernel columns are contiguous, in the filter and in the input.
         RVar columns("columns");
         update.fuse(r.x, r.y, columns);

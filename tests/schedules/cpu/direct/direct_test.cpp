@@ -65,9 +65,22 @@ const std::vector<ConvCase> kStridedDepthwise = {
                                                                      // out
 };
 
+// Groups of whole blocks of channels.
+const std::vector<ConvCase> kGrouped = {
+    {32, 32, 7, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 3, 2},
+    {64, 32, 9, 11, {5, 3}, {1, 1}, {1, 2}, {2, 1, 2, 0}, 3, 2},
+    {48, 96, 5, 8, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 5, 3},
+    {128, 64, 3, 4, {2, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 2, 4},
+};
+const std::vector<ConvCase> kStridedGrouped = {
+    {32, 64, 8, 9, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 3, 2},
+    {96, 48, 11, 13, {2, 4}, {3, 2}, {2, 1}, {1, 0, 0, 2}, 3, 3},
+};
+
 std::vector<ConvCase> all_cases() {
     std::vector<ConvCase> cases = kUnitStride;
-    for (const auto* more : {&kStrided, &kDepthwise, &kStridedDepthwise})
+    for (const auto* more :
+         {&kStrided, &kDepthwise, &kStridedDepthwise, &kGrouped, &kStridedGrouped})
         cases.insert(cases.end(), more->begin(), more->end());
     return cases;
 }
@@ -148,14 +161,14 @@ TEST(DirectForward, OneByOneOfOddChannelsAtTheEndOfAPage) {  // case R12
 }
 
 TEST(DirectForward, EveryTiling) {
-    for (const ConvCase& c : {ConvCase{17, 32, 9, 10}, kDepthwise[1]}) {
+    for (const ConvCase& c : {ConvCase{17, 32, 9, 10}, kDepthwise[1], kGrouped[0]}) {
         check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
                      every_tiling());
     }
 }
 
-// Groups of several channels or filters, and channels that fill no block, have plain definitions.
-TEST(DirectForward, OfGroupsOnlyWholeBlocksOfChannelsByThemselves) {
+// Groups that fill no blocks have plain definitions, but for channels by themselves.
+TEST(DirectForward, OfGroupsOnlyWholeBlocks) {
     const auto applies = [](int64_t in, int64_t out, int64_t groups) {
         const ConvCase c{in, out, 8, 8, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 3, groups};
         std::set<bool> all;
@@ -171,7 +184,12 @@ TEST(DirectForward, OfGroupsOnlyWholeBlocksOfChannelsByThemselves) {
     };
     EXPECT_TRUE(applies(32, 32, 1));
     EXPECT_TRUE(applies(32, 32, 32));
+    EXPECT_TRUE(applies(32, 32, 2));
+    EXPECT_TRUE(applies(64, 96, 2));
     EXPECT_FALSE(applies(32, 32, 16));
+    EXPECT_FALSE(applies(32, 64, 4));
+    EXPECT_FALSE(applies(64, 32, 4));
+    EXPECT_FALSE(applies(48, 48, 2));
     EXPECT_FALSE(applies(32, 64, 32));
     EXPECT_FALSE(applies(24, 24, 24));
 }
@@ -197,8 +215,9 @@ Group residual_group(const ConvCase& c) {
 }
 
 TEST(DirectForward, PrologueAndTwoResults) {
-    for (const ConvCase& c : {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1],
-                              kStrided[2], kDepthwise[1], kStridedDepthwise[0]}) {
+    for (const ConvCase& c :
+         {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1], kStrided[2], kDepthwise[1],
+          kStridedDepthwise[0], kGrouped[1], kStridedGrouped[1]}) {
         check_recipe("direct", residual_group(c), first_tiling());
     }
 }
@@ -255,7 +274,7 @@ TEST(DirectFilterGradient, Shapes) {
 }
 
 TEST(DirectFilterGradient, EveryTiling) {
-    for (const ConvCase& c : {ConvCase{12, 32, 9, 12}, kDepthwise[2]}) {
+    for (const ConvCase& c : {ConvCase{12, 32, 9, 12}, kDepthwise[2], kGrouped[3]}) {
         check_recipe("direct_filter_gradient",
                      group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
                      every_tiling());
@@ -296,13 +315,14 @@ TEST(DirectFilterGradient, Prologues) {
 
 TEST(DirectStridedDataGradient, Shapes) {
     std::vector<ConvCase> cases = kStrided;
-    cases.insert(cases.end(), kStridedDepthwise.begin(), kStridedDepthwise.end());
+    for (const auto* more : {&kStridedDepthwise, &kStridedGrouped})
+        cases.insert(cases.end(), more->begin(), more->end());
     for (const ConvCase& c : cases) {
         check_recipe("direct_strided_data_gradient",
                      group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch),
                      first_tiling());
     }
-    for (const ConvCase& c : {kStrided[0], kStridedDepthwise[0]}) {
+    for (const ConvCase& c : {kStrided[0], kStridedDepthwise[0], kStridedGrouped[0]}) {
         check_recipe("direct_strided_data_gradient",
                      group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, 2),
                      every_tiling());
@@ -310,7 +330,8 @@ TEST(DirectStridedDataGradient, Shapes) {
 }
 
 TEST(DirectStridedDataGradient, PrologueAndEpilogue) {
-    for (const ConvCase& c : {kStrided[0], kStrided[2], kStrided[3], kStridedDepthwise[0]}) {
+    for (const ConvCase& c :
+         {kStrided[0], kStrided[2], kStrided[3], kStridedDepthwise[0], kStridedGrouped[1]}) {
         const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
             const Value dy = add_operand(b, "a0", output_type(c));
             const Value w = add_operand(b, "a1", rotated_type(c));
