@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ struct Value {
     bool defined() const { return node >= 0; }
     bool operator==(const Value&) const = default;
     auto operator<=>(const Value&) const = default;
+};
+
+// Some of a map's channels.
+struct ChannelRange {
+    int64_t begin = 0, count = 0;
 };
 
 // Visits the attributes of an op in printed order; the same visit prints, parses and compares them.
@@ -118,6 +124,8 @@ class Op {
     virtual bool is_linear_in_filter() const { return false; }
     // Whether the result is its operands side by side along the channels, in order.
     virtual bool joins_channels() const { return false; }
+    // Which channels of its operand the result is; none where it is more than that.
+    virtual std::optional<ChannelRange> taken_channels() const { return std::nullopt; }
     // Whether inference passes operand 0 on instead.
     virtual bool is_for_training_alone() const { return false; }
     // Whether this result belongs to the batch of a training step: in inference there is none.

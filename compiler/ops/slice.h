@@ -16,6 +16,9 @@ class Slice : public Op {
         f.field("count", count);
     }
     OpClass op_class() const override { return OpClass::gather; }
+    std::optional<ChannelRange> taken_channels() const override {
+        return ChannelRange{begin, count};
+    }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
     std::vector<Halide::Func> lower(const LowerContext&,

@@ -90,7 +90,8 @@ class JoinJudge {
 };
 
 bool can_be_no_kernel(const Graph& graph, int node) {
-    return graph.node(node).op->joins_channels() || slice_at(graph, node) != nullptr;
+    const Op& op = *graph.node(node).op;
+    return op.joins_channels() || op.taken_channels();
 }
 
 // Concatenations and slices that records make kernels.
@@ -117,9 +118,10 @@ void keep_joins(const Graph& graph, int batch, Grouping& grouping, const std::se
 }
 
 const char* what_refused_is(const Graph& graph, int node) {
-    return graph.node(node).op->joins_channels() ? "copied together"
-           : slice_at(graph, node) != nullptr    ? "cut out"
-                                                 : "stored apart";
+    const Op& op = *graph.node(node).op;
+    return op.joins_channels()   ? "copied together"
+           : op.taken_channels() ? "cut out"
+                                 : "stored apart";
 }
 
 void note_joins(const Graph& graph, const Joins& joins, std::vector<std::string>& notes) {
@@ -130,7 +132,7 @@ void note_joins(const Graph& graph, const Joins& joins, std::vector<std::string>
                                         graph.node(over->second.node).name));
         }
         if (!joins.is_joined(i)) continue;
-        notes.push_back(slice_at(graph, i) != nullptr
+        notes.push_back(node.op->taken_channels()
                             ? fmt::format("{} is no kernel: it is read in place", node.name)
                             : fmt::format("{} is no kernel: its {} parts are written in place",
                                           node.name, node.inputs.size()));

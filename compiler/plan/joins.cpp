@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "compiler/ops/slice.h"
 #include "compiler/plan/grouping.h"
 
 namespace emulsion {
@@ -86,7 +85,7 @@ class JoinFinder {
 
     bool can_cut(int index) const {
         const Node& node = graph_.node(index);
-        if (slice_at(graph_, index) == nullptr || refused_.contains(index)) return false;
+        if (!node.op->taken_channels() || refused_.contains(index)) return false;
         if (is_result_[at(index)] || is_viewed(index) || users_[at(index)].empty() ||
             joins_.parts.contains({index, 0}))
             return false;
@@ -102,7 +101,7 @@ class JoinFinder {
         const Node& node = graph_.node(index);
         Home home = joins_.home_of(node.inputs[0]);
         if (home.pitch == 0) home.pitch = graph_.type(node.inputs[0]).shape[0];
-        home.begin += slice_at(graph_, index)->begin;
+        home.begin += node.op->taken_channels()->begin;
         home.join = index;
         joins_.parts[{index, 0}] = home;
         joins_.joined[at(index)] = true;
@@ -116,8 +115,8 @@ class JoinFinder {
             joins_.parts.contains({index, 0}) || !is_cut_apart({index, 0}))
             return {};
         const auto is_free = [&](Value value) {
-            if (slice_at(graph_, value.node) == nullptr || !joins_.is_joined(value.node))
-                return false;
+            const bool is_slice = graph_.node(value.node).op->taken_channels().has_value();
+            if (!is_slice || !joins_.is_joined(value.node)) return false;
             const Value whole = graph_.node(value.node).inputs[0];
             const bool lies_alone = !joins_.is_joined(whole.node) &&
                                     (!joins_.parts.contains(whole) || joins_.over.contains(whole));
@@ -132,8 +131,8 @@ class JoinFinder {
     bool is_cut_apart(Value whole) const {
         std::map<int64_t, int64_t> ranges;  // first channel, channels
         for (int user : users_[at(whole.node)]) {
-            const Slice* slice = slice_at(graph_, user);
-            const bool is_cut = slice != nullptr && (joins_.is_joined(user) || can_cut(user));
+            const std::optional<ChannelRange> slice = graph_.node(user).op->taken_channels();
+            const bool is_cut = slice && (joins_.is_joined(user) || can_cut(user));
             if (!is_cut || graph_.node(user).inputs[0] != whole) return false;
             if (!ranges.emplace(slice->begin, slice->count).second) return false;
         }
@@ -155,8 +154,6 @@ class JoinFinder {
 };
 
 }  // namespace
-
-const Slice* slice_at(const Graph& graph, int node) { return graph.op_as<Slice>(node); }
 
 Joins find_joins(const Graph& graph, bool training, const std::vector<bool>& inlined,
                  const std::set<int>& refused) {

@@ -16,8 +16,6 @@
 
 namespace emulsion {
 
-class Slice;
-
 // Where a value lies.
 struct Home {
     Value whole;        // the value whose memory it is part of, or itself
@@ -38,9 +36,6 @@ struct Joins {
         return found == parts.end() ? Home{value} : found->second;
     }
 };
-
-// The slice that a node is, or null.
-const Slice* slice_at(const Graph& graph, int node);
 
 // The concatenations of a graph that can be no kernel, but for those in `refused`: neither they nor
 // their parts have a place of their own, and each part is stored (not `inlined`) in the stage of

@@ -144,7 +144,7 @@ class Recomputation {
             const bool alone = readers_of(value) == 1 && !is_result_[at(value.node)];
             const OpClass op_class = graph_.node(value.node).op->op_class();
             const bool is_read_in_place =
-                joined_[at(value.node)] && slice_at(graph_, value.node) != nullptr;
+                joined_[at(value.node)] && graph_.node(value.node).op->taken_channels().has_value();
             const bool is_elsewhere =
                 op_class != OpClass::pointwise && op_class != OpClass::source && !is_read_in_place;
             if (alone && is_elsewhere) return -1;

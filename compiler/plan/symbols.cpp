@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "compiler/graph/text.h"
-#include "compiler/ops/slice.h"
 #include "compiler/ops/sources.h"
 
 namespace emulsion {
@@ -17,7 +16,7 @@ std::vector<int> Symbols::outputs_of(const Node& node, const std::vector<int>& i
     if (dynamic_cast<const Constant*>(node.op.get()) != nullptr)
         return {constant(print_attributes(*node.op), node.types[0])};
     if (node.op->joins_channels()) return {joined(inputs)};
-    if (const auto* slice = dynamic_cast<const Slice*>(node.op.get()))
+    if (const std::optional<ChannelRange> slice = node.op->taken_channels())
         return {taken(inputs[0], slice->begin, slice->count)};
     std::string text = fmt::format("{} {}", node.op->kind(), print_attributes(*node.op));
     for (int input : inputs) text += fmt::format(" {}", input);

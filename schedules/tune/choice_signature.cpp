@@ -8,7 +8,6 @@
 #include <algorithm>
 
 #include "compiler/graph/text.h"
-#include "compiler/ops/slice.h"
 #include "compiler/passes/choose_winograd.h"
 
 namespace emulsion {
@@ -52,7 +51,7 @@ bool may_share_kernels(const Op& op) {
     const OpClass op_class = op.op_class();
     return op_class == OpClass::pointwise || op_class == OpClass::window ||
            op_class == OpClass::anchor || op.sums_strips() || op.joins_channels() ||
-           dynamic_cast<const Slice*>(&op) != nullptr;
+           op.taken_channels().has_value();
 }
 
 std::vector<std::string> words_of(const Graph& graph, int index, Decision decision) {

@@ -18,8 +18,6 @@ REWRITES = {
     "compiler/passes/freeze_batch_norm.cpp": {"batch_norm"},  # gives it its inference form
     "compiler/passes/inference_form.cpp": {"arithmetic", "batch_norm"},  # folds it; a bias is an add
     "compiler/passes/pool_first.cpp": {"max_pool"},  # moves it
-    "compiler/plan/joins.cpp": {"slice"},  # leaves it out: readers read the whole
-    "compiler/plan/symbols.cpp": {"slice"},  # proves that
     # turns a data gradient round; moves work above unflatten, but what names its shape
     "compiler/passes/simplify.cpp": {"conv2d", "expand", "flatten"},
 }
