@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "runtime/abi/device.h"
 #include "runtime/abi/instance.h"
@@ -21,6 +22,7 @@ struct Case {
     const emulsion_device_api* api;
     const char* network;
     std::string name() const { return std::string(api->name) + "_" + network; }
+    friend void PrintTo(const Case& which, std::ostream* out) { *out << which.name(); }
 };
 
 // The libraries of a network, built once for all tests.
