@@ -16,6 +16,7 @@
 #include "schedules/gpu/product/gpu_product.h"
 #include "schedules/gpu/product/gpu_split_product.h"
 #include "schedules/gpu/product/gpu_strided_gradient.h"
+#include "schedules/gpu/sums/gpu_sample_sums.h"
 #include "schedules/gpu/sums/gpu_softmax.h"
 #include "schedules/gpu/sums/gpu_sums.h"
 
@@ -43,6 +44,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuSplitProduct>());
     library.push_back(std::make_unique<GpuFilterGradient>());
     library.push_back(std::make_unique<GpuSums>());
+    library.push_back(std::make_unique<GpuSampleSums>());
     library.push_back(std::make_unique<GpuSoftmax>());
     library.push_back(std::make_unique<GpuMap>());
     library.push_back(std::make_unique<GpuPool>());

@@ -12,6 +12,7 @@
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
 #include "compiler/ops/moments.h"
+#include "compiler/ops/reduce.h"
 #include "compiler/pipeline.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/gpu/product/block_product.h"
@@ -166,6 +167,25 @@ TEST(CudaCode, ProductsOfResidualNetworks) {
         add(group_of(std::make_shared<DenseBackwardWeights>(), {x, y}, 64), 0.82);
     }
     expect_sound(kernels, least);
+}
+
+TEST(CudaCode, SumsWithinSamples) {
+    SKIP_WITHOUT_CUDA_TOOLS();
+    const RecipeLibrary recipes = make_library();
+    std::vector<PlannedKernel> kernels;
+    const auto add = [&](const Group& group) {
+        kernels.push_back(planned_for_cuda(group, recipes));
+        EXPECT_EQ(kernels.back().recipe, "gpu_sample_sums") << group.signature();
+    };
+    auto mean = std::make_shared<Reduce>();
+    mean->keep_samples = mean->keep_channels = mean->mean = true;
+    for (const TensorType& map : {batched_type({64, 112, 112}), batched_type({512, 7, 7})}) {
+        add(group_of(std::make_shared<PartialMoments>(), {map}, kBatch));
+        add(group_of(std::make_shared<PartialDots>(), {map, map, plain_type({map.shape[0]})},
+                     kBatch));
+        add(group_of(mean, {map}, kBatch));
+    }
+    expect_sound(kernels, std::vector<double>(kernels.size(), 0));
 }
 
 TEST(CudaCode, EveryKernelOfLenet) {
