@@ -11,6 +11,8 @@
 #include "schedules/cpu/winograd/winograd.h"
 #include "schedules/cpu/winograd/winograd_filter_gradient.h"
 #include "schedules/cpu/winograd/winograd_panel_gradient.h"
+#include "schedules/gpu/depthwise/gpu_depthwise.h"
+#include "schedules/gpu/depthwise/gpu_depthwise_filter_gradient.h"
 #include "schedules/gpu/maps/gpu_map.h"
 #include "schedules/gpu/product/gpu_filter_gradient.h"
 #include "schedules/gpu/product/gpu_product.h"
@@ -43,6 +45,8 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuProduct>());
     library.push_back(std::make_unique<GpuSplitProduct>());
     library.push_back(std::make_unique<GpuFilterGradient>());
+    library.push_back(std::make_unique<GpuDepthwise>());
+    library.push_back(std::make_unique<GpuDepthwiseFilterGradient>());
     library.push_back(std::make_unique<GpuSums>());
     library.push_back(std::make_unique<GpuSampleSums>());
     library.push_back(std::make_unique<GpuSoftmax>());

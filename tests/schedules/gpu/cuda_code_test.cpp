@@ -97,34 +97,38 @@ void expect_sound(const std::vector<PlannedKernel>& planned, const std::vector<d
 
 // A convolution in three directions.
 struct Layer {
-    int64_t inputs, size, outputs, kernel, stride;
+    int64_t inputs, size, outputs, kernel, stride, groups = 1;
     std::vector<int64_t> padding() const {
         return {kernel / 2, kernel / 2, kernel / 2, kernel / 2};
     }
     int64_t out() const { return (size + 2 * (kernel / 2) - kernel) / stride + 1; }
     TensorType x() const { return batched_type({inputs, size, size}); }
     TensorType y() const { return batched_type({outputs, out(), out()}); }
-    TensorType filter() const { return plain_type({outputs, inputs, kernel, kernel}); }
+    TensorType filter() const { return plain_type({outputs, inputs / groups, kernel, kernel}); }
 
     Group forward() const {
         auto op = std::make_shared<Conv2d>();
         op->stride = {stride, stride};
         op->padding = padding();
+        op->groups = groups;
         return group_of(op, {x(), filter()}, kBatch);
     }
     Group data_gradient() const {
         auto op = std::make_shared<Conv2dBackwardData>();
         op->stride = {stride, stride};
         op->padding = padding();
+        op->groups = groups;
         op->input = {size, size};
         op->rotated = stride == 1;  // as the passes leave it
-        const TensorType w = op->rotated ? plain_type({inputs, outputs, kernel, kernel}) : filter();
+        const TensorType w =
+            op->rotated ? plain_type({inputs, outputs / groups, kernel, kernel}) : filter();
         return group_of(op, {y(), w}, kBatch);
     }
     Group filter_gradient() const {
         auto op = std::make_shared<Conv2dBackwardFilter>();
         op->stride = {stride, stride};
         op->padding = padding();
+        op->groups = groups;
         op->kernel = {kernel, kernel};
         return group_of(op, {x(), y()}, kBatch);
     }
@@ -184,6 +188,23 @@ TEST(CudaCode, SumsWithinSamples) {
         add(group_of(std::make_shared<PartialDots>(), {map, map, plain_type({map.shape[0]})},
                      kBatch));
         add(group_of(mean, {map}, kBatch));
+    }
+    expect_sound(kernels, std::vector<double>(kernels.size(), 0));
+}
+
+TEST(CudaCode, DepthwiseConvolutions) {
+    SKIP_WITHOUT_CUDA_TOOLS();
+    const RecipeLibrary recipes = make_library();
+    std::vector<PlannedKernel> kernels;
+    for (const Layer& layer : {Layer{32, 112, 32, 3, 1, 32},
+                               {96, 112, 96, 3, 2, 96},
+                               {960, 7, 960, 3, 1, 960},
+                               {40, 28, 40, 5, 2, 40}}) {
+        for (const Group& group :
+             {layer.forward(), layer.data_gradient(), layer.filter_gradient()}) {
+            kernels.push_back(planned_for_cuda(group, recipes));
+            EXPECT_EQ(kernels.back().recipe.find("gpu_depthwise"), 0u) << group.signature();
+        }
     }
     expect_sound(kernels, std::vector<double>(kernels.size(), 0));
 }
