@@ -134,10 +134,13 @@ bool GpuFallback::applies(const Group& group, const Isa&) const {
 
 std::vector<Tiling> GpuFallback::tilings(const Group&, const Isa&) const { return {{}}; }
 
-// A hundredth of what recipes made for the anchor reach.
+// A hundredth of what recipes made for the anchor reach, and less where there are few results.
 double GpuFallback::cost(const Group& group, const Tiling&, const Isa&, const Machine&) const {
+    const TensorType& result = group.body.type(group.body.results()[0].value);
+    const double blocks =
+        static_cast<double>(memory_bytes(result, group.batch)) / (sizeof(float) * kFallbackThreads);
     return device_seconds(1, 10 * traffic_bytes(group), static_cast<double>(group.multiply_adds()),
-                          0.01);
+                          0.01 * std::min(1.0, blocks / 100.0));
 }
 
 std::vector<Func> GpuFallback::build(KernelContext& context, const Tiling&) const {
