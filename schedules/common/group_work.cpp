@@ -14,6 +14,12 @@ bool has_one_shape(const Group& group) {
                        });
 }
 
+bool has_shape_of_anchor(const Group& group, bool batched) {
+    const TensorType& type = group.body.type(group.body.results()[0].value);
+    return has_one_shape(group) && type.batched == batched &&
+           type.shape == group.anchor_output().shape;
+}
+
 double traffic_bytes(const Group& group) {
     double bytes = 0;
     for (const Node& node : group.body.nodes()) {

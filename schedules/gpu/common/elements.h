@@ -10,6 +10,9 @@ namespace emulsion {
 
 inline constexpr int kDeviceVector = 4;  // f32 of the widest access of memory
 
+// Of the device that costs are those of: each wants a block.
+inline constexpr double kMultiprocessors = 100;
+
 // Estimated seconds of so many launches on a common device, whatever the machine that compiles.
 // `efficiency`: the share of the peak that its multiply-adds reach.
 double device_seconds(double launches, double bytes, double multiply_adds = 0,

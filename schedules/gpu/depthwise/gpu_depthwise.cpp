@@ -173,9 +173,8 @@ bool GpuDepthwise::applies(const Group& group, const Isa& isa) const {
     if (!is_depthwise(*anchor_as<ConvAttributes>(group), group.anchor_input(0),
                       group.anchor_output()))
         return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
     const std::vector<int64_t>& w = group.anchor_input(1).shape;
-    return has_one_shape(group) && result.batched && result.shape == group.anchor_output().shape &&
+    return has_shape_of_anchor(group, /*batched=*/true) &&
            group.epilogue_window() == std::vector<int64_t>{1, 1} && w[2] * w[3] <= kMostTaps &&
            !tilings(group, isa).empty();
 }

@@ -141,8 +141,7 @@ bool GpuDepthwiseFilterGradient::applies(const Group& group, const Isa& isa) con
     const auto* conv = anchor_as<Conv2dBackwardFilter>(group);
     if (conv == nullptr || !is_depthwise(*conv, group.anchor_input(0), group.anchor_input(1)))
         return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
-    return has_one_shape(group) && !result.batched && result.shape == group.anchor_output().shape &&
+    return has_shape_of_anchor(group, /*batched=*/false) &&
            gradient_of(group).taps() <= kMostTaps && !tilings(group, isa).empty();
 }
 

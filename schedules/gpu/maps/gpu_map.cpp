@@ -140,7 +140,7 @@ double GpuFallback::cost(const Group& group, const Tiling&, const Isa&, const Ma
     const double blocks =
         static_cast<double>(memory_bytes(result, group.batch)) / (sizeof(float) * kFallbackThreads);
     return device_seconds(1, 10 * traffic_bytes(group), static_cast<double>(group.multiply_adds()),
-                          0.01 * std::min(1.0, blocks / 100.0));
+                          0.01 * std::min(1.0, blocks / kMultiprocessors));
 }
 
 std::vector<Func> GpuFallback::build(KernelContext& context, const Tiling&) const {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "schedules/gpu/common/elements.h"
+
 namespace emulsion {
 
 using Halide::Expr;
@@ -72,7 +74,7 @@ double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies)
     // Many multiprocessors want work, of two warps at least.
     const double blocks = static_cast<double>(blocks_m * blocks_p * copies);
     const double busy =
-        std::min(1.0, blocks / 100.0 * std::min(1.0, tile.threads() / (2.0 * kWarp)));
+        std::min(1.0, blocks / kMultiprocessors * std::min(1.0, tile.threads() / (2.0 * kWarp)));
     // Lanes of the last warp that stand idle.
     const double warps =
         static_cast<double>(tile.threads()) / static_cast<double>(round_up(tile.threads(), kWarp));

@@ -166,9 +166,7 @@ bool GpuFilterGradient::applies(const Group& group, const Isa&) const {
     const auto* conv = anchor_as<Conv2dBackwardFilter>(group);
     const bool is_gradient =
         (conv != nullptr && conv->groups == 1) || anchor_as<DenseBackwardWeights>(group) != nullptr;
-    if (!is_gradient || !has_one_shape(group)) return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
-    return !result.batched && result.shape == group.anchor_output().shape;
+    return is_gradient && has_shape_of_anchor(group, /*batched=*/false);
 }
 
 TilingSpace GpuFilterGradient::space(const Group& group, const Isa&) const {

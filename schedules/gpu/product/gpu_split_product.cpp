@@ -65,10 +65,8 @@ Func partial_sums(const KernelContext& context, const Product& product, const Bl
 }  // namespace
 
 bool GpuSplitProduct::applies(const Group& group, const Isa&) const {
-    if (!is_product(group) || !has_one_shape(group)) return false;
-    if (group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
-    return result.batched && result.shape == group.anchor_output().shape &&
+    return is_product(group) && has_shape_of_anchor(group, /*batched=*/true) &&
+           group.epilogue_window() == std::vector<int64_t>{1, 1} &&
            most_parts(product_of(group)) >= 2;
 }
 

@@ -89,10 +89,9 @@ Func partial_sums(const KernelContext& context, const Product& product, const Cl
 
 bool GpuStridedGradient::applies(const Group& group, const Isa&) const {
     const auto* op = anchor_as<Conv2dBackwardData>(group);
-    if (op == nullptr || op->groups > 1 || !has_one_shape(group)) return false;
+    if (op == nullptr || op->groups > 1) return false;
     if (op->dilation != std::vector<int64_t>{1, 1} || classes_of(group).count() == 1) return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
-    return result.batched && result.shape == group.anchor_output().shape &&
+    return has_shape_of_anchor(group, /*batched=*/true) &&
            group.epilogue_window() == std::vector<int64_t>{1, 1};
 }
 

@@ -244,9 +244,7 @@ Func build_reduce(KernelContext& context, const Reduce& op, const Tiling& tiling
 }  // namespace
 
 bool GpuSampleSums::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || !has_one_shape(group)) return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
-    if (!result.batched || result.shape != group.anchor_output().shape) return false;
+    if (group.anchor < 0 || !has_shape_of_anchor(group, /*batched=*/true)) return false;
     return anchor_as<Reduce>(group) != nullptr || anchor_as<PartialMoments>(group) != nullptr ||
            anchor_as<PartialDots>(group) != nullptr;
 }

@@ -243,9 +243,7 @@ std::vector<Func> build_merge(KernelContext& context, const MergeMoments& op) {
 }  // namespace
 
 bool GpuSums::applies(const Group& group, const Isa&) const {
-    if (group.anchor < 0 || !has_one_shape(group)) return false;
-    const TensorType& result = group.body.type(group.body.results()[0].value);
-    if (result.batched || result.shape != group.anchor_output().shape) return false;
+    if (group.anchor < 0 || !has_shape_of_anchor(group, /*batched=*/false)) return false;
     return sums_samples(group) || anchor_as<MergeMoments>(group) != nullptr;
 }
 
