@@ -170,6 +170,20 @@ TEST(PlanChoices, OfGroupsThatAreNotPossibleAreLeftOutByName) {
     EXPECT_NE(print(plan).find("  # " + plan.left_out[0]), std::string::npos);
 }
 
+// Calls of a plan in which the node is no kernel, and of one in which a record makes it one.
+void expect_calls(const Graph& graph, const std::string& node, int in_place, int copied) {
+    PlanOptions options;
+    options.batches = {4};
+    options.isas = {isa_avx512()};
+    EXPECT_EQ(call_count(make_plan(graph, recipes(), options)), in_place);
+    ToldChoices told;
+    told.say("avx512", node_signature(graph, graph.find(node), 4), "pass");
+    options.choices = &told;
+    const Plan plan = make_plan(graph, recipes(), options);
+    EXPECT_EQ(call_count(plan), copied);
+    EXPECT_TRUE(plan.left_out.empty());
+}
+
 TEST(PlanChoices, OfAConcatenationAreACopyOrNone) {
     const Graph graph = parse_graph(R"(graph net {
   %x = input() : f32[n,32,28,28]
@@ -182,16 +196,7 @@ TEST(PlanChoices, OfAConcatenationAreACopyOrNone) {
   output "d" %d:0
 })",
                                     "net.emu");
-    PlanOptions options;
-    options.batches = {4};
-    options.isas = {isa_avx512()};
-    EXPECT_EQ(call_count(make_plan(graph, recipes(), options)), 3);
-    ToldChoices told;
-    told.say("avx512", node_signature(graph, graph.find("c"), 4), "pass");
-    options.choices = &told;
-    const Plan plan = make_plan(graph, recipes(), options);
-    EXPECT_EQ(call_count(plan), 4);
-    EXPECT_TRUE(plan.left_out.empty());
+    expect_calls(graph, "c", 3, 4);
 }
 
 TEST(PlanChoices, OfASliceAreACopyOrNone) {
@@ -203,16 +208,7 @@ TEST(PlanChoices, OfASliceAreACopyOrNone) {
   output "d" %d:0
 })",
                                     "net.emu");
-    PlanOptions options;
-    options.batches = {4};
-    options.isas = {isa_avx512()};
-    EXPECT_EQ(call_count(make_plan(graph, recipes(), options)), 2);
-    ToldChoices told;
-    told.say("avx512", node_signature(graph, graph.find("b"), 4), "pass");
-    options.choices = &told;
-    const Plan plan = make_plan(graph, recipes(), options);
-    EXPECT_EQ(call_count(plan), 3);
-    EXPECT_TRUE(plan.left_out.empty());
+    expect_calls(graph, "b", 2, 3);
 }
 
 }  // namespace
