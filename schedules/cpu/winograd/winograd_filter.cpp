@@ -5,9 +5,9 @@
 #include "compiler/ops/winograd.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/anchor.h"
+#include "schedules/common/winograd_transforms.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/winograd/winograd.h"
-#include "schedules/cpu/winograd/winograd_transforms.h"
 
 namespace emulsion {
 

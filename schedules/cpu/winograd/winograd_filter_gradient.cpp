@@ -18,10 +18,10 @@
 
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/common/winograd_transforms.h"
 #include "schedules/cpu/common/prefetch.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/winograd/winograd_gradient_parts.h"
-#include "schedules/cpu/winograd/winograd_transforms.h"
 
 namespace emulsion {
 

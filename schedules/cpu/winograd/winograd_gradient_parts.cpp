@@ -3,7 +3,7 @@
 
 #include "compiler/ops/conv2d.h"
 #include "schedules/common/anchor.h"
-#include "schedules/cpu/winograd/winograd_transforms.h"
+#include "schedules/common/winograd_transforms.h"
 
 namespace emulsion {
 

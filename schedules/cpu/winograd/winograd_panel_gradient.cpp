@@ -16,9 +16,9 @@
 #include <algorithm>
 
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/common/winograd_transforms.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/winograd/winograd_gradient_parts.h"
-#include "schedules/cpu/winograd/winograd_transforms.h"
 
 namespace emulsion {
 

@@ -1,5 +1,5 @@
 // Factored forms of the small matrix products.
-#include "schedules/cpu/winograd/winograd_transforms.h"
+#include "schedules/common/winograd_transforms.h"
 
 namespace emulsion {
 
