@@ -88,7 +88,8 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     return plan;
 }
 
-// What is built for one of options.devices: kernels of devices are exact, and no record is of them.
+// What is built for one of options.devices: graphs are exact, as Winograd is a matter of their
+// recipes, and no record is of them.
 BuildOptions device_build(const BuildOptions& options) {
     BuildOptions build = options;
     build.exact = true;
@@ -143,6 +144,7 @@ Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOp
         const BuildOptions build = device_build(options);
         PlanOptions device = plan_options(build, training);
         device.isas = {*isa};
+        device.exact = options.exact;
         device.tensor_alignment = processors.tensor_alignment;
         add_variants(plan, plan_of(optimized_graphs(network, build, device), recipes, device));
     }

@@ -21,6 +21,7 @@
 #include "schedules/gpu/sums/gpu_sample_sums.h"
 #include "schedules/gpu/sums/gpu_softmax.h"
 #include "schedules/gpu/sums/gpu_sums.h"
+#include "schedules/gpu/winograd/gpu_winograd.h"
 
 namespace emulsion {
 
@@ -44,6 +45,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuStridedGradient>());
     library.push_back(std::make_unique<GpuProduct>());
     library.push_back(std::make_unique<GpuSplitProduct>());
+    library.push_back(std::make_unique<GpuWinograd>());
     library.push_back(std::make_unique<GpuFilterGradient>());
     library.push_back(std::make_unique<GpuDepthwise>());
     library.push_back(std::make_unique<GpuDepthwiseFilterGradient>());

@@ -43,7 +43,6 @@ std::vector<PlannedKernel> kernels_of(const std::vector<std::string>& networks,
             PlanOptions options;
             options.training = is_training;
             options.batches = {is_training ? batch_of(name) : 1};
-            options.exact = true;
             options.isas = {isa_cuda()};
             const Plan plan = make_plan(is_training ? training_graph(network, /*exact=*/true)
                                                     : inference_graph(network, /*exact=*/true),

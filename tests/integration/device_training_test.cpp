@@ -38,7 +38,7 @@ void round_otherwise(const Trainer& trainer) {
 // The first steps agree; how far they may be apart where a network makes much of its rounding is
 // measured by a third training, on the processor, whose weights are rounded in another way.
 void compare_training(const Network& network) {
-    // Winograd, which the device's variants do without, rounds in another way.
+    // Winograd rounds in another way.
     const BuiltLibraries built(network, {.batch = 8, .devices = {"opencl"}, .exact = true});
     emulsion_device_description description;
     if (built.train().device(0, &description) != EMULSION_OK) GTEST_SKIP() << description.problem;

@@ -129,7 +129,9 @@ void read_hot_loop(const Listing& listing, CudaEntry& entry) {
         count(listing, loop.first, loop.second, candidate);
         if (candidate.ffma > best.ffma) best = candidate;
     }
-    if (best.ffma > 0) entry = best;
+    if (best.ffma == 0) return;
+    entry = best;
+    entry.has_loop = true;
 }
 
 }  // namespace
@@ -167,9 +169,9 @@ std::vector<CudaEntry> cuda_entries(const std::string& text, const std::string& 
     return entries;
 }
 
-PlannedKernel planned_for_cuda(const Group& group, const RecipeLibrary& library) {
+PlannedKernel planned_for_cuda(const Group& group, const RecipeLibrary& library, bool exact) {
     PlanOptions options;
-    options.exact = true;
+    options.exact = exact;
     const Choice choice = cheapest_recipe(library, group, isa_cuda(), options);
     PlannedKernel kernel;
     kernel.group = group;

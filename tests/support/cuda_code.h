@@ -17,6 +17,7 @@ struct CudaEntry {
     int spill_bytes = 0;  // stored and loaded
     int stack_bytes = 0;
     // Of the innermost loop with the most FFMA; of the whole entry where no loop has any.
+    bool has_loop = false;
     int instructions = 0;
     int ffma = 0;
     int loads = 0, wide_loads = 0;  // of memory of any kind; those of 128 bits
@@ -38,6 +39,6 @@ std::vector<CudaEntry> cuda_entries(const CompiledKernel& kernel, const std::str
                                     bool disassemble);
 
 // The kernel that the plan would make of a group for isa_cuda.
-PlannedKernel planned_for_cuda(const Group& group, const RecipeLibrary& library);
+PlannedKernel planned_for_cuda(const Group& group, const RecipeLibrary& library, bool exact = true);
 
 }  // namespace emulsion::test

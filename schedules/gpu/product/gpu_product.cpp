@@ -30,10 +30,7 @@ std::string GpuProduct::clash(const Group&, const Tiling& tiling, const Isa& isa
 
 std::vector<Tiling> GpuProduct::tilings(const Group& group, const Isa& isa) const {
     const Product product = product_of(group);
-    int piece = piece_of(product.channels);
-    // A reduction of one piece would be no loop: ptxas then loads all of it at once, and spills.
-    const bool is_loop = piece < product.channels || product.taps_w * product.taps_h > 1;
-    if (!is_loop && piece > 8 && piece % 2 == 0) piece /= 2;
+    const int piece = looping_piece(product.channels, product.taps_w * product.taps_h);
     return block_tilings(product.m, product.positions(group.batch), 1, piece, isa);
 }
 

@@ -56,6 +56,12 @@ int piece_of(int reduction) {
     return piece < 8 && reduction > 16 ? 16 : piece;
 }
 
+int looping_piece(int channels, int taps) {
+    const int piece = piece_of(channels);
+    const bool is_loop = piece < channels || taps > 1;
+    return !is_loop && piece > 8 && piece % 2 == 0 ? piece / 2 : piece;
+}
+
 Expr Operands::filter(const Expr& m, const Expr& c, const Expr& kx, const Expr& ky) const {
     const Func w = context_.operand(1);
     const bool has_blocks_of_results = product_.panel == Panel::vectors;

@@ -33,6 +33,9 @@ Product product_of(const Group& group);
 
 // A piece of the reduction near 16 that leaves nothing over, in whole vectors where there is one.
 int piece_of(int reduction);
+// The same, so small that so many channels and taps are a loop over pieces: ptxas loads all of a
+// single piece at once, and spills.
+int looping_piece(int channels, int taps);
 
 // The operands at their place in the product.
 class Operands {

@@ -35,7 +35,8 @@ constexpr int kMapThreads = 256;      // of blocks without a tile
 
 bool has_tile(const PlannedKernel& kernel) {
     return kernel.recipe == "gpu_product" || kernel.recipe == "gpu_strided_gradient" ||
-           kernel.recipe == "gpu_split_product" || kernel.recipe == "gpu_filter_gradient";
+           kernel.recipe == "gpu_split_product" || kernel.recipe == "gpu_filter_gradient" ||
+           kernel.recipe == "gpu_winograd";
 }
 
 // Lowers the kernel for a device that has no more shared memory than its tile states.
@@ -70,7 +71,7 @@ void expect_sound(const PlannedKernel& planned, const CompiledKernel& kernel, do
             EXPECT_GT(entry.registers, 0) << where;
             EXPECT_LE(entry.registers * threads, kRegisterFile) << where;
             share = std::max(share, entry.ffma_share());
-            if (reads_loops && entry.ffma > 0) {
+            if (entry.has_loop) {
                 EXPECT_EQ(entry.wide_loads, entry.loads) << where;
             }
         }
@@ -171,6 +172,19 @@ TEST(CudaCode, ProductsOfResidualNetworks) {
         add(group_of(std::make_shared<DenseBackwardWeights>(), {x, y}, 64), 0.82);
     }
     expect_sound(kernels, least);
+}
+
+TEST(CudaCode, ProductsOfWinograd) {
+    SKIP_WITHOUT_CUDA_TOOLS();
+    const RecipeLibrary recipes = make_library();
+    std::vector<PlannedKernel> kernels;
+    const Layer wide{256, 14, 256, 3, 1}, small{512, 7, 512, 3, 1};
+    for (const Group& group : {wide.forward(), small.data_gradient()}) {
+        kernels.push_back(planned_for_cuda(group, recipes, /*exact=*/false));
+        EXPECT_EQ(kernels.back().recipe, "gpu_winograd") << group.signature();
+        expect_stated_shared_bytes(kernels.back());
+    }
+    expect_sound(kernels, std::vector<double>(kernels.size(), 0.87));
 }
 
 TEST(CudaCode, SumsWithinSamples) {

@@ -18,7 +18,6 @@ std::vector<std::string> fallbacks(const std::string& name, int batch, bool is_t
     PlanOptions options;
     options.training = is_training;
     options.batches = {batch};
-    options.exact = true;  // no recipe of theirs is Winograd's
     options.isas = {isa};
     const Network network = golden_network(name);
     const Plan plan = make_plan(is_training ? training_graph(network, /*exact=*/true)

@@ -15,10 +15,9 @@ size_t launches(const std::string& network, int batch, const Isa& isa) {
     PlanOptions options;
     options.training = true;
     options.batches = {batch};
-    options.exact = isa.is_device();  // no recipe of theirs is Winograd's
     options.isas = {isa};
-    const Plan plan =
-        make_plan(training_graph(golden_network(network), options.exact), make_library(), options);
+    const Plan plan = make_plan(training_graph(golden_network(network), isa.is_device()),
+                                make_library(), options);
     const VariantPlan& variant = plan.variants[0];
     size_t count = 0;
     for (const PlannedCall& call : variant.batches[0].calls) {

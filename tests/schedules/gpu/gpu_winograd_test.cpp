@@ -1,0 +1,108 @@
+// Winograd convolutions of devices on OpenCL against the reference, and where the plan takes them.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/activations.h"
+#include "compiler/ops/arithmetic.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/plan/choice.h"
+#include "schedules/gpu/product/block_product.h"
+#include "schedules/library.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+void check(const Group& group) {
+    RecipeCheck check;
+    check.tolerance = 1e-5;
+    check.tilings = {to_tiling({.bm = 64, .bp = 64, .tm = 8, .tp = 8, .bk = 8})};
+    check_recipe("gpu_winograd", group, check);
+}
+
+// Of a map that is two wider than high.
+Group forward(int64_t channels, int64_t size, int64_t filters, int64_t kernel, int64_t padding,
+              int batch) {
+    auto op = std::make_shared<Conv2d>();
+    op->padding = {padding, padding, padding, padding};
+    return group_of(
+        op,
+        {batched_type({channels, size, size + 2}), plain_type({filters, channels, kernel, kernel})},
+        batch);
+}
+
+Group data_gradient(int64_t channels, int64_t size, int64_t filters, int64_t padding, bool rotated,
+                    int batch) {
+    auto op = std::make_shared<Conv2dBackwardData>();
+    op->padding = {padding, padding, padding, padding};
+    op->input = {size, size};
+    op->rotated = rotated;
+    const int64_t out = size + 2 * padding - 2;
+    const TensorType filter =
+        rotated ? plain_type({channels, filters, 3, 3}) : plain_type({filters, channels, 3, 3});
+    return group_of(op, {batched_type({filters, out, out}), filter}, batch);
+}
+
+// 4 x 4 and 2 x 2 results of 6 points, 2 x 2 of 4; tails of tiles and of blocks.
+TEST(GpuWinograd, Convolutions) {
+    check(forward(16, 9, 20, 3, 1, 3));
+    check(forward(8, 5, 68, 5, 2, 1));
+    check(forward(8, 4, 12, 3, 0, 2));
+}
+
+TEST(GpuWinograd, DataGradients) { check(data_gradient(20, 10, 8, 0, /*rotated=*/false, 3)); }
+
+TEST(GpuWinograd, FusedWork) {
+    check(make_group(2, [](GraphBuilder& builder) {
+        auto op = std::make_shared<Conv2dBackwardData>();
+        op->padding = {1, 1, 1, 1};
+        op->input = {7, 10};
+        op->rotated = true;
+        const Value dy = add_operand(builder, "dy", batched_type({8, 7, 10}));
+        const Value w = add_operand(builder, "w", plain_type({20, 8, 3, 3}));
+        const Value other = add_operand(builder, "other", batched_type({20, 7, 10}));
+        const Value active = builder.add(std::make_shared<Relu>(), {dy}, "v0");
+        const Value dx = builder.add(op, {active, w}, "v1");
+        const Value sum = builder.add(std::make_shared<Add>(), {dx, other}, "v2");
+        return std::vector<Value>{sum, builder.add(std::make_shared<Relu>(), {sum}, "v3")};
+    }));
+}
+
+std::string planned(const Group& group, bool exact) {
+    const RecipeLibrary library = make_library();
+    PlanOptions options;
+    options.exact = exact;
+    return std::string(cheapest_recipe(library, group, isa_cuda(), options).recipe->name());
+}
+
+// Many channels on both sides of many positions; never where --exact asks for none.
+TEST(GpuWinograd, IsTakenWhereItPays) {
+    for (const int64_t channels : {256, 512}) {
+        const Group wide = forward(channels, 14, channels, 3, 1, 64);
+        EXPECT_EQ(planned(wide, /*exact=*/false), "gpu_winograd");
+        EXPECT_EQ(planned(wide, /*exact=*/true), "gpu_product");
+        EXPECT_EQ(planned(data_gradient(channels, 14, channels, 1, true, 64), false),
+                  "gpu_winograd");
+    }
+    EXPECT_EQ(planned(forward(16, 32, 16, 3, 1, 128), false), "gpu_product");
+    EXPECT_NE(planned(forward(256, 14, 256, 3, 1, 1), false), "gpu_winograd");
+    EXPECT_FALSE(recipe_named("gpu_winograd").is_exact());
+}
+
+TEST(GpuWinograd, LeavesTheRestToOthers) {
+    const Recipe& recipe = recipe_named("gpu_winograd");
+    EXPECT_TRUE(recipe.applies(forward(8, 9, 12, 3, 1, 1), isa_opencl()));
+    EXPECT_FALSE(recipe.applies(forward(12, 9, 12, 3, 1, 1), isa_opencl()));
+    EXPECT_FALSE(recipe.applies(forward(8, 9, 10, 3, 1, 1), isa_opencl()));
+    EXPECT_FALSE(recipe.applies(forward(8, 9, 12, 7, 1, 1), isa_opencl()));
+    auto strided = std::make_shared<Conv2d>();
+    strided->stride = {2, 2};
+    const Group group = group_of(strided, {batched_type({8, 9, 9}), plain_type({12, 8, 3, 3})}, 1);
+    EXPECT_FALSE(recipe.applies(group, isa_opencl()));
+    EXPECT_NE(
+        recipe.clash(forward(8, 9, 12, 3, 1, 1),
+                     to_tiling({.bm = 16, .bp = 64, .tm = 4, .tp = 8, .bk = 16}), isa_opencl()),
+        "");
+}
+
+}  // namespace
+}  // namespace emulsion::test
