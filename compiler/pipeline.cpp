@@ -19,6 +19,7 @@
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
 #include "compiler/passes/inference_form.h"
+#include "compiler/passes/keep_old_values.h"
 #include "compiler/passes/pool_first.h"
 #include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
@@ -55,6 +56,11 @@ Graph training_graph(const Network& network, bool exact, int batch, bool update_
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));
     return checked(separate_results(graph, update_at_once));
+}
+
+Graph device_training_graph(const Network& network, bool exact, int batch, bool update_at_once,
+                            Choices* choices) {
+    return checked(keep_old_values(training_graph(network, exact, batch, update_at_once, choices)));
 }
 
 Graph inference_graph(const Network& network, bool exact, int batch, Choices* choices) {
@@ -98,6 +104,12 @@ BuildOptions device_build(const BuildOptions& options) {
     return build;
 }
 
+PlanOptions device_options(const BuildOptions& build, const Isa& isa, bool training) {
+    PlanOptions plan = plan_options(build, training);
+    plan.isas = {isa};
+    return plan;
+}
+
 // A graph for each batch: how it computes depends on the batch.
 struct OptimizedGraphs {
     std::vector<Graph> graphs;
@@ -109,10 +121,13 @@ OptimizedGraphs optimized_graphs(const Network& network, const BuildOptions& opt
     OptimizedGraphs result{{}, Choices(plan.choices, *plan.isas.at(0).family, plan.threads)};
     Choices* choices = &result.choices;
     for (int batch : plan.batches) {
+        if (!plan.training) {
+            result.graphs.push_back(inference_graph(network, options.exact, batch, choices));
+            continue;
+        }
+        const auto graph = plan.isas[0].is_device() ? device_training_graph : training_graph;
         result.graphs.push_back(
-            plan.training
-                ? training_graph(network, options.exact, batch, options.update_at_once, choices)
-                : inference_graph(network, options.exact, batch, choices));
+            graph(network, options.exact, batch, options.update_at_once, choices));
     }
     return result;
 }
@@ -142,8 +157,7 @@ Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOp
     Plan plan = plan_of(optimized_graphs(network, options, processors), recipes, processors);
     for (const Isa* isa : devices) {
         const BuildOptions build = device_build(options);
-        PlanOptions device = plan_options(build, training);
-        device.isas = {*isa};
+        PlanOptions device = device_options(build, *isa, training);
         device.exact = options.exact;
         device.tensor_alignment = processors.tensor_alignment;
         add_variants(plan, plan_of(optimized_graphs(network, build, device), recipes, device));
@@ -240,9 +254,9 @@ std::string show_kernels(const Plan& plan, const RecipeLibrary& recipes, const s
     return text;
 }
 
-std::string print_graphs(const Network& network, const BuildOptions& options, bool training) {
-    const OptimizedGraphs optimized =
-        optimized_graphs(network, options, plan_options(options, training));
+std::string print_graphs(const Network& network, const BuildOptions& options,
+                         const PlanOptions& plan) {
+    const OptimizedGraphs optimized = optimized_graphs(network, options, plan);
     std::string text;
     for (size_t i = 0; i < optimized.graphs.size(); i++) {
         if (optimized.graphs.size() > 1)
@@ -255,10 +269,12 @@ std::string print_graphs(const Network& network, const BuildOptions& options, bo
 std::string show_one(const Network& network, const RecipeLibrary& recipes, const std::string& stage,
                      const BuildOptions& options, bool training) {
     if (stage == "optimized") {
-        std::string text = print_graphs(network, options, training);
+        std::string text = print_graphs(network, options, plan_options(options, training));
         if (options.devices.empty()) return text;
+        const BuildOptions build = device_build(options);
         return text + fmt::format("# {}\n", fmt::join(options.devices, ", ")) +
-               print_graphs(network, device_build(options), training);
+               print_graphs(network, build,
+                            device_options(build, *find_device_isa(options.devices[0]), training));
     }
     Compiled compiled;
     compiled.plan = plan_of(network, recipes, options, training);

@@ -171,6 +171,7 @@ std::array<int64_t, EMULSION_CLASSES> device_bytes(const Plan& plan, const Varia
                 slot(memory_bytes(port.type, 1), port.type.batched, variant.batches.back().batch);
         }
     }
+    if (plan.training) workspace += slot(sizeof(emulsion_device_record), false, 1);
     bytes[EMULSION_WORKSPACE] = workspace;
     return bytes;
 }

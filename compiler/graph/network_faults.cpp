@@ -123,6 +123,12 @@ void check_sources(const Network& network) {
         const Node& node = graph.node(i);
         if (node.op->op_class() != OpClass::source || graph.op_as<Input>(i) != nullptr) continue;
         const TensorType& type = node.types[0];
+        if (graph.op_as<NotFinite>(i) != nullptr) {
+            refuse_source(
+                node,
+                fmt::format("'{}' is a number that the compiler alone gives to devices", node.name),
+                "remove it");
+        }
         if (const auto* scalar = graph.op_as<Scalar>(i)) {
             const std::optional<TensorType> wanted = type_of_scalar(scalar->name);
             if (!wanted) {

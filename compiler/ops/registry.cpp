@@ -15,6 +15,7 @@
 #include "compiler/ops/dropout.h"
 #include "compiler/ops/expand.h"
 #include "compiler/ops/flatten.h"
+#include "compiler/ops/keep_old.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
@@ -66,6 +67,7 @@ constexpr Entry kOps[] = {
     {"factor", make<Factor>},
     {"flatten", make<Flatten>},
     {"input", make<Input>},
+    {"keep_old", make<KeepOld>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
     {"max_pool", make<MaxPool>},
@@ -74,6 +76,7 @@ constexpr Entry kOps[] = {
     {"multiply", make<Multiply>},
     {"negate", make<Negate>},
     {"normalize", make<Normalize>},
+    {"not_finite", make<NotFinite>},
     {"parameter", make<Parameter>},
     {"partial_dots", make<PartialDots>},
     {"partial_moments", make<PartialMoments>},

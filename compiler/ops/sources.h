@@ -80,6 +80,14 @@ class Scalar : public SourceOp {
     std::string name;
 };
 
+// The number that a device holds for a training step: 0 until a test has found that the loss or a
+// gradient is not finite, then another. Type is i32[].
+class NotFinite : public SourceOp {
+  public:
+    NotFinite() : SourceOp(plain_type({}, ElementType::i32)) {}
+    std::string_view kind() const override { return "not_finite"; }
+};
+
 // A tensor that holds one number everywhere.
 class Constant : public SourceOp {
   public:

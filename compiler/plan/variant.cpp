@@ -60,11 +60,13 @@ class VariantPlanner {
     }
 
     // Values with a place of their own: parameters, state, inputs; updates and gradients; outputs.
+    // The device's flag is at the head of the state.
     std::map<Value, Place> fixed_places(const Graph& graph) const {
         std::map<Value, Place> fixed;
         int input = 0, output = 0;
         for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
             if (graph.op_as<Input>(i) != nullptr) fixed[{i, 0}] = {MemoryClass::input, input++};
+            if (graph.op_as<NotFinite>(i) != nullptr) fixed[{i, 0}] = {MemoryClass::state, 0};
         }
         for (const PlannedTensor& tensor : plan_.tensors) {
             fixed[{graph.find(tensor.name), 0}] = {tensor.memory, tensor.offset};

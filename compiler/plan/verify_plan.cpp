@@ -19,6 +19,8 @@ int64_t bytes_of(const TensorType& type, int batch) {
     return type.batched ? bytes * batch : bytes;
 }
 
+TensorType flag_type() { return plain_type({}, ElementType::i32); }
+
 // Nodes of a body that depend on `node`, itself included.
 std::vector<bool> dependents(const Graph& body, int node) {
     std::vector<bool> found(body.nodes().size(), false);
@@ -97,13 +99,15 @@ class Verifier {
                to_string(buffer.memory), found->second);
     }
 
-    // What `bind` finds: parameters and state of the caller, and inputs of each call.
+    // What `bind` finds: parameters and state of the caller, at the state's head a device's flag,
+    // and inputs of each call.
     SymbolicMemory tensors() {
         SymbolicMemory memory(symbols_);
         for (const PlannedTensor& tensor : plan_.tensors) {
             memory.write({tensor.memory, tensor.offset, tensor.offset + tensor.bytes},
                          symbols_.source("tensor " + tensor.name, tensor.type));
         }
+        memory.write({MemoryClass::state, 0, 4}, symbols_.source("not_finite", flag_type()));
         for (size_t i = 0; i < plan_.inputs.size(); i++) {
             const auto port = static_cast<int64_t>(i);
             memory.write({MemoryClass::input, port, port + 1},
@@ -315,7 +319,9 @@ class Verifier {
                                : graph.op_as<Parameter>(i) != nullptr ? "tensor "
                                : graph.op_as<State>(i) != nullptr     ? "tensor "
                                                                       : nullptr;
-            if (kind != nullptr) {
+            if (graph.op_as<NotFinite>(i) != nullptr) {
+                values.push_back({symbols_.source("not_finite", flag_type())});
+            } else if (kind != nullptr) {
                 values.push_back({symbols_.source(kind + node.name, node.types[0])});
             } else if (const auto* scalar = graph.op_as<Scalar>(i)) {
                 values.push_back({symbols_.source("scalar " + scalar->name, node.types[0])});

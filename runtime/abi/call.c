@@ -3,7 +3,6 @@
  * gradients behind it. */
 #define _GNU_SOURCE
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/abi/device.h"
@@ -79,68 +78,6 @@ static int check_gradients(emulsion_instance* instance) {
     return EMULSION_NOT_READY;
 }
 
-/* Kernels. */
-
-int emulsion_fail_kernel(emulsion_instance* instance, int kernel, int status) {
-    const emulsion_info* info = instance->library->info;
-    emulsion_fail(instance, status, "kernel ");
-    emulsion_append_number(instance, kernel);
-    if (kernel < info->kernel_count) {
-        emulsion_append(instance, " (");
-        emulsion_append(instance, info->kernels[kernel]);
-        emulsion_append(instance, ")");
-    }
-    return status;
-}
-
-/* Kernel `i` of the sequence, and on a device its end where it is to be timed. */
-static int run_kernel(emulsion_instance* instance, const emulsion_sequence* sequence, int i) {
-    const int error = sequence->kernels[i](instance);
-    if (__builtin_expect(error != 0, 0)) {
-        emulsion_fail_kernel(instance, sequence->first + i, error);
-        emulsion_append(instance, " failed a check with Halide's error ");
-        emulsion_append_number(instance, error);
-        return error;
-    }
-    if (instance->device == NULL) return EMULSION_OK;
-    if (instance->profile != NULL) instance->device->api->finish(instance->device);
-    return emulsion_device_check(instance, sequence->first + i);
-}
-
-static double seconds_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static int run_profiled(emulsion_instance* instance, const emulsion_sequence* sequence) {
-    for (int i = 0; i < sequence->count; i++) {
-        const double start = seconds_now();
-        const int status = run_kernel(instance, sequence, i);
-        const double seconds = seconds_now() - start;
-        if (status != EMULSION_OK) return status;
-        instance->profile(instance->profile_self, sequence->first + i, seconds);
-    }
-    return EMULSION_OK;
-}
-
-static int run_sequence(emulsion_instance* instance, const emulsion_sequence* sequence) {
-    if (instance->profile != NULL) return run_profiled(instance, sequence);
-    for (int i = 0; i < sequence->count; i++) {
-        const int status = run_kernel(instance, sequence, i);
-        if (__builtin_expect(status != EMULSION_OK, 0)) return status;
-    }
-    return EMULSION_OK;
-}
-
-/* A pool that broke its contract has left work undone. */
-static int check_pool(emulsion_instance* instance, int status) {
-    if (__atomic_exchange_n(&instance->pool_fault, 0, __ATOMIC_RELAXED) == 0) return status;
-    return emulsion_fail(instance, EMULSION_INVALID_ARGUMENT,
-                         "options.pool.parallel_for returned before each index was done once, by a "
-                         "worker of 0 to threads - 1");
-}
-
 static const emulsion_plan* select_plan(emulsion_instance* instance, const emulsion_call* call) {
     const emulsion_plan* plan = instance->variant->plans;
     while (plan->batch < call->samples) plan++;
@@ -165,10 +102,8 @@ static int upload_inputs(emulsion_instance* instance, const emulsion_call* call)
 static int download_outputs(emulsion_instance* instance, const emulsion_call* call) {
     int status = EMULSION_OK;
     if (instance->device == NULL) return status;
-    for (int i = 0; i < instance->library->info->output_count && status == EMULSION_OK; i++) {
-        if (i != instance->library->loss_output)
-            status = emulsion_device_download_output(instance, call, i);
-    }
+    for (int i = 0; i < instance->library->info->output_count && status == EMULSION_OK; i++)
+        status = emulsion_device_download_output(instance, call, i);
     return status;
 }
 
@@ -197,16 +132,7 @@ static void clear_outputs(emulsion_instance* instance, const emulsion_call* call
     }
 }
 
-static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
-    const int loss = instance->library->loss_output;
-    if (loss < 0) return EMULSION_OK;
-    if (instance->device != NULL) {
-        const int status = emulsion_device_download_output(instance, call, loss);
-        if (status != EMULSION_OK) return status;
-    }
-    uint32_t bits;
-    memcpy(&bits, call->outputs[loss], sizeof bits);
-    if (emulsion_is_finite(bits)) return EMULSION_OK;
+static int fail_loss(emulsion_instance* instance, const emulsion_call* call, uint32_t bits) {
     clear_outputs(instance, call);
     emulsion_fail(instance, EMULSION_NOT_FINITE, "the loss of step ");
     emulsion_append_number(instance, (int64_t)state_of(instance)[1]);
@@ -217,16 +143,7 @@ static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
     return EMULSION_NOT_FINITE;
 }
 
-static int test_gradients(emulsion_instance* instance) {
-    if (updates_at_once(instance->library)) return EMULSION_OK;
-    int tensor;
-    if (instance->device != NULL) {
-        const int status = emulsion_device_find_bad_gradient(instance, &tensor);
-        if (status != EMULSION_OK) return status;
-    } else {
-        tensor = emulsion_find_bad_gradient(instance);
-    }
-    if (tensor < 0) return EMULSION_OK;
+static int fail_gradient(emulsion_instance* instance, int tensor) {
     emulsion_fail(instance, EMULSION_NOT_FINITE, "the gradient of ");
     emulsion_append(instance, instance->library->info->tensors[tensor].name);
     emulsion_append(instance, " is not finite at step ");
@@ -237,34 +154,82 @@ static int test_gradients(emulsion_instance* instance) {
     return EMULSION_NOT_FINITE;
 }
 
+static uint32_t loss_bits(const emulsion_instance* instance, const emulsion_call* call) {
+    uint32_t bits;
+    memcpy(&bits, call->outputs[instance->library->loss_output], sizeof bits);
+    return bits;
+}
+
+static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
+    if (instance->device != NULL) return emulsion_device_test_loss(instance);
+    if (instance->library->loss_output < 0) return EMULSION_OK;
+    const uint32_t bits = loss_bits(instance, call);
+    return emulsion_is_finite(bits) ? EMULSION_OK : fail_loss(instance, call, bits);
+}
+
+static int test_gradients(emulsion_instance* instance) {
+    if (updates_at_once(instance->library)) return EMULSION_OK;
+    if (instance->device != NULL) return emulsion_device_test_gradients(instance);
+    const int tensor = emulsion_find_bad_gradient(instance);
+    return tensor < 0 ? EMULSION_OK : fail_gradient(instance, tensor);
+}
+
+/* On a device the tests are launched like kernels: `judge` waits for what they find. */
 static int run_gradients(emulsion_instance* instance, const emulsion_call* call) {
     load_state(instance);
     instance->gradients = EMULSION_NOT_READY;
     const emulsion_plan* plan = select_plan(instance, call);
     int status = upload_inputs(instance, call);
-    if (status == EMULSION_OK)
-        status = check_pool(instance, run_sequence(instance, &plan->forward));
+    if (status == EMULSION_OK) status = emulsion_run_sequence(instance, &plan->forward);
     if (status == EMULSION_OK) status = test_loss(instance, call);
-    if (status == EMULSION_OK)
-        status = check_pool(instance, run_sequence(instance, &plan->backward));
-    if (status == EMULSION_OK) status = download_outputs(instance, call);
-    if (status == EMULSION_OK) status = check_pool(instance, test_gradients(instance));
-    if (status != EMULSION_OK && status != EMULSION_NOT_FINITE) return status;
-    instance->gradients = status;
-    instance->gradient_seed = state_of(instance)[0];
-    instance->gradient_step = state_of(instance)[1];
-    return status;
+    if (status == EMULSION_OK) status = emulsion_run_sequence(instance, &plan->backward);
+    return status == EMULSION_OK ? emulsion_check_pool(instance, test_gradients(instance)) : status;
 }
 
 static int run_update(emulsion_instance* instance, float learning_rate) {
     load_state(instance);
     instance->learning_rate = learning_rate;
     instance->gradients = EMULSION_NOT_READY;
-    const int status = check_pool(instance, run_sequence(instance, &instance->variant->update));
-    if (status != EMULSION_OK) return status;
+    return emulsion_run_sequence(instance, &instance->variant->update);
+}
+
+/* Of a call on a device: brings the outputs, and says what its tests have found. */
+static int judge(emulsion_instance* instance, const emulsion_call* call) {
+    int bad;
+    int status = download_outputs(instance, call);
+    if (status == EMULSION_OK) status = emulsion_device_take_record(instance, &bad);
+    if (status != EMULSION_OK || bad == 0) return status;
+    return bad < 0 ? fail_loss(instance, call, loss_bits(instance, call))
+                   : fail_gradient(instance, bad - 1);
+}
+
+/* What became of the gradients of the state as it is. */
+static void keep_gradients(emulsion_instance* instance, int status) {
+    if (status != EMULSION_OK && status != EMULSION_NOT_FINITE) return;
+    instance->gradients = status;
+    instance->gradient_seed = state_of(instance)[0];
+    instance->gradient_step = state_of(instance)[1];
+}
+
+static void count_step(emulsion_instance* instance) {
     ((uint64_t*)instance->block[EMULSION_STATE])[1]++;
     instance->device_step++;
-    return EMULSION_OK;
+    instance->gradients = EMULSION_NOT_READY;
+}
+
+/* A device keeps the old values where one of the tests has found something, so that it is not asked
+ * between gradients and update. */
+static int run_step(emulsion_instance* instance, const emulsion_call* call, float learning_rate) {
+    const int is_device = instance->device != NULL;
+    int status = run_gradients(instance, call);
+    if (!is_device) keep_gradients(instance, status);
+    if (status == EMULSION_OK) status = run_update(instance, learning_rate);
+    if (is_device && status == EMULSION_OK) {
+        status = judge(instance, call);
+        keep_gradients(instance, status);
+    }
+    if (status == EMULSION_OK) count_step(instance);
+    return status;
 }
 
 static int forward_backward(emulsion_instance* instance, const emulsion_call* call) {
@@ -273,6 +238,8 @@ static int forward_backward(emulsion_instance* instance, const emulsion_call* ca
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     status = run_gradients(instance, call);
+    if (instance->device != NULL && status == EMULSION_OK) status = judge(instance, call);
+    keep_gradients(instance, status);
     emulsion_call_end(instance);
     return status;
 }
@@ -283,6 +250,7 @@ static int update(emulsion_instance* instance, float learning_rate) {
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     status = run_update(instance, learning_rate);
+    if (status == EMULSION_OK) count_step(instance);
     emulsion_call_end(instance);
     return status;
 }
@@ -294,8 +262,7 @@ static int step(emulsion_instance* instance, const emulsion_call* call, float le
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     instance->learning_rate = learning_rate; /* updates at once run among the gradients */
-    status = run_gradients(instance, call);
-    if (status == EMULSION_OK) status = run_update(instance, learning_rate);
+    status = run_step(instance, call, learning_rate);
     emulsion_call_end(instance);
     return status;
 }
@@ -311,7 +278,7 @@ static int prepare(emulsion_instance* instance) {
         if (status == EMULSION_OK) status = emulsion_device_upload(instance, EMULSION_STATE);
     }
     if (status == EMULSION_OK)
-        status = check_pool(instance, run_sequence(instance, &instance->variant->prepare));
+        status = emulsion_run_sequence(instance, &instance->variant->prepare);
     if (status == EMULSION_OK && instance->device != NULL)
         status = emulsion_device_finish(instance);
     if (status == EMULSION_OK) instance->prepared = EMULSION_OK;
@@ -326,8 +293,7 @@ static int run(emulsion_instance* instance, const emulsion_call* call) {
     if (status != EMULSION_OK) return status;
     const emulsion_plan* plan = select_plan(instance, call);
     status = upload_inputs(instance, call);
-    if (status == EMULSION_OK)
-        status = check_pool(instance, run_sequence(instance, &plan->forward));
+    if (status == EMULSION_OK) status = emulsion_run_sequence(instance, &plan->forward);
     if (status == EMULSION_OK) status = download_outputs(instance, call);
     emulsion_call_end(instance);
     return status;

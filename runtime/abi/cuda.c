@@ -150,8 +150,6 @@ static void open_stream(Device* device) {
     if (answer != 0) {
         device->stream = NULL;
         emulsion_cuda_fail(device, answer, "cuStreamCreate", "to a stream");
-    } else {
-        device->answer = create_memory(device, EMULSION_DEVICE_OWN_BYTES);
     }
     emulsion_cuda_leave(device, 0);
 }
@@ -165,7 +163,6 @@ static void close_device(emulsion_device* head) {
         for (int i = 0; i < EMULSION_CLASSES; i++) {
             if (device->arenas[i] != 0) cu->memory_free(device->arenas[i]);
         }
-        if (device->answer != 0) cu->memory_free(device->answer);
         if (device->stream != NULL) cu->stream_destroy(device->stream);
         emulsion_cuda_leave(device, 0);
     }
@@ -277,4 +274,4 @@ const emulsion_device_api emulsion_cuda = {.name = "cuda",
                                            .upload = upload,
                                            .download = download,
                                            .finish = finish,
-                                           .first_not_finite = emulsion_cuda_first_not_finite};
+                                           .test = emulsion_cuda_test};

@@ -10,7 +10,6 @@ typedef struct emulsion_cuda_device {
     int id;
     void *context, *stream;
     uint64_t arenas[EMULSION_CLASSES]; /* addresses; 0: none */
-    uint64_t answer;                   /* EMULSION_DEVICE_OWN_BYTES: of first_not_finite */
 } emulsion_cuda_device;
 
 /* Makes the device's context the calling thread's; the thread's own comes back with
@@ -26,6 +25,5 @@ int emulsion_cuda_fail(emulsion_cuda_device* device, int answer, const char* fun
 /* The same, if it is not 0, of a call that waits for the kernels launched before it. */
 int emulsion_cuda_waited(emulsion_cuda_device* device, int answer, const char* function);
 
-/* emulsion_device_api::first_not_finite. */
-int emulsion_cuda_first_not_finite(emulsion_device* device, int memory_class, uint64_t offset,
-                                   uint64_t count, int64_t* index);
+/* emulsion_device_api::test. */
+int emulsion_cuda_test(emulsion_device* device, const emulsion_device_test* test);

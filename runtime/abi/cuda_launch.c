@@ -99,83 +99,87 @@ static int launch(Device* device, void* kernel, const char* name, const Shape* s
     return 0;
 }
 
-/* The test for values that are not finite: the smallest index that any thread sees, so that the
- * answer does not depend on their order. An exponent of ones is a NaN's or an infinity's. */
+/* The test for values that are not finite: of those that any thread sees, the record gets the one
+ * of the smallest index, so that it does not depend on their order. An exponent of ones is a NaN's
+ * or an infinity's. */
 
-static const char kFiniteName[] = "first_not_finite";
-static const char kFiniteSource[] =
+static const char kTestName[] = "test_finite";
+static const char kTestSource[] =
     ".version 7.0\n"
     ".target sm_80\n"
     ".address_size 64\n"
-    ".visible .entry first_not_finite(.param .u64 values, .param .u64 count, .param .u64 first)\n"
+    ".visible .entry test_finite(.param .u64 values, .param .u32 count, .param .u32 number,\n"
+    "                            .param .u32 begins, .param .u64 flag, .param .u64 record)\n"
     "{\n"
-    "    .reg .pred %done, %found;\n"
-    "    .reg .b32 %block, %threads, %blocks, %thread, %bits;\n"
-    "    .reg .b64 %values, %count, %first, %index, %step, %at, %wide;\n"
+    "    .reg .pred %done, %found, %other;\n"
+    "    .reg .b32 %block, %threads, %blocks, %thread, %bits, %count, %number, %begins, %index,\n"
+    "        %step, %first, %before;\n"
+    "    .reg .b64 %values, %flag, %record, %at;\n"
     "    ld.param.u64 %values, [values];\n"
-    "    ld.param.u64 %count, [count];\n"
-    "    ld.param.u64 %first, [first];\n"
+    "    ld.param.u32 %count, [count];\n"
+    "    ld.param.u32 %number, [number];\n"
+    "    ld.param.u32 %begins, [begins];\n"
+    "    ld.param.u64 %flag, [flag];\n"
+    "    ld.param.u64 %record, [record];\n"
     "    cvta.to.global.u64 %values, %values;\n"
-    "    cvta.to.global.u64 %first, %first;\n"
+    "    cvta.to.global.u64 %flag, %flag;\n"
+    "    cvta.to.global.u64 %record, %record;\n"
     "    mov.u32 %block, %ctaid.x;\n"
     "    mov.u32 %threads, %ntid.x;\n"
     "    mov.u32 %blocks, %nctaid.x;\n"
     "    mov.u32 %thread, %tid.x;\n"
-    "    cvt.u64.u32 %wide, %thread;\n"
-    "    mad.wide.u32 %index, %block, %threads, %wide;\n"
-    "    mul.wide.u32 %step, %blocks, %threads;\n"
-    "next:\n"
-    "    setp.ge.u64 %done, %index, %count;\n"
+    "    mad.lo.u32 %index, %block, %threads, %thread;\n"
+    "    mul.lo.u32 %step, %blocks, %threads;\n"
+    "    setp.ge.u32 %done, %index, %count;\n"
     "    @%done bra end;\n"
-    "    shl.b64 %at, %index, 2;\n"
+    "    mov.b64 %at, 0;\n"
+    "    setp.ne.u32 %found, %begins, 0;\n"
+    "    @%found st.global.b64 [%record], %at;\n"
+    "next:\n"
+    "    mul.wide.u32 %at, %index, 4;\n"
     "    add.s64 %at, %values, %at;\n"
     "    ld.global.b32 %bits, [%at];\n"
     "    and.b32 %bits, %bits, 0x7f800000;\n"
     "    setp.eq.u32 %found, %bits, 0x7f800000;\n"
     "    @%found bra tell;\n"
-    "    add.s64 %index, %index, %step;\n"
-    "    bra next;\n"
+    "    add.u32 %index, %index, %step;\n"
+    "    setp.lt.u32 %found, %index, %count;\n"
+    "    @%found bra next;\n"
+    "    bra end;\n"
     "tell:\n"
-    "    red.global.min.u64 [%first], %index;\n"
+    "    atom.global.cas.b32 %first, [%flag], 0, %number;\n"
+    "    setp.ne.u32 %other, %first, 0;\n"
+    "    setp.ne.and.u32 %other, %first, %number, %other;\n"
+    "    @%other bra end;\n"
+    "    not.b32 %before, %index;\n"
+    "    st.global.b32 [%record], %number;\n"
+    "    red.global.max.u32 [%record+4], %before;\n"
     "end:\n"
     "    ret;\n"
     "}\n";
 
-enum { kFiniteThreads = 256, kFiniteBlocks = 1024, kNone = -1 };
+enum { kTestThreads = 256, kTestBlocks = 1024 };
 
-static int test(Device* device, void* kernel, uint64_t values, uint64_t count, int64_t* index) {
-    const emulsion_cuda_driver* cu = device->cu;
-    uint64_t first = UINT64_MAX; /* also what the device begins with */
-    int answer = cu->memory_set(device->answer, 0xff, sizeof first, device->stream);
-    if (answer != 0)
-        return emulsion_cuda_fail(device, answer, "cuMemsetD8Async", "to the answer's start");
-    const uint64_t blocks = (count - 1) / kFiniteThreads + 1;
+static int launch_test(Device* device, void* kernel, const emulsion_device_test* test) {
+    uint32_t count = (uint32_t)test->count, number = test->number, begins = (uint32_t)test->begins;
+    const uint32_t blocks = (count - 1) / kTestThreads + 1;
     const Shape shape = {
-        {blocks < kFiniteBlocks ? (int)blocks : kFiniteBlocks, 1, 1}, {kFiniteThreads, 1, 1}, 0};
-    void* arguments[] = {&values, &count, &device->answer};
-    if (launch(device, kernel, kFiniteName, &shape, arguments) != 0) return device->base.head.error;
-    device->base.head.downloads++;
-    device->base.head.downloaded_bytes += sizeof first;
-    answer = cu->copy_out(&first, device->answer, sizeof first, device->stream);
-    if (emulsion_cuda_waited(device, answer, "cuMemcpyDtoHAsync") != 0 ||
-        emulsion_cuda_waited(device, cu->stream_wait(device->stream), "cuStreamSynchronize") != 0)
-        return device->base.head.error;
-    *index = first == UINT64_MAX ? kNone : (int64_t)first;
-    return 0;
+        {blocks < kTestBlocks ? (int)blocks : kTestBlocks, 1, 1}, {kTestThreads, 1, 1}, 0};
+    uint64_t values = device->arenas[test->memory_class] + test->offset;
+    uint64_t flag = device->arenas[EMULSION_STATE];
+    uint64_t record = device->arenas[EMULSION_WORKSPACE] + test->record;
+    void* arguments[] = {&values, &count, &number, &begins, &flag, &record};
+    return launch(device, kernel, kTestName, &shape, arguments);
 }
 
-int emulsion_cuda_first_not_finite(emulsion_device* head, int memory_class, uint64_t offset,
-                                   uint64_t count, int64_t* index) {
+int emulsion_cuda_test(emulsion_device* head, const emulsion_device_test* test) {
     Device* device = (Device*)head;
-    *index = kNone;
-    if (emulsion_device_check_floats(&device->base, memory_class, offset, count) != 0 ||
-        emulsion_cuda_enter(device) != 0)
+    if (emulsion_device_check_test(&device->base, test) != 0 || emulsion_cuda_enter(device) != 0)
         return head->error;
     void* kernel = NULL;
-    if (ready_program(device, kFiniteSource) == 0)
-        kernel = ready_kernel(device, kFiniteSource, kFiniteName, kFiniteThreads, 0);
-    if (kernel != NULL && count > 0 && !head->dry)
-        test(device, kernel, device->arenas[memory_class] + offset, count, index);
+    if (ready_program(device, kTestSource) == 0)
+        kernel = ready_kernel(device, kTestSource, kTestName, kTestThreads, 0);
+    if (kernel != NULL && !head->dry) launch_test(device, kernel, test);
     return emulsion_cuda_leave(device, head->error);
 }
 

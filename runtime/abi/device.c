@@ -10,16 +10,18 @@
 
 /* Bytes. */
 
-/* Where the slot of a port begins: inputs, then outputs; behind the last one, where it ends. */
-static uint64_t slot_of(const emulsion_library* library, const emulsion_variant* variant,
-                        int number) {
-    const emulsion_info* info = library->info;
+static uint64_t slot_bytes(const emulsion_info* info, int number) {
+    const int outputs = info->input_count, record = outputs + info->output_count;
+    if (number >= record) return emulsion_slot_bytes(sizeof(emulsion_device_record), 0, 1);
+    const emulsion_port* port =
+        number < outputs ? &info->inputs[number] : &info->outputs[number - outputs];
+    return emulsion_slot_bytes(port->bytes, port->batched, info->batch);
+}
+
+uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
+                              int number) {
     uint64_t offset = emulsion_slot_bytes(variant->activation_bytes, 0, 1);
-    for (int i = 0; i < number; i++) {
-        const emulsion_port* port =
-            i < info->input_count ? &info->inputs[i] : &info->outputs[i - info->input_count];
-        offset += emulsion_slot_bytes(port->bytes, port->batched, info->batch);
-    }
+    for (int i = 0; i < number; i++) offset += slot_bytes(library->info, i);
     return offset;
 }
 
@@ -27,8 +29,8 @@ void emulsion_device_sizes(const emulsion_library* library, const emulsion_varia
                            emulsion_sizes* sizes) {
     memcpy(sizes->device_bytes, library->bytes, sizeof sizes->device_bytes);
     sizes->device_bytes[EMULSION_PREPARED] = variant->prepared_bytes;
-    sizes->device_bytes[EMULSION_WORKSPACE] =
-        slot_of(library, variant, library->info->input_count + library->info->output_count);
+    const int slots = library->info->input_count + library->info->output_count + library->training;
+    sizes->device_bytes[EMULSION_WORKSPACE] = emulsion_device_slot(library, variant, slots);
 }
 
 /* Failing. */
@@ -121,10 +123,11 @@ static Place place_of(const emulsion_instance* instance, const emulsion_buffer* 
         const int before = buffer->where == EMULSION_INPUT ? 0 : library->info->input_count;
         const int number = before + (int)buffer->offset;
         place.memory_class = EMULSION_WORKSPACE;
-        place.offset = slot_of(library, instance->variant, number);
-        end = slot_of(library, instance->variant, number + 1);
+        place.offset = emulsion_device_slot(library, instance->variant, number);
+        end = emulsion_device_slot(library, instance->variant, number + 1);
     } else {
         end = bytes[place.memory_class];
+        if (buffer->where == EMULSION_STATE && buffer->offset == 0) end = EMULSION_STATE_HEAD;
     }
     for (int axis = 0; axis < buffer->rank; axis++) {
         const emulsion_dimension* dimension = &buffer->dimensions[axis];
@@ -172,10 +175,8 @@ static int make_all_ready(emulsion_instance* instance) {
         status = make_ready(instance, &variant->plans[i].forward);
         if (status == EMULSION_OK) status = make_ready(instance, &variant->plans[i].backward);
     }
-    if (status == EMULSION_OK && instance->library->bytes[EMULSION_GRADIENTS] > 0) {
-        int tensor;
-        status = emulsion_device_find_bad_gradient(instance, &tensor);
-    }
+    if (status == EMULSION_OK && instance->library->training)
+        status = emulsion_device_test_loss(instance);
     instance->device->dry = 0;
     return status;
 }
@@ -234,49 +235,17 @@ int emulsion_device_check_uploaded(emulsion_instance* instance) {
     return EMULSION_NOT_READY;
 }
 
+/* The state's head is the host's own; on the device its place is the record's. */
+static uint64_t head_bytes(int memory_class) {
+    return memory_class == EMULSION_STATE ? EMULSION_STATE_HEAD : 0;
+}
+
 int emulsion_device_upload(emulsion_instance* instance, int memory_class) {
-    const uint64_t bytes = instance->library->bytes[memory_class];
-    if (bytes == 0) return EMULSION_OK;
-    instance->device->api->upload(instance->device, memory_class, 0, instance->block[memory_class],
-                                  bytes);
+    const uint64_t bytes = instance->library->bytes[memory_class], head = head_bytes(memory_class);
+    if (bytes <= head) return EMULSION_OK;
+    instance->device->api->upload(instance->device, memory_class, head,
+                                  (const char*)instance->block[memory_class] + head, bytes - head);
     return emulsion_device_check(instance, -1);
-}
-
-int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_call* call) {
-    const emulsion_info* info = instance->library->info;
-    for (int i = 0; i < info->input_count; i++) {
-        const uint64_t samples = info->inputs[i].batched ? (uint64_t)call->samples : 1;
-        instance->device->api->upload(instance->device, EMULSION_WORKSPACE,
-                                      slot_of(instance->library, instance->variant, i),
-                                      call->inputs[i], info->inputs[i].bytes * samples);
-    }
-    return emulsion_device_check(instance, -1);
-}
-
-int emulsion_device_download_output(emulsion_instance* instance, const emulsion_call* call,
-                                    int output) {
-    const emulsion_info* info = instance->library->info;
-    const emulsion_port* port = &info->outputs[output];
-    const uint64_t samples = port->batched ? (uint64_t)call->samples : 1;
-    const uint64_t slot = slot_of(instance->library, instance->variant, info->input_count + output);
-    instance->device->api->download(instance->device, EMULSION_WORKSPACE, slot,
-                                    call->outputs[output], port->bytes * samples);
-    return emulsion_device_check(instance, -1);
-}
-
-int emulsion_device_find_bad_gradient(emulsion_instance* instance, int* tensor) {
-    const emulsion_info* info = instance->library->info;
-    const uint64_t count = instance->library->bytes[EMULSION_GRADIENTS] / sizeof(float);
-    int64_t index = -1;
-    *tensor = -1;
-    instance->device->api->first_not_finite(instance->device, EMULSION_GRADIENTS, 0, count, &index);
-    const int status = emulsion_device_check(instance, -1);
-    for (int i = 0; i < info->tensor_count && status == EMULSION_OK && index >= 0; i++) {
-        const emulsion_tensor* gradient = &info->tensors[i];
-        const uint64_t at = (uint64_t)index * sizeof(float);
-        if (gradient->trained && at >= gradient->gradient_offset) *tensor = i;
-    }
-    return status;
 }
 
 static int upload(emulsion_instance* instance, int memory_class) {
@@ -291,7 +260,7 @@ static int upload(emulsion_instance* instance, int memory_class) {
 }
 
 static int download(emulsion_instance* instance, int memory_class) {
-    const uint64_t head = memory_class == EMULSION_STATE ? EMULSION_STATE_HEAD : 0;
+    const uint64_t head = head_bytes(memory_class);
     const uint64_t bytes = instance->library->bytes[memory_class] - head;
     int status = emulsion_check_state(instance);
     if (status == EMULSION_OK) status = emulsion_device_check_uploaded(instance);

@@ -23,8 +23,24 @@ extern "C" {
 /* Offsets of a library's tensors on a device are multiples of this: no driver asks for more. */
 #define EMULSION_DEVICE_ALIGNMENT 512
 
-/* What a device holds beside its arenas: the answer of first_not_finite. */
-#define EMULSION_DEVICE_OWN_BYTES 64
+/* A test of floats for NaN and infinity. The first of all tests that finds one sets the flag, the
+ * first word (uint32_t) of the state's arena, which is 0, to its number; update kernels keep the
+ * old values from then on, and later tests find nothing. */
+typedef struct emulsion_device_test {
+    int32_t memory_class;
+    int32_t begins;  /* 1: the record is cleared first; only where `count` is 1 */
+    uint64_t offset; /* of the floats, and of the record: as of views */
+    uint64_t count;  /* at most EMULSION_DEVICE_TESTED, so that their indices fit into 32 bits */
+    uint64_t record; /* offset in the workspace of an emulsion_device_record */
+    uint32_t number; /* not 0 */
+} emulsion_device_test;
+#define EMULSION_DEVICE_TESTED (1u << 30)
+
+/* What tests leave: all zero where they have found nothing. */
+typedef struct emulsion_device_record {
+    uint32_t number; /* of the test that has */
+    uint32_t before; /* UINT32_MAX less the index of the first such value */
+} emulsion_device_record;
 
 /* In the place of a driver's code: what was asked for cannot be. */
 #define EMULSION_DEVICE_REFUSED (-100000)
@@ -39,7 +55,7 @@ struct emulsion_device {
     char text[EMULSION_DEVICE_TEXT]; /* `error` in words: what was asked, and the driver's answer */
     /* Counters, since open. */
     uint64_t launches, uploads, downloads, uploaded_bytes, downloaded_bytes;
-    uint64_t allocations, allocated_bytes; /* of memory of the device, open's own included */
+    uint64_t allocations, allocated_bytes; /* of memory of the device */
     uint64_t programs, kernels;            /* made ready */
 };
 
@@ -58,7 +74,7 @@ struct emulsion_device_api {
      * and `text` says why. Their order is the drivers' own, and the same in each call. */
     int (*count)(char text[EMULSION_DEVICE_TEXT]);
     int (*facts)(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]);
-    /* Null where it fails. A device allocates EMULSION_DEVICE_OWN_BYTES for itself. */
+    /* Null where it fails. A device allocates nothing beside its arenas. */
     emulsion_device* (*open)(int index, char text[EMULSION_DEVICE_TEXT]);
     /* Frees all that belongs to it; waits for what still runs. */
     void (*close)(emulsion_device* device);
@@ -77,11 +93,8 @@ struct emulsion_device_api {
                     uint64_t bytes);
     /* Returns when all launches are through. */
     int (*finish)(emulsion_device* device);
-    /* The index of the first of `count` floats, which start at `offset`, that is a NaN or an
-     * infinity; -1: none is. Waits for the answer, a download of some bytes. A dry device gets the
-     * kernel ready, and answers -1. */
-    int (*first_not_finite)(emulsion_device* device, int memory_class, uint64_t offset,
-                            uint64_t count, int64_t* index);
+    /* Launches the test, and waits for nothing. A dry device gets the kernel ready. */
+    int (*test)(emulsion_device* device, const emulsion_device_test* test);
 };
 
 /* What an input or output takes of the workspace on a device: `bytes` of one sample or, where it is

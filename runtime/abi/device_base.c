@@ -163,15 +163,20 @@ int emulsion_device_downloads(emulsion_device_base* device, int memory_class, ui
     return 1;
 }
 
-int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,
-                                 uint64_t count) {
-    if (device->head.error == 0 && offset % sizeof(float) != 0)
+int emulsion_device_check_test(emulsion_device_base* device, const emulsion_device_test* test) {
+    if (device->head.error == 0 && test->offset % EMULSION_DEVICE_ALIGNMENT != 0)
         return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
-                                    "byte %llu is asked for, but it begins no float",
-                                    (unsigned long long)offset);
-    return emulsion_device_check_range(
-        device, memory_class, offset,
-        count <= UINT64_MAX / sizeof(float) ? count * sizeof(float) : UINT64_MAX);
+                                    "a test begins at byte %llu, no multiple of %d",
+                                    (unsigned long long)test->offset, EMULSION_DEVICE_ALIGNMENT);
+    if (device->head.error == 0 && (test->count == 0 || test->count > EMULSION_DEVICE_TESTED))
+        return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
+                                    "%llu floats are to be tested, but a test is of 1 to %u",
+                                    (unsigned long long)test->count, EMULSION_DEVICE_TESTED);
+    emulsion_device_check_range(device, test->memory_class, test->offset,
+                                test->count * sizeof(float));
+    emulsion_device_check_range(device, EMULSION_STATE, 0, EMULSION_STATE_HEAD);
+    return emulsion_device_check_range(device, EMULSION_WORKSPACE, test->record,
+                                       sizeof(emulsion_device_record));
 }
 
 void emulsion_log_tail(char* log, char* tail, size_t bytes) {

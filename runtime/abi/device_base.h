@@ -78,9 +78,8 @@ int emulsion_device_uploads(emulsion_device_base* device, int memory_class, uint
                             uint64_t bytes);
 int emulsion_device_downloads(emulsion_device_base* device, int memory_class, uint64_t offset,
                               uint64_t bytes);
-/* 0 if the device is without fault and the floats lie in an arena. */
-int emulsion_device_check_floats(emulsion_device_base* device, int memory_class, uint64_t offset,
-                                 uint64_t count);
+/* 0 if the device is without fault, and floats, flag and record lie in arenas. */
+int emulsion_device_check_test(emulsion_device_base* device, const emulsion_device_test* test);
 
 /* The end of what a compiler says, on one line; changes `log`. */
 void emulsion_log_tail(char* log, char* tail, size_t bytes);

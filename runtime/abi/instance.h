@@ -144,6 +144,10 @@ typedef struct emulsion_library {
     int32_t training;
 } emulsion_library;
 
+/* The head of a training library's state: seed, steps done, a mark, and what may come; on a device
+ * emulsion_device_record. */
+#define EMULSION_STATE_HEAD 64
+
 /* The instance. */
 
 /* What a kernel gets as user_context. Worker 0 is the thread that calls. A test harness may point

@@ -13,7 +13,6 @@
 
 /* The third word of a training library's state, once init has written it. */
 #define EMULSION_STATE_MARK UINT64_C(0x3165746174736d45) /* "Emstate1" */
-#define EMULSION_STATE_HEAD 64 /* bytes: those three words, and what may come */
 
 #define EMULSION_SPIN_NS 20000   /* a worker between loops, before it parks */
 #define EMULSION_WAIT_NS 100000  /* the caller at the end of a loop, before it parks */
@@ -65,8 +64,14 @@ int emulsion_check_rate(emulsion_instance* instance, float learning_rate);
 int emulsion_check_alive(emulsion_instance* instance);
 /* Parameters and state have values: EMULSION_OK or EMULSION_NOT_READY. */
 int emulsion_check_state(emulsion_instance* instance);
+
+/* sequence.c. */
+
 /* As emulsion_fail; the message begins with the kernel. */
 int emulsion_fail_kernel(emulsion_instance* instance, int kernel, int status);
+int emulsion_run_sequence(emulsion_instance* instance, const emulsion_sequence* sequence);
+/* `status`, or the fault where the caller's pool has broken its contract. */
+int emulsion_check_pool(emulsion_instance* instance, int status);
 
 /* choose_device.c. */
 
@@ -89,13 +94,24 @@ int emulsion_device_check(emulsion_instance* instance, int kernel);
 int emulsion_device_finish(emulsion_instance* instance);
 /* What the device holds is of the state as it is now: EMULSION_OK or EMULSION_NOT_READY. */
 int emulsion_device_check_uploaded(emulsion_instance* instance);
-/* A whole class, up. */
+/* Where a slot of the workspace begins: inputs, outputs, in training the record of the tests;
+ * behind the last one, where it ends. */
+uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
+                              int number);
+/* A whole class, up, but for the head of the state. */
 int emulsion_device_upload(emulsion_instance* instance, int memory_class);
+
+/* device_call.c: as device.c. */
+
 int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_call* call);
 int emulsion_device_download_output(emulsion_instance* instance, const emulsion_call* call,
                                     int output);
-/* As emulsion_find_bad_gradient, into `tensor`. */
-int emulsion_device_find_bad_gradient(emulsion_instance* instance, int* tensor);
+/* Launch the tests of the loss and of the gradients. */
+int emulsion_device_test_loss(emulsion_instance* instance);
+int emulsion_device_test_gradients(emulsion_instance* instance);
+/* What the tests have found, behind all launches: `bad` is 0 where all was finite, -1 for the loss,
+ * 1 + an index into info->tensors for a gradient. The flag is down again. */
+int emulsion_device_take_record(emulsion_instance* instance, int* bad);
 
 /* bind.c. */
 

@@ -166,7 +166,6 @@ static void close_device(emulsion_device* head) {
         emulsion_table_clear(&device->views[i], cl->clReleaseMemObject);
         if (device->arenas[i] != NULL) cl->clReleaseMemObject(device->arenas[i]);
     }
-    if (device->answer != NULL) cl->clReleaseMemObject(device->answer);
     if (device->queue != NULL) cl->clReleaseCommandQueue(device->queue);
     if (device->context != NULL) cl->clReleaseContext(device->context);
     free(device);
@@ -181,11 +180,7 @@ static void open_queue(Device* device) {
         return;
     }
     device->queue = cl->clCreateCommandQueue(device->context, device->id, 0, &answer);
-    if (answer != 0) {
-        emulsion_opencl_fail(device, answer, "clCreateCommandQueue", "to a queue");
-        return;
-    }
-    device->answer = create_buffer(device, EMULSION_DEVICE_OWN_BYTES);
+    if (answer != 0) emulsion_opencl_fail(device, answer, "clCreateCommandQueue", "to a queue");
 }
 
 static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
@@ -224,8 +219,8 @@ static int allocate(emulsion_device* head, int memory_class, uint64_t bytes) {
                                               "to the zeros of an arena");
 }
 
-static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offset,
-                          uint64_t bytes) {
+uint64_t emulsion_opencl_view(emulsion_device* head, int memory_class, uint64_t offset,
+                              uint64_t bytes) {
     Device* device = (Device*)head;
     if (emulsion_device_check_range(&device->base, memory_class, offset, bytes) != 0) return 0;
     emulsion_table* views = &device->views[memory_class];
@@ -283,8 +278,8 @@ const emulsion_device_api emulsion_opencl = {.name = "opencl",
                                              .open = open_device,
                                              .close = close_device,
                                              .allocate = allocate,
-                                             .view = make_view,
+                                             .view = emulsion_opencl_view,
                                              .upload = upload,
                                              .download = download,
                                              .finish = finish,
-                                             .first_not_finite = emulsion_opencl_first_not_finite};
+                                             .test = emulsion_opencl_test};

@@ -9,7 +9,6 @@ typedef struct emulsion_opencl_device {
     const emulsion_opencl_driver* cl;
     void *id, *context, *queue;
     void* arenas[EMULSION_CLASSES];
-    void* answer; /* EMULSION_DEVICE_OWN_BYTES: of first_not_finite */
     emulsion_table views[EMULSION_CLASSES];
     uint64_t shared_bytes; /* of a block, at most */
     char options[96];      /* of programs */
@@ -22,6 +21,7 @@ int emulsion_opencl_fail(emulsion_opencl_device* device, int answer, const char*
 /* The same, if it is not 0, of a call that waits for the kernels launched before it. */
 int emulsion_opencl_waited(emulsion_opencl_device* device, int answer, const char* function);
 
-/* emulsion_device_api::first_not_finite. */
-int emulsion_opencl_first_not_finite(emulsion_device* device, int memory_class, uint64_t offset,
-                                     uint64_t count, int64_t* index);
+/* emulsion_device_api::view and test. */
+uint64_t emulsion_opencl_view(emulsion_device* device, int memory_class, uint64_t offset,
+                              uint64_t bytes);
+int emulsion_opencl_test(emulsion_device* device, const emulsion_device_test* test);

@@ -133,82 +133,62 @@ static int set_arguments(Device* device, void* kernel, const char* name, const s
     return emulsion_opencl_fail(device, answer, "clSetKernelArg", what);
 }
 
-/* The test for values that are not finite: the smallest index that any of the launched sees, so
- * that the answer does not depend on their order. An exponent of ones is a NaN's or an infinity's.
- */
+/* The test for values that are not finite: of those that any of the launched sees, the record gets
+ * the one of the smallest index, so that it does not depend on their order. An exponent of ones is
+ * a NaN's or an infinity's. */
 
-static const char kFiniteName[] = "first_not_finite";
-static const char kFiniteSource[] =
-    "__kernel void first_not_finite(__global const uint* values, const ulong begin,\n"
-    "                               const uint count, __global uint* first) {\n"
+static const char kTestName[] = "test_finite";
+static const char kTestSource[] =
+    "__kernel void test_finite(__global const uint* values, const uint count, const uint number,\n"
+    "                          const uint begins, __global uint* flag, __global uint* record) {\n"
     "    for (uint i = (uint)get_global_id(0); i < count; i += (uint)get_global_size(0)) {\n"
-    "        if ((values[begin + i] & 0x7f800000u) == 0x7f800000u) {\n"
-    "            atomic_min(first, i);\n"
+    "        if (begins) record[0] = record[1] = 0u;\n"
+    "        if ((values[i] & 0x7f800000u) == 0x7f800000u) {\n"
+    "            const uint first = atomic_cmpxchg(flag, 0u, number);\n"
+    "            if (first != 0u && first != number) return;\n"
+    "            record[0] = number;\n"
+    "            atomic_max(record + 1, 0xffffffffu - i);\n"
     "            return;\n"
     "        }\n"
     "    }\n"
     "}\n";
 
-enum {
-    kFiniteThreads = 64,
-    kFiniteBlocks = 256,
-    kFinitePart = 1 << 30, /* values of one launch: their indices fit into 32 bits */
-    kNone = -1
-};
+enum { kTestThreads = 64, kTestBlocks = 256 };
 
-/* The index, within a part, of its first value that is not finite; UINT32_MAX: none. */
-static int test_part(Device* device, void* kernel, void* values, uint64_t begin, uint32_t count,
-                     uint32_t* first) {
-    const emulsion_opencl_driver* cl = device->cl;
-    *first = UINT32_MAX;
-    int answer = cl->clEnqueueFillBuffer(device->queue, device->answer, first, sizeof *first, 0,
-                                         sizeof *first, 0, NULL, NULL);
-    if (answer != 0)
-        return emulsion_opencl_fail(device, answer, "clEnqueueFillBuffer", "to the answer's start");
+static int launch_test(Device* device, void* kernel, const emulsion_device_test* test) {
+    emulsion_device* head = &device->base.head;
+    const uint32_t count = (uint32_t)test->count, begins = (uint32_t)test->begins;
+    const uint64_t views[] = {
+        emulsion_opencl_view(head, test->memory_class, test->offset, count * sizeof(float)),
+        emulsion_opencl_view(head, EMULSION_STATE, 0, EMULSION_STATE_HEAD),
+        emulsion_opencl_view(head, EMULSION_WORKSPACE, test->record,
+                             sizeof(emulsion_device_record))};
+    if (head->error != 0) return head->error;
     const struct {
         size_t bytes;
         const void* value;
-    } arguments[] = {{sizeof values, &values},
-                     {sizeof begin, &begin},
-                     {sizeof count, &count},
-                     {sizeof device->answer, &device->answer}};
-    for (uint32_t i = 0; answer == 0 && i < 4; i++)
-        answer = cl->clSetKernelArg(kernel, i, arguments[i].bytes, arguments[i].value);
+    } arguments[] = {{sizeof(void*), &views[0]},        {sizeof count, &count},
+                     {sizeof(uint32_t), &test->number}, {sizeof begins, &begins},
+                     {sizeof(void*), &views[1]},        {sizeof(void*), &views[2]}};
+    int answer = 0;
+    for (uint32_t i = 0; answer == 0 && i < sizeof arguments / sizeof *arguments; i++)
+        answer = device->cl->clSetKernelArg(kernel, i, arguments[i].bytes, arguments[i].value);
     if (answer != 0)
-        return emulsion_opencl_fail(device, answer, "clSetKernelArg", "to first_not_finite");
-    const uint32_t blocks = (count - 1) / kFiniteThreads + 1;
-    const size_t grid[3] = {blocks < kFiniteBlocks ? blocks : kFiniteBlocks, 1, 1};
-    const size_t threads[3] = {kFiniteThreads, 1, 1};
-    if (launch(device, kernel, kFiniteName, grid, threads) != 0) return device->base.head.error;
-    device->base.head.downloads++;
-    device->base.head.downloaded_bytes += sizeof *first;
-    return emulsion_opencl_waited(
-        device,
-        cl->clEnqueueReadBuffer(device->queue, device->answer, /*blocking=*/1, 0, sizeof *first,
-                                first, 0, NULL, NULL),
-        "clEnqueueReadBuffer");
+        return emulsion_opencl_fail(device, answer, "clSetKernelArg", "to test_finite");
+    const uint32_t blocks = (count - 1) / kTestThreads + 1;
+    const size_t grid[3] = {blocks < kTestBlocks ? blocks : kTestBlocks, 1, 1};
+    const size_t threads[3] = {kTestThreads, 1, 1};
+    return launch(device, kernel, kTestName, grid, threads);
 }
 
-int emulsion_opencl_first_not_finite(emulsion_device* head, int memory_class, uint64_t offset,
-                                     uint64_t count, int64_t* index) {
+int emulsion_opencl_test(emulsion_device* head, const emulsion_device_test* test) {
     Device* device = (Device*)head;
-    *index = kNone;
-    if (emulsion_device_check_floats(&device->base, memory_class, offset, count) != 0)
+    if (emulsion_device_check_test(&device->base, test) != 0 ||
+        ready_program(device, kTestSource, sizeof kTestSource - 1) != 0)
         return head->error;
-    if (ready_program(device, kFiniteSource, sizeof kFiniteSource - 1) != 0) return head->error;
-    void* kernel = ready_kernel(device, kFiniteSource, kFiniteName, kFiniteThreads, 0);
-    if (kernel == NULL) return head->error;
-    for (uint64_t at = 0; at < count && !head->dry; at += kFinitePart) {
-        const uint32_t part = count - at < kFinitePart ? (uint32_t)(count - at) : kFinitePart;
-        uint32_t first;
-        if (test_part(device, kernel, device->arenas[memory_class], offset / 4 + at, part,
-                      &first) != 0)
-            return head->error;
-        if (first == UINT32_MAX) continue;
-        *index = (int64_t)(at + first);
-        return 0;
-    }
-    return 0;
+    void* kernel = ready_kernel(device, kTestSource, kTestName, kTestThreads, 0);
+    if (kernel == NULL || head->dry) return head->error;
+    return launch_test(device, kernel, test);
 }
 
 /* What Halide's kernels call; they drop what it returns. */

@@ -7,6 +7,7 @@
 #include "compiler/passes/expand_batch_norm.h"
 #include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/inference_form.h"
+#include "compiler/passes/keep_old_values.h"
 #include "compiler/passes/pool_first.h"
 #include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
@@ -53,6 +54,15 @@ TEST(FreezeBatchNorm, Cases) {
         Graph after = freeze_batch_norm(graph);
         verify(after);
         EXPECT_TRUE(freeze_batch_norm(after) == after) << "a second run changes the graph again";
+        return print(after);
+    });
+}
+
+TEST(KeepOldValues, Cases) {
+    expect_golden_cases("passes/keep_old_values.txt", [](const Graph& graph) {
+        Graph after = keep_old_values(graph);
+        verify(after);
+        EXPECT_TRUE(keep_old_values(after) == after) << "a second run changes the graph again";
         return print(after);
     });
 }

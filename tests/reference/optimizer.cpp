@@ -4,6 +4,7 @@
 
 #include "compiler/ops/adam.h"
 #include "compiler/ops/dropout.h"
+#include "compiler/ops/keep_old.h"
 #include "compiler/ops/sgd.h"
 #include "tests/reference/interpreter.h"
 
@@ -35,6 +36,14 @@ std::vector<Tensor> sgd_update(const Call& call) {
             old - only(call.input(3)) * (op.nesterov ? op.momentum * m.values[i] + d : m.values[i]);
     }
     return {w, m};
+}
+
+std::vector<Tensor> keep_old(const Call& call) {
+    const auto count = static_cast<size_t>(call.as<KeepOld>().tensors);
+    std::vector<Tensor> next;
+    for (size_t i = 1; i <= count; i++)
+        next.push_back(only(call.input(0)) == 0 ? call.input(i) : call.input(count + i));
+    return next;
 }
 
 std::vector<Tensor> adam_correction(const Call& call) {
@@ -100,6 +109,7 @@ void add_optimizer(Table& table) {
     table["adam_correction"] = adam_correction;
     table["adam_update"] = adam_update;
     table["dropout"] = dropout;
+    table["keep_old"] = keep_old;
     table["sgd_plain"] = sgd_plain;
     table["sgd_update"] = sgd_update;
 }

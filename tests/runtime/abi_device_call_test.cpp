@@ -29,10 +29,11 @@ TEST(AbiDevice, CallsCarryInputsAndOutputs) {
         const emulsion_device& after = network.device();
         EXPECT_EQ(after.uploads - before.uploads, 1u);
         EXPECT_EQ(after.uploaded_bytes - before.uploaded_bytes, n * kWidth * 4);
-        EXPECT_EQ(after.downloads - before.downloads, 2u);
-        EXPECT_EQ(after.downloaded_bytes - before.downloaded_bytes, 4 * n + 4);
+        EXPECT_EQ(after.downloads - before.downloads, 3u);
+        EXPECT_EQ(after.downloaded_bytes - before.downloaded_bytes,
+                  4 * n + 4 + sizeof(emulsion_device_record));
         EXPECT_EQ(after.allocations, before.allocations);
-        EXPECT_EQ(after.launches - before.launches, 3u);
+        EXPECT_EQ(after.launches - before.launches, 5u) << "three kernels, two tests";
         ASSERT_EQ(network.prepare(), EMULSION_OK);
         ASSERT_EQ(network.run(samples), EMULSION_OK);
     }
@@ -86,8 +87,8 @@ TEST(AbiDevice, WhatIsNotFiniteIsFound) {
     EXPECT_EQ(network.error().substr(0, 18), "the loss of step 0") << network.error();
     EXPECT_EQ(network.outputs()[1], 0.0f);
     EXPECT_EQ(network.state()[1], 0u);
+    EXPECT_EQ(network.update(), EMULSION_NOT_FINITE);
     network.inputs()[3] = 1;
-    ASSERT_EQ(network.upload(EMULSION_PARAMETERS), EMULSION_OK);
     ASSERT_EQ(network.step(), EMULSION_OK) << network.error();
 
     static emulsion_kernel backward;
@@ -257,11 +258,11 @@ TEST(AbiDevice, ALostDeviceIsToldUntilItIsBoundAnew) {
         const char* function;
         const char* text;
     };
-    for (const Fault& fault : std::vector<Fault>{
-             {"upload", "device fake:0: the fake's upload fails"},
-             {"launch", "kernel 0 (forward): the fake's launch fails"},
-             {"download", "device fake:0: the fake's download fails"},
-             {"first_not_finite", "device fake:0: the fake's first_not_finite fails"}}) {
+    for (const Fault& fault :
+         std::vector<Fault>{{"upload", "device fake:0: the fake's upload fails"},
+                            {"launch", "kernel 0 (forward): the fake's launch fails"},
+                            {"download", "device fake:0: the fake's download fails"},
+                            {"test", "device fake:0: the fake's test fails"}}) {
         SCOPED_TRACE(fault.function);
         DeviceNetwork network;
         network.begin();

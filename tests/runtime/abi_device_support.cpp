@@ -102,20 +102,32 @@ int finish(emulsion_device* device) {
     return answer(device, "finish");
 }
 
-int first_not_finite(emulsion_device* device, int memory_class, std::uint64_t offset,
-                     std::uint64_t count, std::int64_t* index) {
-    *index = -1;
-    if (const int error = answer(device, "first_not_finite")) return error;
-    const auto* values =
-        reinterpret_cast<const float*>(place(device, memory_class, offset, 4 * count));
-    for (std::uint64_t i = 0; i < count && *index < 0 && device->dry == 0; i++) {
-        if (!std::isfinite(values[i])) *index = static_cast<std::int64_t>(i);
+std::uint32_t& flag_of(emulsion_device* device) {
+    return *reinterpret_cast<std::uint32_t*>(
+        place(device, EMULSION_STATE, 0, sizeof(std::uint32_t)));
+}
+
+int test(emulsion_device* device, const emulsion_device_test* test) {
+    if (const int error = answer(device, "test")) return error;
+    const auto* values = reinterpret_cast<const float*>(
+        place(device, test->memory_class, test->offset, 4 * test->count));
+    auto& record = *reinterpret_cast<emulsion_device_record*>(
+        place(device, EMULSION_WORKSPACE, test->record, sizeof(emulsion_device_record)));
+    EXPECT_GE(test->count, 1u);
+    EXPECT_TRUE(test->begins == 0 || test->count == 1);
+    if (device->dry != 0) return 0;
+    device->launches++;
+    if (test->begins != 0) record = {0, 0};
+    for (std::uint64_t i = 0; i < test->count && flag_of(device) == 0; i++) {
+        if (std::isfinite(values[i])) continue;
+        record = {test->number, UINT32_MAX - static_cast<std::uint32_t>(i)};
+        flag_of(device) = test->number;
     }
     return 0;
 }
 
-const emulsion_device_api kApi = {"fake", count,  facts,    open,   close,           allocate,
-                                  view,   upload, download, finish, first_not_finite};
+const emulsion_device_api kApi = {"fake", count,  facts,    open,   close, allocate,
+                                  view,   upload, download, finish, test};
 
 emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]) {
     if (fails("open")) {
@@ -168,7 +180,7 @@ int backward(emulsion_instance* instance) {
 }
 
 int update(emulsion_instance* instance) {
-    if (!launches(instance)) return 0;
+    if (!launches(instance) || flag_of(instance->device) != 0) return 0;
     for (int c = 0; c < kWidth; c++)
         at(instance, kW)[c] -= instance->learning_rate * at(instance, kGradient)[c];
     return 0;

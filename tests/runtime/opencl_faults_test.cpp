@@ -35,10 +35,10 @@ TEST_F(OpenClFaults, MoreMemoryThanThereIsIsRefusedBeforeItIsAsked) {
     EXPECT_EQ(refusal({60001}),
               "class parameters needs one block of 60001 bytes, but 'toy' gives "
               "blocks of at most 60000");
-    EXPECT_EQ(created_buffers, 1);  // the device's own
-    EXPECT_EQ(refusal({60000, 39937}),
-              "class gradients needs 39937 bytes, but 'toy' has 39936 left of its 100000");
-    EXPECT_EQ(created_buffers, 3);
+    EXPECT_EQ(created_buffers, 0);
+    EXPECT_EQ(refusal({60000, 40001}),
+              "class gradients needs 40001 bytes, but 'toy' has 40000 left of its 100000");
+    EXPECT_EQ(created_buffers, 1);
     changed_facts.clear();
 }
 
@@ -55,16 +55,16 @@ TEST_F(OpenClFaults, ADriverThatGivesNoMemory) {
         "clCreateBuffer answers CL_MEM_OBJECT_ALLOCATION_FAILURE (-4) to 4096 bytes of memory "
         "on '" +
             device_name() + "'");
-    EXPECT_EQ(device->allocations, 1u);
+    EXPECT_EQ(device->allocations, 0u);
     // Everything behind it answers the same.
     uint8_t byte = 0;
-    int64_t index = 0;
     EXPECT_EQ(emulsion_opencl.allocate(device.get(), EMULSION_PARAMETERS, 1), -4);
     EXPECT_EQ(emulsion_opencl.view(device.get(), EMULSION_STATE, 0, 1), 0u);
     EXPECT_EQ(emulsion_opencl.upload(device.get(), EMULSION_STATE, 0, &byte, 1), -4);
     EXPECT_EQ(emulsion_opencl.download(device.get(), EMULSION_STATE, 0, &byte, 1), -4);
     EXPECT_EQ(emulsion_opencl.finish(device.get()), -4);
-    EXPECT_EQ(emulsion_opencl.first_not_finite(device.get(), EMULSION_STATE, 0, 1, &index), -4);
+    const emulsion_device_test test = {EMULSION_STATE, 0, 0, 1, 0, 1};
+    EXPECT_EQ(emulsion_opencl.test(device.get(), &test), -4);
 }
 
 TEST_F(OpenClFaults, MisuseOfArenasIsRefused) {
@@ -275,12 +275,13 @@ TEST_F(OpenClFaults, ClosingReleasesWhatWasMade) {
         TextProgram program = scaling_program();
         Scaled scaled(program);
         scaled.scale(2);
-        int64_t index;
-        emulsion_opencl.first_not_finite(scaled.device().get(), EMULSION_WORKSPACE, 0, 1, &index);
+        emulsion_opencl.allocate(scaled.device().get(), EMULSION_STATE, 512);
+        const emulsion_device_test test = {EMULSION_WORKSPACE, 0, 0, 1, 512, 1};
+        emulsion_opencl.test(scaled.device().get(), &test);
         EXPECT_EQ(scaled.device()->error, 0);
         EXPECT_EQ(released, 0);
     }
-    EXPECT_EQ(made, 9);  // context, queue, two buffers, a view, two programs, two kernels
+    EXPECT_EQ(made, 12);  // context, queue, two buffers, four views, two programs, two kernels
     EXPECT_EQ(released, made);
 }
 

@@ -42,8 +42,8 @@ TEST_F(OpenCl, WhatIsUploadedIsDownloaded) {
     EXPECT_EQ(device->uploaded_bytes, 1000u);
     EXPECT_EQ(device->downloads, 2u);
     EXPECT_EQ(device->downloaded_bytes, 8192u);
-    EXPECT_EQ(device->allocations, 3u);
-    EXPECT_EQ(device->allocated_bytes, 4096u + 512 + EMULSION_DEVICE_OWN_BYTES);
+    EXPECT_EQ(device->allocations, 2u);
+    EXPECT_EQ(device->allocated_bytes, 4096u + 512);
 }
 
 // Views are made once, and kernels see an arena through them.
@@ -73,7 +73,7 @@ TEST_F(OpenCl, ASecondRunMakesNothing) {
         EXPECT_EQ(scaled.scale(2), 0);
         EXPECT_EQ(scaled.device()->programs, 1u);
         EXPECT_EQ(scaled.device()->kernels, 1u);
-        EXPECT_EQ(scaled.device()->allocations, 2u);
+        EXPECT_EQ(scaled.device()->allocations, 1u);
         EXPECT_EQ(scaled.device()->launches, static_cast<uint64_t>(run) + 1);
     }
     EXPECT_EQ(scaled.device().api().finish(scaled.device().get()), 0);
@@ -156,17 +156,25 @@ class NotFinite : public OpenClTest {
         if (IsSkipped()) return;
         device_ = std::make_unique<OpenDevice>(emulsion_opencl);
         device_->api().allocate(device_->get(), EMULSION_GRADIENTS, kCount * 4);
+        device_->api().allocate(device_->get(), EMULSION_STATE, 512);
+        device_->api().allocate(device_->get(), EMULSION_WORKSPACE, 1024);
     }
     void put(uint64_t index, float value) {
         device_->api().upload(device_->get(), EMULSION_GRADIENTS, index * 4, &value, 4);
     }
     int64_t first(uint64_t begin, uint64_t count) {
-        int64_t index = -7;
-        EXPECT_EQ(device_->api().first_not_finite(device_->get(), EMULSION_GRADIENTS, begin * 4,
-                                                  count, &index),
-                  0)
-            << device_->get()->text;
-        return index;
+        return first_not_finite(device_->get(), EMULSION_GRADIENTS, begin, count);
+    }
+    // What the record at this place of the workspace holds.
+    emulsion_device_record record(uint64_t place = 0) {
+        emulsion_device_record record{};
+        device_->api().download(device_->get(), EMULSION_WORKSPACE, place, &record, sizeof record);
+        return record;
+    }
+    void test(uint64_t begin, uint64_t count, uint32_t number, uint64_t record = 0) {
+        const emulsion_device_test test = {
+            EMULSION_GRADIENTS, count == 1, begin * 4, count, record, number};
+        device_->api().test(device_->get(), &test);
     }
 
     std::unique_ptr<OpenDevice> device_;
@@ -192,14 +200,37 @@ TEST_F(NotFinite, TheFirstOfAllIsFound) {
 }
 
 TEST_F(NotFinite, OnlyWhatIsAskedForCounts) {
-    put(100, std::numeric_limits<float>::infinity());
-    EXPECT_EQ(first(0, 100), -1);
-    EXPECT_EQ(first(0, 101), 100);
-    EXPECT_EQ(first(100, 1), 0);
-    EXPECT_EQ(first(99, 2), 1);
-    EXPECT_EQ(first(101, kCount - 101), -1);
-    EXPECT_EQ(first(100, 0), -1);
-    EXPECT_EQ(first(kCount, 0), -1);
+    put(228, std::numeric_limits<float>::infinity());
+    EXPECT_EQ(first(0, 228), -1);
+    EXPECT_EQ(first(0, 229), 228);
+    EXPECT_EQ(first(128, 101), 100);
+    EXPECT_EQ(first(128, 100), -1);
+    EXPECT_EQ(first(256, kCount - 256), -1);
+    EXPECT_EQ(first(128, kCount - 128), 100);
+}
+
+// Tests find nothing behind the first one that does, whose record stays until it begins anew.
+TEST_F(NotFinite, TheFirstTestIsKept) {
+    put(128, std::numeric_limits<float>::infinity());
+    put(60000, std::numeric_limits<float>::quiet_NaN());
+    test(0, 128, 1);
+    EXPECT_EQ(record().number, 0u);
+    test(256, kCount - 256, 2);
+    for (uint32_t number : {3, 4, 1}) test(0, kCount, number, 512);
+    EXPECT_EQ(record().number, 2u);
+    EXPECT_EQ(UINT32_MAX - record().before, 60000u - 256);
+    EXPECT_EQ(record(512).number, 0u);
+    test(128, 1, 5);
+    EXPECT_EQ(record().number, 0u);
+    EXPECT_EQ(record().before, 0u);
+    EXPECT_EQ(first(0, kCount), 128);
+    test(0, 1, 5);
+    EXPECT_EQ(record().number, 0u);
+    const uint32_t down = 0;
+    device_->api().upload(device_->get(), EMULSION_STATE, 0, &down, sizeof down);
+    test(128, 1, 5);
+    EXPECT_EQ(record().number, 5u);
+    EXPECT_EQ(record().before, UINT32_MAX);
 }
 
 TEST_F(NotFinite, ADryDeviceOnlyGetsReady) {
@@ -211,25 +242,31 @@ TEST_F(NotFinite, ADryDeviceOnlyGetsReady) {
     device_->get()->dry = 0;
     EXPECT_EQ(first(0, 10), 0);
     EXPECT_EQ(device_->get()->programs, 1u);
-    EXPECT_EQ(device_->get()->allocations, 2u);
+    EXPECT_EQ(device_->get()->allocations, 3u);
 }
 
 TEST_F(NotFinite, WhatIsNoFloatOfTheArenaIsRefused) {
-    int64_t index = 0;
-    const auto ask = [&](uint64_t offset, uint64_t count) {
+    const auto ask = [&](const emulsion_device_test& test, uint64_t state = 512) {
         OpenDevice device(emulsion_opencl);
         device.api().allocate(device.get(), EMULSION_GRADIENTS, 4096);
-        EXPECT_EQ(
-            device.api().first_not_finite(device.get(), EMULSION_GRADIENTS, offset, count, &index),
-            EMULSION_DEVICE_REFUSED);
+        device.api().allocate(device.get(), EMULSION_STATE, state);
+        device.api().allocate(device.get(), EMULSION_WORKSPACE, 512);
+        EXPECT_EQ(device.api().test(device.get(), &test), EMULSION_DEVICE_REFUSED);
         return std::string(device->text);
     };
-    EXPECT_EQ(ask(2, 1), "byte 2 is asked for, but it begins no float");
-    EXPECT_EQ(ask(4, 1024),
-              "4096 bytes from byte 4 on of class gradients are asked for, but its arena has 4096");
-    EXPECT_EQ(ask(0, uint64_t{1} << 62),
-              "18446744073709551615 bytes from byte 0 on of class gradients are asked for, but its "
-              "arena has 4096");
+    EXPECT_EQ(ask({EMULSION_GRADIENTS, 0, 4, 1, 0, 1}),
+              "a test begins at byte 4, no multiple of 512");
+    EXPECT_EQ(
+        ask({EMULSION_GRADIENTS, 0, 512, 1024, 0, 1}),
+        "4096 bytes from byte 512 on of class gradients are asked for, but its arena has 4096");
+    EXPECT_EQ(ask({EMULSION_GRADIENTS, 0, 0, uint64_t{1} << 62, 0, 1}),
+              "4611686018427387904 floats are to be tested, but a test is of 1 to 1073741824");
+    EXPECT_EQ(ask({EMULSION_GRADIENTS, 0, 0, 0, 0, 1}),
+              "0 floats are to be tested, but a test is of 1 to 1073741824");
+    EXPECT_EQ(ask({EMULSION_GRADIENTS, 0, 0, 1024, 0, 1}, 0),
+              "64 bytes from byte 0 on of class state are asked for, but its arena has 0");
+    EXPECT_EQ(ask({EMULSION_GRADIENTS, 0, 0, 1024, 512, 1}),
+              "8 bytes from byte 512 on of class workspace are asked for, but its arena has 512");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ REWRITES = {
     "compiler/passes/expand_batch_norm.cpp": {"batch_norm"},  # writes it as its parts
     "compiler/passes/freeze_batch_norm.cpp": {"batch_norm"},  # gives it its inference form
     "compiler/passes/inference_form.cpp": {"arithmetic", "batch_norm"},  # folds it; a bias is an add
+    "compiler/passes/keep_old_values.cpp": {"keep_old"},  # puts it behind updates
     "compiler/passes/pool_first.cpp": {"max_pool"},  # moves it
     # turns a data gradient round; moves work above unflatten, but what names its shape
     "compiler/passes/simplify.cpp": {"conv2d", "expand", "flatten"},

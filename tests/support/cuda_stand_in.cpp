@@ -228,20 +228,30 @@ void set_kernels(emulsion_cuda_driver& driver) {
     driver.launch = launch;
 }
 
-// The kernel of first_not_finite on the processor.
-void find_not_finite(void** arguments) {
-    uint64_t values, count, first;
-    std::memcpy(&values, arguments[0], 8);
-    std::memcpy(&count, arguments[1], 8);
-    std::memcpy(&first, arguments[2], 8);
-    const std::byte* place = bytes_at(values, count * 4);
-    std::byte* result = bytes_at(first, 8);
-    ASSERT_NE(place, nullptr);
-    ASSERT_NE(result, nullptr);
-    for (uint64_t i = count; i-- > 0;) {
+// The kernel of emulsion_cuda_test on the processor.
+void test_finite(void** arguments) {
+    uint64_t addresses[3];  // of the floats, the flag, the record
+    uint32_t numbers[3];    // count, number of the test, whether the record begins
+    for (int i = 0; i < 3; i++) {
+        std::memcpy(&addresses[i], arguments[i == 0 ? 0 : i + 3], 8);
+        std::memcpy(&numbers[i], arguments[i + 1], 4);
+    }
+    const auto [count, number, begins] = numbers;
+    const std::byte* values = bytes_at(addresses[0], uint64_t{count} * 4);
+    std::byte* flag = bytes_at(addresses[1], 4);
+    std::byte* record = bytes_at(addresses[2], sizeof(emulsion_device_record));
+    ASSERT_TRUE(values != nullptr && flag != nullptr && record != nullptr);
+    if (begins != 0) std::memset(record, 0, sizeof(emulsion_device_record));
+    uint32_t taken;
+    std::memcpy(&taken, flag, 4);
+    for (uint32_t i = 0; i < count && taken == 0; i++) {
         uint32_t bits;
-        std::memcpy(&bits, place + 4 * i, 4);
-        if ((bits & 0x7f800000u) == 0x7f800000u) std::memcpy(result, &i, 8);
+        std::memcpy(&bits, values + uint64_t{4} * i, 4);
+        if ((bits & 0x7f800000u) != 0x7f800000u) continue;
+        const emulsion_device_record found = {number, UINT32_MAX - i};
+        std::memcpy(record, &found, sizeof found);
+        std::memcpy(flag, &number, sizeof number);
+        return;
     }
 }
 
@@ -252,7 +262,7 @@ CudaStandIn::CudaStandIn() {
     set_devices(driver);
     set_memory(driver);
     set_kernels(driver);
-    kernels["first_not_finite"] = find_not_finite;
+    kernels["test_finite"] = test_finite;
     emulsion_cuda_stand_in = &driver;
 }
 

@@ -63,6 +63,21 @@ std::vector<emulsion_dimension> shape_of(const std::vector<Dimension>& dimension
 
 }  // namespace
 
+int64_t first_not_finite(emulsion_device* device, int memory_class, uint64_t begin,
+                         uint64_t count) {
+    const emulsion_device_api& api = *device->api;
+    const uint32_t down = 0;
+    emulsion_device_record record{};
+    api.upload(device, EMULSION_STATE, 0, &down, sizeof down);
+    api.upload(device, EMULSION_WORKSPACE, 0, &record, sizeof record);
+    const emulsion_device_test test = {memory_class, 0, begin * 4, count, 0, 17};
+    EXPECT_EQ(api.test(device, &test), 0) << device->text;
+    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record);
+    if (record.number == 0) return -1;
+    EXPECT_EQ(record.number, test.number);
+    return UINT32_MAX - record.before;
+}
+
 bool has_device(const emulsion_device_api& api) {
     char text[EMULSION_DEVICE_TEXT];
     return api.count(text) > 0;

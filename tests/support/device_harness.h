@@ -83,6 +83,10 @@ class DeviceRun {
     std::vector<emulsion_descriptor> descriptors_;
 };
 
+// The index of the first of `count` floats of an arena, from float `begin` on, that is not finite;
+// -1: all are. REQUIRES: the device has arenas of state and workspace.
+int64_t first_not_finite(emulsion_device* device, int memory_class, uint64_t begin, uint64_t count);
+
 // Whether a device of the interface is at hand; tests that run kernels skip where none is.
 bool has_device(const emulsion_device_api& api);
 

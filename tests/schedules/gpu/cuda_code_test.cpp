@@ -231,8 +231,7 @@ TEST(CudaCode, EveryKernelOfLenet) {
     options.batches = {64};
     options.exact = true;
     options.isas = {isa_cuda()};
-    const Plan plan =
-        make_plan(training_graph(golden_network("lenet"), /*exact=*/true), recipes, options);
+    const Plan plan = make_plan(device_training_graph(golden_network("lenet")), recipes, options);
     const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
     expect_sound(kernels, std::vector<double>(kernels.size(), 0));
 }

@@ -20,9 +20,9 @@ std::vector<std::string> fallbacks(const std::string& name, int batch, bool is_t
     options.batches = {batch};
     options.isas = {isa};
     const Network network = golden_network(name);
-    const Plan plan = make_plan(is_training ? training_graph(network, /*exact=*/true)
-                                            : inference_graph(network, /*exact=*/true),
-                                make_library(), options);
+    const Plan plan = make_plan(
+        is_training ? device_training_graph(network) : inference_graph(network, /*exact=*/true),
+        make_library(), options);
     std::vector<std::string> found;
     for (const PlannedKernel& kernel : plan.variants[0].kernels) {
         if (kernel.is_last_resort || kernel.recipe == "gpu_default")

@@ -32,9 +32,9 @@ std::vector<PlannedKernel> kernels_of(const Network& network, const RecipeLibrar
         options.batches = {kBatch};
         options.exact = true;
         options.isas = {isa};
-        const Plan plan = make_plan(is_training ? training_graph(network, /*exact=*/true)
-                                                : inference_graph(network, /*exact=*/true),
-                                    recipes, options);
+        const Plan plan = make_plan(
+            is_training ? device_training_graph(network) : inference_graph(network, /*exact=*/true),
+            recipes, options);
         for (const PlannedKernel& kernel : plan.variants[0].kernels) {
             if (seen.insert(kernel.identity(isa)).second) kernels.push_back(kernel);
         }

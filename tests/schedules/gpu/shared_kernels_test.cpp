@@ -35,8 +35,7 @@ Kernels one_of_each_recipe() {
     options.batches = {kBatch};
     options.exact = true;
     options.isas = {isa_opencl()};
-    const Plan plan =
-        make_plan(training_graph(golden_network("lenet"), /*exact=*/true), recipes, options);
+    const Plan plan = make_plan(device_training_graph(golden_network("lenet")), recipes, options);
     Kernels kernels;
     std::set<std::string> seen;
     for (const PlannedKernel& kernel : plan.variants[0].kernels) {
