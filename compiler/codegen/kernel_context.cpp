@@ -88,7 +88,7 @@ std::string target_features(const Isa& isa) {
         {"avx512", "-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake"},
         {"opencl", "-opencl"},
         {"cuda", "-cuda-cuda_capability_80"},
-        {"vulkan", "-vulkan-vk_v13-vk_int8-vk_int16-vk_int64"},
+        {"vulkan", "-vulkan-vk_v12-vk_int8-vk_int64"},
     };
     return kFeatures.at(isa.name);
 }

@@ -48,9 +48,10 @@ const Isa& isa_cuda() {
     return device.isa;
 }
 
-// The least that a driver of Vulkan 1.2 may allow.
+// Drivers of Vulkan 1.2 have to allow half of either; those of graphics cards and lavapipe allow
+// this. A device with less is refused when a kernel that wants more is made ready.
 const Isa& isa_vulkan() {
-    static const Device device("vulkan", 128, 16 << 10);
+    static const Device device("vulkan", 256, 32 << 10);
     return device.isa;
 }
 

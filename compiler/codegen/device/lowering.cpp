@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "compiler/codegen/device/lets.h"
 #include "compiler/codegen/device/private_registers.h"
+#include "compiler/codegen/device/vulkan_forms.h"
 #include "compiler/recipe/group.h"
 #include "compiler/support/diagnostic.h"
 
@@ -17,8 +19,7 @@ namespace {
 namespace ir = Halide::Internal;
 using Halide::Expr;
 
-// Blocks along the second and third axis of a grid, of all three interfaces.
-constexpr int64_t kMostBlocks = 65535;
+constexpr int kMostLanes = 4;  // of a vector in a module for Vulkan
 
 [[noreturn]] void refuse(const std::string& what, const std::string& fix) {
     fail("device", what, fix);
@@ -33,12 +34,19 @@ class Check : public ir::IRVisitor {
 
     // The value for the most samples.
     int64_t most(const Expr& extent, const std::string& loop) const {
-        const auto value =
-            ir::as_const_int(ir::simplify(ir::substitute("samples", Expr(batch_), extent)));
+        const auto value = ir::as_const_int(
+            ir::simplify(ir::substitute("samples", Expr(batch_), lets_.resolved(extent))));
         if (!value)
             refuse(fmt::format("the loop {} has no constant extent", loop),
                    "bound the Func's coordinates");
         return *value;
+    }
+
+    void visit(const ir::LetStmt* let) override {
+        let->value.accept(this);
+        lets_.push(let->name, let->value);
+        let->body.accept(this);
+        lets_.pop();
     }
 
     void visit(const ir::For* loop) override {
@@ -61,9 +69,9 @@ class Check : public ir::IRVisitor {
     }
 
     void visit_blocks(const ir::For* loop) {
-        // Halide adds a number to names that it has used before.
-        const bool is_inner = loop->name.find(".block_id_x") != std::string::npos;
-        if (!is_inner && most(loop->extent, loop->name) > kMostBlocks) {
+        const bool is_long =
+            isa_.name != "vulkan" && ir::ends_with(loop->name, ir::gpu_block_name(0));
+        if (!is_long && most(loop->extent, loop->name) > kMostBlocks) {
             refuse(fmt::format("the loop {} has {} blocks, but its axis takes {}", loop->name,
                                most(loop->extent, loop->name), kMostBlocks),
                    "put the longest axis innermost");
@@ -102,11 +110,39 @@ class Check : public ir::IRVisitor {
 
     void visit(const ir::Load* load) override {
         check_place(load->name);
+        check_vector(load->type, load->predicate);
         ir::IRVisitor::visit(load);
     }
     void visit(const ir::Store* store) override {
         check_place(store->name);
+        check_vector(store->value.type(), store->predicate);
         ir::IRVisitor::visit(store);
+    }
+    void visit(const ir::Ramp* ramp) override {
+        check_vector(ramp->type);
+        ir::IRVisitor::visit(ramp);
+    }
+    void visit(const ir::Broadcast* node) override {
+        check_vector(node->type);
+        ir::IRVisitor::visit(node);
+    }
+    void visit(const ir::Shuffle* node) override {
+        check_vector(node->type);
+        ir::IRVisitor::visit(node);
+    }
+    // Halide makes modules of what vectors of Vulkan cannot be.
+    void check_vector(const Halide::Type& type,
+                      const Expr& predicate = Halide::Internal::const_true()) const {
+        if (isa_.name != "vulkan" || !in_block_) return;
+        if (type.lanes() > kMostLanes) {
+            refuse(fmt::format("a vector has {} lanes, but {} allows {}", type.lanes(), isa_.name,
+                               kMostLanes),
+                   "vectorize by four, over elements that lie side by side");
+        }
+        if (type.is_vector() && !ir::is_const_one(predicate)) {
+            refuse(fmt::format("lanes of a vector are left out, which {} cannot", isa_.name),
+                   "let vectors divide the axis");
+        }
     }
     void check_place(const std::string& name) const {
         if (in_block_) return;
@@ -119,12 +155,17 @@ class Check : public ir::IRVisitor {
     bool in_block_ = false;
     int64_t threads_ = 1;
     int64_t shared_bytes_ = 0;
+    Lets lets_;
 };
 
 // Halide's code for OpenCL has no vectors of truth values and does not know that a strict
 // comparison makes one: there the plain comparison, which no later step rearranges, stands for it.
-// Whether a value is a number is asked of its bits.
-class VectorComparisons : public ir::IRMutator {
+// Whether a value is a number is asked of its bits; on Vulkan, where drivers may take that for
+// granted, of scalars too.
+class Comparisons : public ir::IRMutator {
+  public:
+    explicit Comparisons(bool of_scalars) : of_scalars_(of_scalars) {}
+
   private:
     using ir::IRMutator::visit;
 
@@ -132,7 +173,8 @@ class VectorComparisons : public ir::IRMutator {
         const bool is_lt = call->is_intrinsic(ir::Call::strict_lt);
         const bool is_le = call->is_intrinsic(ir::Call::strict_le);
         const bool is_eq = call->is_intrinsic(ir::Call::strict_eq);
-        if (call->type.is_scalar() || !(is_lt || is_le || is_eq)) return IRMutator::visit(call);
+        const bool is_meant = call->type.is_vector() || of_scalars_;
+        if (!is_meant || !(is_lt || is_le || is_eq)) return IRMutator::visit(call);
         const Expr a = mutate(call->args[0]), b = mutate(call->args[1]);
         if (is_lt) return ir::LT::make(a, b);
         if (is_le) return ir::LE::make(a, b);
@@ -142,6 +184,8 @@ class VectorComparisons : public ir::IRMutator {
         return ir::LE::make(Halide::reinterpret(bits, a) & ir::make_const(bits, kMagnitude),
                             ir::make_const(bits, kInfinity));
     }
+
+    bool of_scalars_;
 };
 
 class DeviceLowering : public ir::IRMutator {
@@ -150,7 +194,9 @@ class DeviceLowering : public ir::IRMutator {
 
     using ir::IRMutator::mutate;
     ir::Stmt mutate(const ir::Stmt& kernel) override {
-        const ir::Stmt lowered = with_private_registers(VectorComparisons().mutate(kernel));
+        const bool is_vulkan = isa_.name == "vulkan";
+        ir::Stmt lowered = with_private_registers(Comparisons(is_vulkan).mutate(kernel));
+        if (is_vulkan) lowered = with_vulkan_forms(lowered, batch_);
         check_device_kernel(lowered, isa_, batch_);
         return lowered;
     }

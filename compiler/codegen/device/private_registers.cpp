@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/codegen/device/lets.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -46,24 +47,6 @@ ThreadLoop thread_loop(const ir::For* loop) {
     if (!extent || *extent < 1) refuse(loop->name, "the number of threads is no constant");
     return {loop->name, static_cast<int>(*extent)};
 }
-
-// The lets around a node, innermost last.
-class Lets {
-  public:
-    void push(const std::string& name, const Expr& value) { lets_.emplace_back(name, value); }
-    void pop() { lets_.pop_back(); }
-    // The expression in terms of loop variables.
-    Expr resolved(Expr expr) const {
-        for (auto let = lets_.rbegin(); let != lets_.rend(); let++) {
-            if (ir::expr_uses_var(expr, let->first))
-                expr = ir::substitute(let->first, let->second, expr);
-        }
-        return ir::simplify(expr);
-    }
-
-  private:
-    std::vector<std::pair<std::string, Expr>> lets_;
-};
 
 bool uses_any(const Expr& expr, const std::vector<ThreadLoop>& threads) {
     return std::any_of(threads.begin(), threads.end(),
