@@ -81,7 +81,8 @@ double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies)
     return used * busy * warps / (0.75 + shared + 2 * loaded);
 }
 
-std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa) {
+std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa,
+                                  const TileTest& fits) {
     std::vector<std::pair<double, Tiling>> found;
     const TilingSpace space = block_space(/*reduction=*/1);
     for (int bm : space[0].values) {
@@ -89,7 +90,7 @@ std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, c
             for (int tm : {4, 8}) {
                 for (int tp : {4, 8}) {
                     const BlockTile tile{bm, bp, tm, tp, piece};
-                    if (!block_clash(tile, isa).empty()) continue;
+                    if (!block_clash(tile, isa).empty() || (fits && !fits(tile))) continue;
                     found.emplace_back(-block_efficiency(tile, m, p, copies), to_tiling(tile));
                 }
             }
@@ -175,21 +176,28 @@ void deal_to_threads(Stage stage, const Var& m, const Var& p, const BlockTile& t
     deal(stage, mq, {mv}, p, tile, inside, outside);
 }
 
-void deal_results(Func result, int channels, const BlockTile& tile, Panel panel) {
-    const Var m = result.args()[0], p = result.args()[1];
-    const Var mo("mo"), mi("mi"), mq("mq"), mv("mv"), po("po"), pi("pi");
-    const bool fits = channels % tile.bm == 0;
-    const TailStrategy tail = fits ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
-    result.split(p, po, pi, tile.bp, TailStrategy::GuardWithIf);
+void split_channels(Func result, int channels, const BlockTile& tile, Panel panel) {
+    const Var m = result.args()[0], mo("mo"), mi("mi"), mq("mq"), mv("mv");
+    const auto tail = [&](int size) {
+        return channels % size == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
+    };
     if (panel == Panel::rows) {
-        result.split(m, mo, mi, tile.bm, tail);
+        result.split(m, mo, mi, tile.bm, tail(tile.bm));
+    } else {
+        result.split(m, mq, mv, kVector, tail(kVector))
+            .split(mq, mo, mi, tile.bm / kVector, tail(tile.bm));
+    }
+}
+
+void deal_results(Func result, int channels, const BlockTile& tile, Panel panel) {
+    const Var p = result.args()[1];
+    const Var mo("mo"), mi("mi"), mv("mv"), po("po"), pi("pi");
+    result.split(p, po, pi, tile.bp, TailStrategy::GuardWithIf);
+    split_channels(result, channels, tile, panel);
+    if (panel == Panel::rows) {
         deal(result, mi, {}, pi, tile, {}, {po, mo});
     } else {  // a vector is stored whole or, beyond the last whole one, lane by lane
-        const bool has_whole_vectors = channels % kVector == 0;
-        result.split(m, mq, mv, kVector,
-                     has_whole_vectors ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
-        result.split(mq, mo, mi, tile.bm / kVector, tail);
-        if (has_whole_vectors) {
+        if (channels % kVector == 0) {
             result.vectorize(mv);
         } else {
             result.unroll(mv);

@@ -16,6 +16,7 @@
 
 #include <Halide.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,11 @@ Tiling to_tiling(const BlockTile& tile);
 TilingSpace block_space(int reduction);
 // Why a device cannot run the tile; empty where it can.
 std::string block_clash(const BlockTile& tile, const Isa& isa);
-// Tiles for `copies` times `m` x `p` results with pieces of this size, best first.
-std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa);
+// Tiles for `copies` times `m` x `p` results with pieces of this size, best first; those alone that
+// `fits` takes.
+using TileTest = std::function<bool(const BlockTile&)>;
+std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa,
+                                  const TileTest& fits = {});
 // Share of the multiply-adds that are not beyond the results, times how well tiles of that size
 // keep a device busy.
 double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies);
@@ -80,6 +84,10 @@ void deal_to_threads(Halide::Stage stage, const Halide::Var& m, const Halide::Va
                      const BlockTile& tile, Panel panel,
                      const std::vector<Halide::VarOrRVar>& inside = {},
                      const std::vector<Halide::VarOrRVar>& outside = {});
+
+// Splits the channels of a whole Func (m, …) into blocks, loop `mo`, and in them `mi`, single ones
+// or vectors of four, loop `mv`.
+void split_channels(Halide::Func result, int channels, const BlockTile& tile, Panel panel);
 
 // The same for a whole Func (m, p) of so many channels, whose blocks are those of the grid: loop
 // `po` is the innermost over blocks. A third axis is one of the grid too.

@@ -7,6 +7,7 @@
 #include "schedules/gpu/common/elements.h"
 #include "schedules/gpu/product/block_product.h"
 #include "schedules/gpu/product/product_operands.h"
+#include "schedules/gpu/product/strip_parts.h"
 #include "schedules/gpu/product/tile_sum.h"
 
 namespace emulsion {
@@ -15,23 +16,31 @@ using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
 
-bool GpuProduct::applies(const Group& group, const Isa&) const {
-    return is_product(group) && has_shape_of_anchor(group, /*batched=*/true) &&
-           group.epilogue_window() == std::vector<int64_t>{1, 1};
+bool GpuProduct::applies(const Group& group, const Isa& isa) const {
+    if (!is_product(group) || group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
+    if (group.strip_sums().empty()) return has_shape_of_anchor(group, /*batched=*/true);
+    return strip_run(group) > 0 && !tilings(group, isa).empty();
 }
 
+// Parts of sums over strips are those of a thread.
 TilingSpace GpuProduct::space(const Group& group, const Isa&) const {
-    return block_space(product_of(group).channels);
+    TilingSpace space = block_space(product_of(group).channels);
+    for (TilingField& field : space) field.order = field.name == "tp" && strip_run(group) > 0;
+    return space;
 }
 
-std::string GpuProduct::clash(const Group&, const Tiling& tiling, const Isa& isa) const {
-    return block_clash(block_tile(tiling), isa);
+std::string GpuProduct::clash(const Group& group, const Tiling& tiling, const Isa& isa) const {
+    const BlockTile tile = block_tile(tiling);
+    const std::string reason = block_clash(tile, isa);
+    return reason.empty() ? strip_clash(group, tile, isa) : reason;
 }
 
 std::vector<Tiling> GpuProduct::tilings(const Group& group, const Isa& isa) const {
     const Product product = product_of(group);
     const int piece = looping_piece(product.channels, product.taps_w * product.taps_h);
-    return block_tilings(product.m, product.positions(group.batch), 1, piece, isa);
+    return block_tilings(
+        product.m, product.positions(group.batch), 1, piece, isa,
+        [&](const BlockTile& tile) { return strip_clash(group, tile, isa).empty(); });
 }
 
 double GpuProduct::cost(const Group& group, const Tiling& tiling, const Isa&,
@@ -52,6 +61,7 @@ std::vector<Func> GpuProduct::build(KernelContext& context, const Tiling& tiling
     const Var m = sum.m, p = sum.p;
     sum.define(operands.filter(m, sum.c, sum.kx, sum.ky),
                operands.map(p, sum.c, sum.kx, sum.ky, product.has_tail(tile)));
+    if (!group.strip_sums().empty()) return with_strip_sums(context, operands, product, tile, sum);
     const std::vector<Expr> values =
         context.values_at(group.maps(), operands.result_at(m, p),
                           [&](const std::vector<Expr>&) { return sum.value(); });

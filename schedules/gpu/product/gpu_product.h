@@ -3,7 +3,7 @@
 // m counts the result's channels, p its positions of all samples, x + W * (y + H * n); the
 // reduction walks over the operand's channels and the taps of the filter. What fuses in front of
 // the map operand is computed while its panel is staged, zero outside the border; what fuses behind
-// the result, on the registers.
+// the result, on the registers, sums over its strips too (strip_parts.h).
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -15,6 +15,7 @@ class GpuProduct : public Recipe {
     std::string_view name() const override { return "gpu_product"; }
     bool is_for_devices() const override { return true; }
     bool writes_in_place() const override { return true; }
+    bool sums_strips() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;

@@ -16,6 +16,7 @@
 #include "compiler/pipeline.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/gpu/product/block_product.h"
+#include "schedules/gpu/product/strip_parts.h"
 #include "schedules/library.h"
 #include "tests/schedules/recipe_support.h"
 #include "tests/support/cuda_code.h"
@@ -42,7 +43,8 @@ bool has_tile(const PlannedKernel& kernel) {
 // Lowers the kernel for a device that has no more shared memory than its tile states.
 void expect_stated_shared_bytes(const PlannedKernel& kernel) {
     Isa isa = isa_cuda();
-    isa.shared_bytes = block_tile(kernel.tiling).shared_bytes();
+    const BlockTile tile = block_tile(kernel.tiling);
+    isa.shared_bytes = tile.shared_bytes() + strip_bytes(kernel.group, tile);
     KernelContext context(kernel.group, isa);
     const std::vector<Halide::Func> outputs =
         recipe_named(kernel.recipe).build(context, kernel.tiling);
@@ -185,6 +187,40 @@ TEST(CudaCode, ProductsOfWinograd) {
         expect_stated_shared_bytes(kernels.back());
     }
     expect_sound(kernels, std::vector<double>(kernels.size(), 0.87));
+}
+
+// A group with sums over strips of its map behind it.
+Group with_sums(const Group& group, std::shared_ptr<const Op> sums) {
+    return make_group(group.batch, [&](GraphBuilder& builder) {
+        std::vector<Value> operands;
+        for (int i = 0; i < 2; i++)
+            operands.push_back(add_operand(builder, fmt::format("a{}", i), group.anchor_input(i)));
+        const Value map = builder.add(group.anchor_node().op, operands, "v0");
+        std::vector<Value> inputs = {map}, results = {map};
+        if (sums->kind() == "partial_dots") {
+            const TensorType type = group.anchor_output();
+            inputs.push_back(add_operand(builder, "x", type));
+            inputs.push_back(add_operand(builder, "mean", plain_type({type.shape[0]})));
+        }
+        const Value node = builder.add(sums, inputs, "v1");
+        const auto count = static_cast<int>(builder.graph().node(node.node).types.size());
+        for (int k = 0; k < count; k++) results.push_back({node.node, k});
+        return results;
+    });
+}
+
+TEST(CudaCode, SumsInsideProducts) {
+    SKIP_WITHOUT_CUDA_TOOLS();
+    const RecipeLibrary recipes = make_library();
+    std::vector<PlannedKernel> kernels;
+    const Layer wide{64, 32, 64, 3, 1}, small{128, 16, 128, 3, 1};
+    for (const Group& group : {with_sums(wide.forward(), std::make_shared<PartialMoments>()),
+                               with_sums(small.data_gradient(), std::make_shared<PartialDots>())}) {
+        kernels.push_back(planned_for_cuda(group, recipes));
+        EXPECT_EQ(kernels.back().recipe, "gpu_product") << group.signature();
+        expect_stated_shared_bytes(kernels.back());
+    }
+    expect_sound(kernels, std::vector<double>(kernels.size(), 0.85));
 }
 
 TEST(CudaCode, SumsWithinSamples) {
