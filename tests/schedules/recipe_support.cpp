@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <random>
 #include <set>
 
@@ -104,6 +105,30 @@ Halide::Buffer<> flat(const Halide::Buffer<>& map) {
     for (int i = 1; i < map.dimensions(); i++) positions *= map.dim(i).extent();
     return Halide::Buffer<>(map.type(), map.data(), {map.dim(0).extent(), positions});
 }
+
+// A buffer's elements on a device of Vulkan. Halide's runtime there drops what lies behind a
+// buffer's last whole 64 bytes, so the buffer is the first slice of a larger one.
+class VulkanCopy {
+  public:
+    VulkanCopy(const Halide::Buffer<>& host, const Halide::Target& target) : host_(host) {
+        std::vector<int> extents;
+        for (int i = 0; i < host.dimensions(); i++) extents.push_back(host.dim(i).extent());
+        extents.push_back(64);
+        whole_ = Halide::Buffer<>(host.type(), extents);
+        std::memcpy(whole_.data(), host.data(), host.size_in_bytes());
+        whole_.set_host_dirty();
+        whole_.copy_to_device(Halide::DeviceAPI::Vulkan, target);
+    }
+    Halide::Buffer<> on_device() { return whole_.sliced(whole_.dimensions() - 1); }
+    void download() {
+        whole_.set_device_dirty();
+        whole_.copy_to_host();
+        std::memcpy(host_.data(), whole_.data(), host_.size_in_bytes());
+    }
+
+  private:
+    Halide::Buffer<> host_, whole_;
+};
 
 // Once for each kernel: its storage and loops do not depend on the instruction set.
 void inspect(const Group& group, const Recipe& recipe, const Tiling& tiling, const Isa& isa) {
@@ -208,6 +233,8 @@ CompiledRecipe::CompiledRecipe(const Group& group, const Recipe& recipe, const T
 }
 
 std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64_t samples) {
+    const bool is_vulkan = target_.has_feature(Halide::Target::Vulkan);
+    std::deque<VulkanCopy> copies;
     for (auto& [name, parameter] : parameters_) {
         if (name == "samples") {
             parameter.set_scalar<int32_t>(static_cast<int32_t>(samples));
@@ -226,6 +253,7 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
             std::vector<std::byte> bytes = reference::pack(tensor);
             copy_packed(memory, bytes.data(), /*to_memory=*/true);
             memory.own.set_host_dirty();
+            if (is_vulkan) memory.own = copies.emplace_back(memory.own, target_).on_device();
             parameter.set_buffer(memory.own);
         }
     }
@@ -250,9 +278,15 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
         buffers.emplace_back(Halide::Float(32),
                              std::vector<int>(scratch.extents.begin(), scratch.extents.end()));
     }
+    const size_t inputs = copies.size();
+    if (is_vulkan) {
+        for (Halide::Buffer<>& buffer : buffers)
+            buffer = copies.emplace_back(buffer, target_).on_device();
+    }
     try {
         pipeline_.realize(Halide::Realization(buffers), target_);
         for (Halide::Buffer<>& buffer : buffers) buffer.copy_to_host();
+        for (size_t k = inputs; k < copies.size(); k++) copies[k].download();
     } catch (const Halide::Error& error) {
         throw std::runtime_error(error.what());
     }
@@ -319,13 +353,18 @@ Group among_others(Group group) {
 
 }  // namespace
 
+bool has_vulkan() {
+    return Halide::host_supports_target_device(
+        Halide::Target("x86-64-linux-jit" + target_features(isa_vulkan())));
+}
+
 void check_recipe(const std::string& name, const Group& group, const RecipeCheck& check) {
     SCOPED_TRACE(name + ": " + group.signature());
     const Recipe& recipe = recipe_named(name);
     std::map<int64_t, std::vector<Tensor>> bits;  // with fused multiply-add
     std::vector<const Isa*> isas = runnable_isas();
     if (!check.all_isas) isas = {isas.back()};
-    if (recipe.is_for_devices()) isas = {&isa_opencl()};
+    if (recipe.is_for_devices()) isas = {check.device};
     for (const Isa* isa : isas) {
         // Groups take turns on the oldest processors, which no other bits depend on.
         if (check.all_isas && !isa->fma && group.signature().size() % 3 != 0) continue;

@@ -59,6 +59,9 @@ const Recipe& recipe_named(const std::string& name);
 // The instruction sets that this machine runs.
 std::vector<const Isa*> runnable_isas();
 
+// Whether this machine has a driver of Vulkan (lavapipe in the tests).
+bool has_vulkan();
+
 // Random values of a group's sources; `fills` by source name, the rest normal (labels for i32).
 reference::Sources random_sources(const Group& group, int64_t samples,
                                   const std::map<std::string, Fill>& fills = {},
@@ -72,8 +75,9 @@ struct RecipeCheck {
     std::function<void(reference::Sources& sources, int64_t samples)> adjust = {};
     bool all_isas = true;  // and the same bits with AVX2 as with AVX-512
     bool all_tilings = true;
-    std::vector<Tiling> tilings = {};  // in place of those that the recipe ranks
-    bool same_bits = true;             // by every tiling
+    std::vector<Tiling> tilings = {};   // in place of those that the recipe ranks
+    bool same_bits = true;              // by every tiling
+    const Isa* device = &isa_opencl();  // of recipes for devices
 };
 
 // The recipe applies, and equals the reference for samples 1, 2, batch - 1 and batch.
