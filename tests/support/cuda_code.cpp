@@ -134,6 +134,8 @@ void read_hot_loop(const Listing& listing, CudaEntry& entry) {
     entry.has_loop = true;
 }
 
+bool is_text(char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\t'; }
+
 }  // namespace
 
 bool has_cuda_tools() { return !tool_named("ptxas").empty() && !tool_named("nvdisasm").empty(); }
@@ -141,7 +143,11 @@ bool has_cuda_tools() { return !tool_named("ptxas").empty() && !tool_named("nvdi
 std::vector<std::string> ptx_texts(const std::string& object) {
     std::vector<std::string> texts;
     for (size_t at = 0; (at = object.find(".version ", at)) != std::string::npos;) {
-        const size_t begin = object.rfind('\0', at) + 1, end = object.find('\0', at);
+        // Bytes of another constant may stand in front of the text, which begins with a comment.
+        size_t begin = at;
+        while (begin > 0 && is_text(object[begin - 1])) begin--;
+        begin = std::min(at, object.find("//", begin));
+        const size_t end = object.find('\0', at);
         texts.push_back(object.substr(begin, end - begin));
         at = end;
     }
