@@ -195,11 +195,21 @@ int emulsion_devices_are_off(char text[EMULSION_DEVICE_TEXT]) {
     return 1;
 }
 
+/* Why the library is not loaded. Several such sentences stand in one text, so that of a file that
+ * is not there is cut where it says so a second time. */
+static void tell_missing(emulsion_driver* driver) {
+    static const char again[] = ": No such file or directory";
+    snprintf(driver->why_not, sizeof driver->why_not, "no driver of %s: %s", driver->interface,
+             dlerror());
+    const size_t length = strlen(driver->why_not), rest = sizeof again - 1;
+    if (length > rest && strcmp(driver->why_not + length - rest, again) == 0)
+        driver->why_not[length - rest] = 0;
+}
+
 static int load(emulsion_driver* driver) {
     void* handle = dlopen(driver->library, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
-        snprintf(driver->why_not, sizeof driver->why_not, "no driver of %s: %s", driver->interface,
-                 dlerror());
+        tell_missing(driver);
         return 0;
     }
     for (int i = 0; i < driver->count; i++) {

@@ -34,8 +34,7 @@ std::string driver_failure(const char* library, const char* function) {
 TEST(DeviceDriver, AMissingOneIsNamed) {
     EXPECT_EQ(driver_failure("libm.so.6", "cos"), "");
     EXPECT_EQ(driver_failure("libNoDriver.so.1", "cos"),
-              "no driver of Toy: libNoDriver.so.1: cannot open shared object file: No such file or "
-              "directory");
+              "no driver of Toy: libNoDriver.so.1: cannot open shared object file");
     EXPECT_EQ(driver_failure("libm.so.6", "toyInit"),
               "the driver of Toy is too old: libm.so.6 has no toyInit");
 }
