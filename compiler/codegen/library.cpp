@@ -21,6 +21,8 @@ extern "C" const unsigned char emulsion_opencl_object[];
 extern "C" const unsigned long emulsion_opencl_object_size;
 extern "C" const unsigned char emulsion_cuda_object[];
 extern "C" const unsigned long emulsion_cuda_object_size;
+extern "C" const unsigned char emulsion_vulkan_object[];
+extern "C" const unsigned long emulsion_vulkan_object_size;
 
 namespace emulsion {
 
@@ -35,8 +37,9 @@ std::string runtime_object() { return text_of(emulsion_abi_object, emulsion_abi_
 // The runtime of an interface to devices.
 std::string interface_object(const std::string& name) {
     if (name == "opencl") return text_of(emulsion_opencl_object, emulsion_opencl_object_size);
-    EMU_CHECK(name == "cuda", "no runtime is made for {}", name);
-    return text_of(emulsion_cuda_object, emulsion_cuda_object_size);
+    if (name == "cuda") return text_of(emulsion_cuda_object, emulsion_cuda_object_size);
+    EMU_CHECK(name == "vulkan", "no runtime is made for {}", name);
+    return text_of(emulsion_vulkan_object, emulsion_vulkan_object_size);
 }
 
 // What the variants for devices need beside it, by name; nothing where there are none.

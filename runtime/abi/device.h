@@ -1,6 +1,6 @@
 /* The seam between a library and the drivers of devices: what a device variant runs on. One
- * interface (OpenCL, CUDA) is one emulsion_device_api, defined in files of its own (opencl*.c,
- * cuda*.c), and one set of the five functions that Halide's kernels for it call; a library links
+ * interface (CUDA, OpenCL, Vulkan) is one emulsion_device_api, defined in files of its own (cuda*.c
+ * and so on), and one set of the five functions that Halide's kernels for it call; a library links
  * the interfaces of its variants alone. Drivers are loaded when a device is first asked for, so
  * that a library starts, and runs on the processor, where there are none; EMULSION_NO_DEVICE=1 in
  * the environment hides all devices.
@@ -104,7 +104,7 @@ static inline uint64_t emulsion_slot_bytes(uint64_t bytes, int is_batched, int32
     return (all + (EMULSION_DEVICE_ALIGNMENT - 1)) & ~(uint64_t)(EMULSION_DEVICE_ALIGNMENT - 1);
 }
 
-extern const emulsion_device_api emulsion_opencl, emulsion_cuda;
+extern const emulsion_device_api emulsion_cuda, emulsion_opencl, emulsion_vulkan;
 
 #ifdef __cplusplus
 }

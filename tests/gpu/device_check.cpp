@@ -1,7 +1,7 @@
 // The runtime of devices on a real driver, for machines that have nothing else: memory, copies,
 // views, the test for values that are not finite, and faults. Prints what is wrong, one line each.
 //
-// Usage: gpu_device_check cuda|opencl [INDEX]      exit code 77: there is no such device
+// Usage: gpu_device_check cuda|opencl|vulkan [INDEX]      exit code 77: there is no such device
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -95,12 +95,14 @@ void check_faults(const emulsion_device_api& api, int index) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const bool is_cuda = argc > 1 && std::strcmp(argv[1], "cuda") == 0;
-    if (argc < 2 || (!is_cuda && std::strcmp(argv[1], "opencl") != 0)) {
-        std::fprintf(stderr, "usage: gpu_device_check cuda|opencl [INDEX]\n");
+    const emulsion_device_api* found = nullptr;
+    for (const emulsion_device_api* each : {&emulsion_cuda, &emulsion_opencl, &emulsion_vulkan})
+        if (argc > 1 && std::strcmp(argv[1], each->name) == 0) found = each;
+    if (found == nullptr) {
+        std::fprintf(stderr, "usage: gpu_device_check cuda|opencl|vulkan [INDEX]\n");
         return 2;
     }
-    const emulsion_device_api& api = is_cuda ? emulsion_cuda : emulsion_opencl;
+    const emulsion_device_api& api = *found;
     const int index = argc > 2 ? std::atoi(argv[2]) : 0;
     char text[EMULSION_DEVICE_TEXT] = "";
     if (api.count(text) == 0) {

@@ -26,6 +26,11 @@ int halide_opencl_run(void*, void*, const char*, int, int, int, int, int, int, i
                       int8_t*);
 void halide_opencl_finalize_kernels(void*, void*);
 const void* halide_opencl_device_interface(void);
+int halide_vulkan_initialize_kernels(void*, void**, const char*, int);
+int halide_vulkan_run(void*, void*, const char*, int, int, int, int, int, int, int, size_t*, void**,
+                      int8_t*);
+void halide_vulkan_finalize_kernels(void*, void*);
+const void* halide_vulkan_device_interface(void);
 }
 
 namespace emulsion::test {
@@ -51,6 +56,10 @@ std::map<std::string, void*> runtime_symbols() {
         {"halide_opencl_run", address_of(halide_opencl_run)},
         {"halide_opencl_finalize_kernels", address_of(halide_opencl_finalize_kernels)},
         {"halide_opencl_device_interface", address_of(halide_opencl_device_interface)},
+        {"halide_vulkan_initialize_kernels", address_of(halide_vulkan_initialize_kernels)},
+        {"halide_vulkan_run", address_of(halide_vulkan_run)},
+        {"halide_vulkan_finalize_kernels", address_of(halide_vulkan_finalize_kernels)},
+        {"halide_vulkan_device_interface", address_of(halide_vulkan_device_interface)},
     };
 }
 
