@@ -1,5 +1,5 @@
 // Every kernel of networks as planned for an interface of devices and as it ships, on this
-// machine's driver (PoCL in the tests), against the double-precision reference.
+// machine's driver (PoCL and lavapipe in the tests), against the double-precision reference.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -81,6 +81,7 @@ void check_kernel(const Group& group, const CompiledKernel& compiled,
 }
 
 const emulsion_device_api& api_of(const std::string& name) {
+    if (name == emulsion_vulkan.name) return emulsion_vulkan;
     return name == emulsion_cuda.name ? emulsion_cuda : emulsion_opencl;
 }
 
@@ -117,7 +118,7 @@ TEST_P(DeviceKernels, OfRandomNetworks) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, DeviceKernels, ::testing::Values("opencl", "cuda"),
+INSTANTIATE_TEST_SUITE_P(All, DeviceKernels, ::testing::Values("opencl", "cuda", "vulkan"),
                          [](const auto& test) { return test.param; });
 
 }  // namespace
