@@ -22,6 +22,7 @@
 #include "schedules/gpu/sums/gpu_softmax.h"
 #include "schedules/gpu/sums/gpu_sums.h"
 #include "schedules/gpu/winograd/gpu_winograd.h"
+#include "schedules/gpu/winograd/gpu_winograd_filter_gradient.h"
 
 namespace emulsion {
 
@@ -47,6 +48,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuSplitProduct>());
     library.push_back(std::make_unique<GpuWinograd>());
     library.push_back(std::make_unique<GpuFilterGradient>());
+    library.push_back(std::make_unique<GpuWinogradFilterGradient>());
     library.push_back(std::make_unique<GpuDepthwise>());
     library.push_back(std::make_unique<GpuDepthwiseFilterGradient>());
     library.push_back(std::make_unique<GpuSums>());

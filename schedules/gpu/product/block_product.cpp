@@ -176,6 +176,33 @@ void deal_to_threads(Stage stage, const Var& m, const Var& p, const BlockTile& t
     deal(stage, mq, {mv}, p, tile, inside, outside);
 }
 
+void schedule_row_sum(Func sum, RowOperands operands, const Halide::RVar& along,
+                      const std::vector<VarOrRVar>& others, const BlockTile& tile) {
+    const Var m = sum.args()[0], c = sum.args()[1], cq("cq"), cv("cv");
+    const Halide::RVar ko("ko"), ki("ki");
+    const std::vector<Var> args = sum.args();
+    const std::vector<VarOrRVar> rest(args.begin() + 2, args.end());
+    std::vector<VarOrRVar> outside = {ko};
+    outside.insert(outside.end(), others.begin(), others.end());
+    outside.insert(outside.end(), rest.begin(), rest.end());
+    deal_to_threads(sum, m, c, tile, Panel::vectors, {}, rest);
+    Stage update = sum.update();
+    update.split(along, ko, ki, tile.bk, TailStrategy::Auto).unroll(ki);
+    deal_to_threads(update, m, c, tile, Panel::vectors, {ki}, outside);
+    for (const auto& [panel, extent] :
+         {std::pair{operands.a, tile.bm}, std::pair{operands.b, tile.bp}}) {
+        Func(panel).compute_at(sum, ko);
+        stage_panel(panel, panel.args()[0], extent, panel.args()[1], tile.bk, tile.threads());
+    }
+    const Var row = operands.rows.args()[0];
+    operands.rows.compute_at(sum, ki);
+    if (tile.tp % kVector == 0) {
+        operands.rows.split(row, cq, cv, kVector).vectorize(cv).unroll(cq);
+    } else {
+        operands.rows.unroll(row);
+    }
+}
+
 void split_channels(Func result, int channels, const BlockTile& tile, Panel panel) {
     const Var m = result.args()[0], mo("mo"), mi("mi"), mq("mq"), mv("mv");
     const auto tail = [&](int size) {

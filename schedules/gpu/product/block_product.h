@@ -85,6 +85,16 @@ void deal_to_threads(Halide::Stage stage, const Halide::Var& m, const Halide::Va
                      const std::vector<Halide::VarOrRVar>& inside = {},
                      const std::vector<Halide::VarOrRVar>& outside = {});
 
+// Products whose operands both lie with an axis of the product innermost: a(m, i, …), b(c, i, …)
+// and rows(c, i, …) = b(c, i, …), what a thread reads of b at once.
+struct RowOperands {
+    Halide::Func a, b, rows;
+};
+// Schedules sum(m, c, rest…) += a * rows over a reduction in pieces along its first axis `along`;
+// `others` are its other axes.
+void schedule_row_sum(Halide::Func sum, RowOperands operands, const Halide::RVar& along,
+                      const std::vector<Halide::VarOrRVar>& others, const BlockTile& tile);
+
 // Splits the channels of a whole Func (m, …) into blocks, loop `mo`, and in them `mi`, single ones
 // or vectors of four, loop `mv`.
 void split_channels(Halide::Func result, int channels, const BlockTile& tile, Panel panel);

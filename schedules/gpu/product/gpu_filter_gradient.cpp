@@ -24,7 +24,6 @@ namespace emulsion {
 using Halide::Expr;
 using Halide::Func;
 using Halide::RDom;
-using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
@@ -252,22 +251,7 @@ std::vector<Func> GpuFilterGradient::build(KernelContext& context, const Tiling&
 
     // Schedule.
     schedule_partial(partial, acc, tile);
-    deal_to_threads(acc, m, c, tile, Panel::vectors, {}, {kx, ky, part});
-    const RVar ko("ko"), ki("ki");
-    Halide::Stage update = acc.update();
-    update.split(r.x, ko, ki, tile.bk, TailStrategy::Auto).unroll(ki);
-    deal_to_threads(update, m, c, tile, Panel::vectors, {ki}, {ko, r.y, kx, ky, part});
-    a.compute_at(acc, ko);
-    stage_panel(a, m, tile.bm, i, tile.bk, tile.threads());
-    b.compute_at(acc, ko);
-    stage_panel(b, c, tile.bp, i, tile.bk, tile.threads());
-    const Var cq("cq"), cv("cv");
-    br.compute_at(acc, ki);
-    if (tile.tp % 4 == 0) {
-        br.split(c, cq, cv, 4).vectorize(cv).unroll(cq);
-    } else {
-        br.unroll(c);
-    }
+    schedule_row_sum(acc, {a, b, br}, r.x, {r.y}, tile);
     schedule_elements(out, std::min(256, context.isa().block_threads), /*vectors=*/true);
     return {out, partial};
 }

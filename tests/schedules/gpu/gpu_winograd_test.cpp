@@ -67,6 +67,28 @@ TEST(GpuWinograd, FusedWork) {
     }));
 }
 
+Group filter_gradient(int64_t channels, int64_t size, int64_t filters, int64_t kernel,
+                      int64_t padding, int batch) {
+    auto op = std::make_shared<Conv2dBackwardFilter>();
+    op->padding = {padding, padding, padding, padding};
+    op->kernel = {kernel, kernel};
+    const int64_t out = size + 2 * padding - kernel + 1;
+    return group_of(op, {batched_type({channels, size, size}), batched_type({filters, out, out})},
+                    batch);
+}
+
+// Over 6 and over 4 points; two parts, of which the last has a tail, and one.
+TEST(GpuWinogradFilterGradient, OfConvolutions) {
+    for (const auto& [group, parts] : {std::pair{filter_gradient(12, 14, 16, 3, 1, 5), 2},
+                                       std::pair{filter_gradient(8, 6, 32, 3, 1, 4), 1}}) {
+        RecipeCheck check;
+        check.tolerance = 1e-5;
+        check.tilings = {to_tiling({.bm = 64, .bp = 64, .tm = 8, .tp = 8, .bk = 8})};
+        check.tilings[0].values.emplace_back("parts", parts);
+        check_recipe("gpu_winograd_filter_gradient", group, check);
+    }
+}
+
 std::string planned(const Group& group, bool exact) {
     const RecipeLibrary library = make_library();
     PlanOptions options;
@@ -83,6 +105,10 @@ TEST(GpuWinograd, IsTakenWhereItPays) {
         EXPECT_EQ(planned(data_gradient(channels, 14, channels, 1, true, 64), false),
                   "gpu_winograd");
     }
+    EXPECT_EQ(planned(filter_gradient(256, 14, 256, 3, 1, 64), false),
+              "gpu_winograd_filter_gradient");
+    EXPECT_EQ(planned(filter_gradient(256, 14, 256, 3, 1, 64), true), "gpu_filter_gradient");
+    EXPECT_EQ(planned(filter_gradient(16, 32, 16, 3, 1, 128), false), "gpu_filter_gradient");
     EXPECT_EQ(planned(forward(16, 32, 16, 3, 1, 128), false), "gpu_product");
     EXPECT_NE(planned(forward(256, 14, 256, 3, 1, 1), false), "gpu_winograd");
     EXPECT_FALSE(recipe_named("gpu_winograd").is_exact());

@@ -1,0 +1,238 @@
+// Transforms by a thread for each tile and channel, sums over tiles by blocks of products.
+//
+// A tiling is a block's tile (bm over output channels, bp over input channels), and
+//     parts    runs of tiles that are summed apart; the order of a sum follows from it
+#include "schedules/gpu/winograd/gpu_winograd_filter_gradient.h"
+
+#include <algorithm>
+
+#include "compiler/graph/limits.h"
+#include "compiler/ops/conv2d.h"
+#include "compiler/ops/winograd.h"
+#include "compiler/recipe/kernel_context.h"
+#include "schedules/common/anchor.h"
+#include "schedules/common/funcs.h"
+#include "schedules/common/group_work.h"
+#include "schedules/common/winograd_transforms.h"
+#include "schedules/gpu/common/elements.h"
+#include "schedules/gpu/product/block_product.h"
+#include "schedules/gpu/winograd/tile_transforms.h"
+
+namespace emulsion {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+
+namespace {
+
+constexpr int kLanes = static_cast<int>(kBlock);
+constexpr int kPiece = 16;          // tiles staged at once
+constexpr int kMostParts = 8;       // a thread of the last kernel reads all
+constexpr int kWantedBlocks = 256;  // of a grid
+
+// A group's gradient in tiles of dy.
+struct Form {
+    int outputs, inputs;
+    MapTiles tiles;
+
+    // REQUIRES: can_be_cut(group).
+    explicit Form(const Group& group)
+        : outputs(extent(group, 1, 0)),
+          inputs(extent(group, 0, 0)),
+          tiles(to_int(anchor_as<Conv2dBackwardFilter>(group)->kernel[0]), extent(group, 1, 1),
+                extent(group, 1, 2), group.batch) {}
+    double multiply_adds() const {
+        return 1.0 * tiles.squared() * static_cast<double>(tiles.count()) * outputs * inputs;
+    }
+    int most_parts() const {
+        return to_int(std::clamp<int64_t>(tiles.count() / (2 * kPiece), 1, kMostParts));
+    }
+    // Tiles of a part, in whole pieces.
+    int run(const Tiling& tiling) const {
+        const int64_t parts = tiling.at("parts");
+        return to_int(round_up((tiles.count() + parts - 1) / parts, tiling.at("bk")));
+    }
+    std::vector<Scratch> scratch(int parts) const {
+        return {{"data", {inputs, tiles.count(), tiles.squared()}},
+                {"gradients", {outputs, tiles.count(), tiles.squared()}},
+                {"partial", {outputs, inputs, int64_t{tiles.squared()} * parts}}};
+    }
+
+  private:
+    static int extent(const Group& group, int operand, size_t axis) {
+        return to_int(group.anchor_input(operand).shape[axis]);
+    }
+};
+
+bool can_be_cut(const Group& group) {
+    const auto* conv = anchor_as<Conv2dBackwardFilter>(group);
+    return conv != nullptr && has_tiles(*conv, conv->kernel[0], conv->kernel[1]);
+}
+
+int parts_of(const Form& form, const BlockTile& tile) {
+    const int grid =
+        divide_up(form.outputs, tile.bm) * divide_up(form.inputs, tile.bp) * form.tiles.squared();
+    int parts = 1;
+    while (2 * parts <= form.most_parts() && grid * parts < kWantedBlocks) parts *= 2;
+    return parts;
+}
+
+Func transformed_map(const Form& form, const KernelContext& context) {
+    const MapTiles& tiles = form.tiles;
+    const Var c("c"), t("t"), x("x"), y("y");
+    const auto& conv = *anchor_as<Conv2dBackwardFilter>(context.group());
+    const Window window = conv.window(tiles.kernel, tiles.kernel);
+    const std::vector<int64_t>& shape = context.group().anchor_input(0).shape;
+    const Position px = cell_at(tiles.x(t) + x - to_int(window.before(1)), shape[2]);
+    const Position py = cell_at(tiles.y(t) + y - to_int(window.before(0)), shape[1]);
+    Func patch("patch");
+    patch(c, t, x, y) = value_or_zero(
+        px.inside && py.inside,
+        context.operand(0)(c, px.at, py.at, Halide::min(tiles.n(t), context.samples() - 1)));
+    return transformed("data", tiles.points, patch, tiles.points, input_transform);
+}
+
+Func transformed_gradients(const Form& form, const KernelContext& context) {
+    const MapTiles& tiles = form.tiles;
+    const Var o("o"), t("t"), x("x"), y("y");
+    const std::vector<int64_t>& shape = context.group().anchor_input(1).shape;
+    const Position px = cell_at(tiles.x(t) + x, shape[2]), py = cell_at(tiles.y(t) + y, shape[1]);
+    const Expr n = tiles.n(t);
+    Func square("square");
+    square(o, t, x, y) =
+        value_or_zero(px.inside && py.inside && n < context.samples(),
+                      context.operand(1)(o, px.at, py.at, Halide::min(n, context.samples() - 1)));
+    return transformed(
+        "gradients", tiles.points, square, tiles.tile,
+        [&](const std::vector<Expr>& values) { return gradient_transform(values, tiles.points); });
+}
+
+// The sums of the parts over (output, input, point + points^2 * part), as a kernel of their own.
+Func partial_sums(const Form& form, const Tiling& tiling, const Func& gradients, const Func& data) {
+    const BlockTile tile = block_tile(tiling);
+    const int run = form.run(tiling), squared = form.tiles.squared();
+    const int count = to_int(form.tiles.count());
+    const bool has_tail = run * tiling.at("parts") != count;
+    const Var m("m"), c("c"), i("i"), z("z");
+    const Expr t = z / squared * run + i, safe = has_tail ? Halide::min(t, count - 1) : t;
+    const Expr is_there = has_tail ? t < count : Halide::Internal::const_true();
+    Func a("a"), b("b"), rows("br"), sum("acc"), partial("partial");
+    a(m, i, z) = value_or_zero(is_there, gradients(channel_in(m, form.outputs), safe, z % squared));
+    b(c, i, z) = data(channel_in(c, form.inputs), safe, z % squared);
+    rows(c, i, z) = b(c, i, z);
+    const RDom r(0, run, "r");
+    sum(m, c, z) = 0.0F;
+    sum(m, c, z) += a(m, r, z) * rows(c, r, z);
+    partial(m, c, z) = sum(m, c, z);
+    deal_results(partial, form.outputs, tile, Panel::vectors);
+    sum.compute_at(partial, Var("po"))
+        .store_in(Halide::MemoryType::Register)
+        .bound_extent(m, tile.bm)
+        .bound_extent(c, tile.bp);
+    schedule_row_sum(sum, {a, b, rows}, r, {}, tile);
+    return partial;
+}
+
+// A thread makes the taps of a pair of channels.
+Func results_of(const Form& form, const KernelContext& context, int parts, const Func& partial) {
+    const MapTiles& tiles = form.tiles;
+    const WinogradMatrices matrices = winograd_matrices(tiles.tile, tiles.kernel);
+    const auto transform = [&](const std::vector<Expr>& values) {  // by the columns of G
+        std::vector<Expr> taps;
+        for (size_t tap = 0; tap < matrices.filter[0].size(); tap++) {
+            std::vector<double> factors;
+            for (const auto& row : matrices.filter) factors.push_back(row[tap]);
+            taps.push_back(combine(factors, values));
+        }
+        return taps;
+    };
+    const Var o("o"), c("c"), j("j"), i("i"), ky("ky");
+    std::vector<Expr> terms;
+    for (int part = 0; part < parts; part++)
+        terms.push_back(partial(o, c, j + tiles.points * i + tiles.squared() * part));
+    Func total("total"), half("half_results"), result("result");
+    total(o, c, j, i) = tree_sum(terms);
+    half(o, c, j, ky) = Halide::mux(
+        ky, transform(gather(tiles.points, [&](int s) -> Expr { return total(o, c, j, s); })));
+    const std::vector<Var> at = coordinates(context.group().anchor_output());
+    const Expr channel = at[0] + kLanes * at[4];
+    result(at) = Halide::mux(at[2], transform(gather(tiles.points, [&](int s) -> Expr {
+                                 return half(channel, at[1], s, at[3]);
+                             })));
+    const Func out = context.finish(result);
+    const std::vector<Var> v = out.args();  // lane, c, kx, ky, block
+    const Var thread = deal_tiles(out, {v[2], v[3]}, {v[0], v[1], v[4]});
+    half.compute_at(out, thread).unroll(j).unroll(ky);
+    total.compute_at(out, thread).unroll(j).unroll(i);
+    return out;
+}
+
+}  // namespace
+
+double GpuWinogradFilterGradient::relative_error(const Group& group) const {
+    return Form(group).tiles.points == 4 ? 1e-6 : 1e-5;
+}
+
+bool GpuWinogradFilterGradient::applies(const Group& group, const Isa&) const {
+    if (!can_be_cut(group) || !has_shape_of_anchor(group, /*batched=*/false)) return false;
+    const Form form(group);
+    if (form.outputs % kLanes != 0 || form.inputs % kDeviceVector != 0) return false;
+    if (form.tiles.count() < 2 * kPiece) return false;
+    const std::vector<Scratch> scratch = form.scratch(form.most_parts());
+    return std::all_of(scratch.begin(), scratch.end(),
+                       [](const Scratch& s) { return bounded_product(s.extents) > 0; });
+}
+
+TilingSpace GpuWinogradFilterGradient::space(const Group& group, const Isa&) const {
+    TilingSpace space = block_space(kPiece);
+    space.push_back({"parts", {}, 1, Form(group).most_parts(), true});
+    return space;
+}
+
+std::string GpuWinogradFilterGradient::clash(const Group&, const Tiling& tiling,
+                                             const Isa& isa) const {
+    return block_clash(block_tile(tiling), isa);
+}
+
+std::vector<Tiling> GpuWinogradFilterGradient::tilings(const Group& group, const Isa& isa) const {
+    const Form form(group);
+    const int64_t copies = int64_t{form.tiles.squared()} * form.most_parts();
+    std::vector<Tiling> tilings = block_tilings(form.outputs, form.inputs, copies, kPiece, isa);
+    for (Tiling& tiling : tilings)
+        tiling.values.emplace_back("parts", parts_of(form, block_tile(tiling)));
+    return tilings;
+}
+
+double GpuWinogradFilterGradient::cost(const Group& group, const Tiling& tiling, const Isa&,
+                                       const Machine&) const {
+    const Form form(group);
+    const int parts = tiling.at("parts");
+    double bytes = traffic_bytes(group);
+    for (const Scratch& scratch : form.scratch(parts))
+        bytes += 2 * 4.0 * static_cast<double>(scratch.elements());
+    const double efficiency = block_efficiency(block_tile(tiling), form.outputs, form.inputs,
+                                               int64_t{form.tiles.squared()} * parts);
+    return device_seconds(4, bytes, form.multiply_adds(), efficiency);
+}
+
+double GpuWinogradFilterGradient::multiply_adds(const Group& group) const {
+    return Form(group).multiply_adds();
+}
+
+std::vector<Scratch> GpuWinogradFilterGradient::scratch(const Group& group,
+                                                        const Tiling& tiling) const {
+    return Form(group).scratch(tiling.at("parts"));
+}
+
+std::vector<Func> GpuWinogradFilterGradient::build(KernelContext& context,
+                                                   const Tiling& tiling) const {
+    const Form form(context.group());
+    const Func data = transformed_map(form, context);
+    const Func gradients = transformed_gradients(form, context);
+    const Func partial = partial_sums(form, tiling, gradients, data);
+    return {results_of(form, context, tiling.at("parts"), partial), data, gradients, partial};
+}
+
+}  // namespace emulsion
