@@ -23,10 +23,10 @@ constexpr int kMostSamples = 65536;
 constexpr int kMostThreads = 256;
 const std::vector<std::string> kTargets = {"native", "portable", "x86-64", "avx2", "avx512"};
 // In the order of their variants, whatever that of the option: `gpu` is the first that is there.
-const std::vector<std::string> kDevices = {"cuda", "opencl"};
+const std::vector<std::string> kDevices = {"cuda", "opencl", "vulkan"};
 
 // What later versions do, refused by name.
-const std::vector<std::string> kLaterTargets = {"aarch64", "vulkan"};
+const std::vector<std::string> kLaterTargets = {"aarch64"};
 const std::vector<std::string> kLaterOptions = {"--memory-budget", "--processes"};
 
 bool is_one_of(const std::vector<std::string>& words, const std::string& word) {
@@ -187,7 +187,6 @@ void add_devices_of_trainer(CLI::App* command, CommandLine& line) {
         if (word.starts_with(option + "=")) device = word.substr(option.size() + 1);
     }
     device = device.substr(0, device.find(':'));
-    if (is_one_of(kLaterTargets, device)) check_target(device);
     if (device == "gpu" || device == "auto") line.options.devices = kDevices;
     if (is_one_of(kDevices, device)) line.options.devices = {device};
 }

@@ -72,11 +72,11 @@ std::string full_name(const emulsion_info& info, const std::string& wanted) {
     const size_t colon = std::min(wanted.find(':'), wanted.size());
     const std::string interface = wanted.substr(0, colon);
     if (!is_for_devices(interface) || !has_variant(info, interface)) {
-        refuse_word(wanted,
-                    concat("is none of those that the program runs on: ", list_interfaces(info)),
-                    has_device_variant(info)
-                        ? "choose one of them, or auto or gpu"
-                        : "choose cpu, or build the network with --target native,cuda,opencl");
+        refuse_word(
+            wanted, concat("is none of those that the program runs on: ", list_interfaces(info)),
+            has_device_variant(info)
+                ? "choose one of them, or auto or gpu"
+                : "choose cpu, or build the network with --target native,cuda,opencl,vulkan");
     }
     if (colon == wanted.size()) return interface + ":0";
     int index = 0;

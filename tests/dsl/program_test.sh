@@ -89,9 +89,9 @@ expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference take
     "$emulsion" build $net --infer-batch 4 --infer-batch -1
 expect 2 "" $'emulsion: error[usage]: --threads is 0, but a network runs on 1 to 256\n  fix: choose a number from 1 to 256\n' \
     "$emulsion" build $net --threads 0
-expect 2 "" $'emulsion: error[usage]: \'sse9\' is no target\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl behind it for devices\n' \
+expect 2 "" $'emulsion: error[usage]: \'sse9\' is no target\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl or ,vulkan behind it for devices\n' \
     "$emulsion" build $net --target sse9
-expect 2 "" $'emulsion: error[usage]: \'\' is no target\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl behind it for devices\n' \
+expect 2 "" $'emulsion: error[usage]: \'\' is no target\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl or ,vulkan behind it for devices\n' \
     "$emulsion" build $net --target native,
 expect 2 "" $'emulsion: error[usage]: --target \'native,opencl,opencl\' names opencl twice\n  fix: name each once\n' \
     "$emulsion" build $net --target native,opencl,opencl
@@ -103,10 +103,10 @@ expect 2 "" $'emulsion: error[usage]: --target \'opencl\' names devices alone, b
     "$emulsion" build $net --target opencl
 expect 1 "" $'emulsion: error[usage]: --target names opencl, but kernels of devices are not tuned yet\n  fix: write --target avx2\n' \
     "$emulsion" tune $net --target avx2,opencl
-for target in native,cuda,opencl opencl,native,cuda; do  # variants have an order of their own
+for target in native,cuda,opencl,vulkan vulkan,opencl,native,cuda; do  # variants have an order of their own
     "$emulsion" show $net --emit=plan --target $target >$target.txt || fault "show --target $target"
 done
-cmp native,cuda,opencl.txt opencl,native,cuda.txt || fault "the order of --target changes the plan"
+cmp native,cuda,opencl,vulkan.txt vulkan,opencl,native,cuda.txt || fault "the order of --target changes the plan"
 expect 2 "" $'emulsion: error[usage]: \'tree\' is no stage\n  fix: choose one of graph, optimized, plan, choices, loops, stmt, llvm, asm, roofline\n' \
     "$emulsion" show $net --emit=tree
 expect 2 "" $'emulsion: error[usage]: --emit=roofline needs a profile\n  fix: write one with NET-train --profile=FILE or NET-infer --profile=FILE, then add --profile=FILE\n' \
@@ -155,8 +155,8 @@ for stage in optimized plan loops; do
 done
 
 # What this build lacks is refused by name
-expect 2 "" $'emulsion: error[unsupported]: the target \'vulkan\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl behind it for devices\n' \
-    "$emulsion" build $net --target native,vulkan
+expect 2 "" $'emulsion: error[unsupported]: the target \'aarch64\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl or ,vulkan behind it for devices\n' \
+    "$emulsion" build $net --target aarch64
 expect 2 "" $'emulsion: error[unsupported]: --memory-budget is not in this build\n  fix: leave it out\n' \
     "$emulsion" build $net --memory-budget 100M
 expect 2 "" $'emulsion: error[unsupported]: \'net.onnx\' is an ONNX file, and this build reads none\n  fix: write the model as a .cpp file\n' \

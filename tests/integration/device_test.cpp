@@ -1,9 +1,12 @@
 // Whole libraries with a variant for devices, on the first one of each interface that is at hand
-// (PoCL in the tests): against the processor's variant of the same library.
+// (PoCL and lavapipe in the tests): against the processor's variant of the same library.
+//
+// EMULSION_LONG_TESTS=1 in the environment: lenet on Vulkan too, for which lavapipe takes a while.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -48,6 +51,8 @@ class DeviceLibrary : public ::testing::TestWithParam<Case> {
     void SetUp() override {
         char text[EMULSION_DEVICE_TEXT] = "";
         if (GetParam().api->count(text) == 0) GTEST_SKIP() << text;
+        if (GetParam().name() == "vulkan_lenet" && std::getenv("EMULSION_LONG_TESTS") == nullptr)
+            GTEST_SKIP() << "EMULSION_LONG_TESTS is not set";
     }
     static const char* device_name() { return GetParam().api->name; }
     static const emulsion_train_library& train() { return libraries_of(GetParam()).train(); }
@@ -269,7 +274,7 @@ std::vector<Case> tiny_cases() { return {{&emulsion_opencl, "tiny"}, {&emulsion_
 
 std::vector<Case> all_cases() {
     std::vector<Case> cases;
-    for (const emulsion_device_api* api : {&emulsion_opencl, &emulsion_cuda})
+    for (const emulsion_device_api* api : {&emulsion_opencl, &emulsion_vulkan, &emulsion_cuda})
         for (const char* network : {"lenet", "residual", "small"}) cases.push_back({api, network});
     return cases;
 }

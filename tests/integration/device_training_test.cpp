@@ -1,5 +1,6 @@
-// Twenty steps of whole networks on the first device of an OpenCL driver (PoCL in the tests),
-// against the processor's variant of the same library from the same weights.
+// Twenty steps of whole networks on the first device of an OpenCL or Vulkan driver (PoCL and
+// lavapipe in the tests), against the processor's variant of the same library from the same
+// weights.
 //
 // EMULSION_LONG_TESTS=1 in the environment: the networks of the examples too.
 #include <fmt/format.h>
@@ -37,13 +38,13 @@ void round_otherwise(const Trainer& trainer) {
 
 // The first steps agree; how far they may be apart where a network makes much of its rounding is
 // measured by a third training, on the processor, whose weights are rounded in another way.
-void compare_training(const Network& network) {
+void compare_training(const Network& network, const char* interface) {
     // Winograd rounds in another way.
-    const BuiltLibraries built(network, {.batch = 8, .devices = {"opencl"}, .exact = true});
+    const BuiltLibraries built(network, {.batch = 8, .devices = {interface}, .exact = true});
     emulsion_device_description description;
     if (built.train().device(0, &description) != EMULSION_OK) GTEST_SKIP() << description.problem;
     Trainer processor(built.train(), 2), rounded(built.train(), 2);
-    Trainer device(built.train(), 1, 0, 7, "opencl");
+    Trainer device(built.train(), 1, 0, 7, interface);
     round_otherwise(rounded);
     double of_processor = 0, of_device = 0, of_first = 0, rounding = 0;
     for (int i = 0; i < kSteps; i++) {
@@ -69,17 +70,21 @@ void compare_training(const Network& network) {
     EXPECT_LT(of_processor / (kSteps - kBatches), of_first / kBatches) << "nothing is learnt";
 }
 
-TEST(DeviceTraining, OfInvertedResiduals) { compare_training(mobile_network()); }
+TEST(DeviceTraining, OfInvertedResiduals) { compare_training(mobile_network(), "opencl"); }
 
-class LongDeviceTraining : public ::testing::TestWithParam<const char*> {};
+using Training = std::pair<const char*, const char*>;  // a network, an interface
+class LongDeviceTraining : public ::testing::TestWithParam<Training> {};
 TEST_P(LongDeviceTraining, AsOnTheProcessor) {
     if (std::getenv("EMULSION_LONG_TESTS") == nullptr)
         GTEST_SKIP() << "EMULSION_LONG_TESTS is not set";
-    compare_training(golden_network(GetParam()));
+    compare_training(golden_network(GetParam().first), GetParam().second);
 }
-INSTANTIATE_TEST_SUITE_P(Networks, LongDeviceTraining,
-                         ::testing::Values("lenet", "resnet20", "resnet18_cifar"),
-                         [](const auto& network) { return std::string(network.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Networks, LongDeviceTraining,
+    ::testing::Values(Training("lenet", "opencl"), Training("resnet20", "opencl"),
+                      Training("resnet18_cifar", "opencl"), Training("lenet", "vulkan"),
+                      Training("resnet20", "vulkan")),
+    [](const auto& test) { return std::string(test.param.first) + "_" + test.param.second; });
 
 }  // namespace
 }  // namespace emulsion::test

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A network on a device of OpenCL (PoCL's, where nothing else is there), from the command line: it learns as on the
-# processor, a run that is stopped or killed and resumed there has the bits of one that ran through, and checkpoints go
-# on elsewhere and back.
+# A network on devices of OpenCL and Vulkan (PoCL's and lavapipe, where nothing else is there), from the command line: it
+# learns as on the processor, a run that is stopped or killed and resumed there has the bits of one that ran through, and
+# checkpoints go on elsewhere and back.
 set -uo pipefail
 source "$(dirname "$0")/programs_support.sh"
-build networks/lenet.cpp --batch 16 --target native,opencl
+build networks/lenet.cpp --batch 16 --target native,opencl,vulkan
 cd "$work"
 write_pictures data 10 28 150 40
 
@@ -23,10 +23,10 @@ train() {
 # losses NAME: of every epoch.
 losses() { sed -n 's/^{"event":"epoch".*"loss":\([^,]*\),"accuracy".*/\1/p' "$1.out"; }
 
-# near NAME NAME: two epochs each, whose losses differ by less than 1e-3 of themselves.
+# near NAME NAME [EPOCHS]: two epochs each, unless said, whose losses differ by less than 1e-3 of themselves.
 near() {
-    paste <(losses "$1") <(losses "$2") | awk '
-        NF != 2 || ($1 - $2) ^ 2 > (1e-3 * $1) ^ 2 { bad = 1 } END { exit bad || NR != 2 }' ||
+    paste <(losses "$1") <(losses "$2") | awk -v epochs="${3:-2}" '
+        NF != 2 || ($1 - $2) ^ 2 > (1e-3 * $1) ^ 2 { bad = 1 } END { exit bad || NR != epochs }' ||
         fault "losses of $1 and $2: $(losses "$1") and $(losses "$2")"
 }
 
@@ -59,9 +59,26 @@ for run in there back; do
     [ "$(stat -c %s $run/weights.safetensors)" = "$(stat -c %s cpu/weights.safetensors)" ] || fault "weights of another form"
 done
 
+# On Vulkan, where lavapipe takes a second for a step.
+if grep -q '^vulkan:0 ' devices.txt; then
+    train few --steps 2
+    train vulkan --steps 2 --device vulkan
+    near few vulkan 1
+    grep -q '"device":"vulkan:0"' vulkan.out || fault "the settings do not name the device of Vulkan"
+    train resumed --steps 1 --device vulkan:0
+    train resumed --steps 2 --resume --device vulkan:0
+    same_weights vulkan resumed
+else
+    skip "training on Vulkan: $(tail -n 1 devices.txt)"
+fi
+
 # Inference there.
 accuracy() { ./lenet-infer --data data --weights device/weights.safetensors --device "$1" --json; }
-[ "$(accuracy gpu | sed 's/,"loss".*//')" = "$(accuracy cpu | sed 's/,"loss".*//')" ] || fault "other classes on the device"
+classes_on() { accuracy "$1" | sed 's/,"loss".*//'; }
+for interface in opencl vulkan; do
+    grep -q "^$interface:0 " devices.txt || continue
+    [ "$(classes_on $interface)" = "$(classes_on cpu)" ] || fault "other classes on $interface"
+done
 
 # Times of each launch, which no roofline is made of.
 ./lenet-infer --profile=p.json --device gpu 2>err.txt || fault "--profile: $(cat err.txt)"
@@ -75,9 +92,11 @@ emulsion_train() { "$binary_dir/bin/emulsion" train "$source_dir/examples/networ
 emulsion_train --data data --steps 1 --device gpu || fault "emulsion train --device gpu: $(cat err.txt)"
 grep -q '^device  *\(cuda\|opencl\):0' err.txt || fault "emulsion train --device gpu: $(cat err.txt)"
 emulsion_train --target native --data data --steps 1 --device gpu && fault "a device that the trainer is not built for"
-grep -q -- '--target native,cuda,opencl' err.txt || fault "$(cat err.txt)"
-emulsion_train --data data --steps 1 --device=vulkan:0 && fault "a device that no trainer is built for"
-grep -q "the target 'vulkan' is not in this build" err.txt || fault "$(cat err.txt)"
+grep -q -- '--target native,cuda,opencl,vulkan' err.txt || fault "$(cat err.txt)"
+if grep -q '^vulkan:0 ' devices.txt; then
+    emulsion_train --data data --steps 1 --device=vulkan:0 || fault "emulsion train --device vulkan: $(cat err.txt)"
+    grep -q '^device  *vulkan:0' err.txt || fault "emulsion train --device vulkan: $(cat err.txt)"
+fi
 
 # Hidden, it is not there.
 EMULSION_NO_DEVICE=1 ./lenet-train --data data --dry-run --device auto 2>/dev/null | grep -q '^device  *cpu, as EMULSION_NO_DEVICE is set' ||

@@ -122,9 +122,10 @@ TEST_F(DevicePrograms, DeviceThatIsNotThere) {
         std::string("error: --device opencl: there is no device: EMULSION_NO_DEVICE is set") +
             kFixMissing);
     use({}, /*has_variant=*/false);
-    expect_refused("gpu", 2,
-                   "error: --device: 'gpu' is none of those that the program runs on: cpu\n"
-                   "  fix: choose cpu, or build the network with --target native,cuda,opencl\n");
+    expect_refused(
+        "gpu", 2,
+        "error: --device: 'gpu' is none of those that the program runs on: cpu\n"
+        "  fix: choose cpu, or build the network with --target native,cuda,opencl,vulkan\n");
     EXPECT_EQ(files("run"), before);
     EXPECT_FALSE(is_folder(runs_ / "new"));
 }
