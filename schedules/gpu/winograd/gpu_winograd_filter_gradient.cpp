@@ -28,7 +28,7 @@ using Halide::Var;
 namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
-constexpr int kPiece = 16;          // tiles staged at once
+constexpr int kPiece = 16;          // tiles staged at once, half of them where tiles are few
 constexpr int kMostParts = 8;       // a thread of the last kernel reads all
 constexpr int kWantedBlocks = 256;  // of a grid
 
@@ -99,25 +99,25 @@ Func transformed_gradients(const Form& form, const KernelContext& context) {
     const Var o("o"), t("t"), x("x"), y("y");
     const std::vector<int64_t>& shape = context.group().anchor_input(1).shape;
     const Position px = cell_at(tiles.x(t) + x, shape[2]), py = cell_at(tiles.y(t) + y, shape[1]);
-    const Expr n = tiles.n(t);
     Func square("square");
-    square(o, t, x, y) =
-        value_or_zero(px.inside && py.inside && n < context.samples(),
-                      context.operand(1)(o, px.at, py.at, Halide::min(n, context.samples() - 1)));
+    square(o, t, x, y) = value_or_zero(
+        px.inside && py.inside,
+        context.operand(1)(o, px.at, py.at, Halide::min(tiles.n(t), context.samples() - 1)));
     return transformed(
         "gradients", tiles.points, square, tiles.tile,
         [&](const std::vector<Expr>& values) { return gradient_transform(values, tiles.points); });
 }
 
-// The sums of the parts over (output, input, point + points^2 * part), as a kernel of their own.
-Func partial_sums(const Form& form, const Tiling& tiling, const Func& gradients, const Func& data) {
+// The sums of the parts, without tiles beyond the samples, over (output, input, point + points^2 *
+// part), as a kernel of their own.
+Func partial_sums(const Form& form, const KernelContext& context, const Tiling& tiling,
+                  const Func& gradients, const Func& data) {
     const BlockTile tile = block_tile(tiling);
     const int run = form.run(tiling), squared = form.tiles.squared();
-    const int count = to_int(form.tiles.count());
-    const bool has_tail = run * tiling.at("parts") != count;
+    const int last = to_int(form.tiles.count()) - 1;
     const Var m("m"), c("c"), i("i"), z("z");
-    const Expr t = z / squared * run + i, safe = has_tail ? Halide::min(t, count - 1) : t;
-    const Expr is_there = has_tail ? t < count : Halide::Internal::const_true();
+    const Expr t = z / squared * run + i, safe = Halide::min(t, last);
+    const Expr is_there = form.tiles.n(t) < context.samples();
     Func a("a"), b("b"), rows("br"), sum("acc"), partial("partial");
     a(m, i, z) = value_or_zero(is_there, gradients(channel_in(m, form.outputs), safe, z % squared));
     b(c, i, z) = data(channel_in(c, form.inputs), safe, z % squared);
@@ -179,7 +179,7 @@ bool GpuWinogradFilterGradient::applies(const Group& group, const Isa&) const {
     if (!can_be_cut(group) || !has_shape_of_anchor(group, /*batched=*/false)) return false;
     const Form form(group);
     if (form.outputs % kLanes != 0 || form.inputs % kDeviceVector != 0) return false;
-    if (form.tiles.count() < 2 * kPiece) return false;
+    if (form.tiles.count() < kPiece) return false;  // two pieces: one would be no loop
     const std::vector<Scratch> scratch = form.scratch(form.most_parts());
     return std::all_of(scratch.begin(), scratch.end(),
                        [](const Scratch& s) { return bounded_product(s.extents) > 0; });
@@ -199,7 +199,9 @@ std::string GpuWinogradFilterGradient::clash(const Group&, const Tiling& tiling,
 std::vector<Tiling> GpuWinogradFilterGradient::tilings(const Group& group, const Isa& isa) const {
     const Form form(group);
     const int64_t copies = int64_t{form.tiles.squared()} * form.most_parts();
-    std::vector<Tiling> tilings = block_tilings(form.outputs, form.inputs, copies, kPiece, isa);
+    std::vector<Tiling> tilings =
+        block_tilings(form.outputs, form.inputs, copies,
+                      form.tiles.count() < 2 * kPiece ? kPiece / 2 : kPiece, isa);
     for (Tiling& tiling : tilings)
         tiling.values.emplace_back("parts", parts_of(form, block_tile(tiling)));
     return tilings;
@@ -231,7 +233,7 @@ std::vector<Func> GpuWinogradFilterGradient::build(KernelContext& context,
     const Form form(context.group());
     const Func data = transformed_map(form, context);
     const Func gradients = transformed_gradients(form, context);
-    const Func partial = partial_sums(form, tiling, gradients, data);
+    const Func partial = partial_sums(form, context, tiling, gradients, data);
     return {results_of(form, context, tiling.at("parts"), partial), data, gradients, partial};
 }
 

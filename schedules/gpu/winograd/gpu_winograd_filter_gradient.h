@@ -2,7 +2,7 @@
 // devices, in four kernels:
 //
 //     data(c, t, q)           = B^T d B, of the map with its prologue and a border of zeros
-//     gradients(o, t, q)      = A dy A^T, zero beyond the samples
+//     gradients(o, t, q)      = A dy A^T
 //     partial(o, c, q, part)  = sum over the part's tiles of gradients * data, block products
 //     dw                      = G^T (sum over the parts, a fixed tree) G
 //

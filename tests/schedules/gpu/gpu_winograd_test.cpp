@@ -77,7 +77,7 @@ Group filter_gradient(int64_t channels, int64_t size, int64_t filters, int64_t k
                     batch);
 }
 
-// Over 6 and over 4 points; two parts, of which the last has a tail, and one.
+// Over 6 and over 4 points; two parts, and one with a tail.
 TEST(GpuWinogradFilterGradient, OfConvolutions) {
     for (const auto& [group, parts] : {std::pair{filter_gradient(12, 14, 16, 3, 1, 5), 2},
                                        std::pair{filter_gradient(8, 6, 32, 3, 1, 4), 1}}) {

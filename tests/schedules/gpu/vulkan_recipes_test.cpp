@@ -85,9 +85,17 @@ Cases products() {
         const Value sum = builder.add(std::make_shared<Add>(), {y, other}, "v2");
         return std::vector<Value>{sum, builder.add(std::make_shared<Relu>(), {sum}, "v3")};
     });
-    RecipeCheck winograd = tile(kSquare);
-    winograd.tolerance = 1e-5;
+    const Group summed = make_group(kBatch, [&](GraphBuilder& builder) {
+        const Value x = add_operand(builder, "x", batched_type({8, 8, 4}));
+        const Value w = add_operand(builder, "w", plain.filter());
+        const Value y = builder.add(plain.op<Conv2d>(), {x, w}, "v0");
+        const Value sums = builder.add(std::make_shared<PartialMoments>(), {y}, "v1");
+        return std::vector<Value>{y, sums, {sums.node, 1}, {sums.node, 2}};
+    });
+    RecipeCheck winograd = tile(kSquare), winograd_parts = tile(kSquare, 1);
+    winograd.tolerance = winograd_parts.tolerance = 1e-5;
     return {{"gpu_product", fused, tile(kSquare)},
+            {"gpu_product", summed, tile(kSquare)},
             {"gpu_product", odd.forward(), tile(kOdd)},
             {"gpu_product", odd.data_gradient(), tile(kOdd)},
             {"gpu_strided_gradient", strided.data_gradient(), tile(kSquare)},
@@ -97,6 +105,7 @@ Cases products() {
             {"gpu_filter_gradient", plain.filter_gradient(), tile(kSquare, 1)},
             {"gpu_filter_gradient", odd.filter_gradient(), tile(kOdd, 2)},
             {"gpu_winograd", Layer{16, 20, 3}.forward(), winograd},
+            {"gpu_winograd_filter_gradient", Layer{12, 16, 3}.filter_gradient(), winograd_parts},
             {"gpu_depthwise", Layer{20, 20, 3, 1, 20}.forward()},
             {"gpu_depthwise", Layer{5, 5, 3, 2, 5}.data_gradient()},
             {"gpu_depthwise_filter_gradient", Layer{19, 19, 3, 2, 19}.filter_gradient()}};
