@@ -58,7 +58,8 @@ std::string ChoiceCheck::kernels_records() const {
 bool ChoiceCheck::is_due() { return !accepted().empty() && kernels_records() != checked_with_; }
 
 double ChoiceCheck::seconds() {
-    return static_cast<double>(accepted().size()) * seconds_of_check(run_);
+    return static_cast<double>(accepted().size()) *
+           (last_seconds_ > 0 ? last_seconds_ : seconds_of_check(run_));
 }
 
 bool ChoiceCheck::check() {
@@ -80,6 +81,7 @@ bool ChoiceCheck::is_withdrawn(const NodeChoice& choice) {
         if (check.candidate == candidate && !check.is_contended) return false;
     }
     const std::optional<Trial> trial = plans.measure(kCheckChoiceEffort);
+    last_seconds_ = watch.seconds();
     if (!trial) return false;
     if (trial->times.pairs.empty()) {
         run_.report.note("a choice cannot be measured again: " + trial->note);

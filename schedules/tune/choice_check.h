@@ -38,6 +38,7 @@ class ChoiceCheck {
 
     TuneRun& run_;
     std::string checked_with_ = "nothing yet";  // kernels_records()
+    double last_seconds_ = 0;                   // that one choice took; 0: none was measured
 };
 
 }  // namespace emulsion

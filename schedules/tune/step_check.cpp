@@ -59,6 +59,7 @@ void time_direction(TuneRun& run, bool training, const std::vector<Task*>& tasks
     const Stopwatch watch;
     const Plan& plan = run.plans.at(training);
     const StepTimes times = run.workbench.time_steps(run.network, {&plan}, kFirstStepEffort);
+    run.step_seconds[training] = watch.seconds();
     if (times.rounds.empty()) {
         run.report.note("the network's step cannot be timed: " + times.fault);
         return;
@@ -147,11 +148,13 @@ void check_direction(TuneRun& run, bool training, const MachineRecords& records,
         return checked.task->calls.contains(training);
     });
     if (!is_concerned) return;
+    const Stopwatch watch;
     BuildOptions with_records = run.build;
     with_records.records = &records;
     const Plan& own = run.plans.at(training);
     const Plan tuned = plan_of(run.network, run.library, with_records, training);
     const StepTimes times = run.workbench.time_steps(run.network, {&own, &tuned}, kStepEffort);
+    run.check_seconds[training] = watch.seconds();
     if (times.rounds.empty()) {
         run.report.note("the network's step cannot be timed: " + times.fault);
         return;
@@ -210,17 +213,29 @@ void settle(TuneRun& run, const Checked& checked, double seconds) {
 bool has_unchecked(TuneRun& run) { return !unchecked(run).empty(); }
 
 double seconds_of_check(const TuneRun& run) {
-    constexpr double kLoadSeconds = 2;  // for plans, linking and loading
+    constexpr double kLoadSeconds = 1;  // of one library, for its plan, linking and loading
     double seconds = 0;
     for (const auto& [training, plan] : run.plans) {
+        if (const auto last = run.check_seconds.find(training); last != run.check_seconds.end()) {
+            seconds += last->second;
+            continue;
+        }
+        const auto once = run.step_seconds.find(training);
+        const double load = once == run.step_seconds.end()
+                                ? kLoadSeconds
+                                : std::max(kLoadSeconds, once->second - kFirstStepEffort.seconds);
         double step = 0;
         for (const auto& task : run.tasks) {
             const auto calls = task->calls.find(training);
             if (calls != task->calls.end()) step += calls->second * task->own_seconds;
         }
-        seconds += kLoadSeconds + std::max(kStepEffort.seconds, 2 * kStepEffort.least_pairs * step);
+        seconds += 2 * load + std::max(kStepEffort.seconds, 2 * kStepEffort.least_pairs * step);
     }
     return seconds;
+}
+
+void reserve(TuneRun& run, double seconds) {
+    run.reserved_seconds = std::min(seconds, 0.5 * 60 * run.options.minutes);
 }
 
 void check_records(TuneRun& run) {

@@ -13,8 +13,12 @@ bool time_defaults(TuneRun& run, double seconds);
 
 // Whether there are records whose candidates were not yet checked.
 bool has_unchecked(TuneRun& run);
-// About the time that check_records() takes.
+// About the time that check_records() takes: what it last took, or until then what follows from the
+// first time that the step was timed.
 double seconds_of_check(const TuneRun& run);
+
+// Keeps so much of the budget for the last check, half of it at most.
+void reserve(TuneRun& run, double seconds);
 
 // The records of kernels that won, and those that decide for other instruction sets.
 RecordSet tuned_records(TuneRun& run);

@@ -75,6 +75,8 @@ struct TuneRun {
     Plans plans;
     Tasks tasks, former;
     double reserved_seconds = 0;  // for the last check of records in the step
+    // By direction: what it took to link, load and time the step once, and the last such check.
+    std::map<bool, double> step_seconds, check_seconds;
 
   private:
     void ready(Task& task);

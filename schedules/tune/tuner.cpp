@@ -14,9 +14,8 @@ namespace emulsion {
 
 namespace {
 
-constexpr double kCheckSeconds = 120;   // between two checks of records in the step
-constexpr double kCompileSeconds = 8;   // of a step's kernels, between two visits
-constexpr double kMostReserved = 0.25;  // of the budget, for the last one
+constexpr double kCheckSeconds = 120;  // between two checks of records in the step
+constexpr double kCompileSeconds = 8;  // of a step's kernels, between two visits
 
 // Of what is in force: the records first, then the choices with those that stay. Whether the run
 // has planned anew.
@@ -50,7 +49,7 @@ TuneEnd search(TuneRun& run, ChoiceCheck& choices_in_force) {
         } else {
             const double needed = (has_records ? seconds_of_check(run) : 0) +
                                   (has_choices ? choices_in_force.seconds() : 0);
-            run.reserved_seconds = std::min(needed, kMostReserved * 60 * run.options.minutes);
+            reserve(run, needed);
         }
     }
 }

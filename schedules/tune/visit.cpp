@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "schedules/tune/acceptance.h"
+#include "schedules/tune/step_check.h"
 
 namespace emulsion {
 
@@ -103,8 +104,10 @@ class Visit {
         if (!trial.times.pairs.empty() && current_ == task_.own())
             task_.learn_own(trial.times.current_seconds());
         run_.report.trial(task_.shown, candidate, trial);
-        if (trial.outcome == Outcome::faster && confirm(run_, task_, current_, candidate))
+        if (trial.outcome == Outcome::faster && confirm(run_, task_, current_, candidate)) {
             current_ = candidate;
+            reserve(run_, std::max(run_.reserved_seconds, seconds_of_check(run_)));
+        }
     }
 
     TuneRun& run_;

@@ -9,6 +9,7 @@
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
 #include "schedules/library.h"
+#include "schedules/tune/step_check.h"
 #include "tests/support/golden.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_folder.h"
@@ -265,6 +266,25 @@ TEST_F(Tuning, DropsRecordsThatMakeTheWholeStepSlower) {
     workbench_.step_is_slow = true;
     EXPECT_GT(run(60).dropped, 0);
     EXPECT_EQ(records().size(), 0u);
+}
+
+// By no measurement yet, a check is thought to take seconds; by one of this workbench, next to
+// none.
+TEST_F(Tuning, KeepsAsMuchTimeForTheLastCheckAsTheCheckBeforeTook) {
+    workbench_.step_is_contended = true;  // so that all stay to be checked
+    EXPECT_GT(run(60).unsettled, 0);
+    options_.minutes = 1;
+    SilentReport report;
+    TuneRun again({network_, library_, build_, options_, workbench_, report});
+    again.find();
+    const double first = seconds_of_check(again);
+    EXPECT_GE(first, 2 * (2 + kStepEffort.seconds));  // of two directions
+    check_records(again);
+    EXPECT_LT(seconds_of_check(again), first);
+    reserve(again, first);
+    EXPECT_EQ(again.reserved_seconds, first);
+    reserve(again, 100);
+    EXPECT_EQ(again.reserved_seconds, 30);
 }
 
 TEST_F(Tuning, DecidesNothingInAStepBesideOtherWork) {
