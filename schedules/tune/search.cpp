@@ -114,6 +114,7 @@ bool Search::add_start(const Candidate& candidate) {
 void Search::learn(const Candidate& candidate, double us) {
     proposed_.insert(to_string(candidate));
     if (us <= 0) return;
+    std::erase_if(measured_, [&](const auto& entry) { return entry.second == candidate; });
     const auto place = std::find_if(measured_.begin(), measured_.end(),
                                     [&](const auto& entry) { return us < entry.first; });
     measured_.insert(place, {us, candidate});

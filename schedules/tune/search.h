@@ -28,7 +28,8 @@ class Search {
     bool add_start(const Candidate& candidate);
     // From now on proposes random candidates of the whole space alone.
     void draw_alone();
-    // What a candidate took, in microseconds: good ones are what the next are made of.
+    // What a candidate, or the kernel's own schedule, took at last, in microseconds: good ones are
+    // what the next are made of.
     void learn(const Candidate& candidate, double us);
 
     // A candidate that was not proposed before; nothing where none is left, or none is found.

@@ -101,8 +101,10 @@ class Visit {
         run_.journal.finish(task_.number, candidate, trial, compile_seconds + own.seconds());
         task_.search->learn(candidate, trial.times.candidate_seconds() * 1e6);
         task_.count(trial.outcome);
-        if (!trial.times.pairs.empty() && current_ == task_.own())
-            task_.learn_own(trial.times.current_seconds());
+        if (!trial.times.pairs.empty()) {
+            task_.search->learn(current_, trial.times.current_seconds() * 1e6);
+            if (current_ == task_.own()) task_.learn_own(trial.times.current_seconds());
+        }
         run_.report.trial(task_.shown, candidate, trial);
         if (trial.outcome == Outcome::faster && confirm(run_, task_, current_, candidate)) {
             current_ = candidate;

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
@@ -18,6 +20,11 @@
 
 namespace emulsion::test {
 namespace {
+
+std::vector<std::string> split(const std::string& text) {
+    std::istringstream words(text);
+    return {std::istream_iterator<std::string>(words), {}};
+}
 
 class Tuning : public testing::Test {
   protected:
@@ -83,6 +90,33 @@ TEST_F(Tuning, GoesOnWhereItEndedAndRepeatsNothing) {
     EXPECT_EQ(workbench_.tried.size(), 30u);
     EXPECT_EQ(run(70).spent.trials, 70);
     EXPECT_EQ(workbench_.tried.size(), 70u);
+}
+
+// Where nothing beats a kernel's own schedule, changes of it are tried all the same.
+TEST_F(Tuning, ChangesTheBestSoFarThoughItIsTheKernelsOwn) {
+    workbench_.own_is_best = true;
+    options_.only = "conv1.dw";
+    const SilentReport report = run(120);
+    const auto kernel =
+        std::find_if(report.kernels.begin(), report.kernels.end(),
+                     [](const TunedKernel& k) { return k.name.ends_with("conv1.dw"); });
+    ASSERT_NE(kernel, report.kernels.end());
+    ASSERT_EQ(kernel->trials, 120);
+    const size_t space = split(kernel->own).size();
+    ASSERT_GT(space, 6u);  // so that few are near by chance
+    std::vector<std::string> compared;
+    for (const std::string& call : workbench_.calls) {
+        if (call.starts_with("compare ")) compared.push_back(call.substr(8));
+    }
+    int near = 0;  // of those behind the ranking
+    for (size_t i = 40; i < compared.size(); i++) {
+        const std::vector<std::string> own = split(kernel->own), other = split(compared[i]);
+        int changes = 0;
+        for (size_t k = 0; k < std::min(own.size(), other.size()); k++)
+            changes += own[k] != other[k];
+        near += own.size() == other.size() && changes <= 2;
+    }
+    EXPECT_GE(near, 6);
 }
 
 // The last of one batch and the next batch overlap: what is ahead was claimed, and is compiled
