@@ -109,6 +109,24 @@ ShippedRecords shipped_records(std::vector<Diagnostic>& faults) {
     return shipped;
 }
 
+std::string shipped_model_file(const MachineClass& machine) {
+    return (shipped_folder() / (to_string(machine) + ".model")).string();
+}
+
+CostModel shipped_model(const MachineClass& machine, const RecipeLibrary& library,
+                        std::vector<Diagnostic>& faults) {
+    const fs::path file = shipped_model_file(machine);
+    std::error_code error;
+    if (!fs::exists(file, error)) return {};
+    try {
+        return CostModel::read(file.string(), library, faults,
+                               "schedules/tuned/" + file.filename().string());
+    } catch (const Error& fault) {  // nothing of it can be used
+        faults.push_back(fault.diagnostic());
+        return {};
+    }
+}
+
 BuildRecords records_of(const CommandLine& line) {
     BuildRecords result;
     std::vector<Diagnostic> faults;

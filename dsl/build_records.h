@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dsl/command_line.h"
+#include "schedules/tune/cost_model.h"
 #include "schedules/tune/record_set.h"
 
 namespace emulsion {
@@ -24,6 +25,13 @@ struct ShippedRecords {
 
 // Broken lines are left out and described in `faults`. Throws Error[record].
 ShippedRecords shipped_records(std::vector<Diagnostic>& faults);
+
+// The cost model that was fitted on the machine class (schedules/tune/cost_model.h) lies in the
+// same folder: CLASS.model.
+std::string shipped_model_file(const MachineClass& machine);
+// Empty where there is none. What of it cannot be used is described in `faults`.
+CostModel shipped_model(const MachineClass& machine, const RecipeLibrary& library,
+                        std::vector<Diagnostic>& faults);
 
 // What the plan asks; null where no record can be in force. A kernel of which the user has records
 // is run by them alone. `files` are what was read.

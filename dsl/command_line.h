@@ -24,6 +24,7 @@ struct CommandLine {
     std::vector<std::string> dependencies;  // what the model was read from
     std::vector<std::string> rest;          // of train: what the trainer gets
     std::vector<std::string> records;  // files of tuned records: what a build takes, or tune writes
+    bool fits = false;                 // of records model: fits its constants
     bool no_records = false;           // none but those in `records`
     TuneOptions tune;                  // of tune
     std::string report;                // of tune: the page it writes, or empty

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "dsl/build_records.h"
+#include "runtime/support/path.h"
 #include "schedules/library.h"
-#include "schedules/tune/model_check.h"
+#include "schedules/tune/model_fit.h"
 #include "schedules/tune/records_lock.h"
 
 namespace emulsion {
@@ -92,7 +94,9 @@ int export_class(const CommandLine& line, std::vector<Diagnostic>& faults) {
 }
 
 int model(const CommandLine& line) {
-    const std::vector<ModelRow> rows = check_model(line.tune.journal, make_library());
+    const RecipeLibrary library = make_library();
+    const std::vector<MeasuredCost> measured = read_costs(line.files, library);
+    const std::vector<ModelRow> rows = check_model(measured, own_costs(measured));
     if (!line.json)
         fmt::print("{:<26}  kernels  candidates  contended  rank correlation  least\n", "recipe");
     for (const ModelRow& row : rows) {
@@ -109,6 +113,53 @@ int model(const CommandLine& line) {
         }
     }
     if (!line.json && rows.empty()) fmt::print("no kernel has three timed candidates\n");
+    return 0;
+}
+
+void print_fitted(const FittedRow& row, bool as_json) {
+    const FittedCosts& costs = row.costs;
+    if (as_json) {
+        const nlohmann::ordered_json fields = {
+            {"recipe", costs.recipe},         {"kernels", costs.kernels},
+            {"candidates", costs.candidates}, {"contended", row.contended},
+            {"before", costs.before},         {"after", costs.after},
+            {"refusal", row.refusal},         {"constants", costs.constants}};
+        fmt::print("{}\n", fields.dump());
+        return;
+    }
+    fmt::print("{:<26}  {:7}  {:10}  {:9}  {:6.3f}  {:6.3f}  {}\n", costs.recipe, costs.kernels,
+               costs.candidates, row.contended, costs.before, costs.after, row.refusal);
+}
+
+// Lines of recipes that get none stay as they are.
+int fit(const CommandLine& line) {
+    const RecipeLibrary library = make_library();
+    const MachineClass machine =
+        line.machine.empty() ? this_machine() : parse_machine_class(line.machine);
+    const std::string file =
+        line.target_file.empty() ? shipped_model_file(machine) : line.target_file;
+    std::vector<Diagnostic> faults;
+    CostModel model;
+    if (is_file(file)) model = CostModel::read(file, library, faults);
+    if (!faults.empty()) throw Error(faults[0]);
+    const std::vector<FittedRow> rows = fit_model(read_costs(line.files, library, &machine));
+    if (!line.json)
+        fmt::print("{:<26}  kernels  candidates  contended  before   after\n", "recipe");
+    size_t fitted = 0;
+    for (const FittedRow& row : rows) {
+        print_fitted(row, line.json);
+        if (!row.refusal.empty()) continue;
+        model.put(row.costs);
+        fitted++;
+    }
+    if (fitted == 0) {
+        fail("model",
+             fmt::format("no recipe gets constants from what was measured on {}",
+                         to_string(machine)),
+             "tune more kernels, while nothing else takes the processors");
+    }
+    model.save(file);
+    if (!line.json) fmt::print("{}: {} recipes, {} of them fitted\n", file, model.size(), fitted);
     return 0;
 }
 
@@ -136,8 +187,17 @@ void add_records_command(CLI::App& app, CommandLine& line) {
     exports->add_option("-o,--output", line.target_file, "The file to write (default: print)");
     CLI::App* check = records->add_subcommand(
         "model", "How well the cost model ranks what a journal has measured, by recipe");
-    check->add_option("--journal", line.tune.journal, "What tune wrote")->required();
+    check->add_option("--journal", line.files, "What tune wrote; may be repeated")
+        ->required()
+        ->allow_extra_args(false);
     check->add_flag("--json", line.json, "Print a JSON object a line");
+    check->add_flag("--fit", line.fits,
+                    "Fit the model's constants to it, for the tuner on machines of this class; the "
+                    "correlation after that is of kernels that are held back");
+    check->add_option("-o,--output", line.target_file,
+                      "Of --fit: the file (default: that of the class among the shipped records)");
+    check->add_option("--machine", line.machine,
+                      "Of --fit: the class (default: that of this machine)");
     check->callback([&line] { line.action = "model"; });
     exports->add_option("--machine", line.machine, "The class (default: that of this machine)");
 }
@@ -147,7 +207,7 @@ int run_records(const CommandLine& line) {
     if (line.action == "list") list(read_all(line.files, faults));
     if (line.action == "show")
         fmt::print("{}", print_records(read_all(line.files, faults).records()));
-    if (line.action == "model") return model(line);
+    if (line.action == "model") return line.fits ? fit(line) : model(line);
     if (line.action == "merge") merge(line, faults);
     if (line.action == "prune") prune_files(line);
     if (line.action == "export") export_class(line, faults);

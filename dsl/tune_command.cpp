@@ -97,11 +97,14 @@ int run_tune(const CommandLine& line, const Network& network) {
     tune.records = line.records.empty() ? network.name + ".records" : line.records[0];
     if (tune.journal.empty()) tune.journal = network.name + ".journal";
     std::vector<Diagnostic> faults;
-    if (!line.no_records) tune.known = shipped_records(faults).set;
+    const RecipeLibrary recipes = make_library();
+    if (!line.no_records) {
+        tune.known = shipped_records(faults).set;
+        tune.model = shipped_model(this_machine(), recipes, faults);
+    }
     print_mistakes(faults);
     const int processors = emulsion_cpu_count();
     tune.threads = line.options.threads > 0 ? line.options.threads : processors;
-    const RecipeLibrary recipes = make_library();
     CpuWorkbenchOptions bench;
     bench.threads = tune.threads;
     bench.jobs = line.options.jobs > 0 ? line.options.jobs : processors;

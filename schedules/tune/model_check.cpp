@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "schedules/tune/journal.h"
 #include "schedules/tune/signature.h"
@@ -23,27 +24,6 @@ struct Costs {
 
 using CostsByRecipe = std::map<std::string, Costs>;
 
-// Adds the candidate to its recipe's and to all, where this build knows it.
-void weigh(const Measured& measured, const Group& group, const RecipeLibrary& library,
-           CostsByRecipe& costs) {
-    const Isa& isa = isa_named(measured.kernel.isa);
-    Machine machine;
-    machine.threads = measured.kernel.threads;
-    for (const auto& recipe : library) {
-        const Candidate& candidate = measured.candidate;
-        if (recipe->name() != candidate.recipe || recipe->version() != candidate.version) continue;
-        if (!can_run(*recipe, group, isa, /*exact=*/false) ||
-            !tiling_fault(*recipe, group, candidate.tiling, isa).empty())
-            return;
-        const double cost = recipe->cost(group, candidate.tiling, isa, machine);
-        for (const std::string& row : {candidate.recipe, std::string()}) {
-            costs[row].modelled.push_back(cost);
-            costs[row].measured.push_back(measured.us);
-            costs[row].contended += measured.is_contended ? 1 : 0;
-        }
-    }
-}
-
 void add_kernel(const CostsByRecipe& costs, std::map<std::string, ModelRow>& rows) {
     for (const auto& [recipe, own] : costs) {
         if (own.measured.size() < kLeastCandidates) continue;
@@ -60,21 +40,73 @@ void add_kernel(const CostsByRecipe& costs, std::map<std::string, ModelRow>& row
     }
 }
 
+std::shared_ptr<const Group> group_of(const std::string& signature) try {
+    return std::make_shared<const Group>(parse_signature(signature));
+} catch (const Error&) {  // of another version
+    return nullptr;
+}
+
+// The candidate's recipe, where this build knows it and may run the group so.
+const Recipe* recipe_of(const Candidate& candidate, const Group& group, const Isa& isa,
+                        const RecipeLibrary& library) {
+    for (const auto& recipe : library) {
+        if (recipe->name() != candidate.recipe || recipe->version() != candidate.version) continue;
+        const bool runs = can_run(*recipe, group, isa, /*exact=*/false) &&
+                          tiling_fault(*recipe, group, candidate.tiling, isa).empty();
+        return runs ? recipe.get() : nullptr;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
-std::vector<ModelRow> check_model(const std::string& journal, const RecipeLibrary& library) {
-    std::map<int64_t, CostsByRecipe> kernels;
-    std::map<int64_t, std::optional<Group>> groups;
-    for (const Measured& measured : read_measured(journal)) {
-        if (!groups.contains(measured.number)) {
-            std::optional<Group>& group = groups[measured.number];
-            try {
-                group = parse_signature(measured.kernel.signature);
-            } catch (const Error&) {  // of another version
+std::vector<MeasuredCost> read_costs(const std::vector<std::string>& journals,
+                                     const RecipeLibrary& library, const MachineClass* machine) {
+    using Key = std::tuple<std::string, std::string, std::string, std::string, int>;
+    std::map<Key, std::pair<size_t, std::shared_ptr<const Group>>> kernels;
+    std::vector<MeasuredCost> list;
+    for (const std::string& journal : journals) {
+        for (const Measured& measured : read_measured(journal)) {
+            const JournalKernel& kernel = measured.kernel;
+            if (machine != nullptr && kernel.machine != to_string(*machine)) continue;
+            const Key key(kernel.build, kernel.signature, kernel.machine, kernel.isa,
+                          kernel.threads);
+            auto known = kernels.find(key);
+            if (known == kernels.end()) {
+                const size_t number = kernels.size();
+                known = kernels.emplace(key, std::pair(number, group_of(kernel.signature))).first;
             }
+            const auto& [number, group] = known->second;
+            if (group == nullptr) continue;
+            const Isa& isa = isa_named(kernel.isa);
+            const Recipe* recipe = recipe_of(measured.candidate, *group, isa, library);
+            if (recipe == nullptr) continue;
+            MeasuredCost cost{number, recipe, group,       measured.candidate.tiling,
+                              &isa,   {},     measured.us, measured.is_contended};
+            cost.machine.threads = kernel.threads;
+            list.push_back(std::move(cost));
         }
-        const std::optional<Group>& group = groups.at(measured.number);
-        if (group) weigh(measured, *group, library, kernels[measured.number]);
+    }
+    return list;
+}
+
+std::vector<double> own_costs(const std::vector<MeasuredCost>& measured) {
+    std::vector<double> costs;
+    for (const MeasuredCost& m : measured)
+        costs.push_back(m.recipe->cost(*m.group, m.tiling, *m.isa, m.machine));
+    return costs;
+}
+
+std::vector<ModelRow> check_model(const std::vector<MeasuredCost>& measured,
+                                  const std::vector<double>& model) {
+    std::map<size_t, CostsByRecipe> kernels;
+    for (size_t i = 0; i < measured.size(); i++) {
+        for (const std::string& row : {std::string(measured[i].recipe->name()), std::string()}) {
+            Costs& costs = kernels[measured[i].kernel][row];
+            costs.modelled.push_back(model[i]);
+            costs.measured.push_back(measured[i].us);
+            costs.contended += measured[i].is_contended ? 1 : 0;
+        }
     }
     std::map<std::string, ModelRow> rows;
     for (const auto& [number, costs] : kernels) add_kernel(costs, rows);

@@ -48,7 +48,8 @@ bool plan_takes(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary
 }
 
 Search::Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library,
-               bool exact, int threads, uint64_t seed, const RecordSource* decided)
+               bool exact, int threads, uint64_t seed, const RecordSource* decided,
+               const CostModel& model)
     : kernel_(kernel),
       isa_(isa),
       library_(library),
@@ -63,7 +64,8 @@ Search::Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary&
         if (!recipe->space(kernel.group, isa).empty()) recipes_.push_back(recipe.get());
         for (const Tiling& tiling : recipe->tilings(kernel.group, isa)) {
             const Candidate candidate{std::string(recipe->name()), recipe->version(), tiling};
-            ranking.emplace_back(recipe->cost(kernel.group, tiling, isa, machine), candidate);
+            ranking.emplace_back(model.cost(*recipe, kernel.group, tiling, isa, machine),
+                                 candidate);
         }
     }
     std::stable_sort(ranking.begin(), ranking.end(),

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compiler/recipe/records.h"
+#include "schedules/tune/cost_model.h"
 #include "schedules/tune/workbench.h"
 
 namespace emulsion {
@@ -19,9 +20,10 @@ class Search {
   public:
     // `kernel`, `library` and `decided` outlive it. `exact` leaves out recipes that round
     // otherwise; `decided`, which may be null, knows the records of other instruction sets, see
-    // plan_takes.
+    // plan_takes; `model` ranks.
     Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary& library, bool exact,
-           int threads, uint64_t seed, const RecordSource* decided = nullptr);
+           int threads, uint64_t seed, const RecordSource* decided = nullptr,
+           const CostModel& model = {});
 
     // Proposes it before all others but those added before it. False where the kernel may not run
     // so, or it was proposed or learned.

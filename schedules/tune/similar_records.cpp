@@ -136,13 +136,32 @@ std::vector<SimilarRecords::Relative> SimilarRecords::relatives(const Group& gro
     return list;
 }
 
+void SimilarRecords::rank(std::vector<Relative>& list, const Group& group, const Isa& isa,
+                          const RecipeLibrary& library, const CostModel& model) {
+    if (model.size() == 0) return;
+    for (Relative& relative : list) {
+        const Recipe* recipe = find_recipe(library, relative.record->recipe);
+        if (!relative.is_foreign || recipe == nullptr || !can_run(*recipe, group, isa, false))
+            continue;
+        if (const auto tiling = nearest_legal(*recipe, group, isa, relative.record->tiling))
+            relative.cost = model.cost(*recipe, group, *tiling, isa, Machine());
+    }
+    const auto order = [](const Relative& r) {
+        return std::tuple(r.kinship, r.distance, r.is_foreign, r.cost);
+    };
+    std::stable_sort(list.begin(), list.end(),
+                     [&](const Relative& a, const Relative& b) { return order(a) < order(b); });
+}
+
 std::vector<Start> SimilarRecords::find(const PlannedKernel& kernel, const Isa& isa, int threads,
                                         const MachineClass& machine, const RecipeLibrary& library,
-                                        size_t most) const {
+                                        size_t most, const CostModel& model) const {
     const Group& group = kernel.group;
     std::vector<Start> starts;
     size_t similar = 0;
-    for (const Relative& relative : relatives(group, isa, threads, machine)) {
+    std::vector<Relative> ranked = relatives(group, isa, threads, machine);
+    rank(ranked, group, isa, library, model);
+    for (const Relative& relative : ranked) {
         if (relative.kinship != Kinship::kernel && similar == most) break;
         const TunedRecord& record = *relative.record;
         const Recipe* recipe = find_recipe(library, record.recipe);

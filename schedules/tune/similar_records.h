@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/plan/plan.h"
+#include "schedules/tune/cost_model.h"
 #include "schedules/tune/record_set.h"
 #include "schedules/tune/workbench.h"
 
@@ -26,11 +27,12 @@ class SimilarRecords {
 
     // All records of the kernel itself, then at most `most` of kernels that resemble it, the
     // nearest first: the same layer fused otherwise, then other shapes of the op; of two alike that
-    // of this machine, then that which gained more. What is not legal for the kernel is moved to
+    // of this machine, of other machines' that which the constants of `model` say is cheaper, then
+    // that which gained more. What is not legal for the kernel is moved to
     // the nearest legal value; a record where that leads nowhere is left out.
     std::vector<Start> find(const PlannedKernel& kernel, const Isa& isa, int threads,
-                            const MachineClass& machine, const RecipeLibrary& library,
-                            size_t most) const;
+                            const MachineClass& machine, const RecipeLibrary& library, size_t most,
+                            const CostModel& model = {}) const;
 
   private:
     struct Entry {
@@ -42,10 +44,14 @@ class SimilarRecords {
         Kinship kinship = Kinship::kernel;
         double distance = 0;
         bool is_foreign = false;  // of another machine or instruction set
+        double cost = 0;          // of such ones by a fitted model, where there is one
         const TunedRecord* record = nullptr;
     };
     std::vector<Relative> relatives(const Group& group, const Isa& isa, int threads,
                                     const MachineClass& machine) const;
+    // Puts those of other machines that are as near into the order of their costs.
+    static void rank(std::vector<Relative>& list, const Group& group, const Isa& isa,
+                     const RecipeLibrary& library, const CostModel& model);
 
     std::vector<Entry> entries_;
 };

@@ -24,6 +24,7 @@ TuneRun::TuneRun(const TuneArguments& arguments)
       workbench(arguments.workbench),
       report(arguments.report),
       records(RecordSet::read_whole(options.records)),
+      model(options.model),
       decided(decisive(), this_machine()),
       journal(options.journal) {
     build.records = &decided;
@@ -71,18 +72,38 @@ void TuneRun::find() {
         std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) { return is_named(*task); }))
         fail("kernel", fmt::format("no kernel's name contains '{}'", options.only),
              "a run without --kernel lists the names");
+    drop_misfits();
     for (const auto& task : tasks) ready(*task);
     weigh(tasks);
 }
 
+void TuneRun::drop_misfits() {
+    for (const auto& task : tasks) {
+        for (const auto& recipe : library) {
+            const Group& group = task->kernel.group;
+            if (model.find(recipe->name()) == nullptr || !can_run(*recipe, group, isa, build.exact))
+                continue;
+            if (const std::optional<Diagnostic> fault = model.drop_misfit(*recipe, group, isa))
+                report.note(to_string(*fault) + "\n  the line is left out, the others are used");
+        }
+    }
+}
+
+double TuneRun::estimated_seconds(const PlannedKernel& kernel) const {
+    for (const auto& recipe : library) {
+        if (recipe->name() == kernel.recipe && model.find(kernel.recipe) != nullptr)
+            return model.cost(*recipe, kernel.group, kernel.tiling, isa, Machine());
+    }
+    return cheapest_recipe(library, kernel.group, isa, PlanOptions()).cost;
+}
+
 void TuneRun::ready(Task& task) {
     check_interrupts();
-    PlanOptions plain;
-    task.own_seconds = cheapest_recipe(library, task.kernel.group, isa, plain).cost;
+    task.own_seconds = estimated_seconds(task.kernel);
     task.number = number_of(task.kernel);
-    task.search =
-        std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
-                                 options.seed + static_cast<uint64_t>(task.number), &decided);
+    task.search = std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
+                                           options.seed + static_cast<uint64_t>(task.number),
+                                           &decided, model);
     const TunedRecord* record = records.find(key_of(task));
     if (record != nullptr && record->is_locked) {
         task.is_spent = true;

@@ -69,6 +69,7 @@ struct TuneRun {
     Workbench& workbench;
     TuneReport& report;
     RecordSet records;
+    CostModel model;                       // less the lines that do not fit
     MachineRecords decided;                // decisive()
     std::optional<MachineRecords> chosen;  // choices()
     Journal journal;
@@ -79,6 +80,9 @@ struct TuneRun {
     std::map<bool, double> step_seconds, check_seconds;
 
   private:
+    void drop_misfits();
+    // Of its own schedule, until it was timed.
+    double estimated_seconds(const PlannedKernel& kernel) const;
     void ready(Task& task);
     void count_spent(const Plans& plans);
     int64_t number_in_journal(const std::string& signature);

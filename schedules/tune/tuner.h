@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "compiler/pipeline.h"
+#include "schedules/tune/cost_model.h"
 #include "schedules/tune/journal.h"
 #include "schedules/tune/record_set.h"
 #include "schedules/tune/task.h"
@@ -29,6 +30,7 @@ struct TuneOptions {
     int trials = 0;      // candidates, with those in the journal; 0: any
     std::string records, journal;  // files
     RecordSet known;               // records of others, where searches begin too
+    CostModel model;               // of this machine's class: ranks what is tried
     std::string only;              // kernels whose names contain it; the others stay as they are
     bool choices = true;           // above the kernels too
     double choice_share = 0.25;    // of the time, for those

@@ -65,7 +65,7 @@ class Visit {
         all.merge(run_.records);
         const SimilarRecords similar(all);
         for (Start& start : similar.find(task_.kernel, run_.isa, run_.options.threads,
-                                         this_machine(), run_.library, kMostSimilar)) {
+                                         this_machine(), run_.library, kMostSimilar, run_.model)) {
             if (task_.search->add_start(start.candidate))
                 task_.shown.starts.push_back(std::move(start));
         }

@@ -117,7 +117,13 @@ def check_build(work):
 
 
 def check_searches(work):
-    """A search begins with shipped records."""
+    """A search begins with shipped records, and the class's cost model ranks it; no build reads that."""
+    plan = work.plan().stdout
+    model = work.shipped / f"{work.machine}.model"
+    line = 'recipe=matmul@1 kernels=4 candidates=96 before=0 after=0.5 constants="arithmetic=1 bytes=1 fixed=1"'
+    model.write_text(f"emulsion model 1\n{line}\nrecipe=winograd@1 nonsense\n")
+    built = work.plan()
+    check(built.stdout == plan and built.stderr == "", f"a build follows the cost model: {built.stderr}")
     for words, begins in (([], True), (["--no-records"], False)):
         result = work.run("tune", "tiny.emu", "--batch", "2", "--threads", "1", "--trials", "1", "--json", "--records",
                           f"own{len(words)}.records", "--journal", f"own{len(words)}.journal", *words)
@@ -125,6 +131,50 @@ def check_searches(work):
         starts = [start["origin"] for event in map(json.loads, result.stdout.splitlines()) if event["event"] == "kernel"
                   for start in event["starts"]]
         check(any("schedules/tuned/tiny.records:" in origin for origin in starts) == begins, f"tune {words}: {starts}")
+        said = f"schedules/tuned/{model.name}:3: error[model]: " in result.stderr
+        check(said == begins, f"a broken model, {words}: {result.stderr}")
+    model.unlink()
+
+
+def check_fit(work):
+    """To a kernel's candidates, as if so many kernels had them, whose times follow a field of their tilings."""
+    written = []
+    for name, power in (("up", 1), ("down", -1)):
+        shutil.copy(work.folder / "first.journal", work.folder / f"{name}.journal")
+        journal = sqlite3.connect(work.folder / f"{name}.journal")
+        kernel, recipe, count = journal.execute(
+            "SELECT kernel, recipe, count(*) FROM trials WHERE candidate_us > 0 GROUP BY kernel, recipe ORDER BY count(*)").fetchall()[-1]
+        tilings = [tiling for tiling, in journal.execute("SELECT tiling FROM trials WHERE kernel = ? AND recipe = ? AND candidate_us > 0",
+                                                         (kernel, recipe))]
+        fields = [[int(field.split("=")[1]) for field in tiling.split()] for tiling in tilings]
+        varied = max(range(len(fields[0])), key=lambda i: len({values[i] for values in fields}))
+        for i in range(40 // count + 3):
+            journal.execute("INSERT INTO kernels SELECT NULL, ?, machine, isa, threads, signature, 0 FROM kernels WHERE id = ?",
+                            (f"build {i}", kernel))
+            clone = journal.execute("SELECT max(id) FROM kernels").fetchone()[0]
+            for tiling, values in zip(tilings, fields):
+                journal.execute("INSERT INTO trials SELECT ?, recipe, version, tiling, owner, outcome, note, current_us, ?, ratio, pairs, "
+                                "wins, 0, seconds FROM trials WHERE kernel = ? AND recipe = ? AND tiling = ?",
+                                (clone, 100.0 * (1 + values[varied]) ** power, kernel, recipe, tiling))
+        journal.execute("UPDATE trials SET contended = 1 WHERE kernel = ?", (kernel,))
+        journal.commit()
+        words = ["records", "model", "--fit", "--journal", f"{name}.journal"]
+        result = work.run(*words, "-o", f"{name}.model")
+        if result.returncode == 0:
+            written.append(name)
+            text = (work.folder / f"{name}.model").read_text()
+            check(text.startswith("emulsion model 1\n") and f"recipe={recipe}@" in text, text)
+            check(f"{name}.model: 1 recipes, 1 of them fitted" in result.stdout, result.stdout)
+            rows = map(json.loads, work.run(*words, "--json", "-o", f"{name}.model").stdout.splitlines())
+            row = next(row for row in rows if row["recipe"] == recipe)
+            check(row["after"] > row["before"] and row["refusal"] == "" and row["constants"], f"{row}")
+            check(work.run(*words).returncode == 0 and (work.shipped / f"{work.machine}.model").read_text() == text,
+                  "the class's own file is another one")
+            (work.shipped / f"{work.machine}.model").unlink()
+    check(written, "times that follow a field are fitted neither way")
+    few = work.run("records", "model", "--fit", "--journal", "first.journal", "-o", "few.model")
+    check(few.returncode == 1 and "error[model]: no recipe gets constants" in few.stderr and "too few" in few.stdout
+          and not (work.folder / "few.model").exists(), f"a fit to little: {few.stdout}{few.stderr}")
 
 
 def check_broken(work, lines):
@@ -160,6 +210,7 @@ def main():
         check_own(work, lines)
         check_build(work)
         check_searches(work)
+        check_fit(work)
         check_broken(work, lines)
         check_tree(work)
     return 1 if faults else 0
