@@ -3,8 +3,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
-import tempfile
 from pathlib import Path
 
 from tuning import support
@@ -41,25 +39,22 @@ def kernel_us(command, kernel):
                if name.split()[1] == kernel or name.split()[1].startswith(f"{kernel}."))
 
 
-def emulsion_us(layer):
+def emulsion_us(folder, layer):
     """In the network's step: default and tuned, medians of alternating rounds."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        support.tune(*layer.write(folder), "--threads", THREADS, "--no-records", "--minutes", support.minutes(MINUTES),
-                     "--records", "layer.records", folder=folder)
-        mode = "train" if layer.trains else "infer"
-        made = [support.program(folder / "layer.emu", mode, layer.batch, THREADS, folder / "default")]
-        if (folder / "layer.records").exists():
-            made.append(support.program(folder / "layer.emu", mode, layer.batch, THREADS, folder / "tuned", "--records",
-                                        folder / "layer.records"))
-        times = [[kernel_us(command, layer.kernel) for command in made] for _ in range(ROUNDS)]
-        return statistics.median(t[0] for t in times), statistics.median(t[-1] for t in times)
+    support.tune(*layer.write(folder), "--threads", THREADS, "--no-records", "--minutes", support.minutes(MINUTES), "--records",
+                 "layer.records", folder=folder)
+    mode = "train" if layer.trains else "infer"
+    made = [support.program(folder / "layer.emu", mode, layer.batch, THREADS, folder / "default")]
+    if (folder / "layer.records").exists():
+        made.append(support.program(folder / "layer.emu", mode, layer.batch, THREADS, folder / "tuned", "--records",
+                                    folder / "layer.records"))
+    times = [[kernel_us(command, layer.kernel) for command in made] for _ in range(ROUNDS)]
+    return statistics.median(t[0] for t in times), statistics.median(t[-1] for t in times)
 
 
 def adams_us(direction, shape):
-    words = [INTERPRETER, Path(__file__).with_name("adams2019_layer.py"), direction, *shape, "--minutes", support.minutes(MINUTES),
-             "--threads", THREADS]
-    made = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    made = support.finished([INTERPRETER, Path(__file__).with_name("adams2019_layer.py"), direction, *shape, "--minutes",
+                             support.minutes(MINUTES), "--threads", THREADS])
     if made.returncode:
         raise support.Missing(f"Adams2019 cannot be driven: {made.stderr[-500:]}")
     found = json.loads(made.stdout.splitlines()[-1])
@@ -68,18 +63,16 @@ def adams_us(direction, shape):
     return 1e6 * found["seconds"], found["attempts"]
 
 
-def onednn_gflops(row):
-    """GFLOP/s by case and metric of conv_bench; none where PyTorch is missing, which fails the row."""
+def onednn_gflops():
+    """GFLOP/s by "CASE METRIC" of conv_bench."""
     script = support.ROOT / "tests/bench/peers/conv_bench.py"
     if not PEERS.exists():
-        row.fail(f"oneDNN's times are missing: there is no {PEERS}; fix: tests/bench/peers/setup.sh torch numpy")
-        return {}
-    made = subprocess.run([PEERS, script, str(THREADS)], capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": str(THREADS)})
+        raise support.Missing(f"there is no {PEERS}; fix: tests/bench/peers/setup.sh torch numpy")
+    made = support.finished([PEERS, script, THREADS], env={**os.environ, "OMP_NUM_THREADS": str(THREADS)})
     if made.returncode:
-        row.fail(f"oneDNN's times are missing: {made.stderr.strip()[-300:]}")
-        return {}
-    return {(fields[2], fields[6]): float(fields[7]) for fields in (line.split(",") for line in made.stdout.splitlines())}
+        raise support.Missing(made.stderr.strip()[-300:])
+    fields = (line.split(",") for line in made.stdout.splitlines())
+    return {f"{field[2]} {field[6]}": float(field[7]) for field in fields}
 
 
 def case_of(batch, channels, size, filters, kernel):
@@ -89,28 +82,26 @@ def case_of(batch, channels, size, filters, kernel):
 
 
 def compare(row, direction, shape, onednn):
-    """How many times as fast as Adams2019."""
+    """How many times as fast as Adams2019; None where a part fails."""
     layer = layer_of(direction, *shape)
-    default, tuned = emulsion_us(layer)
-    other, attempts = adams_us(direction, shape)
+    own = row.part(layer.name, lambda folder: emulsion_us(folder, layer))
+    found = row.part(f"{layer.name}, Adams2019", lambda _: adams_us(direction, shape))
+    peer = onednn.get(f"{case_of(*shape)} {DIRECTIONS[direction]}_median")
     speed = lambda us: f"{layer.gflop / us * 1e6:.0f}"
-    peer = onednn.get((case_of(*shape), f"{DIRECTIONS[direction]}_median"))
-    row.say(f"{layer.name}: GFLOP/s default {speed(default)}, tuned {speed(tuned)}, Adams2019 {speed(other)} of {attempts} "
-            f"attempts, oneDNN {'not measured' if peer is None else f'{peer:.0f}'}")
-    return other / tuned
+    row.say(f"{layer.name}: GFLOP/s "
+            + ("tuned not measured, " if own is None else f"default {speed(own[0])}, tuned {speed(own[1])}, ")
+            + ("Adams2019 not measured, " if found is None else f"Adams2019 {speed(found[0])} of {found[1]} attempts, ")
+            + ("oneDNN not measured" if peer is None else f"oneDNN {peer:.0f}"))
+    return None if own is None or found is None else found[0] / own[1]
 
 
 def adams2019(row):
-    onednn = onednn_gflops(row)
+    onednn = row.part("oneDNN's times", lambda _: onednn_gflops()) or {}
     gains = []
     for shape in SHAPES:
         for direction in DIRECTIONS:
-            try:
-                gain = compare(row, direction, shape, onednn)
-            except support.Missing as missing:
-                row.fail(f"{direction} {shape}: {missing}")
-                continue
-            if direction != "filter":  # which are shown
+            gain = compare(row, direction, shape, onednn)
+            if gain is not None and direction != "filter":  # which are shown
                 gains.append(gain)
     if not gains:
         return

@@ -1,4 +1,5 @@
 """Rows on what a tuner keeps however it ends, and what it makes of other work beside it."""
+import contextlib
 import multiprocessing
 import os
 import random
@@ -22,8 +23,13 @@ def start(folder, *words):
                             stderr=subprocess.PIPE, start_new_session=True)
 
 
+def end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def records_of(folder):
-    """Gains by all of a line that says what it answers. A file that does not parse ends this program."""
+    """Gains by all of a line that says what it answers."""
     path = folder / "layer.records"
     if not path.exists():
         return {}
@@ -57,8 +63,10 @@ def kills(row, count=20):
         for i in range(count):
             before = records_of(folder)
             process = start(folder, "--minutes", 60)
-            time.sleep(chance.uniform(0.2, 6))
-            os.killpg(process.pid, signal.SIGKILL)
+            try:
+                time.sleep(chance.uniform(0.2, 6))
+            finally:  # Ctrl-C leaves no tuner behind
+                end(process)
             output, _ = process.communicate()
             events = support.events_of(output)
             finished += len(support.trials(events))
@@ -112,7 +120,7 @@ def misbehaving(row):
     program = support.BUILD / "bin" / "test_tune"
     if not program.exists():
         raise support.Missing(f"{program} is missing; fix: build it with tests/run")
-    result = subprocess.run([program, "--gtest_filter=MisbehavingCandidates.*"], capture_output=True, text=True)
+    result = support.finished([program, "--gtest_filter=MisbehavingCandidates.*"])
     for line in result.stdout.splitlines():
         if line.startswith(("[       OK ]", "[  FAILED  ]")):
             row.say(line)
@@ -125,10 +133,17 @@ def four_tuners(row, count=60):
         MODEL.write(folder)
         processes = [start(folder, "--trials", count, "--seed", seed) for seed in range(1, 5)]
         measured = []
-        for process in processes:
-            output, errors = process.communicate()
-            row.check(process.returncode == 0, f"a tuner ends with {process.returncode}: {errors}")
-            measured += support.trials(support.events_of(output))
+        try:
+            for process in processes:
+                output, errors = process.communicate(timeout=1200)
+                row.check(process.returncode == 0, f"a tuner ends with {process.returncode}: {errors}")
+                measured += support.trials(support.events_of(output))
+        except subprocess.TimeoutExpired as late:
+            raise support.Missing(f"four tuners did not end within {late.timeout:g} seconds") from late
+        finally:
+            for process in processes:
+                if process.returncode is None:
+                    end(process)
         spent = support.events_of(support.run(*TUNE, "--trials", 1, folder=folder).stdout)[-1]["spent_trials"]
         row.say(f"{len(measured)} trials by four tuners, of which {spent} are in the journal; {len(records_of(folder))} records")
         row.check(len(set(measured)) == len(measured), f"{len(measured) - len(set(measured))} were measured twice")

@@ -1,7 +1,5 @@
 """Rows on single layers: against MetaSchedule, against random search, and how fast candidates are tried."""
 import json
-import subprocess
-import tempfile
 from pathlib import Path
 
 from tuning import support
@@ -26,7 +24,8 @@ def dense(name, batch, inputs, outputs, kernels="dense1", trains=False):
 METASCHEDULE = [
     (conv("conv 3x3 1,64,56,64", 1, 64, 56, 64, 3), 387, ("conv", 1, 64, 56, 64, 3)),
     (conv("conv 1x1 1,1024,14,256", 1, 1024, 14, 256, 1), 270, ("conv", 1, 1024, 14, 256, 1)),
-    (None, 100, ("depthwise", 1, 128, 56, 1, 3)),
+    (Layer("depthwise 3x3 1,128,56", 128, 56, "conv(x, 128, {.kernel = 3, .padding = same, .groups = 128, .bias = false})",
+           "conv1", 2e-9 * 128 * 56 * 56 * 9), 100, ("depthwise", 1, 128, 56, 1, 3)),
     (conv("filter gradient of the first", 1, 64, 56, 64, 3, "conv1.dw", trains=True), 94, ("filter_gradient", 1, 64, 56, 64, 3)),
     (dense("dense 64x3136x128", 64, 3136, 128), 207, ("dense", 64, 3136, 1, 128, 1)),
 ]
@@ -44,41 +43,42 @@ RANDOM = [
 LOG = Path(__file__).with_name("random_search.jsonl")
 
 
-def tune(layer, *words):
-    """Default and tuned microseconds, and the number of trials."""
-    with tempfile.TemporaryDirectory() as name:
-        events = support.tune(*layer.write(Path(name)), "--threads", THREADS, "--no-records", *words, folder=Path(name))
-    return *support.times_of(events), len(support.trials(events))
+def tune(row, what, layer, *words):
+    """Default and tuned microseconds, and the number of trials; None where the part fails."""
+    def measure(folder):
+        events = support.tune(*layer.write(folder), "--threads", THREADS, "--no-records", *words, folder=folder)
+        return *support.times_of(events, folder / "layer.journal"), events[-1]["spent_trials"]
+    return row.part(f"{layer.name}, {what}", measure)
 
 
-def metaschedule_gflops(words, figure, minutes=4):
+def metaschedule_gflops(row, layer, words, figure, minutes=4):
     """The bar: the figure of class A, or what MetaSchedule reaches here, measured again."""
     if support.machine_class().startswith(CLASS_A):
         return figure
-    script = Path(__file__).with_name("metaschedule_layer.py")
-    run = subprocess.run([support.tvm_python(), script, *map(str, words), "--minutes", str(support.minutes(minutes)), "--threads",
-                          str(THREADS)],
-                         capture_output=True, text=True)
-    if run.returncode:
-        raise support.Missing(f"MetaSchedule fails: {run.stderr[-500:]}")
-    result = json.loads(run.stdout.splitlines()[-1])
-    if result["gflops"] == 0:
-        raise support.Missing(f"MetaSchedule has finished no batch of trials in {minutes} minutes")
-    return result["gflops"]
+
+    def measure(_):
+        script = Path(__file__).with_name("metaschedule_layer.py")
+        made = support.finished([support.tvm_python(), script, *words, "--minutes", support.minutes(minutes), "--threads",
+                                 THREADS])
+        if made.returncode:
+            raise support.Missing(f"MetaSchedule fails: {made.stderr[-500:]}")
+        result = json.loads(made.stdout.splitlines()[-1])
+        if result["gflops"] == 0:
+            raise support.Missing(f"MetaSchedule has finished no batch of trials in {minutes} minutes")
+        return result["gflops"]
+    return row.part(f"{layer.name}, MetaSchedule", measure)
 
 
 def metaschedule(row):
     for layer, figure, words in METASCHEDULE:
-        if layer is None:
-            row.fail(f"depthwise 3x3 of 128 channels at 56x56 ({figure} GFLOP/s): there are no groups in convolutions yet")
+        times = tune(row, "1 minute", layer, "--minutes", support.minutes(1))
+        bar = metaschedule_gflops(row, layer, words, figure)
+        if times is None:
             continue
-        default, tuned, trials = tune(layer, "--minutes", support.minutes(1))
+        default, tuned, trials = times
         before, after = layer.gflop / default * 1e6, layer.gflop / tuned * 1e6
         row.say(f"{layer.name}: default {before:.0f} GFLOP/s, after 1 minute and {trials} trials {after:.0f}")
-        try:
-            bar = metaschedule_gflops(words, figure)
-        except support.Missing as missing:
-            row.fail(f"{layer.name}: {missing}")
+        if bar is None:
             continue
         row.check(before >= bar, f"{layer.name}: the default has {before:.0f} GFLOP/s, MetaSchedule {bar:.0f}")
         row.check(after >= 1.2 * bar, f"{layer.name}: tuned has {after:.0f} GFLOP/s, the bar is {1.2 * bar:.0f}")
@@ -88,12 +88,12 @@ def random_search(row):
     """Gains over the default, which is timed in pairs with each, are compared: the machine's pace divides out."""
     log = []
     for layer in RANDOM:
-        try:
-            default, tuned, trials = tune(layer, "--minutes", support.minutes(2))
-            other_default, best, drawn = tune(layer, "--minutes", support.minutes(15), "--draw")
-        except support.Missing as missing:
-            row.fail(f"{layer.name}: {missing}")
+        searched = tune(row, "2 minutes", layer, "--minutes", support.minutes(2))
+        other = tune(row, "random for 15", layer, "--minutes", support.minutes(15), "--draw")
+        if searched is None or other is None:
             continue
+        default, tuned, trials = searched
+        other_default, best, drawn = other
         gain, most = default / tuned, other_default / best
         row.say(f"{layer.name}: {gain:.3f} after {trials} trials in 2 minutes, random search {most:.3f} after {drawn} in 15")
         row.check(gain >= 0.95 * most, f"{layer.name}: {gain / most:.3f} of what random search finds")
@@ -105,7 +105,9 @@ def random_search(row):
 
 
 def trials_per_minute(row):
-    _, _, trials = tune(METASCHEDULE[0][0], "--minutes", support.minutes(1))
-    per_minute = trials / support.minutes(1)
-    row.say(f"conv 3x3 1,64,56,64: {trials} trials in {support.minutes(1):g} minutes of measuring")
+    times = tune(row, "1 minute", METASCHEDULE[0][0], "--minutes", support.minutes(1))
+    if times is None:
+        return
+    per_minute = times[2] / support.minutes(1)
+    row.say(f"conv 3x3 1,64,56,64: {times[2]} trials in {support.minutes(1):g} minutes of measuring")
     row.check(per_minute >= 150, f"{per_minute:.0f} trials per minute, the bar is 150")

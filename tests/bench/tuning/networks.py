@@ -1,8 +1,6 @@
 """The row on whole networks: the step of a tuned build against that of a default one, and its kernels within it."""
 import math
 import statistics
-import tempfile
-from pathlib import Path
 
 from tuning import support
 
@@ -46,11 +44,49 @@ def choices_of(records):
     return file
 
 
-def check_kernels(row, what, default, tuned, threads):
-    """Each kernel that a record changes, in the step, against its default there. Both make the same choices above them."""
+def kernel_gains(default, tuned, threads):
+    """Of each call whose kernel a record changes, in the step, against its default there: how many times as fast, in each
+    round. Both make the same choices above them."""
     pairs = alternate(lambda command: support.kernel_times(command, threads), default, tuned)
     changed = [name for name, (_, schedule) in pairs[0][0].items() if pairs[0][1][name][1] != schedule]
-    gains = {name: [one[name][0] / other[name][0] for one, other in pairs] for name in changed}
+    return {name: [one[name][0] / other[name][0] for one, other in pairs] for name in changed}
+
+
+def tuned_in(folder, net, mode, batch, isa, threads, minutes):
+    """Writes tuned.records. What the tuner says of it, and how a benchmark program is built here."""
+    source = support.NETWORKS / f"{net}.cpp"
+    if not source.exists():
+        raise support.Missing(f"{net}: there is no example network of this name yet")
+    batches = ["--batch", batch] if mode == "train" else ["--batch", 1, "--infer-batch", batch]
+    end = support.tune(
+        source, "--no-records", "--target", isa, "--threads", threads, "--minutes", support.minutes(minutes), *batches,
+        "--records", "tuned.records", "--journal", "journal", folder=folder)[-1]
+
+    def program(target, records):
+        words = ["--records", records, "--machine", "native"] if records is not None and records.exists() else []
+        return support.program(net, mode, batch, threads, folder / target, "--target", isa, *words)
+    return end, program
+
+
+def measure(folder, net, mode, batch, isa, threads, minutes):
+    end, program = tuned_in(folder, net, mode, batch, isa, threads, minutes)
+    records = folder / "tuned.records"
+    default, tuned = program("default", None), program("tuned", records)
+    result = {"trials": end["spent_trials"], "records": sum(kernel["tuned"] != "" for kernel in end["kernels"]), "gains": [],
+              "kernels": {}, "fault": ""}
+    if default[0].read_bytes() == tuned[0].read_bytes():
+        return result
+    result["gains"] = sorted(other / one for one, other in alternate(lambda command: speed(command, threads), default, tuned))
+    choices = choices_of(records)
+    result["choices"] = choices is not None
+    try:
+        result["kernels"] = kernel_gains(program("choices", choices) if choices else default, tuned, threads)
+    except support.Missing as missing:  # the gains stay
+        result["fault"] = str(missing)
+    return result
+
+
+def judge_kernels(row, what, gains):
     for name, ratios in gains.items():
         median, wins = statistics.median(ratios), sum(ratio > 1 for ratio in ratios)
         row.check(median >= LEAST_EACH or wins > MOST_CHANCE_WINS,
@@ -61,47 +97,33 @@ def check_kernels(row, what, default, tuned, threads):
                 f"{statistics.median(medians):.3f} at the median")
 
 
-def gain(net, mode, batch, isa, threads, minutes, row):
-    source = support.NETWORKS / f"{net}.cpp"
-    if not source.exists():
-        raise support.Missing(f"{net}: there is no example network of this name yet")
-    batches = ["--batch", batch] if mode == "train" else ["--batch", 1, "--infer-batch", batch]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        events = support.tune(
-            source, "--no-records", "--target", isa, "--threads", threads, "--minutes", support.minutes(minutes), *batches,
-            "--records", "tuned.records", "--journal", "journal", folder=folder)
-
-        def program(target, records):
-            words = ["--records", records, "--machine", "native"] if records is not None and records.exists() else []
-            return support.program(net, mode, batch, threads, folder / target, "--target", isa, *words)
-
-        default, tuned = program("default", None), program("tuned", folder / "tuned.records")
-        what = f"{net} {mode} batch {batch}, {isa}, {threads} threads"
-        if default[0].read_bytes() == tuned[0].read_bytes():
-            row.say(f"{what}: the same program as without records, of {events[-1]['spent_trials']} trials")
-            return 1
-        choices = choices_of(folder / "tuned.records")
-        pairs = alternate(lambda command: speed(command, threads), default, tuned)
-        gains = sorted(other / one for one, other in pairs)
-        records = sum(kernel["tuned"] != "" for kernel in events[-1]["kernels"])
-        row.say(f"{what}: {statistics.median(gains):.3f} ({gains[2]:.3f}-{gains[6]:.3f}); {records} records, "
-                f"{'some' if choices else 'no'} choices, {events[-1]['spent_trials']} trials")
-        check_kernels(row, what, program("choices", choices) if choices else default, tuned, threads)
-        return statistics.median(gains)
+def judge(row, what, result):
+    """The gain, of what was measured."""
+    if not result["gains"]:
+        row.say(f"{what}: the same program as without records, of {result['trials']} trials")
+        return 1
+    gains = result["gains"]
+    median = statistics.median(gains)
+    row.say(f"{what}: {median:.3f} ({gains[2]:.3f}-{gains[6]:.3f}); {result['records']} records, "
+            f"{'some' if result['choices'] else 'no'} choices, {result['trials']} trials")
+    row.check(median >= LEAST_EACH, f"{what} is slower when tuned: {median:.3f}")
+    judge_kernels(row, what, result["kernels"])
+    row.check(not result["fault"], f"{what}: its kernels cannot be timed in the step: {result['fault']}")
+    return median
 
 
 def networks(row, minutes=10):
     inference = []
-    for net, mode, batch, isa, threads in CASES:
-        try:
-            median = gain(net, mode, batch, isa, threads, minutes, row)
-        except support.Missing as missing:
-            row.fail(str(missing))
+    for case in CASES:
+        net, mode, batch, isa, threads = case
+        what = f"{net} {mode} batch {batch}, {isa}, {threads} threads"
+        result = row.part(what, lambda folder, case=case: measure(folder, *case, minutes))
+        if result is None:
             continue
-        row.check(median >= LEAST_EACH, f"{net} {mode} is slower when tuned: {median:.3f}")
+        median = judge(row, what, result)
         if mode == "infer":
             inference.append(median)
     if inference:
         mean = math.exp(statistics.fmean(map(math.log, inference)))
         row.check(mean >= LEAST_INFERENCE, f"inference gains {mean:.3f} on the geometric mean, the bar is {LEAST_INFERENCE}")
+        row.say(f"inference: {mean:.3f} on the geometric mean of {len(inference)} networks")

@@ -1,10 +1,16 @@
-"""What the rows of tests/bench/tune share: a row's verdict, runs of the tuner, models of one layer."""
+"""What the rows of tests/bench/tune share: a row's verdict, its log, runs of the tuner, models of one layer."""
+import contextlib
+import functools
+import hashlib
 import json
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,20 +43,85 @@ def minutes(count):
 
 
 class Missing(Exception):
-    """What a row needs and this machine or this build does not have."""
+    """What a row needs and this machine or this build does not have, or what did not work."""
+
+
+class Log:
+    """What rows say and measure, a JSON object a line, in the file of --log; each line is on the disk before the next part
+    begins. A part that it has of this build, this machine class and this share of the minutes is not measured again."""
+
+    def __init__(self, path=None):
+        self.path = Path(path).resolve() if path else None
+        self.results = {}
+        if self.path is None:
+            return
+        self.identity = {"build": build_identity(), "machine": machine_class(), "share": share}
+        for entry in events_of(self.path.read_text()) if self.path.exists() else []:
+            if "result" in entry and all(entry.get(key) == value for key, value in self.identity.items()):
+                self.results[entry["row"], entry["part"]] = entry["result"]
+
+    def write(self, **entry):
+        if self.path is None:
+            return
+        torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n") and self.path.stat().st_size > 0
+        with self.path.open("a") as file:
+            file.write(("\n" if torn else "") + json.dumps({**self.identity, **entry}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    @contextlib.contextmanager
+    def folder(self, row, part):
+        """To work in. With a log it lies beside that, so that a part which was ended goes on with the journal of its tuner;
+        it is removed when the part is done, or where it cannot be."""
+        if self.path is None:
+            with tempfile.TemporaryDirectory() as name:
+                yield Path(name)
+            return
+        path = Path(f"{self.path}.parts") / re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.identity['build']}_{share}_{row}_{part}")
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            yield path
+        except Missing:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        shutil.rmtree(path, ignore_errors=True)
+
+
+log = Log()
 
 
 class Row:
     def __init__(self, name, what):
-        self.faults = []
-        print(f"\n{name}: {what}\n  machine {machine_class()}, processors {sorted(os.sched_getaffinity(0))}", flush=True)
+        self.name, self.faults = name, []
+        print(f"\n{name}: {what}\n  machine {machine_class()}, processors {sorted(os.sched_getaffinity(0))}, "
+              f"load {os.getloadavg()[0]:.1f}", flush=True)
 
     def say(self, text):
         print(f"  {text}", flush=True)
+        log.write(row=self.name, say=text)
 
     def fail(self, text):
         self.faults.append(text)
         print(f"  FAIL: {text}", flush=True)
+        log.write(row=self.name, fail=text)
+
+    def part(self, name, measure):
+        """What the log has of this part, else what measure(folder) returns (as JSON keeps it); None and a failure in words
+        where that cannot be measured."""
+        if (self.name, name) in log.results:
+            return log.results[self.name, name]
+        try:
+            with log.folder(self.name, name) as folder:
+                result = json.loads(json.dumps(measure(folder)))
+        except Missing as missing:
+            self.fail(f"{name}: {missing}")
+            return None
+        except Exception as error:  # whatever it is, it costs this part alone
+            traceback.print_exc()
+            self.fail(f"{name}: {type(error).__name__}: {error}")
+            return None
+        log.write(row=self.name, part=name, result=result)
+        return result
 
     def check(self, holds, text):
         """True, or a failure in these words."""
@@ -59,20 +130,38 @@ class Row:
         return holds
 
     def conclude(self):
-        print(f"  {'pass' if not self.faults else f'FAIL ({len(self.faults)})'}", flush=True)
+        verdict = "pass" if not self.faults else f"FAIL ({len(self.faults)})"
+        print(f"  {verdict}", flush=True)
+        log.write(row=self.name, verdict=verdict)
         return not self.faults
 
 
-def run(*words, folder=None, check=True):
-    """A finished `emulsion`; one that fails ends this program unless check is False."""
+def finished(command, minutes=60, **options):
+    """A process that has ended, and did so in time."""
+    try:
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60 * minutes, **options)
+    except subprocess.TimeoutExpired as late:
+        raise Missing(f"{Path(command[0]).name} did not end within {minutes:g} minutes") from late
+
+
+def run(*words, folder=None, check=True, minutes=60):
+    """A finished `emulsion`; one that fails is missing, unless check is False."""
     if not EMULSION.exists():
         raise SystemExit(f"tune: {EMULSION} is missing\n  fix: build it with tests/run, or set EMULSION_BINARY_DIR")
-    result = subprocess.run([EMULSION, *map(str, words)], cwd=folder, capture_output=True, text=True)
+    result = finished([EMULSION, *words], minutes, cwd=folder)
     if check and result.returncode:
-        raise SystemExit(f"tune: emulsion {' '.join(map(str, words))} ended with {result.returncode}:\n{result.stderr[-2000:]}")
+        raise Missing(f"emulsion {' '.join(map(str, words))} ended with {result.returncode}: {result.stderr.strip()[-2000:]}")
     return result
 
 
+@functools.cache
+def build_identity():
+    """Of the compiler: what it measured holds for it alone."""
+    library = BUILD / "lib" / "libemulsion.so"
+    return hashlib.sha256((library if library.exists() else EMULSION).read_bytes()).hexdigest()[:12]
+
+
+@functools.cache
 def machine_class():
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.records"
@@ -92,7 +181,10 @@ def events_of(text):
 
 
 def tune(model, *words, folder):
-    return events_of(run("tune", model, "--json", *words, folder=folder).stdout)
+    events = events_of(run("tune", model, "--json", *words, folder=folder).stdout)
+    if not events or events[-1]["event"] != "end":
+        raise Missing(f"the tuner has printed no end: {events[-1:]}")
+    return events
 
 
 def trials(events):
@@ -117,13 +209,14 @@ class Layer:
         return ["layer.emu", batch, str(self.batch), "--kernel", self.kernel]
 
 
-def times_of(events):
+def times_of(events, journal):
     """Microseconds of the default and of the best record of the one kernel that was tuned; the default's alone, twice,
     where there is no record."""
     for kernel in events[-1]["kernels"]:
         if kernel["tuned"]:
             return kernel["default_us"], kernel["tuned_us"]
-    timed = sorted(e["current_us"] for e in events if e["event"] == "trial" and e["pairs"] > 0)
+    with contextlib.closing(sqlite3.connect(journal)) as database:
+        timed = [us for us, in database.execute("SELECT current_us FROM trials WHERE pairs > 0 ORDER BY current_us")]
     if not timed:
         raise Missing("no candidate was timed")
     return timed[len(timed) // 2], timed[len(timed) // 2]
@@ -136,19 +229,19 @@ def dropped(events):
 
 def program(net, mode, batch, threads, target, *options):
     """The command of a benchmark program (tests/bench/run), built with these options and moved to `target`."""
-    made = subprocess.run([ROOT / "tests/bench/run", str(net), "--mode", mode, "--batch", str(batch), "--threads", str(threads),
-                           "--build-only", "--", "--no-records", *map(str, options)], capture_output=True, text=True)
+    made = finished([ROOT / "tests/bench/run", net, "--mode", mode, "--batch", batch, "--threads", threads, "--build-only", "--",
+                     "--no-records", *options])
     if made.returncode:
         raise Missing(f"{net}: {made.stderr.strip()}")
     command = made.stdout.split()
-    shutil.move(command[0], target)
+    shutil.move(command[0], target)  # over one of a run that was ended
     return [target, *command[1:]]
 
 
 def output_of(command, threads):
     """Its lines, pinned to as many processors as it has threads."""
     cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))[:threads]))
-    result = subprocess.run(["taskset", "-c", cpus, *map(str, command)], capture_output=True, text=True)
+    result = finished(["taskset", "-c", cpus, *command])
     if result.returncode:
         raise Missing(f"{command[0]} ended with {result.returncode}: {result.stderr.strip()}")
     return result.stdout.strip().splitlines()
