@@ -1,6 +1,8 @@
 // A product in one kernel.
 #include "schedules/gpu/product/gpu_product.h"
 
+#include <fmt/format.h>
+
 #include "compiler/graph/limits.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/group_work.h"
@@ -15,6 +17,23 @@ namespace emulsion {
 using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
+
+namespace {
+
+// Of the map that a thread stages for a piece. With several taps each vector has a place of its own
+// to keep while all are on their way: ptxas spills what 16 of them leave over.
+constexpr int kMostStaged = 12;
+
+// Why no thread should have so much to keep; empty where it may.
+std::string staging_clash(const Product& product, const BlockTile& tile) {
+    const int vectors = (tile.bk + kDeviceVector - 1) / kDeviceVector * tile.bp;
+    const int staged = (vectors + tile.threads() - 1) / tile.threads();
+    if (product.taps_w * product.taps_h == 1 || staged <= kMostStaged) return "";
+    return fmt::format("a thread stages {} vectors of the map, but {} at most", staged,
+                       kMostStaged);
+}
+
+}  // namespace
 
 bool GpuProduct::applies(const Group& group, const Isa& isa) const {
     if (!is_product(group) || group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
@@ -31,16 +50,20 @@ TilingSpace GpuProduct::space(const Group& group, const Isa&) const {
 
 std::string GpuProduct::clash(const Group& group, const Tiling& tiling, const Isa& isa) const {
     const BlockTile tile = block_tile(tiling);
-    const std::string reason = block_clash(tile, isa);
-    return reason.empty() ? strip_clash(group, tile, isa) : reason;
+    for (const std::string& reason :
+         {block_clash(tile, isa), staging_clash(product_of(group), tile)}) {
+        if (!reason.empty()) return reason;
+    }
+    return strip_clash(group, tile, isa);
 }
 
 std::vector<Tiling> GpuProduct::tilings(const Group& group, const Isa& isa) const {
     const Product product = product_of(group);
     const int piece = looping_piece(product.channels, product.taps_w * product.taps_h);
     return block_tilings(
-        product.m, product.positions(group.batch), 1, piece, isa,
-        [&](const BlockTile& tile) { return strip_clash(group, tile, isa).empty(); });
+        product.m, product.positions(group.batch), 1, piece, isa, [&](const BlockTile& tile) {
+            return staging_clash(product, tile).empty() && strip_clash(group, tile, isa).empty();
+        });
 }
 
 double GpuProduct::cost(const Group& group, const Tiling& tiling, const Isa&,

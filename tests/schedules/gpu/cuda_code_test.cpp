@@ -8,6 +8,8 @@
 #include <tuple>
 
 #include "compiler/codegen/device/lowering.h"
+#include "compiler/ops/activations.h"
+#include "compiler/ops/arithmetic.h"
 #include "compiler/ops/batch_norm_parts.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
@@ -127,6 +129,19 @@ struct Layer {
             op->rotated ? plain_type({inputs, outputs / groups, kernel, kernel}) : filter();
         return group_of(op, {y(), w}, kBatch);
     }
+    // The data gradient of a layer the other way round, as plans have it where its map has another
+    // reader and is an activation's result.
+    Group joined() const {
+        return make_group(kBatch, [&](GraphBuilder& b) -> std::vector<Value> {
+            auto op = std::make_shared<Conv2d>();
+            op->padding = padding();
+            const Value dy = add_operand(b, "dy", x()), w = add_operand(b, "w", filter()),
+                        other = add_operand(b, "other", y()), active = add_operand(b, "x", y());
+            const Value dx = b.add(op, {dy, w}, "v0");
+            const Value sum = b.add(std::make_shared<Add>(), {dx, other}, "v1");
+            return {b.add(std::make_shared<ReluBackward>(), {sum, active}, "v2")};
+        });
+    }
     Group filter_gradient() const {
         auto op = std::make_shared<Conv2dBackwardFilter>();
         op->stride = {stride, stride};
@@ -164,6 +179,7 @@ TEST(CudaCode, ProductsOfResidualNetworks) {
     add(of_one_piece.forward(), 0);
     add(of_one_piece.data_gradient(), 0);
     add(of_one_piece.filter_gradient(), 0);
+    add(Layer{64, 55, 16, 3, 1}.joined(), 0);
     // A layer of few results is dealt to small tiles, a larger one split into parts.
     for (const auto& [inputs, outputs, forward, back] :
          {std::tuple{512, 1000, 0.82, 0.78}, {4096, 1024, 0.84, 0.84}}) {
