@@ -146,6 +146,25 @@ TEST_F(VulkanForms, Vectors) {
               std::string::npos);
 }
 
+// What does not depend on the loops is computed in front of the kernel.
+TEST_F(VulkanForms, TruthsOfArguments) {
+    const Var x("x"), block("block"), thread("thread");
+    Halide::Param<int> limit("limit"), other("other");
+    Func chosen("chosen");
+    chosen(x) = Halide::select(x % 5 != 0 && limit > 2, x, -1) + other;
+    chosen.bound(x, 0, 64).gpu_tile(x, block, thread, 32);
+    Halide::Pipeline pipeline(chosen);
+    add_device_lowering(pipeline, isa_vulkan(), 1);
+    for (const int value : {1, 3}) {
+        limit.set(value), other.set(7);
+        Halide::Buffer<int> values(64);
+        pipeline.realize(values, target());
+        values.copy_to_host();
+        for (int i = 0; i < 64; i++)
+            EXPECT_EQ(values(i), (i % 5 != 0 && value > 2 ? i : -1) + 7) << i << " " << value;
+    }
+}
+
 // More blocks than an axis takes. The bytes are whole lines: what Halide's own runtime copies.
 TEST_F(VulkanForms, LongGrids) {
     constexpr int kCount = 32 * (kMostBlocks + 1) - 16;

@@ -53,6 +53,13 @@ class Values : public ir::IRMutator {
         return ir::Select::make(condition, mutate(node->true_value), mutate(node->false_value));
     }
 
+    // What is named outside a loop over blocks becomes an argument of the kernel.
+    ir::Stmt visit(const ir::LetStmt* let) override {
+        if (!let->value.type().is_bool() || !let->value.type().is_scalar())
+            return IRMutator::visit(let);
+        return mutate(ir::substitute(let->name, let->value, let->body));
+    }
+
     // Element by element.
     Expr visit(const ir::Shuffle* node) override {
         if (!node->is_interleave() || node->vectors.size() != 2) return IRMutator::visit(node);

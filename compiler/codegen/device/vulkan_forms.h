@@ -7,6 +7,7 @@
 //   an integer by a large constant too.
 // - x != y is false for a NaN. A scalar that selects between vectors, two vectors that are
 //   interleaved and a cast to a truth value become modules that are none, or no module.
+// - A truth value that is an argument of a kernel arrives as another.
 // - The first axis of a grid is long on some drivers, but has 65535 blocks on others.
 #pragma once
 
