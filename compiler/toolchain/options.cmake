@@ -77,11 +77,18 @@ function(emulsion_library name kind)
     target_link_libraries(${name} PUBLIC emulsion_options emulsion_sanitize)
 endfunction()
 
-# emulsion_precompile(TARGET): Halide.h is compiled once for the whole target, which halves the time of most files. Not
-# with a compiler cache, which works better without.
+# emulsion_precompile(TARGET [HEADER...]): Halide.h and the other headers are compiled once for the whole target, which
+# halves the time of most files. emulsion_precompile(TARGET REUSE_FROM OTHER) takes OTHER's. Not with a compiler cache,
+# which works better without.
 function(emulsion_precompile target)
-    if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
-        target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<Halide.h$<ANGLE-R>>")
+    if(CMAKE_CXX_COMPILER_LAUNCHER)
+        return()
+    elseif(ARGV1 STREQUAL "REUSE_FROM")
+        target_precompile_headers(${target} REUSE_FROM ${ARGV2})
+    else()
+        set(headers Halide.h ${ARGN})
+        list(TRANSFORM headers REPLACE "(.+)" "$<$<COMPILE_LANGUAGE:CXX>:<\\1$<ANGLE-R>>")
+        target_precompile_headers(${target} PRIVATE ${headers})
     endif()
 endfunction()
 
