@@ -74,9 +74,25 @@ std::vector<double> fit(const Samples& samples, const std::vector<size_t>& chose
     return best;
 }
 
-// The rank correlation of the costs with the times of the samples.
-double correlation(const Samples& samples, const std::vector<double>& costs) {
-    return check_model(samples.measured, costs).at(0).correlation;
+// The rank correlation of the costs with the times of the samples; 0 where no kernel has enough.
+double correlation(const std::vector<MeasuredCost>& measured, const std::vector<double>& costs) {
+    const std::vector<ModelRow> rows = check_model(measured, costs);
+    return rows.empty() ? 0 : rows[0].correlation;
+}
+
+// The same of those alone that the recipe lists, which are what a search tries in this order.
+double correlation_of_listed(const std::vector<MeasuredCost>& measured,
+                             const std::vector<double>& costs) {
+    std::vector<MeasuredCost> listed;
+    std::vector<double> their;
+    for (size_t i = 0; i < measured.size(); i++) {
+        const MeasuredCost& m = measured[i];
+        const std::vector<Tiling> tilings = m.recipe->tilings(*m.group, *m.isa);
+        if (std::find(tilings.begin(), tilings.end(), m.tiling) == tilings.end()) continue;
+        listed.push_back(m);
+        their.push_back(costs[i]);
+    }
+    return correlation(listed, their);
 }
 
 // The costs of each candidate by constants that were fitted to other kernels.
@@ -118,15 +134,22 @@ void fit_recipe(const Samples& samples, FittedRow& row) {
     for (const MeasuredCost& m : samples.measured) kernels.insert(m.kernel);
     row.costs.kernels = static_cast<int>(kernels.size());
     row.costs.candidates = static_cast<int>(samples.terms.size());
-    if (!kernels.empty()) row.costs.before = correlation(samples, own_costs(samples.measured));
+    const std::vector<double> own = own_costs(samples.measured);
+    row.costs.before = correlation(samples.measured, own);
     if (kernels.size() < kLeastKernels || samples.terms.size() < kLeastCandidates) {
         row.refusal = fmt::format("too few: {} kernels and {} candidates are the least",
                                   kLeastKernels, kLeastCandidates);
         return;
     }
-    row.costs.after = correlation(samples, foreseen(samples, kernels));
+    const std::vector<double> fitted = foreseen(samples, kernels);
+    row.costs.after = correlation(samples.measured, fitted);
     if (row.costs.after <= row.costs.before) {
         row.refusal = "its own estimate ranks as well";
+        return;
+    }
+    if (correlation_of_listed(samples.measured, fitted) <
+        correlation_of_listed(samples.measured, own)) {
+        row.refusal = "its own estimate ranks the tilings that it lists better";
         return;
     }
     std::vector<size_t> all(samples.terms.size());
