@@ -164,15 +164,15 @@ std::array<int64_t, EMULSION_CLASSES> device_bytes(const Plan& plan, const Varia
         return static_cast<int64_t>(
             emulsion_slot_bytes(static_cast<uint64_t>(size), batched, batch));
     };
-    int64_t workspace = slot(variant.activation_bytes, false, 1);
+    int64_t set = plan.training ? slot(sizeof(emulsion_device_record), false, 1) : 0;
     for (const std::vector<PlannedPort>* ports : {&plan.inputs, &plan.outputs}) {
         for (const PlannedPort& port : *ports) {
-            workspace +=
+            set +=
                 slot(memory_bytes(port.type, 1), port.type.batched, variant.batches.back().batch);
         }
     }
-    if (plan.training) workspace += slot(sizeof(emulsion_device_record), false, 1);
-    bytes[EMULSION_WORKSPACE] = workspace;
+    bytes[EMULSION_WORKSPACE] =
+        slot(variant.activation_bytes, false, 1) + EMULSION_DEVICE_MARKS * set;
     return bytes;
 }
 
@@ -354,7 +354,9 @@ std::string header_text(const std::string& name, const Network& network, const P
             name);
     }
     text += fmt::format(
-        "const char* {0}_error(const void* instance);\nint {0}_unbind(void* instance);\n\n", name);
+        "int {0}_wait(void* instance);\nconst char* {0}_error(const void* instance);\nint "
+        "{0}_unbind(void* instance);\n\n",
+        name);
     return text + "#ifdef __cplusplus\n}\n#endif\n#endif\n";
 }
 

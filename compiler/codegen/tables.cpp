@@ -279,6 +279,7 @@ class TableWriter {
         forward("sizes", status, {status, pointer});
         forward("device", status, {status, pointer});
         forward("bind", status, {pointer, pointer, pointer});
+        forward("wait", status, {pointer});
         forward("error", pointer, {pointer});
         forward("unbind", status, {pointer});
         if (plan_.training) {

@@ -78,11 +78,18 @@ static int check_gradients(emulsion_instance* instance) {
     return EMULSION_NOT_READY;
 }
 
-static const emulsion_plan* select_plan(emulsion_instance* instance, const emulsion_call* call) {
+/* The plan of a call, with its inputs and outputs in place: the caller's memory, on a device a set
+ * of slots, to which the inputs go. */
+static int begin_plan(emulsion_instance* instance, const emulsion_call* call, int set,
+                      const emulsion_plan** found) {
     const emulsion_plan* plan = instance->variant->plans;
     while (plan->batch < call->samples) plan++;
+    *found = plan;
     instance->samples = call->samples;
-    if (instance->device != NULL) return plan; /* inputs and outputs have slots */
+    if (instance->device != NULL) {
+        const int status = emulsion_device_use_set(instance, plan, set);
+        return status == EMULSION_OK ? emulsion_device_upload_inputs(instance, call, set) : status;
+    }
     for (int i = 0; i < plan->input_count; i++) {
         instance->descriptors[plan->inputs[i].buffer].host =
             (void*)(uintptr_t)call->inputs[plan->inputs[i].port];
@@ -90,21 +97,7 @@ static const emulsion_plan* select_plan(emulsion_instance* instance, const emuls
     for (int i = 0; i < plan->output_count; i++) {
         instance->descriptors[plan->outputs[i].buffer].host = call->outputs[plan->outputs[i].port];
     }
-    return plan;
-}
-
-/* On a device; on a processor kernels read and write the caller's memory. */
-static int upload_inputs(emulsion_instance* instance, const emulsion_call* call) {
-    if (instance->device == NULL) return EMULSION_OK;
-    return emulsion_device_upload_inputs(instance, call);
-}
-
-static int download_outputs(emulsion_instance* instance, const emulsion_call* call) {
-    int status = EMULSION_OK;
-    if (instance->device == NULL) return status;
-    for (int i = 0; i < instance->library->info->output_count && status == EMULSION_OK; i++)
-        status = emulsion_device_download_output(instance, call, i);
-    return status;
+    return EMULSION_OK;
 }
 
 /* Training. */
@@ -122,68 +115,38 @@ static int updates_at_once(const emulsion_library* library) {
     return library->bytes[EMULSION_GRADIENTS] == 0;
 }
 
-/* Values that no program should add up: a score that is NaN may count as the best. */
-static void clear_outputs(emulsion_instance* instance, const emulsion_call* call) {
-    const emulsion_info* info = instance->library->info;
-    for (int i = 0; i < info->output_count; i++) {
-        const emulsion_port* port = &info->outputs[i];
-        if (i == instance->library->loss_output) continue;
-        memset(call->outputs[i], 0, port->bytes * (uint64_t)(port->batched ? call->samples : 1));
-    }
-}
-
-static int fail_loss(emulsion_instance* instance, const emulsion_call* call, uint32_t bits) {
-    clear_outputs(instance, call);
-    emulsion_fail(instance, EMULSION_NOT_FINITE, "the loss of step ");
-    emulsion_append_number(instance, (int64_t)state_of(instance)[1]);
-    emulsion_append(instance, (bits & 0x7fffffu) != 0 ? " is NaN" : " is infinite");
-    emulsion_append(instance,
-                    ": this step has changed nothing, but an earlier one may have made parameters "
-                    "that are not finite");
-    return EMULSION_NOT_FINITE;
-}
-
-static int fail_gradient(emulsion_instance* instance, int tensor) {
-    emulsion_fail(instance, EMULSION_NOT_FINITE, "the gradient of ");
-    emulsion_append(instance, instance->library->info->tensors[tensor].name);
-    emulsion_append(instance, " is not finite at step ");
-    emulsion_append_number(instance, (int64_t)state_of(instance)[1]);
-    emulsion_append(instance,
-                    ": parameters and the optimiser's state are unchanged, running statistics have "
-                    "taken the samples in");
-    return EMULSION_NOT_FINITE;
-}
-
-static uint32_t loss_bits(const emulsion_instance* instance, const emulsion_call* call) {
+static int test_loss(emulsion_instance* instance, const emulsion_call* call, int set) {
     uint32_t bits;
-    memcpy(&bits, call->outputs[instance->library->loss_output], sizeof bits);
-    return bits;
-}
-
-static int test_loss(emulsion_instance* instance, const emulsion_call* call) {
-    if (instance->device != NULL) return emulsion_device_test_loss(instance);
+    if (instance->device != NULL) return emulsion_device_test_loss(instance, set);
     if (instance->library->loss_output < 0) return EMULSION_OK;
-    const uint32_t bits = loss_bits(instance, call);
-    return emulsion_is_finite(bits) ? EMULSION_OK : fail_loss(instance, call, bits);
+    memcpy(&bits, call->outputs[instance->library->loss_output], sizeof bits);
+    return emulsion_is_finite(bits)
+               ? EMULSION_OK
+               : emulsion_fail_loss(instance, call->outputs, call->samples, state_of(instance)[1]);
 }
 
-static int test_gradients(emulsion_instance* instance) {
+static int test_gradients(emulsion_instance* instance, int set) {
     if (updates_at_once(instance->library)) return EMULSION_OK;
-    if (instance->device != NULL) return emulsion_device_test_gradients(instance);
+    if (instance->device != NULL) return emulsion_device_test_gradients(instance, set);
     const int tensor = emulsion_find_bad_gradient(instance);
-    return tensor < 0 ? EMULSION_OK : fail_gradient(instance, tensor);
+    return tensor < 0 ? EMULSION_OK
+                      : emulsion_fail_gradient(instance, tensor, state_of(instance)[1]);
 }
 
-/* On a device the tests are launched like kernels: `judge` waits for what they find. */
-static int run_gradients(emulsion_instance* instance, const emulsion_call* call) {
+/* On a device the tests are launched like kernels, and judged at the call's end. */
+static int run_gradients(emulsion_instance* instance, const emulsion_call* call, int set) {
+    const emulsion_plan* plan;
     load_state(instance);
     instance->gradients = EMULSION_NOT_READY;
-    const emulsion_plan* plan = select_plan(instance, call);
-    int status = upload_inputs(instance, call);
+    int status = begin_plan(instance, call, set, &plan);
     if (status == EMULSION_OK) status = emulsion_run_sequence(instance, &plan->forward);
-    if (status == EMULSION_OK) status = test_loss(instance, call);
+    if (status == EMULSION_OK) status = test_loss(instance, call, set);
     if (status == EMULSION_OK) status = emulsion_run_sequence(instance, &plan->backward);
-    return status == EMULSION_OK ? emulsion_check_pool(instance, test_gradients(instance)) : status;
+    if (status == EMULSION_OK)
+        status = emulsion_check_pool(instance, test_gradients(instance, set));
+    if (instance->device == NULL)
+        emulsion_keep_gradients(instance, status, state_of(instance)[0], state_of(instance)[1]);
+    return status;
 }
 
 static int run_update(emulsion_instance* instance, float learning_rate) {
@@ -193,43 +156,44 @@ static int run_update(emulsion_instance* instance, float learning_rate) {
     return emulsion_run_sequence(instance, &instance->variant->update);
 }
 
-/* Of a call on a device: brings the outputs, and says what its tests have found. */
-static int judge(emulsion_instance* instance, const emulsion_call* call) {
-    int bad;
-    int status = download_outputs(instance, call);
-    if (status == EMULSION_OK) status = emulsion_device_take_record(instance, &bad);
-    if (status != EMULSION_OK || bad == 0) return status;
-    return bad < 0 ? fail_loss(instance, call, loss_bits(instance, call))
-                   : fail_gradient(instance, bad - 1);
-}
-
-/* What became of the gradients of the state as it is. */
-static void keep_gradients(emulsion_instance* instance, int status) {
+void emulsion_keep_gradients(emulsion_instance* instance, int status, uint64_t seed,
+                             uint64_t step) {
     if (status != EMULSION_OK && status != EMULSION_NOT_FINITE) return;
     instance->gradients = status;
-    instance->gradient_seed = state_of(instance)[0];
-    instance->gradient_step = state_of(instance)[1];
+    instance->gradient_seed = seed;
+    instance->gradient_step = step;
 }
 
 static void count_step(emulsion_instance* instance) {
     ((uint64_t*)instance->block[EMULSION_STATE])[1]++;
     instance->device_step++;
-    instance->gradients = EMULSION_NOT_READY;
 }
 
 /* A device keeps the old values where one of the tests has found something, so that it is not asked
  * between gradients and update. */
 static int run_step(emulsion_instance* instance, const emulsion_call* call, float learning_rate) {
-    const int is_device = instance->device != NULL;
-    int status = run_gradients(instance, call);
-    if (!is_device) keep_gradients(instance, status);
+    const int set = emulsion_device_free_set(instance);
+    int status = run_gradients(instance, call, set);
     if (status == EMULSION_OK) status = run_update(instance, learning_rate);
-    if (is_device && status == EMULSION_OK) {
-        status = judge(instance, call);
-        keep_gradients(instance, status);
-    }
-    if (status == EMULSION_OK) count_step(instance);
-    return status;
+    if (status != EMULSION_OK) return status;
+    if (instance->device != NULL)
+        return emulsion_device_call_end(instance, call, set, EMULSION_STEP);
+    count_step(instance);
+    return EMULSION_OK;
+}
+
+static int run_forward_backward(emulsion_instance* instance, const emulsion_call* call) {
+    const int set = emulsion_device_free_set(instance);
+    const int status = run_gradients(instance, call, set);
+    if (status != EMULSION_OK || instance->device == NULL) return status;
+    return emulsion_device_call_end(instance, call, set, EMULSION_FORWARD_BACKWARD);
+}
+
+/* The gradients of a call under way count only once it is through. */
+static int settle(emulsion_instance* instance) {
+    if (instance->device == NULL) return EMULSION_OK;
+    const int status = emulsion_check_alive(instance);
+    return status == EMULSION_OK ? emulsion_device_settle(instance) : status;
 }
 
 static int forward_backward(emulsion_instance* instance, const emulsion_call* call) {
@@ -237,15 +201,14 @@ static int forward_backward(emulsion_instance* instance, const emulsion_call* ca
     if (status == EMULSION_OK) status = emulsion_check_call(instance, call);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
-    status = run_gradients(instance, call);
-    if (instance->device != NULL && status == EMULSION_OK) status = judge(instance, call);
-    keep_gradients(instance, status);
+    status = run_forward_backward(instance, call);
     emulsion_call_end(instance);
     return status;
 }
 
 static int update(emulsion_instance* instance, float learning_rate) {
-    int status = check_gradients(instance);
+    int status = settle(instance);
+    if (status == EMULSION_OK) status = check_gradients(instance);
     if (status == EMULSION_OK) status = emulsion_check_rate(instance, learning_rate);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
@@ -270,7 +233,8 @@ static int step(emulsion_instance* instance, const emulsion_call* call, float le
 /* Inference. */
 
 static int prepare(emulsion_instance* instance) {
-    int status = emulsion_call_begin(instance);
+    int status = settle(instance);
+    if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
     instance->prepared = EMULSION_NOT_READY;
     if (instance->device != NULL) {
@@ -291,10 +255,12 @@ static int run(emulsion_instance* instance, const emulsion_call* call) {
     if (status == EMULSION_OK) status = emulsion_check_call(instance, call);
     if (status == EMULSION_OK) status = emulsion_call_begin(instance);
     if (status != EMULSION_OK) return status;
-    const emulsion_plan* plan = select_plan(instance, call);
-    status = upload_inputs(instance, call);
+    const int set = emulsion_device_free_set(instance);
+    const emulsion_plan* plan;
+    status = begin_plan(instance, call, set, &plan);
     if (status == EMULSION_OK) status = emulsion_run_sequence(instance, &plan->forward);
-    if (status == EMULSION_OK) status = download_outputs(instance, call);
+    if (status == EMULSION_OK && instance->device != NULL)
+        status = emulsion_device_call_end(instance, call, set, EMULSION_RUN);
     emulsion_call_end(instance);
     return status;
 }

@@ -137,20 +137,35 @@ static uint64_t create_memory(Device* device, uint64_t bytes) {
     return address;
 }
 
-static void open_stream(Device* device) {
-    const emulsion_cuda_driver* cu = device->cu;
-    int answer = cu->context_retain(&device->context, device->id);
+static void* create_stream(Device* device) {
+    void* stream = NULL;
+    if (device->base.head.error != 0) return NULL;
+    const int answer = device->cu->stream_create(&stream, CU_STREAM_NON_BLOCKING);
+    if (answer == 0) return stream;
+    emulsion_cuda_fail(device, answer, "cuStreamCreate", "to a stream");
+    return NULL;
+}
+
+static void* create_event(Device* device) {
+    void* event = NULL;
+    if (device->base.head.error != 0) return NULL;
+    const int answer = device->cu->event_create(&event, CU_EVENT_DISABLE_TIMING);
+    if (answer == 0) return event;
+    emulsion_cuda_fail(device, answer, "cuEventCreate", "to an event");
+    return NULL;
+}
+
+static void open_streams(Device* device) {
+    const int answer = device->cu->context_retain(&device->context, device->id);
     if (answer != 0) {
         device->context = NULL;
         emulsion_cuda_fail(device, answer, "cuDevicePrimaryCtxRetain", "to a context");
         return;
     }
     if (emulsion_cuda_enter(device) != 0) return;
-    answer = cu->stream_create(&device->stream, CU_STREAM_NON_BLOCKING);
-    if (answer != 0) {
-        device->stream = NULL;
-        emulsion_cuda_fail(device, answer, "cuStreamCreate", "to a stream");
-    }
+    device->stream = create_stream(device);
+    device->copies = create_stream(device);
+    for (int i = 0; i < EMULSION_DEVICE_MARKS; i++) device->marks[i] = create_event(device);
     emulsion_cuda_leave(device, 0);
 }
 
@@ -163,6 +178,10 @@ static void close_device(emulsion_device* head) {
         for (int i = 0; i < EMULSION_CLASSES; i++) {
             if (device->arenas[i] != 0) cu->memory_free(device->arenas[i]);
         }
+        for (int i = 0; i < EMULSION_DEVICE_MARKS; i++) {
+            if (device->marks[i] != NULL) cu->event_destroy(device->marks[i]);
+        }
+        if (device->copies != NULL) cu->stream_destroy(device->copies);
         if (device->stream != NULL) cu->stream_destroy(device->stream);
         emulsion_cuda_leave(device, 0);
     }
@@ -183,7 +202,7 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     device->id = id;
     head->error = read_facts(cu, id, &device->base.facts, head->text);
     if (head->error == 0) check_capability(device);
-    if (head->error == 0) open_stream(device);
+    if (head->error == 0) open_streams(device);
     return emulsion_device_opened(head, text);
 }
 
@@ -225,12 +244,11 @@ static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offs
     return 0;
 }
 
-/* Both copies wait: the host's bytes may be anything's, pinned memory included. */
-static int copy(Device* device, int answer, const char* function) {
-    if (answer == 0)
-        return emulsion_cuda_waited(device, device->cu->stream_wait(device->stream),
-                                    "cuStreamSynchronize");
-    return emulsion_cuda_waited(device, answer, function);
+/* Both copies wait for their stream: the host's bytes may be anything's. From and to memory that is
+ * not pinned the driver copies through a block of its own, in the order of the stream. */
+static int wait_for(Device* device, void* stream, int answer, const char* function) {
+    if (answer != 0) return emulsion_cuda_waited(device, answer, function);
+    return emulsion_cuda_waited(device, device->cu->stream_wait(stream), "cuStreamSynchronize");
 }
 
 static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
@@ -240,19 +258,34 @@ static int upload(emulsion_device* head, int memory_class, uint64_t offset, cons
         emulsion_cuda_enter(device) != 0)
         return head->error;
     const int answer =
-        device->cu->copy_in(device->arenas[memory_class] + offset, host, bytes, device->stream);
-    return emulsion_cuda_leave(device, copy(device, answer, "cuMemcpyHtoDAsync"));
+        device->cu->copy_in(device->arenas[memory_class] + offset, host, bytes, device->copies);
+    return emulsion_cuda_leave(device,
+                               wait_for(device, device->copies, answer, "cuMemcpyHtoDAsync"));
 }
 
 static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
-                    uint64_t bytes) {
+                    uint64_t bytes, int mark) {
     Device* device = (Device*)head;
     if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes) ||
         emulsion_cuda_enter(device) != 0)
         return head->error;
-    const int answer =
-        device->cu->copy_out(host, device->arenas[memory_class] + offset, bytes, device->stream);
-    return emulsion_cuda_leave(device, copy(device, answer, "cuMemcpyDtoHAsync"));
+    void* stream = mark >= 0 ? device->copies : device->stream;
+    const char* function = "cuStreamWaitEvent";
+    int answer = mark >= 0 ? device->cu->stream_wait_event(stream, device->marks[mark], 0) : 0;
+    if (answer == 0) {
+        function = "cuMemcpyDtoHAsync";
+        answer = device->cu->copy_out(host, device->arenas[memory_class] + offset, bytes, stream);
+    }
+    return emulsion_cuda_leave(device, wait_for(device, stream, answer, function));
+}
+
+static int set_mark(emulsion_device* head, int mark) {
+    Device* device = (Device*)head;
+    const int refused = emulsion_cuda_enter(device);
+    if (refused != 0) return refused;
+    const int answer = device->cu->event_record(device->marks[mark], device->stream);
+    if (answer != 0) emulsion_cuda_fail(device, answer, "cuEventRecord", "to a mark");
+    return emulsion_cuda_leave(device, head->error);
 }
 
 static int finish(emulsion_device* head) {
@@ -273,5 +306,6 @@ const emulsion_device_api emulsion_cuda = {.name = "cuda",
                                            .view = make_view,
                                            .upload = upload,
                                            .download = download,
+                                           .mark = set_mark,
                                            .finish = finish,
                                            .test = emulsion_cuda_test};

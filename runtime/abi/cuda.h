@@ -8,8 +8,10 @@ typedef struct emulsion_cuda_device {
     emulsion_device_base base;
     const emulsion_cuda_driver* cu;
     int id;
-    void *context, *stream;
-    uint64_t arenas[EMULSION_CLASSES]; /* addresses; 0: none */
+    void* context;
+    void *stream, *copies;              /* of launches, of copies */
+    void* marks[EMULSION_DEVICE_MARKS]; /* events */
+    uint64_t arenas[EMULSION_CLASSES];  /* addresses; 0: none */
 } emulsion_cuda_device;
 
 /* Makes the device's context the calling thread's; the thread's own comes back with

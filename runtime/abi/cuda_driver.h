@@ -27,6 +27,11 @@ extern "C" {
     FUNCTION(int, stream_create, cuStreamCreate, (void** stream, unsigned flags))                 \
     FUNCTION(int, stream_destroy, cuStreamDestroy_v2, (void* stream))                             \
     FUNCTION(int, stream_wait, cuStreamSynchronize, (void* stream))                               \
+    FUNCTION(int, stream_wait_event, cuStreamWaitEvent,                                           \
+             (void* stream, void* event, unsigned flags))                                         \
+    FUNCTION(int, event_create, cuEventCreate, (void** event, unsigned flags))                    \
+    FUNCTION(int, event_record, cuEventRecord, (void* event, void* stream))                       \
+    FUNCTION(int, event_destroy, cuEventDestroy_v2, (void* event))                                \
     FUNCTION(int, memory_info, cuMemGetInfo_v2, (size_t* free, size_t* all))                      \
     FUNCTION(int, memory_allocate, cuMemAlloc_v2, (uint64_t* address, size_t bytes))              \
     FUNCTION(int, memory_free, cuMemFree_v2, (uint64_t address))                                  \
@@ -64,6 +69,7 @@ enum {
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75,
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76,
     CU_STREAM_NON_BLOCKING = 1,
+    CU_EVENT_DISABLE_TIMING = 2,
     CU_JIT_ERROR_LOG_BUFFER = 5,
     CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
     CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK = 0,

@@ -18,10 +18,16 @@ static uint64_t slot_bytes(const emulsion_info* info, int number) {
     return emulsion_slot_bytes(port->bytes, port->batched, info->batch);
 }
 
+/* Of a set: inputs, outputs, in training the record of the tests. */
+static int slot_count(const emulsion_library* library) {
+    return library->info->input_count + library->info->output_count + library->training;
+}
+
 uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
-                              int number) {
+                              int set, int number) {
     uint64_t offset = emulsion_slot_bytes(variant->activation_bytes, 0, 1);
-    for (int i = 0; i < number; i++) offset += slot_bytes(library->info, i);
+    for (int i = 0; i < set * slot_count(library) + number; i++)
+        offset += slot_bytes(library->info, i % slot_count(library));
     return offset;
 }
 
@@ -29,8 +35,8 @@ void emulsion_device_sizes(const emulsion_library* library, const emulsion_varia
                            emulsion_sizes* sizes) {
     memcpy(sizes->device_bytes, library->bytes, sizeof sizes->device_bytes);
     sizes->device_bytes[EMULSION_PREPARED] = variant->prepared_bytes;
-    const int slots = library->info->input_count + library->info->output_count + library->training;
-    sizes->device_bytes[EMULSION_WORKSPACE] = emulsion_device_slot(library, variant, slots);
+    sizes->device_bytes[EMULSION_WORKSPACE] =
+        emulsion_device_slot(library, variant, EMULSION_DEVICE_MARKS, 0);
 }
 
 /* Failing. */
@@ -112,19 +118,23 @@ typedef struct {
     uint64_t offset, bytes;
 } Place;
 
-/* The bytes of a buffer on the device. Its shape is that of the largest batch, which those of
- * smaller ones need not have the room for. */
-static Place place_of(const emulsion_instance* instance, const emulsion_buffer* buffer,
+static int is_port(const emulsion_buffer* buffer) {
+    return buffer->where == EMULSION_INPUT || buffer->where == EMULSION_OUTPUT;
+}
+
+/* The bytes of a buffer on the device, of a port those in a set of slots. Its shape is that of the
+ * largest batch, which those of smaller ones need not have the room for. */
+static Place place_of(const emulsion_instance* instance, const emulsion_buffer* buffer, int set,
                       const uint64_t bytes[EMULSION_CLASSES]) {
     const emulsion_library* library = instance->library;
     Place place = {buffer->where, buffer->offset, 1};
     uint64_t end = 0;
-    if (buffer->where == EMULSION_INPUT || buffer->where == EMULSION_OUTPUT) {
+    if (is_port(buffer)) {
         const int before = buffer->where == EMULSION_INPUT ? 0 : library->info->input_count;
         const int number = before + (int)buffer->offset;
         place.memory_class = EMULSION_WORKSPACE;
-        place.offset = emulsion_device_slot(library, instance->variant, number);
-        end = emulsion_device_slot(library, instance->variant, number + 1);
+        place.offset = emulsion_device_slot(library, instance->variant, set, number);
+        end = emulsion_device_slot(library, instance->variant, set, number + 1);
     } else {
         end = bytes[place.memory_class];
         if (buffer->where == EMULSION_STATE && buffer->offset == 0) end = EMULSION_STATE_HEAD;
@@ -138,6 +148,17 @@ static Place place_of(const emulsion_instance* instance, const emulsion_buffer* 
     return place;
 }
 
+/* Points descriptor i to the device. */
+static int point(emulsion_instance* instance, int i, int set,
+                 const uint64_t bytes[EMULSION_CLASSES]) {
+    const Place place = place_of(instance, &instance->variant->buffers[i], set, bytes);
+    const uint64_t view = instance->device->api->view(instance->device, place.memory_class,
+                                                      place.offset, place.bytes);
+    if (view == 0) return emulsion_device_check(instance, -1);
+    instance->descriptors[i].device = view;
+    return EMULSION_OK;
+}
+
 static int make_views(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES]) {
     const emulsion_buffer* buffers = instance->variant->buffers;
     for (int i = 0; i < instance->variant->buffer_count; i++) {
@@ -145,13 +166,21 @@ static int make_views(emulsion_instance* instance, const uint64_t bytes[EMULSION
             return emulsion_fail(instance, EMULSION_UNSUPPORTED_DEVICE,
                                  "the library's constants have no place on a device");
         }
-        const Place place = place_of(instance, &buffers[i], bytes);
-        const uint64_t view = instance->device->api->view(instance->device, place.memory_class,
-                                                          place.offset, place.bytes);
-        if (view == 0) return fail_driver(instance, instance->device->text);
-        instance->descriptors[i].device = view;
+        for (int set = is_port(&buffers[i]) ? EMULSION_DEVICE_MARKS - 1 : 0; set >= 0; set--) {
+            const int status = point(instance, i, set, bytes);
+            if (status != EMULSION_OK) return status;
+        }
     }
     return EMULSION_OK;
+}
+
+int emulsion_device_use_set(emulsion_instance* instance, const emulsion_plan* plan, int set) {
+    int status = EMULSION_OK;
+    for (int i = 0; i < plan->input_count && status == EMULSION_OK; i++)
+        status = point(instance, plan->inputs[i].buffer, set, NULL);
+    for (int i = 0; i < plan->output_count && status == EMULSION_OK; i++)
+        status = point(instance, plan->outputs[i].buffer, set, NULL);
+    return status;
 }
 
 static int make_ready(emulsion_instance* instance, const emulsion_sequence* sequence) {
@@ -176,7 +205,7 @@ static int make_all_ready(emulsion_instance* instance) {
         if (status == EMULSION_OK) status = make_ready(instance, &variant->plans[i].backward);
     }
     if (status == EMULSION_OK && instance->library->training)
-        status = emulsion_device_test_loss(instance);
+        status = emulsion_device_test_loss(instance, 0);
     instance->device->dry = 0;
     return status;
 }
@@ -243,6 +272,7 @@ static uint64_t head_bytes(int memory_class) {
 int emulsion_device_upload(emulsion_instance* instance, int memory_class) {
     const uint64_t bytes = instance->library->bytes[memory_class], head = head_bytes(memory_class);
     if (bytes <= head) return EMULSION_OK;
+    instance->device->api->finish(instance->device); /* an update may use it */
     instance->device->api->upload(instance->device, memory_class, head,
                                   (const char*)instance->block[memory_class] + head, bytes - head);
     return emulsion_device_check(instance, -1);
@@ -270,7 +300,8 @@ static int download(emulsion_instance* instance, int memory_class) {
                              "bind was given no block for the gradients");
     }
     instance->device->api->download(instance->device, memory_class, head,
-                                    (char*)instance->block[memory_class] + head, bytes);
+                                    (char*)instance->block[memory_class] + head, bytes,
+                                    EMULSION_ALL_LAUNCHES);
     return emulsion_device_check(instance, -1);
 }
 
@@ -294,6 +325,8 @@ static int carry(emulsion_instance* instance, int memory_class, int is_up) {
     if (status != EMULSION_OK) return status;
     instance->status = EMULSION_OK;
     if (instance->device == NULL) return EMULSION_OK;
+    status = emulsion_device_settle(instance);
+    if (status != EMULSION_OK) return status;
     return is_up ? upload(instance, memory_class) : download(instance, memory_class);
 }
 

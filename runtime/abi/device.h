@@ -5,10 +5,11 @@
  * that a library starts, and runs on the processor, where there are none; EMULSION_NO_DEVICE=1 in
  * the environment hides all devices.
  *
- * A device that bind has opened serves one instance: a context and a queue in order, one arena for
- * each class of memory, the programs and kernels of the library's variant. Kernels get it through
- * user_context, which is an emulsion_worker: worker->instance->device. One thread at a time uses a
- * device, in the process that opened it; different devices are independent.
+ * A device that bind has opened serves one instance: a context, a queue of launches in order and
+ * one of copies beside them, one arena for each class of memory, the programs and kernels of the
+ * library's variant. Kernels get it through user_context, which is an emulsion_worker:
+ * worker->instance->device. One thread at a time uses a device, in the process that opened it;
+ * different devices are independent.
  *
  * Halide's kernels drop return codes, so a device keeps the driver's first error and refuses every
  * launch behind it; whoever calls kernels looks at `error` when they are through. */
@@ -22,6 +23,9 @@ extern "C" {
 
 /* Offsets of a library's tensors on a device are multiples of this: no driver asks for more. */
 #define EMULSION_DEVICE_ALIGNMENT 512
+
+/* Places in the order of launches, which downloads wait for. */
+enum { EMULSION_DEVICE_MARKS = 2, EMULSION_ALL_LAUNCHES = -1 };
 
 /* A test of floats for NaN and infinity. The first of all tests that finds one sets the flag, the
  * first word (uint32_t) of the state's arena, which is 0, to its number; update kernels keep the
@@ -85,12 +89,17 @@ struct emulsion_device_api {
      * device, and is the same for the same bytes, since drivers may take two views for two
      * memories. `offset` is a multiple of EMULSION_DEVICE_ALIGNMENT. 0 where it fails. */
     uint64_t (*view)(emulsion_device* device, int memory_class, uint64_t offset, uint64_t bytes);
-    /* In the order of the launches. An upload may return before the device has read the bytes
-     * only where it has copied them; a download returns when the bytes are there. */
+    /* Copies go beside the launches, and return when the bytes are there. No launch under way
+     * touches the bytes of an upload; launches behind it find them. A download is of the bytes as
+     * they are behind the launches before `mark`, or behind all launches; none behind those
+     * writes to them. Both may wait for more than that. */
     int (*upload)(emulsion_device* device, int memory_class, uint64_t offset, const void* host,
                   uint64_t bytes);
     int (*download)(emulsion_device* device, int memory_class, uint64_t offset, void* host,
-                    uint64_t bytes);
+                    uint64_t bytes, int mark);
+    /* Sets the mark (0 .. EMULSION_DEVICE_MARKS - 1) behind all launches so far, and has the device
+     * begin with them. */
+    int (*mark)(emulsion_device* device, int mark);
     /* Returns when all launches are through. */
     int (*finish)(emulsion_device* device);
     /* Launches the test, and waits for nothing. A dry device gets the kernel ready. */

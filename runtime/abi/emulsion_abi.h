@@ -13,12 +13,13 @@
  *     int  NAME_forward_backward(void* instance, const emulsion_call* call);
  *     int  NAME_update(void* instance, float learning_rate);
  *     int  NAME_step(void* instance, const emulsion_call* call, float learning_rate);
+ *     int  NAME_wait(void* instance);                                 brings outputs, see below
  *     int  NAME_download(void* instance, int memory_class);           parameters, state, gradients
  *     const char* NAME_error(const void* instance);                   the last status in words
  *     int  NAME_unbind(void* instance);                               stops the pool's threads
  * (one built with --update=at-once has no gradients, no forward_backward and no update), and one of
  * an inference network
- *     info, sizes, device, bind, prepare(instance), run(instance, call), error, unbind.
+ *     info, sizes, device, bind, prepare(instance), run(instance, call), wait, error, unbind.
  * Every function but `info` and `error` returns an emulsion_status (a library built with checks may
  * return Halide's error codes, which are negative). A call
  * that is refused for its arguments or its order has changed nothing.
@@ -49,6 +50,17 @@
  *     they are read. The 64 bytes at the head of the state are the host's own: they count the
  *     steps, and no download touches them. On a processor both do nothing. In inference, `prepare`
  *     uploads.
+ *     Outputs later: a step, forward_backward or run with call.later = 1 returns once its inputs
+ *     are read and its kernels are launched, and is under way from then on: the device computes
+ *     while the caller gets the next inputs ready, which are carried while it still does. The next
+ *     function called on the instance, `wait` at the latest, writes its outputs and returns what
+ *     became of it; until then `call.outputs` and the blocks that it points to stay in place, and
+ *     what they hold means nothing. The inputs are free at once. A function that so returns a fault
+ *     of the call under way, such as EMULSION_NOT_FINITE, has done nothing else, and nothing is
+ *     under way: a step behind a bad one changes nothing, and the state counts as before the bad
+ *     one, so go on from there. One that is refused for its arguments or its order leaves the call
+ *     under way; unbind and bind drop it. A step under way has counted already. On a processor
+ *     `later` changes nothing, and wait does nothing.
  *     An EMULSION_DEVICE_ERROR leaves the instance of no use but to unbind and bind, and on the
  *     device nothing that can be relied on.
  *
@@ -231,7 +243,7 @@ typedef struct emulsion_options {
  * EMULSION_ALIGNMENT. */
 typedef struct emulsion_call {
     int32_t samples; /* 1 .. info->batch */
-    int32_t reserved;
+    int32_t later;   /* 1: a device may write the outputs later, see "Outputs later" */
     const void* const* inputs;
     void* const* outputs;
 } emulsion_call;

@@ -55,3 +55,40 @@ int emulsion_find_bad_gradient(emulsion_instance* instance) {
     }
     return -1;
 }
+
+/* In words. */
+
+/* Values that no program should add up: a score that is NaN may count as the best. */
+static void clear_outputs(const emulsion_instance* instance, void* const* outputs, int samples) {
+    const emulsion_info* info = instance->library->info;
+    for (int i = 0; i < info->output_count; i++) {
+        const emulsion_port* port = &info->outputs[i];
+        if (i == instance->library->loss_output) continue;
+        memset(outputs[i], 0, port->bytes * (uint64_t)(port->batched ? samples : 1));
+    }
+}
+
+int emulsion_fail_loss(emulsion_instance* instance, void* const* outputs, int samples,
+                       uint64_t step) {
+    uint32_t bits;
+    memcpy(&bits, outputs[instance->library->loss_output], sizeof bits);
+    clear_outputs(instance, outputs, samples);
+    emulsion_fail(instance, EMULSION_NOT_FINITE, "the loss of step ");
+    emulsion_append_number(instance, (int64_t)step);
+    emulsion_append(instance, (bits & 0x7fffffu) != 0 ? " is NaN" : " is infinite");
+    emulsion_append(instance,
+                    ": this step has changed nothing, but an earlier one may have made parameters "
+                    "that are not finite");
+    return EMULSION_NOT_FINITE;
+}
+
+int emulsion_fail_gradient(emulsion_instance* instance, int tensor, uint64_t step) {
+    emulsion_fail(instance, EMULSION_NOT_FINITE, "the gradient of ");
+    emulsion_append(instance, instance->library->info->tensors[tensor].name);
+    emulsion_append(instance, " is not finite at step ");
+    emulsion_append_number(instance, (int64_t)step);
+    emulsion_append(instance,
+                    ": parameters and the optimiser's state are unchanged, running statistics have "
+                    "taken the samples in");
+    return EMULSION_NOT_FINITE;
+}

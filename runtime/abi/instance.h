@@ -13,7 +13,8 @@
  *
  * A variant for devices has descriptors without a host: bind opens the device, makes an arena of
  * each class and fills `device` (device.h). Its instance has one worker, whose slab is empty, and
- * its workspace, which is on the device, ends with a slot for each input and output.
+ * its workspace, which is on the device, ends with two sets of slots for inputs and outputs, so
+ * that those of a call are carried while another one runs.
  *
  * An instance block is, in this order, each part aligned to 64 bytes:
  *   emulsion_instance | emulsion_descriptor [variant.buffer_count] | emulsion_worker [threads]
@@ -186,6 +187,17 @@ typedef struct emulsion_crew {
     int32_t error;    /* atomic: an error that a task returned */
 } __attribute__((aligned(64))) emulsion_crew;
 
+/* A call on a device whose kernels are launched and whose outputs are still to be brought. */
+enum { EMULSION_NO_CALL = 0, EMULSION_RUN = 1, EMULSION_FORWARD_BACKWARD = 2, EMULSION_STEP = 3 };
+
+typedef struct emulsion_under_way {
+    int32_t call; /* one of these; a step has counted already */
+    int32_t set;  /* of the slots that it uses: 0 or 1; also its mark */
+    int32_t samples;
+    uint64_t seed, step; /* of the state before it */
+    void* const* outputs;
+} emulsion_under_way;
+
 #define EMULSION_CPU_SET_WORDS 64 /* CPUs 0 .. 4095 */
 
 /* Kernels (emulsion_kernel) read the fields up to `step_high`; all other access goes through
@@ -205,6 +217,7 @@ struct emulsion_instance {
     int32_t device_index;              /* of that device, for messages */
     uint32_t uploaded;                 /* bits of the classes that the device holds, */
     uint64_t device_seed, device_step; /* with the state's head as it was then, steps since added */
+    emulsion_under_way under_way;
     void* block[EMULSION_CLASSES];
     int32_t status; /* of the last function */
     int32_t threads;
@@ -276,6 +289,7 @@ int emulsion_library_upload(const emulsion_library* library, void* instance, int
 int emulsion_library_download(const emulsion_library* library, void* instance, int memory_class);
 int emulsion_library_step(const emulsion_library* library, void* instance,
                           const emulsion_call* call, float learning_rate);
+int emulsion_library_wait(const emulsion_library* library, void* instance);
 const char* emulsion_library_error(const emulsion_library* library, const void* instance);
 int emulsion_library_unbind(const emulsion_library* library, void* instance);
 

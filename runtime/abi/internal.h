@@ -94,24 +94,39 @@ int emulsion_device_check(emulsion_instance* instance, int kernel);
 int emulsion_device_finish(emulsion_instance* instance);
 /* What the device holds is of the state as it is now: EMULSION_OK or EMULSION_NOT_READY. */
 int emulsion_device_check_uploaded(emulsion_instance* instance);
-/* Where a slot of the workspace begins: inputs, outputs, in training the record of the tests;
- * behind the last one, where it ends. */
+/* Where a slot of the workspace begins. Each of the two sets has inputs, outputs, and in training
+ * the record of the tests; behind the last set it is the end. */
 uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
-                              int number);
+                              int set, int number);
+/* Points the descriptors of inputs and outputs to a set of slots. */
+int emulsion_device_use_set(emulsion_instance* instance, const emulsion_plan* plan, int set);
 /* A whole class, up, but for the head of the state. */
 int emulsion_device_upload(emulsion_instance* instance, int memory_class);
 
 /* device_call.c: as device.c. */
 
-int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_call* call);
-int emulsion_device_download_output(emulsion_instance* instance, const emulsion_call* call,
-                                    int output);
+/* Of the set that no call under way uses: 0 or 1. */
+int emulsion_device_free_set(const emulsion_instance* instance);
+int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_call* call, int set);
 /* Launch the tests of the loss and of the gradients. */
-int emulsion_device_test_loss(emulsion_instance* instance);
-int emulsion_device_test_gradients(emulsion_instance* instance);
-/* What the tests have found, behind all launches: `bad` is 0 where all was finite, -1 for the loss,
- * 1 + an index into info->tensors for a gradient. The flag is down again. */
-int emulsion_device_take_record(emulsion_instance* instance, int* bad);
+int emulsion_device_test_loss(emulsion_instance* instance, int set);
+int emulsion_device_test_gradients(emulsion_instance* instance, int set);
+/* A call is launched. Brings the outputs of the one before it, if that is under way; where that was
+ * good, the call is under way, and its own outputs are brought now unless they are to come later.
+ */
+int emulsion_device_call_end(emulsion_instance* instance, const emulsion_call* call, int set,
+                             int kind);
+/* Brings the outputs of the call under way, if there is one, and says what its tests have found:
+ * the state is then as before that step. */
+int emulsion_device_settle(emulsion_instance* instance);
+
+/* finite.c: what is said of a loss that is not finite, whose other outputs are cleared, and of the
+ * gradient of a tensor, at this step. */
+int emulsion_fail_loss(emulsion_instance* instance, void* const* outputs, int samples,
+                       uint64_t step);
+int emulsion_fail_gradient(emulsion_instance* instance, int tensor, uint64_t step);
+/* call.c: what became of the gradients of this state. */
+void emulsion_keep_gradients(emulsion_instance* instance, int status, uint64_t seed, uint64_t step);
 
 /* bind.c. */
 

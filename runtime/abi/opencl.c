@@ -1,5 +1,5 @@
-/* Devices by OpenCL 1.2. An arena is a buffer, a view a sub-buffer of it made once, the queue keeps
- * the order of what it is given. */
+/* Devices by OpenCL 1.2. An arena is a buffer, a view a sub-buffer of it made once, a queue keeps
+ * the order of what it is given; copies have one of their own. */
 #include "runtime/abi/opencl.h"
 
 #include <stdio.h>
@@ -166,21 +166,32 @@ static void close_device(emulsion_device* head) {
         emulsion_table_clear(&device->views[i], cl->clReleaseMemObject);
         if (device->arenas[i] != NULL) cl->clReleaseMemObject(device->arenas[i]);
     }
+    for (int i = 0; i < EMULSION_DEVICE_MARKS; i++) {
+        if (device->marks[i] != NULL) cl->clReleaseEvent(device->marks[i]);
+    }
+    if (device->copies != NULL) cl->clReleaseCommandQueue(device->copies);
     if (device->queue != NULL) cl->clReleaseCommandQueue(device->queue);
     if (device->context != NULL) cl->clReleaseContext(device->context);
     free(device);
 }
 
-static void open_queue(Device* device) {
-    const emulsion_opencl_driver* cl = device->cl;
+static void* create_queue(Device* device) {
     int answer = 0;
-    device->context = cl->clCreateContext(NULL, 1, &device->id, NULL, NULL, &answer);
+    void* queue = device->cl->clCreateCommandQueue(device->context, device->id, 0, &answer);
+    if (answer == 0) return queue;
+    emulsion_opencl_fail(device, answer, "clCreateCommandQueue", "to a queue");
+    return NULL;
+}
+
+static void open_queues(Device* device) {
+    int answer = 0;
+    device->context = device->cl->clCreateContext(NULL, 1, &device->id, NULL, NULL, &answer);
     if (answer != 0) {
         emulsion_opencl_fail(device, answer, "clCreateContext", "to a context");
         return;
     }
-    device->queue = cl->clCreateCommandQueue(device->context, device->id, 0, &answer);
-    if (answer != 0) emulsion_opencl_fail(device, answer, "clCreateCommandQueue", "to a queue");
+    device->queue = create_queue(device);
+    if (device->queue != NULL) device->copies = create_queue(device);
 }
 
 static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
@@ -194,7 +205,7 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     device->id = id;
     head->error = read_facts(cl, id, &device->base.facts, head->text);
     if (head->error == 0) check_device(device);
-    if (head->error == 0) open_queue(device);
+    if (head->error == 0) open_queues(device);
     return emulsion_device_opened(head, text);
 }
 
@@ -244,26 +255,56 @@ uint64_t emulsion_opencl_view(emulsion_device* head, int memory_class, uint64_t 
     return (uint64_t)(uintptr_t)view;
 }
 
+/* What a copy names the bytes by. Kernels may run on views of the workspace beside it, so that it
+ * takes a view of its own there; other classes are at rest. */
+static void* copied(Device* device, int memory_class, uint64_t* offset, uint64_t bytes) {
+    if (memory_class != EMULSION_WORKSPACE || *offset % EMULSION_DEVICE_ALIGNMENT != 0)
+        return device->arenas[memory_class];
+    const uint64_t view = emulsion_opencl_view(&device->base.head, memory_class, *offset, bytes);
+    *offset = 0;
+    return (void*)(uintptr_t)view;
+}
+
 static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
                   uint64_t bytes) {
     Device* device = (Device*)head;
     if (!emulsion_device_uploads(&device->base, memory_class, offset, bytes)) return head->error;
+    void* buffer = copied(device, memory_class, &offset, bytes);
+    if (buffer == NULL) return head->error;
     return emulsion_opencl_waited(
         device,
-        device->cl->clEnqueueWriteBuffer(device->queue, device->arenas[memory_class],
-                                         /*blocking=*/1, offset, bytes, host, 0, NULL, NULL),
+        device->cl->clEnqueueWriteBuffer(device->copies, buffer, /*blocking=*/1, offset, bytes,
+                                         host, 0, NULL, NULL),
         "clEnqueueWriteBuffer");
 }
 
 static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
-                    uint64_t bytes) {
+                    uint64_t bytes, int mark) {
     Device* device = (Device*)head;
     if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes)) return head->error;
+    const int is_beside = mark >= 0 && device->marks[mark] != NULL;
+    void* buffer = copied(device, memory_class, &offset, bytes);
+    if (buffer == NULL) return head->error;
     return emulsion_opencl_waited(
         device,
-        device->cl->clEnqueueReadBuffer(device->queue, device->arenas[memory_class],
-                                        /*blocking=*/1, offset, bytes, host, 0, NULL, NULL),
+        device->cl->clEnqueueReadBuffer(is_beside ? device->copies : device->queue, buffer,
+                                        /*blocking=*/1, offset, bytes, host, is_beside ? 1 : 0,
+                                        is_beside ? &device->marks[mark] : NULL, NULL),
         "clEnqueueReadBuffer");
+}
+
+static int set_mark(emulsion_device* head, int mark) {
+    Device* device = (Device*)head;
+    const emulsion_opencl_driver* cl = device->cl;
+    if (head->error != 0) return head->error;
+    if (device->marks[mark] != NULL) cl->clReleaseEvent(device->marks[mark]);
+    device->marks[mark] = NULL;
+    int answer = cl->clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &device->marks[mark]);
+    if (answer != 0)
+        return emulsion_opencl_fail(device, answer, "clEnqueueMarkerWithWaitList", "to a mark");
+    answer =
+        cl->clFlush(device->queue); /* nobody may wait in one queue for what stays in another */
+    return answer == 0 ? 0 : emulsion_opencl_fail(device, answer, "clFlush", "to a mark");
 }
 
 static int finish(emulsion_device* head) {
@@ -281,5 +322,6 @@ const emulsion_device_api emulsion_opencl = {.name = "opencl",
                                              .view = emulsion_opencl_view,
                                              .upload = upload,
                                              .download = download,
+                                             .mark = set_mark,
                                              .finish = finish,
                                              .test = emulsion_opencl_test};

@@ -7,7 +7,9 @@
 typedef struct emulsion_opencl_device {
     emulsion_device_base base;
     const emulsion_opencl_driver* cl;
-    void *id, *context, *queue;
+    void *id, *context;
+    void *queue, *copies;               /* of launches, of copies */
+    void* marks[EMULSION_DEVICE_MARKS]; /* events; null: not set */
     void* arenas[EMULSION_CLASSES];
     emulsion_table views[EMULSION_CLASSES];
     uint64_t shared_bytes; /* of a block, at most */

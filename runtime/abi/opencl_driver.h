@@ -51,6 +51,10 @@ extern "C" {
     FUNCTION(int, clEnqueueReadBuffer,                                                             \
              (void* queue, void* buffer, uint32_t blocking, size_t offset, size_t bytes,           \
               void* host, uint32_t waits, const void* wait, void* event))                          \
+    FUNCTION(int, clEnqueueMarkerWithWaitList,                                                     \
+             (void* queue, uint32_t waits, const void* wait, void** event))                        \
+    FUNCTION(int, clFlush, (void* queue))                                                          \
+    FUNCTION(int, clReleaseEvent, (void* event))                                                   \
     FUNCTION(int, clFinish, (void* queue))                                                         \
     FUNCTION(int, clReleaseMemObject, (void* buffer))                                              \
     FUNCTION(int, clReleaseKernel, (void* kernel))                                                 \

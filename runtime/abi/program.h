@@ -17,6 +17,7 @@ typedef struct emulsion_train_library {
     int (*forward_backward)(void* instance, const emulsion_call* call); /* null: at once */
     int (*update)(void* instance, float learning_rate);                 /* null: at once */
     int (*step)(void* instance, const emulsion_call* call, float learning_rate);
+    int (*wait)(void* instance);
     int (*download)(void* instance, int memory_class);
     const char* (*error)(const void* instance);
     int (*unbind)(void* instance);
@@ -29,6 +30,7 @@ typedef struct emulsion_infer_library {
     int (*prepare)(void* instance);
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
     int (*run)(void* instance, const emulsion_call* call);
+    int (*wait)(void* instance);
     const char* (*error)(const void* instance);
     int (*unbind)(void* instance);
 } emulsion_infer_library;

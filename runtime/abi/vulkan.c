@@ -254,6 +254,12 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     return emulsion_device_opened(head, text);
 }
 
+/* Downloads wait for all launches. */
+static int set_mark(emulsion_device* head, int mark) {
+    (void)mark;
+    return head->error;
+}
+
 static int finish(emulsion_device* head) {
     if (head->error != 0) return head->error;
     return emulsion_vulkan_wait((Device*)head);
@@ -268,5 +274,6 @@ const emulsion_device_api emulsion_vulkan = {.name = "vulkan",
                                              .view = emulsion_vulkan_make_view,
                                              .upload = emulsion_vulkan_upload,
                                              .download = emulsion_vulkan_download,
+                                             .mark = set_mark,
                                              .finish = finish,
                                              .test = emulsion_vulkan_test};

@@ -99,7 +99,7 @@ uint64_t emulsion_vulkan_make_view(emulsion_device* device, int memory_class, ui
 int emulsion_vulkan_upload(emulsion_device* device, int memory_class, uint64_t offset,
                            const void* host, uint64_t bytes);
 int emulsion_vulkan_download(emulsion_device* device, int memory_class, uint64_t offset, void* host,
-                             uint64_t bytes);
+                             uint64_t bytes, int mark);
 /* A buffer with memory of its own: of the device, counted, or of the host. */
 int emulsion_vulkan_create_memory(emulsion_vulkan_device* device, uint64_t bytes, int is_host,
                                   emulsion_vulkan_memory* memory);

@@ -178,9 +178,11 @@ int emulsion_vulkan_upload(emulsion_device* head, int memory_class, uint64_t off
     return 0;
 }
 
+/* Behind all launches, those behind the mark too. */
 int emulsion_vulkan_download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
-                             uint64_t bytes) {
+                             uint64_t bytes, int mark) {
     Device* device = (Device*)head;
+    (void)mark;
     if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes)) return head->error;
     for (uint64_t at = 0; at < bytes; at += part_of(bytes - at)) {
         const uint64_t part = part_of(bytes - at);

@@ -21,21 +21,19 @@ TrainingLoop::TrainingLoop(TrainingSession& session, Loader& loader, RunState& s
 
 LoopEnd TrainingLoop::run() {
     begin();
-    while (static_cast<int64_t>(state_.step) < total_steps_) {
+    while (static_cast<int64_t>(state_.step) + under_way_ < total_steps_) {
         if (StopSignals::of_process().arrived() != 0) {
+            settle();
             fetch_finite();
             return LoopEnd::kInterrupted;
         }
-        const auto start = Clock::now();
-        const Batch& batch = loader_.next();
-        train_batch(batch);
-        count_time(batch, start);
-        if (batch.is_last || static_cast<int64_t>(state_.step) == total_steps_) {
-            end_epoch(batch.is_last);
-            continue;
-        }
-        report_step(batch);
-        if (options_.checkpoint_minutes > 0 && keeper_.minutes() >= options_.checkpoint_minutes) {
+        train_batch();
+        if (batch_.is_last || static_cast<int64_t>(state_.step) + under_way_ == total_steps_) {
+            settle();
+            end_epoch(batch_.is_last);
+        } else if (options_.checkpoint_minutes > 0 &&
+                   keeper_.minutes() >= options_.checkpoint_minutes) {
+            settle();
             fetch_finite();
             keeper_.save(Need::kMay);
         }
@@ -66,37 +64,55 @@ void TrainingLoop::begin() {
     loader_.start(state_.epoch, state_.batch);
 }
 
-void TrainingLoop::train_batch(const Batch& batch) {
-    rate_ =
-        learning_rate(state_.settings.schedule, static_cast<int64_t>(state_.step), total_steps_);
-    const StepResult result = session_.step(batch, rate_);
+// Hands in the next batch, and takes what the step before it has come to, or at once its own.
+void TrainingLoop::train_batch() {
+    if (under_way_ == 0) since_ = Clock::now();
+    const Batch& batch = loader_.next();
+    const float rate = learning_rate(state_.settings.schedule,
+                                     static_cast<int64_t>(state_.step) + under_way_, total_steps_);
+    const StepResult result = session_.step(batch, rate);
+    const bool is_own = under_way_ == 0 && result.is_there;
+    if (under_way_ > 0) take(result);
+    batch_ = batch;
+    rate_ = rate;
+    under_way_ = 1;
+    if (is_own) take(result);
+}
+
+void TrainingLoop::settle() {
+    if (under_way_ > 0) take(session_.wait());
+}
+
+// What the step under way has come to. The wait for the loader belongs to its time; validation and
+// checkpoints do not.
+void TrainingLoop::take(const StepResult& result) {
     if (result.fault != nullptr) fail_not_finite(result.fault, state_.step + 1);
-    state_.sums.add(result.loss, result.correct, batch.samples);
+    under_way_ = 0;
+    state_.sums.add(result.loss, result.correct, batch_.samples);
     state_.part.reset();
     state_.step++;
     run_steps_++;
-    state_.batch = batch.is_last ? 0 : batch.index + 1;
-    state_.epoch = batch.is_last ? batch.epoch + 1 : batch.epoch;
-}
-
-// The wait for the loader belongs to the time of a step; validation and checkpoints do not.
-void TrainingLoop::count_time(const Batch& batch, Clock::time_point start) {
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    state_.batch = batch_.is_last ? 0 : batch_.index + 1;
+    state_.epoch = batch_.is_last ? batch_.epoch + 1 : batch_.epoch;
+    const auto now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - since_).count();
+    since_ = now;
     epoch_seconds_ += seconds;
     run_seconds_ += seconds;
-    epoch_pictures_ += static_cast<uint64_t>(batch.samples);
+    epoch_pictures_ += static_cast<uint64_t>(batch_.samples);
+    if (!batch_.is_last && static_cast<int64_t>(state_.step) < total_steps_) report_step();
 }
 
 double TrainingLoop::epoch_rate() const {
     return epoch_seconds_ > 0 ? static_cast<double>(epoch_pictures_) / epoch_seconds_ : 0.0;
 }
 
-void TrainingLoop::report_step(const Batch& batch) {
+void TrainingLoop::report_step() {
     ProgressState progress;
     const int64_t steps = static_cast<int64_t>(loader_.batches());
-    progress.epoch = static_cast<int64_t>(batch.epoch) + 1;
+    progress.epoch = static_cast<int64_t>(batch_.epoch) + 1;
     progress.epochs = (total_steps_ + steps - 1) / steps;
-    progress.step = static_cast<int64_t>(batch.index) + 1;
+    progress.step = static_cast<int64_t>(batch_.index) + 1;
     progress.steps = steps;
     progress.loss = state_.sums.loss();
     progress.accuracy = state_.sums.accuracy();

@@ -5,6 +5,10 @@
 // The loop keeps its place in RunState alone, which a checkpoint holds, so stopping anywhere and
 // resuming there gives the same bits as never having stopped. What has been trained is saved before
 // anything is looked at or printed.
+//
+// A device computes a step while the batch of the next one is prepared and handed in. RunState
+// tells of steps alone whose loss is known; whatever saves, looks at or ends the run waits for the
+// step under way first.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -48,12 +52,13 @@ class TrainingLoop {
     using Clock = std::chrono::steady_clock;
 
     void begin();
-    void train_batch(const Batch& batch);
-    void count_time(const Batch& batch, Clock::time_point start);
+    void train_batch();
+    void settle();
+    void take(const StepResult& result);
     void end_epoch(bool is_whole);
     EpochRecord* last_record() const;
     void look_at_last();
-    void report_step(const Batch& batch);
+    void report_step();
     double epoch_rate() const;
     void fetch_finite();
     [[noreturn]] void fail_not_finite(const std::string& what, uint64_t step) const;
@@ -65,7 +70,12 @@ class TrainingLoop {
     Reporter& reporter_;
     const LoopOptions& options_;
     int64_t total_steps_;
+    // The steps that are handed in but not yet in state_, at most one. Of that, or of the last one
+    // in state_, the batch without its content, and the rate.
+    int64_t under_way_ = 0;
+    Batch batch_;
     float rate_ = 0.0f;
+    Clock::time_point since_;  // of the time that is not yet counted
     // Of this process alone: training time and pictures, for rates.
     double epoch_seconds_ = 0.0, run_seconds_ = 0.0;
     uint64_t epoch_pictures_ = 0, run_steps_ = 0;

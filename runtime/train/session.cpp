@@ -90,20 +90,37 @@ void TrainingSession::fetch() {
         check(library_.download(blocks_.instance(), c), "download");
 }
 
+// Where each kernel is measured, nothing runs beside it.
 StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     inputs_[static_cast<size_t>(picture_input_)] = batch.images;
     inputs_[static_cast<size_t>(label_input_)] = batch.labels;
-    const emulsion_call call{batch.samples, 0, inputs_.data(), output_pointers_.data()};
+    const bool later = !device_.is_processor() && profile_ == nullptr;
+    const emulsion_call call{batch.samples, later ? 1 : 0, inputs_.data(), output_pointers_.data()};
     if (profile_ != nullptr) profile_->begin_call();
     const int status = library_.step(blocks_.instance(), &call, learning_rate);
     if (profile_ != nullptr && status == EMULSION_OK) profile_->end_call(batch.samples);
+    const bool has_result = !later || is_under_way_;
+    is_under_way_ = later && status == EMULSION_OK;
+    if (has_result) return read_result(status, "step");
+    check(status, "step");
+    return {};
+}
+
+StepResult TrainingSession::wait() {
+    if (!is_under_way_) return {};
+    is_under_way_ = false;
+    return read_result(library_.wait(blocks_.instance()), "wait");
+}
+
+StepResult TrainingSession::read_result(int status, const char* action) {
     StepResult result;
+    result.is_there = true;
     if (status == EMULSION_NOT_FINITE) {
         result.fault = std::isfinite(read_output(loss_output_)) ? "a gradient is NaN or infinite"
                                                                 : "the loss is NaN or infinite";
         return result;
     }
-    check(status, "step");
+    check(status, action);
     result.loss = read_output(loss_output_);
     for (size_t i = 0; i < heads_.size(); i++) counts_[i].correct = read_output(heads_[i].output);
     result.correct = counts_;

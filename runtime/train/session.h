@@ -14,6 +14,7 @@
 namespace emulsion {
 
 struct StepResult {
+    bool is_there = false;        // the rest says how a step went
     const char* fault = nullptr;  // what was NaN or infinite, so that no parameter was updated
     double loss = 0.0;            // mean over the samples
     std::span<const HeadCount> correct;  // as Metrics::add takes them; until the next step
@@ -42,8 +43,12 @@ class TrainingSession {
     // Takes parameters and state to where they are trained. `profile`, or null, measures every step
     // and must outlive the session.
     void bind(int variant, KernelProfile* profile = nullptr);
-    // REQUIRES: bind.
+    // Hands in a step, whose batch is free then. On a processor the result is its own. On a device
+    // it is under way from then on, and the result is that of the step before it, if one was under
+    // way; where that has a fault, the new one has not been made. REQUIRES: bind.
     StepResult step(const Batch& batch, float learning_rate);
+    // The result of the step under way, if there is one.
+    StepResult wait();
     // Brings them back to memory(), which a device leaves as it is. REQUIRES: bind.
     void fetch();
     // Unbinds and gives back all memory but parameters and state.
@@ -53,6 +58,7 @@ class TrainingSession {
     void find_inputs();
     void find_outputs();
     void check(int status, const char* action) const;
+    StepResult read_result(int status, const char* action);
     double read_output(int index) const;
 
     const emulsion_train_library& library_;
@@ -60,6 +66,7 @@ class TrainingSession {
     int threads_;
     Device device_;
     bool is_bound_ = false;
+    bool is_under_way_ = false;  // a step
     KernelProfile* profile_ = nullptr;
     PictureShape shape_;
     MemoryBlocks blocks_;

@@ -28,8 +28,9 @@ void check_copies(const emulsion_device_api& api, emulsion_device* device) {
     std::vector<float> values(kFloats, 1), again(kFloats, 2);
     const uint64_t bytes = 4 * kFloats;
     expect(api.allocate(device, EMULSION_GRADIENTS, bytes) == 0, "no memory", device->text);
-    expect(api.download(device, EMULSION_GRADIENTS, 0, values.data(), bytes) == 0, "no download",
-           device->text);
+    expect(api.download(device, EMULSION_GRADIENTS, 0, values.data(), bytes,
+                        EMULSION_ALL_LAUNCHES) == 0,
+           "no download", device->text);
     expect(values == std::vector<float>(kFloats), "an arena does not begin as zeros");
     for (uint64_t i = 0; i < kFloats; i++) values[i] = std::ldexp(static_cast<float>(i), -20);
     expect(api.upload(device, EMULSION_GRADIENTS, 0, values.data(), bytes) == 0, "no upload",
@@ -37,7 +38,7 @@ void check_copies(const emulsion_device_api& api, emulsion_device* device) {
     const float part[3] = {-1, -2, -3};
     std::memcpy(&values[4097], part, sizeof part);
     api.upload(device, EMULSION_GRADIENTS, uint64_t{4} * 4097, part, sizeof part);
-    api.download(device, EMULSION_GRADIENTS, 0, again.data(), bytes);
+    api.download(device, EMULSION_GRADIENTS, 0, again.data(), bytes, EMULSION_ALL_LAUNCHES);
     expect(again == values, "what was uploaded comes back changed");
     expect(device->allocated_bytes == bytes, "other bytes are counted");
     expect(api.view(device, EMULSION_GRADIENTS, 512, 64) != 0, "no view", device->text);
@@ -53,7 +54,7 @@ int64_t first_not_finite(const emulsion_device_api& api, emulsion_device* device
         const emulsion_device_test test = {EMULSION_GRADIENTS, 0, 4 * begin, count, 0, number};
         api.test(device, &test);
     }
-    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record);
+    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record, EMULSION_ALL_LAUNCHES);
     return record.number == 3 ? static_cast<int64_t>(UINT32_MAX - record.before) : -1;
 }
 

@@ -119,6 +119,8 @@ TEST_F(CudaLibrary, AStepAsksForLaunchesAndCopies) {
             {"cuCtxPopCurrent", pushed},
             {"cuMemcpyHtoDAsync", info.input_count},
             {"cuLaunchKernel", static_cast<int>(driver.launches.size())},
+            {"cuEventRecord", 1},
+            {"cuStreamWaitEvent", info.output_count + 1},
             {"cuMemcpyDtoHAsync", info.output_count + 1},
             {"cuStreamSynchronize", info.input_count + info.output_count + 1}};
         EXPECT_EQ(calls, expected);
@@ -133,6 +135,35 @@ TEST_F(CudaLibrary, AStepAsksForLaunchesAndCopies) {
         EXPECT_LT(place("cuLaunchKernel"), place("cuMemcpyDtoHAsync"));
     }
     EXPECT_GE(driver.launches.size(), 20u);
+}
+
+// Where outputs come later, a step waits for its inputs and for the step before it alone: for that
+// one's mark, when its own kernels are launched.
+TEST_F(CudaLibrary, AStepUnderWayIsWaitedForByTheNext) {
+    Trainer trainer(train(), 1, 0, 7, "cuda");
+    const emulsion_info& info = trainer.info;
+    trainer.ports.fill(1, 10);
+    emulsion_call call = *trainer.ports.call(kBatch);
+    call.later = 1;
+    for (int i = 0; i < 4; i++) {
+        const size_t begin = driver.sequence.size();
+        ASSERT_EQ(train().step(trainer.instance(), &call, 0.05f), EMULSION_OK);
+        std::map<std::string, int> calls = calls_since(begin);
+        const int downloads = i == 0 ? 0 : info.output_count + 1;
+        EXPECT_EQ(calls["cuMemcpyHtoDAsync"], info.input_count);
+        EXPECT_EQ(calls["cuMemcpyDtoHAsync"], downloads);
+        EXPECT_EQ(calls["cuStreamWaitEvent"], downloads);
+        EXPECT_EQ(calls["cuStreamSynchronize"], info.input_count + downloads);
+        const auto from = driver.sequence.begin() + static_cast<long>(begin);
+        const auto mark = std::find(from, driver.sequence.end(), "cuEventRecord");
+        EXPECT_EQ(std::find(mark, driver.sequence.end(), "cuLaunchKernel"), driver.sequence.end());
+        EXPECT_EQ(std::find(from, mark, "cuStreamWaitEvent"), mark);
+    }
+    const size_t begin = driver.sequence.size();
+    ASSERT_EQ(train().wait(trainer.instance()), EMULSION_OK);
+    std::map<std::string, int> calls = calls_since(begin);
+    EXPECT_EQ(calls["cuMemcpyDtoHAsync"], info.output_count + 1);
+    EXPECT_EQ(calls["cuLaunchKernel"], 0);
 }
 
 // Whatever a launch is given lies in the device's memory.

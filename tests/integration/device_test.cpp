@@ -190,6 +190,38 @@ TEST_P(DeviceLibrary, TheManifestStatesTheBytes) {
     }
 }
 
+// A step of which the outputs come later, on a driver's own threads while the next one is prepared.
+int step_later(Trainer& trainer, uint64_t data, int samples, float bad = 0) {
+    trainer.ports.fill(data, trainer.classes);
+    if (bad != 0) trainer.ports.input(0)[0] = bad;
+    emulsion_call call = *trainer.ports.call(samples);
+    call.later = 1;
+    const int status = trainer.library.step(trainer.instance(), &call, 0.05f);
+    trainer.ports.fill(99, trainer.classes);  // the inputs are free at once
+    return status;
+}
+
+// Steps under way while the next ones are launched: the same losses and bits.
+TEST_P(DeviceLibrary, OutputsComeLater) {
+    Trainer twin(train(), 1, 0, 7, device_name()), trainer(train(), 1, 0, 7, device_name());
+    float loss = 0;
+    for (uint64_t i = 0; i < 6; i++) {
+        const int samples = i == 3 ? 1 : kBatch;
+        ASSERT_EQ(step_later(trainer, i, samples), EMULSION_OK);
+        if (i > 0) {
+            EXPECT_EQ(trainer.loss(), loss) << "of step " << i - 1;
+        }
+        twin.step(i, samples);
+        loss = twin.loss();
+    }
+    ASSERT_EQ(train().wait(trainer.instance()), EMULSION_OK);
+    EXPECT_EQ(trainer.loss(), loss);
+    trainer.download();
+    twin.download();
+    EXPECT_TRUE(trainer.weights() == twin.weights());
+    EXPECT_TRUE(trainer.state() == twin.state());
+}
+
 // What a step leaves that finds a loss or a gradient that is not finite, and what the steps behind
 // it are like: as if it had not been made.
 class DeviceNotFinite : public DeviceLibrary {
@@ -223,6 +255,19 @@ TEST_P(DeviceNotFinite, ALossChangesNothing) {
     EXPECT_EQ(bad_step(trainer, NAN).rfind("the loss of step 1 is NaN: this step has changed", 0),
               0u)
         << train().error(trainer.instance());
+    expect_goes_on(trainer);
+}
+
+// The step behind a bad one is launched before anyone knows, and changes nothing.
+TEST_P(DeviceNotFinite, ALossOfAStepUnderWayChangesNothing) {
+    Trainer trainer(train(), 1, 0, 7, device_name());
+    ASSERT_EQ(step_later(trainer, 0, kBatch), EMULSION_OK);
+    ASSERT_EQ(step_later(trainer, 1, kBatch, INFINITY), EMULSION_OK);
+    ASSERT_EQ(step_later(trainer, 5, kBatch), EMULSION_NOT_FINITE);
+    EXPECT_EQ(std::string(train().error(trainer.instance())).rfind("the loss of step 1 is ", 0), 0u)
+        << train().error(trainer.instance());
+    EXPECT_EQ(reinterpret_cast<const uint64_t*>(trainer.state().data())[1], 1u);
+    ASSERT_EQ(train().wait(trainer.instance()), EMULSION_OK);
     expect_goes_on(trainer);
 }
 

@@ -139,6 +139,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
         take(*train_object_, train, "update", train_.update);
     }
     take(*train_object_, train, "step", train_.step);
+    take(*train_object_, train, "wait", train_.wait);
     take(*train_object_, train, "download", train_.download);
     take(*train_object_, train, "error", train_.error);
     take(*train_object_, train, "unbind", train_.unbind);
@@ -148,6 +149,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     take(*infer_object_, infer, "prepare", infer_.prepare);
     take(*infer_object_, infer, "bind", infer_.bind);
     take(*infer_object_, infer, "run", infer_.run);
+    take(*infer_object_, infer, "wait", infer_.wait);
     take(*infer_object_, infer, "error", infer_.error);
     take(*infer_object_, infer, "unbind", infer_.unbind);
 }

@@ -107,6 +107,140 @@ TEST(AbiDevice, WhatIsNotFiniteIsFound) {
     EXPECT_EQ(network.update(), EMULSION_NOT_FINITE);
 }
 
+// ---- Outputs later ----
+
+// Each call writes the outputs of the one before it; kernels of two calls in turn use two sets of
+// slots, and what is downloaded waits for the mark of its own.
+TEST(AbiDevice, OutputsComeWithTheNextCall) {
+    DeviceNetwork twin, network;
+    twin.begin();
+    network.begin();
+    network.later = 1;
+    std::vector<float> losses;
+    std::vector<std::uint64_t> places;
+    for (int i = 0; i < 5; i++) {
+        for (DeviceNetwork* one : {&twin, &network})
+            one->inputs()[i] = 2.0f + static_cast<float>(i);
+        ASSERT_EQ(twin.step(), EMULSION_OK);
+        losses.push_back(twin.loss());
+        network.loss() = -1;
+        fake_devices().marked.clear();
+        fake_devices().waited.clear();
+        ASSERT_EQ(network.step(), EMULSION_OK) << network.error();
+        EXPECT_EQ(network.loss(), i == 0 ? -1 : losses[static_cast<std::size_t>(i) - 1]);
+        EXPECT_EQ(network.state()[1], static_cast<std::uint64_t>(i) + 1);
+        EXPECT_EQ(fake_devices().marked, std::vector<int>{i % 2});
+        EXPECT_EQ(fake_devices().waited,
+                  i == 0 ? std::vector<int>() : std::vector<int>(3, (i - 1) % 2));
+        places.push_back(network.instance()->descriptors[kX].device);
+    }
+    ASSERT_EQ(network.wait(), EMULSION_OK);
+    EXPECT_EQ(network.loss(), losses.back());
+    ASSERT_EQ(network.wait(), EMULSION_OK);
+    EXPECT_NE(places[0], places[1]);
+    EXPECT_EQ(places,
+              (std::vector<std::uint64_t>{places[0], places[1], places[0], places[1], places[0]}));
+    for (DeviceNetwork* one : {&twin, &network})
+        ASSERT_EQ(one->download(EMULSION_PARAMETERS), EMULSION_OK);
+    EXPECT_EQ(std::memcmp(network.weights(), twin.weights(), 64), 0);
+    for (int i = 0; i < 3; i++) {
+        for (DeviceNetwork* one : {&twin, &network}) {
+            one->inputs()[i] = 7;
+            ASSERT_EQ(one->prepare(), EMULSION_OK);
+            ASSERT_EQ(one->run(3), EMULSION_OK);
+        }
+        ASSERT_EQ(network.wait(), EMULSION_OK);
+        EXPECT_EQ(std::memcmp(network.outputs(), twin.outputs(), 12), 0);
+    }
+}
+
+// Whichever function comes next tells of the bad step and does nothing else; the steps behind it
+// go on as if it had not been made.
+TEST(AbiDevice, AFaultComesWithTheNextCall) {
+    for (int next = 0; next < 8; next++) {
+        SCOPED_TRACE(next);
+        DeviceNetwork twin, network;
+        twin.begin();
+        network.begin();
+        ASSERT_EQ(twin.step(), EMULSION_OK);
+        ASSERT_EQ(network.prepare(), EMULSION_OK);
+        network.later = 1;
+        ASSERT_EQ(network.step(), EMULSION_OK);
+        network.inputs()[3] = std::numeric_limits<float>::quiet_NaN();
+        ASSERT_EQ(next == 7 ? network.forward_backward() : network.step(), EMULSION_OK);
+        network.inputs()[3] = twin.inputs()[3];
+        EXPECT_EQ(network.step(0), EMULSION_INVALID_ARGUMENT) << "which leaves it under way";
+        EXPECT_EQ(next == 0   ? network.wait()
+                  : next == 1 ? network.step()
+                  : next == 2 ? network.forward_backward()
+                  : next == 3 ? network.upload(EMULSION_STATE)
+                  : next == 4 ? network.download(EMULSION_PARAMETERS)
+                  : next == 5 ? network.prepare()
+                  : next == 6 ? network.run()
+                              : network.update(),
+                  EMULSION_NOT_FINITE);
+        EXPECT_EQ(network.error(),
+                  "the loss of step 1 is NaN: this step has changed nothing, but an earlier one "
+                  "may have made parameters that are not finite");
+        EXPECT_EQ(network.outputs()[1], 0.0f);
+        EXPECT_EQ(network.state()[1], 1u);
+        EXPECT_EQ(network.wait(), EMULSION_OK);
+        EXPECT_EQ(network.update(), EMULSION_NOT_FINITE);
+        for (DeviceNetwork* one : {&twin, &network}) {
+            ASSERT_EQ(one->step(), EMULSION_OK) << network.error();
+            ASSERT_EQ(one->download(EMULSION_PARAMETERS), EMULSION_OK);
+        }
+        EXPECT_EQ(network.loss(), twin.loss());
+        EXPECT_EQ(std::memcmp(network.weights(), twin.weights(), 64), 0);
+        EXPECT_EQ(network.state()[1], 2u);
+    }
+}
+
+// The values that init writes meanwhile are not those of the step that is taken back.
+TEST(AbiDevice, AFaultOfAnEarlierStateLeavesTheNewOne) {
+    DeviceNetwork network;
+    network.begin();
+    network.later = 1;
+    network.inputs()[3] = std::numeric_limits<float>::infinity();
+    ASSERT_EQ(network.step(), EMULSION_OK);
+    ASSERT_EQ(network.init(9), EMULSION_OK);
+    network.state()[1] = 40;
+    EXPECT_EQ(network.upload(EMULSION_STATE), EMULSION_NOT_FINITE);
+    EXPECT_EQ(network.state()[1], 40u);
+    network.inputs()[3] = 1;
+    ASSERT_EQ(network.upload(), EMULSION_OK);
+    EXPECT_EQ(network.step(), EMULSION_OK) << network.error();
+    EXPECT_EQ(network.state()[1], 41u);
+}
+
+TEST(AbiDevice, UnbindDropsWhatIsUnderWay) {
+    for (bool binds : {false, true}) {
+        DeviceNetwork network;
+        network.begin();
+        network.later = 1;
+        network.loss() = -1;
+        ASSERT_EQ(network.step(), EMULSION_OK);
+        ASSERT_EQ(binds ? network.bind() : network.unbind(), EMULSION_OK);
+        EXPECT_EQ(network.loss(), -1);
+        EXPECT_EQ(network.wait(), binds ? EMULSION_OK : EMULSION_NOT_BOUND);
+        EXPECT_EQ(network.loss(), -1);
+    }
+}
+
+TEST(AbiDevice, OnAProcessorNothingComesLater) {
+    DeviceNetwork network("cpu"), twin("cpu");
+    network.begin();
+    twin.begin();
+    network.later = 1;
+    ASSERT_EQ(network.step(), EMULSION_OK);
+    ASSERT_EQ(twin.step(), EMULSION_OK);
+    EXPECT_EQ(network.loss(), twin.loss());
+    EXPECT_EQ(network.wait(), EMULSION_OK);
+    network.inputs()[3] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(network.step(), EMULSION_NOT_FINITE);
+    EXPECT_EQ(network.wait(), EMULSION_OK);
+}
+
 // ---- Order ----
 
 TEST(AbiDevice, ValuesAreUploadedBeforeTheyAreUsed) {
@@ -228,12 +362,14 @@ int act(DeviceNetwork& network, int action) {
 
 TEST(AbiDevice, EverySequenceOfUpToFourCalls) {
     constexpr int kActions = 11;
-    // All begin alike in pairs: with nothing, and with values on a device.
-    for (bool begins : {false, true}) {
+    // All begin alike: with nothing, with values on a device, and so where outputs come later.
+    for (int way = 0; way < 3; way++) {
+        const bool begins = way > 0;
         for (int length = 1, count = kActions; length <= 4; length++, count *= kActions) {
             for (int number = 0; number < count; number++) {
                 DeviceNetwork network;
                 Model model;
+                network.later = way == 2 ? 1 : 0;
                 std::string text;
                 for (int action : {0, 1, 8, 9}) {
                     if (!begins) continue;
@@ -243,7 +379,7 @@ TEST(AbiDevice, EverySequenceOfUpToFourCalls) {
                     const int action = rest % kActions;
                     text += " " + std::to_string(action);
                     const int expected = model.act(action), status = act(network, action);
-                    ASSERT_EQ(status, expected) << begins << text << ": " << network.error();
+                    ASSERT_EQ(status, expected) << way << text << ": " << network.error();
                 }
                 ASSERT_EQ(fake_devices().open, model.is_bound ? 1 : 0) << text;
             }
@@ -262,6 +398,8 @@ TEST(AbiDevice, ALostDeviceIsToldUntilItIsBoundAnew) {
          std::vector<Fault>{{"upload", "device fake:0: the fake's upload fails"},
                             {"launch", "kernel 0 (forward): the fake's launch fails"},
                             {"download", "device fake:0: the fake's download fails"},
+                            {"mark", "device fake:0: the fake's mark fails"},
+                            {"mark", "device fake:0: the fake's mark fails"},
                             {"test", "device fake:0: the fake's test fails"}}) {
         SCOPED_TRACE(fault.function);
         DeviceNetwork network;

@@ -89,11 +89,20 @@ int upload(emulsion_device* device, int memory_class, std::uint64_t offset, cons
 }
 
 int download(emulsion_device* device, int memory_class, std::uint64_t offset, void* host,
-             std::uint64_t bytes) {
+             std::uint64_t bytes, int mark) {
     if (const int error = answer(device, "download")) return error;
+    EXPECT_GE(mark, EMULSION_ALL_LAUNCHES);
+    EXPECT_LT(mark, EMULSION_DEVICE_MARKS);
+    fake_devices().waited.push_back(mark);
     std::memcpy(host, place(device, memory_class, offset, bytes), bytes);
     device->downloads++;
     device->downloaded_bytes += bytes;
+    return 0;
+}
+
+int set_mark(emulsion_device* device, int mark) {
+    if (const int error = answer(device, "mark")) return error;
+    fake_devices().marked.push_back(mark);
     return 0;
 }
 
@@ -126,8 +135,8 @@ int test(emulsion_device* device, const emulsion_device_test* test) {
     return 0;
 }
 
-const emulsion_device_api kApi = {"fake", count,  facts,    open,   close, allocate,
-                                  view,   upload, download, finish, test};
+const emulsion_device_api kApi = {"fake", count,  facts,    open,     close,  allocate,
+                                  view,   upload, download, set_mark, finish, test};
 
 emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]) {
     if (fails("open")) {
@@ -265,6 +274,7 @@ int DeviceNetwork::run(int samples) {
     const emulsion_call call = call_of(samples);
     return emulsion_library_run(&fake.library, instance(), &call);
 }
+int DeviceNetwork::wait() { return emulsion_library_wait(&fake.library, instance()); }
 int DeviceNetwork::unbind() { return emulsion_library_unbind(&fake.library, instance()); }
 
 void DeviceNetwork::begin() {

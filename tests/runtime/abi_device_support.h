@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "runtime/abi/device.h"
 #include "tests/runtime/abi_support.h"
@@ -16,9 +17,10 @@ struct FakeDevices {
     emulsion_device_facts facts = {"a fake", 1 << 20, 1 << 20, 128};
     // The function of the interface that fails, or "launch"; "" fails none.
     std::string failing;
-    int passing = 0;   // calls of it that still pass
-    int open = 0;      // devices that are open
-    int finishes = 0;  // calls of finish
+    int passing = 0;                  // calls of it that still pass
+    int open = 0;                     // devices that are open
+    int finishes = 0;                 // calls of finish
+    std::vector<int> marked, waited;  // marks that were set, and those of downloads
 };
 FakeDevices& fake_devices();  // of this process; a FakeDeviceLibrary resets them
 
@@ -47,6 +49,7 @@ class DeviceNetwork {
     int forward_backward(int samples = kBatch);
     int update();
     int run(int samples = kBatch);
+    int wait();
     int unbind();
     // init, bind and upload, which must succeed.
     void begin();
@@ -66,9 +69,10 @@ class DeviceNetwork {
     FakeDeviceLibrary fake;
     emulsion_memory memory = {};
     emulsion_options options = {};
+    int later = 0;  // of calls
 
   private:
-    emulsion_call call_of(int samples) { return {samples, 0, call_inputs_, call_outputs_}; }
+    emulsion_call call_of(int samples) { return {samples, later, call_inputs_, call_outputs_}; }
 
     std::vector<Block> blocks_;
     Block x_, y_, loss_;

@@ -179,11 +179,11 @@ TEST(AbiDevice, AVariantIsOfProcessors) {
 TEST(AbiDevice, SizesStateWhatBindAllocates) {
     DeviceNetwork network;
     const emulsion_sizes& sizes = network.memory.sizes;
-    const std::uint64_t expected[EMULSION_CLASSES] = {64, 64, 64, 0, 1024 + 4 * 512, 0};
+    const std::uint64_t expected[EMULSION_CLASSES] = {64, 64, 64, 0, 1024 + 2 * 4 * 512, 0};
     EXPECT_EQ(std::memcmp(sizes.device_bytes, expected, sizeof expected), 0)
         << sizes.device_bytes[EMULSION_WORKSPACE];
     network.begin();
-    EXPECT_EQ(network.device().allocated_bytes, 3u * 64 + 3072);
+    EXPECT_EQ(network.device().allocated_bytes, 3u * 64 + 5120);
     EXPECT_EQ(network.device().allocations, 4u);
 
     emulsion_sizes one;
@@ -219,18 +219,18 @@ TEST(AbiDevice, OtherBlocksMayBeMissing) {
 TEST(AbiDevice, TooLittleMemoryIsRefusedBeforeTheFirstAllocation) {
     DeviceNetwork network;
     fake_devices().failing = "open";  // which is not reached
-    fake_devices().facts.memory_bytes = 3263;
+    fake_devices().facts.memory_bytes = 5311;
     EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
     EXPECT_EQ(network.error(),
-              "device fake:0 (a fake) has 3263 bytes of memory, but the network needs 3264: build "
+              "device fake:0 (a fake) has 5311 bytes of memory, but the network needs 5312: build "
               "it for a smaller batch");
-    fake_devices().facts.memory_bytes = 3264;
-    fake_devices().facts.largest_bytes = 3071;
+    fake_devices().facts.memory_bytes = 5312;
+    fake_devices().facts.largest_bytes = 5119;
     EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
     EXPECT_EQ(network.error(),
-              "device fake:0 (a fake) gives at most 3071 bytes at once, but the network needs 3072 "
+              "device fake:0 (a fake) gives at most 5119 bytes at once, but the network needs 5120 "
               "for the workspace: build it for a smaller batch");
-    fake_devices().facts.largest_bytes = 3072;
+    fake_devices().facts.largest_bytes = 5120;
     fake_devices().facts.alignment = 1024;
     EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
     EXPECT_EQ(network.error(), "device fake:0 aligns to 1024 bytes, but the library to 512");

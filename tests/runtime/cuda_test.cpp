@@ -106,7 +106,8 @@ TEST(Cuda, OpeningFailsAtEachStep) {
               "cuDevicePrimaryCtxRetain answers error (7) to a context on 'toy'"},
              {"cuCtxPushCurrent",
               "cuCtxPushCurrent answers error (7) to the device's context on 'toy'"},
-             {"cuStreamCreate", "cuStreamCreate answers error (7) to a stream on 'toy'"}}) {
+             {"cuStreamCreate", "cuStreamCreate answers error (7) to a stream on 'toy'"},
+             {"cuEventCreate", "cuEventCreate answers error (7) to an event on 'toy'"}}) {
         CudaStandIn stand_in;
         stand_in.failing[symbol] = 7;
         EXPECT_EQ(open_failure(), words);
@@ -119,11 +120,15 @@ TEST(Cuda, MemoryIsCopiedAndCounted) {
     const emulsion_device_api& api = device.api();
     ASSERT_EQ(api.allocate(device.get(), EMULSION_PARAMETERS, 4096), 0);
     std::vector<uint8_t> bytes(4096, 1), expected(4096, 0);
-    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_EQ(bytes, expected) << "arenas begin as zeros";
     std::fill_n(expected.begin() + 100, 50, uint8_t{9});
     ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 100, expected.data() + 100, 50), 0);
-    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_EQ(bytes, expected);
     EXPECT_EQ(device->uploads, 1u);
     EXPECT_EQ(device->uploaded_bytes, 50u);
@@ -163,7 +168,8 @@ TEST(Cuda, AKernelIsLaunchedWithAddresses) {
     std::vector<float> values(Scaled::kCount);
     emulsion_cuda.upload(device.get(), EMULSION_STATE, 512, ones.data(), 4 * Scaled::kCount);
     for (int run = 0; run < 3; run++) EXPECT_EQ(scaled.scale(2), 0);
-    emulsion_cuda.download(device.get(), EMULSION_STATE, 512, values.data(), 4 * Scaled::kCount);
+    emulsion_cuda.download(device.get(), EMULSION_STATE, 512, values.data(), 4 * Scaled::kCount,
+                           EMULSION_ALL_LAUNCHES);
     EXPECT_EQ(values, std::vector<float>(Scaled::kCount, 8));
     ASSERT_EQ(stand_in.launches.size(), 3u);
     const CudaLaunch& launch = stand_in.launches[0];
@@ -295,7 +301,8 @@ TEST(CudaFaults, ADeviceThatIsLost) {
     emulsion_device* device = scaled.device().get();
     EXPECT_EQ(scaled.scale(2), 719);
     EXPECT_EQ(emulsion_cuda.upload(device, EMULSION_STATE, 0, &value, 4), 719);
-    EXPECT_EQ(emulsion_cuda.download(device, EMULSION_STATE, 0, &value, 4), 719);
+    EXPECT_EQ(emulsion_cuda.download(device, EMULSION_STATE, 0, &value, 4, EMULSION_ALL_LAUNCHES),
+              719);
     EXPECT_EQ(emulsion_cuda.view(device, EMULSION_STATE, 0, 4), 0u);
     EXPECT_EQ(emulsion_cuda.allocate(device, EMULSION_WORKSPACE, 4), 719);
     const emulsion_device_test test = {EMULSION_STATE, 0, 0, 1, 0, 1};

@@ -201,6 +201,18 @@ TEST_F(DevicePrograms, SameFilesAsOnTheProcessor) {
     EXPECT_EQ(test_line(here.out), test_line(there.out));
 }
 
+// Though the next step is handed in before anyone knows.
+TEST_F(DevicePrograms, ALossThatIsNotFiniteNamesItsStep) {
+    fake_hooks().infinite_step = 20;
+    const ProgramResult here = train("cpu", {}), there = train("opencl", {"--device", "gpu"});
+    EXPECT_EQ(here.exit_code, 1);
+    EXPECT_EQ(there.exit_code, 1);
+    EXPECT_EQ(here.err.substr(here.err.find("error: ")),
+              there.err.substr(there.err.find("error: ")));
+    EXPECT_NE(here.err.find("step 21 "), std::string::npos) << here.err;
+    EXPECT_EQ(files("cpu"), files("opencl"));
+}
+
 // A run may change its device at every checkpoint.
 TEST_F(DevicePrograms, GoesOnElsewhere) {
     ASSERT_EQ(train("whole", {"--epochs", "3"}).exit_code, 0);

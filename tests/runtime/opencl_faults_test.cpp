@@ -61,7 +61,9 @@ TEST_F(OpenClFaults, ADriverThatGivesNoMemory) {
     EXPECT_EQ(emulsion_opencl.allocate(device.get(), EMULSION_PARAMETERS, 1), -4);
     EXPECT_EQ(emulsion_opencl.view(device.get(), EMULSION_STATE, 0, 1), 0u);
     EXPECT_EQ(emulsion_opencl.upload(device.get(), EMULSION_STATE, 0, &byte, 1), -4);
-    EXPECT_EQ(emulsion_opencl.download(device.get(), EMULSION_STATE, 0, &byte, 1), -4);
+    EXPECT_EQ(
+        emulsion_opencl.download(device.get(), EMULSION_STATE, 0, &byte, 1, EMULSION_ALL_LAUNCHES),
+        -4);
     EXPECT_EQ(emulsion_opencl.finish(device.get()), -4);
     const emulsion_device_test test = {EMULSION_STATE, 0, 0, 1, 0, 1};
     EXPECT_EQ(emulsion_opencl.test(device.get(), &test), -4);
@@ -88,7 +90,8 @@ TEST_F(OpenClFaults, MisuseOfArenasIsRefused) {
               }),
               "1 bytes from byte 4096 on of class workspace are asked for, but its arena has 4096");
     EXPECT_EQ(text_of([&](emulsion_device* device) {
-                  return emulsion_opencl.download(device, EMULSION_STATE, 0, &byte, 1);
+                  return emulsion_opencl.download(device, EMULSION_STATE, 0, &byte, 1,
+                                                  EMULSION_ALL_LAUNCHES);
               }),
               "1 bytes from byte 0 on of class state are asked for, but its arena has 0");
     EXPECT_EQ(
@@ -281,7 +284,7 @@ TEST_F(OpenClFaults, ClosingReleasesWhatWasMade) {
         EXPECT_EQ(scaled.device()->error, 0);
         EXPECT_EQ(released, 0);
     }
-    EXPECT_EQ(made, 12);  // context, queue, two buffers, four views, two programs, two kernels
+    EXPECT_EQ(made, 13);  // context, two queues, two buffers, four views, two programs, two kernels
     EXPECT_EQ(released, made);
 }
 

@@ -52,7 +52,7 @@ int Scaled::scale(float factor, int shared) {
 std::vector<float> Scaled::download() {
     std::vector<float> values(kCount);
     device_.api().download(device_.get(), EMULSION_WORKSPACE, 0, values.data(),
-                           kCount * sizeof(float));
+                           kCount * sizeof(float), EMULSION_ALL_LAUNCHES);
     return values;
 }
 

@@ -31,12 +31,16 @@ TEST_F(OpenCl, WhatIsUploadedIsDownloaded) {
     ASSERT_EQ(api.allocate(device.get(), EMULSION_PARAMETERS, 4096), 0);
     ASSERT_EQ(api.allocate(device.get(), EMULSION_STATE, 512), 0);
     std::vector<uint8_t> bytes(4096, 1), expected(4096, 0);
-    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_EQ(bytes, expected) << "arenas begin as zeros";
     for (size_t i = 0; i < 1000; i++) expected[100 + i] = static_cast<uint8_t>(i * 7 + 1);
     ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 100, expected.data() + 100, 1000), 0);
     ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 4096, nullptr, 0), 0);
-    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4096,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_EQ(bytes, expected);
     EXPECT_EQ(device->uploads, 1u);
     EXPECT_EQ(device->uploaded_bytes, 1000u);
@@ -168,7 +172,8 @@ class NotFinite : public OpenClTest {
     // What the record at this place of the workspace holds.
     emulsion_device_record record(uint64_t place = 0) {
         emulsion_device_record record{};
-        device_->api().download(device_->get(), EMULSION_WORKSPACE, place, &record, sizeof record);
+        device_->api().download(device_->get(), EMULSION_WORKSPACE, place, &record, sizeof record,
+                                EMULSION_ALL_LAUNCHES);
         return record;
     }
     void test(uint64_t begin, uint64_t count, uint32_t number, uint64_t record = 0) {

@@ -93,7 +93,9 @@ TEST_F(VulkanFaults, ADriverThatGivesNoMemory) {
     EXPECT_EQ(emulsion_vulkan.allocate(device.get(), EMULSION_PARAMETERS, 1), -2);
     EXPECT_EQ(emulsion_vulkan.view(device.get(), EMULSION_STATE, 0, 1), 0u);
     EXPECT_EQ(emulsion_vulkan.upload(device.get(), EMULSION_STATE, 0, &byte, 1), -2);
-    EXPECT_EQ(emulsion_vulkan.download(device.get(), EMULSION_STATE, 0, &byte, 1), -2);
+    EXPECT_EQ(
+        emulsion_vulkan.download(device.get(), EMULSION_STATE, 0, &byte, 1, EMULSION_ALL_LAUNCHES),
+        -2);
     EXPECT_EQ(emulsion_vulkan.finish(device.get()), -2);
     EXPECT_EQ(emulsion_vulkan.test(device.get(), &test), -2);
 }
@@ -115,7 +117,8 @@ TEST_F(VulkanFaults, MisuseOfArenasIsRefused) {
               }),
               "1 bytes from byte 4096 on of class workspace are asked for, but its arena has 4096");
     EXPECT_EQ(text_of([&](emulsion_device* device) {
-                  return emulsion_vulkan.download(device, EMULSION_STATE, 0, &byte, 1);
+                  return emulsion_vulkan.download(device, EMULSION_STATE, 0, &byte, 1,
+                                                  EMULSION_ALL_LAUNCHES);
               }),
               "1 bytes from byte 0 on of class state are asked for, but its arena has 0");
 }

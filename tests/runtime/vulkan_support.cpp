@@ -183,7 +183,7 @@ int VulkanScaled::run(float factor, const std::vector<int>& blocks,
 std::vector<float> VulkanScaled::download() {
     std::vector<float> values(kCount);
     device_.api().download(device_.get(), EMULSION_WORKSPACE, 0, values.data(),
-                           kCount * sizeof(float));
+                           kCount * sizeof(float), EMULSION_ALL_LAUNCHES);
     return values;
 }
 

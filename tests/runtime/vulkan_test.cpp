@@ -35,12 +35,16 @@ TEST_F(Vulkan, WhatIsUploadedIsDownloaded) {
     ASSERT_EQ(api.allocate(device.get(), EMULSION_PARAMETERS, 4095), 0);
     ASSERT_EQ(api.allocate(device.get(), EMULSION_STATE, 512), 0);
     std::vector<uint8_t> bytes(4095, 1), expected(4095, 0);
-    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4095), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4095,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_EQ(bytes, expected) << "arenas begin as zeros";
     for (size_t i = 0; i < 1001; i++) expected[101 + i] = static_cast<uint8_t>(i * 7 + 1);
     ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 101, expected.data() + 101, 1001), 0);
     ASSERT_EQ(api.upload(device.get(), EMULSION_PARAMETERS, 4095, nullptr, 0), 0);
-    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4095), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_PARAMETERS, 0, bytes.data(), 4095,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_EQ(bytes, expected);
     EXPECT_EQ(device->uploads, 1u);
     EXPECT_EQ(device->uploaded_bytes, 1001u);
@@ -64,7 +68,9 @@ TEST_F(Vulkan, ManyBytesGoInParts) {
         ASSERT_EQ(api.upload(device.get(), EMULSION_WORKSPACE, 4 * 7000 * i, &values[7000 * i], 4),
                   0);
     }
-    ASSERT_EQ(api.download(device.get(), EMULSION_WORKSPACE, 0, again.data(), bytes), 0);
+    ASSERT_EQ(api.download(device.get(), EMULSION_WORKSPACE, 0, again.data(), bytes,
+                           EMULSION_ALL_LAUNCHES),
+              0);
     EXPECT_TRUE(again == values);
 }
 
@@ -211,8 +217,9 @@ class VulkanNotFinite : public VulkanTest {
     std::pair<uint32_t, int64_t> found() {
         emulsion_device_record record{};
         uint32_t flag = 0;
-        api().download(device(), EMULSION_WORKSPACE, kRecord, &record, sizeof record);
-        api().download(device(), EMULSION_STATE, 0, &flag, sizeof flag);
+        api().download(device(), EMULSION_WORKSPACE, kRecord, &record, sizeof record,
+                       EMULSION_ALL_LAUNCHES);
+        api().download(device(), EMULSION_STATE, 0, &flag, sizeof flag, EMULSION_ALL_LAUNCHES);
         if (record.number != 0) {
             EXPECT_EQ(flag, record.number);
         }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <regex>
 
@@ -12,7 +13,7 @@ namespace {
 
 CudaStandIn* stand_in;
 
-char context_mark, stream_mark;
+char context_mark;
 
 const char* name_of(int error) {
     switch (error) {
@@ -109,17 +110,35 @@ void set_devices(emulsion_cuda_driver& driver) {
     driver.stream_create = [](void** stream, unsigned flags) {
         EXPECT_EQ(flags, 1u);  // does not wait for the null stream
         const int answer = stand_in->answer("cuStreamCreate");
-        *stream = &stream_mark;
-        stand_in->live += answer == 0 ? 1 : 0;
+        if (answer == 0) *stream = stand_in->make_handle();
         return answer;
     };
-    driver.stream_destroy = [](void*) {
-        stand_in->live--;
+    driver.stream_destroy = [](void* stream) {
+        stand_in->drop_handle(stream);
         return stand_in->answer("cuStreamDestroy");
     };
     driver.stream_wait = [](void* stream) {
-        EXPECT_EQ(stream, &stream_mark);
+        EXPECT_TRUE(stand_in->has_handle(stream));
         return stand_in->answer("cuStreamSynchronize");
+    };
+    driver.event_create = [](void** event, unsigned flags) {
+        EXPECT_EQ(flags, 2u);  // no times
+        const int answer = stand_in->answer("cuEventCreate");
+        if (answer == 0) *event = stand_in->make_handle();
+        return answer;
+    };
+    driver.event_destroy = [](void* event) {
+        stand_in->drop_handle(event);
+        return stand_in->answer("cuEventDestroy");
+    };
+    driver.event_record = [](void* event, void* stream) {
+        EXPECT_TRUE(stand_in->has_handle(event) && stand_in->has_handle(stream));
+        return stand_in->answer("cuEventRecord");
+    };
+    driver.stream_wait_event = [](void* stream, void* event, unsigned flags) {
+        EXPECT_TRUE(stand_in->has_handle(event) && stand_in->has_handle(stream));
+        EXPECT_EQ(flags, 0u);
+        return stand_in->answer("cuStreamWaitEvent");
     };
 }
 
@@ -144,21 +163,21 @@ void set_memory(emulsion_cuda_driver& driver) {
         return stand_in->answer("cuMemFree");
     };
     driver.memory_set = [](uint64_t address, unsigned char value, size_t bytes, void* stream) {
-        EXPECT_EQ(stream, &stream_mark);
+        EXPECT_TRUE(stand_in->has_handle(stream));
         std::byte* place = bytes_at(address, bytes);
         EXPECT_NE(place, nullptr);
         if (place != nullptr) std::memset(place, value, bytes);
         return stand_in->answer("cuMemsetD8Async");
     };
     driver.copy_in = [](uint64_t address, const void* host, size_t bytes, void* stream) {
-        EXPECT_EQ(stream, &stream_mark);
+        EXPECT_TRUE(stand_in->has_handle(stream));
         std::byte* place = bytes_at(address, bytes);
         EXPECT_NE(place, nullptr);
         if (place != nullptr) std::memcpy(place, host, bytes);
         return stand_in->answer("cuMemcpyHtoDAsync");
     };
     driver.copy_out = [](void* host, uint64_t address, size_t bytes, void* stream) {
-        EXPECT_EQ(stream, &stream_mark);
+        EXPECT_TRUE(stand_in->has_handle(stream));
         const std::byte* place = bytes_at(address, bytes);
         EXPECT_NE(place, nullptr);
         if (place != nullptr) std::memcpy(host, place, bytes);
@@ -264,6 +283,22 @@ CudaStandIn::CudaStandIn() {
     set_kernels(driver);
     kernels["test_finite"] = test_finite;
     emulsion_cuda_stand_in = &driver;
+}
+
+void* CudaStandIn::make_handle() {
+    handles.push_back(std::make_unique<int>());
+    live++;
+    return handles.back().get();
+}
+
+bool CudaStandIn::has_handle(void* handle) const {
+    return std::any_of(handles.begin(), handles.end(),
+                       [&](const auto& one) { return one.get() == handle; });
+}
+
+void CudaStandIn::drop_handle(void* handle) {
+    EXPECT_EQ(std::erase_if(handles, [&](const auto& one) { return one.get() == handle; }), 1u);
+    live--;
 }
 
 CudaStandIn::~CudaStandIn() {

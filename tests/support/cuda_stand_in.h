@@ -50,16 +50,22 @@ class CudaStandIn {
     std::vector<std::string> programs;             // their texts
     std::map<void*, std::vector<int>> parameters;  // bytes of each, of a function
     std::map<void*, int> shared_limits;            // set on a function
-    int live = 0;  // contexts, streams, blocks, modules not given back
+    int live = 0;  // contexts, streams, events, blocks, modules not given back
     int contexts_pushed = 0;
 
     // Counts the call and answers its code. Most functions need a current context.
     int answer(const char* symbol, bool needs_context = true);
 
+    // Streams and events.
+    void* make_handle();
+    bool has_handle(void* handle) const;
+    void drop_handle(void* handle);
+
     // Of `bytes` from an address on, within one block of memory; null where they are not.
     std::byte* bytes_at(uint64_t address, size_t bytes);
 
     emulsion_cuda_driver driver;  // in use
+    std::vector<std::unique_ptr<int>> handles;
     std::map<uint64_t, std::unique_ptr<std::vector<std::byte>>> blocks;
 };
 

@@ -81,7 +81,7 @@ int64_t first_not_finite(emulsion_device* device, int memory_class, uint64_t beg
     api.upload(device, EMULSION_WORKSPACE, 0, &record, sizeof record);
     const emulsion_device_test test = {memory_class, 0, begin * 4, count, 0, 17};
     EXPECT_EQ(api.test(device, &test), 0) << device->text;
-    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record);
+    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record, EMULSION_ALL_LAUNCHES);
     if (record.number == 0) return -1;
     EXPECT_EQ(record.number, test.number);
     return UINT32_MAX - record.before;
@@ -175,7 +175,8 @@ std::vector<std::vector<std::byte>> DeviceRun::run(const reference::Sources& sou
     upload(sources);
     call(sources, samples);
     std::vector<std::byte> arena(arena_bytes_);
-    device_.api().download(device_.get(), EMULSION_WORKSPACE, 0, arena.data(), arena_bytes_);
+    device_.api().download(device_.get(), EMULSION_WORKSPACE, 0, arena.data(), arena_bytes_,
+                           EMULSION_ALL_LAUNCHES);
     check();
     const std::vector<TensorType>& types = kernel_.types();
     const size_t results = kernel_.group().body.results().size();

@@ -49,6 +49,7 @@ int fake_device(int index, emulsion_device_description* description) {
 
 int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const char* device) {
     instance->uploaded = 0;
+    instance->is_under_way = false;
     instance->is_on_device = device != nullptr && std::string_view(device) != "cpu";
     if (!instance->is_on_device) return EMULSION_OK;
     for (int c : {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE}) {
@@ -76,6 +77,34 @@ int check_fake_device(FakeInstance* instance) {
     return EMULSION_NOT_READY;
 }
 
+void keep_fake_outputs(FakeInstance* instance, const emulsion_call& call) {
+    for (int i = 0; i < fake().train.output_count; i++)
+        instance->outputs_before[i] = *static_cast<const float*>(call.outputs[i]);
+}
+
+int end_fake_step(FakeInstance* instance, const emulsion_call& call, int status) {
+    const bool has_ended = status == EMULSION_OK || status == EMULSION_NOT_FINITE;
+    if (!instance->is_on_device || call.later == 0 || !has_ended) return status;
+    instance->is_under_way = true;
+    instance->later_status = status;
+    instance->outputs = call.outputs;
+    for (int i = 0; i < fake().train.output_count; i++) {
+        auto* output = static_cast<float*>(call.outputs[i]);
+        instance->later_outputs[i] = *output;
+        *output = instance->outputs_before[i];
+    }
+    return EMULSION_OK;
+}
+
+int fake_wait(void* block) {
+    auto* instance = static_cast<FakeInstance*>(block);
+    if (!instance->is_under_way) return EMULSION_OK;
+    instance->is_under_way = false;
+    for (int i = 0; i < fake().train.output_count; i++)
+        *static_cast<float*>(instance->outputs[i]) = instance->later_outputs[i];
+    return instance->later_status;
+}
+
 int fake_upload(void* block, int memory_class) {
     auto* instance = static_cast<FakeInstance*>(block);
     if (!instance->is_on_device) return EMULSION_OK;
@@ -88,6 +117,7 @@ int fake_upload(void* block, int memory_class) {
 int fake_download(void* block, int memory_class) {
     auto* instance = static_cast<FakeInstance*>(block);
     if (!instance->is_on_device) return EMULSION_OK;
+    if (const int status = fake_wait(block); status != EMULSION_OK) return status;
     if (++fake().downloads == fake().hooks.lost_download) return lose(instance);
     const uint64_t head = memory_class == EMULSION_STATE ? kHeaderBytes : 0;
     std::memcpy(static_cast<char*>(instance->host.block[memory_class]) + head,

@@ -199,12 +199,15 @@ int step(void* instance, const emulsion_call* call, float learning_rate) {
     auto* bound = static_cast<FakeInstance*>(instance);
     const int ready = check_fake_device(bound);
     if (ready != EMULSION_OK) return ready;
+    if (const int before = fake_wait(instance); before != EMULSION_OK) return before;
+    keep_fake_outputs(bound, *call);
     if (bound->profile != nullptr) {
         bound->profile(bound->profile_self, 0, 2e-6 * call->samples);
         bound->profile(bound->profile_self, 1, 1e-6);
     }
-    const int status = forward_backward(instance, call);
-    return status != EMULSION_OK ? status : update(instance, learning_rate);
+    int status = forward_backward(instance, call);
+    if (status == EMULSION_OK) status = update(instance, learning_rate);
+    return end_fake_step(bound, *call, status);
 }
 
 int prepare(void* instance) {
@@ -254,15 +257,17 @@ int run(void* instance, const emulsion_call* call) {
 }  // namespace
 
 const emulsion_train_library& fake_train_library() {
-    static const emulsion_train_library library{
-        train_info,       train_sizes, fake_device, init,          train_bind, fake_upload,
-        forward_backward, update,      step,        fake_download, error_of,   unbind};
+    static const emulsion_train_library library{train_info, train_sizes, fake_device,      init,
+                                                train_bind, fake_upload, forward_backward, update,
+                                                step,       fake_wait,   fake_download,    error_of,
+                                                unbind};
     return library;
 }
 
 const emulsion_infer_library& fake_infer_library() {
-    static const emulsion_infer_library library{infer_info, infer_sizes, fake_device, prepare,
-                                                infer_bind, run,         error_of,    unbind};
+    static const emulsion_infer_library library{infer_info, infer_sizes, fake_device,
+                                                prepare,    infer_bind,  run,
+                                                fake_wait,  error_of,    unbind};
     return library;
 }
 

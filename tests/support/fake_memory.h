@@ -11,6 +11,10 @@ struct FakeInstance {
     bool is_on_device;
     uint32_t uploaded;  // classes, by bit
     const char* error;
+    bool is_under_way;  // a step whose outputs are to come later,
+    int later_status;   // and how it ended
+    float later_outputs[8], outputs_before[8];
+    void* const* outputs;
     void (*profile)(void* self, int kernel, double seconds);
     void* profile_self;
 };
@@ -39,6 +43,11 @@ int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const 
 int check_fake_device(FakeInstance* instance);
 void close_fake_device(FakeInstance* instance);
 int fake_upload(void* instance, int memory_class);
+int fake_wait(void* instance);
+// What a device's step that has ended so returns: where its outputs are to come later they are
+// taken back for what was there before it, and fake_wait brings them.
+void keep_fake_outputs(FakeInstance* instance, const emulsion_call& call);
+int end_fake_step(FakeInstance* instance, const emulsion_call& call, int status);
 int fake_download(void* instance, int memory_class);
 
 // Of one picture.
