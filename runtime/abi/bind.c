@@ -211,7 +211,7 @@ static void place_workers(emulsion_instance* instance) {
     const uint64_t descriptor_bytes =
         emulsion_round_up((uint64_t)variant->buffer_count * sizeof(emulsion_descriptor));
     instance->workers = (emulsion_worker*)(void*)((char*)instance->descriptors + descriptor_bytes);
-    char* slab = (char*)instance->block[EMULSION_WORKSPACE];
+    char* slab = (char*)instance->block[EMULSION_WORKSPACE]; /* null on a device */
     if (slab != NULL) slab += emulsion_round_up(variant->activation_bytes);
     for (int index = 0; index < instance->threads; index++) {
         emulsion_worker* worker = &instance->workers[index];
@@ -221,7 +221,7 @@ static void place_workers(emulsion_instance* instance) {
         worker->slab = slab;
         worker->slab_bytes =
             emulsion_round_up(index == 0 ? variant->slab0_bytes : variant->slab_bytes);
-        slab += worker->slab_bytes;
+        if (slab != NULL) slab += worker->slab_bytes;
     }
 }
 

@@ -69,7 +69,7 @@ bool want_large_stacks() {
 
 // What a program says that has 4 MiB of address space left.
 void expect_refused_for_space(const std::function<void()>& body, const std::string& message) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef EMULSION_SANITIZER_HAS_MALLOC
     GTEST_SKIP() << "the sanitizers need address space of their own";
 #endif
     const auto main = [&](int, char**) {
