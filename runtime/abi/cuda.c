@@ -35,10 +35,9 @@ int emulsion_cuda_fail(Device* device, int answer, const char* function, const c
 }
 
 int emulsion_cuda_waited(Device* device, int answer, const char* function) {
-    char what[160] = "to the first wait";
+    char what[160];
     if (answer == 0) return 0;
-    if (device->base.latest != NULL)
-        snprintf(what, sizeof what, "behind the launch of '%.99s'", device->base.latest);
+    emulsion_device_behind(&device->base, what, sizeof what);
     return emulsion_cuda_fail(device, answer, function, what);
 }
 

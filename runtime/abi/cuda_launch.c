@@ -218,9 +218,7 @@ static int run(Device* device, const char* source, const char* name, const Shape
         if (!is_buffer[i]) continue;
         emulsion_descriptor* buffer = arguments[i];
         parameters[i] = &buffer->device;
-        if (buffer->device == 0)
-            return emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                                        "argument %d of '%.99s' is not on the device", i, name);
+        if (buffer->device == 0) return emulsion_device_lacks_argument(&device->base, i, name);
     }
     return device->base.head.dry ? 0 : launch(device, kernel, name, shape, parameters);
 }

@@ -67,8 +67,8 @@ void emulsion_table_clear(emulsion_table* table, int (*release)(void* handle)) {
 
 int emulsion_device_add(emulsion_device_base* device, emulsion_table* table, uint64_t first,
                         uint64_t second, void* handle) {
-    if (emulsion_table_add(table, first, second, handle)) return 0;
-    return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED, "the process is out of memory");
+    return emulsion_table_add(table, first, second, handle) ? 0
+                                                            : emulsion_device_lacks_memory(device);
 }
 
 int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...) {
@@ -79,6 +79,22 @@ int emulsion_device_fail(emulsion_device_base* device, int code, const char* for
     va_end(arguments);
     device->head.error = code;
     return code;
+}
+
+int emulsion_device_lacks_memory(emulsion_device_base* device) {
+    return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED, "the process is out of memory");
+}
+
+int emulsion_device_lacks_argument(emulsion_device_base* device, int argument, const char* kernel) {
+    return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
+                                "argument %d of '%.99s' is not on the device", argument, kernel);
+}
+
+void emulsion_device_behind(const emulsion_device_base* device, char* what, size_t bytes) {
+    if (device->latest == NULL)
+        snprintf(what, bytes, "to the first wait");
+    else
+        snprintf(what, bytes, "behind the launch of '%.99s'", device->latest);
 }
 
 int emulsion_device_has_index(const emulsion_device_api* api, int index, int count,
@@ -98,6 +114,16 @@ void* emulsion_device_new(const emulsion_device_api* api, size_t bytes,
     }
     device->api = api;
     return device;
+}
+
+int emulsion_device_check_alignment(emulsion_device_base* device) {
+    const uint64_t alignment = device->facts.alignment;
+    if (alignment != 0 && EMULSION_DEVICE_ALIGNMENT % alignment == 0) return 0;
+    return emulsion_device_fail(
+        device, EMULSION_DEVICE_REFUSED,
+        "'%.99s' asks for views at multiples of %llu bytes, but libraries place tensors at "
+        "multiples of %d",
+        device->facts.name, (unsigned long long)alignment, EMULSION_DEVICE_ALIGNMENT);
 }
 
 emulsion_device* emulsion_device_opened(emulsion_device* device, char text[EMULSION_DEVICE_TEXT]) {

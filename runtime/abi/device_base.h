@@ -50,6 +50,14 @@ int emulsion_device_add(emulsion_device_base* device, emulsion_table* table, uin
 int emulsion_device_fail(emulsion_device_base* device, int code, const char* format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Faults that all interfaces tell alike: the process has no memory; an argument of a kernel is not
+ * on the device. */
+int emulsion_device_lacks_memory(emulsion_device_base* device);
+int emulsion_device_lacks_argument(emulsion_device_base* device, int argument, const char* kernel);
+
+/* What a wait waits for, in words: "behind the launch of 'relu1'". */
+void emulsion_device_behind(const emulsion_device_base* device, char* what, size_t bytes);
+
 /* Opening: */
 
 /* 1 where `index` is one of the interface's `count` devices; 0 where it is not: `text` says so. */
@@ -59,6 +67,8 @@ int emulsion_device_has_index(const emulsion_device_api* api, int index, int cou
  * there is none, and `text` says so. */
 void* emulsion_device_new(const emulsion_device_api* api, size_t bytes,
                           char text[EMULSION_DEVICE_TEXT]);
+/* 0 where views may begin wherever libraries place tensors. */
+int emulsion_device_check_alignment(emulsion_device_base* device);
 /* What `open` returns: the device, or null where it has a fault. It is then closed, and `text`
  * holds the fault. */
 emulsion_device* emulsion_device_opened(emulsion_device* device, char text[EMULSION_DEVICE_TEXT]);

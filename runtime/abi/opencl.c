@@ -19,10 +19,9 @@ int emulsion_opencl_fail(Device* device, int answer, const char* function, const
 }
 
 int emulsion_opencl_waited(Device* device, int answer, const char* function) {
-    char what[160] = "to the first wait";
+    char what[160];
     if (answer == 0) return 0;
-    if (device->base.latest != NULL)
-        snprintf(what, sizeof what, "behind the launch of '%.99s'", device->base.latest);
+    emulsion_device_behind(&device->base, what, sizeof what);
     return emulsion_opencl_fail(device, answer, function, what);
 }
 
@@ -132,12 +131,8 @@ static void check_device(Device* device) {
         emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
                              "'%.99s' speaks %.10s, but OpenCL 1.2 is needed", facts->name,
                              version);
-    } else if (facts->alignment == 0 || EMULSION_DEVICE_ALIGNMENT % facts->alignment != 0) {
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "'%.99s' asks for views at multiples of %llu bytes, but libraries "
-                             "place tensors at multiples of %d",
-                             facts->name, (unsigned long long)facts->alignment,
-                             EMULSION_DEVICE_ALIGNMENT);
+    } else {
+        emulsion_device_check_alignment(&device->base);
     }
 }
 

@@ -121,9 +121,7 @@ static int set_arguments(Device* device, void* kernel, const char* name, const s
             continue;
         }
         void* view = (void*)(uintptr_t)((const emulsion_descriptor*)arguments[i])->device;
-        if (view == NULL)
-            return emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                                        "argument %u of '%.99s' is not on the device", i, name);
+        if (view == NULL) return emulsion_device_lacks_argument(&device->base, (int)i, name);
         answer = cl->clSetKernelArg(kernel, i, sizeof view, &view);
     }
     /* Halide's kernels always have that argument. */

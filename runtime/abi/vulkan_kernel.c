@@ -100,8 +100,7 @@ static VkShaderModule create_module(Device* device, const emulsion_vulkan_code* 
     uint32_t* words = calloc(1, code->bytes + sizeof *words);
     VkShaderModule module = VK_NULL_HANDLE;
     if (words == NULL) {
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "the process is out of memory");
+        emulsion_device_lacks_memory(&device->base);
         return module;
     }
     memcpy(words, code->words, code->bytes);
@@ -204,8 +203,7 @@ Kernel* emulsion_vulkan_create_kernel(Device* device, const emulsion_vulkan_code
     if (module == VK_NULL_HANDLE) return NULL;
     Kernel* kernel = calloc(1, sizeof *kernel);
     if (kernel == NULL) {
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "the process is out of memory");
+        emulsion_device_lacks_memory(&device->base);
     } else {
         kernel->device = device;
         kernel->name = name;
@@ -244,8 +242,7 @@ static emulsion_vulkan_pool* find_pool(Device* device, uint32_t buffers) {
     if (pool != NULL && pool->sets > 0 && pool->buffers >= buffers) return pool;
     pool = calloc(1, sizeof *pool);
     if (pool == NULL) {
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "the process is out of memory");
+        emulsion_device_lacks_memory(&device->base);
         return NULL;
     }
     pool->sets = kPoolSets;
@@ -303,8 +300,7 @@ static emulsion_vulkan_set* create_set(Kernel* kernel, const emulsion_vulkan_vie
     if (pool == NULL) return NULL;
     emulsion_vulkan_set* set = calloc(1, sizeof *set + kernel->buffers * sizeof *views);
     if (set == NULL) {
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "the process is out of memory");
+        emulsion_device_lacks_memory(&device->base);
         return NULL;
     }
     const VkDescriptorSetAllocateInfo info = {

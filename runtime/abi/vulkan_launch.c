@@ -1,7 +1,6 @@
 /* Programs and launches by Vulkan: what Halide's kernels call. */
 #include "runtime/abi/vulkan.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +21,7 @@ static int ready_program(Device* device, const void* text, size_t bytes) {
     if (base->head.error != 0) return base->head.error;
     if (emulsion_table_find(&base->programs, (uintptr_t)text, 0) != NULL) return 0;
     Program* program = calloc(1, sizeof *program);
-    if (program == NULL)
-        return emulsion_device_fail(base, EMULSION_DEVICE_REFUSED, "the process is out of memory");
+    if (program == NULL) return emulsion_device_lacks_memory(base);
     *program = (Program){text, bytes};
     if (emulsion_device_add(base, &base->programs, (uintptr_t)text, 0, program) != 0) {
         free(program);
@@ -128,10 +126,7 @@ static int read_arguments(const Kernel* kernel, const size_t sizes[], void* cons
             continue;
         }
         const uint64_t view = ((const emulsion_descriptor*)arguments[i])->device;
-        if (view == 0)
-            return emulsion_device_fail(base, EMULSION_DEVICE_REFUSED,
-                                        "argument %u of '%.99s' is not on the device", i,
-                                        kernel->name);
+        if (view == 0) return emulsion_device_lacks_argument(base, (int)i, kernel->name);
         if (buffers < kMostBuffers) views[buffers] = (const emulsion_vulkan_view*)(uintptr_t)view;
         buffers++;
     }

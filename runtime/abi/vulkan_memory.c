@@ -142,8 +142,7 @@ uint64_t emulsion_vulkan_make_view(emulsion_device* head, int memory_class, uint
     }
     view = calloc(1, sizeof *view);
     if (view == NULL) {
-        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
-                             "the process is out of memory");
+        emulsion_device_lacks_memory(&device->base);
         return 0;
     }
     *view = (emulsion_vulkan_view){device->arenas[memory_class].buffer, offset, bytes};
