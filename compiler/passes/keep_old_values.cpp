@@ -8,6 +8,7 @@
 
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/sources.h"
+#include "compiler/passes/rewriter.h"
 
 namespace emulsion {
 
@@ -30,7 +31,9 @@ class Keeping {
             moved_.push_back(builder_.add_typed(std::move(node)).node);
             keep(i);
         }
-        for (const Result& result : graph_.results()) add(result);
+        for (const Result& result : graph_.results())
+            move_result(builder_, result, moved(result.value),
+                        [&](Value old) { return moved(old); });
         return builder_.build();
     }
 
@@ -58,21 +61,6 @@ class Keeping {
         const Value kept = builder_.add(op, operands, free_name(node.name + ".kept"), node.where);
         for (size_t k = 0; k < updates.size(); k++)
             kept_[updates[k]->value] = {kept.node, static_cast<int>(k)};
-    }
-
-    void add(const Result& result) {
-        const Value value = moved(result.value);
-        switch (result.kind) {
-            case Result::Kind::output:
-                builder_.output(result.name, value);
-                break;
-            case Result::Kind::gradient:
-                builder_.gradient(moved({result.target, 0}).node, value);
-                break;
-            case Result::Kind::update:
-                builder_.update(moved({result.target, 0}).node, value);
-                break;
-        }
     }
 
     // Whoever reads an updated value reads what is kept, so that the other need not be stored.

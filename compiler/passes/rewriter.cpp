@@ -48,21 +48,24 @@ Value Rewriter::add(std::string_view kind, const std::string& attributes, std::v
 }
 
 Graph Rewriter::finish() {
-    for (const Result& result : from_.results()) {
-        Value value = at(result.value);
-        switch (result.kind) {
-            case Result::Kind::output:
-                builder_.output(result.name, value);
-                break;
-            case Result::Kind::gradient:
-                builder_.gradient(at({result.target, 0}).node, value);
-                break;
-            case Result::Kind::update:
-                builder_.update(at({result.target, 0}).node, value);
-                break;
-        }
-    }
+    for (const Result& result : from_.results())
+        move_result(builder_, result, at(result.value), [&](Value old) { return at(old); });
     return remove_dead_nodes(builder_.build());
+}
+
+void move_result(GraphBuilder& builder, const Result& old, Value value,
+                 const std::function<Value(Value)>& moved) {
+    switch (old.kind) {
+        case Result::Kind::output:
+            builder.output(old.name, value);
+            break;
+        case Result::Kind::gradient:
+            builder.gradient(moved({old.target, 0}).node, value);
+            break;
+        case Result::Kind::update:
+            builder.update(moved({old.target, 0}).node, value);
+            break;
+    }
 }
 
 Graph rewrite(const Graph& graph, const std::function<bool(Rewriter&, int node)>& rule) {

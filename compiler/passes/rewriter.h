@@ -41,6 +41,11 @@ class Rewriter {
     std::map<Value, Value> moved_;
 };
 
+// Adds to a rebuilt graph what stands for a result of the old one: `value`, and the tensor that the
+// result's target has become, as `moved` says.
+void move_result(GraphBuilder& builder, const Result& old, Value value,
+                 const std::function<Value(Value)>& moved);
+
 // Visits the nodes in order; `rule` returns true where it has replaced all outputs that are read,
 // else the node is copied.
 Graph rewrite(const Graph& graph, const std::function<bool(Rewriter&, int node)>& rule);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "compiler/graph/text.h"
+#include "compiler/passes/rewriter.h"
 
 namespace emulsion {
 
@@ -76,17 +77,7 @@ class Separation {
     void add_result(size_t k) {
         const Result& result = graph_.results()[k];
         const Value value = copied_[k] ? copies_.at(k) : moved(result.value);
-        switch (result.kind) {
-            case Result::Kind::output:
-                builder_.output(result.name, value);
-                break;
-            case Result::Kind::gradient:
-                builder_.gradient(moved({result.target, 0}).node, value);
-                break;
-            case Result::Kind::update:
-                builder_.update(moved({result.target, 0}).node, value);
-                break;
-        }
+        move_result(builder_, result, value, [&](Value old) { return moved(old); });
     }
 
     Value moved(Value value) const {
