@@ -131,7 +131,7 @@ void print_fitted(const FittedRow& row, bool as_json) {
                costs.candidates, row.contended, costs.before, costs.after, row.refusal);
 }
 
-// Lines of recipes that get none stay as they are.
+// Lines of recipes that get none stay as they are; lines that cannot be used are named and dropped.
 int fit(const CommandLine& line) {
     const RecipeLibrary library = make_library();
     const MachineClass machine =
@@ -141,7 +141,6 @@ int fit(const CommandLine& line) {
     std::vector<Diagnostic> faults;
     CostModel model;
     if (is_file(file)) model = CostModel::read(file, library, faults);
-    if (!faults.empty()) throw Error(faults[0]);
     const std::vector<FittedRow> rows = fit_model(read_costs(line.files, library, &machine));
     if (!line.json)
         fmt::print("{:<26}  kernels  candidates  contended  before   after\n", "recipe");
@@ -159,6 +158,8 @@ int fit(const CommandLine& line) {
              "tune more kernels, while nothing else takes the processors");
     }
     model.save(file);
+    for (const Diagnostic& fault : faults)
+        fmt::print(stderr, "{}\n  the line is no longer in the file\n", to_string(fault));
     if (!line.json) fmt::print("{}: {} recipes, {} of them fitted\n", file, model.size(), fitted);
     return 0;
 }

@@ -37,7 +37,7 @@ std::vector<CostTerm> cost_terms(const Recipe& recipe, const Group& group, const
 //
 // (one line; a term that is not named has the constant 0; `before` and `after`: the rank
 // correlation of the recipe's own estimate and of the fitted one with the times, the latter of
-// kernels that the constants were not fitted to).
+// layers that the constants were not fitted to).
 struct FittedCosts {
     std::string recipe;
     int version = 1;  // Recipe::version

@@ -13,7 +13,7 @@ namespace emulsion {
 namespace {
 
 constexpr size_t kLeastOfKernel = 3;  // candidates, of which an order says something
-constexpr size_t kLeastKernels = 3;   // so that two are left where one is held back
+constexpr size_t kLeastLayers = 3;    // so that two are left where one is held back
 constexpr size_t kLeastCandidates = 40;
 constexpr size_t kMostFolds = 8;
 constexpr int kRounds = 20;      // of fitting to logarithms
@@ -25,9 +25,11 @@ double median(std::vector<double> values) {
     return values.empty() ? 0 : values[values.size() / 2];
 }
 
-// Of one recipe: the terms of each candidate, seconds and kernels.
+// Of one recipe: the terms of each candidate, seconds and layers: kernels of one group, whatever
+// the instruction set, the threads and the build, tell alike and are held back together.
 struct Samples {
     std::vector<MeasuredCost> measured;
+    std::vector<std::string> layers;
     std::vector<std::string> names;
     std::vector<std::vector<double>> terms;
     std::vector<double> seconds;
@@ -50,7 +52,8 @@ double log_error(const Samples& samples, const std::vector<size_t>& chosen,
 }
 
 // Near an estimate p the logarithm of a cost c is log p + c / p - 1, so each round is a linear
-// problem; the first one is that of relative errors.
+// problem; the first one is that of relative errors. Empty where that leaves a candidate without
+// any cost.
 std::vector<double> fit(const Samples& samples, const std::vector<size_t>& chosen) {
     std::vector<double> estimate, best;
     for (size_t i : chosen) estimate.push_back(samples.seconds[i]);
@@ -95,16 +98,18 @@ double correlation_of_listed(const std::vector<MeasuredCost>& measured,
     return correlation(listed, their);
 }
 
-// The costs of each candidate by constants that were fitted to other kernels.
-std::vector<double> foreseen(const Samples& samples, const std::set<size_t>& kernels) {
-    std::map<size_t, size_t> fold_of;
-    for (size_t kernel : kernels) fold_of.emplace(kernel, fold_of.size() % kMostFolds);
+// The costs of each candidate by constants that were fitted to other layers; empty where there are
+// none.
+std::vector<double> foreseen(const Samples& samples, const std::set<std::string>& layers) {
+    std::map<std::string, size_t> fold_of;
+    for (const std::string& layer : layers) fold_of.emplace(layer, fold_of.size() % kMostFolds);
     std::vector<double> costs(samples.terms.size());
-    for (size_t fold = 0; fold < std::min(kMostFolds, kernels.size()); fold++) {
+    for (size_t fold = 0; fold < std::min(kMostFolds, layers.size()); fold++) {
         std::vector<size_t> others, held;
         for (size_t i = 0; i < samples.terms.size(); i++)
-            (fold_of.at(samples.measured[i].kernel) == fold ? held : others).push_back(i);
+            (fold_of.at(samples.layers[i]) == fold ? held : others).push_back(i);
         const std::vector<double> constants = fit(samples, others);
+        if (constants.empty()) return {};
         for (size_t i : held) costs[i] = product(samples.terms[i], constants);
     }
     return costs;
@@ -125,6 +130,7 @@ Samples samples_of(const std::vector<const MeasuredCost*>& measured, double scal
         }
         samples.seconds.push_back(m->us * 1e-6 / scale);
         samples.measured.push_back(*m);
+        samples.layers.push_back(m->group->signature());
     }
     return samples;
 }
@@ -136,12 +142,20 @@ void fit_recipe(const Samples& samples, FittedRow& row) {
     row.costs.candidates = static_cast<int>(samples.terms.size());
     const std::vector<double> own = own_costs(samples.measured);
     row.costs.before = correlation(samples.measured, own);
-    if (kernels.size() < kLeastKernels || samples.terms.size() < kLeastCandidates) {
-        row.refusal = fmt::format("too few: {} kernels and {} candidates are the least",
-                                  kLeastKernels, kLeastCandidates);
+    const std::set<std::string> layers(samples.layers.begin(), samples.layers.end());
+    if (layers.size() < kLeastLayers || samples.terms.size() < kLeastCandidates) {
+        row.refusal = fmt::format("too few: {} layers and {} candidates are the least",
+                                  kLeastLayers, kLeastCandidates);
         return;
     }
-    const std::vector<double> fitted = foreseen(samples, kernels);
+    std::vector<size_t> all(samples.terms.size());
+    for (size_t i = 0; i < all.size(); i++) all[i] = i;
+    const std::vector<double> constants = fit(samples, all);
+    const std::vector<double> fitted = foreseen(samples, layers);
+    if (constants.empty() || fitted.empty()) {
+        row.refusal = "no constants leave each candidate a cost";
+        return;
+    }
     row.costs.after = correlation(samples.measured, fitted);
     if (row.costs.after <= row.costs.before) {
         row.refusal = "its own estimate ranks as well";
@@ -152,9 +166,6 @@ void fit_recipe(const Samples& samples, FittedRow& row) {
         row.refusal = "its own estimate ranks the tilings that it lists better";
         return;
     }
-    std::vector<size_t> all(samples.terms.size());
-    for (size_t i = 0; i < all.size(); i++) all[i] = i;
-    const std::vector<double> constants = fit(samples, all);
     for (size_t i = 0; i < constants.size(); i++) {
         if (constants[i] > 0) row.costs.constants[samples.names[i]] = constants[i];
     }

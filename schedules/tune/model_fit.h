@@ -19,8 +19,8 @@ struct FittedRow {
 // Fits the constants of each recipe so that the sum of squares of the logarithms of estimated over
 // measured time is least and no constant is negative. Candidates that were timed beside other work
 // are left out, and kernels with fewer than three. A recipe gets a line where enough is left and
-// the estimates for kernels that the constants were not fitted to rank better than its own, and
-// those of the tilings that it lists no worse.
+// the estimates for layers that the constants were not fitted to (a layer is all kernels of one
+// group) rank better than its own, and those of the tilings that it lists no worse.
 //
 // Constants are relative: the median over all candidates of measured time over the recipe's own
 // estimate is divided out, so that fitted and other recipes compare as before.

@@ -45,9 +45,10 @@ class CostModels : public testing::Test {
     std::string file() const { return folder_ / "m.model"; }
 
     void measure(Journal& journal, const Group& group, const Tiling& tiling, double us,
-                 bool is_contended = false, const std::string& name = "matmul") const {
+                 bool is_contended = false, const std::string& name = "matmul",
+                 int threads = 1) const {
         const int64_t kernel = journal.number_of(
-            {"build", to_string(some_machine()), isa().name, 1, group.signature()});
+            {"build", to_string(some_machine()), isa().name, threads, group.signature()});
         const Candidate candidate{name, recipe(name).version(), tiling};
         ASSERT_TRUE(journal.claim(kernel, candidate)) << to_string(candidate);
         journal.finish(kernel, candidate, trial_of(us, is_contended), 0.1);
@@ -55,7 +56,7 @@ class CostModels : public testing::Test {
     // Every legal tiling of matmul for some layers takes what `seconds` says of its terms, and of
     // whether the recipe lists it.
     void measure_layers(const std::function<double(const std::vector<CostTerm>&, bool)>& seconds,
-                        int layers = 4) const {
+                        int layers = 4, int threads = 1) const {
         const Recipe& matmul = recipe("matmul");
         Journal journal(folder_ / "j");
         Machine machine;
@@ -71,7 +72,8 @@ class CostModels : public testing::Test {
                         const auto terms = cost_terms(matmul, group, tiling, isa(), machine);
                         const bool is_listed =
                             std::find(listed.begin(), listed.end(), tiling) != listed.end();
-                        measure(journal, group, tiling, 1e6 * seconds(terms, is_listed));
+                        measure(journal, group, tiling, 1e6 * seconds(terms, is_listed), false,
+                                "matmul", threads);
                     }
                 }
             }
@@ -178,10 +180,13 @@ TEST_F(CostModels, AreNotFittedToTimesBesideOtherWork) {
 }
 
 TEST_F(CostModels, AreRefusedWhereTooLittleWasMeasured) {
+    // Two layers are no more than that with one thread and with two.
     measure_layers(other_cost, 2);
+    measure_layers(other_cost, 2, 2);
     const std::vector<FittedRow> rows = fitted();
     ASSERT_EQ(rows.size(), 1u);
-    EXPECT_EQ(rows[0].refusal, "too few: 3 kernels and 40 candidates are the least");
+    EXPECT_EQ(rows[0].costs.kernels, 4);
+    EXPECT_EQ(rows[0].refusal, "too few: 3 layers and 40 candidates are the least");
     EXPECT_TRUE(rows[0].costs.constants.empty());
     const MachineClass other = this_machine();
     EXPECT_TRUE(read_costs({folder_ / "j"}, library_, &other).empty());
