@@ -74,8 +74,10 @@ Network mobile_network() {
         x = stride == 1 && channels == width ? x + y : y;
         channels = width;
     }
+    m.classify(dense(global_average_pool(x), 10), {.weight = 0.3, .name = "early"});
     x = global_average_pool(relu6(conv_norm(x, 160, 1, 1)));
     m.classify(dense(dropout(x, {.rate = 0.2}), 10));
+    m.freeze("conv1");
     m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.9}));
     return finished(m);
 }

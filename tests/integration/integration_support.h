@@ -22,8 +22,9 @@ Network small_network();
 // Two residual blocks with batch norm, the second with stride 2 and a 1x1 shortcut: 3 x 10 x 10, 7
 // classes.
 Network residual_network();
-// Three inverted residuals with depthwise convolutions, two with a shortcut, as in MobileNet v2: 3
-// x 32 x 32, 10 classes.
+// Three inverted residuals with depthwise convolutions, two with a shortcut, as in MobileNet v2,
+// with a second classifier before the last convolution, dropout, and a first convolution that is
+// frozen: 3 x 32 x 32, 10 classes.
 Network mobile_network();
 // Few operations, for tests that call often: 4 features, a hidden layer of 5, 3 classes.
 Network tiny_network();
