@@ -12,6 +12,7 @@ namespace emulsion {
 namespace {
 
 constexpr double kWorseStep = 0.005;  // of the whole: that much slower counts
+constexpr int kMostChecks = 4;        // of slow steps, before all records in them go
 
 // The place of each group's kernel in the plan, by signature.
 std::map<std::string, size_t> places_of(const Plan& plan) {
@@ -191,6 +192,35 @@ void drop(TuneRun& run, Task& task, const Candidate& candidate) {
     });
 }
 
+bool is_faster_in_step(const Checked& checked) {
+    return is_faster(checked.times, kStepEffort.significance, 0);
+}
+
+double ratio(const Checked& checked) {
+    return checked.times.candidate_seconds() / checked.times.current_seconds();
+}
+
+// Whom a slow step is laid to: the records whose own kernels are no faster there, or where there is
+// none, the one that gains least. The others are acquitted: the step is checked again without these.
+void blame(std::vector<Checked>& list) {
+    std::vector<Checked*> slow;
+    for (Checked& checked : list) {
+        if (checked.is_in_slow_step && !checked.times.contended) slow.push_back(&checked);
+    }
+    if (slow.empty()) return;
+    const auto least = std::max_element(slow.begin(), slow.end(), [](auto* a, auto* b) {
+        return ratio(*a) < ratio(*b);
+    });
+    const bool has_slower = std::any_of(slow.begin(), slow.end(), [](const Checked* checked) {
+        return !is_faster_in_step(*checked);
+    });
+    for (Checked* checked : slow) {
+        const bool is_to_blame = has_slower ? !is_faster_in_step(*checked) : checked == *least;
+        if (!is_to_blame) checked->times = {};
+    }
+}
+
+// What has no times is left to the next check.
 void settle(TuneRun& run, const Checked& checked, double seconds) {
     if (checked.times.pairs.empty()) return;
     Task& task = *checked.task;
@@ -199,7 +229,7 @@ void settle(TuneRun& run, const Checked& checked, double seconds) {
                              checked.times.candidate_seconds() * 1e6,
                              checked.times.spread(),
                              !checked.times.contended && !checked.is_in_slow_step &&
-                                 is_faster(checked.times, kStepEffort.significance, 0),
+                                 is_faster_in_step(checked),
                              checked.times.contended};
     run.journal.alone([&] {
         run.journal.check_in_step(task.number, check, seconds);
@@ -239,13 +269,21 @@ void reserve(TuneRun& run, double seconds) {
 }
 
 void check_records(TuneRun& run) {
-    std::vector<Checked> list = unchecked(run);
-    if (list.empty()) return;
-    const Stopwatch watch;
-    const MachineRecords records(tuned_records(run), this_machine());
-    for (const auto& [training, plan] : run.plans) check_direction(run, training, records, list);
-    const double seconds = watch.seconds() / static_cast<double>(list.size());
-    for (const Checked& checked : list) settle(run, checked, seconds);
+    for (int check = 1; check <= kMostChecks; check++) {
+        std::vector<Checked> list = unchecked(run);
+        if (list.empty()) return;
+        const Stopwatch watch;
+        const MachineRecords records(tuned_records(run), this_machine());
+        for (const auto& [training, plan] : run.plans)
+            check_direction(run, training, records, list);
+        const double seconds = watch.seconds() / static_cast<double>(list.size());
+        if (check < kMostChecks) blame(list);
+        const bool is_left = std::any_of(list.begin(), list.end(), [](const Checked& checked) {
+            return checked.is_in_slow_step && checked.times.pairs.empty();
+        });
+        for (const Checked& checked : list) settle(run, checked, seconds);
+        if (!is_left) return;
+    }
 }
 
 }  // namespace emulsion

@@ -29,7 +29,9 @@ bool is_slower_step(const PairedTimes& whole);
 
 // Times the network without records against itself with them. A record stays where its kernel is
 // faster in the step, beyond noise, and the step is no slower; else the record before it that did
-// stay is in force again, or none. Where other work took the processors, nothing is decided.
+// stay is in force again, or none. A slow step is laid to the records whose kernels are no faster
+// in it, or to the one that gains least, and checked again without them, a few times. Where other
+// work took the processors, nothing is decided.
 void check_records(TuneRun& run);
 
 }  // namespace emulsion
