@@ -52,6 +52,11 @@ void add_tune_options(CLI::App* command, CommandLine& line) {
                         ".journal)");
     command->add_option("--seed", line.tune.seed, "Of the order in which candidates are drawn")
         ->capture_default_str();
+    command
+        ->add_option_function<std::string>(
+            "--mode", [&line](const std::string& word) { line.tune.training = word == "train"; },
+            "Tune the kernels of one direction alone: train or infer (default: both)")
+        ->check(CLI::IsMember({"train", "infer"}));
     command->add_option("--kernel", line.tune.only,
                         "Only kernels whose names contain this, such as conv2.dw");
     command->add_flag_callback(

@@ -61,8 +61,13 @@ void TuneRun::find() {
     build.choices = &*chosen;
     plans.clear();
     for (auto& task : tasks) former.push_back(std::move(task));
+    if (options.training == true && !is_trained(network))
+        fail("loss", fmt::format("the model '{}' has no loss, so there is no training to tune",
+                                 network.name),
+             "tune its inference, or give the model a loss");
     for (const bool training : {true, false}) {
         if (training && !is_trained(network)) continue;
+        if (options.training.value_or(training) != training) continue;
         check_interrupts();
         plans.emplace(training, plan_of(network, library, build, training));
     }

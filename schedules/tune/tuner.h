@@ -31,6 +31,7 @@ struct TuneOptions {
     std::string records, journal;  // files
     RecordSet known;               // records of others, where searches begin too
     CostModel model;               // of this machine's class: ranks what is tried
+    std::optional<bool> training;  // tunes a step of training or inference alone; none: both
     std::string only;              // kernels whose names contain it; the others stay as they are
     bool choices = true;           // above the kernels too
     double choice_share = 0.25;    // of the time, for those

@@ -304,6 +304,9 @@ def check_only(work):
     named = {e["kernel"] for e in events if e["event"] in ("trial", "kernel")}
     check(result.returncode == 0 and named and all("dense1" in name for name in named), f"--kernel: {named}, {result.stderr}")
     check(all(e["starts"] == [] for e in events if e["event"] == "kernel"), "--draw begins with a record")
+    result = work.run(*TUNE, "--trials", "21", *words, "--mode", "infer")
+    names = {e["kernel"] for e in map(json.loads, result.stdout.splitlines()) if e["event"] == "kernel"}
+    check(result.returncode == 0 and not any(name.startswith("training") for name in names), f"--mode: {names}, {result.stderr}")
     none = work.run(*TUNE, "--trials", "1", "--kernel", "conv9", "--journal", "none.journal")
     check(none.returncode == 1 and "error[kernel]: no kernel's name contains 'conv9'" in none.stderr, f"--kernel: {none.stderr}")
 

@@ -259,6 +259,19 @@ TEST_F(Tuning, VisitsKernelsWhileTheStepIsNotYetCompiled) {
               kVisitTrials);
 }
 
+// What was measured for one direction counts for both.
+TEST_F(Tuning, OfOneDirectionLeavesTheOtherOut) {
+    options_.training = false;
+    const SilentReport report = run(20);
+    for (const TunedKernel& kernel : report.kernels)
+        EXPECT_FALSE(kernel.name.starts_with("training ")) << kernel.name;
+    EXPECT_EQ(report.steps, 1);
+    const size_t kernels = report.kernels.size();
+    options_.training = {};
+    EXPECT_GT(run(20).kernels.size(), kernels);
+    EXPECT_EQ(workbench_.tried.size(), 20u);
+}
+
 TEST_F(Tuning, KeepsRecordsThatWinInTheStep) {
     const SilentReport report = run(60);
     EXPECT_GE(report.comparisons, 1);  // of the directions that have records

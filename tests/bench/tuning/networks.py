@@ -59,7 +59,7 @@ def tuned_in(folder, net, mode, batch, isa, threads, minutes):
         raise support.Missing(f"{net}: there is no example network of this name yet")
     batches = ["--batch", batch] if mode == "train" else ["--batch", 1, "--infer-batch", batch]
     end = support.tune(
-        source, "--no-records", "--target", isa, "--threads", threads, "--minutes", support.minutes(minutes), *batches,
+        source, "--no-records", "--mode", mode, "--target", isa, "--threads", threads, "--minutes", support.minutes(minutes), *batches,
         "--records", "tuned.records", "--journal", "journal", folder=folder)[-1]
 
     def program(target, records):
