@@ -201,16 +201,16 @@ double ratio(const Checked& checked) {
 }
 
 // Whom a slow step is laid to: the records whose own kernels are no faster there, or where there is
-// none, the one that gains least. The others are acquitted: the step is checked again without these.
+// none, the one that gains least. The others are acquitted: the step is checked again without
+// these.
 void blame(std::vector<Checked>& list) {
     std::vector<Checked*> slow;
     for (Checked& checked : list) {
         if (checked.is_in_slow_step && !checked.times.contended) slow.push_back(&checked);
     }
     if (slow.empty()) return;
-    const auto least = std::max_element(slow.begin(), slow.end(), [](auto* a, auto* b) {
-        return ratio(*a) < ratio(*b);
-    });
+    const auto least = std::max_element(slow.begin(), slow.end(),
+                                        [](auto* a, auto* b) { return ratio(*a) < ratio(*b); });
     const bool has_slower = std::any_of(slow.begin(), slow.end(), [](const Checked* checked) {
         return !is_faster_in_step(*checked);
     });
@@ -224,13 +224,13 @@ void blame(std::vector<Checked>& list) {
 void settle(TuneRun& run, const Checked& checked, double seconds) {
     if (checked.times.pairs.empty()) return;
     Task& task = *checked.task;
-    const Confirmation check{checked.record.candidate,
-                             checked.times.current_seconds() * 1e6,
-                             checked.times.candidate_seconds() * 1e6,
-                             checked.times.spread(),
-                             !checked.times.contended && !checked.is_in_slow_step &&
-                                 is_faster_in_step(checked),
-                             checked.times.contended};
+    const Confirmation check{
+        checked.record.candidate,
+        checked.times.current_seconds() * 1e6,
+        checked.times.candidate_seconds() * 1e6,
+        checked.times.spread(),
+        !checked.times.contended && !checked.is_in_slow_step && is_faster_in_step(checked),
+        checked.times.contended};
     run.journal.alone([&] {
         run.journal.check_in_step(task.number, check, seconds);
         if (!check.is_accepted && !check.is_contended) drop(run, task, check.candidate);

@@ -62,8 +62,9 @@ void TuneRun::find() {
     plans.clear();
     for (auto& task : tasks) former.push_back(std::move(task));
     if (options.training == true && !is_trained(network))
-        fail("loss", fmt::format("the model '{}' has no loss, so there is no training to tune",
-                                 network.name),
+        fail("loss",
+             fmt::format("the model '{}' has no loss, so there is no training to tune",
+                         network.name),
              "tune its inference, or give the model a loss");
     for (const bool training : {true, false}) {
         if (training && !is_trained(network)) continue;

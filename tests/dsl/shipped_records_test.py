@@ -137,20 +137,21 @@ def check_searches(work):
 
 
 def check_fit(work):
-    """To a kernel's candidates, as if so many kernels had them, whose times follow a field of their tilings."""
+    """To a kernel's candidates, as if it had them at so many batches, whose times follow a field of their tilings."""
     written = []
     for name, power in (("up", 1), ("down", -1)):
         shutil.copy(work.folder / "first.journal", work.folder / f"{name}.journal")
         journal = sqlite3.connect(work.folder / f"{name}.journal")
         kernel, recipe, count = journal.execute(
             "SELECT kernel, recipe, count(*) FROM trials WHERE candidate_us > 0 GROUP BY kernel, recipe ORDER BY count(*)").fetchall()[-1]
+        signature, = journal.execute("SELECT signature FROM kernels WHERE id = ?", (kernel,)).fetchone()
         tilings = [tiling for tiling, in journal.execute("SELECT tiling FROM trials WHERE kernel = ? AND recipe = ? AND candidate_us > 0",
                                                          (kernel, recipe))]
         fields = [[int(field.split("=")[1]) for field in tiling.split()] for tiling in tilings]
         varied = max(range(len(fields[0])), key=lambda i: len({values[i] for values in fields}))
         for i in range(40 // count + 3):
-            journal.execute("INSERT INTO kernels SELECT NULL, ?, machine, isa, threads, signature, 0 FROM kernels WHERE id = ?",
-                            (f"build {i}", kernel))
+            journal.execute("INSERT INTO kernels SELECT NULL, build, machine, isa, threads, ?, 0 FROM kernels WHERE id = ?",
+                            (re.sub("^batch=[0-9]+", f"batch={3 + i}", signature), kernel))
             clone = journal.execute("SELECT max(id) FROM kernels").fetchone()[0]
             for tiling, values in zip(tilings, fields):
                 journal.execute("INSERT INTO trials SELECT ?, recipe, version, tiling, owner, outcome, note, current_us, ?, ratio, pairs, "
@@ -168,6 +169,10 @@ def check_fit(work):
             rows = map(json.loads, work.run(*words, "--json", "-o", f"{name}.model").stdout.splitlines())
             row = next(row for row in rows if row["recipe"] == recipe)
             check(row["after"] > row["before"] and row["refusal"] == "" and row["constants"], f"{row}")
+            (work.folder / f"{name}.model").write_text(text.replace("model 1\n", "model 1\nrecipe=winograd@1 nonsense\n"))
+            mended = work.run(*words, "-o", f"{name}.model")
+            check(mended.returncode == 0 and f"{name}.model:2: error[model]: " in mended.stderr
+                  and (work.folder / f"{name}.model").read_text() == text, f"a line that cannot be used: {mended.stderr}")
             check(work.run(*words).returncode == 0 and (work.shipped / f"{work.machine}.model").read_text() == text,
                   "the class's own file is another one")
             (work.shipped / f"{work.machine}.model").unlink()

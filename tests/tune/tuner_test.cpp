@@ -321,9 +321,8 @@ TEST_F(Tuning, DropsTheRecordAloneThatMakesTheWholeStepSlower) {
     run(60);
     const std::vector<TunedRecord> former = records().records();
     ASSERT_GT(former.size(), 1u);
-    const auto least = std::min_element(former.begin(), former.end(), [](auto& a, auto& b) {
-        return a.gain() < b.gain();
-    });
+    const auto least = std::min_element(former.begin(), former.end(),
+                                        [](auto& a, auto& b) { return a.gain() < b.gain(); });
     workbench_.step_is_contended = false;
     workbench_.culprit = least->signature;
     EXPECT_EQ(run(61).dropped, 1);
