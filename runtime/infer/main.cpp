@@ -159,25 +159,53 @@ std::string profile_file(const InferOptions& options) {
     return options.profile == kPrintProfile ? "" : options.profile;
 }
 
+void check_pair(const char* option, const std::string& file, const char* what,
+                const std::string& other) {
+    if (file.empty() || other.empty() || !do_collide(file, other)) return;
+    throw RuntimeError(concat(option, " ", one_line(file)), concat("is the place of ", what),
+                       concat("choose another one for ", option));
+}
+
 // What cannot be written is found out first, and what is read is never replaced.
-void check_profile_file(const std::string& file, const std::string& weights) {
-    if (file.empty()) return;
-    if (!weights.empty() && do_collide(file, weights)) {
-        throw RuntimeError(concat("--profile ", one_line(file)), "is the place of the weights",
-                           "choose another one for --profile");
+void check_files(const std::string& profile, const InferOptions& options) {
+    check_pair("--profile", profile, "the weights", options.weights);
+    check_pair("--trace", options.trace, "the weights", options.weights);
+    check_pair("--trace", options.trace, "the profile", profile);
+    for (const std::string& file : {profile, options.trace}) {
+        if (!file.empty()) const AtomicFile probe(file);
     }
-    const AtomicFile probe(file);
+}
+
+// The calls of --profile and --trace.
+void measure_kernels(InferenceSession& session, const InferOptions& options,
+                     std::span<const int> batches, KernelProfile* profile, Results& results) {
+    const Device& device = options.device;
+    const auto calls = run_profile(session, batches, profile, kProfileSeconds);
+    const ProfileFacts facts{&session.info(), "inference",
+                             chosen_variant(session.info(), options.variant, device),
+                             options.threads, device.option};
+    if (options.has_trace()) {
+        write_trace(options.trace, facts, profile->trace());
+        print_talk(trace_written_text(options.trace, profile->trace().size()));
+    }
+    if (!options.has_profile()) return;
+    const std::string file = profile_file(options);
+    if (file.empty()) {
+        for (const CallProfile& call : calls) results.profile(call);
+        return;
+    }
+    write_profile(file, facts, calls);
+    print_talk(profile_written_text(file, device));
 }
 
 void measure(const emulsion_infer_library& library, const InferOptions& options,
              const char* description, Results& results) {
-    const std::string file = profile_file(options);
-    check_profile_file(file, options.weights);
+    check_files(profile_file(options), options);
     const NetworkDescription network = parse_description(description);
     SessionOptions bound{options.threads, options.variant, options.device, options.stays_awake};
     KernelProfile profile(*library.info());
-    if (options.has_profile())
-        bound.profile = &KernelProfile::record, bound.profile_self = &profile;
+    const bool measures_kernels = options.has_profile() || options.has_trace();
+    if (measures_kernels) bound.profile = &KernelProfile::record, bound.profile_self = &profile;
     InferenceSession session(library, bound);
     if (options.weights.empty()) {
         fill_parameters(session);
@@ -188,17 +216,8 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
     if (options.benchmark)
         results.benchmark(run_benchmark(session, network.infer_batches), options.threads,
                           options.device);
-    if (!options.has_profile()) return;
-    const auto calls = run_profile(session, network.infer_batches, &profile, kProfileSeconds);
-    if (file.empty()) {
-        for (const CallProfile& call : calls) results.profile(call);
-        return;
-    }
-    const Device& device = options.device;
-    const std::string variant = chosen_variant(session.info(), options.variant, device);
-    write_profile(file, {&session.info(), "inference", variant, options.threads, device.option},
-                  calls);
-    print_talk(profile_written_text(file, device));
+    if (measures_kernels)
+        measure_kernels(session, options, network.infer_batches, &profile, results);
 }
 
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
@@ -214,7 +233,7 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
     const int top = options.top.value_or(kDefaultTop);
     const auto results = options.json ? make_json_results(*library.info(), top)
                                       : make_text_results(*library.info(), top);
-    if (options.benchmark || options.has_profile()) {
+    if (options.measures()) {
         measure(library, options, description, *results);
         return kExitDone;
     }

@@ -61,6 +61,7 @@ void add_options(CLI::App& app, const emulsion_info& info, InferOptions* options
                  "measure latency, and throughput of every batch")
         ->group(speed);
     add_profile_option(app, &options->profile)->group(speed);
+    add_trace_option(app, &options->trace)->group(speed);
     app.add_flag("--stay-awake", options->stays_awake,
                  "workers do not sleep between runs of a benchmark")
         ->group(speed);
@@ -90,13 +91,17 @@ void refuse(const char* option, const std::string& problem, const std::string& f
 
 // Speed is measured with random pictures: what names others, or says how to show them, is refused.
 void check_measurement(const InferOptions& options) {
-    const char* measure = options.benchmark ? "--benchmark" : "--profile";
+    const char* measure = options.benchmark       ? "--benchmark"
+                          : options.has_profile() ? "--profile"
+                                                  : "--trace";
     const std::string problem =
         concat("cannot be combined with ", measure, ", which measures with random pictures");
     const std::string fix = "leave one of the two out";
     if (!options.pictures.empty()) {
         refuse("pictures", problem,
-               "leave them out; a file for the times of --profile is named --profile=FILE");
+               options.has_trace()
+                   ? "leave them out"
+                   : "leave them out; a file for the times of --profile is named --profile=FILE");
     }
     if (!options.write_pictures.empty()) refuse("--write-pictures", problem, fix);
     if (options.take) refuse("--take", problem, fix);
@@ -124,7 +129,6 @@ void check_writing(const InferOptions& options, const Numbers& numbers) {
 
 // Refuses combinations that leave open what is meant.
 void check_combination(const InferOptions& options, const Numbers& numbers) {
-    const bool measures = options.benchmark || options.has_profile();
     if (!options.data.empty() && !options.idx.empty()) {
         refuse("--idx", "cannot be combined with --data", "give one source of pictures");
     }
@@ -146,7 +150,7 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
     if (options.take && !options.has_set()) {
         refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
     }
-    if (measures) return check_measurement(options);
+    if (options.measures()) return check_measurement(options);
     if (options.stays_awake) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }

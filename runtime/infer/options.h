@@ -27,8 +27,11 @@ struct InferOptions {
     std::optional<int> top;  // 3
     bool json = false, benchmark = false, stays_awake = false;
     std::string profile;  // file, kPrintProfile, or empty: none
+    std::string trace;    // file, or empty: none
 
     bool has_profile() const { return !profile.empty(); }
+    bool has_trace() const { return !trace.empty(); }
+    bool measures() const { return benchmark || has_profile() || has_trace(); }
     bool has_set() const { return !data.empty() || !idx.empty(); }
 };
 

@@ -14,6 +14,7 @@
 
 #include "runtime/program/device.h"
 #include "runtime/program/format.h"
+#include "runtime/program/profile.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -70,6 +71,14 @@ CLI::Option* add_profile_option(CLI::App& app, std::string* profile) {
     return app.add_flag("--profile", *profile,
                         "print the time of every kernel; --profile=FILE writes it for\n"
                         "`emulsion show MODEL --emit=roofline --profile=FILE`");
+}
+
+CLI::Option* add_trace_option(CLI::App& app, std::string* trace) {
+    return app
+        .add_option("--trace", *trace,
+                    concat("write when each kernel ran, in ", KernelProfile::kMostTraced,
+                           " calls, for ui.perfetto.dev"))
+        ->type_name("FILE");
 }
 
 namespace {

@@ -47,6 +47,8 @@ std::string list_variants(const emulsion_info& info);
 // file, or kPrintProfile, the value of a flag without one.
 inline constexpr std::string_view kPrintProfile = "true";
 CLI::Option* add_profile_option(CLI::App& app, std::string* profile);
+// Adds --trace FILE, when each kernel ran.
+CLI::Option* add_trace_option(CLI::App& app, std::string* trace);
 
 // What a command line asks for besides running the program.
 enum class CommandLineResult { kRun, kShown };

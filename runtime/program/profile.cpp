@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "runtime/program/format.h"
 #include "runtime/support/atomic_file.h"
@@ -19,9 +20,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMostCalls = 1000;  // that are kept: enough for a median, and little memory
 
-double seconds_now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
+int64_t nanoseconds_now() {
+    return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Digits that mean nothing are left out.
@@ -53,20 +53,34 @@ void KernelProfile::start(int batch, int samples, int warm_up) {
 
 void KernelProfile::begin_call() {
     std::fill(current_.begin(), current_.end(), -1.0f);
-    begin_ = seconds_now();
+    call_.batch = profile_.batch;
+    call_.samples = profile_.samples;
+    call_.kernels.clear();
+    is_traced_ = calls_.size() < kMostTraced;
+    call_.begin = nanoseconds_now();
 }
 
 void KernelProfile::record(void* self, int kernel, double seconds) {
-    std::vector<float>& current = static_cast<KernelProfile*>(self)->current_;
+    KernelProfile& profile = *static_cast<KernelProfile*>(self);
     const auto index = static_cast<size_t>(kernel);
-    if (index < current.size()) current[index] = static_cast<float>(seconds);
+    if (index >= profile.current_.size()) return;
+    profile.current_[index] = static_cast<float>(seconds);
+    if (!profile.is_traced_) return;
+    // It has just ended. The two clocks may round apart.
+    TracedCall& call = profile.call_;
+    const int64_t end = nanoseconds_now();
+    const int64_t before = call.kernels.empty() ? call.begin : call.kernels.back().end;
+    const int64_t begin = end - std::llround(seconds * 1e9);
+    call.kernels.push_back({kernel, std::max(before, begin), end});
 }
 
 void KernelProfile::end_call(int samples) {
-    const double seconds = seconds_now() - begin_;
+    call_.end = nanoseconds_now();
+    const bool is_traced = std::exchange(is_traced_, false);
     if (samples != profile_.samples || ++seen_ <= profile_.warm_up) return;
     if (calls_.size() == kMostCalls) return;
-    calls_.push_back(static_cast<float>(seconds));
+    if (is_traced) trace_.push_back(call_);
+    calls_.push_back(1e-9f * static_cast<float>(call_.end - call_.begin));
     for (size_t k = 0; k < current_.size(); k++) {
         if (current_[k] >= 0.0f) kernels_[k].push_back(current_[k]);
     }

@@ -14,6 +14,7 @@
 
 #include "runtime/abi/emulsion_abi.h"
 #include "runtime/program/device.h"
+#include "runtime/program/trace.h"
 #include "runtime/support/machine_speed.h"
 
 namespace emulsion {
@@ -36,21 +37,27 @@ struct CallProfile {
 // emulsion_options; begin_call and end_call stand around every call.
 class KernelProfile {
   public:
+    static constexpr size_t kMostTraced = 20;  // calls of each start
+
     explicit KernelProfile(const emulsion_info& info);
 
-    // Forgets what was measured and measures calls of `samples` samples, after `warm_up` of them,
-    // with the kernels compiled for `batch`.
+    // Forgets what was measured, but for the trace, and measures calls of `samples` samples, after
+    // `warm_up` of them, with the kernels compiled for `batch`.
     void start(int batch, int samples, int warm_up);
     void begin_call();
     void end_call(int samples);
     CallProfile result() const;
+    // When the first kMostTraced of the calls that count ran, of each start.
+    std::span<const TracedCall> trace() const { return trace_; }
 
     static void record(void* self, int kernel, double seconds);
 
   private:
     CallProfile profile_;  // but for the medians
     int seen_ = 0;         // calls of those samples
-    double begin_ = 0.0;
+    TracedCall call_;      // this one; its kernels where it is traced
+    bool is_traced_ = false;
+    std::vector<TracedCall> trace_;
     std::vector<float> current_;               // by kernel, of this call; negative: has not run
     std::vector<float> calls_;                 // seconds of the calls that count
     std::vector<std::vector<float>> kernels_;  // by kernel, of the calls that count

@@ -73,6 +73,12 @@ void check_output(const char* option, const std::string& path, uint64_t bytes,
     }
 }
 
+void check_pair(const char* option, const std::string& path, const char* what,
+                const std::string& other) {
+    if (path.empty() || other.empty() || !do_collide(other, path)) return;
+    refuse_double(option, path, what);
+}
+
 // Each checkpoint but the first is written beside the former one: a disk with room for one alone
 // would keep the first for ever.
 void check_checkpoint_room(const OutputPaths& paths) {
@@ -156,11 +162,11 @@ bool is_held(const std::string& folder) {
 void check_outputs(const OutputPaths& paths) {
     check_output("--weights", paths.weights, paths.weights_bytes, paths);
     check_output("--profile", paths.profile, /*bytes=*/1, paths);
+    check_output("--trace", paths.trace, /*bytes=*/1, paths);
     check_checkpoint_room(paths);
-    if (!paths.weights.empty() && !paths.profile.empty() &&
-        do_collide(paths.weights, paths.profile)) {
-        refuse_double("--profile", paths.profile, "the weights");
-    }
+    check_pair("--profile", paths.profile, "the weights", paths.weights);
+    check_pair("--trace", paths.trace, "the weights", paths.weights);
+    check_pair("--trace", paths.trace, "the profile", paths.profile);
 }
 
 }  // namespace emulsion

@@ -36,12 +36,12 @@ bool is_held(const std::string& folder);
 // Where a run writes; empty: nowhere.
 struct OutputPaths {
     std::string folder;  // of checkpoints
-    std::string weights, profile;
+    std::string weights, profile, trace;
     std::vector<std::string> data;  // what the run reads
     uint64_t checkpoint_bytes = 0, weights_bytes = 0;
 };
 
-// Throws RuntimeError where weights or profile cannot be written, found out by beginning to, or
+// Throws RuntimeError where one of the files cannot be written, found out by beginning to, or
 // would replace another file of the run or one of its data, and where the disk has no room for the
 // weights, or for a checkpoint beside the former one. A run must not end with results that cannot
 // be kept.

@@ -88,6 +88,7 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
     app.add_flag("--quiet", options->quiet, "results and errors only")->group(output);
     app.add_flag("--no-progress", options->no_progress, "no progress bar")->group(output);
     add_profile_option(app, &options->profile)->group(output);
+    add_trace_option(app, &options->trace)->group(output);
 }
 
 void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOptions* options) {

@@ -34,6 +34,7 @@ struct TrainOptions {
     std::optional<double> checkpoint_minutes;
     std::string weights;  // file; CHECKPOINT/weights.safetensors where a folder is given
     std::string profile;  // file, kPrintProfile, or empty: none
+    std::string trace;    // file, or empty: none
     bool resume = false, overwrite = false, dry_run = false;
     bool quiet = false, no_progress = false, json = false;
 };

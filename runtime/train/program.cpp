@@ -173,6 +173,7 @@ OutputPaths TrainProgram::outputs() const {
     if (paths.weights.empty() && !paths.folder.empty())
         paths.weights = join_path(paths.folder, kWeightsName);
     if (options_.profile != kPrintProfile) paths.profile = options_.profile;
+    paths.trace = options_.trace;
     return paths;
 }
 
@@ -200,10 +201,10 @@ void TrainProgram::train() {
     } else {
         session_.initialize(state_.settings.seed);
     }
-    if (has_profile()) {
+    if (measures_kernels()) {
         profile_.start(session_.info().batch, state_.settings.batch, kProfileWarmUp);
     }
-    session_.bind(options_.variant, has_profile() ? &profile_ : nullptr);
+    session_.bind(options_.variant, measures_kernels() ? &profile_ : nullptr);
     // The weights of another run never stand beside the checkpoint of this one.
     if (!options_.resume) keeper_.supersede(join_path(options_.checkpoint, kWeightsName));
     const LoopOptions options = loop_options();
@@ -276,7 +277,7 @@ void TrainProgram::conclude() {
         session_.release_workspace();
         attempt([this] { write_weights(); });
     }
-    attempt([this] { report_profile(); });
+    attempt([this] { report_measured(); });
     if (end_ == LoopEnd::kComplete) attempt([this] { test(); });
     if (end_ == LoopEnd::kInterrupted) say_stopped();
     if (end_ == LoopEnd::kComplete && is_stopped()) say_skipped();
@@ -290,22 +291,36 @@ void TrainProgram::write_weights() {
     reporter_->weights(path);
 }
 
-void TrainProgram::report_profile() {
-    if (!has_profile()) return;
+void TrainProgram::report_measured() {
+    if (!measures_kernels()) return;
     const CallProfile call = profile_.result();
     if (call.calls == 0) {
-        console_.note(concat("note: --profile: the run had no step of ", call.samples,
+        console_.note(concat("note: ", has_profile() ? "--profile" : "--trace",
+                             ": the run had no step of ", call.samples,
                              " pictures after the first ", kProfileWarmUp,
                              ", so nothing was measured\n"));
         return;
     }
-    const std::string path = outputs().profile;
-    if (path.empty()) return reporter_->profile(call, session_.info());
+    if (has_trace()) {
+        attempt([&] {
+            write_trace(options_.trace, profile_facts(), profile_.trace());
+            console_.note(trace_written_text(options_.trace, profile_.trace().size()));
+        });
+    }
+    if (has_profile()) report_profile(call);
+}
+
+ProfileFacts TrainProgram::profile_facts() const {
     const Device& device = options_.device;
     const std::string variant = chosen_variant(session_.info(), options_.variant, device);
-    write_profile(path, {&session_.info(), "training", variant, options_.threads, device.option},
-                  {&call, 1});
-    console_.note(profile_written_text(path, device));
+    return {&session_.info(), "training", variant, options_.threads, device.option};
+}
+
+void TrainProgram::report_profile(const CallProfile& call) {
+    const std::string path = outputs().profile;
+    if (path.empty()) return reporter_->profile(call, session_.info());
+    write_profile(path, profile_facts(), {&call, 1});
+    console_.note(profile_written_text(path, options_.device));
 }
 
 // The test part is looked at once, at the end, and nothing is chosen by it.

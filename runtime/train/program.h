@@ -4,7 +4,8 @@
 //   here,
 //             before anything is trained, and ends the program
 //   train     the loop, to its end, to a signal, or to an error
-//   conclude  last checkpoint, weights, profile, test: each is tried, whatever has become of the
+//   conclude  last checkpoint, weights, profile and trace, test: each is tried, whatever has become
+//   of the
 //             others, and every failure is printed
 //
 // The exit code is that of the worst that has happened: a failure, else the signal, else done.
@@ -48,7 +49,8 @@ class TrainProgram {
 
     void conclude();
     void write_weights();
-    void report_profile();
+    void report_measured();
+    void report_profile(const CallProfile& call);
     void test();
     void say_stopped();
     void say_skipped();
@@ -56,6 +58,10 @@ class TrainProgram {
     void attempt(const std::function<void()>& action);
     int exit_code();
     bool has_profile() const { return !options_.profile.empty(); }
+    bool has_trace() const { return !options_.trace.empty(); }
+    // Of either.
+    bool measures_kernels() const { return has_profile() || has_trace(); }
+    ProfileFacts profile_facts() const;
     int64_t total_steps() const { return state_.settings.total_steps(loader_->batches()); }
 
     const emulsion_infer_library& infer_;

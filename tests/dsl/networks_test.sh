@@ -187,8 +187,10 @@ sed -e 's/^  output "features".*/  %sums = reduce_axes(%conv1.w) {axes=[0]} : f3
 ! grep -q 'is slow' err.txt || fault "the build of sums says $(cat err.txt)"
 
 # What the programs measure, `show` explains, from the model file and from its text
-built/one-conv-train --data synthetic --steps 5 --threads 1 --quiet --profile=train.json >out.txt 2>err.txt ||
+built/one-conv-train --data synthetic --steps 5 --threads 1 --quiet --profile=train.json --trace trace.json >out.txt 2>err.txt ||
     fault "train --profile: $(cat err.txt)"
+trace_is_good() { python3 "$root/tests/programs/check_trace.py" trace.json "$@" >out.txt || fault "the trace: $(cat out.txt)"; }
+trace_is_good 'kernels on [a-z0-9-]*, 1 thread' "4 step of 16 samples"
 "$emulsion" show "$lesson" --emit=roofline --profile=train.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
 grep -q '^one-conv, training of 16 samples on [a-z0-9-]*, 1 thread: medians of 4 calls after 1 to warm up$' table.txt ||
     fault "roofline says $(head -1 table.txt)"
@@ -197,7 +199,8 @@ grep -q ' conv1 .*tx=' table.txt || fault "the table of the training lacks conv1
 code=0
 "$emulsion" show "$root/examples/networks/mlp.cpp" --emit=roofline --profile=train.json >out.txt 2>err.txt || code=$?
 [ $code = 1 ] && grep -q "was measured on the network 'one-conv' of signature" err.txt || fault "a foreign profile: $code $(cat err.txt)"
-built/one-conv-infer --profile=infer.json --threads 1 2>err.txt || fault "infer --profile: $(cat err.txt)"
+built/one-conv-infer --profile=infer.json --trace trace.json --threads 1 2>err.txt || fault "infer --profile: $(cat err.txt)"
+trace_is_good 'kernels on [a-z0-9-]*, 1 thread' "20 run of 1 sample" "20 run of 4 samples"
 "$emulsion" show one-conv.emu --emit=roofline --profile=infer.json >table.txt 2>err.txt || fault "roofline: $(cat err.txt)"
 for samples in "1 sample" "4 samples"; do
     grep -q "^one-conv, inference of $samples on " table.txt || fault "no table of $samples: $(cat table.txt)"

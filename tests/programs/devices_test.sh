@@ -81,7 +81,8 @@ for interface in opencl vulkan; do
 done
 
 # Times of each launch, which no roofline is made of.
-./lenet-infer --profile=p.json --device gpu 2>err.txt || fault "--profile: $(cat err.txt)"
+./lenet-infer --profile=p.json --trace t.json --device gpu 2>err.txt || fault "--profile: $(cat err.txt)"
+python3 "$source_dir/tests/programs/check_trace.py" t.json 'launches on opencl:0' "20 run of 1 sample" || fault "the trace"
 grep -q '"device": "opencl:0"' p.json || fault "the profile does not name the device"
 "$binary_dir/bin/emulsion" show "$source_dir/examples/networks/lenet.cpp" --emit=roofline --profile=p.json 2>err.txt &&
     fault "a roofline of a device"

@@ -318,6 +318,8 @@ TEST_F(InferTest, NothingIsIgnoredBesideAMeasurement) {
             expect_failure(run_fake_infer(all), 2, problem(options[0], mode) + fix);
         }
     }
+    expect_failure(run_fake_infer({"--trace", "t", "nosuch.png"}), 2,
+                   problem("pictures", "--trace") + "\n  fix: leave them out\n");
     expect_failure(run_fake_infer({"--profile", "--stay-awake"}), 2,
                    "error: --stay-awake: is for --benchmark\n  fix: add --benchmark, or leave it "
                    "out\n");
@@ -353,9 +355,9 @@ TEST_F(InferTest, ClassesThatNobodyWouldSeeAreNotAskedFor) {
 TEST_F(InferTest, HelpAndVersion) {
     const ProgramResult help = run_fake_infer({"--help"});
     EXPECT_EQ(help.exit_code, 0);
-    for (const char* text :
-         {"--weights", "--json", "--benchmark", "--profile", "--threads", "--top", "--data",
-          "--idx", "--take", "--labels", "--write-pictures", "--version", "Exit codes: 0 done"}) {
+    for (const char* text : {"--weights", "--json", "--benchmark", "--profile", "--trace",
+                             "--threads", "--top", "--data", "--idx", "--take", "--labels",
+                             "--write-pictures", "--version", "Exit codes: 0 done"}) {
         EXPECT_NE(help.out.find(text), std::string::npos) << text;
     }
     EXPECT_EQ(run_fake_infer({"--version"}).out, "fake-infer 0.1.0 (0123456789abcdef)\n");

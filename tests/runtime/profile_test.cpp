@@ -142,7 +142,9 @@ TEST_F(ProfileTest, InferenceWritesEveryBatch) {
     FakeNetwork network;
     network.infer_batch = 2;
     use_fake_network(network);
-    const ProgramResult result = run_fake_infer({"--profile=" + file_, "--threads", "1"});
+    const std::string trace = folder_ / "t.json";
+    const ProgramResult result =
+        run_fake_infer({"--profile=" + file_, "--trace", trace, "--threads", "1"});
     ASSERT_EQ(result.exit_code, 0) << result.err;
     EXPECT_EQ(result.out, "");
     const auto json = nlohmann::json::parse(read_text(file_));
@@ -153,6 +155,10 @@ TEST_F(ProfileTest, InferenceWritesEveryBatch) {
     EXPECT_EQ(call["warm_up"], 5);
     EXPECT_GE(call["measured"], 10);
     EXPECT_EQ(call["kernels"][1]["seconds"], 1e-6);
+    EXPECT_NE(result.err.find("trace of 20 calls written to " + trace), std::string::npos)
+        << result.err;
+    EXPECT_EQ(nlohmann::json::parse(read_text(trace))["traceEvents"][3]["name"],
+              "run of 2 samples");
 }
 
 // The median of calls that count: others, however slow, change nothing.

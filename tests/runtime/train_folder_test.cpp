@@ -336,6 +336,12 @@ TEST_F(TrainFolderTest, PlacesOfTheRunItself) {
     expect_refused({"--weights", one, "--profile=" + one},
                    "--profile " + one +
                        ": is the place of the weights\n  fix: choose another one for --profile\n");
+    expect_refused({"--weights", one, "--trace", one},
+                   "--trace " + one +
+                       ": is the place of the weights\n  fix: choose another one for --trace\n");
+    expect_refused({"--profile=" + one, "--trace", one},
+                   "--trace " + one +
+                       ": is the place of the profile\n  fix: choose another one for --trace\n");
     expect_refused({"--checkpoint", run_, "--profile=" + weights_},
                    "--profile " + weights_ +
                        ": is the place of the weights\n  fix: choose another one for --profile\n");
