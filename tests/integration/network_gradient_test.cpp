@@ -39,6 +39,7 @@ struct Limits {
 };
 constexpr Limits kExact = {true, 2e-5, 1e-2};
 constexpr Limits kWinograd = {false, 1e-4, 3e-2};
+constexpr Limits kDevice = {false, 1e-4, 3e-2};
 
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
     for (size_t at = text.find(what); at != std::string::npos;
@@ -48,12 +49,16 @@ std::string replaced(std::string text, const std::string& what, const std::strin
     return text;
 }
 
-// resnet20, with tanh in the place of ReLU if asked: no kinks.
+// With tanh in the place of ReLU: no kinks.
+Network smooth(const std::string& text) {
+    return parse_network(replaced(text, "= relu(", "= tanh("), "smooth");
+}
+
+// resnet20, smooth if asked.
 Network deep_network(bool is_smooth) {
-    std::string text = replaced(read_test_file("golden/resnet20.graph.txt"), "resnet20",
-                                is_smooth ? "tanh20" : "relu20");
-    if (is_smooth) text = replaced(text, "= relu(", "= tanh(");
-    return parse_network(text, "resnet20.graph.txt");
+    const std::string text = replaced(read_test_file("golden/resnet20.graph.txt"), "resnet20",
+                                      is_smooth ? "tanh20" : "relu20");
+    return is_smooth ? smooth(text) : parse_network(text, "resnet20.graph.txt");
 }
 
 // ---- The reference ----
@@ -122,9 +127,12 @@ Gradients library_gradients(const Graph& graph, const ReferenceTraining& trainin
                        : static_cast<void*>(trainer.tensor(node.name));
         std::memcpy(to, bytes.data(), bytes.size());
     }
+    for (int which : {EMULSION_PARAMETERS, EMULSION_STATE})
+        EXPECT_EQ(trainer.library.upload(trainer.instance(), which), EMULSION_OK);
     EXPECT_EQ(trainer.library.forward_backward(trainer.instance(), trainer.ports.call(samples)),
               EMULSION_OK)
         << trainer.library.error(trainer.instance());
+    trainer.download();
     Gradients gradients;
     for (const Result& result : graph.results()) {
         if (result.kind != Result::Kind::gradient) continue;
@@ -227,13 +235,19 @@ size_t trained_parameters(const Graph& graph) {
     return count;
 }
 
+// On the first device of an interface where one is named.
 void check_network(const Network& network, int batch, const std::set<int>& steps, bool is_smooth,
-                   const Limits& limits) {
+                   const Limits& limits, const char* interface = nullptr) {
     const Graph graph = training_step(network);
     const int classes =
         static_cast<int>(graph.type(network.graph.find_output("scores")->value).shape[0]);
-    const BuiltLibraries built(network, {.batch = batch, .exact = limits.exact});
-    Trainer trainer(built.train(), 2);
+    LibraryOptions options{.batch = batch, .exact = limits.exact};
+    if (interface != nullptr) options.devices = {interface};
+    const BuiltLibraries built(network, options);
+    emulsion_device_description description;
+    if (interface != nullptr && built.train().device(0, &description) != EMULSION_OK)
+        GTEST_SKIP() << description.problem;
+    Trainer trainer(built.train(), 2, 0, 7, interface);
     ReferenceTraining training(graph, trainer, batch);
     for (int step = 1; step <= *steps.rbegin(); step++) {
         training.draw(static_cast<uint64_t>(step), classes);
@@ -280,6 +294,18 @@ TEST(NetworkGradient, OfASmallResidualNetworkWithRelu) {
 TEST(NetworkGradient, OfLenet) {
     check_network(golden_network("lenet"), 4, {1, 2}, false, kExact);
     check_network(golden_network("lenet"), 4, {1, 2}, false, kWinograd);
+}
+
+// Through every kernel that a step has on a device.
+TEST(NetworkGradient, OfASmallResidualNetworkOnADevice) {
+    const Network network = smooth(print(residual_network()));
+    check_network(network, 8, {1, 3}, true, kDevice, "opencl");
+}
+TEST(NetworkGradient, OfNetworksOnDevices) {
+    if (!is_long()) GTEST_SKIP() << "EMULSION_LONG_TESTS is not set";
+    for (const char* interface : {"opencl", "vulkan"})
+        check_network(golden_network("lenet"), 4, {1, 2}, false, kDevice, interface);
+    check_network(deep_network(true), 8, {1, 3}, true, kDevice, "opencl");
 }
 
 // Each pixel times one number for all its channels: the mean over channels through a convolution
