@@ -83,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
     Networks, LongDeviceTraining,
     ::testing::Values(Training("lenet", "opencl"), Training("resnet20", "opencl"),
                       Training("resnet18_cifar", "opencl"), Training("lenet", "vulkan"),
-                      Training("resnet20", "vulkan")),
+                      Training("resnet20", "vulkan"), Training("lenet", "cuda"),
+                      Training("resnet20", "cuda"), Training("resnet18_cifar", "cuda")),
     [](const auto& test) { return std::string(test.param.first) + "_" + test.param.second; });
 
 }  // namespace

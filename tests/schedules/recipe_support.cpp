@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <random>
@@ -353,9 +354,19 @@ Group among_others(Group group) {
 
 }  // namespace
 
-bool has_vulkan() {
+const Isa& test_device() {
+    const char* name = std::getenv("EMULSION_TEST_DEVICE");
+    const Isa* device = name == nullptr ? &isa_opencl() : find_device_isa(name);
+    if (device == nullptr) {
+        throw std::runtime_error(
+            fmt::format("EMULSION_TEST_DEVICE is '{}', but must be cuda, opencl or vulkan", name));
+    }
+    return *device;
+}
+
+bool has_driver(const Isa& device) {
     return Halide::host_supports_target_device(
-        Halide::Target("x86-64-linux-jit" + target_features(isa_vulkan())));
+        Halide::Target("x86-64-linux-jit" + target_features(device)));
 }
 
 void check_recipe(const std::string& name, const Group& group, const RecipeCheck& check) {
@@ -364,7 +375,8 @@ void check_recipe(const std::string& name, const Group& group, const RecipeCheck
     std::map<int64_t, std::vector<Tensor>> bits;  // with fused multiply-add
     std::vector<const Isa*> isas = runnable_isas();
     if (!check.all_isas) isas = {isas.back()};
-    if (recipe.is_for_devices()) isas = {check.device};
+    if (recipe.is_for_devices()) isas = {check.device != nullptr ? check.device : &test_device()};
+    if (isas[0] == &isa_cuda() && !has_driver(isa_cuda())) GTEST_SKIP() << "no driver of cuda";
     for (const Isa* isa : isas) {
         // Groups take turns on the oldest processors, which no other bits depend on.
         if (check.all_isas && !isa->fma && group.signature().size() % 3 != 0) continue;

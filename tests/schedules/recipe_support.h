@@ -59,8 +59,13 @@ const Recipe& recipe_named(const std::string& name);
 // The instruction sets that this machine runs.
 std::vector<const Isa*> runnable_isas();
 
-// Whether this machine has a driver of Vulkan (lavapipe in the tests).
-bool has_vulkan();
+// The interface that recipes for devices are run on: OpenCL (PoCL in the tests), or what
+// EMULSION_TEST_DEVICE names in the environment, such as cuda. Throws std::runtime_error where it
+// names none.
+const Isa& test_device();
+
+// Whether this machine has a driver of the interface that Halide's JIT runs on.
+bool has_driver(const Isa& device);
 
 // Random values of a group's sources; `fills` by source name, the rest normal (labels for i32).
 reference::Sources random_sources(const Group& group, int64_t samples,
@@ -75,12 +80,13 @@ struct RecipeCheck {
     std::function<void(reference::Sources& sources, int64_t samples)> adjust = {};
     bool all_isas = true;  // and the same bits with AVX2 as with AVX-512
     bool all_tilings = true;
-    std::vector<Tiling> tilings = {};   // in place of those that the recipe ranks
-    bool same_bits = true;              // by every tiling
-    const Isa* device = &isa_opencl();  // of recipes for devices
+    std::vector<Tiling> tilings = {};  // in place of those that the recipe ranks
+    bool same_bits = true;             // by every tiling
+    const Isa* device = nullptr;       // of recipes for devices; null: test_device()
 };
 
-// The recipe applies, and equals the reference for samples 1, 2, batch - 1 and batch.
+// The recipe applies, and equals the reference for samples 1, 2, batch - 1 and batch. Skips the
+// test where EMULSION_TEST_DEVICE names an interface without a driver here.
 void check_recipe(const std::string& name, const Group& group, const RecipeCheck& check = {});
 
 }  // namespace emulsion::test

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -13,7 +14,8 @@ namespace emulsion::test {
 namespace {
 
 std::string path_of(const std::string& name) {
-    return std::string(EMULSION_TEST_SOURCE_DIR) + "/tests/" + name;
+    const char* folder = std::getenv("EMULSION_SOURCE_DIR");
+    return std::string(folder != nullptr ? folder : EMULSION_TEST_SOURCE_DIR) + "/tests/" + name;
 }
 
 void write_golden(const std::string& name, const std::string& text) {

@@ -1,5 +1,6 @@
 // Expected texts in files. A test executable started with --update-golden writes them anew; a
-// reviewer reads what moved.
+// reviewer reads what moved. EMULSION_SOURCE_DIR in the environment names the folder that holds
+// tests/, on machines where it lies elsewhere than where it was compiled.
 #pragma once
 
 #include <functional>

@@ -195,7 +195,7 @@ Cases maps() {
 }
 
 void check(Cases cases) {
-    if (!has_vulkan()) GTEST_SKIP() << "no driver of Vulkan";
+    if (!has_driver(isa_vulkan())) GTEST_SKIP() << "no driver of Vulkan";
     for (Case& c : cases) {
         c.check.device = &isa_vulkan();
         c.check.all_tilings = false;
