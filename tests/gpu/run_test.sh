@@ -46,4 +46,38 @@ for line in 'device: opencl:0 ' 'passed: the runtime of opencl: ' 'passed: lenet
     'skipped: .*DeviceLibrary.*: the compiler is not on this machine$'; do
     grep -q "^$line" "$work/out.txt" || fault "no line '$line': $(cat "$work/out.txt")"
 done
+
+# tests/gpu/bench: programs that are built elsewhere, and a made-up PyTorch whose fastest variant is known.
+bench=$source_dir/tests/gpu/bench
+rows="lenet:train:16 lenet:infer:1"
+EMULSION_BINARY_DIR=$binary_dir "$bench" --prepare --rows "$rows" --target native,cuda,opencl --folder "$work/gpu" ||
+    fault "bench --prepare fails"
+cat >"$work/python" <<'SCRIPT'
+#!/usr/bin/env bash
+# SCRIPT NET MODE BATCH VARIANT TF32
+[ "$6" = tf32_off ] || { echo "ModuleNotFoundError: No module named 'torch'" >&2; exit 1; }
+declare -A speeds=([eager]=4 [graphs]=8)
+metric=throughput_median unit=img/s value=${speeds[$5]}
+[ "$3" = train ] || { metric=latency_median unit=ms; value=$((16 / value)); }
+echo "torch_$5_$6,1.0,$2,$3,$4,0,$metric,$value,$unit,1"
+SCRIPT
+chmod +x "$work/python"
+bench() { "$bench" --folder "$work/gpu" --rows "$rows" --rounds 2 --seconds 0.1 --variants eager,graphs --python "$work/python" "$@" >"$work/out.txt" 2>&1; }
+EMULSION_NO_DEVICE=1 bench
+[ $? = 77 ] || fault "without a device bench ends with another code"
+grep -q '^skipped: there is no device cuda:0: .*EMULSION_NO_DEVICE is set' "$work/out.txt" || fault "$(cat "$work/out.txt")"
+bench --rows lenet:train
+[ $? = 2 ] && grep -q "^gpu bench: the row 'lenet:train' is none; fix: " "$work/out.txt" || fault "$(cat "$work/out.txt")"
+LD_LIBRARY_PATH=$binary_dir/tests/driver EMULSION_CUDA_STAND_IN=1 bench --rows lenet:infer:1
+[ $? = 1 ] && grep -q "^FAILED: lenet, inference, one picture: it computes something else than the processor" "$work/out.txt" ||
+    fault "bench where no kernel runs: $(cat "$work/out.txt")"
+bench --device opencl:0 || fault "bench ends with $?: $(cat "$work/out.txt")"
+for line in 'checked: lenet, training, batch 16 on opencl:0: 18 results are the .*' 'checked: lenet, inference, batch 1 on opencl:0: .*' \
+    "left out: lenet, training, batch 16, PyTorch, TF32 on, graphs: ModuleNotFoundError: No module named 'torch'" \
+    'kernels of lenet, training, batch 16: [0-9]*, .*' ' .* us .* %  forward conv1 gpu_product .*' \
+    '| lenet | training, batch 16 | .* img/s | graphs: 8 img/s | .* (.*-.*) | not measured: graphs: .* | - |' \
+    '| lenet | inference, one picture | .* ms | graphs: 2 ms | .* | - |' 'geometric mean against PyTorch, TF32 off: .* of 2 rows'; do
+    grep -qx "$line" "$work/out.txt" || fault "bench has no line '$line': $(cat "$work/out.txt")"
+done
+"$bench" --table "$work/gpu/results.json" | diff - <(sed -n '/^| network/,$p' "$work/out.txt") || fault "bench --table"
 finish
