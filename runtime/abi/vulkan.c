@@ -252,7 +252,7 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
 /* Downloads wait for all launches. */
 static int set_mark(emulsion_device* head, int mark) {
     (void)mark;
-    return head->error;
+    return emulsion_vulkan_submit((Device*)head);
 }
 
 static int finish(emulsion_device* head) {

@@ -113,6 +113,28 @@ TEST_F(Vulkan, LaunchesKeepTheirOrder) {
     EXPECT_EQ(scaled.device()->kernels, 2u);
 }
 
+int submissions;
+
+// The device computes while the process gets the next call ready.
+TEST_F(Vulkan, AMarkHandsOverWhatIsLaunched) {
+    VulkanStandIn stand_in;
+    stand_in.driver.vkQueueSubmit = [](VkQueue queue, uint32_t count, const VkSubmitInfo* infos,
+                                       VkFence fence) {
+        submissions++;
+        return VulkanStandIn::real().vkQueueSubmit(queue, count, infos, fence);
+    };
+    VulkanProgram program = vulkan_scaling();
+    VulkanScaled scaled(program);
+    scaled.upload(1);
+    EXPECT_EQ(scaled.scale(2), 0);
+    submissions = 0;
+    for (int mark = 0; mark < EMULSION_DEVICE_MARKS; mark++) {
+        EXPECT_EQ(scaled.device().api().mark(scaled.device().get(), mark), 0);
+        EXPECT_EQ(submissions, 1) << "nothing is recorded behind the first mark";
+    }
+    EXPECT_EQ(scaled.download(), std::vector<float>(VulkanScaled::kCount, 2));
+}
+
 TEST_F(Vulkan, ADryRunMakesEverythingReady) {
     VulkanStandIn stand_in;
     VulkanProgram program = vulkan_scaling();
