@@ -192,20 +192,29 @@ static int make_ready(emulsion_instance* instance, const emulsion_sequence* sequ
     return status;
 }
 
-/* Programs are built here, and each later launch finds its own. */
+/* The kernels of a call on this set of slots, and its tests. */
+static int make_call_ready(emulsion_instance* instance, const emulsion_plan* plan, int set) {
+    int status = emulsion_device_use_set(instance, plan, set);
+    instance->samples = plan->batch;
+    if (status == EMULSION_OK) status = make_ready(instance, &plan->forward);
+    if (status == EMULSION_OK) status = make_ready(instance, &plan->backward);
+    if (status != EMULSION_OK || !instance->library->training) return status;
+    status = emulsion_device_test_loss(instance, set);
+    return status == EMULSION_OK ? emulsion_device_test_gradients(instance, set) : status;
+}
+
+/* Programs are built here, and what is launched is bound to its places: each later launch finds its
+ * own. */
 static int make_all_ready(emulsion_instance* instance) {
     const emulsion_variant* variant = instance->variant;
     instance->device->dry = 1;
     instance->samples = variant->plans[0].batch;
     int status = make_ready(instance, &variant->prepare);
     if (status == EMULSION_OK) status = make_ready(instance, &variant->update);
-    for (int i = 0; i < variant->plan_count && status == EMULSION_OK; i++) {
-        instance->samples = variant->plans[i].batch;
-        status = make_ready(instance, &variant->plans[i].forward);
-        if (status == EMULSION_OK) status = make_ready(instance, &variant->plans[i].backward);
+    for (int set = 0; set < EMULSION_DEVICE_MARKS; set++) {
+        for (int i = 0; i < variant->plan_count && status == EMULSION_OK; i++)
+            status = make_call_ready(instance, &variant->plans[i], set);
     }
-    if (status == EMULSION_OK && instance->library->training)
-        status = emulsion_device_test_loss(instance, 0);
     instance->device->dry = 0;
     return status;
 }

@@ -55,7 +55,7 @@ typedef struct emulsion_device_api emulsion_device_api;
 struct emulsion_device {
     const emulsion_device_api* api;
     int32_t error; /* the driver's code of the first fault; 0: none yet */
-    int32_t dry;   /* 1: a launch makes its program and kernel ready, and runs nothing */
+    int32_t dry;   /* 1: a launch makes its program, kernel and places ready, and runs nothing */
     char text[EMULSION_DEVICE_TEXT]; /* `error` in words: what was asked, and the driver's answer */
     /* Counters, since open. */
     uint64_t launches, uploads, downloads, uploaded_bytes, downloaded_bytes;
@@ -102,7 +102,7 @@ struct emulsion_device_api {
     int (*mark)(emulsion_device* device, int mark);
     /* Returns when all launches are through. */
     int (*finish)(emulsion_device* device);
-    /* Launches the test, and waits for nothing. A dry device gets the kernel ready. */
+    /* Launches the test, and waits for nothing. A dry device gets kernel and places ready. */
     int (*test)(emulsion_device* device, const emulsion_device_test* test);
 };
 

@@ -161,7 +161,7 @@ static int launch_test(Device* device, void* kernel, const emulsion_device_test*
         emulsion_opencl_view(head, EMULSION_STATE, 0, EMULSION_STATE_HEAD),
         emulsion_opencl_view(head, EMULSION_WORKSPACE, test->record,
                              sizeof(emulsion_device_record))};
-    if (head->error != 0) return head->error;
+    if (head->error != 0 || head->dry) return head->error;
     const struct {
         size_t bytes;
         const void* value;
@@ -185,8 +185,7 @@ int emulsion_opencl_test(emulsion_device* head, const emulsion_device_test* test
         ready_program(device, kTestSource, sizeof kTestSource - 1) != 0)
         return head->error;
     void* kernel = ready_kernel(device, kTestSource, kTestName, kTestThreads, 0);
-    if (kernel == NULL || head->dry) return head->error;
-    return launch_test(device, kernel, test);
+    return kernel == NULL ? head->error : launch_test(device, kernel, test);
 }
 
 /* What Halide's kernels call; they drop what it returns. */

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 namespace emulsion::testing {
 
@@ -13,6 +14,8 @@ namespace {
 struct FakeDevice {
     emulsion_device head{};
     std::vector<Block> arenas;  // by class
+    // What dry runs have launched, a kernel or a test, and its places.
+    std::set<std::vector<std::uint64_t>> ready;
 };
 
 FakeDevice* of(emulsion_device* device) { return reinterpret_cast<FakeDevice*>(device); }
@@ -33,6 +36,21 @@ int answer(emulsion_device* device, const char* function) {
     if (!fails(function)) return 0;
     say(device->text, function);
     return device->error = -5;
+}
+
+// Whether a launch runs: one on places that no dry run has seen is refused.
+bool launches(emulsion_device* device, const std::vector<std::uint64_t>& launch) {
+    if (device->dry != 0) {
+        of(device)->ready.insert(launch);
+        return false;
+    }
+    if (of(device)->ready.count(launch) == 1) {
+        device->launches++;
+        return true;
+    }
+    std::strcpy(device->text, "a launch is not made ready");
+    device->error = EMULSION_DEVICE_REFUSED;
+    return false;
 }
 
 int count(char text[EMULSION_DEVICE_TEXT]) {
@@ -124,8 +142,9 @@ int test(emulsion_device* device, const emulsion_device_test* test) {
         place(device, EMULSION_WORKSPACE, test->record, sizeof(emulsion_device_record)));
     EXPECT_GE(test->count, 1u);
     EXPECT_TRUE(test->begins == 0 || test->count == 1);
-    if (device->dry != 0) return 0;
-    device->launches++;
+    if (!launches(device, {reinterpret_cast<std::uint64_t>(values), test->count,
+                           reinterpret_cast<std::uint64_t>(&record)}))
+        return device->error;
     if (test->begins != 0) record = {0, 0};
     for (std::uint64_t i = 0; i < test->count && flag_of(device) == 0; i++) {
         if (std::isfinite(values[i])) continue;
@@ -157,16 +176,19 @@ float* at(const emulsion_instance* instance, Buffer buffer) {
     return reinterpret_cast<float*>(instance->descriptors[buffer].device);
 }
 
-// Whether a launch runs.
-bool launches(const emulsion_instance* instance) {
+// Whether a launch of a kernel on these buffers runs.
+bool launches(const emulsion_instance* instance, emulsion_kernel kernel,
+              const std::vector<Buffer>& buffers) {
     EXPECT_EQ(instance->workers->instance, instance);
     if (answer(instance->device, "launch") != 0) return false;
-    if (instance->device->dry == 0) instance->device->launches++;
-    return instance->device->dry == 0;
+    std::vector<std::uint64_t> launch{reinterpret_cast<std::uint64_t>(kernel)};
+    for (Buffer buffer : buffers)
+        launch.push_back(reinterpret_cast<std::uint64_t>(at(instance, buffer)));
+    return launches(instance->device, launch);
 }
 
 int forward(emulsion_instance* instance) {
-    if (!launches(instance)) return 0;
+    if (!launches(instance, forward, {kX, kW, kY, kLoss})) return 0;
     float all = 0;
     for (int n = 0; n < instance->samples; n++) {
         float sum = 0;
@@ -179,7 +201,7 @@ int forward(emulsion_instance* instance) {
 }
 
 int backward(emulsion_instance* instance) {
-    if (!launches(instance)) return 0;
+    if (!launches(instance, backward, {kX, kGradient})) return 0;
     for (int c = 0; c < kWidth; c++) {
         float sum = 0;
         for (int n = 0; n < instance->samples; n++) sum += at(instance, kX)[n * kWidth + c];
@@ -189,14 +211,14 @@ int backward(emulsion_instance* instance) {
 }
 
 int update(emulsion_instance* instance) {
-    if (!launches(instance) || flag_of(instance->device) != 0) return 0;
+    if (!launches(instance, update, {kW, kGradient}) || flag_of(instance->device) != 0) return 0;
     for (int c = 0; c < kWidth; c++)
         at(instance, kW)[c] -= instance->learning_rate * at(instance, kGradient)[c];
     return 0;
 }
 
 int prepare(emulsion_instance* instance) {
-    launches(instance);
+    launches(instance, prepare, {});
     return 0;
 }
 
