@@ -34,6 +34,15 @@ void* emulsion_table_find(const emulsion_table* table, uint64_t first, uint64_t 
     return table->capacity == 0 ? NULL : place_of(table, first, second)->handle;
 }
 
+void* emulsion_table_find_least(const emulsion_table* table, uint64_t first, uint64_t least) {
+    for (uint64_t i = 0; i < table->capacity; i++) {
+        const emulsion_table_entry* entry = &table->entries[i];
+        if (entry->handle != NULL && entry->first == first && entry->second >= least)
+            return entry->handle;
+    }
+    return NULL;
+}
+
 static int grow(emulsion_table* table) {
     emulsion_table larger = {0};
     larger.capacity = table->capacity == 0 ? 64 : 2 * table->capacity;

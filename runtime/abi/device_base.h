@@ -21,6 +21,9 @@ typedef struct emulsion_table {
 
 /* Null where there is none. */
 void* emulsion_table_find(const emulsion_table* table, uint64_t first, uint64_t second);
+/* One of those with this first word and a second of at least `least`, found by a walk over all;
+ * null where there is none. */
+void* emulsion_table_find_least(const emulsion_table* table, uint64_t first, uint64_t least);
 /* REQUIRES: there is none yet. 0 where there is no memory. */
 int emulsion_table_add(emulsion_table* table, uint64_t first, uint64_t second, void* handle);
 /* Hands every handle to `release`, if there is one, and frees the table's memory. */

@@ -251,13 +251,17 @@ uint64_t emulsion_opencl_view(emulsion_device* head, int memory_class, uint64_t 
 }
 
 /* What a copy names the bytes by. Kernels may run on views of the workspace beside it, so that it
- * takes a view of its own there; other classes are at rest. */
+ * takes a view there, one that is wide enough: bind has made those of the largest batch. Other
+ * classes are at rest. */
 static void* copied(Device* device, int memory_class, uint64_t* offset, uint64_t bytes) {
     if (memory_class != EMULSION_WORKSPACE || *offset % EMULSION_DEVICE_ALIGNMENT != 0)
         return device->arenas[memory_class];
-    const uint64_t view = emulsion_opencl_view(&device->base.head, memory_class, *offset, bytes);
+    void* view = emulsion_table_find_least(&device->views[memory_class], *offset, bytes);
+    if (view == NULL)
+        view = (void*)(uintptr_t)emulsion_opencl_view(&device->base.head, memory_class, *offset,
+                                                      bytes);
     *offset = 0;
-    return (void*)(uintptr_t)view;
+    return view;
 }
 
 static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,

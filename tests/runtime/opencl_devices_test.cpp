@@ -184,6 +184,8 @@ TEST(DeviceTable, KeepsWhatItIsGiven) {
     for (uint64_t i = 0; i < 1000; i++)
         EXPECT_EQ(emulsion_table_find(&table, i / 10 * 512, i % 10), &handles[i]);
     EXPECT_EQ(emulsion_table_find(&table, 1, 0), nullptr);
+    EXPECT_EQ(emulsion_table_find_least(&table, 512, 9), &handles[19]);
+    EXPECT_EQ(emulsion_table_find_least(&table, 512, 10), nullptr);
     emulsion_table_clear(&table, [](void* handle) {
         (*static_cast<uint64_t*>(handle))++;
         cleared++;

@@ -69,6 +69,37 @@ TEST_F(OpenCl, ViewsAreOfTheArena) {
     EXPECT_EQ(device->error, 0) << device->text;
 }
 
+int sub_buffers;
+
+// A call of fewer samples than the one before it makes nothing.
+TEST_F(OpenCl, CopiesShareViews) {
+    StandIn stand_in;
+    stand_in.driver.clCreateSubBuffer = [](void* buffer, uint64_t flags, uint32_t type,
+                                           const void* region, int* error) {
+        sub_buffers++;
+        return StandIn::real().clCreateSubBuffer(buffer, flags, type, region, error);
+    };
+    OpenDevice device(emulsion_opencl);
+    const emulsion_device_api& api = device.api();
+    ASSERT_EQ(api.allocate(device.get(), EMULSION_WORKSPACE, 8192), 0);
+    ASSERT_NE(api.view(device.get(), EMULSION_WORKSPACE, 512, 4096), 0u);
+    ASSERT_NE(api.view(device.get(), EMULSION_WORKSPACE, 4608, 512), 0u);
+    sub_buffers = 0;
+    std::vector<uint8_t> bytes(4096), again(4096);
+    for (size_t samples = 1; samples <= 64; samples++) {
+        const size_t count = 64 * samples;
+        std::fill_n(bytes.begin(), count, static_cast<uint8_t>(samples));
+        ASSERT_EQ(api.upload(device.get(), EMULSION_WORKSPACE, 512, bytes.data(), count), 0);
+        ASSERT_EQ(api.download(device.get(), EMULSION_WORKSPACE, 512, again.data(), count,
+                               EMULSION_ALL_LAUNCHES),
+                  0);
+        ASSERT_EQ(again, bytes);
+    }
+    EXPECT_EQ(sub_buffers, 0);
+    ASSERT_EQ(api.upload(device.get(), EMULSION_WORKSPACE, 4608, bytes.data(), 513), 0);
+    EXPECT_EQ(sub_buffers, 1) << "the view there has 512 bytes";
+}
+
 TEST_F(OpenCl, ASecondRunMakesNothing) {
     TextProgram program = scaling_program();
     Scaled scaled(program);
