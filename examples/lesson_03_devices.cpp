@@ -21,8 +21,8 @@
 //
 //     out/devices-train --data synthetic:640 --dry-run --device opencl:0
 //
-// 4. Train there. `--device gpu` takes the first device there is, `auto` the processor where there
-// is none.
+// 4. Train there. `--device gpu` takes the first GPU or, where there is none, software such as
+// PoCL's; `auto` then takes the processor, which is faster.
 //
 //     out/devices-train --data synthetic:640 --epochs 2 --checkpoint run --device opencl:0
 //

@@ -40,6 +40,7 @@ int emulsion_library_device(const emulsion_library* library, int index,
         if (api->facts(index, &facts, description->problem) != 0) return EMULSION_DEVICE_ERROR;
         description->interface = api->name;
         description->index = index;
+        description->is_software = facts.is_software != 0;
         description->memory_bytes = facts.memory_bytes;
         add_text(description->name, facts.name);
         description->problem[0] = 0;
@@ -70,21 +71,41 @@ static int fail_interface(emulsion_instance* instance, const char* wanted) {
     return EMULSION_UNSUPPORTED_DEVICE;
 }
 
-/* The first device of any interface; where there is none, the processor or a sentence. */
+/* The interface's first device that is no software; -1 where there is none. One that does not tell
+ * is passed over. */
+static int find_hardware(const emulsion_device_api* api, int count) {
+    for (int i = 0; i < count; i++) {
+        emulsion_device_facts facts;
+        char text[EMULSION_DEVICE_TEXT] = "";
+        memset(&facts, 0, sizeof facts);
+        if (api->facts(i, &facts, text) == 0 && !facts.is_software) return i;
+    }
+    return -1;
+}
+
+/* The first device of any interface that is no software. Where there is none, "auto" is the
+ * processor, and "gpu" the first device or a sentence. */
 static int choose_any(emulsion_instance* instance, const char* wanted, int* variant, int* index) {
     const emulsion_library* library = instance->library;
     char reasons[EMULSION_DEVICE_TEXT] = "";
-    int has_interface = 0;
-    *variant = -1;
-    *index = 0;
-    for (int i = 0; i < library->variant_count && *variant < 0; i++) {
+    int has_interface = 0, software = -1;
+    for (int i = 0; i < library->variant_count; i++) {
+        const emulsion_device_api* api = library->variants[i].device;
         char reason[EMULSION_DEVICE_TEXT] = "";
-        if (library->variants[i].device == NULL) continue;
+        if (api == NULL) continue;
         has_interface = 1;
-        if (library->variants[i].device->count(reason) > 0) *variant = i;
+        const int count = api->count(reason);
         add_reason(reasons, reason);
+        if (count > 0 && software < 0) software = i;
+        *index = find_hardware(api, count);
+        *variant = i;
+        if (*index >= 0) return EMULSION_OK;
     }
-    if (*variant >= 0 || strcmp(wanted, "auto") == 0) return EMULSION_OK;
+    *index = 0;
+    *variant = -1;
+    if (strcmp(wanted, "auto") == 0) return EMULSION_OK;
+    *variant = software;
+    if (software >= 0) return EMULSION_OK;
     if (!has_interface) return fail_interface(instance, wanted);
     fail_word(instance, EMULSION_UNSUPPORTED_DEVICE, wanted);
     emulsion_append(instance, ", but there is none: ");

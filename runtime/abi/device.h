@@ -68,6 +68,7 @@ typedef struct emulsion_device_facts {
     uint64_t memory_bytes;  /* of the device in all */
     uint64_t largest_bytes; /* of one block */
     uint64_t alignment;     /* bytes, of a view's offset */
+    uint64_t is_software;   /* 1: its kernels run on the processor */
 } emulsion_device_facts;
 
 /* Functions that return an int return 0 or the driver's code. Those without a device put the fault

@@ -78,7 +78,7 @@
 extern "C" {
 #endif
 
-#define EMULSION_ABI_VERSION 4
+#define EMULSION_ABI_VERSION 5
 #define EMULSION_ALIGNMENT 64
 #define EMULSION_MAX_THREADS 256
 #define EMULSION_MAX_RANK 5
@@ -216,7 +216,7 @@ typedef struct emulsion_pool {
 typedef struct emulsion_device_description {
     const char* interface; /* "opencl"; options.device names the device "opencl:1" */
     int32_t index;         /* among those of the interface: 1 */
-    int32_t reserved;
+    int32_t is_software;   /* 1: the processor in disguise, such as PoCL's or lavapipe's */
     uint64_t memory_bytes;
     char name[256];
     char problem[256]; /* beyond the last device: why there is none, or no more, in words */
@@ -234,9 +234,10 @@ typedef struct emulsion_options {
     void (*profile)(void* self, int kernel, double seconds); /* or null: called after each kernel */
     void* profile_self;
     const char* device; /* null or "cpu": the processor; "gpu": the first device of the library's
-                           interfaces; "auto": that, or the processor where there is none; or an
-                           interface and an index, "opencl:1" ("opencl": of index 0). On a device
-                           the fields above are ignored but for profile; variant must be 0 */
+                           interfaces that is no software, or else the first; "auto": the first
+                           that is no software, or else the processor; or an interface and an index,
+                           "opencl:1" ("opencl": of index 0). On a device the fields above are
+                           ignored but for profile; variant must be 0 */
 } emulsion_options;
 
 /* One call: pointers in the order of info->inputs and info->outputs, none null, all aligned to
@@ -252,6 +253,6 @@ typedef struct emulsion_call {
 }
 #endif
 #endif
-#if EMULSION_ABI_VERSION != 4
+#if EMULSION_ABI_VERSION != 5
 #error "headers of two versions of Emulsion meet: build all libraries with the same one"
 #endif

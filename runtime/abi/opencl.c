@@ -81,6 +81,7 @@ static int ask(const emulsion_opencl_driver* cl, void* device, uint32_t name, vo
 static int read_facts(const emulsion_opencl_driver* cl, void* device, emulsion_device_facts* facts,
                       char text[EMULSION_DEVICE_TEXT]) {
     uint32_t align_bits = 0;
+    uint64_t type = 0;
     int answer = ask(cl, device, CL_DEVICE_NAME, facts->name, sizeof facts->name - 1);
     facts->name[sizeof facts->name - 1] = 0;
     if (answer == 0)
@@ -90,7 +91,9 @@ static int read_facts(const emulsion_opencl_driver* cl, void* device, emulsion_d
             ask(cl, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, &facts->largest_bytes, sizeof(uint64_t));
     if (answer == 0)
         answer = ask(cl, device, CL_DEVICE_MEM_BASE_ADDR_ALIGN, &align_bits, sizeof align_bits);
+    if (answer == 0) answer = ask(cl, device, CL_DEVICE_TYPE, &type, sizeof type);
     facts->alignment = align_bits / 8;
+    facts->is_software = (type & CL_DEVICE_TYPE_CPU) != 0;
     if (answer != 0)
         snprintf(text, EMULSION_DEVICE_TEXT, "clGetDeviceInfo answers %s (%d)",
                  emulsion_opencl_error_name(answer), answer);

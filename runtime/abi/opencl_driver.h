@@ -81,9 +81,11 @@ enum {
     CL_INVALID_ARG_INDEX = -49,
     CL_PLATFORM_NOT_FOUND_KHR = -1001,
 
+    CL_DEVICE_TYPE_CPU = 2,
     CL_DEVICE_TYPE_GPU = 4,
-    CL_DEVICE_TYPE_NO_GPU = 2 | 8, /* processors, accelerators */
+    CL_DEVICE_TYPE_NO_GPU = CL_DEVICE_TYPE_CPU | 8, /* 8: accelerators */
 
+    CL_DEVICE_TYPE = 0x1000,
     CL_DEVICE_MAX_MEM_ALLOC_SIZE = 0x1010,
     CL_DEVICE_MEM_BASE_ADDR_ALIGN = 0x1019, /* in bits */
     CL_DEVICE_GLOBAL_MEM_SIZE = 0x101f,

@@ -97,6 +97,7 @@ static void read_facts(const emulsion_vulkan_driver* vk, VkPhysicalDevice device
     facts->memory_bytes = heap == kNoIndex ? 0 : memory.memoryHeaps[heap].size;
     facts->largest_bytes = facts->memory_bytes;
     facts->alignment = properties.limits.minStorageBufferOffsetAlignment;
+    facts->is_software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     if (properties.apiVersion < VK_API_VERSION_1_1) return; /* nor can it be opened */
     VkPhysicalDeviceMaintenance3Properties most = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};

@@ -37,7 +37,8 @@ Devices query_devices(DeviceQuery query) {
         const int status = query(i, &found);
         if (status == EMULSION_OK) {
             devices.list.push_back({concat(found.interface, ":", found.index), found.interface,
-                                    one_line(found.name), found.memory_bytes, ""});
+                                    one_line(found.name), found.memory_bytes,
+                                    found.is_software != 0, ""});
             continue;
         }
         devices.problem = one_line(found.problem);
@@ -65,6 +66,19 @@ bool has_device_variant(const emulsion_info& info) { return !interfaces_of(info)
 [[noreturn]] void refuse_word(const std::string& wanted, const std::string& problem,
                               const std::string& fix) {
     throw UsageError("--device", concat(quoted(wanted), " ", problem), fix);
+}
+
+// What `gpu` and `auto` name where there are such devices.
+Device choose_any(const Devices& devices, const std::string& wanted) {
+    for (const Device& device : devices.list) {
+        if (!device.is_software) return device;
+    }
+    if (wanted == "gpu") return devices.list.front();
+    Device processor;
+    processor.reason = devices.list.empty() ? devices.problem
+                                            : concat("there is no device but software (",
+                                                     devices.list.front().option, ")");
+    return processor;
 }
 
 // "opencl:1" from "opencl:1", "opencl:0" from "opencl".
@@ -103,9 +117,11 @@ bool has_variant(const emulsion_info& info, std::string_view name) {
 
 void add_device_options(CLI::App& app, const emulsion_info& info, DeviceOptions* options) {
     const std::string help = has_device_variant(info)
-                                 ? concat("where to run: auto, gpu (the first device), or one of ",
-                                          list_interfaces(info), ", with a number as in ",
-                                          interfaces_of(info).front(), ":1 (cpu)")
+                                 ? concat(
+                                       "where to run: auto, gpu (the first device that is no "
+                                       "software, if any), or one of ",
+                                       list_interfaces(info), ", with a number as in ",
+                                       interfaces_of(info).front(), ":1 (cpu)")
                                  : "where to run: cpu, which is all that this program is built for";
     app.add_option("--device", options->wanted, help)->type_name("NAME");
     app.add_flag("--list-devices", options->lists, "list the devices there are, and end");
@@ -117,13 +133,9 @@ Device find_device(const emulsion_info& info, DeviceQuery query, const std::stri
     if (wanted == "gpu" && !has_device_variant(info)) full_name(info, wanted);
     const std::string name = is_any ? wanted : full_name(info, wanted);
     const Devices devices = query_devices(query);
+    if (wanted == "auto" || (is_any && !devices.list.empty())) return choose_any(devices, wanted);
     for (const Device& device : devices.list) {
-        if (is_any || device.option == name) return device;
-    }
-    if (wanted == "auto") {
-        Device processor;
-        processor.reason = devices.problem;
-        return processor;
+        if (device.option == name) return device;
     }
     const std::string interface = name.substr(0, name.find(':'));
     std::string problem = concat("there is no such device, but ", devices.list.size(),
@@ -154,6 +166,7 @@ std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_j
             json["devices"].push_back({{"device", device.option},
                                        {"variant", device.interface},
                                        {"name", device.name},
+                                       {"software", device.is_software},
                                        {"memory_bytes", device.memory_bytes}});
         }
         if (lacks_one) json["problem"] = devices.problem;
@@ -162,7 +175,8 @@ std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_j
     std::vector<std::vector<std::string>> rows{{"--device", "memory", "device"},
                                                {"cpu", "", concat("the processor, ", processor)}};
     for (const Device& device : devices.list)
-        rows.push_back({device.option, format_bytes(device.memory_bytes), device.name});
+        rows.push_back({device.option, format_bytes(device.memory_bytes),
+                        concat(device.name, device.is_software ? ", software" : "")});
     const std::string table = format_table(rows, {Align::kLeft, Align::kRight, Align::kLeft});
     return lacks_one ? concat(table, "no other device: ", devices.problem, "\n") : table;
 }

@@ -22,6 +22,7 @@ struct Device {
     std::string interface;       // its variant in emulsion_info, "opencl"; empty: the processor
     std::string name;            // in the driver's words; empty: the processor
     uint64_t memory_bytes = 0;
+    bool is_software = false;
     std::string reason;  // why --device auto is the processor, or empty
 
     bool is_processor() const { return interface.empty(); }
@@ -42,9 +43,9 @@ struct DeviceOptions {
 };
 void add_device_options(CLI::App& app, const emulsion_info& info, DeviceOptions* options);
 
-// The device called `wanted`: cpu, gpu (the first), auto (that, or the processor where there is
-// none) or an interface and a number. Throws UsageError where the library runs on no such thing,
-// RuntimeError where it is not there.
+// The device called `wanted`: cpu, gpu (the first that is no software, or else the first), auto
+// (the first that is no software, or else the processor) or an interface and a number. Throws
+// UsageError where the library runs on no such thing, RuntimeError where it is not there.
 Device find_device(const emulsion_info& info, DeviceQuery query, const std::string& wanted);
 
 // Throws UsageError where an instruction set is asked for beside a device.

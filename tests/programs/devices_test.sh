@@ -99,6 +99,12 @@ if grep -q '^vulkan:0 ' devices.txt; then
     grep -q '^device  *vulkan:0' err.txt || fault "emulsion train --device vulkan: $(cat err.txt)"
 fi
 
+# Software, auto leaves to the processor.
+if ! grep -v ', software$' devices.txt | grep -q '^[a-z]*:'; then
+    ./lenet-train --data data --dry-run --device auto 2>/dev/null |
+        grep -q '^device  *cpu, as there is no device but software (opencl:0)' || fault "auto takes software"
+fi
+
 # Hidden, it is not there.
 EMULSION_NO_DEVICE=1 ./lenet-train --data data --dry-run --device auto 2>/dev/null | grep -q '^device  *cpu, as EMULSION_NO_DEVICE is set' ||
     fault "EMULSION_NO_DEVICE hides nothing"

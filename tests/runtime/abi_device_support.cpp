@@ -58,8 +58,9 @@ int count(char text[EMULSION_DEVICE_TEXT]) {
     return fake_devices().count;
 }
 
-int facts(int, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]) {
+int facts(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]) {
     *facts = fake_devices().facts;
+    facts->is_software = index < fake_devices().software;
     if (!fails("facts")) return 0;
     say(text, "facts");
     return -5;

@@ -14,7 +14,8 @@ namespace emulsion::testing {
 // The devices of the interface "fake".
 struct FakeDevices {
     int count = 2;
-    emulsion_device_facts facts = {"a fake", 1 << 20, 1 << 20, 128};
+    emulsion_device_facts facts = {"a fake", 1 << 20, 1 << 20, 128, 0};
+    int software = 0;  // so many at the begin of the list are
     // The function of the interface that fails, or "launch"; "" fails none.
     std::string failing;
     int passing = 0;                  // calls of it that still pass

@@ -79,6 +79,46 @@ TEST(AbiDevice, WithoutADriverThereIsAReason) {
                         "plugged in"}});
 }
 
+// auto leaves software to the processor; gpu takes it where nothing else is.
+TEST(AbiDevice, SoftwareIsChosenLast) {
+    emulsion_device_api spare = {};  // an interface with one device, a GPU
+    spare.name = "spare";
+    spare.count = [](char*) { return 1; };
+    spare.facts = [](int, emulsion_device_facts* facts, char*) {
+        *facts = fake_devices().facts;
+        return 0;
+    };
+    spare.open = [](int, char* text) -> emulsion_device* {
+        std::strcpy(text, "it is open elsewhere");
+        return nullptr;
+    };
+    // Of a library with so many variants, where so many fakes are software; -1: none tells.
+    const auto choose = [&](const char* word, int variants, int software) {
+        DeviceNetwork network(word);
+        network.fake.variants[2] = network.fake.variants[1];
+        network.fake.variants[2].device = &spare;
+        network.fake.library.variant_count = network.fake.info.variant_count = variants;
+        fake_devices().software = software;
+        if (software < 0) fake_devices().failing = "facts";
+        if (network.bind() != EMULSION_OK) return network.error();
+        return network.instance()->device == nullptr
+                   ? std::string("cpu")
+                   : "fake:" + std::to_string(network.instance()->device_index);
+    };
+    const std::string is_spare = "device spare:0: it is open elsewhere";
+    for (const char* word : {"auto", "gpu"}) {
+        EXPECT_EQ(choose(word, 2, 1), "fake:1");
+        EXPECT_EQ(choose(word, 3, 1), "fake:1");
+        EXPECT_EQ(choose(word, 3, 2), is_spare);
+        EXPECT_EQ(choose(word, 3, -1), is_spare);
+    }
+    EXPECT_EQ(choose("auto", 2, 2), "cpu");
+    EXPECT_EQ(choose("gpu", 2, 2), "fake:0");
+    EXPECT_EQ(choose("fake", 2, 1), "fake:0");
+    EXPECT_EQ(choose("auto", 2, -1), "cpu");
+    EXPECT_EQ(choose("gpu", 2, -1), "device fake:0: the fake's facts fails");
+}
+
 // A library on two kinds of devices tells of each why it has none, and of one reason once.
 TEST(AbiDevice, EachInterfaceHasItsReason) {
     static const char* spare_reason;
@@ -137,8 +177,10 @@ TEST(AbiDevice, DevicesAreListed) {
     fake_devices().facts.memory_bytes = 12345;
     emulsion_device_description description;
     EXPECT_EQ(emulsion_library_device(&fake.library, 0, nullptr), EMULSION_INVALID_ARGUMENT);
+    fake_devices().software = 1;
     for (int index : {0, 1}) {
         ASSERT_EQ(emulsion_library_device(&fake.library, index, &description), EMULSION_OK);
+        EXPECT_EQ(description.is_software, index == 0);
         EXPECT_STREQ(description.interface, "fake");
         EXPECT_EQ(description.index, index);
         EXPECT_STREQ(description.name, "a fake");

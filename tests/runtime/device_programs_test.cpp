@@ -28,8 +28,9 @@ class DevicePrograms : public testing::Test {
     }
     void TearDown() override { unsetenv("EMULSION_NO_DEVICE"); }
 
-    static void use(std::vector<std::string> devices, bool has_variant = true) {
+    static void use(std::vector<std::string> devices, bool has_variant = true, int software = 0) {
         FakeNetwork network;
+        network.software_devices = software;
         network.has_device_variant = has_variant;
         network.devices = std::move(devices);
         use_fake_network(network);
@@ -69,6 +70,28 @@ TEST_F(DevicePrograms, ListDevices) {
     EXPECT_EQ(json["devices"][2]["device"], "opencl:1");
     EXPECT_EQ(json["devices"][2]["name"], "Second fake");
     EXPECT_EQ(json["devices"][2]["memory_bytes"], 1 << 20);
+    EXPECT_EQ(json["devices"][2]["software"], false);
+}
+
+// auto says why it leaves software alone; gpu takes it where nothing else is.
+TEST_F(DevicePrograms, SoftwareIsChosenLast) {
+    const auto device = [&](const char* word) {
+        const std::string text =
+            run_fake_train({"--data", data_.path(), "--dry-run", "--device", word}).out;
+        const size_t begin = text.find("\ndevice     ") + 12;
+        return text.substr(begin, text.find('\n', begin) - begin);
+    };
+    use({"First fake", "Second fake"}, /*has_variant=*/true, /*software=*/1);
+    EXPECT_EQ(device("gpu"), "opencl:1, Second fake");
+    EXPECT_EQ(device("auto"), "opencl:1, Second fake");
+    EXPECT_EQ(device("opencl"), "opencl:0, First fake");
+    EXPECT_NE(run_fake_train({"--list-devices"}).out.find("First fake, software\n"),
+              std::string::npos);
+    const auto json = nlohmann::json::parse(run_fake_infer({"--list-devices", "--json"}).out);
+    EXPECT_EQ(json["devices"][1]["software"], true);
+    use({"First fake", "Second fake"}, /*has_variant=*/true, /*software=*/2);
+    EXPECT_EQ(device("gpu"), "opencl:0, First fake");
+    EXPECT_EQ(device("auto"), "cpu, as there is no device but software (opencl:0)");
 }
 
 TEST_F(DevicePrograms, ListsWhyThereIsNone) {

@@ -114,6 +114,9 @@ TEST_F(OpenClDevices, GpusComeFirst) {
                                          size_t*) {
         if (name == CL_DEVICE_NAME)
             std::strncpy(static_cast<char*>(value), device == &gpu ? "gpu" : "cpu", bytes);
+        if (name == CL_DEVICE_TYPE)
+            *static_cast<uint64_t*>(value) =
+                device == &gpu ? CL_DEVICE_TYPE_GPU : CL_DEVICE_TYPE_CPU;
         return 0;
     };
     emulsion_device_facts facts{};
@@ -121,8 +124,10 @@ TEST_F(OpenClDevices, GpusComeFirst) {
     EXPECT_EQ(emulsion_opencl.count(text), 2);
     EXPECT_EQ(emulsion_opencl.facts(0, &facts, text), 0);
     EXPECT_STREQ(facts.name, "gpu");
+    EXPECT_EQ(facts.is_software, 0u);
     EXPECT_EQ(emulsion_opencl.facts(1, &facts, text), 0);
     EXPECT_STREQ(facts.name, "cpu");
+    EXPECT_EQ(facts.is_software, 1u);
 }
 
 // ---- Devices that cannot be opened ----

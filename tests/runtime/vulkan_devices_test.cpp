@@ -108,6 +108,7 @@ TEST_F(VulkanDevices, GpusComeFirst) {
     for (int i = 0; i < 5; i++) {
         EXPECT_EQ(emulsion_vulkan.facts(i, &facts, text), 0);
         order += facts.name;
+        EXPECT_EQ(facts.is_software, i == 4 ? 1u : 0u);
     }
     EXPECT_EQ(order, "31420");
 }

@@ -42,6 +42,7 @@ int fake_device(int index, emulsion_device_description* description) {
     }
     description->interface = "opencl";
     description->index = index;
+    description->is_software = index < network.software_devices;
     description->memory_bytes = network.device_bytes;
     copy_text(description->name, network.devices[static_cast<size_t>(index)]);
     return EMULSION_OK;

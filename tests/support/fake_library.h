@@ -45,6 +45,7 @@ struct FakeNetwork {
     // of its own.
     bool has_device_variant = false;
     std::vector<std::string> devices;  // those there are, by name
+    int software_devices = 0;          // so many of the first are software
     uint64_t device_bytes = 1 << 20;   // of each
 };
 
