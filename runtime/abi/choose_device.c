@@ -27,6 +27,7 @@ int emulsion_library_device(const emulsion_library* library, int index,
     for (int i = 0; i < library->variant_count; i++) {
         const emulsion_device_api* api = library->variants[i].device;
         emulsion_device_facts facts;
+        emulsion_sizes sizes;
         char reason[EMULSION_DEVICE_TEXT] = "";
         if (api == NULL) continue;
         last = "there are no more devices";
@@ -42,6 +43,8 @@ int emulsion_library_device(const emulsion_library* library, int index,
         description->index = index;
         description->is_software = facts.is_software != 0;
         description->memory_bytes = facts.memory_bytes;
+        emulsion_device_sizes(library, &library->variants[i], &sizes);
+        memcpy(description->device_bytes, sizes.device_bytes, sizeof sizes.device_bytes);
         add_text(description->name, facts.name);
         description->problem[0] = 0;
         return EMULSION_OK;

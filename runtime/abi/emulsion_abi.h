@@ -131,9 +131,9 @@ typedef struct emulsion_sizes {
     uint64_t bytes[EMULSION_CLASSES];
     int32_t threads; /* the count, never 0 */
     int32_t reserved;
-    uint64_t device_bytes[EMULSION_CLASSES]; /* what bind allocates on a device; inputs and outputs
-                                                lie in the workspace there. 0 without such a
-                                                variant */
+    uint64_t device_bytes[EMULSION_CLASSES]; /* what bind allocates on a device, at most: its
+                                                description says how much; inputs and outputs lie in
+                                                the workspace there. 0 without such a variant */
 } emulsion_sizes;
 
 /* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
@@ -218,6 +218,7 @@ typedef struct emulsion_device_description {
     int32_t index;         /* among those of the interface: 1 */
     int32_t is_software;   /* 1: the processor in disguise, such as PoCL's or lavapipe's */
     uint64_t memory_bytes;
+    uint64_t device_bytes[EMULSION_CLASSES]; /* what bind allocates there */
     char name[256];
     char problem[256]; /* beyond the last device: why there is none, or no more, in words */
 } emulsion_device_description;

@@ -181,6 +181,18 @@ std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_j
     return lacks_one ? concat(table, "no other device: ", devices.problem, "\n") : table;
 }
 
+void query_device_bytes(DeviceQuery query, const Device& device, uint64_t bytes[EMULSION_CLASSES]) {
+    for (int i = 0;; i++) {
+        emulsion_device_description found{};
+        const int status = query(i, &found);
+        if (status == EMULSION_DEVICE_ERROR) continue;  // such a one is passed over
+        if (status != EMULSION_OK) return;
+        if (concat(found.interface, ":", found.index) != device.option) continue;
+        std::copy_n(found.device_bytes, EMULSION_CLASSES, bytes);
+        return;
+    }
+}
+
 void check_memory(const Device& device, const emulsion_sizes& sizes) {
     const uint64_t needed =
         std::accumulate(sizes.device_bytes, sizes.device_bytes + EMULSION_CLASSES, uint64_t(0));

@@ -54,6 +54,9 @@ void check_variant(const Device& device, int variant);
 // What --list-devices prints: a table, or one JSON object.
 std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_json);
 
+// What the library takes of this device, which is one of its own; else `bytes` stays.
+void query_device_bytes(DeviceQuery query, const Device& device, uint64_t bytes[EMULSION_CLASSES]);
+
 // Throws RuntimeError where the device's memory is smaller than what the library takes there.
 void check_memory(const Device& device, const emulsion_sizes& sizes);
 

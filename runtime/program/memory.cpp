@@ -64,13 +64,13 @@ void refuse_call(const emulsion_info& info, const char* action, int status, cons
                        remedy_of(status));
 }
 
-emulsion_sizes used_sizes(emulsion_sizes sizes, const Device& device) {
+emulsion_sizes used_sizes(emulsion_sizes sizes, DeviceQuery query, const Device& device) {
     if (device.is_processor()) {
         std::fill_n(sizes.device_bytes, EMULSION_CLASSES, uint64_t(0));
-    } else {
-        for (int c : {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE})
-            sizes.bytes[c] = 0;
+        return sizes;
     }
+    for (int c : {EMULSION_GRADIENTS, EMULSION_PREPARED, EMULSION_WORKSPACE}) sizes.bytes[c] = 0;
+    query_device_bytes(query, device, sizes.device_bytes);
     return sizes;
 }
 

@@ -13,8 +13,9 @@ namespace emulsion {
 [[noreturn]] void refuse_call(const emulsion_info& info, const char* action, int status,
                               const char* text);
 
-// The sizes without what a library leaves alone where it runs there.
-emulsion_sizes used_sizes(emulsion_sizes sizes, const Device& device);
+// The sizes without what a library leaves alone where it runs there; on a device with the bytes
+// that it takes of this one.
+emulsion_sizes used_sizes(emulsion_sizes sizes, DeviceQuery query, const Device& device);
 
 // The bytes that a library takes for so many threads (1 to EMULSION_MAX_THREADS).
 template <typename Library>
@@ -22,7 +23,7 @@ emulsion_sizes query_sizes(const Library& library, int threads, const Device& de
     emulsion_sizes sizes{};
     const int status = library.sizes(threads, &sizes);
     if (status != EMULSION_OK) refuse_call(*library.info(), "sizes", status, nullptr);
-    return used_sizes(sizes, device);
+    return used_sizes(sizes, library.device, device);
 }
 
 class MemoryBlocks {

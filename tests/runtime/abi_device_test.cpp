@@ -200,6 +200,24 @@ TEST(AbiDevice, DevicesAreListed) {
     EXPECT_STREQ(description.problem, "no fake is plugged in");
 }
 
+// sizes state the most of all interfaces, a description what its own takes.
+TEST(AbiDevice, DescriptionsStateWhatBindAllocates) {
+    FakeDeviceLibrary fake;
+    fake.variants[2] = fake.variants[1];
+    fake.variants[2].activation_bytes = 4000;
+    fake.library.variant_count = fake.info.variant_count = 3;
+    emulsion_sizes sizes;
+    ASSERT_EQ(emulsion_library_sizes(&fake.library, 1, &sizes), EMULSION_OK);
+    EXPECT_EQ(sizes.device_bytes[EMULSION_WORKSPACE], 4096u + 2 * 4 * 512);
+    for (int index : {0, 2}) {
+        emulsion_device_description description;
+        ASSERT_EQ(emulsion_library_device(&fake.library, index, &description), EMULSION_OK);
+        EXPECT_EQ(description.device_bytes[EMULSION_WORKSPACE],
+                  (index == 0 ? 1024u : 4096u) + 2 * 4 * 512);
+        EXPECT_EQ(description.device_bytes[EMULSION_GRADIENTS], 64u);
+    }
+}
+
 TEST(AbiDevice, AVariantIsOfProcessors) {
     DeviceNetwork network("cpu");
     network.options.variant = 1;

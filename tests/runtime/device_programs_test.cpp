@@ -172,6 +172,19 @@ TEST_F(DevicePrograms, MemoryTooSmall) {
     EXPECT_FALSE(is_folder(runs_ / "run"));
 }
 
+// What another interface of the library would take counts for nothing.
+TEST_F(DevicePrograms, MemoryIsThatOfTheInterface) {
+    FakeNetwork network;
+    network.has_device_variant = true;
+    network.devices = {"First fake"};
+    network.elsewhere_bytes = network.device_bytes;
+    use_fake_network(network);
+    const ProgramResult result =
+        run_fake_train({"--data", data_.path(), "--dry-run", "--device", "gpu", "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(nlohmann::json::parse(result.out)["device_bytes"]["workspace"], 64);
+}
+
 TEST_F(DevicePrograms, VariantIsForTheProcessor) {
     EXPECT_EQ(train("run", {"--device", "gpu", "--variant", "avx2"}).err,
               "error: --variant: is for the processor, but --device is opencl:0\n"

@@ -22,7 +22,7 @@ int lose(FakeInstance* instance) {
 
 }  // namespace
 
-int fake_device(int index, emulsion_device_description* description) {
+int fake_device(int index, const emulsion_sizes& sizes, emulsion_device_description* description) {
     const FakeNetwork& network = fake().network;
     const auto count = static_cast<int>(network.devices.size());
     *description = {};
@@ -44,6 +44,8 @@ int fake_device(int index, emulsion_device_description* description) {
     description->index = index;
     description->is_software = index < network.software_devices;
     description->memory_bytes = network.device_bytes;
+    std::memcpy(description->device_bytes, sizes.device_bytes, sizeof sizes.device_bytes);
+    description->device_bytes[EMULSION_WORKSPACE] -= network.elsewhere_bytes;
     copy_text(description->name, network.devices[static_cast<size_t>(index)]);
     return EMULSION_OK;
 }

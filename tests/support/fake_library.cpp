@@ -28,6 +28,12 @@ int train_sizes(int threads, emulsion_sizes* sizes) {
 int infer_sizes(int threads, emulsion_sizes* sizes) {
     return sizes_of(fake().infer_sizes, threads, sizes);
 }
+int train_device(int index, emulsion_device_description* description) {
+    return fake_device(index, fake().train_sizes, description);
+}
+int infer_device(int index, emulsion_device_description* description) {
+    return fake_device(index, fake().infer_sizes, description);
+}
 const emulsion_info* train_info() { return &fake().train; }
 const emulsion_info* infer_info() { return &fake().infer; }
 
@@ -257,7 +263,7 @@ int run(void* instance, const emulsion_call* call) {
 }  // namespace
 
 const emulsion_train_library& fake_train_library() {
-    static const emulsion_train_library library{train_info, train_sizes, fake_device,      init,
+    static const emulsion_train_library library{train_info, train_sizes, train_device,     init,
                                                 train_bind, fake_upload, forward_backward, update,
                                                 step,       fake_wait,   fake_download,    error_of,
                                                 unbind};
@@ -265,7 +271,7 @@ const emulsion_train_library& fake_train_library() {
 }
 
 const emulsion_infer_library& fake_infer_library() {
-    static const emulsion_infer_library library{infer_info, infer_sizes, fake_device,
+    static const emulsion_infer_library library{infer_info, infer_sizes, infer_device,
                                                 prepare,    infer_bind,  run,
                                                 fake_wait,  error_of,    unbind};
     return library;

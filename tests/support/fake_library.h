@@ -47,6 +47,7 @@ struct FakeNetwork {
     std::vector<std::string> devices;  // those there are, by name
     int software_devices = 0;          // so many of the first are software
     uint64_t device_bytes = 1 << 20;   // of each
+    uint64_t elsewhere_bytes = 0;      // more of the workspace that another interface would take
 };
 
 // Faults and events to order; a step counts from 1.

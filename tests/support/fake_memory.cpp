@@ -82,6 +82,7 @@ void lay_out_memory() {
     if (!f.network.has_device_variant) return;
     for (emulsion_sizes* sizes : {&f.train_sizes, &f.infer_sizes}) {
         for (int c = 0; c < EMULSION_INSTANCE; c++) sizes->device_bytes[c] = sizes->bytes[c];
+        sizes->device_bytes[EMULSION_WORKSPACE] += f.network.elsewhere_bytes;
     }
 }
 

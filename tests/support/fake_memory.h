@@ -37,8 +37,9 @@ struct Fake {
 
 Fake& fake();
 
-// Devices: emulsion_*_library::device, and what bind, step, unbind, upload and download do there.
-int fake_device(int index, emulsion_device_description* description);
+// Devices: emulsion_*_library::device of a library of these sizes, and what bind, step, unbind,
+// upload and download do there.
+int fake_device(int index, const emulsion_sizes& sizes, emulsion_device_description* description);
 int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const char* device);
 int check_fake_device(FakeInstance* instance);
 void close_fake_device(FakeInstance* instance);
