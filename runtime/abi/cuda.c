@@ -278,10 +278,11 @@ static int download(emulsion_device* head, int memory_class, uint64_t offset, vo
     return emulsion_cuda_leave(device, wait_for(device, stream, answer, function));
 }
 
-static int set_mark(emulsion_device* head, int mark) {
+static int set_mark(emulsion_device* head, int mark, uint64_t offset, uint64_t bytes) {
     Device* device = (Device*)head;
-    const int refused = emulsion_cuda_enter(device);
-    if (refused != 0) return refused;
+    (void)offset;
+    (void)bytes;
+    if (head->dry || emulsion_cuda_enter(device) != 0) return head->error;
     const int answer = device->cu->event_record(device->marks[mark], device->stream);
     if (answer != 0) emulsion_cuda_fail(device, answer, "cuEventRecord", "to a mark");
     return emulsion_cuda_leave(device, head->error);

@@ -214,6 +214,7 @@ static int make_all_ready(emulsion_instance* instance) {
     for (int set = 0; set < EMULSION_DEVICE_MARKS; set++) {
         for (int i = 0; i < variant->plan_count && status == EMULSION_OK; i++)
             status = make_call_ready(instance, &variant->plans[i], set);
+        if (status == EMULSION_OK) status = emulsion_device_mark(instance, set);
     }
     instance->device->dry = 0;
     return status;

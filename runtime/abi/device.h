@@ -55,7 +55,7 @@ typedef struct emulsion_device_api emulsion_device_api;
 struct emulsion_device {
     const emulsion_device_api* api;
     int32_t error; /* the driver's code of the first fault; 0: none yet */
-    int32_t dry;   /* 1: a launch makes its program, kernel and places ready, and runs nothing */
+    int32_t dry;   /* 1: what is launched is made ready, with its places, and does not run */
     char text[EMULSION_DEVICE_TEXT]; /* `error` in words: what was asked, and the driver's answer */
     /* Counters, since open. */
     uint64_t launches, uploads, downloads, uploaded_bytes, downloaded_bytes;
@@ -99,8 +99,9 @@ struct emulsion_device_api {
     int (*download)(emulsion_device* device, int memory_class, uint64_t offset, void* host,
                     uint64_t bytes, int mark);
     /* Sets the mark (0 .. EMULSION_DEVICE_MARKS - 1) behind all launches so far, and has the device
-     * begin with them. */
-    int (*mark)(emulsion_device* device, int mark);
+     * begin with them. `offset` and `bytes` are of what downloads at the mark will be from, in the
+     * workspace. A dry device only gets ready what the mark needs. */
+    int (*mark)(emulsion_device* device, int mark, uint64_t offset, uint64_t bytes);
     /* Returns when all launches are through. */
     int (*finish)(emulsion_device* device);
     /* Launches the test, and waits for nothing. A dry device gets kernel and places ready. */

@@ -25,6 +25,14 @@ int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_ca
     return emulsion_device_check(instance, -1);
 }
 
+/* Outputs and, in training, the record lie side by side. */
+int emulsion_device_mark(emulsion_instance* instance, int set) {
+    const uint64_t begin = slot_of(instance, set, instance->library->info->input_count);
+    instance->device->api->mark(instance->device, set, begin,
+                                slot_of(instance, set + 1, 0) - begin);
+    return emulsion_device_check(instance, -1);
+}
+
 static int download_outputs(emulsion_instance* instance, const emulsion_under_way* call) {
     const emulsion_info* info = instance->library->info;
     for (int i = 0; i < info->output_count; i++) {
@@ -145,8 +153,7 @@ int emulsion_device_settle(emulsion_instance* instance) {
 
 int emulsion_device_call_end(emulsion_instance* instance, const emulsion_call* call, int set,
                              int kind) {
-    instance->device->api->mark(instance->device, set);
-    int status = emulsion_device_check(instance, -1);
+    int status = emulsion_device_mark(instance, set);
     if (status == EMULSION_OK) status = emulsion_device_settle(instance);
     if (status != EMULSION_OK) return status;
     emulsion_under_way own = {kind, set, call->samples, 0, 0, call->outputs};

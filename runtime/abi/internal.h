@@ -111,6 +111,8 @@ int emulsion_device_upload_inputs(emulsion_instance* instance, const emulsion_ca
 /* Launch the tests of the loss and of the gradients. */
 int emulsion_device_test_loss(emulsion_instance* instance, int set);
 int emulsion_device_test_gradients(emulsion_instance* instance, int set);
+/* Sets the set's mark behind a call's launches. */
+int emulsion_device_mark(emulsion_instance* instance, int set);
 /* A call is launched. Brings the outputs of the one before it, if that is under way; where that was
  * good, the call is under way, and its own outputs are brought now unless they are to come later.
  */

@@ -295,10 +295,12 @@ static int download(emulsion_device* head, int memory_class, uint64_t offset, vo
         "clEnqueueReadBuffer");
 }
 
-static int set_mark(emulsion_device* head, int mark) {
+static int set_mark(emulsion_device* head, int mark, uint64_t offset, uint64_t bytes) {
     Device* device = (Device*)head;
     const emulsion_opencl_driver* cl = device->cl;
-    if (head->error != 0) return head->error;
+    (void)offset;
+    (void)bytes;
+    if (head->error != 0 || head->dry) return head->error;
     if (device->marks[mark] != NULL) cl->clReleaseEvent(device->marks[mark]);
     device->marks[mark] = NULL;
     int answer = cl->clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &device->marks[mark]);

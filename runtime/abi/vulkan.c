@@ -226,6 +226,8 @@ static void close_device(emulsion_device* head) {
         emulsion_vulkan_destroy_pools(device);
         for (int i = 0; i < EMULSION_CLASSES; i++)
             emulsion_vulkan_free_memory(device, &device->arenas[i]);
+        for (int i = 0; i < EMULSION_DEVICE_MARKS; i++)
+            emulsion_vulkan_free_memory(device, &device->marks[i].host);
         emulsion_vulkan_close_queue(device);
         device->vk->vkDestroyDevice(device->device, NULL);
     }
@@ -250,12 +252,6 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     return emulsion_device_opened(head, text);
 }
 
-/* Downloads wait for all launches. */
-static int set_mark(emulsion_device* head, int mark) {
-    (void)mark;
-    return emulsion_vulkan_submit((Device*)head);
-}
-
 static int finish(emulsion_device* head) {
     if (head->error != 0) return head->error;
     return emulsion_vulkan_wait((Device*)head);
@@ -270,6 +266,6 @@ const emulsion_device_api emulsion_vulkan = {.name = "vulkan",
                                              .view = emulsion_vulkan_make_view,
                                              .upload = emulsion_vulkan_upload,
                                              .download = emulsion_vulkan_download,
-                                             .mark = set_mark,
+                                             .mark = emulsion_vulkan_set_mark,
                                              .finish = finish,
                                              .test = emulsion_vulkan_test};

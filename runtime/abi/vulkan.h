@@ -31,8 +31,20 @@ typedef struct emulsion_vulkan_frame {
     VkFence fence;
     int is_recording, is_submitted;
     uint32_t launches; /* recorded */
+    uint64_t number;   /* of its recordings */
     uint64_t staged;   /* bytes taken */
 } emulsion_vulkan_frame;
+
+/* What downloads at a mark are from: the commands behind the launches before it bring this part of
+ * the workspace into memory of the host's. */
+typedef struct emulsion_vulkan_mark {
+    emulsion_vulkan_memory host;
+    unsigned char* mapped;
+    uint64_t capacity; /* bytes of the host's memory */
+    uint64_t offset, bytes;
+    emulsion_vulkan_frame* frame; /* that has the commands, */
+    uint64_t number;              /* in this recording */
+} emulsion_vulkan_mark;
 
 /* Descriptor sets come from these; a full one stays behind the next. */
 typedef struct emulsion_vulkan_pool {
@@ -60,6 +72,7 @@ typedef struct emulsion_vulkan_device {
     emulsion_vulkan_memory arenas[EMULSION_CLASSES];
     emulsion_vulkan_memory host; /* for each frame scalars, then bytes on their way */
     unsigned char* mapped;       /* the latter */
+    emulsion_vulkan_mark marks[EMULSION_DEVICE_MARKS];
     emulsion_table views[EMULSION_CLASSES];
     emulsion_vulkan_pool* pools;
 } emulsion_vulkan_device;
@@ -90,6 +103,9 @@ uint64_t emulsion_vulkan_staged_of(const emulsion_vulkan_device* device,
 int emulsion_vulkan_submit(emulsion_vulkan_device* device);
 /* The same, and returns when all is through. */
 int emulsion_vulkan_wait(emulsion_vulkan_device* device);
+/* Returns when what a submitted frame has in this recording is through. */
+int emulsion_vulkan_wait_for(emulsion_vulkan_device* device, emulsion_vulkan_frame* frame,
+                             uint64_t number);
 
 /* vulkan_memory.c: functions of emulsion_device_api, and what open and close need. */
 
@@ -100,10 +116,14 @@ int emulsion_vulkan_upload(emulsion_device* device, int memory_class, uint64_t o
                            const void* host, uint64_t bytes);
 int emulsion_vulkan_download(emulsion_device* device, int memory_class, uint64_t offset, void* host,
                              uint64_t bytes, int mark);
+int emulsion_vulkan_set_mark(emulsion_device* device, int mark, uint64_t offset, uint64_t bytes);
 /* A buffer with memory of its own: of the device, counted, or of the host. */
 int emulsion_vulkan_create_memory(emulsion_vulkan_device* device, uint64_t bytes, int is_host,
                                   emulsion_vulkan_memory* memory);
 void emulsion_vulkan_free_memory(emulsion_vulkan_device* device, emulsion_vulkan_memory* memory);
+/* The address of a buffer of the host's; null where it fails. */
+unsigned char* emulsion_vulkan_map(emulsion_vulkan_device* device,
+                                   const emulsion_vulkan_memory* memory);
 
 /* vulkan_code.c */
 

@@ -6,6 +6,7 @@
 #include "runtime/abi/vulkan.h"
 
 typedef emulsion_vulkan_device Device;
+typedef emulsion_vulkan_mark Mark;
 
 enum { kNoType = UINT32_MAX };
 
@@ -88,6 +89,15 @@ int emulsion_vulkan_create_memory(Device* device, uint64_t bytes, int is_host,
 void emulsion_vulkan_free_memory(Device* device, emulsion_vulkan_memory* memory) {
     device->vk->vkDestroyBuffer(device->device, memory->buffer, NULL);
     device->vk->vkFreeMemory(device->device, memory->memory, NULL);
+}
+
+unsigned char* emulsion_vulkan_map(Device* device, const emulsion_vulkan_memory* memory) {
+    void* mapped = NULL;
+    const VkResult answer =
+        device->vk->vkMapMemory(device->device, memory->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
+    if (answer == VK_SUCCESS) return mapped;
+    emulsion_vulkan_fail(device, answer, "vkMapMemory", "to the host's memory");
+    return NULL;
 }
 
 /* Arenas. */
@@ -177,23 +187,73 @@ int emulsion_vulkan_upload(emulsion_device* head, int memory_class, uint64_t off
     return 0;
 }
 
-/* Behind all launches, those behind the mark too. */
-int emulsion_vulkan_download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
-                             uint64_t bytes, int mark) {
+/* Marks. */
+
+/* A dry device makes it, so that calls find it. */
+static int ready_mark(Device* device, Mark* mark, uint64_t bytes) {
+    if (bytes <= mark->capacity || emulsion_vulkan_wait(device) != 0)
+        return device->base.head.error;
+    emulsion_vulkan_free_memory(device, &mark->host);
+    memset(mark, 0, sizeof *mark);
+    if (emulsion_vulkan_create_memory(device, bytes, /*is_host=*/1, &mark->host) != 0)
+        return device->base.head.error;
+    mark->mapped = emulsion_vulkan_map(device, &mark->host);
+    mark->capacity = bytes;
+    return device->base.head.error;
+}
+
+int emulsion_vulkan_set_mark(emulsion_device* head, int index, uint64_t offset, uint64_t bytes) {
     Device* device = (Device*)head;
-    (void)mark;
-    if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes)) return head->error;
+    Mark* mark = &device->marks[index];
+    if (emulsion_device_check_range(&device->base, EMULSION_WORKSPACE, offset, bytes) != 0 ||
+        ready_mark(device, mark, bytes) != 0 || head->dry)
+        return head->error;
+    mark->bytes = 0;
+    if (bytes == 0) return emulsion_vulkan_submit(device);
+    emulsion_vulkan_frame* frame = emulsion_vulkan_record(device, 0);
+    if (frame == NULL) return head->error;
+    const VkBufferCopy region = {offset, 0, bytes};
+    device->vk->vkCmdCopyBuffer(frame->commands, device->arenas[EMULSION_WORKSPACE].buffer,
+                                mark->host.buffer, 1, &region);
+    mark->offset = offset;
+    mark->bytes = bytes;
+    mark->frame = frame;
+    mark->number = frame->number;
+    return emulsion_vulkan_submit(device);
+}
+
+/* Whether the mark brings all these bytes. */
+static int brings(const Mark* mark, uint64_t offset, uint64_t bytes) {
+    const uint64_t begin = offset - mark->offset;
+    return offset >= mark->offset && begin <= mark->bytes && bytes <= mark->bytes - begin;
+}
+
+/* Behind all launches. */
+static int download_now(Device* device, int memory_class, uint64_t offset, void* host,
+                        uint64_t bytes) {
     for (uint64_t at = 0; at < bytes; at += part_of(bytes - at)) {
         const uint64_t part = part_of(bytes - at);
         emulsion_vulkan_frame* frame = emulsion_vulkan_record(device, part);
-        if (frame == NULL) return head->error;
+        if (frame == NULL) return device->base.head.error;
         const VkBufferCopy region = {
             offset + at, emulsion_vulkan_staged_of(device, frame) + frame->staged, part};
         device->vk->vkCmdCopyBuffer(frame->commands, device->arenas[memory_class].buffer,
                                     device->host.buffer, 1, &region);
         frame->staged += part;
-        if (emulsion_vulkan_wait(device) != 0) return head->error;
+        if (emulsion_vulkan_wait(device) != 0) return device->base.head.error;
         memcpy((char*)host + at, device->mapped + region.dstOffset, part);
     }
+    return 0;
+}
+
+int emulsion_vulkan_download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
+                             uint64_t bytes, int index) {
+    Device* device = (Device*)head;
+    if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes)) return head->error;
+    const Mark* mark = index < 0 ? NULL : &device->marks[index];
+    if (mark == NULL || memory_class != EMULSION_WORKSPACE || !brings(mark, offset, bytes))
+        return download_now(device, memory_class, offset, host, bytes);
+    if (emulsion_vulkan_wait_for(device, mark->frame, mark->number) != 0) return head->error;
+    memcpy(host, mark->mapped + (offset - mark->offset), bytes);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* What is recorded and submitted: a few frames in turn. Each command waits for all before it, on
- * the device; the process waits for a frame only when it records it anew. */
+ * the device; the process waits for a frame when it records it anew, and for what a mark brings. */
 #include <stdio.h>
 
 #include "runtime/abi/vulkan.h"
@@ -58,13 +58,8 @@ int emulsion_vulkan_open_queue(Device* device) {
     if (emulsion_vulkan_create_memory(device, (uint64_t)EMULSION_VULKAN_FRAMES * kFrameBytes,
                                       /*is_host=*/1, &device->host) != 0)
         return device->base.head.error;
-    void* mapped = NULL;
-    const VkResult answer =
-        device->vk->vkMapMemory(device->device, device->host.memory, 0, VK_WHOLE_SIZE, 0, &mapped);
-    device->mapped = mapped;
-    return answer == VK_SUCCESS
-               ? 0
-               : emulsion_vulkan_fail(device, answer, "vkMapMemory", "to the host's memory");
+    device->mapped = emulsion_vulkan_map(device, &device->host);
+    return device->base.head.error;
 }
 
 void emulsion_vulkan_close_queue(Device* device) {
@@ -94,6 +89,7 @@ static int begin(Device* device, Frame* frame) {
     const VkResult answer = device->vk->vkBeginCommandBuffer(frame->commands, &info);
     if (answer != VK_SUCCESS) return emulsion_vulkan_waited(device, answer, "vkBeginCommandBuffer");
     frame->is_recording = 1;
+    frame->number++;
     frame->launches = 0;
     frame->staged = 0;
     return 0;
@@ -159,4 +155,10 @@ int emulsion_vulkan_wait(Device* device) {
         if (wait_for(device, &device->frames[i]) != 0) break;
     }
     return device->base.head.error;
+}
+
+int emulsion_vulkan_wait_for(Device* device, Frame* frame, uint64_t number) {
+    /* It has been waited for before it was recorded anew. */
+    if (device->base.head.error != 0 || frame->number != number) return device->base.head.error;
+    return wait_for(device, frame);
 }

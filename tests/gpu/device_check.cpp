@@ -1,5 +1,6 @@
 // The runtime of devices on a real driver, for machines that have nothing else: memory, copies,
-// views, the test for values that are not finite, and faults. Prints what is wrong, one line each.
+// marks, views, the test for values that are not finite, and faults. Prints what is wrong, one line
+// each.
 //
 // Usage: gpu_device_check cuda|opencl|vulkan [INDEX]      exit code 77: there is no such device
 #include <cmath>
@@ -54,7 +55,8 @@ int64_t first_not_finite(const emulsion_device_api& api, emulsion_device* device
         const emulsion_device_test test = {EMULSION_GRADIENTS, 0, 4 * begin, count, 0, number};
         api.test(device, &test);
     }
-    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record, EMULSION_ALL_LAUNCHES);
+    expect(api.mark(device, 0, 0, sizeof record) == 0, "no mark", device->text);
+    api.download(device, EMULSION_WORKSPACE, 0, &record, sizeof record, 0);
     return record.number == 3 ? static_cast<int64_t>(UINT32_MAX - record.before) : -1;
 }
 

@@ -16,6 +16,8 @@ struct FakeDevice {
     std::vector<Block> arenas;  // by class
     // What dry runs have launched, a kernel or a test, and its places.
     std::set<std::vector<std::uint64_t>> ready;
+    // What downloads at each mark are from: offset and bytes, as a dry mark has said.
+    std::array<std::pair<std::uint64_t, std::uint64_t>, EMULSION_DEVICE_MARKS> brought{};
 };
 
 FakeDevice* of(emulsion_device* device) { return reinterpret_cast<FakeDevice*>(device); }
@@ -113,14 +115,27 @@ int download(emulsion_device* device, int memory_class, std::uint64_t offset, vo
     EXPECT_GE(mark, EMULSION_ALL_LAUNCHES);
     EXPECT_LT(mark, EMULSION_DEVICE_MARKS);
     fake_devices().waited.push_back(mark);
+    if (mark >= 0) {
+        const auto [begin, size] = of(device)->brought[static_cast<std::size_t>(mark)];
+        EXPECT_EQ(memory_class, EMULSION_WORKSPACE);
+        EXPECT_GE(offset, begin);
+        EXPECT_LE(offset + bytes, begin + size);
+    }
     std::memcpy(host, place(device, memory_class, offset, bytes), bytes);
     device->downloads++;
     device->downloaded_bytes += bytes;
     return 0;
 }
 
-int set_mark(emulsion_device* device, int mark) {
+int set_mark(emulsion_device* device, int mark, std::uint64_t offset, std::uint64_t bytes) {
     if (const int error = answer(device, "mark")) return error;
+    place(device, EMULSION_WORKSPACE, offset, bytes);
+    auto& brought = of(device)->brought[static_cast<std::size_t>(mark)];
+    if (device->dry != 0) {
+        brought = {offset, bytes};
+        return 0;
+    }
+    EXPECT_EQ(brought, std::pair(offset, bytes)) << "a mark that is not made ready";
     fake_devices().marked.push_back(mark);
     return 0;
 }

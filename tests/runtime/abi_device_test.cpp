@@ -315,7 +315,8 @@ TEST(AbiDevice, ABindThatFailsLeavesNothingOpen) {
                             {"view", 5, "device fake:0: the fake's view fails"},
                             {"launch", 0, "kernel 3 (prepare): the fake's launch fails"},
                             {"launch", 2, "kernel 0 (forward): the fake's launch fails"},
-                            {"test", 0, "device fake:0: the fake's test fails"}}) {
+                            {"test", 0, "device fake:0: the fake's test fails"},
+                            {"mark", 1, "device fake:0: the fake's mark fails"}}) {
         SCOPED_TRACE(fault.function);
         DeviceNetwork network;
         fake_devices().failing = fault.function;

@@ -266,10 +266,11 @@ TEST_F(VulkanFaults, ClosingReleasesWhatWasMade) {
         VulkanProgram program = vulkan_scaling();
         VulkanScaled scaled(program);
         scaled.scale(2);
+        emulsion_vulkan.mark(scaled.device().get(), 0, 0, 64);
         EXPECT_EQ(scaled.device()->error, 0);
-        // A device, commands, three fences, memory of the host and an arena with a buffer each; a
-        // module, a pipeline with two layouts, a pool.
-        EXPECT_EQ(made, 14);
+        // A device, commands, three fences, memory of the host, that of a mark and an arena with a
+        // buffer each; a module, a pipeline with two layouts, a pool.
+        EXPECT_EQ(made, 16);
         EXPECT_EQ(released, 1) << "the module";
     }
     EXPECT_EQ(released, made);
@@ -279,7 +280,7 @@ TEST_F(VulkanFaults, ClosingReleasesWhatWasMade) {
 TEST_F(VulkanFaults, FailingReleasesWhatWasMade) {
     static int failing;
     VulkanProgram program = vulkan_scaling();
-    for (failing = 0; failing < 14; failing++) {
+    for (failing = 0; failing < 16; failing++) {
         VulkanStandIn stand_in;
         count_all(stand_in.driver);
         static const auto fails = [] { return made == failing; };
@@ -308,6 +309,7 @@ TEST_F(VulkanFaults, FailingReleasesWhatWasMade) {
         try {
             VulkanScaled scaled(program);
             scaled.scale(2);
+            emulsion_vulkan.mark(scaled.device().get(), 0, 0, 64);
         } catch (const std::exception&) {
         }
         EXPECT_EQ(released, made) << failing;

@@ -1,4 +1,5 @@
 // Devices of Vulkan: memory, launches, programs, the test for values that are not finite.
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <memory>
@@ -129,10 +130,62 @@ TEST_F(Vulkan, AMarkHandsOverWhatIsLaunched) {
     EXPECT_EQ(scaled.scale(2), 0);
     submissions = 0;
     for (int mark = 0; mark < EMULSION_DEVICE_MARKS; mark++) {
-        EXPECT_EQ(scaled.device().api().mark(scaled.device().get(), mark), 0);
+        EXPECT_EQ(scaled.device().api().mark(scaled.device().get(), mark, 0, 0), 0);
         EXPECT_EQ(submissions, 1) << "nothing is recorded behind the first mark";
     }
     EXPECT_EQ(scaled.download(), std::vector<float>(VulkanScaled::kCount, 2));
+}
+
+// Waits for a frame, and those among them for the one that is submitted last.
+int waits, waits_for_last;
+VkFence last_fence;
+
+// A download at a mark is of the values as they were there, and leaves the launches behind it
+// alone, be they a few or more than are on their way at once.
+TEST_F(Vulkan, AMarkIsWaitedForAlone) {
+    VulkanStandIn stand_in;
+    stand_in.driver.vkQueueSubmit = [](VkQueue queue, uint32_t count, const VkSubmitInfo* infos,
+                                       VkFence fence) {
+        last_fence = fence;
+        return VulkanStandIn::real().vkQueueSubmit(queue, count, infos, fence);
+    };
+    stand_in.driver.vkWaitForFences = [](VkDevice device, uint32_t count, const VkFence* fences,
+                                         VkBool32 all, uint64_t limit) {
+        waits++;
+        if (*fences == last_fence) waits_for_last++;
+        return VulkanStandIn::real().vkWaitForFences(device, count, fences, all, limit);
+    };
+    VulkanProgram program = vulkan_scaling();
+    VulkanScaled scaled(program);
+    emulsion_device* device = scaled.device().get();
+    const emulsion_device_api& api = scaled.device().api();
+    device->dry = 1;
+    for (int mark = 0; mark < EMULSION_DEVICE_MARKS; mark++)
+        EXPECT_EQ(api.mark(device, mark, 512, 1024), 0);
+    device->dry = 0;
+    stand_in.driver.vkAllocateMemory = nullptr;  // is called no more
+    for (const int launches : {1, 5 * 32}) {
+        scaled.upload(1);
+        for (int step = 0; step < 6; step++) {
+            EXPECT_EQ(scaled.scale(2), 0);
+            for (int i = 1; i < launches; i++) EXPECT_EQ(scaled.scale(1), 0);
+            EXPECT_EQ(api.mark(device, step % 2, 512, 1024), 0);
+            if (step == 0) continue;
+            waits = waits_for_last = 0;
+            for (const uint64_t offset : {512, 1020, 1532}) {
+                float value = 0;
+                EXPECT_EQ(api.download(device, EMULSION_WORKSPACE, offset, &value, sizeof value,
+                                       1 - step % 2),
+                          0);
+                EXPECT_EQ(value, std::exp2f(static_cast<float>(step))) << launches;
+            }
+            EXPECT_LE(waits, 1);
+            EXPECT_EQ(waits_for_last, 0);
+        }
+        float value = 0;
+        EXPECT_EQ(api.download(device, EMULSION_WORKSPACE, 508, &value, sizeof value, 0), 0);
+        EXPECT_EQ(value, 64) << "the mark did not name it: it is as all launches leave it";
+    }
 }
 
 TEST_F(Vulkan, ADryRunMakesEverythingReady) {
