@@ -92,7 +92,8 @@ typedef enum emulsion_status {
     EMULSION_UNSUPPORTED_CPU = 4,  /* the library holds no variant that this processor can run */
     EMULSION_NO_THREADS = 5,       /* the system refused to start a thread */
     EMULSION_NOT_BOUND = 6,        /* bind of this library has not succeeded on this instance */
-    EMULSION_FORKED = 7,           /* the process was forked after bind: bind again in the child */
+    EMULSION_FORKED = 7,           /* the process was forked after bind: bind again in the child;
+                                      drivers of CUDA and OpenCL serve none whose parent used them */
     EMULSION_NOT_READY = 8,        /* a call that must come first is missing: see Order */
     EMULSION_BUSY = 9,             /* another call is running on this instance; changes nothing */
     EMULSION_UNSUPPORTED_DEVICE = 10, /* the library has no variant for the device asked for, or it

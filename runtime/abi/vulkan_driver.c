@@ -1,7 +1,9 @@
 /* The loader of Vulkan's drivers, and an instance of it. */
 #include "runtime/abi/vulkan_driver.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "runtime/abi/device_base.h"
 
@@ -15,7 +17,7 @@ static union {
     emulsion_vulkan_driver driver;
     void* functions[sizeof names / sizeof *names];
 } found;
-_Static_assert(sizeof found.driver == sizeof found.functions + sizeof found.driver.instance,
+_Static_assert(offsetof(emulsion_vulkan_driver, instance) == sizeof found.functions,
                "a pointer for each name");
 
 static emulsion_driver driver = EMULSION_DRIVER("Vulkan", "libvulkan.so.1", names, found.functions);
@@ -42,6 +44,8 @@ const emulsion_vulkan_driver* emulsion_vulkan_find(char text[EMULSION_DEVICE_TEX
         vk = &found.driver;
     }
     pthread_mutex_lock(&instance_lock);
+    if (vk->process != getpid()) vk->instance = NULL;
+    vk->process = getpid();
     if (vk->instance == NULL) make_instance(vk, text);
     const int is_there = vk->instance != NULL;
     pthread_mutex_unlock(&instance_lock);

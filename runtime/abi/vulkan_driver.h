@@ -64,8 +64,10 @@ typedef struct emulsion_vulkan_driver {
 #define EMULSION_MEMBER(name) PFN_##name name;
     EMULSION_VULKAN_FUNCTIONS(EMULSION_MEMBER)
 #undef EMULSION_MEMBER
-    /* The process's own, made at first use and kept: drivers are slow to come and go. */
+    /* The process's own, made at first use and kept: drivers are slow to come and go. A forked
+     * child makes another, as threads of drivers stay with the parent. */
     VkInstance instance;
+    int64_t process; /* that has made it */
 } emulsion_vulkan_driver;
 
 /* The driver's functions, with an instance; null where there is none, and `text` says why. */

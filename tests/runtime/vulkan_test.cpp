@@ -1,4 +1,7 @@
 // Devices of Vulkan: memory, launches, programs, the test for values that are not finite.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -257,6 +260,31 @@ TEST_F(Vulkan, InstancesInThreadsShareAKernelObject) {
         EXPECT_EQ(results[static_cast<size_t>(t)],
                   std::vector<float>(VulkanScaled::kCount, 2 * static_cast<float>(t + 1)));
     }
+}
+
+// As EMULSION_FORKED tells it to: the driver's threads stay with the parent.
+TEST_F(Vulkan, AForkedChildOpensItsOwn) {
+    VulkanProgram program = vulkan_scaling();
+    VulkanScaled scaled(program);
+    scaled.upload(1);
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.download()[7], 2);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        bool works = false;
+        {
+            VulkanScaled own(program);
+            own.upload(3);
+            works = own.scale(2) == 0 && own.download()[7] == 6;
+        }
+        _exit(works ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(scaled.scale(2), 0);
+    EXPECT_EQ(scaled.download()[7], 4);
 }
 
 // ---- Values that are not finite ----
