@@ -72,7 +72,10 @@ static void* ready_kernel(Device* device, const char* source, const char* name, 
     }
     answer = cl->clGetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_WORK_GROUP_SIZE,
                                           sizeof most, &most, NULL);
-    if (answer == 0 && most < threads) {
+    if (answer != 0) {
+        snprintf(what, sizeof what, "to '%.99s'", name);
+        emulsion_opencl_fail(device, answer, "clGetKernelWorkGroupInfo", what);
+    } else if (most < threads) {
         emulsion_device_fail(base, EMULSION_DEVICE_REFUSED,
                              "'%.99s' needs %llu threads a block, but '%.60s' runs it with %llu",
                              name, (unsigned long long)threads, base->facts.name,

@@ -146,6 +146,15 @@ TEST_F(OpenClFaults, MoreThreadsThanAKernelRunsWith) {
     EXPECT_EQ(scaled.scale(2), EMULSION_DEVICE_REFUSED);
     EXPECT_EQ(scaled.device()->text,
               "'scale' needs 64 threads a block, but '" + device_name() + "' runs it with 63");
+    stand_in.driver.clGetKernelWorkGroupInfo = [](void*, void*, uint32_t, size_t, void*, size_t*) {
+        return -6;
+    };
+    Scaled untold(program);
+    untold.device()->dry = 1;
+    EXPECT_EQ(untold.scale(2), -6);
+    EXPECT_EQ(untold.device()->text,
+              "clGetKernelWorkGroupInfo answers CL_OUT_OF_HOST_MEMORY (-6) to 'scale' on '" +
+                  device_name() + "'");
 }
 
 TEST_F(OpenClFaults, MoreSharedMemoryThanABlockHas) {
