@@ -14,6 +14,7 @@
 #include "compiler/codegen/loader.h"
 #include "schedules/library.h"
 #include "tests/codegen/codegen_support.h"
+#include "tests/support/sanitized.h"
 
 namespace emulsion::test {
 namespace {
@@ -34,8 +35,6 @@ std::string failed(const std::string& failure) {
            "  fix: report this kernel; where memory or time ran out, build with fewer processes at "
            "once";
 }
-
-bool is_sanitized() { return std::getenv("EMULSION_SANITIZED") != nullptr; }
 
 TEST(Workers, ACrashIsOneError) {
     EXPECT_EQ(kernel_error([](KernelContext&) -> std::vector<Func> { std::abort(); }),

@@ -8,12 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/file.h"
 #include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
+#include "tests/support/sanitized.h"
 
 namespace emulsion {
 namespace {
@@ -292,8 +291,7 @@ TEST(DataFile, PathsInARemovedFolder) {
 }
 
 TEST(DataFile, NoDescriptorIsLeft) {
-    if (std::getenv("EMULSION_SANITIZED") != nullptr)
-        GTEST_SKIP() << "the sanitizers need descriptors of their own";
+    if (test::is_sanitized()) GTEST_SKIP() << "the sanitizers need descriptors of their own";
     TestFolder folder;
     put_file(folder / "a", std::string_view("x"));
     const int code = testing::in_child([&] {
