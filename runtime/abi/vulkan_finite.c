@@ -19,69 +19,13 @@
  * An exponent of ones is a NaN's or an infinity's; the record gets the smallest index, whatever
  * the order of the threads. */
 #include "runtime/abi/vulkan.h"
+#include "runtime/abi/vulkan_words.h"
 
 typedef emulsion_vulkan_device Device;
 
 enum {
     kThreads = 128, /* every driver runs as many */
     kBlocks = 256
-};
-
-/* The kernel's words. */
-
-enum {
-    kMemoryModel = 14,
-    kEntryPoint = 15,
-    kExecutionMode = 16,
-    kCapability = 17,
-    kTypeVoid = 19,
-    kTypeBool = 20,
-    kTypeInt = 21,
-    kTypeVector = 23,
-    kTypeRuntimeArray = 29,
-    kTypeStruct = 30,
-    kTypePointer = 32,
-    kTypeFunction = 33,
-    kConstant = 43,
-    kFunction = 54,
-    kFunctionEnd = 56,
-    kVariable = 59,
-    kLoad = 61,
-    kStore = 62,
-    kAccessChain = 65,
-    kDecorate = 71,
-    kMemberDecorate = 72,
-    kCompositeExtract = 81,
-    kIAdd = 128,
-    kLogicalOr = 166,
-    kIEqual = 170,
-    kINotEqual = 171,
-    kULessThan = 176,
-    kBitwiseAnd = 199,
-    kNot = 200,
-    kAtomicCompareExchange = 230,
-    kAtomicUMax = 239,
-    kPhi = 245,
-    kLoopMerge = 246,
-    kSelectionMerge = 247,
-    kLabel = 248,
-    kBranch = 249,
-    kBranchConditional = 250,
-    kReturn = 253
-};
-
-/* Operands. */
-enum { kShader = 1, kLogical = 0, kGlsl450 = 1, kGlCompute = 5, kLocalSize = 17, kNone = 0 };
-enum { kInput = 1, kUniform = 2 };
-enum {
-    kBlock = 2,
-    kBufferBlock = 3,
-    kArrayStride = 6,
-    kBuiltIn = 11,
-    kBinding = 33,
-    kDescriptorSet = 34,
-    kOffset = 35,
-    kGlobalInvocationId = 28
 };
 
 /* Results: types, variables, constants, values, blocks. */
@@ -154,22 +98,13 @@ enum {
     kBound
 };
 
-/* An instruction with its operands, and one without. */
-#define OP(name, ...)                                                                       \
-    ((uint32_t)(1 + sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)) << 16 | k##name), \
-        __VA_ARGS__
-#define LONE(name) (1u << 16 | k##name)
 #define NAME 0x696e6966, 0x6574 /* "finite" */
 #define GIVEN(place, value, member) \
     OP(AccessChain, toUint, place, vScalars, member), OP(Load, tUint, value, place)
 
 /* Scopes and orders of atomics are constants: the device is 1, no order 0. */
 static const uint32_t words[] = {
-    0x07230203,
-    0x00010000,
-    0,
-    kBound,
-    0, /* SPIR-V 1.0 */
+    SPIRV_HEAD(kBound),
     OP(Capability, kShader),
     OP(MemoryModel, kLogical, kGlsl450),
     OP(EntryPoint, kGlCompute, vMain, NAME, vInvocation),
