@@ -329,6 +329,7 @@ std::string header_text(const std::string& name, const Network& network, const P
         "\nconst emulsion_info* {0}_info(void);\nint {0}_sizes(int threads, emulsion_sizes* "
         "sizes);\n"
         "int {0}_device(int index, emulsion_device_description* description);\n"
+        "int {0}_speed(int index, emulsion_device_speed* speed);\n"
         "int {0}_bind(void* instance, const emulsion_memory* memory, const emulsion_options* "
         "options);\n",
         name);

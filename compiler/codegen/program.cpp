@@ -12,10 +12,10 @@ namespace {
 
 // The order of the pointers in emulsion_train_library and emulsion_infer_library; "" is null.
 const std::vector<std::string> kTrainFunctions = {
-    "info",   "sizes", "device", "init",     "bind",  "upload", "forward_backward",
+    "info",   "sizes", "device", "speed",    "init",  "bind",  "upload", "forward_backward",
     "update", "step",  "wait",   "download", "error", "unbind"};
-const std::vector<std::string> kInferFunctions = {"info", "sizes", "device", "prepare", "bind",
-                                                  "run",  "wait",  "error",  "unbind"};
+const std::vector<std::string> kInferFunctions = {"info", "sizes", "device", "speed", "prepare",
+                                                  "bind", "run",   "wait",   "error", "unbind"};
 
 std::string main_object(
     const std::string& entry, const std::string& description,

@@ -278,6 +278,7 @@ class TableWriter {
         builder_.CreateRet(info_);
         forward("sizes", status, {status, pointer});
         forward("device", status, {status, pointer});
+        forward("speed", status, {status, pointer});
         forward("bind", status, {pointer, pointer, pointer});
         forward("wait", status, {pointer});
         forward("error", pointer, {pointer});

@@ -1,4 +1,4 @@
-/* Which devices there are, and which of them options.device names. */
+/* Which devices there are, what they do at most, and which of them options.device names. */
 #include <string.h>
 
 #include "runtime/abi/device.h"
@@ -51,6 +51,21 @@ int emulsion_library_device(const emulsion_library* library, int index,
     }
     if (description->problem[0] == 0) add_text(description->problem, last);
     return EMULSION_INVALID_ARGUMENT;
+}
+
+int emulsion_library_speed(const emulsion_library* library, int index,
+                           emulsion_device_speed* speed) {
+    emulsion_device_description found;
+    if (speed == NULL) return EMULSION_INVALID_ARGUMENT;
+    memset(speed, 0, sizeof *speed);
+    const int status = emulsion_library_device(library, index, &found);
+    if (status != EMULSION_OK) {
+        memcpy(speed->problem, found.problem, sizeof speed->problem);
+        return status;
+    }
+    const emulsion_variant* variant = library->variants;
+    while (variant->device == NULL || variant->device->name != found.interface) variant++;
+    return emulsion_device_measure(variant->device, found.index, speed);
 }
 
 /* "options.device is 'opencl:7'", which the caller goes on. */

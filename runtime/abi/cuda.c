@@ -100,6 +100,7 @@ static int read_facts(const emulsion_cuda_driver* cu, int device, emulsion_devic
     if (answer == 0) answer = tell(cu, cu->device_memory(&bytes, device), "cuDeviceTotalMem", text);
     facts->memory_bytes = facts->largest_bytes = bytes;
     facts->alignment = kViewAlignment;
+    facts->view_bytes = bytes;
     return answer;
 }
 
@@ -308,4 +309,5 @@ const emulsion_device_api emulsion_cuda = {.name = "cuda",
                                            .download = download,
                                            .mark = set_mark,
                                            .finish = finish,
-                                           .test = emulsion_cuda_test};
+                                           .test = emulsion_cuda_test,
+                                           .probe = emulsion_cuda_probe};

@@ -27,5 +27,6 @@ int emulsion_cuda_fail(emulsion_cuda_device* device, int answer, const char* fun
 /* The same, if it is not 0, of a call that waits for the kernels launched before it. */
 int emulsion_cuda_waited(emulsion_cuda_device* device, int answer, const char* function);
 
-/* emulsion_device_api::test. */
+/* emulsion_device_api::test and probe. */
 int emulsion_cuda_test(emulsion_device* device, const emulsion_device_test* test);
+int emulsion_cuda_probe(emulsion_device* device, const emulsion_device_probe* probe);

@@ -1,5 +1,5 @@
-/* Programs, kernels and launches by CUDA: what Halide's kernels call, and the test for values that
- * are not finite. */
+/* Programs, kernels and launches by CUDA: what Halide's kernels call, the test for values that are
+ * not finite, and the probe. */
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +180,133 @@ int emulsion_cuda_test(emulsion_device* head, const emulsion_device_test* test) 
     if (ready_program(device, kTestSource) == 0)
         kernel = ready_kernel(device, kTestSource, kTestName, kTestThreads, 0);
     if (kernel != NULL && !head->dry) launch_test(device, kernel, test);
+    return emulsion_cuda_leave(device, head->error);
+}
+
+/* The probe. Its reads look for nothing in the first cache. */
+
+static const char kProbeName[] = "probe";
+#define CHAIN(register) "    fma.rn.f32 " register ", " register ", %value, %one;\n"
+#define FOUR(a, b, c, d) CHAIN(a) CHAIN(b) CHAIN(c) CHAIN(d)
+#define STEP FOUR("%a", "%b", "%c", "%d") FOUR("%e", "%f", "%g", "%h")
+#define STEPS STEP STEP STEP STEP
+/* Where the n-th value lies that threads touch, and the next one of this thread. */
+#define PLACE                                 \
+    "    shr.u32 %round, %n, %bits;\n"        \
+    "    mad.lo.u32 %at, %round, 4224, %n;\n" \
+    "    and.b32 %at, %at, %mask;\n"          \
+    "    mul.wide.u32 %place, %at, 16;\n"     \
+    "    add.s64 %place, %values, %place;\n"
+#define NEXT(label)                    \
+    "    add.u32 %n, %n, %threads;\n"  \
+    "    setp.lt.u32 %is, %n, %all;\n" \
+    "    @%is bra " label ";\n"
+static const char kProbeSource[] =
+    ".version 7.0\n"
+    ".target sm_80\n"
+    ".address_size 64\n"
+    ".visible .entry probe(.param .u64 values, .param .u64 found, .param .u32 kind,\n"
+    "                      .param .u32 bits, .param .u32 rounds, .param .f32 value)\n"
+    "{\n"
+    "    .reg .pred %is;\n"
+    "    .reg .b32 %kind, %bits, %rounds, %block, %blocks, %size, %thread, %threads, %all, %mask,\n"
+    "        %round, %n, %at, %own;\n"
+    "    .reg .b64 %values, %found, %place;\n"
+    "    .reg .f32 %value, %one, %a, %b, %c, %d, %e, %f, %g, %h, %x, %y, %z, %w;\n"
+    "    ld.param.u64 %values, [values];\n"
+    "    ld.param.u64 %found, [found];\n"
+    "    ld.param.u32 %kind, [kind];\n"
+    "    ld.param.u32 %bits, [bits];\n"
+    "    ld.param.u32 %rounds, [rounds];\n"
+    "    ld.param.f32 %value, [value];\n"
+    "    cvta.to.global.u64 %values, %values;\n"
+    "    cvta.to.global.u64 %found, %found;\n"
+    "    mov.u32 %block, %ctaid.x;\n"
+    "    mov.u32 %blocks, %nctaid.x;\n"
+    "    mov.u32 %size, %ntid.x;\n"
+    "    mov.u32 %thread, %tid.x;\n"
+    "    mad.lo.u32 %thread, %block, %size, %thread;\n"
+    "    mul.lo.u32 %threads, %blocks, %size;\n"
+    "    mul.wide.u32 %place, %thread, 4;\n"
+    "    add.s64 %found, %found, %place;\n"
+    "    shl.b32 %all, %rounds, %bits;\n"
+    "    mov.u32 %mask, 1;\n"
+    "    shl.b32 %mask, %mask, %bits;\n"
+    "    sub.u32 %mask, %mask, 1;\n"
+    "    mov.u32 %n, %thread;\n"
+    "    mov.f32 %a, 0f00000000;\n"
+    "    mov.f32 %b, %a;\n"
+    "    mov.f32 %c, %a;\n"
+    "    mov.f32 %d, %a;\n"
+    "    setp.eq.u32 %is, %kind, 1;\n"
+    "    @%is bra adds;\n"
+    "    setp.eq.u32 %is, %kind, 2;\n"
+    "    @%is bra reads;\n"
+    "    setp.eq.u32 %is, %kind, 3;\n"
+    "    @!%is bra end;\n"
+    "    setp.ge.u32 %is, %n, %all;\n"
+    "    @%is bra end;\n"
+    "write:\n" PLACE
+    "    st.global.v4.f32 [%place], {%value, %value, %value, %value};\n" NEXT("write")
+    "    bra end;\n"
+    "reads:\n"
+    "    setp.ge.u32 %is, %n, %all;\n"
+    "    @%is bra told;\n"
+    "read:\n" PLACE
+    "    ld.global.cg.v4.f32 {%x, %y, %z, %w}, [%place];\n"
+    "    add.f32 %a, %a, %x;\n"
+    "    add.f32 %b, %b, %y;\n"
+    "    add.f32 %c, %c, %z;\n"
+    "    add.f32 %d, %d, %w;\n" NEXT("read")
+    "    bra told;\n"
+    "adds:\n"
+    "    add.f32 %one, %value, %value;\n"
+    "    and.b32 %own, %thread, 15;\n"
+    "    cvt.rn.f32.u32 %a, %own;\n"
+    "    fma.rn.f32 %a, %a, 0f47800000, 0f40000000;\n" /* 65536, 2 */
+    "    add.f32 %b, %a, 0f47800000;\n"
+    "    add.f32 %c, %b, 0f47800000;\n"
+    "    add.f32 %d, %c, 0f47800000;\n"
+    "    add.f32 %e, %d, 0f47800000;\n"
+    "    add.f32 %f, %e, 0f47800000;\n"
+    "    add.f32 %g, %f, 0f47800000;\n"
+    "    add.f32 %h, %g, 0f47800000;\n"
+    "add:\n" STEPS STEPS STEPS STEPS
+    "    sub.u32 %rounds, %rounds, 1;\n"
+    "    setp.ne.u32 %is, %rounds, 0;\n"
+    "    @%is bra add;\n"
+    "    add.f32 %a, %a, %e;\n"
+    "    add.f32 %b, %b, %f;\n"
+    "    add.f32 %c, %c, %g;\n"
+    "    add.f32 %d, %d, %h;\n"
+    "told:\n"
+    "    add.f32 %a, %a, %b;\n"
+    "    add.f32 %c, %c, %d;\n"
+    "    add.f32 %a, %a, %c;\n"
+    "    st.global.f32 [%found], %a;\n"
+    "end:\n"
+    "    ret;\n"
+    "}\n";
+
+enum { kProbeThreads = 128 };
+
+static int launch_probe(Device* device, void* kernel, const emulsion_device_probe* probe) {
+    const int blocks = emulsion_probe_threads(probe, kProbeThreads) / kProbeThreads;
+    const Shape shape = {{blocks, 1, 1}, {kProbeThreads, 1, 1}, 0};
+    uint64_t values = device->arenas[EMULSION_WORKSPACE], found = device->arenas[EMULSION_STATE];
+    emulsion_device_probe own = *probe;
+    void* arguments[] = {&values, &found, &own.kind, &own.bits, &own.rounds, &own.value};
+    return launch(device, kernel, kProbeName, &shape, arguments);
+}
+
+int emulsion_cuda_probe(emulsion_device* head, const emulsion_device_probe* probe) {
+    Device* device = (Device*)head;
+    if (emulsion_device_check_probe(&device->base, probe) != 0 || emulsion_cuda_enter(device) != 0)
+        return head->error;
+    void* kernel = NULL;
+    if (ready_program(device, kProbeSource) == 0)
+        kernel = ready_kernel(device, kProbeSource, kProbeName, kProbeThreads, 0);
+    if (kernel != NULL && !head->dry) launch_probe(device, kernel, probe);
     return emulsion_cuda_leave(device, head->error);
 }
 

@@ -46,6 +46,26 @@ typedef struct emulsion_device_record {
     uint32_t before; /* UINT32_MAX less the index of the first such value */
 } emulsion_device_record;
 
+/* A kernel that keeps the device busy with one thing, for its speed. Each thread leaves the sum of
+ * what it has computed or read in a float of its own, at the head of the state's arena; what is
+ * read and written are 1 << bits values of 16 bytes in each round, at the head of the workspace's.
+ * A round begins 66 KiB behind the former, so that a processor of the device does not find in its
+ * own cache what it has touched before. */
+typedef struct emulsion_device_probe {
+    int32_t kind; /* EMULSION_PROBE_NOTHING and so on */
+    uint32_t bits;
+    uint32_t rounds; /* 1 .. (1 << 30) >> bits; one of multiply-adds is EMULSION_PROBE_ADDS */
+    float value;     /* that is written, or multiplied by */
+} emulsion_device_probe;
+enum {
+    EMULSION_PROBE_NOTHING,       /* by few threads */
+    EMULSION_PROBE_MULTIPLY_ADDS, /* x = x * value + (value + value), in some chains */
+    EMULSION_PROBE_READS,
+    EMULSION_PROBE_WRITES,
+    EMULSION_PROBE_ADDS = 128,
+    EMULSION_PROBE_THREADS = 1 << 20
+};
+
 /* In the place of a driver's code: what was asked for cannot be. */
 #define EMULSION_DEVICE_REFUSED (-100000)
 
@@ -69,6 +89,7 @@ typedef struct emulsion_device_facts {
     uint64_t largest_bytes; /* of one block */
     uint64_t alignment;     /* bytes, of a view's offset */
     uint64_t is_software;   /* 1: its kernels run on the processor */
+    uint64_t view_bytes;    /* of one view, at most */
 } emulsion_device_facts;
 
 /* Functions that return an int return 0 or the driver's code. Those without a device put the fault
@@ -106,6 +127,8 @@ struct emulsion_device_api {
     int (*finish)(emulsion_device* device);
     /* Launches the test, and waits for nothing. A dry device gets kernel and places ready. */
     int (*test)(emulsion_device* device, const emulsion_device_test* test);
+    /* The same of the probe. */
+    int (*probe)(emulsion_device* device, const emulsion_device_probe* probe);
 };
 
 /* What an input or output takes of the workspace on a device: `bytes` of one sample or, where it is

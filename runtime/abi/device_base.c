@@ -214,6 +214,18 @@ int emulsion_device_check_test(emulsion_device_base* device, const emulsion_devi
                                        sizeof(emulsion_device_record));
 }
 
+int emulsion_device_check_probe(emulsion_device_base* device, const emulsion_device_probe* probe) {
+    if (device->head.error == 0 &&
+        (probe->bits > 30 || probe->rounds > UINT32_C(1) << (30 - probe->bits)))
+        return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
+                                    "a probe of %u rounds over 2^%u values is asked for, but it is "
+                                    "of at most 2^30 in all",
+                                    probe->rounds, probe->bits);
+    emulsion_device_check_range(device, EMULSION_WORKSPACE, 0, UINT64_C(16) << probe->bits);
+    return emulsion_device_check_range(device, EMULSION_STATE, 0,
+                                       EMULSION_PROBE_THREADS * sizeof(float));
+}
+
 void emulsion_log_tail(char* log, char* tail, size_t bytes) {
     size_t end = strlen(log);
     for (size_t i = 0; i < end; i++) {

@@ -93,6 +93,12 @@ int emulsion_device_downloads(emulsion_device_base* device, int memory_class, ui
                               uint64_t bytes);
 /* 0 if the device is without fault, and floats, flag and record lie in arenas. */
 int emulsion_device_check_test(emulsion_device_base* device, const emulsion_device_test* test);
+/* 0 if the device is without fault, and what the probe touches lies in arenas. */
+int emulsion_device_check_probe(emulsion_device_base* device, const emulsion_device_probe* probe);
+/* How many threads a probe has, in blocks of so many. */
+static inline int emulsion_probe_threads(const emulsion_device_probe* probe, int block) {
+    return probe->kind == EMULSION_PROBE_NOTHING ? block : EMULSION_PROBE_THREADS;
+}
 
 /* The end of what a compiler says, on one line; changes `log`. */
 void emulsion_log_tail(char* log, char* tail, size_t bytes);

@@ -7,6 +7,7 @@
  *     const emulsion_info* NAME_info(void);
  *     int  NAME_sizes(int threads, emulsion_sizes* sizes);
  *     int  NAME_device(int index, emulsion_device_description*);      what options.device may name
+ *     int  NAME_speed(int index, emulsion_device_speed*);             what it does at most
  *     int  NAME_init(uint64_t seed, const emulsion_memory* memory);   writes parameters and state
  *     int  NAME_bind(void* instance, const emulsion_memory*, const emulsion_options*);
  *     int  NAME_upload(void* instance, int memory_class);             parameters, state
@@ -19,7 +20,8 @@
  *     int  NAME_unbind(void* instance);                               stops the pool's threads
  * (one built with --update=at-once has no gradients, no forward_backward and no update), and one of
  * an inference network
- *     info, sizes, device, bind, prepare(instance), run(instance, call), wait, error, unbind.
+ *     info, sizes, device, speed, bind, prepare(instance), run(instance, call), wait, error,
+ *     unbind.
  * Every function but `info` and `error` returns an emulsion_status (a library built with checks may
  * return Halide's error codes, which are negative). A call
  * that is refused for its arguments or its order has changed nothing.
@@ -223,6 +225,24 @@ typedef struct emulsion_device_description {
     char name[256];
     char problem[256]; /* beyond the last device: why there is none, or no more, in words */
 } emulsion_device_description;
+
+/* What a device does at most. NAME_speed measures the device of this index, as NAME_device counts
+ * them, in a second or so (some more where a processor plays the device), with 260 MiB of its
+ * memory, or as much as it gives; nothing else should run there meanwhile. It returns
+ * EMULSION_INVALID_ARGUMENT where there is no such device, EMULSION_DEVICE_ERROR where it cannot be
+ * measured. */
+#define EMULSION_DEVICE_BLOCKS 4
+typedef struct emulsion_device_speed {
+    double peak;   /* operations a second: plain multiply-adds of f32, two each */
+    double launch; /* seconds of a launch that does nothing, and of the wait for its end */
+    int32_t bandwidth_count; /* rows that are measured */
+    int32_t reserved;
+    struct {
+        uint64_t bytes;     /* of a block that is touched again and again: 4, 16, 64, 256 MiB */
+        double read, write; /* bytes a second */
+    } bandwidth[EMULSION_DEVICE_BLOCKS];
+    char problem[256]; /* where it fails: why, in words */
+} emulsion_device_speed;
 
 /* All zero is a good default: the threads that the memory is sized for, own pool, best variant of
  * the processor. */

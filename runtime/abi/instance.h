@@ -275,6 +275,8 @@ static inline uint64_t emulsion_workspace_bytes(uint64_t activation_bytes, uint6
 int emulsion_library_sizes(const emulsion_library* library, int threads, emulsion_sizes* sizes);
 int emulsion_library_device(const emulsion_library* library, int index,
                             emulsion_device_description* description);
+int emulsion_library_speed(const emulsion_library* library, int index,
+                           emulsion_device_speed* speed);
 int emulsion_library_init(const emulsion_library* library, uint64_t seed,
                           const emulsion_memory* memory);
 int emulsion_library_bind(const emulsion_library* library, void* instance,

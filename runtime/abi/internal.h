@@ -70,6 +70,7 @@ int emulsion_check_state(emulsion_instance* instance);
 /* As emulsion_fail; the message begins with the kernel. */
 int emulsion_fail_kernel(emulsion_instance* instance, int kernel, int status);
 int emulsion_run_sequence(emulsion_instance* instance, const emulsion_sequence* sequence);
+double emulsion_seconds_now(void); /* of the monotonic clock */
 /* `status`, or the fault where the caller's pool has broken its contract. */
 int emulsion_check_pool(emulsion_instance* instance, int status);
 
@@ -78,6 +79,11 @@ int emulsion_check_pool(emulsion_instance* instance, int status);
 /* The variant that options.device asks for, -1 for processors, and which of its devices. */
 int emulsion_choose_device(emulsion_instance* instance, const char* wanted, int* variant,
                            int* index);
+
+/* device_speed.c: measures device `index` of the interface. EMULSION_OK or EMULSION_DEVICE_ERROR.
+ */
+int emulsion_device_measure(const emulsion_device_api* api, int index,
+                            emulsion_device_speed* speed);
 
 /* device.c: REQUIRES a variant for devices, or its bound instance. */
 

@@ -89,6 +89,7 @@ static int read_facts(const emulsion_opencl_driver* cl, void* device, emulsion_d
     if (answer == 0)
         answer =
             ask(cl, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, &facts->largest_bytes, sizeof(uint64_t));
+    facts->view_bytes = facts->largest_bytes;
     if (answer == 0)
         answer = ask(cl, device, CL_DEVICE_MEM_BASE_ADDR_ALIGN, &align_bits, sizeof align_bits);
     if (answer == 0) answer = ask(cl, device, CL_DEVICE_TYPE, &type, sizeof type);
@@ -328,4 +329,5 @@ const emulsion_device_api emulsion_opencl = {.name = "opencl",
                                              .download = download,
                                              .mark = set_mark,
                                              .finish = finish,
-                                             .test = emulsion_opencl_test};
+                                             .test = emulsion_opencl_test,
+                                             .probe = emulsion_opencl_probe};

@@ -23,7 +23,8 @@ int emulsion_opencl_fail(emulsion_opencl_device* device, int answer, const char*
 /* The same, if it is not 0, of a call that waits for the kernels launched before it. */
 int emulsion_opencl_waited(emulsion_opencl_device* device, int answer, const char* function);
 
-/* emulsion_device_api::view and test. */
+/* emulsion_device_api::view, test and probe. */
 uint64_t emulsion_opencl_view(emulsion_device* device, int memory_class, uint64_t offset,
                               uint64_t bytes);
 int emulsion_opencl_test(emulsion_device* device, const emulsion_device_test* test);
+int emulsion_opencl_probe(emulsion_device* device, const emulsion_device_probe* probe);

@@ -1,5 +1,5 @@
-/* Programs, kernels and launches by OpenCL: what Halide's kernels call, and the test for values
- * that are not finite. */
+/* Programs, kernels and launches by OpenCL: what Halide's kernels call, the test for values that
+ * are not finite, and the probe. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +156,24 @@ static const char kTestSource[] =
 
 enum { kTestThreads = 64, kTestBlocks = 256 };
 
+typedef struct Argument {
+    size_t bytes;
+    const void* value;
+} Argument;
+
+/* A kernel of the runtime's own. */
+static int launch_own(Device* device, void* kernel, const char* name, const Argument* arguments,
+                      uint32_t count, size_t blocks, size_t threads) {
+    const size_t grid[3] = {blocks, 1, 1}, block[3] = {threads, 1, 1};
+    int answer = 0;
+    for (uint32_t i = 0; answer == 0 && i < count; i++)
+        answer = device->cl->clSetKernelArg(kernel, i, arguments[i].bytes, arguments[i].value);
+    if (answer == 0) return launch(device, kernel, name, grid, block);
+    char what[64];
+    snprintf(what, sizeof what, "to %s", name);
+    return emulsion_opencl_fail(device, answer, "clSetKernelArg", what);
+}
+
 static int launch_test(Device* device, void* kernel, const emulsion_device_test* test) {
     emulsion_device* head = &device->base.head;
     const uint32_t count = (uint32_t)test->count, begins = (uint32_t)test->begins;
@@ -165,21 +183,12 @@ static int launch_test(Device* device, void* kernel, const emulsion_device_test*
         emulsion_opencl_view(head, EMULSION_WORKSPACE, test->record,
                              sizeof(emulsion_device_record))};
     if (head->error != 0 || head->dry) return head->error;
-    const struct {
-        size_t bytes;
-        const void* value;
-    } arguments[] = {{sizeof(void*), &views[0]},        {sizeof count, &count},
-                     {sizeof(uint32_t), &test->number}, {sizeof begins, &begins},
-                     {sizeof(void*), &views[1]},        {sizeof(void*), &views[2]}};
-    int answer = 0;
-    for (uint32_t i = 0; answer == 0 && i < sizeof arguments / sizeof *arguments; i++)
-        answer = device->cl->clSetKernelArg(kernel, i, arguments[i].bytes, arguments[i].value);
-    if (answer != 0)
-        return emulsion_opencl_fail(device, answer, "clSetKernelArg", "to test_finite");
+    const Argument arguments[] = {{sizeof(void*), &views[0]},        {sizeof count, &count},
+                                  {sizeof(uint32_t), &test->number}, {sizeof begins, &begins},
+                                  {sizeof(void*), &views[1]},        {sizeof(void*), &views[2]}};
     const uint32_t blocks = (count - 1) / kTestThreads + 1;
-    const size_t grid[3] = {blocks < kTestBlocks ? blocks : kTestBlocks, 1, 1};
-    const size_t threads[3] = {kTestThreads, 1, 1};
-    return launch(device, kernel, kTestName, grid, threads);
+    return launch_own(device, kernel, kTestName, arguments, sizeof arguments / sizeof *arguments,
+                      blocks < kTestBlocks ? blocks : kTestBlocks, kTestThreads);
 }
 
 int emulsion_opencl_test(emulsion_device* head, const emulsion_device_test* test) {
@@ -189,6 +198,64 @@ int emulsion_opencl_test(emulsion_device* head, const emulsion_device_test* test
         return head->error;
     void* kernel = ready_kernel(device, kTestSource, kTestName, kTestThreads, 0);
     return kernel == NULL ? head->error : launch_test(device, kernel, test);
+}
+
+/* The probe. Products and sums are contracted where those of Halide's kernels are; vectors serve
+ * the processors among devices, whose lanes they are. */
+
+static const char kProbeName[] = "probe";
+static const char kProbeSource[] =
+    "#define STEP a = a * value + one; b = b * value + one; c = c * value + one; \\\n"
+    "    d = d * value + one; e = e * value + one; f = f * value + one; g = g * value + one; \\\n"
+    "    h = h * value + one;\n"
+    "__kernel void probe(__global float4* values, __global float* found, const uint kind,\n"
+    "                    const uint bits, const uint rounds, const float value) {\n"
+    "    const uint thread = (uint)get_global_id(0), threads = (uint)get_global_size(0);\n"
+    "    const uint all = rounds << bits, mask = (1u << bits) - 1u;\n"
+    "    if (kind == 1u) {\n"
+    "        const float one = value + value, own = (float)(thread & 15u), next = 8.0f * "
+    "65536.0f;\n"
+    "        float8 a = ((float8)(0, 1, 2, 3, 4, 5, 6, 7) + own) * 65536.0f + 2.0f;\n"
+    "        float8 b = a + next, c = b + next, d = c + next, e = d + next, f = e + next;\n"
+    "        float8 g = f + next, h = g + next;\n"
+    "        for (uint round = 0u; round < rounds; round++) { STEP STEP }\n"
+    "        const float8 sum = a + b + c + d + e + f + g + h;\n"
+    "        const float4 half_sum = sum.lo + sum.hi;\n"
+    "        found[thread] = half_sum.x + half_sum.y + half_sum.z + half_sum.w;\n"
+    "    }\n"
+    "    if (kind == 2u) {\n"
+    "        float4 sum = (float4)(0.0f);\n"
+    "        for (uint n = thread; n < all; n += threads)\n"
+    "            sum += values[(n + (n >> bits) * 4224u) & mask];\n"
+    "        found[thread] = sum.x + sum.y + sum.z + sum.w;\n"
+    "    }\n"
+    "    if (kind == 3u) {\n"
+    "        for (uint n = thread; n < all; n += threads)\n"
+    "            values[(n + (n >> bits) * 4224u) & mask] = (float4)(value);\n"
+    "    }\n"
+    "}\n";
+
+enum { kProbeThreads = 128 };
+
+int emulsion_opencl_probe(emulsion_device* head, const emulsion_device_probe* probe) {
+    Device* device = (Device*)head;
+    if (emulsion_device_check_probe(&device->base, probe) != 0 ||
+        ready_program(device, kProbeSource, sizeof kProbeSource - 1) != 0)
+        return head->error;
+    void* kernel = ready_kernel(device, kProbeSource, kProbeName, kProbeThreads, 0);
+    if (kernel == NULL || head->dry) return head->error;
+    const uint64_t views[] = {
+        emulsion_opencl_view(head, EMULSION_WORKSPACE, 0,
+                             device->base.arena_bytes[EMULSION_WORKSPACE]),
+        emulsion_opencl_view(head, EMULSION_STATE, 0, EMULSION_PROBE_THREADS * sizeof(float))};
+    if (head->error != 0) return head->error;
+    const Argument arguments[] = {
+        {sizeof(void*), &views[0]},         {sizeof(void*), &views[1]},
+        {sizeof(uint32_t), &probe->kind},   {sizeof(uint32_t), &probe->bits},
+        {sizeof(uint32_t), &probe->rounds}, {sizeof(float), &probe->value}};
+    const size_t blocks = (size_t)emulsion_probe_threads(probe, kProbeThreads) / kProbeThreads;
+    return launch_own(device, kernel, kProbeName, arguments, sizeof arguments / sizeof *arguments,
+                      blocks, kProbeThreads);
 }
 
 /* What Halide's kernels call; they drop what it returns. */

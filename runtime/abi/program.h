@@ -11,6 +11,7 @@ typedef struct emulsion_train_library {
     const emulsion_info* (*info)(void);
     int (*sizes)(int threads, emulsion_sizes* sizes);
     int (*device)(int index, emulsion_device_description* description);
+    int (*speed)(int index, emulsion_device_speed* speed);
     int (*init)(uint64_t seed, const emulsion_memory* memory);
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
     int (*upload)(void* instance, int memory_class);
@@ -27,6 +28,7 @@ typedef struct emulsion_infer_library {
     const emulsion_info* (*info)(void);
     int (*sizes)(int threads, emulsion_sizes* sizes);
     int (*device)(int index, emulsion_device_description* description);
+    int (*speed)(int index, emulsion_device_speed* speed);
     int (*prepare)(void* instance);
     int (*bind)(void* instance, const emulsion_memory* memory, const emulsion_options* options);
     int (*run)(void* instance, const emulsion_call* call);

@@ -31,7 +31,7 @@ static int run_kernel(emulsion_instance* instance, const emulsion_sequence* sequ
     return emulsion_device_check(instance, sequence->first + i);
 }
 
-static double seconds_now(void) {
+double emulsion_seconds_now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
@@ -39,9 +39,9 @@ static double seconds_now(void) {
 
 static int run_profiled(emulsion_instance* instance, const emulsion_sequence* sequence) {
     for (int i = 0; i < sequence->count; i++) {
-        const double start = seconds_now();
+        const double start = emulsion_seconds_now();
         const int status = run_kernel(instance, sequence, i);
-        const double seconds = seconds_now() - start;
+        const double seconds = emulsion_seconds_now() - start;
         if (status != EMULSION_OK) return status;
         instance->profile(instance->profile_self, sequence->first + i, seconds);
     }

@@ -98,6 +98,7 @@ static void read_facts(const emulsion_vulkan_driver* vk, VkPhysicalDevice device
     facts->largest_bytes = facts->memory_bytes;
     facts->alignment = properties.limits.minStorageBufferOffsetAlignment;
     facts->is_software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    facts->view_bytes = properties.limits.maxStorageBufferRange;
     if (properties.apiVersion < VK_API_VERSION_1_1) return; /* nor can it be opened */
     VkPhysicalDeviceMaintenance3Properties most = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
@@ -268,4 +269,5 @@ const emulsion_device_api emulsion_vulkan = {.name = "vulkan",
                                              .download = emulsion_vulkan_download,
                                              .mark = emulsion_vulkan_set_mark,
                                              .finish = finish,
-                                             .test = emulsion_vulkan_test};
+                                             .test = emulsion_vulkan_test,
+                                             .probe = emulsion_vulkan_probe};

@@ -1,7 +1,8 @@
 /* What the files of Vulkan share: vulkan.c (devices), vulkan_memory.c (memory and copies),
  * vulkan_queue.c (what is recorded and submitted), vulkan_code.c (what Halide's modules hold),
  * vulkan_kernel.c (kernels and what they are bound to), vulkan_launch.c (programs and launches),
- * vulkan_finite.c (the test for values that are not finite). */
+ * vulkan_finite.c (the test for values that are not finite) and vulkan_probe.c (the probe), whose
+ * kernels are written with vulkan_words.h. */
 #pragma once
 #include "runtime/abi/device_base.h"
 #include "runtime/abi/vulkan_driver.h"
@@ -189,7 +190,7 @@ int emulsion_vulkan_launch(emulsion_vulkan_kernel* kernel, const int blocks[3],
                            const emulsion_vulkan_view* const* views, const void* scalars,
                            size_t bytes);
 
-/* vulkan_finite.c */
+/* vulkan_finite.c, vulkan_probe.c: emulsion_device_api::test and probe. */
 
-/* emulsion_device_api::test. */
 int emulsion_vulkan_test(emulsion_device* device, const emulsion_device_test* test);
+int emulsion_vulkan_probe(emulsion_device* device, const emulsion_device_probe* probe);

@@ -54,12 +54,12 @@ TEST(Library, EqualBytesInAnyFolderWithAnyNumberOfProcesses) {
 TEST(Library, NothingIsVisibleButItsInterface) {
     for (const auto& [library, functions] :
          {std::pair{&tiny().train,
-                    std::set<std::string>{"info", "sizes", "device", "init", "bind", "upload",
-                                          "forward_backward", "update", "step", "wait", "download",
-                                          "error", "unbind"}},
+                    std::set<std::string>{"info", "sizes", "device", "speed", "init", "bind",
+                                          "upload", "forward_backward", "update", "step", "wait",
+                                          "download", "error", "unbind"}},
           std::pair{&tiny().infer,
-                    std::set<std::string>{"info", "sizes", "device", "prepare", "bind", "run",
-                                          "wait", "error", "unbind"}}}) {
+                    std::set<std::string>{"info", "sizes", "device", "speed", "prepare", "bind",
+                                          "run", "wait", "error", "unbind"}}}) {
         std::set<std::string> expected;
         for (const std::string& function : functions)
             expected.insert(library->name + "_" + function);
@@ -73,11 +73,11 @@ TEST(Library, UpdatesAtOnceLeaveTheStepAlone) {
     BuiltLibrary train = build_network(tiny_network(), {.update_at_once = true}).train;
     Symbols symbols = symbols_of(train.archive);
     std::set<std::string> visible(symbols.global.begin(), symbols.global.end());
-    EXPECT_EQ(visible,
-              (std::set<std::string>{"tiny_train_info", "tiny_train_sizes", "tiny_train_device",
-                                     "tiny_train_init", "tiny_train_bind", "tiny_train_upload",
-                                     "tiny_train_step", "tiny_train_wait", "tiny_train_download",
-                                     "tiny_train_error", "tiny_train_unbind"}));
+    EXPECT_EQ(visible, (std::set<std::string>{
+                           "tiny_train_info", "tiny_train_sizes", "tiny_train_device",
+                           "tiny_train_speed", "tiny_train_init", "tiny_train_bind",
+                           "tiny_train_upload", "tiny_train_step", "tiny_train_wait",
+                           "tiny_train_download", "tiny_train_error", "tiny_train_unbind"}));
     EXPECT_NE(train.header.find("#define TINY_TRAIN_GRADIENTS_BYTES UINT64_C(0)"),
               std::string::npos);
     EXPECT_EQ(train.header.find("tiny_train_forward_backward"), std::string::npos);

@@ -1,6 +1,6 @@
 // The runtime of devices on a real driver, for machines that have nothing else: memory, copies,
-// marks, views, the test for values that are not finite, and faults. Prints what is wrong, one line
-// each.
+// marks, views, the test for values that are not finite, the probe, and faults. Prints what is
+// wrong, one line each.
 //
 // Usage: gpu_device_check cuda|opencl|vulkan [INDEX]      exit code 77: there is no such device
 #include <cmath>
@@ -79,6 +79,39 @@ void check_not_finite(const emulsion_device_api& api, emulsion_device* device) {
     expect(api.finish(device) == 0, "launches fail", device->text);
 }
 
+// The probe writes and reads all values, and computes the same in threads that begin alike.
+void check_probe(const emulsion_device_api& api, int index) {
+    constexpr uint32_t kBits = 20;
+    char text[EMULSION_DEVICE_TEXT] = "";
+    emulsion_device* device = api.open(index, text);
+    expect(device != nullptr, "it opens no second time", text);
+    if (device == nullptr) return;
+    std::vector<float> found(EMULSION_PROBE_THREADS), values(uint64_t{4} << kBits);
+    const auto run = [&](int kind, uint32_t rounds, float value) {
+        const emulsion_device_probe probe = {kind, kBits, rounds, value};
+        expect(api.probe(device, &probe) == 0, "no probe", device->text);
+        api.download(device, EMULSION_STATE, 0, found.data(), 4 * found.size(),
+                     EMULSION_ALL_LAUNCHES);
+    };
+    api.allocate(device, EMULSION_STATE, 4 * found.size());
+    api.allocate(device, EMULSION_WORKSPACE, 4 * values.size());
+    run(EMULSION_PROBE_WRITES, 2, 0.25f);
+    api.download(device, EMULSION_WORKSPACE, 0, values.data(), 4 * values.size(),
+                 EMULSION_ALL_LAUNCHES);
+    expect(values == std::vector<float>(values.size(), 0.25f), "the probe leaves values out");
+    run(EMULSION_PROBE_READS, 3, 0);
+    double sum = 0;
+    for (const float each : found) sum += each;
+    expect(sum == 0.75 * static_cast<double>(values.size()), "the probe reads other values");
+    run(EMULSION_PROBE_MULTIPLY_ADDS, 8, 0.5f);
+    for (size_t i = 0; i < found.size(); i++) {
+        if (found[i] >= 16 && found[i] == found[i % 16]) continue;
+        expect(false, "the probe computes something else");
+        break;
+    }
+    api.close(device);
+}
+
 // A device with a fault keeps it; another one is not touched.
 void check_faults(const emulsion_device_api& api, int index) {
     char text[EMULSION_DEVICE_TEXT] = "";
@@ -122,6 +155,7 @@ int main(int argc, char** argv) {
         check_copies(api, device);
         check_not_finite(api, device);
         check_faults(api, index);
+        check_probe(api, index);
         expect(device->error == 0, "a fault is left", device->text);
         api.close(device);
     }

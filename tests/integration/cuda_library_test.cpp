@@ -298,8 +298,13 @@ TEST(CudaLibraryCode, IsAssembled) {
         std::set<std::string> names;
         for (const std::string& text : texts) {
             for (const char* architecture : {"sm_80", "sm_90"}) {
-                const std::vector<CudaEntry> entries = cuda_entries(text, architecture, false);
+                const bool is_probe = text.find(".entry probe(") != std::string::npos;
+                const std::vector<CudaEntry> entries = cuda_entries(text, architecture, is_probe);
                 EXPECT_GE(entries.size(), 1u);
+                if (is_probe) {  // what it measures is what it does, on all threads at once
+                    EXPECT_GT(entries.at(0).ffma_share(), 0.95) << architecture;
+                    EXPECT_LE(entries.at(0).registers, 32) << architecture;
+                }
                 for (const CudaEntry& entry : entries) {
                     names.insert(entry.name);
                     EXPECT_EQ(entry.spill_bytes + entry.stack_bytes, 0)
@@ -308,6 +313,7 @@ TEST(CudaLibraryCode, IsAssembled) {
             }
         }
         EXPECT_TRUE(names.contains("test_finite")) << name;
+        EXPECT_TRUE(names.contains("probe")) << name;
     }
 }
 

@@ -133,6 +133,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     take(*train_object_, train, "info", train_.info);
     take(*train_object_, train, "sizes", train_.sizes);
     take(*train_object_, train, "device", train_.device);
+    take(*train_object_, train, "speed", train_.speed);
     take(*train_object_, train, "init", train_.init);
     take(*train_object_, train, "bind", train_.bind);
     take(*train_object_, train, "upload", train_.upload);
@@ -148,6 +149,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     take(*infer_object_, infer, "info", infer_.info);
     take(*infer_object_, infer, "sizes", infer_.sizes);
     take(*infer_object_, infer, "device", infer_.device);
+    take(*infer_object_, infer, "speed", infer_.speed);
     take(*infer_object_, infer, "prepare", infer_.prepare);
     take(*infer_object_, infer, "bind", infer_.bind);
     take(*infer_object_, infer, "run", infer_.run);

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <thread>
 
 namespace emulsion::testing {
 
@@ -18,6 +20,7 @@ struct FakeDevice {
     std::set<std::vector<std::uint64_t>> ready;
     // What downloads at each mark are from: offset and bytes, as a dry mark has said.
     std::array<std::pair<std::uint64_t, std::uint64_t>, EMULSION_DEVICE_MARKS> brought{};
+    double busy = 0;  // seconds, until the next finish
 };
 
 FakeDevice* of(emulsion_device* device) { return reinterpret_cast<FakeDevice*>(device); }
@@ -25,7 +28,7 @@ FakeDevice* of(emulsion_device* device) { return reinterpret_cast<FakeDevice*>(d
 // Whether this call of a function is the one to fail.
 bool fails(const char* function) {
     FakeDevices& devices = fake_devices();
-    return devices.failing == function && devices.passing-- <= 0;
+    return devices.failing == function && devices.passing-- <= 0 && devices.failures-- > 0;
 }
 
 void say(char text[EMULSION_DEVICE_TEXT], const char* function) {
@@ -142,6 +145,8 @@ int set_mark(emulsion_device* device, int mark, std::uint64_t offset, std::uint6
 
 int finish(emulsion_device* device) {
     fake_devices().finishes++;
+    std::this_thread::sleep_for(std::chrono::duration<double>(of(device)->busy));
+    of(device)->busy = 0;
     return answer(device, "finish");
 }
 
@@ -170,8 +175,24 @@ int test(emulsion_device* device, const emulsion_device_test* test) {
     return 0;
 }
 
-const emulsion_device_api kApi = {"fake", count,  facts,    open,     close,  allocate,
-                                  view,   upload, download, set_mark, finish, test};
+int probe(emulsion_device* device, const emulsion_device_probe* probe) {
+    if (const int error = answer(device, "probe")) return error;
+    constexpr double kOperations = 2.0 * int{EMULSION_PROBE_ADDS} * int{EMULSION_PROBE_THREADS};
+    const double bytes = std::ldexp(16.0 * probe->rounds, static_cast<int>(probe->bits));
+    place(device, EMULSION_WORKSPACE, 0, std::uint64_t{16} << probe->bits);
+    place(device, EMULSION_STATE, 0, EMULSION_PROBE_THREADS * sizeof(float));
+    if (device->dry != 0) return 0;
+    device->launches++;
+    const FakeDevices& fake = fake_devices();
+    if (probe->kind == EMULSION_PROBE_MULTIPLY_ADDS)
+        of(device)->busy += kOperations * probe->rounds / fake.peak;
+    if (probe->kind == EMULSION_PROBE_READS) of(device)->busy += bytes / fake.read;
+    if (probe->kind == EMULSION_PROBE_WRITES) of(device)->busy += bytes / fake.write;
+    return 0;
+}
+
+const emulsion_device_api kApi = {"fake", count,    facts,    open,   close, allocate, view,
+                                  upload, download, set_mark, finish, test,  probe};
 
 emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]) {
     if (fails("open")) {

@@ -14,14 +14,17 @@ namespace emulsion::testing {
 // The devices of the interface "fake".
 struct FakeDevices {
     int count = 2;
-    emulsion_device_facts facts = {"a fake", 1 << 20, 1 << 20, 128, 0};
+    emulsion_device_facts facts = {"a fake", 1 << 20, 1 << 20, 128, 0, 1 << 20};
     int software = 0;  // so many at the begin of the list are
     // The function of the interface that fails, or "launch"; "" fails none.
     std::string failing;
     int passing = 0;                  // calls of it that still pass
+    int failures = 1 << 30;           // calls of it that fail then
     int open = 0;                     // devices that are open
     int finishes = 0;                 // calls of finish
     std::vector<int> marked, waited;  // marks that were set, and those of downloads
+    // What it does a second, which finish takes as long for: operations, bytes read and written.
+    double peak = 1e12, read = 1e12, write = 1e12;
 };
 FakeDevices& fake_devices();  // of this process; a FakeDeviceLibrary resets them
 

@@ -248,6 +248,18 @@ TEST(Cuda, TheFirstValueThatIsNotFinite) {
     EXPECT_EQ(first(128, 172), -1);
 }
 
+// What the stand-in computes is its own; that of the kernel's text is seen on a GPU alone
+// (gpu_device_check).
+TEST(Cuda, ProbesAreLaunchedOnTheirArenas) {
+    CudaStandIn stand_in;
+    expect_probes(emulsion_cuda, /*steps=*/16);
+    ASSERT_EQ(stand_in.launches.size(), 5u);
+    for (size_t i = 0; i < 5; i++) {
+        EXPECT_EQ(stand_in.launches[i].blocks[0], i == 3 ? 1u : 8192u);  // of nothing
+        EXPECT_EQ(stand_in.launches[i].threads[0], 128u);
+    }
+}
+
 // ---- Faults ----
 
 TEST(CudaFaults, AProgramThatIsRefusedIsQuoted) {

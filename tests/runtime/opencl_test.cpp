@@ -180,6 +180,8 @@ TEST_F(OpenCl, InstancesInThreadsShareAKernelObject) {
     }
 }
 
+TEST_F(OpenCl, ProbesDoWhatTheySay) { expect_probes(emulsion_opencl, /*steps=*/2); }
+
 // ---- Values that are not finite ----
 
 class NotFinite : public OpenClTest {

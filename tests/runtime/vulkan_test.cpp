@@ -97,6 +97,8 @@ TEST_F(Vulkan, ViewsAreOfTheArena) {
     EXPECT_EQ(device->error, 0) << device->text;
 }
 
+TEST_F(Vulkan, ProbesDoWhatTheySay) { expect_probes(emulsion_vulkan, /*steps=*/16); }
+
 // More launches than are recorded together, each behind the one before it, with scalars of its own.
 TEST_F(Vulkan, LaunchesKeepTheirOrder) {
     VulkanProgram program = {

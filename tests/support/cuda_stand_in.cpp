@@ -274,6 +274,33 @@ void test_finite(void** arguments) {
     }
 }
 
+// The kernel of emulsion_cuda_probe on the processor.
+void probe(void** arguments) {
+    uint64_t addresses[2];  // of what is touched, and of what is found
+    uint32_t numbers[3];    // kind, bits, rounds
+    float value;
+    for (int i = 0; i < 2; i++) std::memcpy(&addresses[i], arguments[i], 8);
+    for (int i = 0; i < 3; i++) std::memcpy(&numbers[i], arguments[i + 2], 4);
+    std::memcpy(&value, arguments[5], 4);
+    const auto [kind, bits, rounds] = numbers;
+    const uint64_t count = uint64_t{4} << bits;
+    auto* values = reinterpret_cast<float*>(bytes_at(addresses[0], 4 * count));
+    auto* found = reinterpret_cast<float*>(bytes_at(addresses[1], EMULSION_PROBE_THREADS * 4));
+    ASSERT_TRUE(values != nullptr && found != nullptr);
+    if (kind == EMULSION_PROBE_WRITES) std::fill_n(values, count, value);
+    if (kind == EMULSION_PROBE_READS) std::fill_n(found, EMULSION_PROBE_THREADS, 0.0f);
+    for (uint64_t i = 0; kind == EMULSION_PROBE_READS && i < count; i++)
+        found[i / 4 % EMULSION_PROBE_THREADS] += static_cast<float>(rounds) * values[i];
+    for (int t = 0; kind == EMULSION_PROBE_MULTIPLY_ADDS && t < EMULSION_PROBE_THREADS; t++) {
+        found[t] = t < 16 ? 0 : found[t - 16];
+        for (int chain = 0; t < 16 && chain < 8; chain++) {
+            float x = 2 + 65536 * static_cast<float>(t + chain);
+            for (uint32_t step = 0; step < 16 * rounds; step++) x = x * value + (value + value);
+            found[t] += x;
+        }
+    }
+}
+
 }  // namespace
 
 CudaStandIn::CudaStandIn() {
@@ -282,6 +309,7 @@ CudaStandIn::CudaStandIn() {
     set_memory(driver);
     set_kernels(driver);
     kernels["test_finite"] = test_finite;
+    kernels["probe"] = probe;
     emulsion_cuda_stand_in = &driver;
 }
 

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -85,6 +87,85 @@ int64_t first_not_finite(emulsion_device* device, int memory_class, uint64_t beg
     if (record.number == 0) return -1;
     EXPECT_EQ(record.number, test.number);
     return UINT32_MAX - record.before;
+}
+
+namespace {
+
+// A device with arenas of the probe, its answers checked.
+class Probed {
+  public:
+    explicit Probed(const emulsion_device_api& api) : device_(api) {
+        allocate(EMULSION_STATE, EMULSION_PROBE_THREADS * sizeof(float));
+        allocate(EMULSION_WORKSPACE, kValues * sizeof(float));
+    }
+
+    // What the threads have found.
+    std::vector<float> run(int kind, uint32_t rounds, float value) {
+        const emulsion_device_probe probe = {kind, kBits, rounds, value};
+        EXPECT_EQ(device_.api().probe(device_.get(), &probe), 0) << device_->text;
+        return floats(EMULSION_STATE, EMULSION_PROBE_THREADS);
+    }
+    std::vector<float> values() { return floats(EMULSION_WORKSPACE, kValues); }
+    void set_values(const std::vector<float>& values) {
+        device_.api().upload(device_.get(), EMULSION_WORKSPACE, 0, values.data(),
+                             kValues * sizeof(float));
+    }
+    OpenDevice& device() { return device_; }
+
+    static constexpr uint32_t kBits = 19;
+    static constexpr size_t kValues = size_t{4} << kBits;
+
+  private:
+    void allocate(int memory_class, uint64_t bytes) {
+        EXPECT_EQ(device_.api().allocate(device_.get(), memory_class, bytes), 0) << device_->text;
+    }
+    std::vector<float> floats(int memory_class, size_t count) {
+        std::vector<float> values(count);
+        device_.api().download(device_.get(), memory_class, 0, values.data(), count * sizeof(float),
+                               EMULSION_ALL_LAUNCHES);
+        return values;
+    }
+
+    OpenDevice device_;
+};
+
+// Chain k of thread t begins at 2 + 65536 (t % 16 + k), and each step halves what is above 2.
+float sum_of_chains(int thread, int chains, int steps) {
+    const int above = chains * (thread % 16) + chains * (chains - 1) / 2;
+    return 2.0f * static_cast<float>(chains) + std::ldexp(static_cast<float>(above), 16 - steps);
+}
+
+}  // namespace
+
+void expect_probes(const emulsion_device_api& api, int steps) {
+    Probed probed(api);
+    const int chains = EMULSION_PROBE_ADDS / steps;
+    for (int all_steps : {16, 32}) {
+        const std::vector<float> found = probed.run(EMULSION_PROBE_MULTIPLY_ADDS,
+                                                    static_cast<uint32_t>(all_steps / steps), 0.5f);
+        int wrong = 0;
+        for (int t = 0; t < EMULSION_PROBE_THREADS; t++)
+            wrong += found[static_cast<size_t>(t)] != sum_of_chains(t, chains, all_steps);
+        EXPECT_EQ(wrong, 0) << "of so many steps: " << all_steps;
+    }
+    const std::vector<float> before = probed.run(EMULSION_PROBE_WRITES, 1, 1.5f);
+    EXPECT_EQ(probed.values(), std::vector<float>(Probed::kValues, 1.5f));
+    EXPECT_EQ(probed.run(EMULSION_PROBE_NOTHING, 3, 7), before);
+    EXPECT_EQ(probed.values(), std::vector<float>(Probed::kValues, 1.5f));
+    std::vector<float> values(Probed::kValues);
+    for (size_t i = 0; i < values.size(); i++) values[i] = static_cast<float>(i % 61);
+    probed.set_values(values);
+    const std::vector<float> found = probed.run(EMULSION_PROBE_READS, 3, 0);
+    EXPECT_EQ(std::accumulate(found.begin(), found.end(), 0.0),
+              3 * std::accumulate(values.begin(), values.end(), 0.0));
+    OpenDevice& device = probed.device();
+    EXPECT_EQ(device->programs + device->kernels, api.name == std::string("vulkan") ? 1u : 2u);
+    EXPECT_EQ(device->launches, 5u);
+    const emulsion_device_probe beyond = {EMULSION_PROBE_READS, Probed::kBits, 2049, 0};
+    EXPECT_EQ(api.probe(device.get(), &beyond), EMULSION_DEVICE_REFUSED);
+    EXPECT_STREQ(device->text,
+                 "a probe of 2049 rounds over 2^19 values is asked for, but it is of at most 2^30 "
+                 "in all");
 }
 
 bool has_device(const emulsion_device_api& api) {

@@ -87,6 +87,10 @@ class DeviceRun {
 // -1: all are. REQUIRES: the device has arenas of state and workspace.
 int64_t first_not_finite(emulsion_device* device, int memory_class, uint64_t begin, uint64_t count);
 
+// The probe computes, reads and writes what it says. In a round each thread makes `steps` steps in
+// chains of multiply-adds, of which there are EMULSION_PROBE_ADDS / steps.
+void expect_probes(const emulsion_device_api& api, int steps);
+
 // Whether a device of the interface is at hand; tests that run kernels skip where none is.
 bool has_device(const emulsion_device_api& api);
 

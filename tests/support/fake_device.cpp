@@ -50,6 +50,20 @@ int fake_device(int index, const emulsion_sizes& sizes, emulsion_device_descript
     return EMULSION_OK;
 }
 
+int fake_speed(int index, emulsion_device_speed* speed) {
+    *speed = {};
+    if (fake().hooks.has_no_speed) {
+        copy_text(speed->problem, "the fake has no room");
+        return EMULSION_DEVICE_ERROR;
+    }
+    speed->peak = 1e12 * (index + 1);
+    speed->launch = 5e-6;
+    speed->bandwidth_count = 2;
+    speed->bandwidth[0] = {4 << 20, 3e12, 2e12};
+    speed->bandwidth[1] = {16 << 20, 4e11, 3e11};
+    return EMULSION_OK;
+}
+
 int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const char* device) {
     instance->uploaded = 0;
     instance->is_under_way = false;

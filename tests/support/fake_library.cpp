@@ -263,17 +263,17 @@ int run(void* instance, const emulsion_call* call) {
 }  // namespace
 
 const emulsion_train_library& fake_train_library() {
-    static const emulsion_train_library library{train_info, train_sizes, train_device,     init,
-                                                train_bind, fake_upload, forward_backward, update,
-                                                step,       fake_wait,   fake_download,    error_of,
-                                                unbind};
+    static const emulsion_train_library library{
+        train_info, train_sizes,   train_device,     fake_speed, init,
+        train_bind, fake_upload,   forward_backward, update,     step,
+        fake_wait,  fake_download, error_of,         unbind};
     return library;
 }
 
 const emulsion_infer_library& fake_infer_library() {
-    static const emulsion_infer_library library{infer_info, infer_sizes, infer_device,
-                                                prepare,    infer_bind,  run,
-                                                fake_wait,  error_of,    unbind};
+    static const emulsion_infer_library library{infer_info, infer_sizes, infer_device, fake_speed,
+                                                prepare,    infer_bind,  run,          fake_wait,
+                                                error_of,   unbind};
     return library;
 }
 

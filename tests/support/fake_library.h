@@ -65,6 +65,7 @@ struct FakeHooks {
     int bind_status = 0;            // returned by both bind functions
     int64_t lost_step = 0;          // the device is lost in this step
     int64_t lost_download = 0;      // or in this download, of one class
+    bool has_no_speed = false;      // devices cannot be measured
 };
 
 // Replaces the network and clears the hooks.

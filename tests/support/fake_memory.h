@@ -37,9 +37,10 @@ struct Fake {
 
 Fake& fake();
 
-// Devices: emulsion_*_library::device of a library of these sizes, and what bind, step, unbind,
-// upload and download do there.
+// Devices: emulsion_*_library::device of a library of these sizes, and speed, and what bind, step,
+// unbind, upload and download do there.
 int fake_device(int index, const emulsion_sizes& sizes, emulsion_device_description* description);
+int fake_speed(int index, emulsion_device_speed* speed);
 int open_fake_device(FakeInstance* instance, const emulsion_sizes& sizes, const char* device);
 int check_fake_device(FakeInstance* instance);
 void close_fake_device(FakeInstance* instance);
