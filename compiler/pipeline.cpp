@@ -142,6 +142,16 @@ Plan plan_of(const OptimizedGraphs& optimized, const RecipeLibrary& recipes,
     return plan;
 }
 
+// `tensor_alignment`: as in PlanOptions.
+Plan device_plan(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
+                 const Isa& isa, bool training, int64_t tensor_alignment = 0) {
+    const BuildOptions build = device_build(options);
+    PlanOptions device = device_options(build, isa, training);
+    device.exact = options.exact;
+    device.tensor_alignment = tensor_alignment;
+    return plan_of(optimized_graphs(network, build, device), recipes, device);
+}
+
 }  // namespace
 
 Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
@@ -155,13 +165,9 @@ Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOp
             std::max(processors.tensor_alignment, devices.back()->family->alignment);
     }
     Plan plan = plan_of(optimized_graphs(network, options, processors), recipes, processors);
-    for (const Isa* isa : devices) {
-        const BuildOptions build = device_build(options);
-        PlanOptions device = device_options(build, *isa, training);
-        device.exact = options.exact;
-        device.tensor_alignment = processors.tensor_alignment;
-        add_variants(plan, plan_of(optimized_graphs(network, build, device), recipes, device));
-    }
+    for (const Isa* isa : devices)
+        add_variants(plan, device_plan(network, recipes, options, *isa, training,
+                                       processors.tensor_alignment));
     return plan;
 }
 
@@ -316,21 +322,19 @@ std::string show_roofline(const Network& network, const RecipeLibrary& recipes,
                          profile_file, profile.network, profile.signature, network.name, signature),
              "name the model that the program was built from, or build and profile it anew");
     }
-    if (find_device_isa(profile.variant) != nullptr) {
-        fail("profile",
-             fmt::format("'{}' was measured on a device, {}, whose peaks are not known",
-                         profile_file, profile.variant),
-             "profile a run on the processor");
-    }
     BuildOptions build = options;
-    build.target = profile.variant;
+    const Isa* device = find_device_isa(profile.variant);
+    if (device == nullptr) build.target = profile.variant;
     build.devices.clear();
     build.threads = profile.planned_threads;
     build.batch = profile.calls[0].batch;
     build.infer_batches.clear();
     for (const ProfiledCall& call : profile.calls) build.infer_batches.push_back(call.batch);
     std::sort(build.infer_batches.begin(), build.infer_batches.end());
-    return roofline_text(plan_of(network, recipes, build, profile.training), profile);
+    const Plan plan = device == nullptr
+                          ? plan_of(network, recipes, build, profile.training)
+                          : device_plan(network, recipes, build, *device, profile.training);
+    return roofline_text(plan, profile);
 }
 
 }  // namespace emulsion

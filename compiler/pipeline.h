@@ -66,7 +66,7 @@ std::string show(const Network& network, const RecipeLibrary& recipes, std::stri
                  const BuildOptions& options);
 
 // The table of plan/roofline.h for a file that one of the network's programs has written. Batches,
-// threads and instruction set are the file's; the rest of `options` must be that of the build.
+// threads and variant are the file's; the rest of `options` must be that of the build.
 // Throws Error[profile] where the file is broken or of another network or build.
 std::string show_roofline(const Network& network, const RecipeLibrary& recipes,
                           const std::string& profile_file, const BuildOptions& options);

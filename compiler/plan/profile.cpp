@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "compiler/recipe/group.h"
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/text_file.h"
 
@@ -95,9 +96,10 @@ Json parse_file(const std::string& file) {
     }
 }
 
-MachineSpeed read_machine(const Reader& reader) {
+MachineSpeed read_machine(const Reader& reader, bool is_device) {
     MachineSpeed machine;
     machine.peak = reader.number("peak", /*zero=*/false);
+    if (is_device) machine.launch = reader.number("launch", /*zero=*/false);
     for (const Reader& entry : reader.list("bandwidth")) {
         machine.bandwidth.push_back({static_cast<uint64_t>(entry.count("bytes", 1, INT64_MAX)),
                                      entry.number("read", false), entry.number("write", false)});
@@ -117,14 +119,24 @@ ProfiledCall read_call(const Reader& reader) {
     return call;
 }
 
-void refuse_device(const std::string& file, const Json& json) {
-    const auto device = json.find("device");
-    if (device == json.end() || !device->is_string() || *device == "cpu") return;
+void check_variant(const Profile& profile) {
+    const std::string& variant = profile.variant;
+    if (profile.is_of_device()) {
+        if (find_device_isa(variant) != nullptr && profile.device.starts_with(variant + ":"))
+            return;
+        refuse(profile.file, fmt::format("its variant '{}' is not that of its device '{}'", variant,
+                                         profile.device));
+    }
+    if (variant == "x86-64" || variant == "avx2" || variant == "avx512") return;
+    refuse(profile.file, fmt::format("its variant '{}' is none of x86-64, avx2, avx512", variant));
+}
+
+void check_machine(const Profile& profile, const Json& json) {
+    if (!profile.is_of_device() || json.contains("machine")) return;
     fail("profile",
-         fmt::format("'{}' was measured on the device '{}', and nothing measures what a device can "
-                     "do at most",
-                     file, device->get<std::string>()),
-         "measure on the processor: leave --device out");
+         fmt::format("'{}' was measured on the device '{}', whose own speed could not be measured",
+                     profile.file, profile.device),
+         "measure again, with more of its memory free");
 }
 
 }  // namespace
@@ -143,13 +155,12 @@ Profile read_profile(const std::string& file) {
         refuse(file, "\"mode\" of the file is neither training nor inference");
     profile.training = mode == "training";
     profile.variant = reader.text("variant");
-    refuse_device(file, json);
-    if (profile.variant != "x86-64" && profile.variant != "avx2" && profile.variant != "avx512")
-        refuse(file,
-               fmt::format("its variant '{}' is none of x86-64, avx2, avx512", profile.variant));
+    if (json.contains("device")) profile.device = reader.text("device");
+    check_variant(profile);
     profile.threads = reader.small("threads", 1, kMostThreads);
     profile.planned_threads = reader.small("planned_threads", 1, kMostThreads);
-    profile.machine = read_machine(reader.object("machine"));
+    check_machine(profile, json);
+    profile.machine = read_machine(reader.object("machine"), profile.is_of_device());
     for (const Reader& call : reader.list("calls")) profile.calls.push_back(read_call(call));
     return profile;
 }

@@ -4,16 +4,18 @@
 //      "signature": …,                    of the network, as in header and manifest
 //      "mode": "training"|"inference", "variant": "avx512",
 //      "threads": 1,                      that ran; "planned_threads": of the build
-//      "device": "cpu",                   or such as "opencl:0", without "machine"
+//      "device": "cpu",                   or such as "opencl:0", of the variant "opencl"
 //      "machine": {"peak": …,             operations a second, two for a multiply-add
-//                  "bandwidth": [{"bytes": …, "read": …, "write": …}, …]},    bytes a second
+//                  "bandwidth": [{"bytes": …, "read": …, "write": …}, …],     bytes a second
+//                  "launch": …},          of a device: seconds of a launch that does nothing
 //      "calls": [{"batch": …, "samples": …, "warm_up": …, "measured": …, "seconds": …,
 //                 "kernels": [{"name": …, "seconds": …}, …]}]}
 //
 // Seconds are medians over the measured calls, those after the warm-up; a kernel's name is its line
 // in emulsion_info (call_line in plan.h). The machine's rates are the best of several measurements
-// with as many threads (runtime/support/machine_speed.h). What a device can do is not measured, so
-// its profile is refused.
+// with as many threads (runtime/support/machine_speed.h), a device's those that NET_speed measures
+// (runtime/abi/emulsion_abi.h). A device that could not be measured has no "machine", and its
+// profile is refused.
 #pragma once
 
 #include <string>
@@ -41,12 +43,14 @@ struct Profile {
     bool training = false;
     std::string variant;
     int threads = 1, planned_threads = 1;
+    std::string device = "cpu";
     MachineSpeed machine;
     std::vector<ProfiledCall> calls;
+    bool is_of_device() const { return device != "cpu"; }
 };
 
-// Throws Error[profile] where the file cannot be read, is no profile, is that of a device, or holds
-// impossible values.
+// Throws Error[profile] where the file cannot be read, is no profile, is that of a device without
+// its speed, or holds impossible values.
 Profile read_profile(const std::string& file);
 
 }  // namespace emulsion

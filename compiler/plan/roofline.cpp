@@ -94,8 +94,8 @@ std::vector<Row> rows_of(const VariantPlan& variant, const Profile& profile,
         row.operation_seconds += operations / profile.machine.peak;
         row.bytes += traffic.read + traffic.written;
         row.byte_seconds += at_bandwidth;
-        row.bound +=
-            std::max(2 * share * row.kernel->multiply_adds / profile.machine.peak, at_bandwidth);
+        const double at_peak = 2 * share * row.kernel->multiply_adds / profile.machine.peak;
+        row.bound += std::max({at_peak, at_bandwidth, profile.machine.launch});
     }
     if (!calls.empty())
         refuse_kernels(profile, fmt::format("'{}' was not measured", calls.begin()->first));
@@ -131,18 +131,27 @@ std::string percent(double part, double whole) {
     return part < 9.995 * whole ? fmt::format("{:.0f} %", 100 * part / whole) : ">999%";
 }
 
+// "avx512, 2 threads", "opencl:0".
+std::string where(const Profile& profile) {
+    if (profile.is_of_device()) return profile.device;
+    return fmt::format("{}, {}", profile.variant, plural(profile.threads, "thread"));
+}
+
 std::string head(const Plan& plan, const Profile& profile, const ProfiledCall& call) {
     std::vector<std::string> rates;
     for (const Bandwidth& entry : profile.machine.bandwidth) {
         rates.push_back(
             fmt::format("{} {}/{}", size_text(entry.bytes), rate(entry.read), rate(entry.write)));
     }
+    const std::string launch =
+        profile.is_of_device() ? fmt::format("a launch {:.1f} us; ", profile.machine.launch * 1e6)
+                               : "";
     return fmt::format(
-        "{}, {} of {} on {}, {}: medians of {} calls after {} to warm up\n"
-        "peak {:.1f} GFLOP/s; GB/s read/written within blocks of these sizes:\n  {}\n\n",
+        "{}, {} of {} on {}: medians of {} calls after {} to warm up\n"
+        "peak {:.1f} GFLOP/s; {}GB/s read/written within blocks of these sizes:\n  {}\n\n",
         plan.network, plan.training ? "training" : "inference", plural(call.samples, "sample"),
-        profile.variant, plural(profile.threads, "thread"), call.measured, call.warm_up,
-        profile.machine.peak * 1e-9, fmt::join(rates, ", "));
+        where(profile), call.measured, call.warm_up, profile.machine.peak * 1e-9, launch,
+        fmt::join(rates, ", "));
 }
 
 std::string numbers(const Row& row) {
@@ -211,6 +220,11 @@ std::string foot(const std::vector<Row>& rows, const ProfiledCall& call) {
         digits(1e3 * bound), percent(bound, call.seconds));
 }
 
+constexpr const char* kDeviceLegend =
+    "gain = time - bound, in ms; time = launch, run and wait; bound = the longest of a launch,\n"
+    "operations at the peak and bytes at the bandwidth of a block no larger; peak, Gop: "
+    "operations\n"
+    "of the plain definition; mem: share of the time that the bytes need\n";
 constexpr const char* kLegend =
     "gain = time - bound, in ms; bound = the longer of operations at the peak and bytes at the\n"
     "bandwidth of a block no larger; peak, Gop: operations of the plain definition, so Winograd,\n"
@@ -249,7 +263,7 @@ std::string roofline_text(const Plan& plan, const Profile& profile) {
         const std::vector<Row> rows = rows_of(plan.variants[0], profile, call);
         text += head(plan, profile, call) + table(rows, call) + foot(rows, call) + "\n";
     }
-    return text + kLegend + errors(plan.variants[0]);
+    return text + (profile.is_of_device() ? kDeviceLegend : kLegend) + errors(plan.variants[0]);
 }
 
 }  // namespace emulsion

@@ -1,10 +1,11 @@
 // What a profiled network could gain: each kernel's time against what the machine does at most.
 //
-// The bound of a kernel is the longer of two times: that of the multiply-adds its recipe does at
+// The bound of a kernel is the longest of these times: that of the multiply-adds its recipe does at
 // the measured peak, and that of its tensors, each read or written once, at the measured bandwidth
-// of a block no larger than they are together. Time minus bound is what could be gained; kernels
-// are sorted by it. Operations and their share of the peak are those of the op's plain definition,
-// so a Winograd kernel may pass 100 %.
+// of a block no larger than they are together; on a device also that of a launch which does
+// nothing, as each kernel's time holds launch and wait. Time minus bound is what could be gained;
+// kernels are sorted by it. Operations and their share of the peak are those of the op's plain
+// definition, so a Winograd kernel may pass 100 %.
 #pragma once
 
 #include <string>

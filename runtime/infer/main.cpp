@@ -178,12 +178,12 @@ void check_files(const std::string& profile, const InferOptions& options) {
 
 // The calls of --profile and --trace.
 void measure_kernels(InferenceSession& session, const InferOptions& options,
-                     std::span<const int> batches, KernelProfile* profile, Results& results) {
-    const Device& device = options.device;
+                     std::span<const int> batches, SpeedQuery speed, KernelProfile* profile,
+                     Results& results) {
     const auto calls = run_profile(session, batches, profile, kProfileSeconds);
     const ProfileFacts facts{&session.info(), "inference",
-                             chosen_variant(session.info(), options.variant, device),
-                             options.threads, device.option};
+                             chosen_variant(session.info(), options.variant, options.device),
+                             options.threads, options.device};
     if (options.has_trace()) {
         write_trace(options.trace, facts, profile->trace());
         print_talk(trace_written_text(options.trace, profile->trace().size()));
@@ -194,8 +194,7 @@ void measure_kernels(InferenceSession& session, const InferOptions& options,
         for (const CallProfile& call : calls) results.profile(call);
         return;
     }
-    write_profile(file, facts, calls);
-    print_talk(profile_written_text(file, device));
+    print_talk(write_profile(file, facts, calls, speed));
 }
 
 void measure(const emulsion_infer_library& library, const InferOptions& options,
@@ -217,7 +216,7 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
         results.benchmark(run_benchmark(session, network.infer_batches), options.threads,
                           options.device);
     if (measures_kernels)
-        measure_kernels(session, options, network.infer_batches, &profile, results);
+        measure_kernels(session, options, network.infer_batches, library.speed, &profile, results);
 }
 
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,

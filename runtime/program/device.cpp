@@ -38,7 +38,7 @@ Devices query_devices(DeviceQuery query) {
         if (status == EMULSION_OK) {
             devices.list.push_back({concat(found.interface, ":", found.index), found.interface,
                                     one_line(found.name), found.memory_bytes,
-                                    found.is_software != 0, ""});
+                                    found.is_software != 0, "", i});
             continue;
         }
         devices.problem = one_line(found.problem);
@@ -191,6 +191,23 @@ void query_device_bytes(DeviceQuery query, const Device& device, uint64_t bytes[
         std::copy_n(found.device_bytes, EMULSION_CLASSES, bytes);
         return;
     }
+}
+
+std::optional<MachineSpeed> measure_device(const Device& device, SpeedQuery query,
+                                           std::string* problem) {
+    emulsion_device_speed speed{};
+    if (query(device.index, &speed) != EMULSION_OK) {
+        *problem = one_line(speed.problem);
+        return std::nullopt;
+    }
+    MachineSpeed machine;
+    machine.peak = speed.peak;
+    machine.launch = speed.launch;
+    for (int i = 0; i < speed.bandwidth_count; i++) {
+        const auto& entry = speed.bandwidth[i];
+        machine.bandwidth.push_back({entry.bytes, entry.read, entry.write});
+    }
+    return machine;
 }
 
 void check_memory(const Device& device, const emulsion_sizes& sizes) {

@@ -5,11 +5,13 @@
 // to that.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/support/machine_speed.h"
 
 namespace CLI {
 class App;
@@ -24,6 +26,7 @@ struct Device {
     uint64_t memory_bytes = 0;
     bool is_software = false;
     std::string reason;  // why --device auto is the processor, or empty
+    int index = 0;       // among all devices of the library
 
     bool is_processor() const { return interface.empty(); }
     std::string text() const;  // "cpu", "opencl:1, its name"
@@ -31,6 +34,8 @@ struct Device {
 
 // What a library says of devices: emulsion_train_library::device, or that of inference.
 using DeviceQuery = int (*)(int index, emulsion_device_description* description);
+// How fast a library finds one: emulsion_train_library::speed, or that of inference.
+using SpeedQuery = int (*)(int index, emulsion_device_speed* speed);
 
 // Whether a variant of emulsion_info is for devices.
 bool is_for_devices(std::string_view variant);
@@ -56,6 +61,11 @@ std::string list_devices(const emulsion_info& info, DeviceQuery query, bool is_j
 
 // What the library takes of this device, which is one of its own; else `bytes` stays.
 void query_device_bytes(DeviceQuery query, const Device& device, uint64_t bytes[EMULSION_CLASSES]);
+
+// What the device does at most; takes a second or so. Nothing where it cannot be measured, and
+// `problem` says why.
+std::optional<MachineSpeed> measure_device(const Device& device, SpeedQuery query,
+                                           std::string* problem);
 
 // Throws RuntimeError where the device's memory is smaller than what the library takes there.
 void check_memory(const Device& device, const emulsion_sizes& sizes);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "runtime/program/format.h"
@@ -157,6 +158,7 @@ Json machine_json(const MachineSpeed& machine) {
                                      {"read", whole_millions(entry.read)},
                                      {"write", whole_millions(entry.write)}});
     }
+    if (machine.launch > 0) json["launch"] = whole_nanoseconds(machine.launch);
     return json;
 }
 
@@ -169,7 +171,7 @@ std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile>
               {"version", info.version},         {"network", info.network},
               {"signature", info.signature},     {"mode", facts.mode},
               {"variant", facts.variant},        {"threads", facts.threads},
-              {"planned_threads", info.threads}, {"device", facts.device}};
+              {"planned_threads", info.threads}, {"device", facts.device.option}};
     if (machine != nullptr) json["machine"] = machine_json(*machine);
     json["calls"] = Json::array();
     for (const CallProfile& call : calls) {
@@ -187,18 +189,21 @@ std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile>
     return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-void write_profile(const std::string& path, const ProfileFacts& facts,
-                   std::span<const CallProfile> calls) {
-    if (is_for_devices(facts.variant)) return write_file(path, profile_json(facts, calls, nullptr));
-    const MachineSpeed machine = measure_machine(facts.variant, facts.threads);
-    write_file(path, profile_json(facts, calls, &machine));
-}
-
-std::string profile_written_text(const std::string& path, const Device& device) {
-    if (!device.is_processor()) return concat("profile written to ", one_line(path), "\n");
-    return concat("profile written to ", one_line(path),
-                  "; emulsion show MODEL --emit=roofline --profile=", one_line(path),
-                  " reads it\n");
+std::string write_profile(const std::string& path, const ProfileFacts& facts,
+                          std::span<const CallProfile> calls, SpeedQuery speed) {
+    const std::string file = one_line(path);
+    std::string problem;
+    const std::optional<MachineSpeed> machine = facts.device.is_processor()
+                                                    ? measure_machine(facts.variant, facts.threads)
+                                                    : measure_device(facts.device, speed, &problem);
+    write_file(path, profile_json(facts, calls, machine ? &*machine : nullptr));
+    if (!machine) {
+        return concat("profile written to ", file,
+                      ", but no roofline can be made of it: the speed of ", facts.device.option,
+                      " cannot be measured: ", problem, "\n");
+    }
+    return concat("profile written to ", file,
+                  "; emulsion show MODEL --emit=roofline --profile=", file, " reads it\n");
 }
 
 }  // namespace emulsion

@@ -3,9 +3,10 @@
 // says what stands in it).
 //
 // The time of a kernel is the median over the calls after the first ones (warm-up), of calls with
-// one number of samples only: the last part batch of an epoch is left out. The file of a processor
-// also holds what the machine does at most, measured right afterwards with as many threads. On a
-// device a kernel is waited for before the next one starts.
+// one number of samples only: the last part batch of an epoch is left out. The file also holds what
+// the machine, with as many threads, or the device does at most, measured right afterwards. On a
+// device a kernel is waited for before the next one starts, and its time, on the host's clock, is
+// that of launch, run and wait.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -74,22 +75,20 @@ struct ProfileFacts {
     std::string mode;     // "training" or "inference"
     std::string variant;  // that ran
     int threads = 1;
-    std::string device = "cpu";  // as in emulsion_options
+    Device device;  // of the library
 };
 
 // The variant that a library takes for emulsion_options::variant and the device.
 std::string chosen_variant(const emulsion_info& info, int variant, const Device& device);
 
-// The text of the file. `machine` is null of a device, whose speeds nothing measures.
+// The text of the file. `machine` is null where it could not be measured.
 std::string profile_json(const ProfileFacts& facts, std::span<const CallProfile> calls,
                          const MachineSpeed* machine);
 
-// Measures the processor, where the calls ran there, and writes the file. Throws RuntimeError.
-void write_profile(const std::string& path, const ProfileFacts& facts,
-                   std::span<const CallProfile> calls);
-
-// "profile written to FILE; emulsion show MODEL --emit=roofline --profile=FILE reads it", the
-// latter where it does.
-std::string profile_written_text(const std::string& path, const Device& device);
+// Measures the processor, or the device by `speed`, and writes the file. Throws RuntimeError where
+// it cannot be written. Returns "profile written to FILE; emulsion show MODEL --emit=roofline
+// --profile=FILE reads it"; of a device that cannot be measured, which `show` refuses, why.
+std::string write_profile(const std::string& path, const ProfileFacts& facts,
+                          std::span<const CallProfile> calls, SpeedQuery speed);
 
 }  // namespace emulsion

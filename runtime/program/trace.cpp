@@ -45,7 +45,7 @@ Json call_event(const ProfileFacts& facts, const TracedCall& call, int64_t start
 }
 
 std::string kernels_row(const ProfileFacts& facts) {
-    if (is_for_devices(facts.variant)) return concat("launches on ", facts.device);
+    if (!facts.device.is_processor()) return concat("launches on ", facts.device.option);
     return concat("kernels on ", facts.variant, ", ", facts.threads,
                   facts.threads == 1 ? " thread" : " threads");
 }

@@ -32,6 +32,7 @@ Bandwidth measure_bandwidth(std::string_view isa, int threads, uint64_t bytes);
 struct MachineSpeed {
     double peak = 0.0;                 // operations a second
     std::vector<Bandwidth> bandwidth;  // bytes ascending
+    double launch = 0.0;               // seconds of a launch that does nothing: devices alone
 };
 
 // The best of several measurements of each, with blocks of 256 KiB to 256 MiB; takes about a

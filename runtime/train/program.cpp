@@ -26,7 +26,8 @@ bool is_stopped() { return StopSignals::of_process().arrived() != 0; }
 
 TrainProgram::TrainProgram(const emulsion_train_library& train, const emulsion_infer_library& infer,
                            const NetworkDescription& network, const TrainOptions& options)
-    : infer_(infer),
+    : train_(train),
+      infer_(infer),
       network_(network),
       options_(options),
       console_(options.quiet, bar_of(options)),
@@ -313,14 +314,13 @@ void TrainProgram::report_measured() {
 ProfileFacts TrainProgram::profile_facts() const {
     const Device& device = options_.device;
     const std::string variant = chosen_variant(session_.info(), options_.variant, device);
-    return {&session_.info(), "training", variant, options_.threads, device.option};
+    return {&session_.info(), "training", variant, options_.threads, device};
 }
 
 void TrainProgram::report_profile(const CallProfile& call) {
     const std::string path = outputs().profile;
     if (path.empty()) return reporter_->profile(call, session_.info());
-    write_profile(path, profile_facts(), {&call, 1});
-    console_.note(profile_written_text(path, options_.device));
+    console_.note(write_profile(path, profile_facts(), {&call, 1}, train_.speed));
 }
 
 // The test part is looked at once, at the end, and nothing is chosen by it.

@@ -64,6 +64,7 @@ class TrainProgram {
     ProfileFacts profile_facts() const;
     int64_t total_steps() const { return state_.settings.total_steps(loader_->batches()); }
 
+    const emulsion_train_library& train_;
     const emulsion_infer_library& infer_;
     const NetworkDescription& network_;
     const TrainOptions& options_;

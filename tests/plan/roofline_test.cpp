@@ -94,6 +94,28 @@ TEST(Roofline, FewerSamplesThanTheBatch) {
     EXPECT_EQ(row_of(text, "dense1")[8], "2.715") << text;
 }
 
+// On a device no kernel is faster than a launch, and the table names the device.
+TEST(Roofline, OfADevice) {
+    const Plan plan =
+        plan_network(golden_network("mlp"), {.batches = {64}, .isas = {isa_opencl()}});
+    Profile profile = profile_of(plan, {{"dense1", 2e-3}});
+    profile.device = "opencl:1";
+    profile.machine.launch = 10e-6;
+    std::string text = roofline_text(plan, profile);
+    const std::string head =
+        "mlp, inference of 64 samples on opencl:1: medians of 9 calls after 1 to warm up\n"
+        "peak 100.0 GFLOP/s; a launch 10.0 us; GB/s read/written within blocks of these sizes:\n";
+    EXPECT_EQ(text.substr(0, head.size()), head);
+    const std::vector<std::string> row = row_of(text, "dense1");
+    EXPECT_EQ(row[2], "0.803") << text;  // as on processors
+    EXPECT_EQ(row[3], "40") << text;
+    EXPECT_NE(text.find("bound = the longest of a launch,\noperations"), std::string::npos) << text;
+    profile.machine.launch = 1.5e-3;
+    text = roofline_text(plan, profile);
+    EXPECT_EQ(row_of(text, "dense1")[0], "0.500") << text;
+    EXPECT_EQ(row_of(text, "dense1")[2], "1.500") << text;
+}
+
 // The first rows have most to gain; Winograd is bound by the products it does, and its share of the
 // peak is that of the operations it stands for.
 TEST(Roofline, SortedByGainAndWinogradByItsOwnProducts) {
@@ -187,10 +209,27 @@ TEST_F(ProfileFile, IsRead) {
 }
 
 TEST_F(ProfileFile, OfADevice) {
-    EXPECT_EQ(refusal_with("\"threads\": 1,", "\"threads\": 1, \"device\": \"opencl:0\","),
+    std::string text = read_test_file("plan/small_profile.json");
+    const auto replace = [&](const std::string& piece, const std::string& other) {
+        text.replace(text.find(piece), piece.size(), other);
+    };
+    replace("\"avx2\"", "\"opencl\", \"device\": \"opencl:0\"");
+    EXPECT_EQ(refusal(text), expected("\"machine\" has no field \"launch\""));
+    replace("\"peak\": 100e9", "\"peak\": 100e9, \"launch\": 5e-6");
+    const Profile profile = read_profile(write(text));
+    EXPECT_EQ(profile.device, "opencl:0");
+    EXPECT_EQ(profile.variant, "opencl");
+    EXPECT_EQ(profile.machine.launch, 5e-6);
+    replace("\"opencl:0\"", "\"vulkan:0\"");
+    EXPECT_EQ(refusal(text), expected("its variant 'opencl' is not that of its device 'vulkan:0'"));
+    replace("\"opencl\", \"device\": \"vulkan:0\"", "\"avx2\", \"device\": \"avx2:0\"");
+    EXPECT_EQ(refusal(text), expected("its variant 'avx2' is not that of its device 'avx2:0'"));
+    replace("\"avx2\", \"device\": \"avx2:0\"", "\"cuda\", \"device\": \"cuda:1\"");
+    replace("\"machine\"", "\"no machine\"");
+    EXPECT_EQ(refusal(text),
               "error[profile]: '" + file_ +
-                  "' was measured on the device 'opencl:0', and nothing measures what a device can "
-                  "do at most\n  fix: measure on the processor: leave --device out");
+                  "' was measured on the device 'cuda:1', whose own speed could not be measured\n"
+                  "  fix: measure again, with more of its memory free");
 }
 
 TEST_F(ProfileFile, Missing) {

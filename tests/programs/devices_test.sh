@@ -80,13 +80,15 @@ for interface in opencl vulkan; do
     [ "$(classes_on $interface)" = "$(classes_on cpu)" ] || fault "other classes on $interface"
 done
 
-# Times of each launch, which no roofline is made of.
+# Times of each launch, and a roofline of them.
 ./lenet-infer --profile=p.json --trace t.json --device gpu 2>err.txt || fault "--profile: $(cat err.txt)"
 python3 "$source_dir/tests/programs/check_trace.py" t.json 'launches on opencl:0' "20 run of 1 sample" || fault "the trace"
 grep -q '"device": "opencl:0"' p.json || fault "the profile does not name the device"
-"$binary_dir/bin/emulsion" show "$source_dir/examples/networks/lenet.cpp" --emit=roofline --profile=p.json 2>err.txt &&
-    fault "a roofline of a device"
-grep -q "was measured on the device 'opencl:0'" err.txt || fault "$(cat err.txt)"
+"$binary_dir/bin/emulsion" show "$source_dir/examples/networks/lenet.cpp" --emit=roofline --profile=p.json >table.txt 2>err.txt ||
+    fault "roofline: $(cat err.txt)"
+for line in '^lenet, inference of 1 sample on opencl:0: medians of ' '^peak .* GFLOP/s; a launch .* us; GB/s' '  conv2 '; do
+    grep -q "$line" table.txt || fault "the roofline has no '$line': $(cat table.txt)"
+done
 
 # "emulsion train" builds for the device that the trainer is asked for, unless a target says otherwise.
 emulsion_train() { "$binary_dir/bin/emulsion" train "$source_dir/examples/networks/lenet.cpp" -o trained --batch 16 "$@" >out.txt 2>err.txt; }

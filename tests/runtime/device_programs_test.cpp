@@ -283,21 +283,45 @@ TEST_F(DevicePrograms, LostDevice) {
     }
 }
 
-// A file of the device's times, without speeds of the processor; emulsion show refuses it
-// (tests/plan/profile_test.cpp).
+// A file of the device's times, with its speed.
 TEST_F(DevicePrograms, ProfileOfADevice) {
     const std::string file = runs_ / "profile.json";
     const ProgramResult trained =
         run_fake_train({"--data", data_.path(), "--device", "gpu", "--profile=" + file});
     EXPECT_EQ(trained.exit_code, 0) << trained.err;
-    EXPECT_NE(trained.err.find("profile written to " + file + "\n"), std::string::npos);
+    EXPECT_NE(
+        trained.err.find("profile written to " + file +
+                         "; emulsion show MODEL --emit=roofline --profile=" + file + " reads it\n"),
+        std::string::npos)
+        << trained.err;
     const auto json = nlohmann::json::parse(read_text(file));
     EXPECT_EQ(json["device"], "opencl:0");
     EXPECT_EQ(json["variant"], "opencl");
-    EXPECT_FALSE(json.contains("machine"));
+    EXPECT_EQ(json["machine"], nlohmann::json::parse(R"({"peak": 1e12, "launch": 5e-6, "bandwidth":
+        [{"bytes": 4194304, "read": 3e12, "write": 2e12},
+         {"bytes": 16777216, "read": 4e11, "write": 3e11}]})"));
     EXPECT_EQ(json["calls"][0]["kernels"].size(), 2u);
     EXPECT_EQ(run_fake_infer({"--device", "opencl:1", "--profile=" + file}).exit_code, 0);
-    EXPECT_EQ(nlohmann::json::parse(read_text(file))["device"], "opencl:1");
+    const auto second = nlohmann::json::parse(read_text(file));
+    EXPECT_EQ(second["device"], "opencl:1");
+    EXPECT_EQ(second["machine"]["peak"], 2e12);
+}
+
+// The times are kept; emulsion show says what it lacks (tests/plan/roofline_test.cpp).
+TEST_F(DevicePrograms, SpeedThatCannotBeMeasured) {
+    const std::string file = runs_ / "profile.json";
+    fake_hooks().has_no_speed = true;
+    const ProgramResult result =
+        run_fake_train({"--data", data_.path(), "--device", "gpu", "--profile=" + file});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_NE(result.err.find("profile written to " + file +
+                              ", but no roofline can be made of it: the speed of opencl:0 cannot "
+                              "be measured: the fake has no room\n"),
+              std::string::npos)
+        << result.err;
+    const auto json = nlohmann::json::parse(read_text(file));
+    EXPECT_FALSE(json.contains("machine"));
+    EXPECT_EQ(json["calls"][0]["kernels"].size(), 2u);
 }
 
 TEST_F(DevicePrograms, InferenceThere) {

@@ -29,7 +29,7 @@ TEST(Trace, IsTheTextThatPerfettoReads) {
     use_fake_network({});
     const std::vector<TracedCall> calls{{4, 4, 1'000'000, 1'020'500, {{0, 1'001'000, 1'009'000}}},
                                         {4, 1, 1'030'000, 1'040'000, {}}};
-    ProfileFacts facts{fake_train_library().info(), "training", "avx2", 2, "cpu"};
+    ProfileFacts facts{fake_train_library().info(), "training", "avx2", 2, {}};
     const std::string head =
         "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
         R"({"ph":"M","name":"process_name","pid":1,"tid":1,"args":{"name":"fake, training"}},)"
@@ -49,7 +49,8 @@ TEST(Trace, IsTheTextThatPerfettoReads) {
                      R"({"ph":"X","name":"step of 1 sample","pid":1,"tid":1,"ts":30.0,"dur":10.0,)"
                      R"("args":{"batch":4,"kernels_us":0.0,"between_us":10.0}})"
                      "\n]}\n");
-    facts.variant = "opencl", facts.device = "opencl:1", facts.mode = "inference";
+    facts.variant = "opencl", facts.device.option = "opencl:1", facts.device.interface = "opencl",
+    facts.mode = "inference";
     const Json there = Json::parse(trace_json(facts, calls));
     EXPECT_EQ(there["traceEvents"][2]["args"]["name"], "launches on opencl:1");
     EXPECT_EQ(there["traceEvents"][3]["name"], "run of 4 samples");
