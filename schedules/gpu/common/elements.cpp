@@ -1,6 +1,7 @@
 // Blocks and threads over independent elements.
 #include "schedules/gpu/common/elements.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "schedules/common/funcs.h"
@@ -15,6 +16,24 @@ double device_seconds(double launches, double bytes, double multiply_adds, doubl
     constexpr double kLaunchSeconds = 5e-6, kBytesPerSecond = 500e9, kMultiplyAddsPerSecond = 5e12;
     return launches * kLaunchSeconds + bytes / kBytesPerSecond +
            multiply_adds / (kMultiplyAddsPerSecond * efficiency);
+}
+
+double scratch_bytes(const std::vector<Scratch>& scratch) {
+    double elements = 0;
+    for (const Scratch& s : scratch) elements += static_cast<double>(s.elements());
+    return 2 * sizeof(float) * elements;
+}
+
+int64_t most_copies(std::span<const int64_t> extents) {
+    const int64_t elements = bounded_product(extents);
+    return elements < 0 ? 0 : kMostElements / elements;
+}
+
+bool can_be_counted(const std::vector<Scratch>& scratch, int64_t most) {
+    return std::all_of(scratch.begin(), scratch.end(), [&](const Scratch& s) {
+        const int64_t elements = bounded_product(s.extents);
+        return elements > 0 && elements <= most;
+    });
 }
 
 bool has_vectors(const TensorType& type) {

@@ -1,7 +1,8 @@
 // Parts of a product, and the two kernels of it.
 //
 // A tiling is a block's tile, and
-//     parts    of the reduction's channels; the order of a sum follows from it
+//     parts    of the reduction's channels, each of whole pieces: the order of a sum follows from
+//              it and from bk
 #include "schedules/gpu/product/gpu_split_product.h"
 
 #include <algorithm>
@@ -27,8 +28,14 @@ constexpr int kWantedBlocks = 256;  // of a grid
 constexpr int kMostParts = 32;
 constexpr int kFewestPieces = 2;  // of a part: one piece would be no loop
 
-int most_parts(const Product& product) {
-    return std::min(kMostParts, product.channels / (kFewestPieces * piece_of(product.channels)));
+std::vector<int64_t> results_of_a_part(const Product& product, int batch) {
+    return {product.m, product.positions(batch)};
+}
+
+int most_parts(const Product& product, int batch) {
+    const int parts =
+        std::min(kMostParts, product.channels / (kFewestPieces * piece_of(product.channels)));
+    return to_int(std::min<int64_t>(parts, most_copies(results_of_a_part(product, batch))));
 }
 
 // For the blocks of one part.
@@ -36,7 +43,7 @@ int default_parts(const Product& product, const BlockTile& tile, int batch) {
     const int64_t positions = product.positions(batch);
     const int64_t grid = divide_up(product.m, tile.bm) * ((positions + tile.bp - 1) / tile.bp);
     int parts = 2;
-    while (2 * parts <= most_parts(product) && grid * parts < kWantedBlocks) parts *= 2;
+    while (2 * parts <= most_parts(product, batch) && grid * parts < kWantedBlocks) parts *= 2;
     return parts;
 }
 
@@ -67,13 +74,14 @@ Func partial_sums(const KernelContext& context, const Product& product, const Bl
 bool GpuSplitProduct::applies(const Group& group, const Isa&) const {
     return is_product(group) && has_shape_of_anchor(group, /*batched=*/true) &&
            group.epilogue_window() == std::vector<int64_t>{1, 1} &&
-           most_parts(product_of(group)) >= 2;
+           most_parts(product_of(group), group.batch) >= 2;
 }
 
 TilingSpace GpuSplitProduct::space(const Group& group, const Isa&) const {
     const Product product = product_of(group);
     TilingSpace space = block_space(product.channels);
-    space.push_back({"parts", {}, 2, most_parts(product), true});
+    for (TilingField& field : space) field.order = field.name == "bk";
+    space.push_back({"parts", {}, 2, most_parts(product, group.batch), true});
     return space;
 }
 
@@ -84,7 +92,7 @@ std::string GpuSplitProduct::clash(const Group&, const Tiling& tiling, const Isa
 std::vector<Tiling> GpuSplitProduct::tilings(const Group& group, const Isa& isa) const {
     const Product product = product_of(group);
     std::vector<Tiling> tilings =
-        block_tilings(product.m, product.positions(group.batch), most_parts(product),
+        block_tilings(product.m, product.positions(group.batch), most_parts(product, group.batch),
                       piece_of(product.channels), isa);
     for (Tiling& tiling : tilings) {
         tiling.values.emplace_back("parts",
@@ -98,14 +106,15 @@ double GpuSplitProduct::cost(const Group& group, const Tiling& tiling, const Isa
     const Product product = product_of(group);
     const double efficiency = block_efficiency(block_tile(tiling), product.m,
                                                product.positions(group.batch), tiling.at("parts"));
-    const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
-    return device_seconds(2, traffic_bytes(group) + partial, product.multiply_adds(group.batch),
-                          efficiency);
+    return device_seconds(2, traffic_bytes(group) + scratch_bytes(scratch(group, tiling)),
+                          product.multiply_adds(group.batch), efficiency);
 }
 
 std::vector<Scratch> GpuSplitProduct::scratch(const Group& group, const Tiling& tiling) const {
     const Product product = product_of(group);
-    return {{"partial", {product.m, product.positions(group.batch), tiling.at("parts")}}};
+    std::vector<int64_t> extents = results_of_a_part(product, group.batch);
+    extents.push_back(tiling.at("parts"));
+    return {{"partial", extents}};
 }
 
 std::vector<Func> GpuSplitProduct::build(KernelContext& context, const Tiling& tiling) const {

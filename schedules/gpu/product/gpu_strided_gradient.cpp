@@ -92,7 +92,8 @@ bool GpuStridedGradient::applies(const Group& group, const Isa&) const {
     if (op == nullptr || op->groups > 1) return false;
     if (op->dilation != std::vector<int64_t>{1, 1} || classes_of(group).count() == 1) return false;
     return has_shape_of_anchor(group, /*batched=*/true) &&
-           group.epilogue_window() == std::vector<int64_t>{1, 1};
+           group.epilogue_window() == std::vector<int64_t>{1, 1} &&
+           can_be_counted(scratch(group, {}));
 }
 
 TilingSpace GpuStridedGradient::space(const Group& group, const Isa&) const {
@@ -122,8 +123,8 @@ double GpuStridedGradient::cost(const Group& group, const Tiling& tiling, const 
     const Classes classes = classes_of(group);
     const double efficiency = block_efficiency(block_tile(tiling), product_of(group).m,
                                                classes.cells() * group.batch, classes.count());
-    const double partial = 2 * 4.0 * static_cast<double>(scratch(group, tiling)[0].elements());
-    return device_seconds(2, traffic_bytes(group) + partial, multiply_adds(group), efficiency);
+    return device_seconds(2, traffic_bytes(group) + scratch_bytes(scratch(group, tiling)),
+                          multiply_adds(group), efficiency);
 }
 
 std::vector<Scratch> GpuStridedGradient::scratch(const Group& group, const Tiling&) const {

@@ -59,5 +59,16 @@ TEST(GpuFilterGradient, OfDenseLayers) {
                  tiles(16, {1}));
 }
 
+// Weights of 103 million: the sums of more than 20 parts are more than 2^31.
+TEST(GpuFilterGradient, CountsTheSumsOfItsParts) {
+    const Recipe& recipe = recipe_named("gpu_filter_gradient");
+    const Group group = group_of(std::make_shared<DenseBackwardWeights>(),
+                                 {batched_type({25088}), batched_type({4096})}, 4096);
+    EXPECT_EQ(recipe.space(group, isa_cuda()).back().high, 20);
+    ASSERT_TRUE(recipe.applies(group, isa_cuda()));
+    for (const Tiling& tiling : recipe.tilings(group, isa_cuda()))
+        EXPECT_EQ(tiling_fault(recipe, group, tiling, isa_cuda()), "") << to_string(tiling);
+}
+
 }  // namespace
 }  // namespace emulsion::test

@@ -121,6 +121,38 @@ TEST(GpuSplitProduct, Convolutions) {
     check_recipe("gpu_split_product", conv_group(64, 3, 3, 16, 1, 1, 0, 1, 1), two_splits(16, 2));
 }
 
+std::vector<std::string> order_fields(const std::string& recipe, const Group& group) {
+    std::vector<std::string> names;
+    for (const TilingField& field : recipe_named(recipe).space(group, isa_cuda())) {
+        if (field.order) names.push_back(field.name);
+    }
+    return names;
+}
+
+// Parts are of whole pieces, so their begins follow from both.
+TEST(GpuSplitProduct, PiecesAndPartsDecideTheOrder) {
+    const Group group =
+        group_of(std::make_shared<Dense>(), {batched_type({100}), plain_type({33, 100})}, 5);
+    EXPECT_EQ(order_fields("gpu_split_product", group), (std::vector<std::string>{"bk", "parts"}));
+    EXPECT_EQ(order_fields("gpu_product", group), std::vector<std::string>());
+}
+
+// vgg16's first dense layer, of so many samples that the sums of 32 parts are more than 2^31.
+TEST(GpuSplitProduct, CountsTheResultsOfItsParts) {
+    const Recipe& recipe = recipe_named("gpu_split_product");
+    const auto group = [](int batch) {
+        return group_of(std::make_shared<DenseBackwardData>(),
+                        {batched_type({4096}), plain_type({4096, 25088})}, batch);
+    };
+    EXPECT_EQ(recipe.space(group(64), isa_cuda()).back().high, 32);
+    const Group many = group(4096);
+    EXPECT_EQ(recipe.space(many, isa_cuda()).back().high, 20);
+    for (const Tiling& tiling : recipe.tilings(many, isa_cuda()))
+        EXPECT_EQ(tiling_fault(recipe, many, tiling, isa_cuda()), "") << to_string(tiling);
+    EXPECT_TRUE(recipe.applies(group(41943), isa_cuda()));
+    EXPECT_FALSE(recipe.applies(group(42800), isa_cuda()));
+}
+
 TEST(GpuProduct, DenseLayers) {
     for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>{40, 33}, {7, 10}, {1, 1}}) {
         check_recipe("gpu_product",
