@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "compiler/graph/limits.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/winograd.h"
@@ -78,19 +76,6 @@ Func transformed_filters(const Form& form, const Operands& operands) {
                        });
 }
 
-// Tiles beyond the last sample repeat it.
-Func transformed_map(const Form& form, const KernelContext& context, const Operands& operands) {
-    const Var c("c"), t("t"), x("x"), y("y");
-    const std::vector<int64_t>& shape = context.group().anchor_input(0).shape;
-    const MapTiles& tiles = form.tiles;
-    Func patch("patch");
-    patch(c, t, x, y) = operands.map_at(c, cell_at(tiles.x(t) + x - form.before_x, shape[2]),
-                                        cell_at(tiles.y(t) + y - form.before_y, shape[1]),
-                                        Halide::min(tiles.n(t), context.samples() - 1),
-                                        /*has_tail=*/false);
-    return transformed("data", tiles.points, patch, tiles.points, input_transform);
-}
-
 Func products_of(const Form& form, const BlockTile& tile, const Func& filters, const Func& data) {
     Product product;
     product.m = form.product.m;
@@ -144,7 +129,8 @@ Func results_of(const Form& form, const KernelContext& context, const Func& prod
 }  // namespace
 
 double GpuWinograd::relative_error(const Group& group) const {
-    return Form(group).tiles.points == 4 ? 2e-6 : 2e-5;
+    const Form form(group);
+    return rounding_bound(form.tiles, form.product.channels);
 }
 
 bool GpuWinograd::applies(const Group& group, const Isa&) const {
@@ -154,9 +140,7 @@ bool GpuWinograd::applies(const Group& group, const Isa&) const {
     const Form form(group);
     // Whole vectors of results, and whole pieces of the reduction.
     if (form.product.m % kDeviceVector != 0 || form.product.channels % 8 != 0) return false;
-    const std::vector<Scratch> scratch = form.scratch();
-    return std::all_of(scratch.begin(), scratch.end(),
-                       [](const Scratch& s) { return bounded_product(s.extents) > 0; });
+    return can_be_held(form.scratch());
 }
 
 TilingSpace GpuWinograd::space(const Group& group, const Isa&) const {
@@ -180,9 +164,7 @@ std::vector<Tiling> GpuWinograd::tilings(const Group& group, const Isa& isa) con
 double GpuWinograd::cost(const Group& group, const Tiling& tiling, const Isa&,
                          const Machine&) const {
     const Form form(group);
-    double bytes = traffic_bytes(group);
-    for (const Scratch& scratch : form.scratch())
-        bytes += 2 * 4.0 * static_cast<double>(scratch.elements());
+    const double bytes = traffic_bytes(group) + scratch_bytes(form.scratch());
     const double efficiency = block_efficiency(block_tile(tiling), form.product.m,
                                                form.tiles.count(), form.tiles.squared());
     return device_seconds(4, bytes, form.multiply_adds(), efficiency);
@@ -198,7 +180,7 @@ std::vector<Func> GpuWinograd::build(KernelContext& context, const Tiling& tilin
     const Form form(context.group());
     const Operands operands(context, form.product);
     const Func filters = transformed_filters(form, operands);
-    const Func data = transformed_map(form, context, operands);
+    const Func data = transformed_map(form.tiles, form.before_x, form.before_y, context);
     const Func products = products_of(form, block_tile(tiling), filters, data);
     return {results_of(form, context, products), filters, data, products};
 }

@@ -28,9 +28,10 @@ using Halide::Var;
 namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
-constexpr int kPiece = 16;          // tiles staged at once, half of them where tiles are few
-constexpr int kMostParts = 8;       // a thread of the last kernel reads all
-constexpr int kWantedBlocks = 256;  // of a grid
+constexpr int kPiece = 16;           // tiles staged at once, half of them where tiles are few
+constexpr int kMostParts = 8;        // a thread of the last kernel reads all
+constexpr int kLongestChain = 1024;  // tiles that are summed one after another
+constexpr int kWantedBlocks = 256;   // of a grid
 
 // A group's gradient in tiles of dy.
 struct Form {
@@ -49,10 +50,14 @@ struct Form {
     int most_parts() const {
         return to_int(std::clamp<int64_t>(tiles.count() / (2 * kPiece), 1, kMostParts));
     }
-    // Tiles of a part, in whole pieces.
-    int run(const Tiling& tiling) const {
-        const int64_t parts = tiling.at("parts");
-        return to_int(round_up((tiles.count() + parts - 1) / parts, tiling.at("bk")));
+    // Of at most kLongestChain tiles, as long as there are so many.
+    int fewest_parts() const {
+        return to_int(
+            std::min<int64_t>(most_parts(), (tiles.count() + kLongestChain - 1) / kLongestChain));
+    }
+    // Tiles of a part, in pieces that are whole whatever the tiling.
+    int run(int parts) const {
+        return to_int(round_up((tiles.count() + parts - 1) / parts, kPiece));
     }
     std::vector<Scratch> scratch(int parts) const {
         return {{"data", {inputs, tiles.count(), tiles.squared()}},
@@ -75,23 +80,10 @@ int parts_of(const Form& form, const BlockTile& tile) {
     const int grid =
         divide_up(form.outputs, tile.bm) * divide_up(form.inputs, tile.bp) * form.tiles.squared();
     int parts = 1;
-    while (2 * parts <= form.most_parts() && grid * parts < kWantedBlocks) parts *= 2;
+    while (2 * parts <= form.most_parts() &&
+           (parts < form.fewest_parts() || grid * parts < kWantedBlocks))
+        parts *= 2;
     return parts;
-}
-
-Func transformed_map(const Form& form, const KernelContext& context) {
-    const MapTiles& tiles = form.tiles;
-    const Var c("c"), t("t"), x("x"), y("y");
-    const auto& conv = *anchor_as<Conv2dBackwardFilter>(context.group());
-    const Window window = conv.window(tiles.kernel, tiles.kernel);
-    const std::vector<int64_t>& shape = context.group().anchor_input(0).shape;
-    const Position px = cell_at(tiles.x(t) + x - to_int(window.before(1)), shape[2]);
-    const Position py = cell_at(tiles.y(t) + y - to_int(window.before(0)), shape[1]);
-    Func patch("patch");
-    patch(c, t, x, y) = value_or_zero(
-        px.inside && py.inside,
-        context.operand(0)(c, px.at, py.at, Halide::min(tiles.n(t), context.samples() - 1)));
-    return transformed("data", tiles.points, patch, tiles.points, input_transform);
 }
 
 Func transformed_gradients(const Form& form, const KernelContext& context) {
@@ -113,7 +105,7 @@ Func transformed_gradients(const Form& form, const KernelContext& context) {
 Func partial_sums(const Form& form, const KernelContext& context, const Tiling& tiling,
                   const Func& gradients, const Func& data) {
     const BlockTile tile = block_tile(tiling);
-    const int run = form.run(tiling), squared = form.tiles.squared();
+    const int run = form.run(tiling.at("parts")), squared = form.tiles.squared();
     const int last = to_int(form.tiles.count()) - 1;
     const Var m("m"), c("c"), i("i"), z("z");
     const Expr t = z / squared * run + i, safe = Halide::min(t, last);
@@ -172,7 +164,8 @@ Func results_of(const Form& form, const KernelContext& context, int parts, const
 }  // namespace
 
 double GpuWinogradFilterGradient::relative_error(const Group& group) const {
-    return Form(group).tiles.points == 4 ? 1e-6 : 1e-5;
+    const Form form(group);
+    return rounding_bound(form.tiles, form.run(form.fewest_parts()));
 }
 
 bool GpuWinogradFilterGradient::applies(const Group& group, const Isa&) const {
@@ -180,14 +173,13 @@ bool GpuWinogradFilterGradient::applies(const Group& group, const Isa&) const {
     const Form form(group);
     if (form.outputs % kLanes != 0 || form.inputs % kDeviceVector != 0) return false;
     if (form.tiles.count() < kPiece) return false;  // two pieces: one would be no loop
-    const std::vector<Scratch> scratch = form.scratch(form.most_parts());
-    return std::all_of(scratch.begin(), scratch.end(),
-                       [](const Scratch& s) { return bounded_product(s.extents) > 0; });
+    return can_be_held(form.scratch(form.most_parts()));
 }
 
 TilingSpace GpuWinogradFilterGradient::space(const Group& group, const Isa&) const {
     TilingSpace space = block_space(kPiece);
-    space.push_back({"parts", {}, 1, Form(group).most_parts(), true});
+    const Form form(group);
+    space.push_back({"parts", {}, form.fewest_parts(), form.most_parts(), true});
     return space;
 }
 
@@ -211,9 +203,7 @@ double GpuWinogradFilterGradient::cost(const Group& group, const Tiling& tiling,
                                        const Machine&) const {
     const Form form(group);
     const int parts = tiling.at("parts");
-    double bytes = traffic_bytes(group);
-    for (const Scratch& scratch : form.scratch(parts))
-        bytes += 2 * 4.0 * static_cast<double>(scratch.elements());
+    const double bytes = traffic_bytes(group) + scratch_bytes(form.scratch(parts));
     const double efficiency = block_efficiency(block_tile(tiling), form.outputs, form.inputs,
                                                int64_t{form.tiles.squared()} * parts);
     return device_seconds(4, bytes, form.multiply_adds(), efficiency);
@@ -231,7 +221,10 @@ std::vector<Scratch> GpuWinogradFilterGradient::scratch(const Group& group,
 std::vector<Func> GpuWinogradFilterGradient::build(KernelContext& context,
                                                    const Tiling& tiling) const {
     const Form form(context.group());
-    const Func data = transformed_map(form, context);
+    const Window window = anchor_as<Conv2dBackwardFilter>(context.group())
+                              ->window(form.tiles.kernel, form.tiles.kernel);
+    const Func data =
+        transformed_map(form.tiles, to_int(window.before(1)), to_int(window.before(0)), context);
     const Func gradients = transformed_gradients(form, context);
     const Func partial = partial_sums(form, context, tiling, gradients, data);
     return {results_of(form, context, tiling.at("parts"), partial), data, gradients, partial};

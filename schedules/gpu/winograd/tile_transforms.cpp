@@ -1,9 +1,13 @@
 // See tile_transforms.h.
 #include "schedules/gpu/winograd/tile_transforms.h"
 
+#include <cmath>
+
+#include "compiler/graph/limits.h"
 #include "compiler/ops/winograd.h"
 #include "schedules/common/group_work.h"
 #include "schedules/common/winograd_transforms.h"
+#include "schedules/gpu/common/elements.h"
 
 namespace emulsion {
 
@@ -15,7 +19,8 @@ using Halide::VarOrRVar;
 
 namespace {
 
-constexpr int kThreads = 128;  // of a block
+constexpr int kThreads = 128;                       // of a block
+constexpr int64_t kMostScratch = int64_t{1} << 30;  // bytes
 
 int best_tile(int kernel, int height, int width) {
     const auto count = [&](int tile) { return winograd_products(tile, kernel, height, width); };
@@ -36,6 +41,15 @@ bool has_tiles(const ConvAttributes& conv, int64_t kernel_height, int64_t kernel
     const std::vector<int64_t> one = {1, 1};
     return conv.groups == 1 && conv.stride == one && conv.dilation == one &&
            kernel_height == kernel_width && has_winograd(2, kernel_width);
+}
+
+bool can_be_held(const std::vector<Scratch>& scratch) {
+    return can_be_counted(scratch, kMostScratch / int64_t{sizeof(float)});
+}
+
+double rounding_bound(const MapTiles& tiles, int64_t terms) {
+    const double of_one = tiles.points == 4 ? 1e-7 : 1.2e-6, of_transforms = 4;
+    return of_one * (of_transforms + std::sqrt(static_cast<double>(terms)));
 }
 
 Position cell_at(const Expr& at, int64_t cells) {
@@ -75,6 +89,19 @@ Func transformed(const std::string& name, int points, const Func& value, int fro
     half.compute_at(result, thread).unroll(x).unroll(i);
     Func(value).compute_at(result, thread).unroll(axes[2]).unroll(axes[3]);
     return result;
+}
+
+Func transformed_map(const MapTiles& tiles, int before_x, int before_y,
+                     const KernelContext& context) {
+    const Var c("c"), t("t"), x("x"), y("y");
+    const std::vector<int64_t>& shape = context.group().anchor_input(0).shape;
+    const Position px = cell_at(tiles.x(t) + x - before_x, shape[2]);
+    const Position py = cell_at(tiles.y(t) + y - before_y, shape[1]);
+    Func patch("patch");
+    patch(c, t, x, y) = value_or_zero(
+        px.inside && py.inside,
+        context.operand(0)(c, px.at, py.at, Halide::min(tiles.n(t), context.samples() - 1)));
+    return transformed("data", tiles.points, patch, tiles.points, input_transform);
 }
 
 }  // namespace emulsion

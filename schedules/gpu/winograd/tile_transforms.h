@@ -13,7 +13,7 @@
 
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/window_lowering.h"
-#include "compiler/recipe/group.h"
+#include "compiler/recipe/kernel_context.h"
 
 namespace emulsion {
 
@@ -38,6 +38,15 @@ struct MapTiles {
 // Whether a convolution, or a gradient of it, has a filter of a size and steps that tiles are for.
 bool has_tiles(const ConvAttributes& conv, int64_t kernel_height, int64_t kernel_width);
 
+// Whether what a kernel keeps between its launches is no larger than what devices let one buffer
+// be: many of them end at 1 GiB.
+bool can_be_held(const std::vector<Scratch>& scratch);
+
+// A bound of what the method rounds away over the largest value of its results: by transforms, and
+// by sums of so many terms one after another, which grows with the square root of their number, as
+// random errors do.
+double rounding_bound(const MapTiles& tiles, int64_t terms);
+
 // A cell of a map that has so many along an axis.
 Position cell_at(const Halide::Expr& at, int64_t cells);
 
@@ -51,5 +60,11 @@ Halide::Var deal_tiles(Halide::Func func, const std::vector<Halide::Var>& own,
 using Transform = std::function<std::vector<Halide::Expr>(const std::vector<Halide::Expr>&)>;
 Halide::Func transformed(const std::string& name, int points, const Halide::Func& value, int from,
                          const Transform& transform);
+
+// B^T d B of the group's map with its prologue, over (channel, tile, point), as a kernel of its
+// own. A tile's square begins `before_x` and `before_y` cells in front of the tile; outside the map
+// is zero. Tiles beyond the last sample repeat it.
+Halide::Func transformed_map(const MapTiles& tiles, int before_x, int before_y,
+                             const KernelContext& context);
 
 }  // namespace emulsion
