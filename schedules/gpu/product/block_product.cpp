@@ -22,8 +22,6 @@ namespace {
 constexpr int kVector = 4;
 constexpr int kWarp = 32;
 constexpr int kFewestThreads = 16;
-// Registers of a thread beside its results: operands, addresses.
-constexpr int kOtherRegisters = 72;
 
 }  // namespace
 
@@ -35,12 +33,14 @@ Tiling to_tiling(const BlockTile& tile) {
     return {{{"bm", tile.bm}, {"bp", tile.bp}, {"tm", tile.tm}, {"tp", tile.tp}, {"bk", tile.bk}}};
 }
 
-TilingSpace block_space(int reduction) {
+TilingSpace block_space(int reduction, int fewest_channels) {
+    std::vector<int> channels;
+    for (int size = fewest_channels; size <= 128; size *= 2) channels.push_back(size);
     std::vector<int> pieces;
     for (int piece = 1; piece <= std::min(reduction, kMostPiece); piece++) {
         if (reduction % piece == 0 || piece % 8 == 0) pieces.push_back(piece);
     }
-    return {{"bm", {16, 32, 64, 128}},
+    return {{"bm", channels},
             {"bp", {16, 32, 48, 56, 64, 96, 112, 128}},
             {"tm", {4, 8, 16}},
             {"tp", {2, 4, 7, 8}},
@@ -82,9 +82,9 @@ double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies)
 }
 
 std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa,
-                                  const TileTest& fits) {
+                                  const TileTest& fits, int fewest_channels) {
     std::vector<std::pair<double, Tiling>> found;
-    const TilingSpace space = block_space(/*reduction=*/1);
+    const TilingSpace space = block_space(/*reduction=*/1, fewest_channels);
     for (int bm : space[0].values) {
         for (int bp : space[1].values) {
             for (int tm : {4, 8}) {

@@ -30,6 +30,9 @@ inline constexpr int kRowPadding = 4;
 
 inline constexpr int kMostPiece = 32;
 
+// Registers of a thread beside its results: operands, addresses.
+inline constexpr int kOtherRegisters = 72;
+
 struct BlockTile {
     int bm = 64, bp = 64;  // results of a block
     int tm = 8, tp = 8;    // of a thread
@@ -42,15 +45,16 @@ struct BlockTile {
 BlockTile block_tile(const Tiling& tiling);
 Tiling to_tiling(const BlockTile& tile);
 
-// The fields of tilings, for reductions in pieces of at most `reduction`.
-TilingSpace block_space(int reduction);
+// The fields of tilings, for reductions in pieces of at most `reduction`. The smallest blocks have
+// `fewest_channels`: 16, or the 4 of a thread.
+TilingSpace block_space(int reduction, int fewest_channels = 16);
 // Why a device cannot run the tile; empty where it can.
 std::string block_clash(const BlockTile& tile, const Isa& isa);
 // Tiles for `copies` times `m` x `p` results with pieces of this size, best first; those alone that
 // `fits` takes.
 using TileTest = std::function<bool(const BlockTile&)>;
 std::vector<Tiling> block_tilings(int m, int64_t p, int64_t copies, int piece, const Isa& isa,
-                                  const TileTest& fits = {});
+                                  const TileTest& fits = {}, int fewest_channels = 16);
 // Share of the multiply-adds that are not beyond the results, times how well tiles of that size
 // keep a device busy.
 double block_efficiency(const BlockTile& tile, int m, int64_t p, int64_t copies);

@@ -40,6 +40,17 @@ Func tuple_of(const std::string& name, const std::vector<Var>& at,
     return func;
 }
 
+// What a block keeps of its results: the group's maps, and what else of the sum's operands is made
+// from the anchor.
+std::vector<Value> kept_values(const Group& group) {
+    std::vector<Value> values = group.maps();
+    for (Value value : group.body.node(group.strip_sums()[0]).inputs) {
+        const bool is_known = std::ranges::find(values, value) != values.end();
+        if (!is_known && group.follows_anchor(value)) values.push_back(value);
+    }
+    return values;
+}
+
 class StripParts {
   public:
     StripParts(const KernelContext& context, const Operands& operands, const Product& product,
@@ -52,11 +63,7 @@ class StripParts {
           node_(group_.body.node(group_.strip_sums()[0])),
           m_(sum.m),
           p_(sum.p),
-          values_(group_.maps()) {
-        for (Value value : node_.inputs) {
-            const bool is_known = std::ranges::find(values_, value) != values_.end();
-            if (!is_known && group_.follows_anchor(value)) values_.push_back(value);
-        }
+          values_(kept_values(group_)) {
         block_ = tuple_of("block", {m_, p_},
                           context.values_at(values_, place(p_),
                                             [&](const std::vector<Expr>&) { return sum.value(); }));
@@ -203,6 +210,12 @@ std::string strip_clash(const Group& group, const BlockTile& tile, const Isa& is
     if (tile.bp % run != 0 || run % tile.tp != 0) {
         return fmt::format("strips of {} positions are not whole in bp={} and of whole tp={}", run,
                            tile.bp, tile.tp);
+    }
+    const int kept = to_int(std::ssize(kept_values(group))) * tile.tm * tile.tp;
+    if (kept + kOtherRegisters > isa.registers) {
+        return fmt::format(
+            "{} results and values of the sum do not fit the {} registers of a thread", kept,
+            isa.registers);
     }
     const int bytes = tile.shared_bytes() + strip_bytes(group, tile);
     if (bytes <= isa.shared_bytes) return "";

@@ -77,5 +77,30 @@ TEST(GpuStripSums, NeedWholeStripsInABlock) {
     EXPECT_EQ(recipe.clash(moments(8, 16, 16, 16, 2), narrow, isa_cuda()), "");
 }
 
+// A block keeps all maps of the group, and what its sums read of the anchor's beside them.
+TEST(GpuStripSums, NeedRegistersForWhatABlockKeeps) {
+    const Recipe& recipe = recipe_named("gpu_product");
+    const Tiling wide = to_tiling({.bm = 64, .bp = 64, .tm = 8, .tp = 8, .bk = 8}),
+                 narrow = to_tiling({.bm = 64, .bp = 64, .tm = 8, .tp = 4, .bk = 8});
+    for (const int maps : {1, 2, 3}) {
+        const Group group = make_group(2, [&](GraphBuilder& builder) {
+            auto op = std::make_shared<Conv2d>();
+            op->padding = {1, 1, 1, 1};
+            const Value x = add_operand(builder, "a0", batched_type({8, 8, 8}));
+            const Value w = add_operand(builder, "a1", plain_type({16, 8, 3, 3}));
+            std::vector<Value> values = {builder.add(op, {x, w}, "v0")};
+            for (int k = 1; k < maps; k++) {
+                values.push_back(builder.add(std::make_shared<Relu>(), {values.back()},
+                                             "v" + std::to_string(k)));
+            }
+            const Value sums = builder.add(std::make_shared<PartialMoments>(), {values[0]}, "sums");
+            values.insert(values.end(), {sums, {sums.node, 1}, {sums.node, 2}});
+            return values;
+        });
+        EXPECT_EQ(recipe.clash(group, narrow, isa_cuda()), "");
+        EXPECT_EQ(recipe.clash(group, wide, isa_cuda()).empty(), maps < 3) << maps;
+    }
+}
+
 }  // namespace
 }  // namespace emulsion::test
