@@ -15,6 +15,8 @@
 #include "schedules/gpu/depthwise/gpu_depthwise_filter_gradient.h"
 #include "schedules/gpu/maps/gpu_map.h"
 #include "schedules/gpu/product/gpu_filter_gradient.h"
+#include "schedules/gpu/product/gpu_grouped_filter_gradient.h"
+#include "schedules/gpu/product/gpu_grouped_product.h"
 #include "schedules/gpu/product/gpu_product.h"
 #include "schedules/gpu/product/gpu_split_product.h"
 #include "schedules/gpu/product/gpu_strided_gradient.h"
@@ -49,6 +51,8 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<GpuWinograd>());
     library.push_back(std::make_unique<GpuFilterGradient>());
     library.push_back(std::make_unique<GpuWinogradFilterGradient>());
+    library.push_back(std::make_unique<GpuGroupedProduct>());
+    library.push_back(std::make_unique<GpuGroupedFilterGradient>());
     library.push_back(std::make_unique<GpuDepthwise>());
     library.push_back(std::make_unique<GpuDepthwiseFilterGradient>());
     library.push_back(std::make_unique<GpuSums>());

@@ -57,25 +57,40 @@ void constrain(Buffer buffer, const TensorType& type, int64_t pitch, const Expr&
     buffer.set_host_alignment(pitch == 0 ? 64 : static_cast<int>(bytes_of(type.element)));
 }
 
-// Whether a result is seen as channels by positions of all samples: (c, x + W * (y + H * n)).
+// Whether a result is seen as channels by positions of all samples: (c, x + W * (y + H * n)), or as
+// the channels of a group by these by groups.
 bool is_flat(const Func& func, const TensorType& type) {
-    return func.dimensions() == 2 && dimension_count(type) > 2;
+    return func.dimensions() < dimension_count(type);
+}
+
+// Of a flat result: what its recipe bounds the third Var to, 1 where it has two.
+int groups_of(const Func& func) {
+    if (func.dimensions() == 2) return 1;
+    EMU_CHECK(func.dimensions() == 3, "a flat result has {} Vars", func.dimensions());
+    for (const Halide::Internal::Bound& bound : func.function().schedule().bounds()) {
+        const auto extent = Halide::Internal::as_const_int(bound.extent);
+        if (bound.var == func.args()[2].name() && extent) return to_int(*extent);
+    }
+    EMU_CHECK(false, "the groups of '{}' have no bound", func.name());
 }
 
 // The same for a flat result.
 void constrain_flat(Func func, Halide::OutputImageParam buffer, const TensorType& type,
                     const Expr& samples, bool with_bounds) {
     const std::vector<int64_t> extents = memory_extents(type);
-    const int channels = to_int(extents[0]);
+    const int channels = to_int(extents[0]), groups = groups_of(func);
+    const int each = channels / groups;
     const int area = to_int(
         std::accumulate(extents.begin() + 1, extents.end(), int64_t{1}, std::multiplies<>()));
     if (with_bounds) {
-        buffer.dim(0).set_bounds(0, channels);
+        buffer.dim(0).set_bounds(0, each);
         buffer.dim(1).set_bounds(0, samples * area);
-        func.bound(func.args()[0], 0, channels);
+        if (groups > 1) buffer.dim(2).set_bounds(0, groups);
+        func.bound(func.args()[0], 0, each);
     }
     buffer.dim(0).set_stride(1);
     buffer.dim(1).set_stride(channels);
+    if (groups > 1) buffer.dim(2).set_stride(each);
     buffer.set_host_alignment(64);
 }
 

@@ -116,7 +116,8 @@ class Recipe {
 
     // Builds the algorithm with its schedule. Returns the Funcs whose components are the group's
     // results, in order, then those of its scratch. Results are over memory coordinates; those of a
-    // map may be over (channel, position of all samples). REQUIRES: the tiling is legal.
+    // map may be over (channel, position of all samples), or over (channel of a group, position,
+    // group) with the groups bounded by the recipe. REQUIRES: the tiling is legal.
     virtual std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const = 0;
 };
 

@@ -14,6 +14,7 @@
 
 #include "compiler/codegen/device/lowering.h"
 #include "compiler/codegen/lowered.h"
+#include "compiler/ops/conv2d.h"
 #include "compiler/ops/sources.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/library.h"
@@ -100,11 +101,15 @@ bool is_rest_intact(const TensorMemory& memory) {
     return std::memcmp(memory.whole.data(), pattern.data(), pattern.size()) == 0;
 }
 
-// The same bytes as channels by positions.
-Halide::Buffer<> flat(const Halide::Buffer<>& map) {
+// The same bytes as channels by positions, or as channels of a group by groups by positions.
+Halide::Buffer<> flat(const Halide::Buffer<>& map, int64_t groups) {
     int positions = 1;
     for (int i = 1; i < map.dimensions(); i++) positions *= map.dim(i).extent();
-    return Halide::Buffer<>(map.type(), map.data(), {map.dim(0).extent(), positions});
+    if (groups == 1)
+        return Halide::Buffer<>(map.type(), map.data(), {map.dim(0).extent(), positions});
+    const auto count = static_cast<int>(groups);
+    return Halide::Buffer<>(map.type(), map.data(),
+                            {map.dim(0).extent() / count, count, positions});
 }
 
 // A buffer's elements on a device of Vulkan. Halide's runtime there drops what lies behind a
@@ -272,7 +277,7 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
     }
     const std::vector<Halide::Buffer<>> owners = buffers;
     for (size_t k = 0; k < buffers.size(); k++) {
-        if (ranks_[k] != buffers[k].dimensions()) buffers[k] = flat(buffers[k]);
+        if (ranks_[k] != buffers[k].dimensions()) buffers[k] = flat(buffers[k], groups_at(k));
     }
     const size_t results_end = buffers.size();
     for (const Scratch& scratch : scratch_) {
@@ -283,6 +288,9 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
     if (is_vulkan) {
         for (Halide::Buffer<>& buffer : buffers)
             buffer = copies.emplace_back(buffer, target_).on_device();
+    }
+    for (size_t k = 0; k < results_end; k++) {
+        if (ranks_[k] == 3 && groups_at(k) > 1) buffers[k] = buffers[k].transposed(1, 2);
     }
     try {
         pipeline_.realize(Halide::Realization(buffers), target_);
@@ -300,6 +308,13 @@ std::vector<Tensor> CompiledRecipe::run(const reference::Sources& sources, int64
         EXPECT_TRUE(is_rest_intact(memories[k])) << "channels beside result " << k;
     }
     return results;
+}
+
+// Of a result that is seen by groups of channels; else 1.
+int64_t CompiledRecipe::groups_at(size_t result) const {
+    const auto* conv =
+        group_.anchor < 0 ? nullptr : group_.body.op_as<ConvAttributes>(group_.anchor);
+    return conv != nullptr && ranks_[result] == 3 ? conv->groups : 1;
 }
 
 int64_t CompiledRecipe::pitch_of(const std::string& operand) const {

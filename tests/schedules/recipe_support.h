@@ -43,6 +43,7 @@ class CompiledRecipe {
 
   private:
     int64_t pitch_of(const std::string& operand) const;
+    int64_t groups_at(size_t result) const;
 
     const Group& group_;
     std::vector<Scratch> scratch_;

@@ -30,7 +30,8 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kMostTaps = 49;  // which are written out
+constexpr int kMostTaps = 49;  // which are written out; of more, a row of them
+constexpr int kMostTapsInRow = 49;
 constexpr int kMostThreads = 256;
 constexpr int kFewestThreads = 32;
 
@@ -53,9 +54,9 @@ struct Axis {
     }
     // Where tap `tap` of the tile's result `at` lies among the staged cells, and whether it is
     // read.
-    Position place(const Expr& at, int tap) const {
+    Position place(const Expr& at, const Expr& tap) const {
         if (!is_gradient) return {at * stride + tap * dilation, Halide::Internal::const_true()};
-        const Expr start = at + (before - tap * dilation);
+        const Expr start = Halide::Internal::simplify(at + (before - tap * dilation));
         if (stride == 1) return {start - first(), Halide::Internal::const_true()};
         return {Halide::Internal::simplify(start / stride - first()), start % stride == 0};
     }
@@ -71,7 +72,9 @@ struct Axis {
 
 struct Shape {
     Axis x, y;
-    int channels = 0;
+    int channels = 0;    // of the result
+    int multiplier = 1;  // results that read a channel
+    int taps() const { return x.taps * y.taps; }
     bool has_vectors() const { return channels % kDeviceVector == 0; }
     int lanes() const { return has_vectors() ? kDeviceVector : 1; }
 };
@@ -100,35 +103,42 @@ Axis axis_of(const Group& group, int axis) {
 }
 
 Shape shape_of(const Group& group) {
-    return {axis_of(group, 1), axis_of(group, 0), to_int(group.anchor_output().shape[0])};
+    return {axis_of(group, 1), axis_of(group, 0), to_int(group.anchor_output().shape[0]),
+            depthwise_multiplier(group.anchor_input(0), group.anchor_output())};
 }
 
-// The tile's cells of the map, over (channel, cell, tile in x, tile in y, n); zero in the border.
+// The tile's cells of the map, over (channel of the result, cell, tile in x, tile in y, n); zero in
+// the border.
 Func staged_map(const KernelContext& context, const Shape& shape, const Tile& tile) {
     const Var c("c"), cell("cell"), bx("bx"), by("by"), n("n");
     const int width = shape.x.staged(tile.tw);
     const Expr x = shape.x.begin(bx * tile.tw) + cell % width,
                y = shape.y.begin(by * tile.th) + cell / width;
     const Expr is_inside = x >= 0 && x < shape.x.cells && y >= 0 && y < shape.y.cells;
+    Expr channel = channel_in(c, shape.channels);
+    if (shape.multiplier > 1) channel = channel / shape.multiplier;
     Func map("map");
     map(c, cell, bx, by, n) =
-        value_or_zero(is_inside, context.operand(0)(channel_in(c, shape.channels),
-                                                    Halide::clamp(x, 0, shape.x.cells - 1),
+        value_or_zero(is_inside, context.operand(0)(channel, Halide::clamp(x, 0, shape.x.cells - 1),
                                                     Halide::clamp(y, 0, shape.y.cells - 1), n));
     return map;
 }
 
-// The sum over the taps, in their order.
-Func result_of(const KernelContext& context, const Shape& shape, const Tile& tile,
-               const Func& map) {
+// The sums over the taps, in their order.
+struct TapSums {
+    Func result{"result"};
+    Func rows{"rows"};  // of a loop over rows of taps, where they are many
+};
+
+TapSums sums_of(const KernelContext& context, const Shape& shape, const Tile& tile,
+                const Func& map) {
     const auto* gradient = anchor_as<Conv2dBackwardData>(context.group());
     const bool is_rotated = gradient != nullptr && gradient->rotated;
     const int lanes = static_cast<int>(kBlock);
     const Func w = context.operand(1);
     const Var c("c"), x("x"), y("y"), n("n");
     const Expr tx = x % tile.tw, ty = y % tile.th;
-    Expr sum;
-    for (int ky = 0; ky < shape.y.taps; ky++) {
+    const auto add_row = [&](Expr sum, const Expr& ky) {
         for (int kx = 0; kx < shape.x.taps; kx++) {
             const Position px = shape.x.place(tx, kx), py = shape.y.place(ty, ky);
             const Expr value =
@@ -138,10 +148,20 @@ Func result_of(const KernelContext& context, const Shape& shape, const Tile& til
             const Expr term = value_or_zero(px.inside && py.inside, value) * weight;
             sum = sum.defined() ? sum + term : term;
         }
+        return sum;
+    };
+    TapSums sums;
+    if (shape.taps() > kMostTaps) {
+        const Halide::RDom r(0, shape.y.taps, "r");
+        sums.rows(c, x, y, n) = 0.0F;
+        sums.rows(c, x, y, n) = add_row(sums.rows(c, x, y, n), r);
+        sums.result(c, x, y, n) = sums.rows(c, x, y, n);
+        return sums;
     }
-    Func result("result");
-    result(c, x, y, n) = sum;
-    return result;
+    Expr sum;
+    for (int ky = 0; ky < shape.y.taps; ky++) sum = add_row(sum, ky);
+    sums.result(c, x, y, n) = sum;
+    return sums;
 }
 
 // Deals results to blocks and threads; returns the loop over blocks.
@@ -170,13 +190,14 @@ Var schedule_tiles(Func out, const Shape& shape, const Tile& tile) {
 bool GpuDepthwise::applies(const Group& group, const Isa& isa) const {
     if (anchor_as<Conv2d>(group) == nullptr && anchor_as<Conv2dBackwardData>(group) == nullptr)
         return false;
-    if (!is_depthwise(*anchor_as<ConvAttributes>(group), group.anchor_input(0),
-                      group.anchor_output()))
+    // The gradient of a channel that several filters read is a sum over them.
+    const bool is_gradient = anchor_as<Conv2dBackwardData>(group) != nullptr;
+    if (!is_depthwise(*anchor_as<ConvAttributes>(group), group.anchor_input(0)) ||
+        (is_gradient && group.anchor_output().shape[0] != group.anchor_input(0).shape[0]))
         return false;
-    const std::vector<int64_t>& w = group.anchor_input(1).shape;
     return has_shape_of_anchor(group, /*batched=*/true) &&
-           group.epilogue_window() == std::vector<int64_t>{1, 1} && w[2] * w[3] <= kMostTaps &&
-           !tilings(group, isa).empty();
+           group.epilogue_window() == std::vector<int64_t>{1, 1} &&
+           group.anchor_input(1).shape[3] <= kMostTapsInRow && !tilings(group, isa).empty();
 }
 
 TilingSpace GpuDepthwise::space(const Group&, const Isa&) const {
@@ -205,8 +226,10 @@ std::string GpuDepthwise::clash(const Group& group, const Tiling& tiling, const 
 std::vector<Tiling> GpuDepthwise::tilings(const Group& group, const Isa& isa) const {
     const Shape shape = shape_of(group);
     std::vector<std::pair<int64_t, Tiling>> found;
-    for (int channels : {32, 16, 8}) {
-        if (channels == 8 && shape.channels > 8) continue;
+    for (int channels : {32, 16, 8, 4}) {
+        // Narrower ones where the map is, or where wider ones stage too much.
+        const bool is_narrow = channels == 8 && shape.channels <= 8;
+        if (channels <= 8 && !is_narrow && !found.empty()) continue;
         for (int tw : {16, 14, 8, 7, 4, 6, 3}) {
             for (int th : {8, 7, 4, 2, 6, 3}) {
                 const Tiling tiling{{{"channels", channels}, {"tw", tw}, {"th", th}}};
@@ -236,12 +259,20 @@ std::vector<Func> GpuDepthwise::build(KernelContext& context, const Tiling& tili
     const Shape shape = shape_of(context.group());
     const Tile tile(tiling);
     const Func map = staged_map(context, shape, tile);
-    Func values = context.finish(result_of(context, shape, tile, map)), out = values;
+    TapSums sums = sums_of(context, shape, tile, map);
+    Func values = context.finish(sums.result), out = values;
     if (values.outputs() > 1) out = stored_copy(values, "stored");
     const Var block = schedule_tiles(out, shape, tile);
     if (values.outputs() > 1) {
         values.compute_at(out, Var("thread"));
         if (shape.has_vectors()) values.vectorize(values.args()[0], kDeviceVector);
+    }
+    if (sums.rows.defined()) {
+        sums.rows.compute_at(out, Var("thread")).store_in(Halide::MemoryType::Register);
+        if (shape.has_vectors()) {
+            const Var c = sums.rows.args()[0];
+            sums.rows.vectorize(c, kDeviceVector).update().vectorize(c, kDeviceVector);
+        }
     }
     const std::vector<Var> axes = map.args();
     Func(map)

@@ -1,8 +1,6 @@
 // A product in one kernel.
 #include "schedules/gpu/product/gpu_product.h"
 
-#include <fmt/format.h>
-
 #include "compiler/graph/limits.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/group_work.h"
@@ -14,26 +12,7 @@
 
 namespace emulsion {
 
-using Halide::Expr;
 using Halide::Func;
-using Halide::Var;
-
-namespace {
-
-// Of the map that a thread stages for a piece. With several taps each vector has a place of its own
-// to keep while all are on their way: ptxas spills what 16 of them leave over.
-constexpr int kMostStaged = 12;
-
-// Why no thread should have so much to keep; empty where it may.
-std::string staging_clash(const Product& product, const BlockTile& tile) {
-    const int vectors = (tile.bk + kDeviceVector - 1) / kDeviceVector * tile.bp;
-    const int staged = (vectors + tile.threads() - 1) / tile.threads();
-    if (product.taps_w * product.taps_h == 1 || staged <= kMostStaged) return "";
-    return fmt::format("a thread stages {} vectors of the map, but {} at most", staged,
-                       kMostStaged);
-}
-
-}  // namespace
 
 bool GpuProduct::applies(const Group& group, const Isa& isa) const {
     if (!is_product(group) || group.epilogue_window() != std::vector<int64_t>{1, 1}) return false;
@@ -81,19 +60,10 @@ std::vector<Func> GpuProduct::build(KernelContext& context, const Tiling& tiling
     const Operands operands(context, product);
     TileSum sum(product, tile, to_int(round_up(product.channels, tile.bk)), product.taps_w,
                 product.taps_h);
-    const Var m = sum.m, p = sum.p;
-    sum.define(operands.filter(m, sum.c, sum.kx, sum.ky),
-               operands.map(p, sum.c, sum.kx, sum.ky, product.has_tail(tile)));
+    sum.define(operands.filter(sum.m, sum.c, sum.kx, sum.ky),
+               operands.map(sum.p, sum.c, sum.kx, sum.ky, product.has_tail(tile)));
     if (!group.strip_sums().empty()) return with_strip_sums(context, operands, product, tile, sum);
-    const std::vector<Expr> values =
-        context.values_at(group.maps(), operands.result_at(m, p),
-                          [&](const std::vector<Expr>&) { return sum.value(); });
-    Func out("out");
-    if (values.size() == 1) {
-        out(m, p) = values[0];
-    } else {
-        out(m, p) = Halide::Tuple(values);
-    }
+    const Func out = sum.results(context, operands);
     sum.schedule(out);
     return {out};
 }

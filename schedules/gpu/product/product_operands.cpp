@@ -1,11 +1,14 @@
 // Shapes, coordinates and borders of the operands of products.
 #include "schedules/gpu/product/product_operands.h"
 
+#include <fmt/format.h>
+
 #include "compiler/graph/limits.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
 #include "schedules/common/anchor.h"
 #include "schedules/common/group_work.h"
+#include "schedules/gpu/common/elements.h"
 
 namespace emulsion {
 
@@ -16,6 +19,14 @@ namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
 
+// Of the map that a thread stages for a piece. With several taps each vector has a place of its own
+// to keep while all are on their way: ptxas spills what 16 of them leave over.
+constexpr int kMostStaged = 12;
+
+bool is_conv(const Group& group) {
+    return anchor_as<Conv2d>(group) != nullptr || anchor_as<Conv2dBackwardData>(group) != nullptr;
+}
+
 }  // namespace
 
 Product product_of(const Group& group) {
@@ -23,8 +34,9 @@ Product product_of(const Group& group) {
     const std::vector<int64_t>& w = group.anchor_input(1).shape;
     const std::vector<int64_t>& y = group.anchor_output().shape;
     Product product;
-    product.m = to_int(y[0]);
-    product.channels = to_int(x[0]);
+    if (const auto* conv = anchor_as<ConvAttributes>(group)) product.groups = to_int(conv->groups);
+    product.m = to_int(y[0]) / product.groups;
+    product.channels = to_int(x[0]) / product.groups;
     if (y.size() == 3) {
         product.height = to_int(y[1]);
         product.width = to_int(y[2]);
@@ -40,10 +52,12 @@ Product product_of(const Group& group) {
 }
 
 bool is_product(const Group& group) {
-    const auto* conv = anchor_as<ConvAttributes>(group);
-    if (conv != nullptr && conv->groups > 1) return false;
-    return anchor_as<Conv2d>(group) != nullptr || anchor_as<Conv2dBackwardData>(group) != nullptr ||
-           anchor_as<Dense>(group) != nullptr || anchor_as<DenseBackwardData>(group) != nullptr;
+    if (is_conv(group)) return anchor_as<ConvAttributes>(group)->groups == 1;
+    return anchor_as<Dense>(group) != nullptr || anchor_as<DenseBackwardData>(group) != nullptr;
+}
+
+bool is_grouped_product(const Group& group) {
+    return is_conv(group) && anchor_as<ConvAttributes>(group)->groups > 1;
 }
 
 // A piece near 16 that leaves nothing over, in whole vectors where there is one.
@@ -62,12 +76,27 @@ int looping_piece(int channels, int taps) {
     return !is_loop && piece > 8 && piece % 2 == 0 ? piece / 2 : piece;
 }
 
+std::string staging_clash(const Product& product, const BlockTile& tile) {
+    const int vectors = (tile.bk + kDeviceVector - 1) / kDeviceVector * tile.bp;
+    const int staged = (vectors + tile.threads() - 1) / tile.threads();
+    if (product.taps_w * product.taps_h == 1 || staged <= kMostStaged) return "";
+    return fmt::format("a thread stages {} vectors of the map, but {} at most", staged,
+                       kMostStaged);
+}
+
+Expr Operands::of_all(const Expr& channel, int each) const {
+    if (product_.groups == 1) return channel;
+    return group_ * each + channel_in(channel, each);
+}
+
 Expr Operands::filter(const Expr& m, const Expr& c, const Expr& kx, const Expr& ky) const {
     const Func w = context_.operand(1);
     const bool has_blocks_of_results = product_.panel == Panel::vectors;
     // Results beyond the last block repeat it and are not stored.
-    const Expr blocked = has_blocks_of_results ? m : c, plain = has_blocks_of_results ? c : m;
-    const int blocks = divide_up(has_blocks_of_results ? product_.m : product_.channels, kLanes);
+    const int each = has_blocks_of_results ? product_.m : product_.channels;
+    const Expr blocked = of_all(has_blocks_of_results ? m : c, each);
+    const Expr plain = has_blocks_of_results ? c : m;
+    const int blocks = divide_up(each * product_.groups, kLanes);
     const int last = (has_blocks_of_results ? product_.channels : product_.m) - 1;
     std::vector<Expr> at = {blocked % kLanes, Halide::min(plain, last)};
     if (is_map()) {
@@ -94,7 +123,7 @@ Expr Operands::map(const Expr& p, const Expr& c, const Expr& kx, const Expr& ky,
 
 Expr Operands::map_at(const Expr& c, const Position& x, const Position& y, const Expr& n,
                       bool has_tail) const {
-    const Expr channel = has_tail ? channel_in(c, product_.channels) : c;
+    const Expr channel = of_all(has_tail ? channel_in(c, product_.channels) : c, product_.channels);
     const Expr in_reduction = has_tail ? c < product_.channels : Halide::Internal::const_true();
     return value_or_zero(x.inside && y.inside && in_reduction,
                          context_.operand(0)(channel, x.at, y.at, n));
@@ -103,7 +132,8 @@ Expr Operands::map_at(const Expr& c, const Position& x, const Position& y, const
 std::vector<Expr> Operands::result_at(const Expr& m, const Expr& p) const {
     if (!is_map()) return {m, p};
     const int area = product_.width * product_.height;
-    return {m, p % product_.width, p / product_.width % product_.height, p / area};
+    return {of_all(m, product_.m), p % product_.width, p / product_.width % product_.height,
+            p / area};
 }
 
 // Positions beyond the last sample repeat it and are not stored.

@@ -45,6 +45,19 @@ void TileSum::define(const Expr& filter, const Expr& map) {
 
 Expr TileSum::value() const { return sum_(with_rest({m, p})); }
 
+Func TileSum::results(const KernelContext& context, const Operands& operands) const {
+    const std::vector<Expr> values =
+        context.values_at(context.group().maps(), operands.result_at(m, p),
+                          [&](const std::vector<Expr>&) { return value(); });
+    Func out("out");
+    if (values.size() == 1) {
+        out(with_rest({m, p})) = values[0];
+    } else {
+        out(with_rest({m, p})) = Halide::Tuple(values);
+    }
+    return out;
+}
+
 void TileSum::schedule(Func result) {
     const RVar ko("ko"), ki("ki"), kq("kq"), kv("kv");
     deal_results(result, product_.m, tile_, product_.panel);

@@ -23,6 +23,8 @@ class TileSum {
     // The terms, in the variables below and those of `rest`.
     void define(const Halide::Expr& filter, const Halide::Expr& map);
     Halide::Expr value() const;
+    // The group's maps over (m, p, rest…), from these sums as the anchor's results.
+    Halide::Func results(const KernelContext& context, const Operands& operands) const;
     // Of the whole nest: `result` is (m, p, rest…), defined by value().
     void schedule(Halide::Func result);
 

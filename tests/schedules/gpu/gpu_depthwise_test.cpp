@@ -15,14 +15,19 @@ struct DepthwiseCase {
     std::vector<int64_t> kernel = {3, 3}, stride = {1, 1}, dilation = {1, 1},
                          padding = {1, 1, 1, 1};
     int batch = 3;
+    int64_t multiplier = 1;
 
     int64_t out(size_t axis, int64_t in) const {
         const int64_t covered = dilation[axis] * (kernel[axis] - 1) + 1;
         return (in + padding[2 * axis] + padding[2 * axis + 1] - covered) / stride[axis] + 1;
     }
     TensorType x() const { return batched_type({channels, height, width}); }
-    TensorType y() const { return batched_type({channels, out(0, height), out(1, width)}); }
-    TensorType filter() const { return plain_type({channels, 1, kernel[0], kernel[1]}); }
+    TensorType y() const {
+        return batched_type({channels * multiplier, out(0, height), out(1, width)});
+    }
+    TensorType filter() const {
+        return plain_type({channels * multiplier, 1, kernel[0], kernel[1]});
+    }
     template <class Op>
     std::shared_ptr<Op> op() const {
         auto op = std::make_shared<Op>();
@@ -43,6 +48,13 @@ const std::vector<DepthwiseCase> kCases = {
     {8, 11, 12, {3, 3}, {1, 1}, {2, 3}, {2, 2, 3, 3}},
     {12, 13, 12, {2, 3}, {3, 3}, {1, 1}, {0, 0, 1, 1}},
     {4, 1, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {12, 9, 10, {7, 9}, {2, 1}, {1, 1}, {3, 3, 4, 4}},  // many taps
+};
+
+// Several filters for each channel, in vectors and alone.
+const std::vector<DepthwiseCase> kMultiplied = {
+    {.channels = 6, .height = 9, .width = 8, .multiplier = 2},
+    {.channels = 5, .height = 7, .width = 10, .stride = {2, 2}, .multiplier = 3},
 };
 
 TEST(GpuDepthwise, Forward) {
@@ -53,6 +65,11 @@ TEST(GpuDepthwise, Forward) {
         check_recipe("gpu_depthwise", group_of(c.op<Conv2d>(), {c.x(), c.filter()}, c.batch),
                      check);
     }
+    RecipeCheck check;
+    check.all_tilings = false;
+    for (const DepthwiseCase& c : kMultiplied)
+        check_recipe("gpu_depthwise", group_of(c.op<Conv2d>(), {c.x(), c.filter()}, c.batch),
+                     check);
 }
 
 TEST(GpuDepthwise, DataGradient) {
@@ -70,6 +87,11 @@ TEST(GpuDepthwise, DataGradient) {
 
 TEST(GpuDepthwise, FilterGradient) {
     for (const DepthwiseCase& c : kCases) {
+        auto op = c.op<Conv2dBackwardFilter>();
+        op->kernel = c.kernel;
+        check_recipe("gpu_depthwise_filter_gradient", group_of(op, {c.x(), c.y()}, c.batch));
+    }
+    for (const DepthwiseCase& c : kMultiplied) {
         auto op = c.op<Conv2dBackwardFilter>();
         op->kernel = c.kernel;
         check_recipe("gpu_depthwise_filter_gradient", group_of(op, {c.x(), c.y()}, c.batch));

@@ -106,6 +106,9 @@ Cases products() {
             {"gpu_filter_gradient", odd.filter_gradient(), tile(kOdd, 2)},
             {"gpu_winograd", Layer{16, 20, 3}.forward(), winograd},
             {"gpu_winograd_filter_gradient", Layer{12, 16, 3}.filter_gradient(), winograd_parts},
+            {"gpu_grouped_product", Layer{24, 40, 3, 1, 4}.forward()},
+            {"gpu_grouped_product", Layer{32, 32, 3, 2, 8}.data_gradient()},
+            {"gpu_grouped_filter_gradient", Layer{32, 32, 3, 2, 8}.filter_gradient()},
             {"gpu_depthwise", Layer{20, 20, 3, 1, 20}.forward()},
             {"gpu_depthwise", Layer{5, 5, 3, 2, 5}.data_gradient()},
             {"gpu_depthwise_filter_gradient", Layer{19, 19, 3, 2, 19}.filter_gradient()}};
