@@ -165,7 +165,7 @@ class Grouper {
         const std::string& name = graph_.node(through.node).name;
         const int64_t bytes = memory_bytes(graph_.type(through), batch_);
         Verdict verdict = judge(fused, group, alone(index));
-        if (bytes < options_.machine.cache_bytes) {
+        if (!isa_.is_device() && bytes < options_.machine.cache_bytes) {
             verdict.pays = false;
             verdict.reason = fmt::format("its {} bytes are read from a cache", bytes);
         }

@@ -81,7 +81,7 @@ class Recipe {
     virtual bool sums_strips() const { return false; }
 
     // Whether its kernels can store what the prologue of operand 0 makes
-    // (Group::stored_prologues): every position once, from the copy that the anchor reads.
+    // (Group::stored_prologues): every position once, in the kernel of the anchor that reads it.
     virtual bool stores_prologue() const { return false; }
 
     // Whether its one result may lie where an operand does that only the epilogue reads, element by

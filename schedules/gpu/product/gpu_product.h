@@ -2,8 +2,9 @@
 //
 // m counts the result's channels, p its positions of all samples, x + W * (y + H * n); the
 // reduction walks over the operand's channels and the taps of the filter. What fuses in front of
-// the map operand is computed while its panel is staged, zero outside the border; what fuses behind
-// the result, on the registers, sums over its strips too (strip_parts.h).
+// the map operand is computed while its panel is staged, zero outside the border, and stored where
+// others read it (stored_prologue.h); what fuses behind the result, on the registers, sums over its
+// strips too (strip_parts.h).
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -16,6 +17,7 @@ class GpuProduct : public Recipe {
     bool is_for_devices() const override { return true; }
     bool writes_in_place() const override { return true; }
     bool sums_strips() const override { return true; }
+    bool stores_prologue() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;

@@ -225,12 +225,17 @@ TEST(CudaCode, ProductsOfWinograd) {
     expect_sound(kernels, std::vector<double>(kernels.size(), 0.87));
 }
 
-// A group with sums over strips of its map behind it.
-Group with_sums(const Group& group, std::shared_ptr<const Op> sums) {
+// A group with sums over strips of its map behind it, and a stored prologue in front.
+Group with_sums(const Group& group, std::shared_ptr<const Op> sums, bool stores = false) {
     return make_group(group.batch, [&](GraphBuilder& builder) {
         std::vector<Value> operands;
         for (int i = 0; i < 2; i++)
             operands.push_back(add_operand(builder, fmt::format("a{}", i), group.anchor_input(i)));
+        if (stores) {
+            const Value rest = add_operand(builder, "rest", group.anchor_input(0));
+            const Value tail = builder.add(std::make_shared<Add>(), {operands[0], rest}, "p0");
+            operands[0] = builder.add(std::make_shared<Relu>(), {tail}, "p1");
+        }
         const Value map = builder.add(group.anchor_node().op, operands, "v0");
         std::vector<Value> inputs = {map}, results = {map};
         if (sums->kind() == "partial_dots") {
@@ -241,6 +246,7 @@ Group with_sums(const Group& group, std::shared_ptr<const Op> sums) {
         const Value node = builder.add(sums, inputs, "v1");
         const auto count = static_cast<int>(builder.graph().node(node.node).types.size());
         for (int k = 0; k < count; k++) results.push_back({node.node, k});
+        if (stores) results.push_back(operands[0]);
         return results;
     });
 }
@@ -251,7 +257,9 @@ TEST(CudaCode, SumsInsideProducts) {
     std::vector<PlannedKernel> kernels;
     const Layer wide{64, 32, 64, 3, 1}, small{128, 16, 128, 3, 1};
     for (const Group& group : {with_sums(wide.forward(), std::make_shared<PartialMoments>()),
-                               with_sums(small.data_gradient(), std::make_shared<PartialDots>())}) {
+                               with_sums(small.data_gradient(), std::make_shared<PartialDots>()),
+                               with_sums(small.forward(), std::make_shared<PartialMoments>(),
+                                         /*stores=*/true)}) {
         kernels.push_back(planned_for_cuda(group, recipes));
         EXPECT_EQ(kernels.back().recipe, "gpu_product") << group.signature();
         expect_stated_shared_bytes(kernels.back());

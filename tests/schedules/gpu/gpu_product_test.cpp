@@ -5,6 +5,7 @@
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
+#include "compiler/ops/moments.h"
 #include "schedules/gpu/product/block_product.h"
 #include "tests/schedules/recipe_support.h"
 
@@ -164,6 +165,57 @@ TEST(GpuProduct, DenseLayers) {
                               {batched_type({outputs}), plain_type({outputs, inputs})}, 5),
                      two_tiles(8));
     }
+}
+
+// What the prologue makes is stored too: by one block of channels or two, with tails of positions,
+// beside sums over strips.
+TEST(GpuProduct, StoredPrologues) {
+    for (const bool has_sums : {false, true}) {
+        const int64_t height = has_sums ? 8 : 7, width = has_sums ? 4 : 6;
+        const Group group = make_group(3, [&](GraphBuilder& builder) {
+            const Value x = add_operand(builder, "x", batched_type({24, height, width}));
+            const Value bias = add_operand(builder, "bias", plain_type({24}));
+            const Value w = add_operand(builder, "w", plain_type({40, 24, 3, 3}));
+            auto op = std::make_shared<Conv2d>();
+            op->padding = {1, 1, 1, 1};
+            const Value moved = builder.add(std::make_shared<Add>(), {x, bias}, "v0");
+            const Value map = builder.add(std::make_shared<Relu>(), {moved}, "v1");
+            const Value y = builder.add(op, {map, w}, "v2");
+            std::vector<Value> results = {y};
+            if (has_sums) {
+                const Value sums = builder.add(std::make_shared<PartialMoments>(), {y}, "v3");
+                results.insert(results.end(), {sums, {sums.node, 1}, {sums.node, 2}});
+            }
+            results.push_back(map);
+            return results;
+        });
+        RecipeCheck check;
+        const int bp = has_sums ? 32 : 48;
+        check.tilings = {to_tiling({.bm = 64, .bp = bp, .tm = 8, .tp = 8, .bk = 8}),
+                         to_tiling({.bm = 32, .bp = bp, .tm = 4, .tp = 8, .bk = 8})};
+        check_recipe("gpu_product", group, check);
+    }
+}
+
+TEST(GpuProduct, StoresProloguesOfItsOwnPositionsAlone) {
+    const auto group = [](int64_t stride, int64_t channels) {
+        return make_group(3, [&](GraphBuilder& builder) {
+            const Value x = add_operand(builder, "x", batched_type({channels, 8, 8}));
+            const Value w = add_operand(builder, "w", plain_type({40, channels, 3, 3}));
+            auto op = std::make_shared<Conv2d>();
+            op->padding = {1, 1, 1, 1};
+            op->stride = {stride, stride};
+            const Value map = builder.add(std::make_shared<Relu>(), {x}, "v0");
+            return std::vector<Value>{builder.add(op, {map, w}, "v1"), map};
+        });
+    };
+    const Recipe& recipe = recipe_named("gpu_product");
+    EXPECT_TRUE(recipe.applies(group(1, 24), isa_cuda()));
+    EXPECT_FALSE(recipe.applies(group(2, 24), isa_cuda()));
+    EXPECT_FALSE(recipe.applies(group(1, 23), isa_cuda()));
+    const Tiling narrow = to_tiling({.bm = 16, .bp = 64, .tm = 4, .tp = 8, .bk = 8});
+    EXPECT_EQ(recipe.clash(group(1, 24), narrow, isa_cuda()), "");
+    EXPECT_NE(recipe.clash(group(1, 16), narrow, isa_cuda()), "");  // by three blocks
 }
 
 TEST(GpuProduct, FusedWork) {

@@ -83,7 +83,8 @@ Cases products() {
         const Value active = builder.add(std::make_shared<Relu>(), {x}, "v0");
         const Value y = builder.add(plain.op<Conv2d>(), {active, w}, "v1");
         const Value sum = builder.add(std::make_shared<Add>(), {y, other}, "v2");
-        return std::vector<Value>{sum, builder.add(std::make_shared<Relu>(), {sum}, "v3")};
+        const Value last = builder.add(std::make_shared<Relu>(), {sum}, "v3");
+        return std::vector<Value>{sum, last, active};
     });
     const Group summed = make_group(kBatch, [&](GraphBuilder& builder) {
         const Value x = add_operand(builder, "x", batched_type({8, 8, 4}));
