@@ -190,9 +190,8 @@ TEST(GpuProduct, StoredPrologues) {
             return results;
         });
         RecipeCheck check;
-        const int bp = has_sums ? 32 : 48;
-        check.tilings = {to_tiling({.bm = 64, .bp = bp, .tm = 8, .tp = 8, .bk = 8}),
-                         to_tiling({.bm = 32, .bp = bp, .tm = 4, .tp = 8, .bk = 8})};
+        check.tilings = {has_sums ? to_tiling({.bm = 32, .bp = 32, .tm = 4, .tp = 8, .bk = 8})
+                                  : to_tiling({.bm = 64, .bp = 48, .tm = 8, .tp = 8, .bk = 8})};
         check_recipe("gpu_product", group, check);
     }
 }
