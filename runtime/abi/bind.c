@@ -314,6 +314,8 @@ int emulsion_library_bind(const emulsion_library* library, void* block,
     if (status == EMULSION_OK) status = choose_variant(instance, options, &variant, &device_index);
     if (status != EMULSION_OK) return status;
     instance->variant = &library->variants[variant];
+    if (options->device_memory != NULL) status = emulsion_check_given(instance, options->device);
+    if (status != EMULSION_OK) return status;
     const int is_device = instance->variant->device != NULL;
     instance->threads = is_device ? 1 : choose_threads(memory, options);
     instance->profile = options->profile;
@@ -324,8 +326,8 @@ int emulsion_library_bind(const emulsion_library* library, void* block,
     take_blocks(instance, memory);
     fill_descriptors(instance);
     place_workers(instance);
-    status =
-        is_device ? emulsion_device_open(instance, device_index) : start_threads(instance, options);
+    status = is_device ? emulsion_device_open(instance, device_index, options->device_memory)
+                       : start_threads(instance, options);
     if (status == EMULSION_OK) __atomic_store_n(&instance->magic, EMULSION_BOUND, __ATOMIC_RELEASE);
     return status;
 }

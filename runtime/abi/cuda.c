@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/abi/internal.h"
+
 typedef emulsion_cuda_device Device;
 
 enum {
@@ -176,7 +178,8 @@ static void close_device(emulsion_device* head) {
         if (device->stream != NULL) cu->stream_wait(device->stream);
         emulsion_table_clear(&device->base.programs, cu->module_unload);
         for (int i = 0; i < EMULSION_CLASSES; i++) {
-            if (device->arenas[i] != 0) cu->memory_free(device->arenas[i]);
+            if (device->arenas[i] != 0 && (device->adopted >> i & 1) == 0)
+                cu->memory_free(device->arenas[i]);
         }
         for (int i = 0; i < EMULSION_DEVICE_MARKS; i++) {
             if (device->marks[i] != NULL) cu->event_destroy(device->marks[i]);
@@ -191,7 +194,8 @@ static void close_device(emulsion_device* head) {
     free(device);
 }
 
-static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
+static emulsion_device* open_device(int index, void* context, char text[EMULSION_DEVICE_TEXT]) {
+    (void)context; /* always the device's primary one */
     int id;
     const emulsion_cuda_driver* cu = find_device(index, &id, text);
     if (cu == NULL) return NULL;
@@ -208,22 +212,28 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
 
 /* Memory. */
 
+/* Makes memory the arena of a class. */
+static int begin_arena(Device* device, int memory_class, uint64_t address, uint64_t bytes) {
+    device->arenas[memory_class] = address;
+    device->base.arena_bytes[memory_class] = bytes;
+    const int answer = device->cu->memory_set(address, 0, bytes, device->stream);
+    if (answer != 0)
+        return emulsion_cuda_fail(device, answer, "cuMemsetD8Async", "to the zeros of an arena");
+    return emulsion_cuda_waited(device, device->cu->stream_wait(device->stream),
+                                "cuStreamSynchronize");
+}
+
 static int allocate_entered(Device* device, int memory_class, uint64_t bytes) {
     const emulsion_cuda_driver* cu = device->cu;
     size_t left = 0, all = 0;
-    int answer = cu->memory_info(&left, &all);
+    const int answer = cu->memory_info(&left, &all);
     if (answer != 0)
         return emulsion_cuda_fail(device, answer, "cuMemGetInfo", "to how much is free");
     const int refused = emulsion_device_check_arena(&device->base, memory_class, bytes, left);
     if (refused != 0 || bytes == 0) return refused;
     const uint64_t address = create_memory(device, bytes);
-    if (address == 0) return device->base.head.error;
-    device->arenas[memory_class] = address;
-    device->base.arena_bytes[memory_class] = bytes;
-    answer = cu->memory_set(address, 0, bytes, device->stream);
-    if (answer != 0)
-        return emulsion_cuda_fail(device, answer, "cuMemsetD8Async", "to the zeros of an arena");
-    return emulsion_cuda_waited(device, cu->stream_wait(device->stream), "cuStreamSynchronize");
+    return address == 0 ? device->base.head.error
+                        : begin_arena(device, memory_class, address, bytes);
 }
 
 static int allocate(emulsion_device* head, int memory_class, uint64_t bytes) {
@@ -231,6 +241,61 @@ static int allocate(emulsion_device* head, int memory_class, uint64_t bytes) {
     const int refused = emulsion_cuda_enter(device);
     if (refused != 0) return refused;
     return emulsion_cuda_leave(device, allocate_entered(device, memory_class, bytes));
+}
+
+/* Kernels run in the primary context, where memory of another one is not to be found; of memory
+ * that pools have given, the driver names no context. */
+static int check_owner(Device* device, int memory_class, uint64_t address) {
+    const emulsion_cuda_driver* cu = device->cu;
+    unsigned kind = 0;
+    int ordinal = -1;
+    void* context = NULL;
+    int answer = cu->pointer_attribute(&kind, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address);
+    if (answer == 0)
+        answer = cu->pointer_attribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address);
+    if (answer == 0)
+        answer = cu->pointer_attribute(&context, CU_POINTER_ATTRIBUTE_CONTEXT, address);
+    if (answer != 0)
+        return emulsion_cuda_fail(device, answer, "cuPointerGetAttribute",
+                                  "to a block of the caller's");
+    if (kind != CU_MEMORYTYPE_DEVICE)
+        return emulsion_device_refuse_block(&device->base, memory_class, "is memory of the host");
+    if (ordinal != device->id)
+        return emulsion_device_refuse_block(&device->base, memory_class, "is of device cuda:%d",
+                                            ordinal);
+    if (context == NULL || context == device->context) return 0;
+    return emulsion_device_refuse_block(&device->base, memory_class,
+                                        "is of another context than the device's primary one");
+}
+
+static int check_block(Device* device, int memory_class, uint64_t block, uint64_t bytes) {
+    uint64_t base = 0;
+    size_t all = 0;
+    int answer = check_owner(device, memory_class, block);
+    if (answer != 0) return answer;
+    answer = device->cu->memory_range(&base, &all, block);
+    if (answer != 0)
+        return emulsion_cuda_fail(device, answer, "cuMemGetAddressRange",
+                                  "to a block of the caller's");
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        const uint64_t other = device->arenas[i];
+        if (other != 0 && block < other + device->base.arena_bytes[i] && other < block + bytes)
+            return emulsion_device_refuse_block(
+                &device->base, memory_class, "overlaps that of class %s", emulsion_class_names[i]);
+    }
+    return emulsion_device_check_block(&device->base, memory_class, block, base + all - block,
+                                       bytes);
+}
+
+static int adopt(emulsion_device* head, int memory_class, uint64_t block, uint64_t bytes) {
+    Device* device = (Device*)head;
+    int answer = emulsion_device_check_class(&device->base, memory_class);
+    if (answer == 0) answer = emulsion_cuda_enter(device);
+    if (answer != 0) return answer;
+    answer = check_block(device, memory_class, block, bytes);
+    if (answer != 0) return emulsion_cuda_leave(device, answer);
+    device->adopted |= 1u << memory_class;
+    return emulsion_cuda_leave(device, begin_arena(device, memory_class, block, bytes));
 }
 
 static uint64_t make_view(emulsion_device* head, int memory_class, uint64_t offset,
@@ -304,6 +369,7 @@ const emulsion_device_api emulsion_cuda = {.name = "cuda",
                                            .open = open_device,
                                            .close = close_device,
                                            .allocate = allocate,
+                                           .adopt = adopt,
                                            .view = make_view,
                                            .upload = upload,
                                            .download = download,

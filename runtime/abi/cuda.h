@@ -8,6 +8,7 @@ typedef struct emulsion_cuda_device {
     emulsion_device_base base;
     const emulsion_cuda_driver* cu;
     int id;
+    uint32_t adopted; /* bits of the classes whose arenas are the caller's */
     void* context;
     void *stream, *copies;              /* of launches, of copies */
     void* marks[EMULSION_DEVICE_MARKS]; /* events */

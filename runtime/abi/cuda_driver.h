@@ -35,6 +35,10 @@ extern "C" {
     FUNCTION(int, memory_info, cuMemGetInfo_v2, (size_t* free, size_t* all))                      \
     FUNCTION(int, memory_allocate, cuMemAlloc_v2, (uint64_t* address, size_t bytes))              \
     FUNCTION(int, memory_free, cuMemFree_v2, (uint64_t address))                                  \
+    FUNCTION(int, memory_range, cuMemGetAddressRange_v2,                                          \
+             (uint64_t* base, size_t* bytes, uint64_t address))                                   \
+    FUNCTION(int, pointer_attribute, cuPointerGetAttribute,                                       \
+             (void* value, int name, uint64_t address))                                           \
     FUNCTION(int, memory_set, cuMemsetD8Async,                                                    \
              (uint64_t address, unsigned char value, size_t bytes, void* stream))                 \
     FUNCTION(int, copy_in, cuMemcpyHtoDAsync_v2,                                                  \
@@ -70,6 +74,10 @@ enum {
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76,
     CU_STREAM_NON_BLOCKING = 1,
     CU_EVENT_DISABLE_TIMING = 2,
+    CU_MEMORYTYPE_DEVICE = 2,
+    CU_POINTER_ATTRIBUTE_CONTEXT = 1,
+    CU_POINTER_ATTRIBUTE_MEMORY_TYPE = 2,
+    CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL = 9,
     CU_JIT_ERROR_LOG_BUFFER = 5,
     CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
     CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK = 0,

@@ -1,5 +1,5 @@
-/* Variants for devices: their bytes, bind's part of it (arenas, descriptors, kernels made ready),
- * and what goes up and down. The drivers are behind device.h. */
+/* Variants for devices: bind's part of it (arenas, descriptors, kernels made ready), and what goes
+ * up and down. The drivers are behind device.h, and the bytes are device_memory.c's. */
 #define _GNU_SOURCE
 #include "runtime/abi/device.h"
 
@@ -8,49 +8,18 @@
 
 #include "runtime/abi/internal.h"
 
-/* Bytes. */
-
-static uint64_t slot_bytes(const emulsion_info* info, int number) {
-    const int outputs = info->input_count, record = outputs + info->output_count;
-    if (number >= record) return emulsion_slot_bytes(sizeof(emulsion_device_record), 0, 1);
-    const emulsion_port* port =
-        number < outputs ? &info->inputs[number] : &info->outputs[number - outputs];
-    return emulsion_slot_bytes(port->bytes, port->batched, info->batch);
-}
-
-/* Of a set: inputs, outputs, in training the record of the tests. */
-static int slot_count(const emulsion_library* library) {
-    return library->info->input_count + library->info->output_count + library->training;
-}
-
-uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
-                              int set, int number) {
-    uint64_t offset = emulsion_slot_bytes(variant->activation_bytes, 0, 1);
-    for (int i = 0; i < set * slot_count(library) + number; i++)
-        offset += slot_bytes(library->info, i % slot_count(library));
-    return offset;
-}
-
-void emulsion_device_sizes(const emulsion_library* library, const emulsion_variant* variant,
-                           emulsion_sizes* sizes) {
-    memcpy(sizes->device_bytes, library->bytes, sizeof sizes->device_bytes);
-    sizes->device_bytes[EMULSION_PREPARED] = variant->prepared_bytes;
-    sizes->device_bytes[EMULSION_WORKSPACE] =
-        emulsion_device_slot(library, variant, EMULSION_DEVICE_MARKS, 0);
-}
-
 /* Failing. */
 
-/* "device opencl:0 (its name)", which the caller goes on. */
-static void name_device(emulsion_instance* instance, int status) {
+int emulsion_fail_device(emulsion_instance* instance, int status) {
     emulsion_fail(instance, status, "device ");
     emulsion_append(instance, instance->variant->device->name);
     emulsion_append(instance, ":");
     emulsion_append_number(instance, instance->device_index);
+    return status;
 }
 
-static int fail_driver(emulsion_instance* instance, const char* text) {
-    name_device(instance, EMULSION_DEVICE_ERROR);
+int emulsion_fail_driver(emulsion_instance* instance, const char* text) {
+    emulsion_fail_device(instance, EMULSION_DEVICE_ERROR);
     emulsion_append(instance, ": ");
     emulsion_append(instance, text);
     return EMULSION_DEVICE_ERROR;
@@ -58,7 +27,7 @@ static int fail_driver(emulsion_instance* instance, const char* text) {
 
 int emulsion_device_check(emulsion_instance* instance, int kernel) {
     if (instance->device->error == 0) return EMULSION_OK;
-    if (kernel < 0) return fail_driver(instance, instance->device->text);
+    if (kernel < 0) return emulsion_fail_driver(instance, instance->device->text);
     emulsion_fail_kernel(instance, kernel, EMULSION_DEVICE_ERROR);
     emulsion_append(instance, ": ");
     emulsion_append(instance, instance->device->text);
@@ -71,47 +40,6 @@ int emulsion_device_finish(emulsion_instance* instance) {
 }
 
 /* Opening. */
-
-static int fail_memory(emulsion_instance* instance, const emulsion_device_facts* facts,
-                       uint64_t needed, int memory_class) {
-    name_device(instance, EMULSION_UNSUPPORTED_DEVICE);
-    emulsion_append(instance, " (");
-    emulsion_append(instance, facts->name);
-    emulsion_append(instance, memory_class < 0 ? ") has " : ") gives at most ");
-    emulsion_append_number(
-        instance, (int64_t)(memory_class < 0 ? facts->memory_bytes : facts->largest_bytes));
-    emulsion_append(instance, memory_class < 0 ? " bytes of memory, but the network needs "
-                                               : " bytes at once, but the network needs ");
-    emulsion_append_number(instance, (int64_t)needed);
-    if (memory_class >= 0) {
-        emulsion_append(instance, " for the ");
-        emulsion_append(instance, emulsion_class_names[memory_class]);
-    }
-    emulsion_append(instance, ": build it for a smaller batch");
-    return EMULSION_UNSUPPORTED_DEVICE;
-}
-
-/* Before anything is allocated. */
-static int check_facts(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES]) {
-    emulsion_device_facts facts;
-    char text[EMULSION_DEVICE_TEXT] = "";
-    uint64_t sum = 0;
-    memset(&facts, 0, sizeof facts);
-    if (instance->variant->device->facts(instance->device_index, &facts, text) != 0)
-        return fail_driver(instance, text);
-    for (int i = 0; i < EMULSION_CLASSES; i++) sum += bytes[i];
-    if (sum > facts.memory_bytes) return fail_memory(instance, &facts, sum, -1);
-    for (int i = 0; i < EMULSION_CLASSES; i++) {
-        if (bytes[i] > facts.largest_bytes) return fail_memory(instance, &facts, bytes[i], i);
-    }
-    if (facts.alignment <= EMULSION_DEVICE_ALIGNMENT) return EMULSION_OK;
-    name_device(instance, EMULSION_UNSUPPORTED_DEVICE);
-    emulsion_append(instance, " aligns to ");
-    emulsion_append_number(instance, (int64_t)facts.alignment);
-    emulsion_append(instance, " bytes, but the library to ");
-    emulsion_append_number(instance, EMULSION_DEVICE_ALIGNMENT);
-    return EMULSION_UNSUPPORTED_DEVICE;
-}
 
 typedef struct {
     int memory_class;
@@ -220,27 +148,40 @@ static int make_all_ready(emulsion_instance* instance) {
     return status;
 }
 
-static int fill_device(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES]) {
+/* Memory that the caller hands in is that of its class; the device gives the others theirs. */
+static int make_arenas(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES],
+                       const emulsion_device_memory* given) {
+    const emulsion_device_api* api = instance->device->api;
     for (int i = 0; i < EMULSION_CLASSES; i++) {
         if (bytes[i] == 0) continue;
-        if (instance->device->api->allocate(instance->device, i, bytes[i]) != 0)
-            return fail_driver(instance, instance->device->text);
+        const int answer = emulsion_is_given(given, i)
+                               ? api->adopt(instance->device, i, given->block[i], bytes[i])
+                               : api->allocate(instance->device, i, bytes[i]);
+        if (answer != 0) return emulsion_fail_driver(instance, instance->device->text);
     }
-    const int status = make_views(instance, bytes);
+    return EMULSION_OK;
+}
+
+static int fill_device(emulsion_instance* instance, const uint64_t bytes[EMULSION_CLASSES],
+                       const emulsion_device_memory* given) {
+    int status = make_arenas(instance, bytes, given);
+    if (status == EMULSION_OK) status = make_views(instance, bytes);
     return status == EMULSION_OK ? make_all_ready(instance) : status;
 }
 
-int emulsion_device_open(emulsion_instance* instance, int index) {
+int emulsion_device_open(emulsion_instance* instance, int index,
+                         const emulsion_device_memory* given) {
     emulsion_sizes sizes;
     char text[EMULSION_DEVICE_TEXT] = "";
     emulsion_device_sizes(instance->library, instance->variant, &sizes);
     instance->device_index = index;
-    int status = check_facts(instance, sizes.device_bytes);
+    int status = emulsion_device_check_memory(instance, sizes.device_bytes, given);
     if (status != EMULSION_OK) return status;
-    instance->device = instance->variant->device->open(index, text);
-    if (instance->device == NULL) return fail_driver(instance, text);
+    void* context = given == NULL ? NULL : given->context;
+    instance->device = instance->variant->device->open(index, context, text);
+    if (instance->device == NULL) return emulsion_fail_driver(instance, text);
     instance->pid = (int32_t)getpid();
-    status = fill_device(instance, sizes.device_bytes);
+    status = fill_device(instance, sizes.device_bytes, given);
     if (status != EMULSION_OK) emulsion_device_close(instance);
     return status;
 }

@@ -100,13 +100,17 @@ struct emulsion_device_api {
      * and `text` says why. Their order is the drivers' own, and the same in each call. */
     int (*count)(char text[EMULSION_DEVICE_TEXT]);
     int (*facts)(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEXT]);
-    /* Null where it fails. A device allocates nothing beside its arenas. */
-    emulsion_device* (*open)(int index, char text[EMULSION_DEVICE_TEXT]);
-    /* Frees all that belongs to it; waits for what still runs. */
+    /* In the caller's context, or where that is null in one of its own. Null where it fails. A
+     * device allocates nothing beside its arenas. */
+    emulsion_device* (*open)(int index, void* context, char text[EMULSION_DEVICE_TEXT]);
+    /* Frees all that belongs to it, and leaves what is the caller's; waits for what still runs. */
     void (*close)(emulsion_device* device);
     /* The arena of a class (emulsion_class), once, before the first view of it; zeroed. Refused
      * before anything is asked of the driver where the device has less memory. */
     int (*allocate)(emulsion_device* device, int memory_class, uint64_t bytes);
+    /* The same in a block of the caller's (emulsion_device_memory), whose first `bytes`, which are
+     * not 0, are zeroed. Refuses a block that is no arena. Null: the interface takes none. */
+    int (*adopt)(emulsion_device* device, int memory_class, uint64_t block, uint64_t bytes);
     /* What emulsion_descriptor.device holds for these bytes of an arena: it lives as long as the
      * device, and is the same for the same bytes, since drivers may take two views for two
      * memories. `offset` is a multiple of EMULSION_DEVICE_ALIGNMENT. 0 where it fails. */
@@ -129,6 +133,7 @@ struct emulsion_device_api {
     int (*test)(emulsion_device* device, const emulsion_device_test* test);
     /* The same of the probe. */
     int (*probe)(emulsion_device* device, const emulsion_device_probe* probe);
+    int needs_context; /* 1: with blocks of the caller's comes their context; 0: none does */
 };
 
 /* What an input or output takes of the workspace on a device: `bytes` of one sample or, where it is

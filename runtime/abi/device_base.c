@@ -142,17 +142,22 @@ emulsion_device* emulsion_device_opened(emulsion_device* device, char text[EMULS
     return NULL;
 }
 
-int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
-                                uint64_t free_bytes) {
-    const emulsion_device_facts* facts = &device->facts;
+int emulsion_device_check_class(emulsion_device_base* device, int memory_class) {
     if (device->head.error != 0) return device->head.error;
     if (memory_class < 0 || memory_class >= EMULSION_CLASSES)
         return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
                                     "there is no class of memory %d", memory_class);
+    if (device->arena_bytes[memory_class] == 0) return 0;
+    return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED, "class %s has an arena already",
+                                emulsion_class_names[memory_class]);
+}
+
+int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
+                                uint64_t free_bytes) {
+    const emulsion_device_facts* facts = &device->facts;
+    const int refused = emulsion_device_check_class(device, memory_class);
+    if (refused != 0) return refused;
     const char* name = emulsion_class_names[memory_class];
-    if (device->arena_bytes[memory_class] != 0)
-        return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED,
-                                    "class %s has an arena already", name);
     if (bytes > facts->largest_bytes)
         return emulsion_device_fail(
             device, EMULSION_DEVICE_REFUSED,
@@ -165,6 +170,28 @@ int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, 
             (unsigned long long)bytes, facts->name, (unsigned long long)free_bytes,
             (unsigned long long)facts->memory_bytes);
     return 0;
+}
+
+int emulsion_device_refuse_block(emulsion_device_base* device, int memory_class, const char* format,
+                                 ...) {
+    char why[160];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    return emulsion_device_fail(device, EMULSION_DEVICE_REFUSED, "the block of class %s %s",
+                                emulsion_class_names[memory_class], why);
+}
+
+int emulsion_device_check_block(emulsion_device_base* device, int memory_class, uint64_t address,
+                                uint64_t has, uint64_t needs) {
+    if (address % EMULSION_DEVICE_ALIGNMENT != 0)
+        return emulsion_device_refuse_block(device, memory_class,
+                                            "is at %#llx, no multiple of %d bytes",
+                                            (unsigned long long)address, EMULSION_DEVICE_ALIGNMENT);
+    if (has >= needs) return 0;
+    return emulsion_device_refuse_block(device, memory_class, "has %llu bytes, but needs %llu",
+                                        (unsigned long long)has, (unsigned long long)needs);
 }
 
 int emulsion_device_check_range(emulsion_device_base* device, int memory_class, uint64_t offset,

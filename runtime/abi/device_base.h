@@ -78,10 +78,18 @@ emulsion_device* emulsion_device_opened(emulsion_device* device, char text[EMULS
 
 /* Memory: */
 
+/* 0 if the device is without fault and the class has no arena yet. */
+int emulsion_device_check_class(emulsion_device_base* device, int memory_class);
 /* 0 if the device is without fault and can give an arena of so many bytes. `free_bytes` is what it
  * has left. */
 int emulsion_device_check_arena(emulsion_device_base* device, int memory_class, uint64_t bytes,
                                 uint64_t free_bytes);
+/* Keeps why a block of the caller's is no arena: "is an image". */
+int emulsion_device_refuse_block(emulsion_device_base* device, int memory_class, const char* format,
+                                 ...) __attribute__((format(printf, 3, 4)));
+/* 0 if it begins where arenas may (0: the driver sees to that) and has the bytes. */
+int emulsion_device_check_block(emulsion_device_base* device, int memory_class, uint64_t address,
+                                uint64_t has, uint64_t needs);
 /* 0 if the device is without fault and the bytes lie in an arena. */
 int emulsion_device_check_range(emulsion_device_base* device, int memory_class, uint64_t offset,
                                 uint64_t bytes);

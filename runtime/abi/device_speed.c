@@ -84,7 +84,7 @@ static int fails(const emulsion_device* device, emulsion_device_speed* speed) {
 /* With the blocks that the device has room for: `blocks`, or fewer. */
 static int measure_blocks(const emulsion_device_api* api, int index, int blocks,
                           emulsion_device_speed* speed) {
-    emulsion_device* device = api->open(index, speed->problem);
+    emulsion_device* device = api->open(index, NULL, speed->problem);
     if (device == NULL) return EMULSION_DEVICE_ERROR;
     api->allocate(device, EMULSION_STATE, RESULT_BYTES);
     api->allocate(device, EMULSION_WORKSPACE, BYTES_OF(blocks - 1));

@@ -44,9 +44,9 @@
  *
  * Devices. Of a library with a variant for devices (info->variants names it behind those of
  * processors), bind takes a device where options.device asks for one. It then lives in memory of
- * the device, which bind allocates and unbind frees, sizes.device_bytes[class] of each class; of
- * the host's blocks it uses parameters, state and instance, and gradients for their download alone:
- * the others may be null, of 0 bytes.
+ * the device, sizes.device_bytes[class] of each class, which bind allocates and unbind frees unless
+ * options.device_memory hands it in; of the host's blocks it uses parameters, state and instance,
+ * and gradients for their download alone: the others may be null, of 0 bytes.
  *     Parameters and state stay in the host's blocks at rest. `upload` of both is due before the
  *     first step, and whenever init or a checkpoint has changed them; `download` of both before
  *     they are read. The 64 bytes at the head of the state are the host's own: they count the
@@ -134,9 +134,9 @@ typedef struct emulsion_sizes {
     uint64_t bytes[EMULSION_CLASSES];
     int32_t threads; /* the count, never 0 */
     int32_t reserved;
-    uint64_t device_bytes[EMULSION_CLASSES]; /* what bind allocates on a device, at most: its
-                                                description says how much; inputs and outputs lie in
-                                                the workspace there. 0 without such a variant */
+    uint64_t device_bytes[EMULSION_CLASSES]; /* of a device's memory, at most: its description says
+                                                how much; inputs and outputs lie in the workspace
+                                                there. 0 without such a variant */
 } emulsion_sizes;
 
 /* One pointer per class; EMULSION_INSTANCE is ignored (it is passed as `instance`). A class of 0
@@ -221,7 +221,7 @@ typedef struct emulsion_device_description {
     int32_t index;         /* among those of the interface: 1 */
     int32_t is_software;   /* 1: the processor in disguise, such as PoCL's or lavapipe's */
     uint64_t memory_bytes;
-    uint64_t device_bytes[EMULSION_CLASSES]; /* what bind allocates there */
+    uint64_t device_bytes[EMULSION_CLASSES]; /* of its memory, what the library takes */
     char name[256];
     char problem[256]; /* beyond the last device: why there is none, or no more, in words */
 } emulsion_device_description;
@@ -244,6 +244,27 @@ typedef struct emulsion_device_speed {
     char problem[256]; /* where it fails: why, in words */
 } emulsion_device_speed;
 
+/* Memory of a device that the caller owns: for each class a block, a cl_mem of OpenCL or an address
+ * of CUDA (CUdeviceptr) as a number, or 0, and bind allocates that class. Vulkan takes none.
+ * options.device names the interface and the device that the memory is of. A block
+ *   - holds at least device_bytes[class] of that device's description, or of `sizes`. bind makes
+ *     what it needs of them zeros, whatever they held (upload is due as ever), and touches none
+ *     behind them;
+ *   - belongs, from bind to unbind, to this class of this instance: the caller neither uses nor
+ *     frees it, and has nothing under way on it. unbind leaves it be;
+ *   - of OpenCL is a buffer of `context` for reading and writing by kernels and the host, no part
+ *     of another one, and where it uses memory of the host, at a multiple of 512 bytes. bind
+ *     retains it and `context`, which has the device, and unbind releases them;
+ *   - of CUDA is at a multiple of 512 bytes, and of the device's primary context or of none.
+ * bind refuses what is not so: fewer `bytes` than are needed, or a context where none is due, with
+ * EMULSION_INVALID_ARGUMENT, what the driver tells of a block with EMULSION_DEVICE_ERROR. A number
+ * that is no handle at all not every driver survives. bind copies the struct. */
+typedef struct emulsion_device_memory {
+    uint64_t block[EMULSION_CLASSES];
+    uint64_t bytes[EMULSION_CLASSES]; /* of each block */
+    void* context;                    /* OpenCL: the blocks' cl_context; CUDA: null */
+} emulsion_device_memory;
+
 /* All zero is a good default: the threads that the memory is sized for, own pool, best variant of
  * the processor. */
 typedef struct emulsion_options {
@@ -260,6 +281,7 @@ typedef struct emulsion_options {
                            that is no software, or else the processor; or an interface and an index,
                            "opencl:1" ("opencl": of index 0). On a device the fields above are
                            ignored but for profile; variant must be 0 */
+    const emulsion_device_memory* device_memory; /* or null: bind allocates all of a device's */
 } emulsion_options;
 
 /* One call: pointers in the order of info->inputs and info->outputs, none null, all aligned to

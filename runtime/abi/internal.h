@@ -85,14 +85,37 @@ int emulsion_choose_device(emulsion_instance* instance, const char* wanted, int*
 int emulsion_device_measure(const emulsion_device_api* api, int index,
                             emulsion_device_speed* speed);
 
-/* device.c: REQUIRES a variant for devices, or its bound instance. */
+/* device_memory.c: REQUIRES a variant for devices, or an instance of it. */
 
 /* The bytes of each class on a device. */
 void emulsion_device_sizes(const emulsion_library* library, const emulsion_variant* variant,
                            emulsion_sizes* sizes);
-/* Opens device `index` of instance->variant, allocates, fills the descriptors and makes all kernels
- * ready. Where it fails, nothing stays open. */
-int emulsion_device_open(emulsion_instance* instance, int index);
+/* Where a slot of the workspace begins. Each of the two sets has inputs, outputs, and in training
+ * the record of the tests; behind the last set it is the end. */
+uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
+                              int set, int number);
+/* Whether the caller hands in memory of this class; `given` may be null. */
+int emulsion_is_given(const emulsion_device_memory* given, int memory_class);
+/* options.device_memory, which is not null, is of the device that options.device, `wanted`, names.
+ * The instance's variant may be one for processors. */
+int emulsion_check_given(emulsion_instance* instance, const char* wanted);
+/* Whether the device suffices for these bytes of each class, of which the caller hands in what
+ * `given`, or null, says. Nothing is opened. */
+int emulsion_device_check_memory(emulsion_instance* instance,
+                                 const uint64_t bytes[EMULSION_CLASSES],
+                                 const emulsion_device_memory* given);
+
+/* device.c: as device_memory.c. */
+
+/* Begins a message with the device: "device opencl:0". Returns status. */
+int emulsion_fail_device(emulsion_instance* instance, int status);
+/* EMULSION_DEVICE_ERROR, in the driver's words. */
+int emulsion_fail_driver(emulsion_instance* instance, const char* text);
+/* Opens device `index` of instance->variant, takes the memory that is given, which may be null,
+ * and allocates the rest, fills the descriptors and makes all kernels ready. Where it fails,
+ * nothing stays open. */
+int emulsion_device_open(emulsion_instance* instance, int index,
+                         const emulsion_device_memory* given);
 void emulsion_device_close(emulsion_instance* instance);
 
 /* Whether the device still works; `kernel` ran last, or -1. */
@@ -100,10 +123,6 @@ int emulsion_device_check(emulsion_instance* instance, int kernel);
 int emulsion_device_finish(emulsion_instance* instance);
 /* What the device holds is of the state as it is now: EMULSION_OK or EMULSION_NOT_READY. */
 int emulsion_device_check_uploaded(emulsion_instance* instance);
-/* Where a slot of the workspace begins. Each of the two sets has inputs, outputs, and in training
- * the record of the tests; behind the last set it is the end. */
-uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,
-                              int set, int number);
 /* Points the descriptors of inputs and outputs to a set of slots. */
 int emulsion_device_use_set(emulsion_instance* instance, const emulsion_plan* plan, int set);
 /* A whole class, up, but for the head of the state. */

@@ -140,21 +140,6 @@ static void check_device(Device* device) {
     }
 }
 
-static void* create_buffer(Device* device, uint64_t bytes) {
-    int answer = 0;
-    void* buffer =
-        device->cl->clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &answer);
-    if (answer != 0) {
-        char what[64];
-        snprintf(what, sizeof what, "to %llu bytes of memory", (unsigned long long)bytes);
-        emulsion_opencl_fail(device, answer, "clCreateBuffer", what);
-        return NULL;
-    }
-    device->base.head.allocations++;
-    device->base.head.allocated_bytes += bytes;
-    return buffer;
-}
-
 static void close_device(emulsion_device* head) {
     Device* device = (Device*)head;
     const emulsion_opencl_driver* cl = device->cl;
@@ -182,18 +167,43 @@ static void* create_queue(Device* device) {
     return NULL;
 }
 
-static void open_queues(Device* device) {
+static void create_context(Device* device) {
     int answer = 0;
     device->context = device->cl->clCreateContext(NULL, 1, &device->id, NULL, NULL, &answer);
+    if (answer != 0) emulsion_opencl_fail(device, answer, "clCreateContext", "to a context");
+}
+
+/* The caller's, which has this device. */
+static void take_context(Device* device, void* context) {
+    void* devices[kMostDevices];
+    size_t bytes = 0;
+    int has_device = 0;
+    int answer =
+        device->cl->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof devices, devices, &bytes);
     if (answer != 0) {
-        emulsion_opencl_fail(device, answer, "clCreateContext", "to a context");
+        emulsion_opencl_fail(device, answer, "clGetContextInfo", "to the context of the caller's");
         return;
     }
+    for (size_t i = 0; i < bytes / sizeof *devices; i++) has_device |= devices[i] == device->id;
+    if (!has_device) {
+        emulsion_device_fail(&device->base, EMULSION_DEVICE_REFUSED,
+                             "the context of the caller's is none of '%.99s'",
+                             device->base.facts.name);
+        return;
+    }
+    answer = device->cl->clRetainContext(context);
+    if (answer == 0)
+        device->context = context;
+    else
+        emulsion_opencl_fail(device, answer, "clRetainContext", "to the context of the caller's");
+}
+
+static void open_queues(Device* device) {
     device->queue = create_queue(device);
     if (device->queue != NULL) device->copies = create_queue(device);
 }
 
-static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
+static emulsion_device* open_device(int index, void* context, char text[EMULSION_DEVICE_TEXT]) {
     void* id;
     const emulsion_opencl_driver* cl = find_device(index, &id, text);
     if (cl == NULL) return NULL;
@@ -204,97 +214,13 @@ static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) 
     device->id = id;
     head->error = read_facts(cl, id, &device->base.facts, head->text);
     if (head->error == 0) check_device(device);
+    if (head->error == 0 && context == NULL) create_context(device);
+    if (head->error == 0 && context != NULL) take_context(device, context);
     if (head->error == 0) open_queues(device);
     return emulsion_device_opened(head, text);
 }
 
-/* Memory. */
-
-static int allocate(emulsion_device* head, int memory_class, uint64_t bytes) {
-    Device* device = (Device*)head;
-    const uint64_t all = device->base.facts.memory_bytes;
-    const uint64_t left = head->allocated_bytes < all ? all - head->allocated_bytes : 0;
-    const int refused = emulsion_device_check_arena(&device->base, memory_class, bytes, left);
-    if (refused != 0 || bytes == 0) return refused;
-    device->arenas[memory_class] = create_buffer(device, bytes);
-    if (head->error != 0) return head->error;
-    device->base.arena_bytes[memory_class] = bytes;
-    const uint8_t zero = 0;
-    int answer = device->cl->clEnqueueFillBuffer(device->queue, device->arenas[memory_class], &zero,
-                                                 sizeof zero, 0, bytes, 0, NULL, NULL);
-    /* Drivers take memory when it is first used. */
-    if (answer == 0) answer = device->cl->clFinish(device->queue);
-    return answer == 0 ? 0
-                       : emulsion_opencl_fail(device, answer, "clEnqueueFillBuffer",
-                                              "to the zeros of an arena");
-}
-
-uint64_t emulsion_opencl_view(emulsion_device* head, int memory_class, uint64_t offset,
-                              uint64_t bytes) {
-    Device* device = (Device*)head;
-    if (emulsion_device_check_range(&device->base, memory_class, offset, bytes) != 0) return 0;
-    emulsion_table* views = &device->views[memory_class];
-    void* view = emulsion_table_find(views, offset, bytes);
-    if (view != NULL) return (uint64_t)(uintptr_t)view;
-    const size_t region[2] = {offset, bytes};
-    int answer = 0;
-    view = device->cl->clCreateSubBuffer(device->arenas[memory_class], CL_MEM_READ_WRITE,
-                                         CL_BUFFER_CREATE_TYPE_REGION, region, &answer);
-    if (answer != 0) {
-        char what[96];
-        snprintf(what, sizeof what, "to a view of %llu bytes from byte %llu",
-                 (unsigned long long)bytes, (unsigned long long)offset);
-        emulsion_opencl_fail(device, answer, "clCreateSubBuffer", what);
-        return 0;
-    }
-    if (emulsion_device_add(&device->base, views, offset, bytes, view) != 0) {
-        device->cl->clReleaseMemObject(view);
-        return 0;
-    }
-    return (uint64_t)(uintptr_t)view;
-}
-
-/* What a copy names the bytes by. Kernels may run on views of the workspace beside it, so that it
- * takes a view there, one that is wide enough: bind has made those of the largest batch. Other
- * classes are at rest. */
-static void* copied(Device* device, int memory_class, uint64_t* offset, uint64_t bytes) {
-    if (memory_class != EMULSION_WORKSPACE || *offset % EMULSION_DEVICE_ALIGNMENT != 0)
-        return device->arenas[memory_class];
-    void* view = emulsion_table_find_least(&device->views[memory_class], *offset, bytes);
-    if (view == NULL)
-        view = (void*)(uintptr_t)emulsion_opencl_view(&device->base.head, memory_class, *offset,
-                                                      bytes);
-    *offset = 0;
-    return view;
-}
-
-static int upload(emulsion_device* head, int memory_class, uint64_t offset, const void* host,
-                  uint64_t bytes) {
-    Device* device = (Device*)head;
-    if (!emulsion_device_uploads(&device->base, memory_class, offset, bytes)) return head->error;
-    void* buffer = copied(device, memory_class, &offset, bytes);
-    if (buffer == NULL) return head->error;
-    return emulsion_opencl_waited(
-        device,
-        device->cl->clEnqueueWriteBuffer(device->copies, buffer, /*blocking=*/1, offset, bytes,
-                                         host, 0, NULL, NULL),
-        "clEnqueueWriteBuffer");
-}
-
-static int download(emulsion_device* head, int memory_class, uint64_t offset, void* host,
-                    uint64_t bytes, int mark) {
-    Device* device = (Device*)head;
-    if (!emulsion_device_downloads(&device->base, memory_class, offset, bytes)) return head->error;
-    const int is_beside = mark >= 0 && device->marks[mark] != NULL;
-    void* buffer = copied(device, memory_class, &offset, bytes);
-    if (buffer == NULL) return head->error;
-    return emulsion_opencl_waited(
-        device,
-        device->cl->clEnqueueReadBuffer(is_beside ? device->copies : device->queue, buffer,
-                                        /*blocking=*/1, offset, bytes, host, is_beside ? 1 : 0,
-                                        is_beside ? &device->marks[mark] : NULL, NULL),
-        "clEnqueueReadBuffer");
-}
+/* The order of launches. */
 
 static int set_mark(emulsion_device* head, int mark, uint64_t offset, uint64_t bytes) {
     Device* device = (Device*)head;
@@ -323,11 +249,13 @@ const emulsion_device_api emulsion_opencl = {.name = "opencl",
                                              .facts = get_facts,
                                              .open = open_device,
                                              .close = close_device,
-                                             .allocate = allocate,
+                                             .allocate = emulsion_opencl_allocate,
+                                             .adopt = emulsion_opencl_adopt,
                                              .view = emulsion_opencl_view,
-                                             .upload = upload,
-                                             .download = download,
+                                             .upload = emulsion_opencl_upload,
+                                             .download = emulsion_opencl_download,
                                              .mark = set_mark,
                                              .finish = finish,
                                              .test = emulsion_opencl_test,
-                                             .probe = emulsion_opencl_probe};
+                                             .probe = emulsion_opencl_probe,
+                                             .needs_context = 1};

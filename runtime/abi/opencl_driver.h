@@ -56,6 +56,12 @@ extern "C" {
     FUNCTION(int, clFlush, (void* queue))                                                          \
     FUNCTION(int, clReleaseEvent, (void* event))                                                   \
     FUNCTION(int, clFinish, (void* queue))                                                         \
+    FUNCTION(int, clGetContextInfo,                                                                \
+             (void* context, uint32_t name, size_t bytes, void* value, size_t* needed))            \
+    FUNCTION(int, clGetMemObjectInfo,                                                              \
+             (void* buffer, uint32_t name, size_t bytes, void* value, size_t* needed))             \
+    FUNCTION(int, clRetainContext, (void* context))                                                \
+    FUNCTION(int, clRetainMemObject, (void* buffer))                                               \
     FUNCTION(int, clReleaseMemObject, (void* buffer))                                              \
     FUNCTION(int, clReleaseKernel, (void* kernel))                                                 \
     FUNCTION(int, clReleaseProgram, (void* program))                                               \
@@ -97,7 +103,21 @@ enum {
     CL_DEVICE_NAME = 0x102b,
     CL_DEVICE_VERSION = 0x102f,
 
+    CL_CONTEXT_DEVICES = 0x1081,
+
     CL_MEM_READ_WRITE = 1,
+    CL_MEM_WRITE_ONLY = 1 << 1,
+    CL_MEM_READ_ONLY = 1 << 2,
+    CL_MEM_HOST_WRITE_ONLY = 1 << 7,
+    CL_MEM_HOST_READ_ONLY = 1 << 8,
+    CL_MEM_HOST_NO_ACCESS = 1 << 9,
+    CL_MEM_OBJECT_BUFFER = 0x10f0,
+    CL_MEM_TYPE = 0x1100,
+    CL_MEM_FLAGS = 0x1101,
+    CL_MEM_SIZE = 0x1102,
+    CL_MEM_HOST_PTR = 0x1103,
+    CL_MEM_CONTEXT = 0x1106,
+    CL_MEM_ASSOCIATED_MEMOBJECT = 0x1107,
     CL_BUFFER_CREATE_TYPE_REGION = 0x1220,
     CL_PROGRAM_BUILD_LOG = 0x1183,
     CL_KERNEL_WORK_GROUP_SIZE = 0x11b0

@@ -237,7 +237,8 @@ static void close_device(emulsion_device* head) {
     free(device);
 }
 
-static emulsion_device* open_device(int index, char text[EMULSION_DEVICE_TEXT]) {
+static emulsion_device* open_device(int index, void* context, char text[EMULSION_DEVICE_TEXT]) {
+    (void)context; /* there is none where nothing is adopted */
     VkPhysicalDevice id;
     const emulsion_vulkan_driver* vk = find_device(index, &id, text);
     if (vk == NULL) return NULL;

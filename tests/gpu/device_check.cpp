@@ -83,7 +83,7 @@ void check_not_finite(const emulsion_device_api& api, emulsion_device* device) {
 void check_probe(const emulsion_device_api& api, int index) {
     constexpr uint32_t kBits = 20;
     char text[EMULSION_DEVICE_TEXT] = "";
-    emulsion_device* device = api.open(index, text);
+    emulsion_device* device = api.open(index, nullptr, text);
     expect(device != nullptr, "it opens no second time", text);
     if (device == nullptr) return;
     std::vector<float> found(EMULSION_PROBE_THREADS), values(uint64_t{4} << kBits);
@@ -112,10 +112,35 @@ void check_probe(const emulsion_device_api& api, int index) {
     api.close(device);
 }
 
+// A second device works in a part of the first one's arena, as in memory of a caller, and leaves
+// it. By CUDA alone views are addresses that stand for memory.
+void check_callers_memory(const emulsion_device_api& api, emulsion_device* device, int index) {
+    if (std::strcmp(api.name, "cuda") != 0) return;
+    char text[EMULSION_DEVICE_TEXT] = "";
+    float values[3] = {1, 2, 3}, zeros[3] = {4, 5, 6};
+    const uint64_t block = api.view(device, EMULSION_GRADIENTS, 1024, 4096);
+    for (const uint64_t at : {uint64_t{1024}, uint64_t{1024 + 4096}})
+        api.upload(device, EMULSION_GRADIENTS, at, values, sizeof values);
+    for (const bool is_sound : {true, false}) {
+        emulsion_device* other = api.open(index, nullptr, text);
+        expect(other != nullptr, "it opens no second time", text);
+        if (other == nullptr) return;
+        const int answer = api.adopt(other, EMULSION_STATE, is_sound ? block : block + 16, 4096);
+        expect((answer == 0) == is_sound, "memory of the caller", other->text);
+        if (is_sound) api.upload(other, EMULSION_STATE, 4, values, sizeof *values);
+        api.close(other);
+    }
+    api.download(device, EMULSION_GRADIENTS, 1024, zeros, sizeof zeros, EMULSION_ALL_LAUNCHES);
+    expect(zeros[0] == 0 && zeros[1] == 1 && zeros[2] == 0, "memory of the caller is not used");
+    api.download(device, EMULSION_GRADIENTS, 1024 + 4096, zeros, sizeof zeros,
+                 EMULSION_ALL_LAUNCHES);
+    expect(std::memcmp(zeros, values, sizeof values) == 0, "memory behind a block is touched");
+}
+
 // A device with a fault keeps it; another one is not touched.
 void check_faults(const emulsion_device_api& api, int index) {
     char text[EMULSION_DEVICE_TEXT] = "";
-    emulsion_device* device = api.open(index, text);
+    emulsion_device* device = api.open(index, nullptr, text);
     expect(device != nullptr, "it opens no second time", text);
     if (device == nullptr) return;
     expect(api.allocate(device, EMULSION_WORKSPACE, uint64_t{1} << 60) != 0,
@@ -124,7 +149,7 @@ void check_faults(const emulsion_device_api& api, int index) {
            device->text);
     expect(api.allocate(device, EMULSION_STATE, 64) != 0, "a fault is forgotten");
     api.close(device);
-    expect(api.open(9999, text) == nullptr, "device 9999 opens");
+    expect(api.open(9999, nullptr, text) == nullptr, "device 9999 opens");
     expect(std::strstr(text, ":9999") != nullptr, "no sentence", text);
 }
 
@@ -149,11 +174,12 @@ int main(int argc, char** argv) {
     expect(api.facts(index, &facts, text) == 0, "no facts", text);
     expect(facts.memory_bytes > 0 && facts.largest_bytes > 0 && facts.name[0] != '\0', "no facts");
     for (int again = 0; again < 3 && faults == 0; again++) {
-        emulsion_device* device = api.open(index, text);
+        emulsion_device* device = api.open(index, nullptr, text);
         expect(device != nullptr, "it does not open", text);
         if (device == nullptr) break;
         check_copies(api, device);
         check_not_finite(api, device);
+        check_callers_memory(api, device, index);
         check_faults(api, index);
         check_probe(api, index);
         expect(device->error == 0, "a fault is left", device->text);

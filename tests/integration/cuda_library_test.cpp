@@ -94,7 +94,7 @@ TEST_F(CudaLibrary, BindAllocatesWhatIsStated) {
     for (uint64_t bytes : sizes.device_bytes) {
         if (bytes > 0) stated.insert(bytes);
     }
-    for (const auto& [address, block] : driver.blocks) allocated.insert(block->size());
+    for (const auto& [address, block] : driver.blocks) allocated.insert(block.size());
     EXPECT_EQ(allocated, stated);
     EXPECT_EQ(driver.launches.size(), 0u);
     EXPECT_GT(driver.programs.size(), 10u);
@@ -202,10 +202,10 @@ TEST_F(CudaLibrary, ValuesComeBackAsTheyWentUp) {
 TEST_F(CudaLibrary, AGradientThatIsNotFiniteIsNamed) {
     Trainer trainer(train(), 1, 0, 7, "cuda");
     const emulsion_tensor& bias = tensor_named(trainer.info, "conv2.b");
-    for (const auto& [address, block] : driver.blocks) {
-        if (block->size() != sizes.device_bytes[EMULSION_GRADIENTS]) continue;
+    for (auto& [address, block] : driver.blocks) {
+        if (block.size() != sizes.device_bytes[EMULSION_GRADIENTS]) continue;
         const float value = NAN;
-        std::memcpy(block->data() + bias.gradient_offset, &value, sizeof value);
+        std::memcpy(block.data() + bias.gradient_offset, &value, sizeof value);
     }
     trainer.ports.fill(1, 10);
     EXPECT_EQ(train().step(trainer.instance(), trainer.ports.call(kBatch), 0.05f),
@@ -256,6 +256,31 @@ TEST_F(CudaLibrary, TooLittleMemoryIsKnownBeforeItIsAskedFor) {
                             ": build it for a smaller batch");
     EXPECT_EQ(driver.calls["cuMemAlloc"], 0);
     EXPECT_EQ(driver.calls["cuDevicePrimaryCtxRetain"], 0);
+}
+
+// All classes in memory of the caller's: bind allocates none, and unbind frees none.
+TEST_F(CudaLibrary, MemoryOfTheCallerIsUsed) {
+    emulsion_device_memory given{};
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        given.bytes[i] = sizes.device_bytes[i];
+        if (given.bytes[i] > 0) given.block[i] = driver.make_block(given.bytes[i]);
+    }
+    driver.on_launch = [&](const CudaLaunch& launch, void**) {
+        for (uint64_t address : launch.addresses) EXPECT_NE(driver.bytes_at(address, 4), nullptr);
+    };
+    {
+        Trainer trainer(train(), 1, 0, 7, "cuda:0", &given);
+        const std::vector<std::byte> weights = trainer.weights();
+        trainer.step(0, kBatch);
+        const auto& block = driver.blocks.at(given.block[EMULSION_PARAMETERS]);
+        EXPECT_TRUE(std::equal(weights.begin(), weights.end(), block.begin()));
+        EXPECT_GE(driver.launches.size(), 20u);
+    }
+    EXPECT_EQ(driver.calls["cuMemAlloc"], 0);
+    EXPECT_EQ(driver.calls["cuMemFree"], 0);
+    for (uint64_t address : given.block) {
+        if (address != 0) driver.drop_block(address);
+    }
 }
 
 // A device that is lost answers each later call with its first fault; the processor's variant of

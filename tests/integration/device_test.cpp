@@ -16,6 +16,7 @@
 #include "runtime/data/layout.h"
 #include "tests/integration/integration_support.h"
 #include "tests/support/golden.h"
+#include "tests/support/opencl_memory.h"
 
 namespace emulsion::test {
 namespace {
@@ -222,6 +223,33 @@ TEST_P(DeviceLibrary, OutputsComeLater) {
     EXPECT_TRUE(trainer.state() == twin.state());
 }
 
+class DeviceMemory : public DeviceLibrary {};
+
+// With its largest classes in buffers of the caller's: the same bits, while bind allocates the
+// rest.
+TEST_P(DeviceMemory, OfTheCallerComputesTheSame) {
+    emulsion_sizes sizes{};
+    ASSERT_EQ(train().sizes(1, &sizes), EMULSION_OK);
+    OpenClMemory memory(opencl_device(0));
+    emulsion_device_memory given{};
+    given.context = memory.context();
+    for (int which : {EMULSION_PARAMETERS, EMULSION_WORKSPACE}) {
+        given.bytes[which] = sizes.device_bytes[which];
+        given.block[which] = reinterpret_cast<uint64_t>(memory.buffer(given.bytes[which]));
+    }
+    Trainer own(train(), 1, 0, 7, device_name());
+    Trainer trainer(train(), 1, 0, 7, "opencl:0", &given);
+    EXPECT_EQ(device_of(trainer.instance()).allocated_bytes,
+              sizes.device_bytes[EMULSION_GRADIENTS] + sizes.device_bytes[EMULSION_STATE]);
+    for (uint64_t i = 0; i < 2; i++) {
+        for (Trainer* one : {&own, &trainer}) one->step(i, kBatch);
+        EXPECT_EQ(trainer.loss(), own.loss());
+    }
+    for (Trainer* one : {&own, &trainer}) one->download();
+    EXPECT_TRUE(trainer.weights() == own.weights());
+    EXPECT_TRUE(trainer.state() == own.state());
+}
+
 // What a step leaves that finds a loss or a gradient that is not finite, and what the steps behind
 // it are like: as if it had not been made.
 class DeviceNotFinite : public DeviceLibrary {
@@ -327,6 +355,8 @@ std::vector<Case> all_cases() {
 INSTANTIATE_TEST_SUITE_P(All, DeviceLibrary, ::testing::ValuesIn(all_cases()),
                          [](const auto& test) { return test.param.name(); });
 
+INSTANTIATE_TEST_SUITE_P(Small, DeviceMemory, ::testing::Values(Case{&emulsion_opencl, "small"}),
+                         [](const auto& test) { return test.param.name(); });
 INSTANTIATE_TEST_SUITE_P(Tiny, DeviceGradients, ::testing::ValuesIn(tiny_cases()),
                          [](const auto& test) { return test.param.name(); });
 INSTANTIATE_TEST_SUITE_P(All, DeviceNotFinite, ::testing::ValuesIn(all_cases()),

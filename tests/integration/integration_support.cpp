@@ -256,7 +256,7 @@ emulsion_options options_of(int threads, int variant) {
 }
 
 Trainer::Trainer(const emulsion_train_library& functions, int threads, int variant, uint64_t seed,
-                 const char* device)
+                 const char* device, const emulsion_device_memory* device_memory)
     : library(functions),
       info(*functions.info()),
       memory(sizes_of(functions, threads)),
@@ -265,6 +265,7 @@ Trainer::Trainer(const emulsion_train_library& functions, int threads, int varia
     EXPECT_EQ(library.init(seed, memory.get()), EMULSION_OK);
     emulsion_options options = options_of(threads, variant);
     options.device = device;
+    options.device_memory = device_memory;
     EXPECT_EQ(library.bind(instance(), memory.get(), &options), EMULSION_OK)
         << library.error(instance());
     for (int which : {EMULSION_PARAMETERS, EMULSION_STATE})

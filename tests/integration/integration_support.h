@@ -123,7 +123,8 @@ class Memory {
 class Trainer {
   public:
     explicit Trainer(const emulsion_train_library& library, int threads = 1, int variant = 0,
-                     uint64_t seed = 7, const char* device = nullptr);
+                     uint64_t seed = 7, const char* device = nullptr,
+                     const emulsion_device_memory* device_memory = nullptr);
     ~Trainer();
     Trainer(const Trainer&) = delete;
     Trainer& operator=(const Trainer&) = delete;

@@ -15,7 +15,12 @@ namespace {
 
 struct FakeDevice {
     emulsion_device head{};
-    std::vector<Block> arenas;  // by class
+    std::vector<Block> blocks;  // of its own
+    struct Arena {
+        char* begin;
+        std::uint64_t bytes;
+    };
+    std::array<Arena, EMULSION_CLASSES> arenas{};
     // What dry runs have launched, a kernel or a test, and its places.
     std::set<std::vector<std::uint64_t>> ready;
     // What downloads at each mark are from: offset and bytes, as a dry mark has said.
@@ -71,28 +76,39 @@ int facts(int index, emulsion_device_facts* facts, char text[EMULSION_DEVICE_TEX
     return -5;
 }
 
-emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]);
+emulsion_device* open(int, void* context, char text[EMULSION_DEVICE_TEXT]);
 
 void close(emulsion_device* device) {
     fake_devices().open--;
     delete of(device);
 }
 
+void begin_arena(emulsion_device* device, int memory_class, char* begin, std::uint64_t bytes) {
+    FakeDevice::Arena& arena = of(device)->arenas[static_cast<std::size_t>(memory_class)];
+    EXPECT_EQ(arena.begin, nullptr) << "a class has two arenas";
+    arena = {begin, bytes};
+    std::memset(begin, 0, bytes);
+}
+
+int adopt(emulsion_device* device, int memory_class, std::uint64_t block, std::uint64_t bytes) {
+    if (const int error = answer(device, "adopt")) return error;
+    begin_arena(device, memory_class, reinterpret_cast<char*>(block), bytes);
+    return 0;
+}
+
 int allocate(emulsion_device* device, int memory_class, std::uint64_t bytes) {
     if (const int error = answer(device, "allocate")) return error;
-    Block& arena = of(device)->arenas[static_cast<std::size_t>(memory_class)];
-    EXPECT_EQ(arena.bytes, 0u) << "an arena is allocated twice";
-    arena = Block(bytes);
-    std::memset(arena.get(), 0, bytes);
+    const Block& block = of(device)->blocks.emplace_back(bytes);
+    begin_arena(device, memory_class, static_cast<char*>(block.get()), bytes);
     device->allocations++;
     device->allocated_bytes += bytes;
     return 0;
 }
 
 char* place(emulsion_device* device, int memory_class, std::uint64_t offset, std::uint64_t bytes) {
-    const Block& arena = of(device)->arenas[static_cast<std::size_t>(memory_class)];
+    const FakeDevice::Arena& arena = of(device)->arenas[static_cast<std::size_t>(memory_class)];
     EXPECT_LE(offset + bytes, arena.bytes) << "outside the arena of class " << memory_class;
-    return static_cast<char*>(arena.get()) + offset;
+    return arena.begin + offset;
 }
 
 std::uint64_t view(emulsion_device* device, int memory_class, std::uint64_t offset,
@@ -191,17 +207,30 @@ int probe(emulsion_device* device, const emulsion_device_probe* probe) {
     return 0;
 }
 
-const emulsion_device_api kApi = {"fake", count,    facts,    open,   close, allocate, view,
-                                  upload, download, set_mark, finish, test,  probe};
+const emulsion_device_api kApi = {.name = "fake",
+                                  .count = count,
+                                  .facts = facts,
+                                  .open = open,
+                                  .close = close,
+                                  .allocate = allocate,
+                                  .adopt = adopt,
+                                  .view = view,
+                                  .upload = upload,
+                                  .download = download,
+                                  .mark = set_mark,
+                                  .finish = finish,
+                                  .test = test,
+                                  .probe = probe,
+                                  .needs_context = 0};
 
-emulsion_device* open(int, char text[EMULSION_DEVICE_TEXT]) {
+emulsion_device* open(int, void* context, char text[EMULSION_DEVICE_TEXT]) {
+    fake_devices().context = context;
     if (fails("open")) {
         say(text, "open");
         return nullptr;
     }
     auto* device = new FakeDevice;
     device->head.api = &kApi;
-    for (int i = 0; i < EMULSION_CLASSES; i++) device->arenas.emplace_back(std::size_t{0});
     fake_devices().open++;
     return &device->head;
 }

@@ -22,6 +22,7 @@ struct FakeDevices {
     int failures = 1 << 30;           // calls of it that fail then
     int open = 0;                     // devices that are open
     int finishes = 0;                 // calls of finish
+    void* context = nullptr;          // that the last open was given
     std::vector<int> marked, waited;  // marks that were set, and those of downloads
     // What it does a second, which finish takes as long for: operations, bytes read and written.
     double peak = 1e12, read = 1e12, write = 1e12;

@@ -88,7 +88,7 @@ TEST(AbiDevice, SoftwareIsChosenLast) {
         *facts = fake_devices().facts;
         return 0;
     };
-    spare.open = [](int, char* text) -> emulsion_device* {
+    spare.open = [](int, void*, char* text) -> emulsion_device* {
         std::strcpy(text, "it is open elsewhere");
         return nullptr;
     };
@@ -310,7 +310,8 @@ TEST(AbiDevice, ABindThatFailsLeavesNothingOpen) {
          std::vector<Fault>{{"facts", 0, "device fake:0: the fake's facts fails"},
                             {"open", 0, "device fake:0: the fake's open fails"},
                             {"allocate", 0, "device fake:0: the fake's allocate fails"},
-                            {"allocate", 3, "device fake:0: the fake's allocate fails"},
+                            {"allocate", 2, "device fake:0: the fake's allocate fails"},
+                            {"adopt", 0, "device fake:0: the fake's adopt fails"},
                             {"view", 0, "device fake:0: the fake's view fails"},
                             {"view", 5, "device fake:0: the fake's view fails"},
                             {"launch", 0, "kernel 3 (prepare): the fake's launch fails"},
@@ -319,6 +320,11 @@ TEST(AbiDevice, ABindThatFailsLeavesNothingOpen) {
                             {"mark", 1, "device fake:0: the fake's mark fails"}}) {
         SCOPED_TRACE(fault.function);
         DeviceNetwork network;
+        const Block state(64);
+        emulsion_device_memory given = {};
+        given.block[EMULSION_STATE] = reinterpret_cast<std::uint64_t>(state.get());
+        given.bytes[EMULSION_STATE] = 64;
+        network.options.device_memory = &given;
         fake_devices().failing = fault.function;
         fake_devices().passing = fault.passing;
         EXPECT_EQ(network.bind(), EMULSION_DEVICE_ERROR);
@@ -327,6 +333,7 @@ TEST(AbiDevice, ABindThatFailsLeavesNothingOpen) {
         EXPECT_EQ(network.step(), EMULSION_NOT_BOUND);
         EXPECT_EQ(network.unbind(), EMULSION_NOT_BOUND);
         network.options.device = "cpu";
+        network.options.device_memory = nullptr;
         EXPECT_EQ(network.init(), EMULSION_OK);
         EXPECT_EQ(network.bind(), EMULSION_OK);
         EXPECT_EQ(network.step(), EMULSION_OK);

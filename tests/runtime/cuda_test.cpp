@@ -23,7 +23,7 @@ const char kScale[] = "scale", kOther[] = "other", kMissing[] = "missing";
 
 std::string open_failure(int index = 0) {
     char text[EMULSION_DEVICE_TEXT] = "";
-    emulsion_device* device = emulsion_cuda.open(index, text);
+    emulsion_device* device = emulsion_cuda.open(index, nullptr, text);
     if (device == nullptr) return text;
     emulsion_cuda.close(device);
     return "";
@@ -158,6 +158,66 @@ TEST(Cuda, MoreMemoryThanIsLeftIsRefusedBeforeItIsAsked) {
     EXPECT_STREQ(device->text,
                  "class workspace needs 1001 bytes, but 'toy' has 1000 left of its 10000");
     EXPECT_EQ(stand_in.calls["cuMemAlloc"], 1);
+}
+
+TEST(Cuda, MemoryOfTheCallerIsAnArena) {
+    CudaStandIn stand_in;
+    const uint64_t block = stand_in.make_block(8192);
+    const std::byte* bytes = stand_in.bytes_at(block, 8192);
+    {
+        OpenDevice device(emulsion_cuda);
+        ASSERT_EQ(emulsion_cuda.adopt(device.get(), EMULSION_STATE, block + 1024, 4096), 0)
+            << device->text;
+        for (int i = 0; i < 8192; i++)
+            ASSERT_EQ(bytes[i], i >= 1024 && i < 5120 ? std::byte{0} : std::byte{0x7E}) << i;
+        EXPECT_EQ(emulsion_cuda.view(device.get(), EMULSION_STATE, 512, 64), block + 1536);
+        const uint8_t byte = 9;
+        EXPECT_EQ(emulsion_cuda.upload(device.get(), EMULSION_STATE, 4095, &byte, 1), 0);
+        EXPECT_EQ(emulsion_cuda.allocate(device.get(), EMULSION_STATE, 4), EMULSION_DEVICE_REFUSED);
+        EXPECT_EQ(device->allocations, 0u);
+    }
+    EXPECT_EQ(bytes[5119], std::byte{9}) << "closing leaves it";
+    EXPECT_EQ(stand_in.calls["cuMemFree"], 0);
+    stand_in.drop_block(block);
+}
+
+TEST(Cuda, MemoryOfTheCallerThatIsNoArena) {
+    CudaStandIn stand_in;
+    const uint64_t block = stand_in.make_block(8192);
+    const auto refusal = [](uint64_t address, uint64_t bytes) {
+        OpenDevice device(emulsion_cuda);
+        EXPECT_NE(emulsion_cuda.adopt(device.get(), EMULSION_WORKSPACE, address, bytes), 0);
+        return std::string(device->text);
+    };
+    const std::string of_class = "the block of class workspace ";
+    EXPECT_EQ(refusal(block + 4096, 4097), of_class + "has 4096 bytes, but needs 4097");
+    EXPECT_EQ(refusal(block + 16, 64).rfind(of_class + "is at 0x", 0), 0u);
+    EXPECT_EQ(refusal(512, 64),
+              "cuPointerGetAttribute answers CUDA_ERROR_INVALID_VALUE (1) to a "
+              "block of the caller's on 'toy'");
+    stand_in.failing["cuMemGetAddressRange"] = 1;
+    EXPECT_EQ(refusal(block, 64),
+              "cuMemGetAddressRange answers CUDA_ERROR_INVALID_VALUE (1) to a "
+              "block of the caller's on 'toy'");
+    stand_in.failing.clear();
+    stand_in.memory_context = &stand_in;
+    EXPECT_EQ(refusal(block, 64), of_class + "is of another context than the device's primary one");
+    stand_in.memory_device = 1;
+    EXPECT_EQ(refusal(block, 64), of_class + "is of device cuda:1");
+    stand_in.memory_kind = 1;
+    EXPECT_EQ(refusal(block, 64), of_class + "is memory of the host");
+    stand_in.memory_kind = CU_MEMORYTYPE_DEVICE;
+    stand_in.memory_device = 0;
+    stand_in.memory_context = nullptr;
+    {
+        OpenDevice device(emulsion_cuda);
+        EXPECT_EQ(emulsion_cuda.adopt(device.get(), EMULSION_STATE, block + 512, 600), 0);
+        EXPECT_EQ(emulsion_cuda.adopt(device.get(), EMULSION_GRADIENTS, block, 512), 0);
+        EXPECT_EQ(emulsion_cuda.adopt(device.get(), EMULSION_WORKSPACE, block + 1024, 512),
+                  EMULSION_DEVICE_REFUSED);
+        EXPECT_EQ(device->text, of_class + "overlaps that of class state");
+    }
+    stand_in.drop_block(block);
 }
 
 TEST(Cuda, AKernelIsLaunchedWithAddresses) {

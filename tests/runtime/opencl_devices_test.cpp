@@ -10,7 +10,7 @@ namespace {
 
 std::string open_failure(int index = 0) {
     char text[EMULSION_DEVICE_TEXT] = "";
-    emulsion_device* device = emulsion_opencl.open(index, text);
+    emulsion_device* device = emulsion_opencl.open(index, nullptr, text);
     if (device == nullptr) return text;
     emulsion_opencl.close(device);
     return "";

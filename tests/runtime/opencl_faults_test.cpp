@@ -1,6 +1,7 @@
 // What an open device of OpenCL says when its driver refuses or fails: the first fault stays, in
 // words, and nothing is asked of the driver behind it.
 #include "tests/runtime/opencl_support.h"
+#include "tests/support/opencl_memory.h"
 
 namespace emulsion::test {
 namespace {
@@ -101,6 +102,90 @@ TEST_F(OpenClFaults, MisuseOfArenasIsRefused) {
         "clCreateSubBuffer answers CL_MISALIGNED_SUB_BUFFER_OFFSET (-13) to a view of 8 bytes "
         "from byte 4 on '" +
             device_name() + "'");
+}
+
+// What a device in the caller's context says of a block for the workspace, of which it needs 4096
+// bytes.
+std::string refused_block(const OpenClMemory& memory, void* block) {
+    OpenDevice device(emulsion_opencl, 0, memory.context());
+    EXPECT_NE(emulsion_opencl.adopt(device.get(), EMULSION_WORKSPACE,
+                                    reinterpret_cast<uint64_t>(block), 4096),
+              0);
+    return device->text;
+}
+
+TEST_F(OpenClFaults, BuffersOfTheCallerThatAreNoArenas) {
+    OpenClMemory memory(opencl_device(0)), other(opencl_device(0));
+    const std::string block = "the block of class workspace ";
+    EXPECT_EQ(refused_block(memory, memory.buffer(4095)), block + "has 4095 bytes, but needs 4096");
+    EXPECT_EQ(refused_block(memory, other.buffer(4096)), block + "is of another context");
+    EXPECT_EQ(refused_block(memory, memory.part(memory.buffer(8192), 4096)),
+              block + "is a part of another buffer");
+    std::vector<uint8_t> host(4096 + 1024);
+    const auto address = (reinterpret_cast<uintptr_t>(host.data()) + 511) / 512 * 512;
+    const uint64_t use_host = 1 << 3,
+                   none[] = {CL_MEM_READ_ONLY, CL_MEM_WRITE_ONLY, CL_MEM_HOST_READ_ONLY,
+                             CL_MEM_HOST_WRITE_ONLY, CL_MEM_HOST_NO_ACCESS};
+    for (uint64_t flags : none) {
+        void* one_way = memory.buffer(4096, flags | use_host, reinterpret_cast<void*>(address));
+        EXPECT_EQ(refused_block(memory, one_way),
+                  block + "is not for reading and writing by both kernels and the host");
+    }
+    const std::string refusal =
+        refused_block(memory, memory.buffer(4096, use_host, reinterpret_cast<void*>(address + 64)));
+    EXPECT_EQ(refusal.rfind(block + "is at 0x", 0), 0u) << refusal;
+    EXPECT_NE(refusal.find(", no multiple of 512 bytes"), std::string::npos) << refusal;
+
+    OpenDevice device(emulsion_opencl, 0, memory.context());
+    const auto sound =
+        reinterpret_cast<uint64_t>(memory.buffer(4096, use_host, reinterpret_cast<void*>(address)));
+    EXPECT_EQ(emulsion_opencl.adopt(device.get(), EMULSION_STATE, sound, 4096), 0) << device->text;
+    EXPECT_NE(emulsion_opencl.adopt(device.get(), EMULSION_WORKSPACE, sound, 4096), 0);
+    EXPECT_EQ(device->text, block + "is that of class state too");
+}
+
+TEST_F(OpenClFaults, ADriverThatRefusesWhatTheCallerHandsIn) {
+    OpenClMemory memory(opencl_device(0));
+    void* buffer = memory.buffer(4096);
+    char text[EMULSION_DEVICE_TEXT] = "";
+    const std::string name = " on '" + device_name() + "'";
+    StandIn stand_in;
+    stand_in.driver.clRetainMemObject = [](void*) { return -38; };
+    EXPECT_EQ(
+        refused_block(memory, buffer),
+        "clRetainMemObject answers CL_INVALID_MEM_OBJECT (-38) to a block of the caller's" + name);
+    stand_in.driver.clGetMemObjectInfo = [](void*, uint32_t fact, size_t, void* value, size_t*) {
+        if (fact == CL_MEM_SIZE) return -38;
+        *static_cast<uint32_t*>(value) = CL_MEM_OBJECT_BUFFER + 1;
+        return 0;
+    };
+    EXPECT_EQ(
+        refused_block(memory, buffer),
+        "clGetMemObjectInfo answers CL_INVALID_MEM_OBJECT (-38) to a block of the caller's" + name);
+    stand_in.driver.clGetMemObjectInfo = [](void*, uint32_t fact, size_t, void* value, size_t*) {
+        if (fact == CL_MEM_TYPE) *static_cast<uint32_t*>(value) = CL_MEM_OBJECT_BUFFER + 1;
+        return 0;
+    };
+    EXPECT_EQ(refused_block(memory, buffer), "the block of class workspace is no buffer");
+
+    stand_in.driver.clRetainContext = [](void*) { return -34; };
+    EXPECT_EQ(emulsion_opencl.open(0, memory.context(), text), nullptr);
+    EXPECT_EQ(text,
+              "clRetainContext answers CL_INVALID_CONTEXT (-34) to the context of the "
+              "caller's" +
+                  name);
+    stand_in.driver.clGetContextInfo = [](void*, uint32_t, size_t, void*, size_t*) { return -34; };
+    EXPECT_EQ(emulsion_opencl.open(0, memory.context(), text), nullptr);
+    EXPECT_EQ(text,
+              "clGetContextInfo answers CL_INVALID_CONTEXT (-34) to the context of the "
+              "caller's" +
+                  name);
+    stand_in.driver.clGetContextInfo = [](void*, uint32_t, size_t, void*, size_t* bytes) {
+        *bytes = 0;
+        return 0;
+    };
+    EXPECT_EQ(emulsion_opencl.open(0, memory.context(), text), nullptr);
+    EXPECT_EQ(text, "the context of the caller's is none of '" + device_name() + "'");
 }
 
 // ---- Programs ----
@@ -237,7 +322,7 @@ TEST_F(OpenClFaults, ADeviceThatIsLostWhileItRuns) {
 
 // ---- Leaks ----
 
-int made, released;
+int made, retained, released;
 
 template <auto member>
 int count_release(void* handle) {
@@ -246,9 +331,11 @@ int count_release(void* handle) {
 }
 
 TEST_F(OpenClFaults, ClosingReleasesWhatWasMade) {
+    OpenClMemory memory(opencl_device(0));
+    const auto block = reinterpret_cast<uint64_t>(memory.buffer(512));
     StandIn stand_in;
     emulsion_opencl_driver& driver = stand_in.driver;
-    made = released = 0;
+    made = retained = released = 0;
     driver.clCreateContext = [](const intptr_t* properties, uint32_t count, void* const* devices,
                                 void* callback, void* closure, int* error) {
         made++;
@@ -278,6 +365,14 @@ TEST_F(OpenClFaults, ClosingReleasesWhatWasMade) {
         made++;
         return StandIn::real().clCreateKernel(program, name, error);
     };
+    driver.clRetainContext = [](void* context) {
+        retained++;
+        return StandIn::real().clRetainContext(context);
+    };
+    driver.clRetainMemObject = [](void* buffer) {
+        retained++;
+        return StandIn::real().clRetainMemObject(buffer);
+    };
     driver.clReleaseMemObject = count_release<&emulsion_opencl_driver::clReleaseMemObject>;
     driver.clReleaseKernel = count_release<&emulsion_opencl_driver::clReleaseKernel>;
     driver.clReleaseProgram = count_release<&emulsion_opencl_driver::clReleaseProgram>;
@@ -295,6 +390,14 @@ TEST_F(OpenClFaults, ClosingReleasesWhatWasMade) {
     }
     EXPECT_EQ(made, 13);  // context, two queues, two buffers, four views, two programs, two kernels
     EXPECT_EQ(released, made);
+    {
+        OpenDevice device(emulsion_opencl, 0, memory.context());
+        emulsion_opencl.adopt(device.get(), EMULSION_STATE, block, 512);
+        EXPECT_EQ(device->error, 0) << device->text;
+    }
+    EXPECT_EQ(made, 15);  // two queues more
+    EXPECT_EQ(retained, 2);
+    EXPECT_EQ(released, made + retained);
 }
 
 }  // namespace

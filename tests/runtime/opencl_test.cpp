@@ -1,9 +1,12 @@
 // Devices of OpenCL: memory, launches, programs, the test for values that are not finite.
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <thread>
 
 #include "tests/runtime/opencl_support.h"
+#include "tests/support/opencl_memory.h"
 
 namespace emulsion::test {
 namespace {
@@ -48,6 +51,35 @@ TEST_F(OpenCl, WhatIsUploadedIsDownloaded) {
     EXPECT_EQ(device->downloaded_bytes, 8192u);
     EXPECT_EQ(device->allocations, 2u);
     EXPECT_EQ(device->allocated_bytes, 4096u + 512);
+}
+
+TEST_F(OpenCl, ABufferOfTheCallerIsAnArena) {
+    OpenClMemory memory(opencl_device(0));
+    void* buffer = memory.buffer(4096 + 512);
+    const std::vector<uint8_t> pattern(512, OpenClMemory::kPattern);
+    std::vector<uint8_t> expected(4096, 0);
+    const auto same = [&] {
+        const std::vector<uint8_t> bytes = memory.read(buffer, 4096 + 512);
+        return std::equal(expected.begin(), expected.end(), bytes.begin()) &&
+               std::equal(pattern.begin(), pattern.end(), bytes.begin() + 4096);
+    };
+    {
+        OpenDevice device(emulsion_opencl, 0, memory.context());
+        const emulsion_device_api& api = device.api();
+        const auto block = reinterpret_cast<uint64_t>(buffer);
+        ASSERT_EQ(api.adopt(device.get(), EMULSION_GRADIENTS, block, 4096), 0) << device->text;
+        EXPECT_TRUE(same()) << "its bytes begin as zeros, those behind stay";
+        for (int memory_class : {EMULSION_STATE, EMULSION_WORKSPACE})
+            ASSERT_EQ(api.allocate(device.get(), memory_class, 512), 0);
+        EXPECT_EQ(device->allocations, 2u);
+        EXPECT_EQ(device->allocated_bytes, 1024u);
+        const float value = std::numeric_limits<float>::infinity();
+        api.upload(device.get(), EMULSION_GRADIENTS, 4 * 700, &value, sizeof value);
+        EXPECT_EQ(first_not_finite(device.get(), EMULSION_GRADIENTS, 0, 1024), 700);
+        std::memcpy(expected.data() + 4 * 700, &value, sizeof value);
+        EXPECT_EQ(api.allocate(device.get(), EMULSION_GRADIENTS, 512), EMULSION_DEVICE_REFUSED);
+    }
+    EXPECT_TRUE(same()) << "closing leaves it";
 }
 
 // Views are made once, and kernels see an arena through them.

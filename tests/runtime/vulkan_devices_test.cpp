@@ -2,6 +2,7 @@
 // those that libraries cannot use.
 #include <cstring>
 
+#include "tests/runtime/abi_device_support.h"
 #include "tests/runtime/vulkan_support.h"
 
 namespace emulsion::test {
@@ -9,7 +10,7 @@ namespace {
 
 std::string open_failure(int index = 0) {
     char text[EMULSION_DEVICE_TEXT] = "";
-    emulsion_device* device = emulsion_vulkan.open(index, text);
+    emulsion_device* device = emulsion_vulkan.open(index, nullptr, text);
     if (device == nullptr) return text;
     emulsion_vulkan.close(device);
     return "";
@@ -156,6 +157,17 @@ TEST_F(VulkanDevices, WithoutMemoryOrAQueueOfItsOwn) {
             for (uint32_t i = 0; i < *count; i++) families[i].queueFlags = VK_QUEUE_TRANSFER_BIT;
         };
     EXPECT_EQ(open_failure(), "'" + vulkan_name() + "' has no queue for kernels");
+}
+
+TEST_F(VulkanDevices, TakeNoMemoryOfTheCaller) {
+    testing::DeviceNetwork network("vulkan:0");
+    const emulsion_device_memory given = {};
+    network.fake.variants[1].device = &emulsion_vulkan;
+    network.options.device_memory = &given;
+    EXPECT_EQ(network.bind(), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(),
+              "options.device_memory must be null on vulkan, where bind allocates all memory "
+              "itself");
 }
 
 TEST_F(VulkanDevices, ADriverThatMakesNoContextOrQueue) {

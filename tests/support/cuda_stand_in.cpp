@@ -17,6 +17,8 @@ char context_mark;
 
 const char* name_of(int error) {
     switch (error) {
+        case 1:
+            return "CUDA_ERROR_INVALID_VALUE";
         case 2:
             return "CUDA_ERROR_OUT_OF_MEMORY";
         case 100:
@@ -145,22 +147,35 @@ void set_devices(emulsion_cuda_driver& driver) {
 void set_memory(emulsion_cuda_driver& driver) {
     driver.memory_info = [](size_t* left, size_t* all) {
         *left = *all = stand_in->memory;
-        for (const auto& [address, block] : stand_in->blocks) *left -= block->size();
+        for (const auto& [address, block] : stand_in->blocks) *left -= block.size();
         return stand_in->answer("cuMemGetInfo");
     };
     driver.memory_allocate = [](uint64_t* address, size_t bytes) {
         const int answer = stand_in->answer("cuMemAlloc");
-        if (answer != 0) return answer;
-        auto block = std::make_unique<std::vector<std::byte>>(bytes, std::byte{0x7E});
-        *address = reinterpret_cast<uint64_t>(block->data());
-        stand_in->blocks[*address] = std::move(block);
-        stand_in->live++;
-        return 0;
+        if (answer == 0) *address = stand_in->make_block(bytes);
+        return answer;
     };
     driver.memory_free = [](uint64_t address) {
-        EXPECT_EQ(stand_in->blocks.erase(address), 1u);
-        stand_in->live--;
+        stand_in->drop_block(address);
         return stand_in->answer("cuMemFree");
+    };
+    driver.memory_range = [](uint64_t* base, size_t* bytes, uint64_t address) {
+        auto block = stand_in->blocks.upper_bound(address);
+        if (bytes_at(address, 1) == nullptr) return 1;
+        block--;
+        *base = block->first;
+        *bytes = block->second.size();
+        return stand_in->answer("cuMemGetAddressRange");
+    };
+    driver.pointer_attribute = [](void* value, int name, uint64_t address) {
+        if (bytes_at(address, 1) == nullptr) return 1;
+        const void* source = name == CU_POINTER_ATTRIBUTE_MEMORY_TYPE
+                                 ? static_cast<const void*>(&stand_in->memory_kind)
+                             : name == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+                                 ? static_cast<const void*>(&stand_in->memory_device)
+                                 : &stand_in->memory_context;
+        std::memcpy(value, source, name == CU_POINTER_ATTRIBUTE_CONTEXT ? sizeof(void*) : 4);
+        return stand_in->answer("cuPointerGetAttribute");
     };
     driver.memory_set = [](uint64_t address, unsigned char value, size_t bytes, void* stream) {
         EXPECT_TRUE(stand_in->has_handle(stream));
@@ -336,12 +351,25 @@ CudaStandIn::~CudaStandIn() {
     stand_in = nullptr;
 }
 
+uint64_t CudaStandIn::make_block(size_t bytes) {
+    Bytes block(bytes, std::byte{0x7E});
+    const auto address = reinterpret_cast<uint64_t>(block.data());
+    blocks.emplace(address, std::move(block));
+    live++;
+    return address;
+}
+
+void CudaStandIn::drop_block(uint64_t address) {
+    EXPECT_EQ(blocks.erase(address), 1u);
+    live--;
+}
+
 std::byte* CudaStandIn::bytes_at(uint64_t address, size_t bytes) {
     auto block = blocks.upper_bound(address);
     if (block == blocks.begin()) return nullptr;
     block--;
     const size_t offset = address - block->first;
-    return offset + bytes <= block->second->size() ? block->second->data() + offset : nullptr;
+    return offset + bytes <= block->second.size() ? block->second.data() + offset : nullptr;
 }
 
 int CudaStandIn::answer(const char* symbol, bool needs_context) {

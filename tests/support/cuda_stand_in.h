@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,20 @@ struct CudaLaunch {
 // In use while it lives, one at a time.
 class CudaStandIn {
   public:
+    // Begins where the driver's blocks do, at a multiple of 512.
+    template <class T>
+    struct Aligned {
+        using value_type = T;
+        static T* allocate(size_t count) {
+            return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{512}));
+        }
+        static void deallocate(T* begin, size_t) {
+            ::operator delete(begin, std::align_val_t{512});
+        }
+        bool operator==(const Aligned&) const = default;
+    };
+    using Bytes = std::vector<std::byte, Aligned<std::byte>>;
+
     CudaStandIn();
     ~CudaStandIn();
     CudaStandIn(const CudaStandIn&) = delete;
@@ -35,6 +50,10 @@ class CudaStandIn {
     size_t memory = size_t{1} << 30;
     int capability = 90;
     int most_threads = 1024;
+    // What blocks of memory are, as pointer attributes tell.
+    unsigned memory_kind = CU_MEMORYTYPE_DEVICE;
+    int memory_device = 0;
+    void* memory_context = nullptr;
     std::string log;  // of the compiler, where cuModuleLoadDataEx fails
     // A code for each function (by its symbol) that is to fail.
     std::map<std::string, int> failing;
@@ -61,12 +80,15 @@ class CudaStandIn {
     bool has_handle(void* handle) const;
     void drop_handle(void* handle);
 
+    // Memory that no call asks for: a program's own.
+    uint64_t make_block(size_t bytes);
+    void drop_block(uint64_t address);
     // Of `bytes` from an address on, within one block of memory; null where they are not.
     std::byte* bytes_at(uint64_t address, size_t bytes);
 
     emulsion_cuda_driver driver;  // in use
     std::vector<std::unique_ptr<int>> handles;
-    std::map<uint64_t, std::unique_ptr<std::vector<std::byte>>> blocks;
+    std::map<uint64_t, Bytes> blocks;
 };
 
 }  // namespace emulsion::test

@@ -183,10 +183,10 @@ DeviceKernel::DeviceKernel(const Group& group, const CompiledKernel& compiled)
         throw std::runtime_error("the object of a kernel lacks the symbol " + compiled.symbol);
 }
 
-OpenDevice::OpenDevice(const emulsion_device_api& api, int index)
+OpenDevice::OpenDevice(const emulsion_device_api& api, int index, void* context)
     : instance_(std::make_unique<emulsion_instance>()) {
     char text[EMULSION_DEVICE_TEXT] = "";
-    device_ = api.open(index, text);
+    device_ = api.open(index, context, text);
     if (device_ == nullptr) throw std::runtime_error(text);
     instance_->device = device_;
     worker_.instance = instance_.get();

@@ -38,7 +38,7 @@ class DeviceKernel {
 class OpenDevice {
   public:
     // Throws the interface's words where it cannot be opened.
-    explicit OpenDevice(const emulsion_device_api& api, int index = 0);
+    explicit OpenDevice(const emulsion_device_api& api, int index = 0, void* context = nullptr);
     ~OpenDevice() { device_->api->close(device_); }
     OpenDevice(const OpenDevice&) = delete;
     OpenDevice& operator=(const OpenDevice&) = delete;
