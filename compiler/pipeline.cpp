@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <optional>
 
 #include "compiler/autodiff/training_step.h"
@@ -142,6 +143,23 @@ Plan plan_of(const OptimizedGraphs& optimized, const RecipeLibrary& recipes,
     return plan;
 }
 
+// Those of options.devices, and what they ask of the tensors that all families share.
+struct Devices {
+    std::vector<const Isa*> isas;
+    int64_t tensor_alignment = 0;
+};
+
+Devices devices_of(const BuildOptions& options) {
+    Devices devices;
+    for (const std::string& name : options.devices) {
+        devices.isas.push_back(find_device_isa(name));
+        EMU_CHECK(devices.isas.back() != nullptr, "'{}' is no kind of devices", name);
+        devices.tensor_alignment =
+            std::max(devices.tensor_alignment, devices.isas.back()->family->alignment);
+    }
+    return devices;
+}
+
 // `tensor_alignment`: as in PlanOptions.
 Plan device_plan(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
                  const Isa& isa, bool training, int64_t tensor_alignment = 0) {
@@ -156,27 +174,57 @@ Plan device_plan(const Network& network, const RecipeLibrary& recipes, const Bui
 
 Plan plan_of(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
              bool training) {
-    std::vector<const Isa*> devices;
+    const Devices devices = devices_of(options);
     PlanOptions processors = plan_options(options, training);
-    for (const std::string& name : options.devices) {
-        devices.push_back(find_device_isa(name));
-        EMU_CHECK(devices.back() != nullptr, "'{}' is no kind of devices", name);
-        processors.tensor_alignment =
-            std::max(processors.tensor_alignment, devices.back()->family->alignment);
-    }
+    processors.tensor_alignment = std::max(processors.tensor_alignment, devices.tensor_alignment);
     Plan plan = plan_of(optimized_graphs(network, options, processors), recipes, processors);
-    for (const Isa* isa : devices)
-        add_variants(plan, device_plan(network, recipes, options, *isa, training,
-                                       processors.tensor_alignment));
+    for (const Isa* isa : devices.isas)
+        add_variants(
+            plan, device_plan(network, recipes, options, *isa, training, devices.tensor_alignment));
     return plan;
 }
 
 namespace {
 
+// The build with `batch` for its largest.
+BuildOptions smaller_build(const BuildOptions& options, int batch) {
+    BuildOptions build = options;
+    build.batch = batch;
+    std::erase_if(build.infer_batches, [&](int each) { return each >= batch; });
+    build.infer_batches.push_back(batch);
+    return build;
+}
+
+// What builds for the powers of two below the batch would take of a device. Only a plan tells:
+// fusion, recipes, scratch and what lives at once depend on the batch.
+void add_smaller_batches(Plan& plan, const Network& network, const RecipeLibrary& recipes,
+                         const BuildOptions& options) {
+    const Devices devices = devices_of(options);
+    for (VariantPlan& variant : plan.variants) {
+        if (!variant.isa.is_device()) continue;
+        for (int batch = 1; batch < variant.batches.back().batch; batch *= 2) {
+            const Plan smaller = device_plan(network, recipes, smaller_build(options, batch),
+                                             variant.isa, plan.training, devices.tensor_alignment);
+            const auto bytes = device_bytes(smaller, smaller.variants[0]);
+            variant.smaller.push_back({batch,
+                                       std::accumulate(bytes.begin(), bytes.end(), int64_t{0}),
+                                       *std::max_element(bytes.begin(), bytes.end())});
+        }
+    }
+}
+
 struct Compiled {
     Plan plan;
     std::vector<VariantKernels> kernels;
 };
+
+// The plan of a library that is built.
+Compiled planned(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options,
+                 bool training) {
+    Compiled compiled{plan_of(network, recipes, options, training), {}};
+    add_smaller_batches(compiled.plan, network, recipes, options);
+    return compiled;
+}
 
 void compile_plan(Compiled& compiled, const RecipeLibrary& recipes, const BuildOptions& options) {
     KernelOptions kernel_options;
@@ -217,9 +265,8 @@ Artifact build(const Network& network, const RecipeLibrary& recipes, const Build
         prepare_output_folder(folder, library_name(network, training), network.name);
     // Both plans come first: what is wrong with the network is said before anything is compiled.
     std::optional<Compiled> train;
-    if (is_trained(network))
-        train = Compiled{plan_of(network, recipes, options, /*training=*/true), {}};
-    Compiled infer{plan_of(network, recipes, options, /*training=*/false), {}};
+    if (is_trained(network)) train = planned(network, recipes, options, /*training=*/true);
+    Compiled infer = planned(network, recipes, options, /*training=*/false);
     std::optional<Library> train_library;
     if (train) {
         compile_plan(*train, recipes, options);
@@ -282,12 +329,13 @@ std::string show_one(const Network& network, const RecipeLibrary& recipes, const
                print_graphs(network, build,
                             device_options(build, *find_device_isa(options.devices[0]), training));
     }
-    Compiled compiled;
-    compiled.plan = plan_of(network, recipes, options, training);
-    if (stage == "plan") return print(compiled.plan);
-    if (stage == "choices") return print_choices(compiled.plan);
-    if (stage == "loops" || stage == "stmt" || stage == "asm")
-        return show_kernels(compiled.plan, recipes, stage);
+    if (stage != "llvm") {
+        const Plan plan = plan_of(network, recipes, options, training);
+        if (stage == "plan") return print(plan);
+        if (stage == "choices") return print_choices(plan);
+        return show_kernels(plan, recipes, stage);
+    }
+    Compiled compiled = planned(network, recipes, options, training);
     compile_plan(compiled, recipes, options);
     return library_ir(network, compiled.plan, compiled.kernels);
 }

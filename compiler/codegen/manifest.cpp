@@ -119,7 +119,13 @@ Json variant_json(const Plan& plan, const VariantPlan& variant, const VariantKer
               {"slab_of_caller", slabs.slab0},
               {"slab_of_worker", slabs.slab}};
     json["bytes"] = bytes_json(plan, variant, kernels, std::max(1, plan.threads));
-    if (variant.isa.is_device()) json["device_bytes"] = device_json(plan, variant);
+    if (variant.isa.is_device()) {
+        json["device_bytes"] = device_json(plan, variant);
+        json["smaller_batches"] = Json::array();
+    }
+    for (const BatchMemory& row : variant.smaller)
+        json["smaller_batches"].push_back(
+            {{"batch", row.batch}, {"device_bytes", row.bytes}, {"largest_class", row.largest}});
     for (const BatchPlan& batch : variant.batches) {
         Json calls = Json::array();
         for (const PlannedCall& call : batch.calls) {

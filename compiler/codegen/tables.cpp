@@ -177,6 +177,16 @@ class TableWriter {
             sizeof(emulsion_plan), "emulsion_plan");
     }
 
+    Constant* smaller_batches(const VariantPlan& variant) {
+        std::vector<Constant*> rows;
+        for (const BatchMemory& row : variant.smaller)
+            rows.push_back(
+                write_.checked(write_.structure({write_.i32(row.batch), write_.i32(0),
+                                                 write_.i64(row.bytes), write_.i64(row.largest)}),
+                               sizeof(emulsion_smaller_batch), "emulsion_smaller_batch"));
+        return write_.table(rows, "smaller");
+    }
+
     Constant* variant_entry(const VariantPlan& variant, const VariantKernels& kernels) {
         std::vector<Constant*> buffers, plans;
         int batch = variant.batches.back().batch;
@@ -191,9 +201,10 @@ class TableWriter {
                  write_.table(buffers, "buffers"), write_.i64(variant.prepared_bytes),
                  write_.i64(variant.activation_bytes), write_.i64(bytes.slab0),
                  write_.i64(bytes.slab), write_.i32(static_cast<int64_t>(plans.size())),
-                 write_.i32(0), write_.table(plans, "plans"),
-                 sequence(variant, kernels, first, Stage::prepare),
-                 sequence(variant, kernels, first, Stage::update), device_of(variant.isa)}),
+                 write_.i32(static_cast<int64_t>(variant.smaller.size())),
+                 write_.table(plans, "plans"), sequence(variant, kernels, first, Stage::prepare),
+                 sequence(variant, kernels, first, Stage::update), device_of(variant.isa),
+                 smaller_batches(variant)}),
             sizeof(emulsion_variant), "emulsion_variant");
     }
 

@@ -74,6 +74,13 @@ struct BatchPlan {
     std::vector<std::pair<int, int>> inputs, outputs;  // (buffer, port) bindings
 };
 
+// The memory of a device that a build for another batch takes.
+struct BatchMemory {
+    int batch = 0;
+    int64_t bytes = 0;    // of all classes
+    int64_t largest = 0;  // of the largest one
+};
+
 struct VariantPlan {
     Isa isa;
     std::vector<PlannedBuffer> buffers;
@@ -85,6 +92,7 @@ struct VariantPlan {
     std::vector<std::string> notes;     // decisions in words: fuse or pass, store or recompute
     std::vector<NodeChoice> choices;    // the same where a node could do otherwise
     std::vector<std::string> left_out;  // records that say what a node cannot do, in words
+    std::vector<BatchMemory> smaller;   // of a variant for devices that is built; batch ascending
 };
 
 // A call in a line, "forward conv1 direct kw=16 tx=7": what emulsion_info lists and profiles quote.

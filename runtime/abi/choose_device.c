@@ -43,6 +43,8 @@ int emulsion_library_device(const emulsion_library* library, int index,
         description->index = index;
         description->is_software = facts.is_software != 0;
         description->memory_bytes = facts.memory_bytes;
+        description->largest_batch =
+            emulsion_device_largest_batch(library, &library->variants[i], &facts);
         emulsion_device_sizes(library, &library->variants[i], &sizes);
         memcpy(description->device_bytes, sizes.device_bytes, sizeof sizes.device_bytes);
         add_text(description->name, facts.name);

@@ -36,6 +36,28 @@ void emulsion_device_sizes(const emulsion_library* library, const emulsion_varia
         emulsion_device_slot(library, variant, EMULSION_DEVICE_MARKS, 0);
 }
 
+static int fits(const emulsion_device_facts* facts, uint64_t bytes, uint64_t largest) {
+    return bytes <= facts->memory_bytes && largest <= facts->largest_bytes;
+}
+
+int32_t emulsion_device_largest_batch(const emulsion_library* library,
+                                      const emulsion_variant* variant,
+                                      const emulsion_device_facts* facts) {
+    emulsion_sizes sizes;
+    uint64_t sum = 0, largest = 0;
+    emulsion_device_sizes(library, variant, &sizes);
+    for (int i = 0; i < EMULSION_CLASSES; i++) {
+        sum += sizes.device_bytes[i];
+        if (sizes.device_bytes[i] > largest) largest = sizes.device_bytes[i];
+    }
+    if (fits(facts, sum, largest)) return library->info->batch;
+    for (int32_t i = variant->smaller_count - 1; i >= 0; i--) {
+        if (fits(facts, variant->smaller[i].bytes, variant->smaller[i].largest))
+            return variant->smaller[i].batch;
+    }
+    return 0;
+}
+
 /* What the caller hands in, as far as it can be told without a driver. */
 
 int emulsion_is_given(const emulsion_device_memory* given, int memory_class) {
@@ -90,6 +112,21 @@ static int check_given(emulsion_instance* instance, const uint64_t bytes[EMULSIO
 
 /* What the device has. */
 
+/* What another batch would leave to bind beside blocks of the caller's is not known. */
+static void append_fix(emulsion_instance* instance, const emulsion_device_facts* facts,
+                       int has_given) {
+    const int32_t batch =
+        has_given ? 0 : emulsion_device_largest_batch(instance->library, instance->variant, facts);
+    if (has_given) {
+        emulsion_append(instance, ": build it for a smaller batch");
+    } else if (batch == 0) {
+        emulsion_append(instance, ", and no batch is small enough");
+    } else {
+        emulsion_append(instance, ": build it for a batch of at most ");
+        emulsion_append_number(instance, batch);
+    }
+}
+
 /* A class of -1: in all. */
 static int fail_memory(emulsion_instance* instance, const emulsion_device_facts* facts,
                        uint64_t needed, int memory_class, int has_given) {
@@ -108,7 +145,7 @@ static int fail_memory(emulsion_instance* instance, const emulsion_device_facts*
     } else if (has_given) {
         emulsion_append(instance, " beside what bind is given");
     }
-    emulsion_append(instance, ": build it for a smaller batch");
+    append_fix(instance, facts, has_given);
     return EMULSION_UNSUPPORTED_DEVICE;
 }
 

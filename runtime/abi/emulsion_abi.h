@@ -222,6 +222,9 @@ typedef struct emulsion_device_description {
     int32_t is_software;   /* 1: the processor in disguise, such as PoCL's or lavapipe's */
     uint64_t memory_bytes;
     uint64_t device_bytes[EMULSION_CLASSES]; /* of its memory, what the library takes */
+    int32_t largest_batch; /* of info->batch and the powers of two below it, the largest that the
+                              library may be built for to fit there; 0: none does */
+    int32_t reserved;
     char name[256];
     char problem[256]; /* beyond the last device: why there is none, or no more, in words */
 } emulsion_device_description;

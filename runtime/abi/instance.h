@@ -107,6 +107,14 @@ enum {
     EMULSION_CPU_AVX512 = 2 /* those and AVX-512 F, CD, BW, DQ, VL; ZMM and masks saved */
 };
 
+/* What the library would take of a device's memory, were it built for this batch. */
+typedef struct emulsion_smaller_batch {
+    int32_t batch;
+    int32_t reserved;
+    uint64_t bytes;   /* of all classes */
+    uint64_t largest; /* of the largest one */
+} emulsion_smaller_batch;
+
 typedef struct emulsion_variant {
     uint32_t cpu; /* EMULSION_CPU_* */
     int32_t buffer_count;
@@ -116,11 +124,12 @@ typedef struct emulsion_variant {
     uint64_t slab0_bytes; /* slab of the calling thread (worker 0): see emulsion_slab_bytes_of */
     uint64_t slab_bytes;  /* slab of each other worker */
     int32_t plan_count;
-    int32_t reserved;
-    const emulsion_plan* plans;        /* batch ascending; training has one */
-    emulsion_sequence prepare;         /* inference */
-    emulsion_sequence update;          /* training; empty where updates are at once */
-    const emulsion_device_api* device; /* of a variant for devices; null: for processors */
+    int32_t smaller_count;
+    const emulsion_plan* plans;            /* batch ascending; training has one */
+    emulsion_sequence prepare;             /* inference */
+    emulsion_sequence update;              /* training; empty where updates are at once */
+    const emulsion_device_api* device;     /* of a variant for devices; null: for processors */
+    const emulsion_smaller_batch* smaller; /* of one for devices, batch ascending */
 } emulsion_variant;
 
 /* First values of one tensor of info->tensors. Padding lanes are zero. Tensors without an entry are

@@ -1,5 +1,6 @@
 /* What the C files of this folder share; generated code and the compiler see instance.h alone. */
 #pragma once
+#include "runtime/abi/device.h"
 #include "runtime/abi/instance.h"
 
 /* The magic of an instance: whose it is, so that no library takes another version's for its own,
@@ -90,6 +91,11 @@ int emulsion_device_measure(const emulsion_device_api* api, int index,
 /* The bytes of each class on a device. */
 void emulsion_device_sizes(const emulsion_library* library, const emulsion_variant* variant,
                            emulsion_sizes* sizes);
+/* The largest batch that the library may be built for to fit the device, as far as it says
+ * (emulsion_device_description); 0: none. */
+int32_t emulsion_device_largest_batch(const emulsion_library* library,
+                                      const emulsion_variant* variant,
+                                      const emulsion_device_facts* facts);
 /* Where a slot of the workspace begins. Each of the two sets has inputs, outputs, and in training
  * the record of the tests; behind the last set it is the end. */
 uint64_t emulsion_device_slot(const emulsion_library* library, const emulsion_variant* variant,

@@ -37,7 +37,7 @@ Devices query_devices(DeviceQuery query) {
         const int status = query(i, &found);
         if (status == EMULSION_OK) {
             devices.list.push_back({concat(found.interface, ":", found.index), found.interface,
-                                    one_line(found.name), found.memory_bytes,
+                                    one_line(found.name), found.memory_bytes, found.largest_batch,
                                     found.is_software != 0, "", i});
             continue;
         }
@@ -214,10 +214,14 @@ void check_memory(const Device& device, const emulsion_sizes& sizes) {
     const uint64_t needed =
         std::accumulate(sizes.device_bytes, sizes.device_bytes + EMULSION_CLASSES, uint64_t(0));
     if (device.is_processor() || needed <= device.memory_bytes) return;
+    const std::string fix =
+        device.largest_batch > 0
+            ? concat("build the network with --batch ", device.largest_batch, " or less")
+            : "no --batch is small enough: choose another device";
     throw RuntimeError(concat("--device ", device.option),
                        concat(device.name, " has ", device.memory_bytes,
                               " bytes of memory, but the network needs ", needed),
-                       "build the network for a smaller --batch, or run it with --device cpu");
+                       concat(fix, ", or run it with --device cpu"));
 }
 
 }  // namespace emulsion

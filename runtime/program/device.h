@@ -24,6 +24,7 @@ struct Device {
     std::string interface;       // its variant in emulsion_info, "opencl"; empty: the processor
     std::string name;            // in the driver's words; empty: the processor
     uint64_t memory_bytes = 0;
+    int largest_batch = 0;  // that fits there, emulsion_device_description
     bool is_software = false;
     std::string reason;  // why --device auto is the processor, or empty
     int index = 0;       // among all devices of the library

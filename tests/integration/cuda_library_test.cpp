@@ -8,10 +8,15 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
+#include "compiler/codegen/manifest.h"
+#include "compiler/plan/plan.h"
 #include "runtime/abi/device_base.h"
 #include "runtime/abi/instance.h"
+#include "schedules/library.h"
 #include "tests/integration/integration_support.h"
 #include "tests/support/cuda_code.h"
 #include "tests/support/cuda_stand_in.h"
@@ -253,9 +258,40 @@ TEST_F(CudaLibrary, TooLittleMemoryIsKnownBeforeItIsAskedFor) {
     EXPECT_EQ(bind("cuda", sentence), EMULSION_UNSUPPORTED_DEVICE);
     EXPECT_EQ(sentence, "device cuda:0 (toy) has " + std::to_string(needed - 1) +
                             " bytes of memory, but the network needs " + std::to_string(needed) +
-                            ": build it for a smaller batch");
+                            ": build it for a batch of at most 4");
+    driver.memory = 1000;
+    EXPECT_EQ(bind("cuda", sentence), EMULSION_UNSUPPORTED_DEVICE);
+    EXPECT_TRUE(sentence.ends_with(", and no batch is small enough")) << sentence;
     EXPECT_EQ(driver.calls["cuMemAlloc"], 0);
     EXPECT_EQ(driver.calls["cuDevicePrimaryCtxRetain"], 0);
+}
+
+// What manifest and description say of smaller batches is what builds for these would state.
+TEST_F(CudaLibrary, SmallerBatchesAreAsTheirOwnBuilds) {
+    const RecipeLibrary recipes = make_library();
+    for (const bool training : {true, false}) {
+        const std::string name = training ? "lenet_train" : "lenet_infer";
+        const auto manifest =
+            nlohmann::json::parse(read_text(lenet().folder() + "/" + name + ".json"));
+        const auto& rows = manifest["variants"].back()["smaller_batches"];
+        ASSERT_EQ(rows.size(), training ? 3u : 2u);
+        for (size_t i = 0; i < rows.size(); i++) {
+            BuildOptions options;
+            options.devices = {"cuda"};
+            options.batch = 1 << i;
+            options.infer_batches = i == 0 ? std::vector<int>{1} : std::vector<int>{1, 2};
+            const Plan plan = plan_of(golden_network("lenet"), recipes, options, training);
+            const auto bytes = device_bytes(plan, plan.variants.back());
+            const int64_t sum = std::accumulate(bytes.begin(), bytes.end(), int64_t{0});
+            EXPECT_EQ(rows[i]["batch"], options.batch);
+            EXPECT_EQ(rows[i]["device_bytes"], sum);
+            EXPECT_EQ(rows[i]["largest_class"], *std::max_element(bytes.begin(), bytes.end()));
+            driver.memory = static_cast<size_t>(sum);
+            emulsion_device_description description;
+            ASSERT_EQ((training ? train().device : infer().device)(0, &description), EMULSION_OK);
+            EXPECT_EQ(description.largest_batch, options.batch);
+        }
+    }
 }
 
 // All classes in memory of the caller's: bind allocates none, and unbind frees none.

@@ -118,5 +118,40 @@ TEST(AbiDevice, MemoryOfTheCallerIsOfTheInterface) {
               "options.device_memory must be null on fake, where bind allocates all memory itself");
 }
 
+TEST(AbiDevice, TheLargestBatchThatFitsIsNamed) {
+    DeviceNetwork network;
+    const emulsion_smaller_batch smaller[] = {
+        {1, 0, 1000, 600}, {2, 0, 2000, 1200}, {3, 0, 1999, 1500}};
+    network.fake.variants[1].smaller = smaller;
+    network.fake.variants[1].smaller_count = 3;
+    struct Case {
+        std::uint64_t memory, largest;  // of the device
+        int batch;
+    };
+    for (const Case& each : std::vector<Case>{{5312, 5120, kBatch},
+                                              {5311, 5311, 3},
+                                              {5312, 5119, 3},
+                                              {1999, 1999, 3},
+                                              {1998, 1998, 1},
+                                              {2000, 1499, 2},
+                                              {1000, 600, 1},
+                                              {999, 999, 0},
+                                              {1000, 599, 0}}) {
+        SCOPED_TRACE(each.memory);
+        fake_devices().facts.memory_bytes = each.memory;
+        fake_devices().facts.largest_bytes = each.largest;
+        emulsion_device_description description;
+        ASSERT_EQ(emulsion_library_device(&network.fake.library, 0, &description), EMULSION_OK);
+        EXPECT_EQ(description.largest_batch, each.batch);
+        const bool fits = each.batch == kBatch;
+        EXPECT_EQ(network.bind(), fits ? EMULSION_OK : EMULSION_UNSUPPORTED_DEVICE);
+        const std::string end =
+            fits              ? ""
+            : each.batch == 0 ? ", and no batch is small enough"
+                              : ": build it for a batch of at most " + std::to_string(each.batch);
+        EXPECT_TRUE(network.error().ends_with(end)) << network.error();
+    }
+}
+
 }  // namespace
 }  // namespace emulsion::testing

@@ -282,14 +282,14 @@ TEST(AbiDevice, TooLittleMemoryIsRefusedBeforeTheFirstAllocation) {
     fake_devices().facts.memory_bytes = 5311;
     EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
     EXPECT_EQ(network.error(),
-              "device fake:0 (a fake) has 5311 bytes of memory, but the network needs 5312: build "
-              "it for a smaller batch");
+              "device fake:0 (a fake) has 5311 bytes of memory, but the network needs 5312, and no "
+              "batch is small enough");
     fake_devices().facts.memory_bytes = 5312;
     fake_devices().facts.largest_bytes = 5119;
     EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);
     EXPECT_EQ(network.error(),
               "device fake:0 (a fake) gives at most 5119 bytes at once, but the network needs 5120 "
-              "for the workspace: build it for a smaller batch");
+              "for the workspace, and no batch is small enough");
     fake_devices().facts.largest_bytes = 5120;
     fake_devices().facts.alignment = 1024;
     EXPECT_EQ(network.bind(), EMULSION_UNSUPPORTED_DEVICE);

@@ -158,17 +158,21 @@ TEST_F(DevicePrograms, MemoryTooSmall) {
     network.has_device_variant = true;
     network.devices = {"First fake"};
     network.device_bytes = 100;
-    use_fake_network(network);
-    const ProgramResult result = train("run", {"--device", "gpu"});
-    EXPECT_EQ(result.exit_code, 1);
-    EXPECT_EQ(result.err.find("error: --device opencl:0: First fake has 100 bytes of memory, but "
-                              "the network needs "),
-              0u)
-        << result.err;
-    EXPECT_NE(result.err.find("\n  fix: build the network for a smaller --batch, or run it with "
-                              "--device cpu\n"),
-              std::string::npos)
-        << result.err;
+    for (const auto& [batch, fix] :
+         {std::pair{0, "no --batch is small enough: choose another device"},
+          std::pair{8, "build the network with --batch 8 or less"}}) {
+        network.largest_batch = batch;
+        use_fake_network(network);
+        const ProgramResult result = train("run", {"--device", "gpu"});
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_EQ(result.err.find("error: --device opencl:0: First fake has 100 bytes of memory, "
+                                  "but the network needs "),
+                  0u)
+            << result.err;
+        EXPECT_TRUE(result.err.ends_with(std::string("\n  fix: ") + fix +
+                                         ", or run it with --device cpu\n"))
+            << result.err;
+    }
     EXPECT_FALSE(is_folder(runs_ / "run"));
 }
 

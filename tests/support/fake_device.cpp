@@ -44,6 +44,7 @@ int fake_device(int index, const emulsion_sizes& sizes, emulsion_device_descript
     description->index = index;
     description->is_software = index < network.software_devices;
     description->memory_bytes = network.device_bytes;
+    description->largest_batch = network.largest_batch;
     std::memcpy(description->device_bytes, sizes.device_bytes, sizeof sizes.device_bytes);
     description->device_bytes[EMULSION_WORKSPACE] -= network.elsewhere_bytes;
     copy_text(description->name, network.devices[static_cast<size_t>(index)]);

@@ -47,6 +47,7 @@ struct FakeNetwork {
     std::vector<std::string> devices;  // those there are, by name
     int software_devices = 0;          // so many of the first are software
     uint64_t device_bytes = 1 << 20;   // of each
+    int largest_batch = 0;             // that fits, emulsion_device_description
     uint64_t elsewhere_bytes = 0;      // more of the workspace that another interface would take
 };
 
