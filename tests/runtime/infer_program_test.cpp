@@ -417,12 +417,13 @@ TEST(InferenceSession, MemoryDoesNotGrowWithCalls) {
     session.prepare();
     const AlignedBlock images = allocate_aligned(8 * session.shape().elements() * sizeof(float));
     uint64_t early = resident_kib();  // the first look takes memory of its own
-    for (int call = 0; call < 10000; call++) {
+    for (int call = 0; call < 40000; call++) {
         session.run(static_cast<const float*>(images.get()), call % 8 + 1);
         if (call == 100) early = resident_kib();
     }
     EXPECT_GT(early, 0u);
-    EXPECT_LE(resident_kib(), early + 64);
+    // Sanitizers take some dozens of KiB at any time; less than a pointer a call is that.
+    EXPECT_LE(resident_kib(), early + 256);
 }
 
 TEST(RankClasses, EqualScoresKeepTheirOrder) {
