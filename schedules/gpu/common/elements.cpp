@@ -18,6 +18,13 @@ double device_seconds(double launches, double bytes, double multiply_adds, doubl
            multiply_adds / (kMultiplyAddsPerSecond * efficiency);
 }
 
+int parts_that_fill(int64_t blocks, int64_t most, int fewest) {
+    constexpr int kWantedBlocks = 256;  // of a grid
+    int parts = 1;
+    while (2 * parts <= most && (parts < fewest || blocks * parts < kWantedBlocks)) parts *= 2;
+    return parts;
+}
+
 double scratch_bytes(const std::vector<Scratch>& scratch) {
     double elements = 0;
     for (const Scratch& s : scratch) elements += static_cast<double>(s.elements());

@@ -25,6 +25,10 @@ inline constexpr int kMostCopies = 65535;
 double device_seconds(double launches, double bytes, double multiply_adds = 0,
                       double efficiency = 1);
 
+// In how many parts a reduction is summed, a power of two: as many as a device needs to be busy,
+// where one part has so many blocks, but `fewest` at least and `most` at most, which wins.
+int parts_that_fill(int64_t blocks, int64_t most, int fewest = 1);
+
 // Bytes of memory that a kernel moves by its scratch: each element is stored once and read once.
 double scratch_bytes(const std::vector<Scratch>& scratch);
 

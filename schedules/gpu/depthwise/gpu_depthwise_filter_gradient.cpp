@@ -39,7 +39,6 @@ constexpr int kMostTapsInRow = 32;  // a row alone may be so long
 constexpr int kMostChains = 16;
 constexpr int kFewestSteps = 8;  // of a chain, where there are several parts
 constexpr int kMostParts = 128;
-constexpr int kWantedBlocks = 256;  // of a grid
 
 struct Gradient {
     int channels = 0, taps_w = 1, taps_h = 1, width = 1, height = 1;  // of dy
@@ -81,11 +80,7 @@ struct Parts {
 int default_parts(const Gradient& g, int channels, int chains, int batch) {
     const int64_t steps = (g.positions(batch) + chains - 1) / chains;
     const int blocks = divide_up(g.channels, channels) * divide_up(g.taps_h, g.rows());
-    int parts = 1;
-    while (2 * parts <= g.most_parts() && blocks * parts < kWantedBlocks &&
-           steps / (2 * parts) >= kFewestSteps)
-        parts *= 2;
-    return parts;
+    return parts_that_fill(blocks, std::min<int64_t>(g.most_parts(), steps / kFewestSteps));
 }
 
 // The sums of all taps of one thread, and what they are made of.

@@ -30,7 +30,6 @@ using Halide::Var;
 namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
-constexpr int kWantedBlocks = 256;  // of a grid
 constexpr int kMostParts = 64;
 
 std::vector<int64_t> sums_of_a_part(const FilterGradient& g) {
@@ -48,9 +47,7 @@ int64_t copies_of(const FilterGradient& g, int batch) {
 
 int parts_of(const FilterGradient& g, const BlockTile& tile, int batch) {
     const int grid = divide_up(g.outputs, tile.bm) * divide_up(g.inputs, tile.bp) * g.taps();
-    int parts = 1;
-    while (2 * parts <= most_parts(g, batch) && grid * parts < kWantedBlocks) parts *= 2;
-    return parts;
+    return parts_that_fill(grid, most_parts(g, batch));
 }
 
 // The sums of the parts: a grid of blocks of channels, taps and parts.
@@ -111,13 +108,8 @@ std::vector<Tiling> GpuFilterGradient::tilings(const Group& group, const Isa& is
     std::vector<Tiling> tilings;
     for (const Tiling& tiles :
          block_tilings(g.outputs, g.inputs, copies_of(g, group.batch), g.piece(), isa)) {
-        BlockTile tile = block_tile(tiles);
-        const int parts = parts_of(g, tile, group.batch);
-        // A reduction of one piece would be no loop: ptxas then loads all of it at once, and
-        // spills.
-        if (parts == g.lines(group.batch) && tile.bk >= g.line() && tile.bk % 2 == 0) tile.bk /= 2;
-        Tiling tiling = to_tiling(tile);
-        tiling.values.emplace_back("parts", parts);
+        const BlockTile tile = block_tile(tiles);
+        Tiling tiling = g.tiling(tile, parts_of(g, tile, group.batch), group.batch);
         if (tiling_fault(*this, group, tiling, isa).empty()) tilings.push_back(std::move(tiling));
     }
     return tilings;

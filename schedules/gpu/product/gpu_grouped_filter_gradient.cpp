@@ -28,8 +28,7 @@ using Halide::Var;
 namespace {
 
 constexpr int kLanes = static_cast<int>(kBlock);
-constexpr int kNarrow = 16;         // channels of the smallest blocks
-constexpr int kWantedBlocks = 256;  // of a grid
+constexpr int kNarrow = 16;  // channels of the smallest blocks
 constexpr int kMostParts = 64;
 
 struct Form {
@@ -53,9 +52,7 @@ struct Form {
 int parts_of(const Form& form, const BlockTile& tile, int batch) {
     const int64_t grid = divide_up(form.product.outputs, tile.bm) *
                          divide_up(form.product.inputs, tile.bp) * form.copies();
-    int parts = 1;
-    while (2 * parts <= form.most_parts(batch) && grid * parts < kWantedBlocks) parts *= 2;
-    return parts;
+    return parts_that_fill(grid, form.most_parts(batch));
 }
 
 // The sums of the parts, over (output, input, tap + taps * (product + products * part)), as a
@@ -132,12 +129,8 @@ std::vector<Tiling> GpuGroupedFilterGradient::tilings(const Group& group, const 
     std::vector<Tiling> tilings;
     for (const Tiling& tiles : block_tilings(
              g.outputs, g.inputs, form.copies() * form.most_parts(group.batch), g.piece(), isa)) {
-        BlockTile tile = block_tile(tiles);
-        const int parts = parts_of(form, tile, group.batch);
-        // A reduction of one piece would be no loop, see gpu_filter_gradient.
-        if (parts == g.lines(group.batch) && tile.bk >= g.line() && tile.bk % 2 == 0) tile.bk /= 2;
-        Tiling tiling = to_tiling(tile);
-        tiling.values.emplace_back("parts", parts);
+        const BlockTile tile = block_tile(tiles);
+        Tiling tiling = g.tiling(tile, parts_of(form, tile, group.batch), group.batch);
         if (tiling_fault(*this, group, tiling, isa).empty()) tilings.push_back(std::move(tiling));
     }
     return tilings;

@@ -24,7 +24,6 @@ using Halide::Var;
 
 namespace {
 
-constexpr int kWantedBlocks = 256;  // of a grid
 constexpr int kMostParts = 32;
 constexpr int kFewestPieces = 2;  // of a part: one piece would be no loop
 
@@ -42,9 +41,7 @@ int most_parts(const Product& product, int batch) {
 int default_parts(const Product& product, const BlockTile& tile, int batch) {
     const int64_t positions = product.positions(batch);
     const int64_t grid = divide_up(product.m, tile.bm) * ((positions + tile.bp - 1) / tile.bp);
-    int parts = 2;
-    while (2 * parts <= most_parts(product, batch) && grid * parts < kWantedBlocks) parts *= 2;
-    return parts;
+    return parts_that_fill(grid, most_parts(product, batch), /*fewest=*/2);
 }
 
 // Channels of a part, in whole pieces.

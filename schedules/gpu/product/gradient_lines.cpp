@@ -5,7 +5,6 @@
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/window_lowering.h"
 #include "schedules/common/anchor.h"
-#include "schedules/gpu/product/block_product.h"
 
 namespace emulsion {
 
@@ -46,6 +45,13 @@ int FilterGradient::piece() const {
     for (int value = 2; value <= kPiece; value++)
         if (line() % value == 0) piece = value;
     return piece < 8 ? kPiece : piece;
+}
+
+Tiling FilterGradient::tiling(BlockTile tile, int parts, int samples) const {
+    if (parts == lines(samples) && tile.bk >= line() && tile.bk % 2 == 0) tile.bk /= 2;
+    Tiling tiling = to_tiling(tile);
+    tiling.values.emplace_back("parts", parts);
+    return tiling;
 }
 
 LinePlace FilterGradient::place(const Expr& i, const Expr& line_index, const Expr& samples,

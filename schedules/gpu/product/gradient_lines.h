@@ -5,6 +5,7 @@
 #include <Halide.h>
 
 #include "compiler/recipe/kernel_context.h"
+#include "schedules/gpu/product/block_product.h"
 
 namespace emulsion {
 
@@ -25,6 +26,9 @@ struct FilterGradient {
     int64_t lines(int samples) const;
     // A piece of a line that leaves nothing over: all of it where it is several rows.
     int piece() const;
+    // A tile and its parts, in pieces that leave the sum of a part a loop: of a single piece ptxas
+    // loads all at once, and spills.
+    Tiling tiling(BlockTile tile, int parts, int samples) const;
 
     // Position i of line `line`, clamped to those of the samples. `has_tail`: i may be beyond the
     // line.

@@ -31,7 +31,6 @@ constexpr int kLanes = static_cast<int>(kBlock);
 constexpr int kPiece = 16;           // tiles staged at once, half of them where tiles are few
 constexpr int kMostParts = 8;        // a thread of the last kernel reads all
 constexpr int kLongestChain = 1024;  // tiles that are summed one after another
-constexpr int kWantedBlocks = 256;   // of a grid
 
 // A group's gradient in tiles of dy.
 struct Form {
@@ -79,11 +78,7 @@ bool can_be_cut(const Group& group) {
 int parts_of(const Form& form, const BlockTile& tile) {
     const int grid =
         divide_up(form.outputs, tile.bm) * divide_up(form.inputs, tile.bp) * form.tiles.squared();
-    int parts = 1;
-    while (2 * parts <= form.most_parts() &&
-           (parts < form.fewest_parts() || grid * parts < kWantedBlocks))
-        parts *= 2;
-    return parts;
+    return parts_that_fill(grid, form.most_parts(), form.fewest_parts());
 }
 
 Func transformed_gradients(const Form& form, const KernelContext& context) {
