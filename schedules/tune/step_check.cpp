@@ -196,10 +196,6 @@ bool is_faster_in_step(const Checked& checked) {
     return is_faster(checked.times, kStepEffort.significance, 0);
 }
 
-double ratio(const Checked& checked) {
-    return checked.times.candidate_seconds() / checked.times.current_seconds();
-}
-
 // Whom a slow step is laid to: the records whose own kernels are no faster there, or where there is
 // none, the one that gains least. The others are acquitted: the step is checked again without
 // these.
@@ -209,8 +205,9 @@ void blame(std::vector<Checked>& list) {
         if (checked.is_in_slow_step && !checked.times.contended) slow.push_back(&checked);
     }
     if (slow.empty()) return;
-    const auto least = std::max_element(slow.begin(), slow.end(),
-                                        [](auto* a, auto* b) { return ratio(*a) < ratio(*b); });
+    const auto least = std::max_element(slow.begin(), slow.end(), [](auto* a, auto* b) {
+        return a->times.ratio() < b->times.ratio();
+    });
     const bool has_slower = std::any_of(slow.begin(), slow.end(), [](const Checked* checked) {
         return !is_faster_in_step(*checked);
     });
