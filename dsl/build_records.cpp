@@ -8,6 +8,7 @@
 #include <set>
 
 #include "compiler/support/host.h"
+#include "dsl/show_command.h"
 #include "schedules/library.h"
 
 namespace emulsion {
@@ -85,18 +86,22 @@ std::string machine_name(const CommandLine& line) {
 }  // namespace
 
 void add_files_beside_model(CommandLine& line) {
-    const std::filesystem::path model = line.file;
-    const auto beside = [&](const char* extension) {
-        return std::filesystem::path(model).replace_extension(extension).string();
+    const auto beside = [&](const std::string& kind) {
+        return std::filesystem::path(line.file).replace_extension("." + kind).string();
+    };
+    const auto take = [&](const std::string& kind) {
+        line.given.push_back("--" + kind + "=" + beside(kind));
+        return beside(kind);
     };
     if (line.command == "tune") {
-        if (line.records.empty()) line.records = {beside(".records")};
-        if (line.tune.journal.empty()) line.tune.journal = beside(".journal");
+        if (line.records.empty()) line.records = {take("records")};
+        if (line.tune.journal.empty()) line.tune.journal = take("journal");
         return;
     }
     if (line.command == "summary" || line.no_records || !line.records.empty()) return;
     std::error_code error;
-    if (std::filesystem::exists(beside(".records"), error)) line.records = {beside(".records")};
+    if (has_part(line, "--records") && std::filesystem::exists(beside("records"), error))
+        line.records = {take("records")};
 }
 
 ShippedRecords shipped_records(std::vector<Diagnostic>& faults) {

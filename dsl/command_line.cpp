@@ -76,6 +76,18 @@ std::vector<std::string> take_rest(std::vector<std::string>& words) {
     return rest;
 }
 
+// The options of a command as they were given, each in one word.
+std::vector<std::string> given_options(const CLI::App& command) {
+    std::vector<std::string> words;
+    for (const CLI::Option* option : command.get_options()) {
+        if (option->get_lnames().empty()) continue;  // FILE
+        const std::string name = "--" + option->get_lnames()[0];
+        for (const std::string& value : option->results())
+            words.push_back(option->get_items_expected_max() == 0 ? name : name + "=" + value);
+    }
+    return words;
+}
+
 }  // namespace
 
 ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc,
@@ -98,6 +110,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         if (line.command == "show") check_show_options(command, line);
         if (line.command == "tune") check_tune_options(command, line);
         if (reads_file && line.command != "records") check_file(line.file);
+        line.given = given_options(*command);
         line.rest = command->remaining();
         line.rest.insert(line.rest.end(), rest.begin(), rest.end());
         add_devices_of_trainer(command, line);
@@ -114,46 +127,10 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
 
 std::vector<std::string> to_arguments(const CommandLine& line) {
     std::vector<std::string> words = {line.command};
-    if (line.command == "summary") return words;
-    const BuildOptions& options = line.options;
-    auto add = [&](const std::string& option, const std::string& value) {
-        if (!has_part(line, option)) return;
-        words.push_back(option);
-        words.push_back(value);
-    };
-    add("--output", options.output);
-    add("--batch", std::to_string(options.batch));
-    for (int batch : options.infer_batches) add("--infer-batch", std::to_string(batch));
-    if (options.threads > 0) add("--threads", std::to_string(options.threads));
-    std::string targets = options.target;
-    for (const std::string& device : options.devices) targets += "," + device;
-    add("--target", targets);
-    if (options.jobs > 0) add("--jobs", std::to_string(options.jobs));
-    if (options.exact) words.push_back("--exact");
-    if (options.update_at_once) words.push_back("--update=at-once");
-    if (!options.cache) words.push_back("--no-cache");
-    if (options.checked) words.push_back("--checked");
-    for (const std::string& file : line.records) add("--records", file);
-    if (line.no_records) words.push_back("--no-records");
-    if (!line.machine.empty()) add("--machine", line.machine);
-    if (line.command == "show") add("--emit", line.stage);
-    if (line.command == "tune") {
-        if (line.tune.minutes > 0) add("--minutes", fmt::format("{}", line.tune.minutes));
-        if (line.tune.trials > 0) add("--trials", std::to_string(line.tune.trials));
-        if (!line.tune.journal.empty()) add("--journal", line.tune.journal);
-        if (!line.tune.only.empty()) add("--kernel", line.tune.only);
-        if (line.tune.draws) words.push_back("--draw");
-        if (!line.report.empty()) add("--report", line.report);
-        add("--seed", std::to_string(line.tune.seed));
-        if (line.json) words.push_back("--json");
-    }
-    if (!line.expected_name.empty()) add("--expect-name", line.expected_name);
-    if (!line.expected_purpose.empty()) add("--expect-purpose", line.expected_purpose);
+    words.insert(words.end(), line.given.begin(), line.given.end());
     if (!line.depfile.empty()) {
-        add("--depfile", line.depfile);
-        for (const std::string& file : line.dependencies) add("--dependency", file);
+        for (const std::string& file : line.dependencies) words.push_back("--dependency=" + file);
     }
-    if (!line.profile.empty()) words.push_back("--profile=" + line.profile);
     if (!line.rest.empty()) words.push_back("--");
     words.insert(words.end(), line.rest.begin(), line.rest.end());
     return words;

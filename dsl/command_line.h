@@ -13,10 +13,11 @@
 namespace emulsion {
 
 struct CommandLine {
-    std::string command;          // "build", "show", "summary", "train", "tune" or "records"
-    std::string file;             // the model, for `emulsion`
-    std::string stage = "graph";  // of show
-    std::string profile;          // of show: what the stage "roofline" reads
+    std::string command;             // "build", "show", "summary", "train", "tune" or "records"
+    std::string file;                // the model, for `emulsion`
+    std::vector<std::string> given;  // the command's options, as words: "--batch=64"
+    std::string stage = "graph";     // of show
+    std::string profile;             // of show: what the stage "roofline" reads
     BuildOptions options;
     std::string expected_name;     // of build: what the model must be called, or empty
     std::string expected_purpose;  // of build: "training", "inference" (alone), or empty
@@ -46,7 +47,7 @@ struct ParsedCommandLine {
 ParsedCommandLine parse_command_line(const std::string& program, bool reads_file, int argc,
                                      char** argv);
 
-// The arguments of a model program that say the same: "build", "-o", "out", ….
+// The arguments of a model program that say the same: "build", "--output=out", ….
 std::vector<std::string> to_arguments(const CommandLine& line);
 
 // Does what the line says and returns the exit code; `train` becomes the trainer instead. Throws

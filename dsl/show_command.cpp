@@ -89,7 +89,6 @@ void check_show_options(CLI::App* command, const CommandLine& line) {
 }
 
 bool has_part(const CommandLine& line, std::string_view option) {
-    if (line.command == "tune") return option != "--output";
     if (line.command != "show") return true;
     for (const Part& part : kParts) {
         if (part.option == option) return contains(part.stages, line.stage);

@@ -307,6 +307,11 @@ def check_only(work):
     result = work.run(*TUNE, "--trials", "21", *words, "--mode", "infer")
     names = {e["kernel"] for e in map(json.loads, result.stdout.splitlines()) if e["event"] == "kernel"}
     check(result.returncode == 0 and not any(name.startswith("training") for name in names), f"--mode: {names}, {result.stderr}")
+    # All options reach the program of a model that is C++.
+    result = work.run("tune", "tiny.cpp", *TUNE[2:], "--trials", "1", "--mode", "infer", "--journal", "cpp.journal", "--records", "cpp.records")
+    names = {e["kernel"] for e in map(json.loads, result.stdout.splitlines()) if e["event"] == "kernel"}
+    check(result.returncode == 0 and names and not any(name.startswith("training") for name in names),
+          f"--mode of a .cpp: {names}, {result.stderr}")
     none = work.run(*TUNE, "--trials", "1", "--kernel", "conv9", "--journal", "none.journal")
     check(none.returncode == 1 and "error[kernel]: no kernel's name contains 'conv9'" in none.stderr, f"--kernel: {none.stderr}")
 
