@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kPattern = 0x7E;
 constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t(2) << 20;
 
 size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -31,6 +32,9 @@ GuardedBlock::GuardedBlock(size_t bytes, Sharing sharing) : bytes_(bytes) {
         munmap(pages_, inner_bytes_ + 2 * page);
         throw std::bad_alloc();
     }
+    // As programs do: a kernel is timed in the pages that it will run in.
+    if (sharing == Sharing::no && inner_bytes_ >= kHugePage)
+        madvise(pages_ + page, inner_bytes_, MADV_HUGEPAGE);
     std::memset(pages_ + page, kPattern, inner_bytes_);
     data_ = pages_ + page + (inner_bytes_ - bytes) / kAlignment * kAlignment;
 }

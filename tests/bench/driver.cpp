@@ -23,6 +23,7 @@
 // with 1.
 #include HEADER
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -68,10 +69,15 @@ double seconds() {
     std::exit(1);
 }
 
+// As the programs do (runtime/program/memory.cpp): where it holds a huge page, of such.
 void* allocate(uint64_t bytes) {
+    constexpr uint64_t kHugePage = uint64_t(2) << 20;
     if (bytes == 0) return nullptr;
-    void* block = std::aligned_alloc(EMULSION_ALIGNMENT, (bytes + 4095) / 4096 * 4096);
+    const uint64_t unit = bytes >= kHugePage ? kHugePage : 4096;
+    const uint64_t rounded = (bytes + unit - 1) / unit * unit;
+    void* block = std::aligned_alloc(unit, rounded);
     if (!block) stop("out of memory for " + std::to_string(bytes) + " bytes");
+    if (unit == kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
     std::memset(block, 0, bytes);
     return block;
 }
