@@ -129,7 +129,7 @@ std::optional<Trial> ChoicePair::measure(const Effort& effort) const {
         const PairedTimes whole = whole_steps(times);
         const bool is_first = trial.times.pairs.empty();
         const bool wins = is_first ? is_faster(whole, effort.significance, effort.margin)
-                                   : trial.outcome == Outcome::faster && !is_slower_step(whole);
+                                   : trial.outcome == Outcome::faster && !is_slower(whole);
         trial.outcome = wins ? Outcome::faster : Outcome::slower;
         if (is_first) trial.times = whole;
         trial.times.contended |= whole.contended;

@@ -11,7 +11,7 @@ namespace emulsion {
 
 namespace {
 
-constexpr double kWorseStep = 0.005;  // of the whole: that much slower counts
+constexpr double kWorseStep = 0.005;  // that much slower counts
 constexpr int kMostChecks = 4;        // of slow steps, before all records in them go
 
 // The place of each group's kernel in the plan, by signature.
@@ -46,8 +46,8 @@ PairedTimes whole_steps(const StepTimes& times) {
     return whole;
 }
 
-bool is_slower_step(const PairedTimes& whole) {
-    PairedTimes reversed = whole;
+bool is_slower(const PairedTimes& times) {
+    PairedTimes reversed = times;
     for (TimePair& pair : reversed.pairs) std::swap(pair.current, pair.candidate);
     return is_faster(reversed, kStepEffort.significance, kWorseStep);
 }
@@ -109,6 +109,7 @@ namespace {
 struct Checked {
     Task* task;
     Confirmation record;
+    bool was_settled;  // it has won in the step, of which others may have changed since
     PairedTimes times;
     bool is_in_slow_step = false;
 };
@@ -120,15 +121,16 @@ bool is_settled(TuneRun& run, const Task& task, const Candidate& candidate) {
     });
 }
 
-std::vector<Checked> unchecked(TuneRun& run) {
+std::vector<Checked> records_to_check(TuneRun& run) {
     std::vector<Checked> list;
     for (const auto& task : run.tasks) {
-        const std::optional<Confirmation> best = best_of(run, *task);
-        if (best && !is_settled(run, *task, best->candidate))
-            list.push_back({task.get(), *best, {}, false});
+        if (const std::optional<Confirmation> best = best_of(run, *task))
+            list.push_back({task.get(), *best, is_settled(run, *task, best->candidate), {}, false});
     }
     return list;
 }
+
+bool is_new(const Checked& checked) { return !checked.was_settled; }
 
 PairedTimes pairs_of(const StepTimes& times, size_t own, size_t tuned, int calls) {
     PairedTimes pairs;
@@ -146,7 +148,7 @@ Candidate candidate_of(const TunedRecord& record) {
 void check_direction(TuneRun& run, bool training, const MachineRecords& records,
                      std::vector<Checked>& list) {
     const bool is_concerned = std::any_of(list.begin(), list.end(), [&](const Checked& checked) {
-        return checked.task->calls.contains(training);
+        return is_new(checked) && checked.task->calls.contains(training);
     });
     if (!is_concerned) return;
     const Stopwatch watch;
@@ -173,7 +175,7 @@ void check_direction(TuneRun& run, bool training, const MachineRecords& records,
         checked.times.contended |= pairs.contended;
         checked.times.pairs.insert(checked.times.pairs.end(), pairs.pairs.begin(),
                                    pairs.pairs.end());
-        checked.is_in_slow_step |= is_slower_step(whole);
+        checked.is_in_slow_step |= is_slower(whole);
     }
 }
 
@@ -192,11 +194,14 @@ void drop(TuneRun& run, Task& task, const Candidate& candidate) {
     });
 }
 
-bool is_faster_in_step(const Checked& checked) {
-    return is_faster(checked.times, kStepEffort.significance, 0);
+// Whether its kernel is faster in the step; of a record that has won there before, whether it is
+// still no slower.
+bool holds_in_step(const Checked& checked) {
+    return checked.was_settled ? !is_slower(checked.times)
+                               : is_faster(checked.times, kStepEffort.significance, 0);
 }
 
-// Whom a slow step is laid to: the records whose own kernels are no faster there, or where there is
+// Whom a slow step is laid to: the records whose own kernels do not hold there, or where there is
 // none, the one that gains least. The others are acquitted: the step is checked again without
 // these.
 void blame(std::vector<Checked>& list) {
@@ -208,26 +213,27 @@ void blame(std::vector<Checked>& list) {
     const auto least = std::max_element(slow.begin(), slow.end(), [](auto* a, auto* b) {
         return a->times.ratio() < b->times.ratio();
     });
-    const bool has_slower = std::any_of(slow.begin(), slow.end(), [](const Checked* checked) {
-        return !is_faster_in_step(*checked);
-    });
+    const bool has_slower = std::any_of(
+        slow.begin(), slow.end(), [](const Checked* checked) { return !holds_in_step(*checked); });
     for (Checked* checked : slow) {
-        const bool is_to_blame = has_slower ? !is_faster_in_step(*checked) : checked == *least;
+        const bool is_to_blame = has_slower ? !holds_in_step(*checked) : checked == *least;
         if (!is_to_blame) checked->times = {};
     }
 }
 
-// What has no times is left to the next check.
+// What has no times is left to the next check, and what holds as before stays as it is.
 void settle(TuneRun& run, const Checked& checked, double seconds) {
     if (checked.times.pairs.empty()) return;
+    const bool stays =
+        !checked.times.contended && !checked.is_in_slow_step && holds_in_step(checked);
+    if (checked.was_settled && (stays || checked.times.contended)) return;
     Task& task = *checked.task;
-    const Confirmation check{
-        checked.record.candidate,
-        checked.times.current_seconds() * 1e6,
-        checked.times.candidate_seconds() * 1e6,
-        checked.times.spread(),
-        !checked.times.contended && !checked.is_in_slow_step && is_faster_in_step(checked),
-        checked.times.contended};
+    const Confirmation check{checked.record.candidate,
+                             checked.times.current_seconds() * 1e6,
+                             checked.times.candidate_seconds() * 1e6,
+                             checked.times.spread(),
+                             stays,
+                             checked.times.contended};
     run.journal.alone([&] {
         run.journal.check_in_step(task.number, check, seconds);
         if (!check.is_accepted && !check.is_contended) drop(run, task, check.candidate);
@@ -237,7 +243,10 @@ void settle(TuneRun& run, const Checked& checked, double seconds) {
 
 }  // namespace
 
-bool has_unchecked(TuneRun& run) { return !unchecked(run).empty(); }
+bool has_unchecked(TuneRun& run) {
+    const std::vector<Checked> list = records_to_check(run);
+    return std::any_of(list.begin(), list.end(), is_new);
+}
 
 double seconds_of_check(const TuneRun& run) {
     constexpr double kLoadSeconds = 1;  // of one library, for its plan, linking and loading
@@ -267,14 +276,18 @@ void reserve(TuneRun& run, double seconds) {
 
 void check_records(TuneRun& run) {
     for (int check = 1; check <= kMostChecks; check++) {
-        std::vector<Checked> list = unchecked(run);
-        if (list.empty()) return;
+        std::vector<Checked> list = records_to_check(run);
+        if (std::none_of(list.begin(), list.end(), is_new)) return;
         const Stopwatch watch;
         const MachineRecords records(tuned_records(run), this_machine());
         for (const auto& [training, plan] : run.plans)
             check_direction(run, training, records, list);
         const double seconds = watch.seconds() / static_cast<double>(list.size());
-        if (check < kMostChecks) blame(list);
+        if (check < kMostChecks) {
+            blame(list);
+        } else {
+            for (Checked& checked : list) checked.is_in_slow_step &= is_new(checked);
+        }
         const bool is_left = std::any_of(list.begin(), list.end(), [](const Checked& checked) {
             return checked.is_in_slow_step && checked.times.pairs.empty();
         });

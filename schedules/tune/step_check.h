@@ -23,13 +23,15 @@ void reserve(TuneRun& run, double seconds);
 // The records of kernels that won, and those that decide for other instruction sets.
 RecordSet tuned_records(TuneRun& run);
 
-// The steps of two plans, in pairs; whether those of the second are slower beyond noise.
+// The steps of two plans, in pairs.
 PairedTimes whole_steps(const StepTimes& times);
-bool is_slower_step(const PairedTimes& whole);
+// Whether the second of the pairs of steps, or of kernels within steps, are slower beyond noise.
+bool is_slower(const PairedTimes& times);
 
 // Times the network without records against itself with them. A record stays where its kernel is
 // faster in the step, beyond noise, and the step is no slower; else the record before it that did
-// stay is in force again, or none. A slow step is laid to the records whose kernels are no faster
+// stay is in force again, or none. Records that stayed are measured with the new ones, and go where
+// their kernel is slower now. A slow step is laid to the records whose kernels are no faster
 // in it, or to the one that gains least, and checked again without them, a few times. Where other
 // work took the processors, nothing is decided.
 void check_records(TuneRun& run);

@@ -76,8 +76,10 @@ class FakeWorkbench : public Workbench {
                 has_culprit |= !kernel.record.empty() && kernel.group.signature() == culprit;
                 const std::string signature = kernel.group.signature();
                 const Candidate candidate{kernel.recipe, kernel.recipe_version, kernel.tiling};
-                const bool is_slow = slow_in_step.contains(signature + to_string(candidate)) ||
-                                     (records_are_slow && !kernel.record.empty());
+                const std::string own = signature + to_string(candidate);
+                const bool is_slow =
+                    slow_in_step.contains(own) ||
+                    (records_are_slow && !kernel.record.empty() && !fast_in_step.contains(own));
                 run.kernels.push_back(is_slow ? 1 : seconds(signature, candidate));
                 run.seconds += step_is_slow && plan != plans[0] ? 2 : 1;
             }
@@ -92,6 +94,7 @@ class FakeWorkbench : public Workbench {
 
     std::set<std::string> tried;
     std::set<std::string> slow_in_step;     // signature and candidate
+    std::set<std::string> fast_in_step;     // the same, though records_are_slow
     std::string culprit;                    // signature: its record makes the others slower
     int parts_of_step = 1, step_parts = 0;  // calls of compile_step until it is done
     bool records_are_slow = false, step_is_slow = false, step_is_contended = false;

@@ -61,6 +61,11 @@ class Tuning : public testing::Test {
     FakeWorkbench workbench_;
 };
 
+// Its name in the sets of FakeWorkbench.
+std::string in_step(const TunedRecord& record) {
+    return record.signature + to_string(Candidate{record.recipe, record.version, record.tiling});
+}
+
 TEST_F(Tuning, WritesRecordsThatABuildTakes) {
     const SilentReport report = run(120);
     EXPECT_EQ(report.spent.trials, 120);
@@ -297,6 +302,7 @@ TEST_F(Tuning, TakesTheRecordBeforeOneThatLosesInTheStep) {
     run(40);
     const std::vector<TunedRecord> former = records().records();
     ASSERT_FALSE(former.empty());
+    for (const TunedRecord& record : former) workbench_.fast_in_step.insert(in_step(record));
     workbench_.records_are_slow = true;
     run(160);
     size_t kept = 0;
@@ -307,6 +313,19 @@ TEST_F(Tuning, TakesTheRecordBeforeOneThatLosesInTheStep) {
         }));
     }
     EXPECT_EQ(kept, former.size());
+}
+
+// What is faster beside some kernels can be slower beside others.
+TEST_F(Tuning, DropsRecordsThatLoseInTheStepLater) {
+    run(60);
+    const std::vector<TunedRecord> former = records().records();
+    ASSERT_GT(former.size(), 1u);
+    for (const TunedRecord& record : former) workbench_.slow_in_step.insert(in_step(record));
+    const SilentReport later = run(160);
+    EXPECT_GT(later.stayed, 0);
+    EXPECT_GT(later.dropped, 0);
+    for (const TunedRecord& record : records().records())
+        EXPECT_FALSE(workbench_.slow_in_step.contains(in_step(record)));
 }
 
 TEST_F(Tuning, DropsRecordsThatMakeTheWholeStepSlower) {
