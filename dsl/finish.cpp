@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/ops/sources.h"
 #include "dsl/layer.h"
@@ -84,6 +85,18 @@ Graph apply_patterns(const Graph& graph, const ModelState& state) {
     return builder.build();
 }
 
+// The factors of the learning rates of parameters, where they are not 1.
+std::map<std::string, double> rates_of(const Graph& graph, const ModelState& state) {
+    std::map<std::string, double> rates;
+    for (const std::string& name : parameter_names(graph)) {
+        for (const internal::RatePattern& each : state.rates) {
+            if (matches_parameter(each.pattern, name)) rates[name] = each.factor;
+        }
+    }
+    std::erase_if(rates, [](const auto& rate) { return rate.second == 1; });
+    return rates;
+}
+
 // The weighted sum of all losses.
 Value total_loss(GraphBuilder& builder, const std::vector<internal::LossTerm>& terms) {
     Value total;
@@ -135,6 +148,7 @@ Network assemble(const ModelState& state) {
     if (Value loss = total_loss(builder, state.losses); loss.defined())
         builder.output("loss", loss);
     network.graph = apply_patterns(remove_unused(builder.build()), state);
+    network.rates = rates_of(network.graph, state);
     return network;
 }
 
@@ -183,6 +197,9 @@ FinishedModel finish(const Model& model) {
     result.mistakes = state.mistakes;
     check_patterns(state.frozen, state.builder.graph(), "freeze", result.mistakes);
     check_patterns(state.undecayed, state.builder.graph(), "no_decay", result.mistakes);
+    std::vector<Pattern> rates;
+    for (const internal::RatePattern& each : state.rates) rates.push_back(each.pattern);
+    check_patterns(rates, state.builder.graph(), "learning_rate", result.mistakes);
     Network network = assemble(state);
     for (Diagnostic& fault : network_faults(network)) {
         // A name or a loss that is wrong already has its own mistake.

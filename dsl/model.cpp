@@ -162,53 +162,182 @@ void Model::no_decay(const std::string& pattern, Place where) {
     state_->undecayed.push_back({pattern, location(where)});
 }
 
+void Model::learning_rate(const std::string& pattern, double factor, Place where) {
+    if (!(factor >= 0 && factor <= 1e6)) {
+        state_->mistake(
+            "rate",
+            fmt::format("learning_rate: the factor {} is not between 0 and 1000000", factor),
+            "choose a value from 0 to 1000000", location(where));
+        return;
+    }
+    state_->rates.push_back({{pattern, location(where)}, factor});
+}
+
 // Optimisers and schedules
 
-ScheduleSpec constant_rate() {
+namespace {
+
+ScheduleSpec schedule_of(const char* kind) {
     ScheduleSpec spec;
-    spec.kind = "constant";
+    spec.kind = kind;
     return spec;
 }
 
-ScheduleSpec step_rate(const StepRateOptions& options) {
-    ScheduleSpec spec;
-    spec.kind = "step";
-    spec.every = options.every;
-    spec.gamma = options.gamma;
+ScheduleSpec schedule_of(const char* kind, int64_t every, double gamma, bool in_epochs) {
+    ScheduleSpec spec = schedule_of(kind);
+    spec.every = every;
+    spec.gamma = gamma;
+    spec.in_epochs = in_epochs;
     return spec;
 }
 
-ScheduleSpec cosine_rate(const CosineRateOptions& options) {
-    ScheduleSpec spec;
-    spec.kind = "cosine";
-    spec.final = options.final;
-    return spec;
-}
-
-Optimizer sgd(const SgdOptions& options) {
+// What the options of all optimisers have.
+template <class Options>
+OptimizerSpec spec_of(const char* kind, const Options& options) {
     OptimizerSpec spec;
-    spec.kind = "sgd";
+    spec.kind = kind;
     spec.learning_rate = options.learning_rate;
-    spec.momentum = options.momentum;
-    spec.nesterov = options.nesterov;
-    spec.damped = options.damped;
     spec.weight_decay = options.weight_decay;
-    return {spec, options.schedule};
+    spec.l1 = options.l1;
+    spec.clip_value = options.clip_value;
+    spec.clip_norm = options.clip_norm;
+    return spec;
 }
 
-Optimizer adam(const AdamOptions& options) {
-    OptimizerSpec spec;
-    spec.kind = "adam";
-    spec.learning_rate = options.learning_rate;
+template <class Options>
+OptimizerSpec adam_spec(const Options& options) {
+    OptimizerSpec spec = spec_of("adam", options);
     spec.beta1 = options.beta1;
     spec.beta2 = options.beta2;
     spec.epsilon = options.epsilon;
     spec.form = options.form == AdamForm::outside  ? "outside"
                 : options.form == AdamForm::inside ? "inside"
                                                    : "keras";
-    spec.weight_decay = options.weight_decay;
-    spec.decoupled = options.decoupled;
     spec.bias_correction = options.bias_correction;
+    return spec;
+}
+
+}  // namespace
+
+ScheduleSpec constant_rate() { return schedule_of("constant"); }
+
+ScheduleSpec step_rate(const StepRateOptions& options) {
+    return schedule_of("step", options.every, options.gamma, options.in_epochs);
+}
+
+ScheduleSpec multi_step_rate(const MultiStepRateOptions& options) {
+    ScheduleSpec spec = schedule_of("multi_step");
+    spec.at = options.at;
+    spec.gamma = options.gamma;
+    spec.in_epochs = options.in_epochs;
+    return spec;
+}
+
+ScheduleSpec exponential_rate(const ExponentialRateOptions& options) {
+    return schedule_of("exponential", options.every, options.gamma, options.in_epochs);
+}
+
+ScheduleSpec linear_rate(const LinearRateOptions& options) {
+    ScheduleSpec spec = schedule_of("linear");
+    spec.final = options.final;
+    return spec;
+}
+
+ScheduleSpec polynomial_rate(const PolynomialRateOptions& options) {
+    ScheduleSpec spec = schedule_of("polynomial");
+    spec.power = options.power;
+    spec.final = options.final;
+    return spec;
+}
+
+ScheduleSpec cosine_rate(const CosineRateOptions& options) {
+    ScheduleSpec spec = schedule_of("cosine");
+    spec.final = options.final;
+    return spec;
+}
+
+ScheduleSpec cosine_restarts_rate(const CosineRestartsRateOptions& options) {
+    ScheduleSpec spec = schedule_of("cosine_restarts");
+    spec.every = options.every;
+    spec.growth = options.growth;
+    spec.final = options.final;
+    spec.in_epochs = options.in_epochs;
+    return spec;
+}
+
+ScheduleSpec cyclic_rate(const CyclicRateOptions& options) {
+    ScheduleSpec spec = schedule_of("cyclic", options.every, options.gamma, options.in_epochs);
+    spec.start = options.start;
+    return spec;
+}
+
+ScheduleSpec one_cycle_rate(const OneCycleRateOptions& options) {
+    ScheduleSpec spec = schedule_of("one_cycle");
+    spec.rise = options.rise;
+    spec.start = options.start;
+    spec.end = options.end;
+    return spec;
+}
+
+ScheduleSpec plateau_rate(const PlateauRateOptions& options) {
+    ScheduleSpec spec = schedule_of("plateau");
+    spec.gamma = options.gamma;
+    spec.patience = options.patience;
+    spec.threshold = options.threshold;
+    spec.cooldown = options.cooldown;
+    spec.end = options.end;
+    spec.metric = options.metric == RateMetric::loss ? "loss" : "accuracy";
+    return spec;
+}
+
+ScheduleSpec warm_up(const WarmUpOptions& options) {
+    ScheduleSpec spec = options.then;
+    spec.warm_up += options.steps;
+    spec.warm_up_epochs += options.epochs;
+    return spec;
+}
+
+Optimizer sgd(const SgdOptions& options) {
+    OptimizerSpec spec = spec_of("sgd", options);
+    spec.momentum = options.momentum;
+    spec.nesterov = options.nesterov;
+    spec.damped = options.damped;
+    return {spec, options.schedule};
+}
+
+Optimizer adam(const AdamOptions& options) {
+    OptimizerSpec spec = adam_spec(options);
+    spec.decoupled = options.decoupled;
+    return {spec, options.schedule};
+}
+
+Optimizer adamw(const AdamwOptions& options) {
+    OptimizerSpec spec = adam_spec(options);
+    spec.decoupled = true;
+    return {spec, options.schedule};
+}
+
+Optimizer adagrad(const AdagradOptions& options) {
+    OptimizerSpec spec = spec_of("adagrad", options);
+    spec.epsilon = options.epsilon;
+    spec.initial = options.initial;
+    return {spec, options.schedule};
+}
+
+Optimizer adadelta(const AdadeltaOptions& options) {
+    OptimizerSpec spec = spec_of("adadelta", options);
+    spec.rho = options.rho;
+    spec.epsilon = options.epsilon;
+    return {spec, options.schedule};
+}
+
+Optimizer rmsprop(const RmspropOptions& options) {
+    OptimizerSpec spec = spec_of("rmsprop", options);
+    spec.rho = options.rho;
+    spec.epsilon = options.epsilon;
+    spec.inside = options.inside;
+    spec.centered = options.centered;
+    spec.momentum = options.momentum;
     return {spec, options.schedule};
 }
 

@@ -30,6 +30,12 @@ struct Pattern {
     SourceLocation where;
 };
 
+// A pattern for weights, and the factor of their learning rate.
+struct RatePattern {
+    Pattern pattern;
+    double factor = 1;
+};
+
 struct ModelState {
     explicit ModelState(const std::string& network) : name(network), builder(network) {}
 
@@ -51,6 +57,7 @@ struct ModelState {
     Normalization normalization;
     SourceLocation normalization_where;
     std::vector<Pattern> frozen, undecayed;
+    std::vector<RatePattern> rates;
 
     // Records a mistake.
     void mistake(std::string_view code, std::string message, std::string fix,

@@ -21,11 +21,17 @@ struct SharedState {
     std::string op, attributes;
 };
 
+// A tensor of the optimiser's state for each parameter, of the parameter's type.
+struct Buffer {
+    std::string name;
+    double value = 0;  // at the start
+};
+
 // How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'….
 struct UpdateRule {
     std::string op, attributes;
-    std::string ending;                // of the node's name
-    std::vector<std::string> buffers;  // state of the parameter's type
+    std::string ending;  // of the node's name
+    std::vector<Buffer> buffers;
     std::vector<SharedState> shared;
 };
 
@@ -36,7 +42,7 @@ UpdateRule sgd_rule(const OptimizerSpec& spec, double decay) {
             fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}}}", spec.momentum,
                         spec.nesterov, spec.damped, decay),
             "sgd",
-            {"momentum"},
+            {{"momentum"}},
             {}};
 }
 
@@ -47,67 +53,163 @@ UpdateRule adam_rule(const OptimizerSpec& spec, double decay) {
                         spec.beta1, spec.beta2, spec.epsilon, spec.form, decay, spec.decoupled,
                         spec.bias_correction),
             "adam",
-            {"moment1", "moment2"},
+            {{"moment1"}, {"moment2"}},
             {{"adam.correction1", "adam_correction", fmt::format("{{beta={}}}", spec.beta1)},
              {"adam.correction2", "adam_correction", fmt::format("{{beta={}}}", spec.beta2)}}};
+}
+
+UpdateRule adagrad_rule(const OptimizerSpec& spec, double decay) {
+    return {"adagrad_update",
+            fmt::format("{{epsilon={}, weight_decay={}}}", spec.epsilon, decay),
+            "adagrad",
+            {{"squares", spec.initial}},
+            {}};
+}
+
+UpdateRule adadelta_rule(const OptimizerSpec& spec, double decay) {
+    return {"adadelta_update",
+            fmt::format("{{rho={}, epsilon={}, weight_decay={}}}", spec.rho, spec.epsilon, decay),
+            "adadelta",
+            {{"squares"}, {"steps"}},
+            {}};
+}
+
+UpdateRule rmsprop_rule(const OptimizerSpec& spec, double decay) {
+    UpdateRule rule{
+        "rmsprop_update",
+        fmt::format("{{rho={}, epsilon={}, inside={}, centered={}, momentum={}, "
+                    "weight_decay={}}}",
+                    spec.rho, spec.epsilon, spec.inside, spec.centered, spec.momentum, decay),
+        "rmsprop",
+        {{"squares"}},
+        {}};
+    if (spec.centered) rule.buffers.push_back({"mean"});
+    if (spec.momentum != 0) rule.buffers.push_back({"momentum"});
+    return rule;
 }
 
 // One row for each kind of optimiser.
 UpdateRule rule_of(const OptimizerSpec& spec, double decay) {
     static const std::map<std::string, UpdateRule (*)(const OptimizerSpec&, double), std::less<>>
-        rules = {{"adam", adam_rule}, {"sgd", sgd_rule}};
+        rules = {{"adadelta", adadelta_rule},
+                 {"adagrad", adagrad_rule},
+                 {"adam", adam_rule},
+                 {"rmsprop", rmsprop_rule},
+                 {"sgd", sgd_rule}};
     const auto found = rules.find(spec.kind);
     EMU_CHECK(found != rules.end(), "there is no optimiser '{}'", spec.kind);
     return found->second(spec, decay);
 }
 
-// Adds the optimiser's nodes to a graph that has gradients.
+// A trained parameter and its gradient.
+struct Trained {
+    int parameter = -1;
+    Value gradient;
+};
+
+// Adds gradients as results, and the optimiser's nodes.
 class OptimizerWriter {
   public:
-    OptimizerWriter(GraphBuilder& builder, const OptimizerSpec& spec)
-        : builder_(builder), spec_(spec) {
+    OptimizerWriter(GraphBuilder& builder, const Network& network)
+        : builder_(builder), spec_(network.optimizer), factors_(network.rates) {
         auto rate = std::make_shared<Scalar>(plain_type({}));
         rate->name = "learning_rate";
-        rate_ = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
+        rates_[1] = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
         for (const SharedState& shared : rule_of(spec_, 0).shared) add_shared(shared);
     }
 
-    void update(int parameter, Value gradient) {
-        const std::string name = builder_.graph().node(parameter).name;
-        const bool decays = builder_.graph().op_as<Parameter>(parameter)->decay;
+    void write(const std::vector<Trained>& trained) {
+        if (spec_.clip_norm != 0 && !trained.empty()) clip_factor_ = factor_of_norm(trained);
+        for (const Trained& each : trained) update(each);
+    }
+
+  private:
+    void update(const Trained& trained) {
+        builder_.gradient(trained.parameter, trained.gradient);
+        const std::string name = builder_.graph().node(trained.parameter).name;
+        const bool decays = builder_.graph().op_as<Parameter>(trained.parameter)->decay;
         const UpdateRule rule = rule_of(spec_, decays ? spec_.weight_decay : 0);
-        const Value weights{parameter, 0};
-        std::vector<Value> operands = {weights, gradient};
-        for (const std::string& buffer : rule.buffers)
-            operands.push_back(state(name + "." + buffer, builder_.type(weights)));
+        const Value weights{trained.parameter, 0};
+        std::vector<Value> operands = {weights, shaped(trained, name, decays)};
+        for (const Buffer& buffer : rule.buffers) {
+            operands.push_back(
+                state(name + "." + buffer.name, builder_.type(weights), buffer.value));
+        }
         operands.insert(operands.end(), shared_.begin(), shared_.end());
-        operands.push_back(rate_);
-        const Value next = builder_.add(op_from_text(rule.op, rule.attributes), operands,
-                                        builder_.unique_name(name + "." + rule.ending));
-        builder_.update(parameter, next);
+        operands.push_back(rate_of(name));
+        const Value next = add(name + "." + rule.ending, rule.op, rule.attributes, operands);
+        builder_.update(trained.parameter, next);
         for (size_t i = 0; i < rule.buffers.size(); i++)
             builder_.update(operands[2 + i].node, {next.node, static_cast<int>(i) + 1});
     }
 
-  private:
-    Value state(const std::string& name, const TensorType& type) {
+    // The gradient as the update takes it: clipped, then with the L1 penalty's.
+    Value shaped(const Trained& trained, const std::string& name, bool decays) {
+        Value gradient = trained.gradient;
+        const std::string clipped = name + ".clipped";
+        if (spec_.clip_value != 0) {
+            gradient = add(clipped, "clip_value", fmt::format("{{limit={}}}", spec_.clip_value),
+                           {gradient});
+        }
+        if (clip_factor_.defined())
+            gradient = add(clipped, "multiply", "", {gradient, clip_factor_});
+        if (spec_.l1 != 0 && decays) {
+            gradient =
+                add(name + ".penalized", "l1_penalty", fmt::format("{{factor={}}}", spec_.l1),
+                    {gradient, {trained.parameter, 0}});
+        }
+        return gradient;
+    }
+
+    // The sums of squares one after another, in the order of the parameters.
+    Value factor_of_norm(const std::vector<Trained>& trained) {
+        Value total;
+        for (const Trained& each : trained) {
+            const std::string name = builder_.graph().node(each.parameter).name;
+            const Value squares = add(name + ".squared_norm", "sum_squares", "", {each.gradient});
+            total = total.defined() ? add(name + ".squared_norms", "add", "", {squares, total})
+                                    : squares;
+        }
+        return add("clip_factor", "clip_factor", fmt::format("{{norm={}}}", spec_.clip_norm),
+                   {total});
+    }
+
+    // The rate, times the parameter's factor.
+    Value rate_of(const std::string& parameter) {
+        const auto found = factors_.find(parameter);
+        const double factor = found == factors_.end() ? 1 : found->second;
+        Value& rate = rates_[factor];
+        if (!rate.defined())
+            rate = add("learning_rate.part", "scale", fmt::format("{{factor={}}}", factor),
+                       {rates_[1]});
+        return rate;
+    }
+
+    Value add(const std::string& name, const std::string& op, const std::string& attributes,
+              const std::vector<Value>& operands) {
+        return builder_.add(op_from_text(op, attributes), operands, builder_.unique_name(name));
+    }
+
+    Value state(const std::string& name, const TensorType& type, double value = 0) {
         auto op = std::make_shared<State>(type);
         op->optimizer = true;
+        op->value = value;
         return builder_.add(op, {}, builder_.unique_name(name));
     }
 
     void add_shared(const SharedState& shared) {
         const Value old = state(shared.name, plain_type({}));
-        const Value next = builder_.add(op_from_text(shared.op, shared.attributes), {old},
-                                        builder_.unique_name(shared.name + ".next"));
+        const Value next = add(shared.name + ".next", shared.op, shared.attributes, {old});
         builder_.update(old.node, next);
         shared_.push_back(next);
     }
 
     GraphBuilder& builder_;
     const OptimizerSpec& spec_;
-    Value rate_;
-    std::vector<Value> shared_;  // as after this step
+    const std::map<std::string, double>& factors_;  // of the rate, by parameter
+    std::map<double, Value> rates_;                 // by factor
+    std::vector<Value> shared_;                     // as after this step
+    Value clip_factor_;                             // of all gradients, where a norm bounds them
 };
 
 std::vector<int> trained_parameters(const Graph& graph) {
@@ -135,14 +237,14 @@ Graph training_step(const Network& network) {
             builder.output(result.name, result.value);
         if (result.kind == Result::Kind::update) builder.update(result.target, result.value);
     }
-    std::vector<int> trained = trained_parameters(forward);
-    std::vector<Value> gradients = differentiate(builder, loss->value, trained);
-    OptimizerWriter optimizer(builder, network.optimizer);
-    for (size_t i = 0; i < trained.size(); i++) {
+    const std::vector<int> parameters = trained_parameters(forward);
+    const std::vector<Value> gradients = differentiate(builder, loss->value, parameters);
+    std::vector<Trained> trained;
+    for (size_t i = 0; i < parameters.size(); i++) {
         if (!gradients[i].defined()) continue;  // the loss does not depend on it: nothing to update
-        builder.gradient(trained[i], gradients[i]);
-        optimizer.update(trained[i], gradients[i]);
+        trained.push_back({parameters[i], gradients[i]});
     }
+    OptimizerWriter(builder, network).write(trained);
     return remove_dead_nodes(builder.build());
 }
 

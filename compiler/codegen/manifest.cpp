@@ -41,7 +41,7 @@ template <class Spec>
 Json spec_json(Spec spec) {
     Json json{{"kind", spec.kind}};
     JsonFields fields(json);
-    spec.fields(fields);
+    visit_printed(spec, fields);
     return json;
 }
 
@@ -192,7 +192,9 @@ std::string optimizer_line(const Network& network) {
         }
         return text;
     };
-    return line(spec_json(network.optimizer)) + " schedule=" + line(spec_json(network.schedule));
+    std::string text = line(spec_json(network.optimizer));
+    if (!network.rates.empty()) text += " rates=" + hash_text(Json(network.rates).dump());
+    return text + " schedule=" + line(spec_json(network.schedule));
 }
 
 std::string manifest_text(const std::string& name, const Network& network, const Plan& plan,
@@ -210,6 +212,7 @@ std::string manifest_text(const std::string& name, const Network& network, const
     if (plan.training) {
         json["optimizer"] = spec_json(network.optimizer);
         json["schedule"] = spec_json(network.schedule);
+        if (!network.rates.empty()) json["rates"] = network.rates;
         json["update"] = plan.update_at_once ? "at-once" : "apart";
     }
     for (const PlannedPort& port : plan.inputs) json["inputs"].push_back(port_json(port));
@@ -376,7 +379,7 @@ std::string description_text(const Network& network, const Plan* train, const Pl
         normalization = {{"mean", network.normalization.mean},
                          {"deviation", network.normalization.deviation}};
     }
-    Json schedule = spec_json(network.schedule);
+    Json schedule = spec_json(network.schedule);  // by the names that the trainer has for them
     if (schedule.contains("every")) schedule["step_size"] = schedule["every"];
     Json json{{"version", EMULSION_VERSION},
               {"network", network.name},

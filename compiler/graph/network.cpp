@@ -16,12 +16,33 @@
 namespace emulsion {
 
 void ScheduleSpec::fields(Fields& f) {
-    if (kind == "cosine") f.field("final", final);
-    if (kind == "step") {
-        f.field("every", every);
-        f.field("gamma", gamma);
+    const auto is = [&](std::initializer_list<const char*> kinds) {
+        return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+    };
+    if (is({"cosine", "cosine_restarts", "linear", "polynomial"})) f.field("final", final);
+    if (is({"multi_step"})) f.field("at", at);
+    if (is({"cosine_restarts", "cyclic", "exponential", "step"})) f.field("every", every);
+    if (is({"cyclic", "exponential", "multi_step", "plateau", "step"})) f.field("gamma", gamma);
+    if (is({"polynomial"})) f.field("power", power);
+    if (is({"cosine_restarts"})) f.field("growth", growth);
+    if (is({"one_cycle"})) f.field("rise", rise);
+    if (is({"cyclic", "one_cycle"})) f.field("start", start);
+    if (is({"one_cycle", "plateau"})) f.field("end", end);
+    if (is({"plateau"})) {
+        f.field("patience", patience);
+        f.field("threshold", threshold);
+        f.field("cooldown", cooldown);
+        f.field("metric", metric);
     }
 }
+
+void ScheduleSpec::extras(Fields& f) {
+    f.field("warm_up", warm_up);
+    f.field("warm_up_epochs", warm_up_epochs);
+    f.field("in_epochs", in_epochs);
+}
+
+bool ScheduleSpec::has_extras() const { return warm_up != 0 || warm_up_epochs != 0 || in_epochs; }
 
 void OptimizerSpec::fields(Fields& f) {
     f.field("learning_rate", learning_rate);
@@ -39,11 +60,35 @@ void OptimizerSpec::fields(Fields& f) {
         f.field("decoupled", decoupled);
         f.field("bias_correction", bias_correction);
     }
+    if (kind == "adagrad") {
+        f.field("epsilon", epsilon);
+        f.field("initial", initial);
+    }
+    if (kind == "adadelta") {
+        f.field("rho", rho);
+        f.field("epsilon", epsilon);
+    }
+    if (kind == "rmsprop") {
+        f.field("rho", rho);
+        f.field("epsilon", epsilon);
+        f.field("inside", inside);
+        f.field("centered", centered);
+        f.field("momentum", momentum);
+    }
 }
+
+void OptimizerSpec::extras(Fields& f) {
+    f.field("clip_value", clip_value);
+    f.field("clip_norm", clip_norm);
+    f.field("l1", l1);
+}
+
+bool OptimizerSpec::has_extras() const { return clip_value != 0 || clip_norm != 0 || l1 != 0; }
 
 bool operator==(const Network& a, const Network& b) {
     return a.name == b.name && a.graph == b.graph && a.optimizer == b.optimizer &&
-           a.schedule == b.schedule && a.classes == b.classes && a.normalization == b.normalization;
+           a.schedule == b.schedule && a.rates == b.rates && a.classes == b.classes &&
+           a.normalization == b.normalization;
 }
 
 // Text
@@ -52,7 +97,7 @@ namespace {
 
 template <class Spec>
 std::string print_spec(Spec spec) {
-    std::string fields = print_fields([&](Fields& f) { spec.fields(f); });
+    std::string fields = print_fields([&](Fields& f) { visit_printed(spec, f); });
     return fields.empty() ? spec.kind : spec.kind + " " + fields;
 }
 
@@ -99,8 +144,26 @@ Spec parse_spec(TextReader& reader, const std::string& what,
         reader.fail("unknown_kind", fmt::format("'{}' is no {}", spec.kind, what),
                     fmt::format("write one of {}", fmt::join(kinds, ", ")));
     }
-    parse_fields(reader, what + " " + spec.kind, [&](Fields& f) { spec.fields(f); });
+    parse_fields(reader, what + " " + spec.kind, [&](Fields& f) {
+        spec.fields(f);
+        spec.extras(f);
+    });
     return spec;
+}
+
+std::map<std::string, double> parse_rates(TextReader& reader) {
+    std::map<std::string, double> rates;
+    reader.expect("{");
+    while (!reader.accept("}")) {
+        const std::string name = reader.word();
+        reader.expect("=");
+        if (!rates.emplace(name, reader.number()).second) {
+            reader.fail("syntax", fmt::format("the rates have two of '{}'", name),
+                        "leave one of them out");
+        }
+        if (reader.peek() != '}') reader.expect(",");
+    }
+    return rates;
 }
 
 // Reads the header lines, in any order and each at most once, up to the graph.
@@ -116,10 +179,15 @@ void parse_headers(TextReader& reader, Network& network) {
     };
     while (true) {
         if (accept("optimizer")) {
-            network.optimizer = parse_spec<OptimizerSpec>(reader, "optimizer", {"adam", "sgd"});
+            network.optimizer = parse_spec<OptimizerSpec>(
+                reader, "optimizer", {"adadelta", "adagrad", "adam", "rmsprop", "sgd"});
         } else if (accept("schedule")) {
-            network.schedule =
-                parse_spec<ScheduleSpec>(reader, "schedule", {"constant", "cosine", "step"});
+            network.schedule = parse_spec<ScheduleSpec>(
+                reader, "schedule",
+                {"constant", "cosine", "cosine_restarts", "cyclic", "exponential", "linear",
+                 "multi_step", "one_cycle", "plateau", "polynomial", "step"});
+        } else if (accept("rates")) {
+            network.rates = parse_rates(reader);
         } else if (accept("normalization")) {
             network.normalization = parse_normalization(reader);
         } else if (accept("classes")) {
@@ -136,6 +204,12 @@ std::string print(const Network& network) {
     std::string text = fmt::format("network {}\n", network.name);
     text += fmt::format("optimizer {}\n", print_spec(network.optimizer));
     text += fmt::format("schedule {}\n", print_spec(network.schedule));
+    if (!network.rates.empty()) {
+        std::vector<std::string> rates;
+        for (const auto& [name, factor] : network.rates)
+            rates.push_back(fmt::format("{}={}", name, factor));
+        text += fmt::format("rates {{{}}}\n", fmt::join(rates, ", "));
+    }
     if (!network.normalization.empty()) {
         text += fmt::format("normalization {{mean=[{}], deviation=[{}]}}\n",
                             fmt::join(network.normalization.mean, ","),

@@ -14,6 +14,7 @@
 // their inference form.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ struct Network {
     Graph graph;
     OptimizerSpec optimizer;
     ScheduleSpec schedule;
+    std::map<std::string, double>
+        rates;                         // of parameters: factors of the learning rate other than 1
     std::vector<std::string> classes;  // names by index, or empty
     Normalization normalization;
 };
@@ -49,14 +52,22 @@ bool is_trained(const Network& network);
 //     network lenet
 //     optimizer sgd {learning_rate=0.05, momentum=0.9, …}
 //     schedule cosine {final=0}
+//     rates {conv1.b=2, conv1.w=0.1}
 //     normalization {mean=[0.286], deviation=[0.353]}
 //     classes ["shirt", "bag"]
 //     graph lenet {
 //       …
 //     }
 //
-// Normalization and classes are left out where empty.
+// Rates, normalization and classes are left out where empty.
 std::string print(const Network& network);
+
+// Visits what the text of a spec has: the fields of its kind, then the extras where it has any.
+template <class Spec>
+void visit_printed(Spec& spec, Fields& fields) {
+    spec.fields(fields);
+    if (spec.has_extras()) spec.extras(fields);
+}
 
 // `file` names the text in messages. Throws what parse_graph throws, Error[unknown_attribute],
 // [unknown_kind] (of optimizer or schedule), or what verify_network finds.
@@ -70,7 +81,8 @@ Network read_network(const std::string& path);
 // output (code loss), no gradients (gradient), outputs that inference can compute (output), counts
 // that are one number beside a loss (count), an image as first input (input), as many class names
 // as scores (classes), a mean and a deviation for each channel (normalization), rates in range
-// (optimizer, schedule), a name (name). REQUIRES: verify(graph) passes.
+// (optimizer, schedule; rates: of parameters that there are), a name (name). REQUIRES:
+// verify(graph) passes.
 std::vector<Diagnostic> network_faults(const Network& network);
 
 // Throws what verify(graph) throws, else the first of network_faults.

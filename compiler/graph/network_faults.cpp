@@ -45,11 +45,55 @@ void check_optimizer(const Network& network) {
     check_range("optimizer", "momentum", spec.momentum, 0, 1);
     check_range("optimizer", "beta1", spec.beta1, 0, 0.999999);
     check_range("optimizer", "beta2", spec.beta2, 0, 0.999999);
-    // Adam's 0 / epsilon of a weight that never had a gradient is 0, in 32 bits too.
-    check_range("optimizer", "epsilon", spec.epsilon, spec.kind == "adam" ? 1e-30 : 0, 1);
+    check_range("optimizer", "rho", spec.rho, 0, 0.999999);
+    check_range("optimizer", "initial", spec.initial, 0, 1e6);
+    // 0 / epsilon of a weight that never had a gradient is 0, in 32 bits too.
+    check_range("optimizer", "epsilon", spec.epsilon, spec.kind == "sgd" ? 0 : 1e-30, 1);
+    check_range("optimizer", "clip_value", spec.clip_value, 0, 1e6);
+    check_range("optimizer", "clip_norm", spec.clip_norm, 0, 1e6);
+    check_range("optimizer", "l1", spec.l1, 0, 1e6);
+    if (spec.clip_value != 0 && spec.clip_norm != 0) {
+        fail("optimizer",
+             fmt::format("the gradients are clipped both by the value {} and by the norm {}",
+                         spec.clip_value, spec.clip_norm),
+             "choose one of clip_value and clip_norm");
+    }
     if (spec.form != "outside" && spec.form != "inside" && spec.form != "keras") {
         fail("optimizer", fmt::format("adam has no form '{}'", spec.form),
              "write outside, inside or keras");
+    }
+}
+
+void check_rates(const Network& network) {
+    for (const auto& [name, factor] : network.rates) {
+        const int node = network.graph.find(name);
+        if (node < 0 || network.graph.op_as<Parameter>(node) == nullptr) {
+            fail("optimizer", fmt::format("the rates name '{}', which is no parameter", name),
+                 "name parameters of the graph");
+        }
+        check_range("optimizer", fmt::format("the rate's factor of {}", name), factor, 0, 1e6);
+    }
+}
+
+constexpr int64_t kMostSteps = 1000000000000;
+
+void check_count(std::string_view name, int64_t value, int64_t lowest) {
+    if (value >= lowest && value <= kMostSteps) return;
+    fail("schedule",
+         fmt::format("{} is {}, which is not between {} and {}", name, value, lowest, kMostSteps),
+         fmt::format("choose a value from {} to {}", lowest, kMostSteps));
+}
+
+void check_milestones(const ScheduleSpec& spec) {
+    if (spec.kind == "multi_step" && spec.at.empty()) {
+        fail("schedule", "the multi_step schedule has no steps to fall at",
+             "name one or more, such as at = {1000, 2000}");
+    }
+    for (size_t i = 0; i < spec.at.size(); i++) {
+        check_count("at", spec.at[i], 1);
+        if (i == 0 || spec.at[i - 1] < spec.at[i]) continue;
+        fail("schedule", fmt::format("at has {} behind {}", spec.at[i], spec.at[i - 1]),
+             "name the steps in ascending order");
     }
 }
 
@@ -57,9 +101,21 @@ void check_schedule(const Network& network) {
     const ScheduleSpec& spec = network.schedule;
     check_range("schedule", "final", spec.final, 0, 1e6);
     check_range("schedule", "gamma", spec.gamma, 0, 1e6);
-    if (spec.every < 1) {
-        fail("schedule", fmt::format("the step schedule drops every {} steps", spec.every),
-             "choose every = 1 or more");
+    check_range("schedule", "power", spec.power, 0, 1e6);
+    check_range("schedule", "start", spec.start, 0, 1);
+    check_range("schedule", "rise", spec.rise, 0, 1);
+    check_range("schedule", "end", spec.end, 0, 1);
+    check_range("schedule", "threshold", spec.threshold, 0, 1);
+    check_count("every", spec.every, 1);
+    check_count("growth", spec.growth, 1);
+    check_count("patience", spec.patience, 0);
+    check_count("cooldown", spec.cooldown, 0);
+    check_count("warm_up", spec.warm_up, 0);
+    check_count("warm_up_epochs", spec.warm_up_epochs, 0);
+    check_milestones(spec);
+    if (spec.metric != "loss" && spec.metric != "accuracy") {
+        fail("schedule", fmt::format("there is no metric '{}'", spec.metric),
+             "write loss or accuracy");
     }
 }
 
@@ -276,7 +332,7 @@ std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
     for (auto check : {check_name, check_lengths, check_sources, check_input, check_loss,
                        check_gradients, check_outputs, check_counts, check_classes,
-                       check_normalization, check_optimizer, check_schedule}) {
+                       check_normalization, check_optimizer, check_rates, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {

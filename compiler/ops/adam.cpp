@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/expect.h"
-#include "compiler/ops/sgd.h"
 #include "compiler/ops/strict.h"
+#include "compiler/ops/update.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -43,8 +43,7 @@ Exprs AdamCorrection::evaluate(const LowerContext&, const Exprs& operands, const
 Exprs AdamUpdate::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
     const Strict w(operands[0]), m(operands[2]), v(operands[3]), rate(operands[6]), eps(epsilon),
         one(1.0F);
-    Strict d(operands[1]);
-    if (weight_decay != 0 && !decoupled) d = d + w * Strict(weight_decay);
+    const Strict d = decayed(operands[1], w, decoupled ? 0 : weight_decay);
     const Strict m_next = m + (d - m) * Strict(1 - beta1);
     const Strict v_next = v + (d * d - v) * Strict(1 - beta2);
     const Strict c1 = bias_correction ? Strict(operands[4]) : one;

@@ -173,6 +173,8 @@ std::vector<Expr> read_position(const Reduce& op, const std::vector<Axis>& axes,
 
 }  // namespace
 
+Expr Reduce::term(const Expr& value) const { return value; }
+
 std::vector<Func> Reduce::lower(const LowerContext& context,
                                 const std::vector<Func>& inputs) const {
     const TensorType& from = context.inputs[0];

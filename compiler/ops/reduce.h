@@ -38,6 +38,8 @@ class Reduce : public Op {
     }
     // Values of one sample (or of a parameter) that one result sums up.
     int64_t terms(const TensorType& input) const;
+    // What a value adds to the sum: itself.
+    virtual Halide::Expr term(const Halide::Expr& value) const;
     std::vector<int64_t> axes;  // of reduce_axes, ascending; empty where the flags say what is kept
     bool keep_samples = false;
     bool keep_channels = false;

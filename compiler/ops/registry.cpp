@@ -4,11 +4,14 @@
 #include <algorithm>
 
 #include "compiler/ops/activations.h"
+#include "compiler/ops/adadelta.h"
+#include "compiler/ops/adagrad.h"
 #include "compiler/ops/adam.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/average_pool.h"
 #include "compiler/ops/batch_norm.h"
 #include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/clip.h"
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
@@ -16,15 +19,18 @@
 #include "compiler/ops/expand.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/keep_old.h"
+#include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/rmsprop.h"
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/slice.h"
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/sources.h"
+#include "compiler/ops/sum_squares.h"
 #include "compiler/ops/unfactor.h"
 #include "compiler/ops/winograd.h"
 
@@ -44,6 +50,8 @@ std::unique_ptr<Op> make() {
 
 // Sorted by name.
 constexpr Entry kOps[] = {
+    {"adadelta_update", make<AdadeltaUpdate>},
+    {"adagrad_update", make<AdagradUpdate>},
     {"adam_correction", make<AdamCorrection>},
     {"adam_update", make<AdamUpdate>},
     {"add", make<Add>},
@@ -54,6 +62,8 @@ constexpr Entry kOps[] = {
     {"batch_norm_coefficients", make<BatchNormCoefficients>},
     {"batch_norm_factor", make<BatchNormFactor>},
     {"batch_norm_fold", make<BatchNormFold>},
+    {"clip_factor", make<ClipFactor>},
+    {"clip_value", make<ClipValue>},
     {"concatenate", make<Concatenate>},
     {"constant", make<Constant>},
     {"conv2d", make<Conv2d>},
@@ -68,6 +78,7 @@ constexpr Entry kOps[] = {
     {"flatten", make<Flatten>},
     {"input", make<Input>},
     {"keep_old", make<KeepOld>},
+    {"l1_penalty", make<L1Penalty>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
     {"max_pool", make<MaxPool>},
@@ -86,6 +97,7 @@ constexpr Entry kOps[] = {
     {"relu6", make<Relu6>},
     {"relu6_backward", make<Relu6Backward>},
     {"relu_backward", make<ReluBackward>},
+    {"rmsprop_update", make<RmspropUpdate>},
     {"rotate_filter", make<RotateFilter>},
     {"running_average", make<RunningAverage>},
     {"scalar", make<Scalar>},
@@ -103,6 +115,7 @@ constexpr Entry kOps[] = {
     {"softmax_cross_entropy_backward", make<SoftmaxCrossEntropyBackward>},
     {"state", make<State>},
     {"subtract", make<Subtract>},
+    {"sum_squares", make<SumSquares>},
     {"tanh", make<Tanh>},
     {"tanh_backward", make<TanhBackward>},
     {"unfactor", make<Unfactor>},

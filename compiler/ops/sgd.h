@@ -50,8 +50,4 @@ class SgdUpdate : public PointwiseOp {
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
-// Shape rule of optimisers: the first `tensors` operands are parameters of one type, the rest f32
-// scalars.
-void expect_update(std::span<const TensorType> inputs, size_t tensors, size_t scalars);
-
 }  // namespace emulsion

@@ -34,13 +34,33 @@ int main(int argc, char** argv) {
     m.classify(dense(features, 4), {.label = "kind", .name = "aux"});
     m.mean_squared_error(features, {.target = "wanted", .half_sum = true, .weight = 0.1});
     m.loss(features, {.weight = 1e-4});
-    m.optimizer(adam({.learning_rate = 0.002,
-                      .weight_decay = 0.01,
-                      .decoupled = true,
-                      .schedule = cosine_rate({.final = 1e-5})}));
+    m.optimizer(adam(
+        {.learning_rate = 0.002,
+         .weight_decay = 0.01,
+         .decoupled = true,
+         .l1 = 1e-6,
+         .clip_norm = 10,
+         .schedule = warm_up({.steps = 3, .epochs = 1, .then = cosine_rate({.final = 1e-5})})}));
+    for (const Optimizer& other :
+         {sgd({.momentum = 0.9, .schedule = step_rate({.every = 3, .in_epochs = true})}),
+          adamw({.clip_value = 1, .schedule = multi_step_rate({.at = {5, 9}, .gamma = 0.5})}),
+          adagrad({.initial = 0.1, .schedule = exponential_rate({.every = 1, .gamma = 0.99})}),
+          adadelta({.rho = 0.95, .schedule = linear_rate({.final = 0.1})}),
+          rmsprop({.rho = 0.9,
+                   .epsilon = 1e-7,
+                   .inside = true,
+                   .centered = true,
+                   .momentum = 0.5,
+                   .schedule = polynomial_rate({.power = 0.9})}),
+          sgd({.schedule = cosine_restarts_rate({.every = 9, .growth = 2})}),
+          sgd({.schedule = cyclic_rate({.every = 9, .start = 0.2, .gamma = 0.5})}),
+          sgd({.schedule = one_cycle_rate({.rise = 0.4, .start = 0.1, .end = 1e-3})}),
+          sgd({.schedule = plateau_rate({.patience = 3, .metric = RateMetric::accuracy})})})
+        static_cast<void>(other);
     m.classes({"a", "b", "c", "d"});
     m.normalize({0.5, 0.5, 0.5}, {0.2, 0.2, 0.2});
     m.freeze("conv1");
     m.no_decay("*.gamma");
+    m.learning_rate("dense*", 0.5);
     return compile(m, argc, argv);
 }

@@ -185,6 +185,82 @@ TEST(Model, OptimisersAndSchedules) {
     EXPECT_EQ(finished(other).schedule.kind, "constant");
 }
 
+// The settings of every optimiser as the text of the network has them.
+TEST(Model, OptimisersReachTheNetwork) {
+    const auto text_of = [](const Optimizer& optimizer) {
+        Model m("m");
+        m.classify(dense(m.input("x", {4}), 2));
+        m.optimizer(optimizer);
+        const Network network = finished(m);
+        const std::string text = print(network);
+        EXPECT_TRUE(parse_network(text, "m.emu") == network);
+        return text.substr(10, text.find("graph") - 10);
+    };
+    EXPECT_EQ(text_of(adamw({.l1 = 0.5, .schedule = warm_up({.steps = 3})})),
+              "optimizer adam {learning_rate=0.001, weight_decay=0.01, beta1=0.9, beta2=0.999, "
+              "epsilon=1e-08, form=\"outside\", decoupled=true, bias_correction=true, "
+              "clip_value=0, clip_norm=0, l1=0.5}\n"
+              "schedule cosine {final=0, warm_up=3, warm_up_epochs=0, in_epochs=false}\n");
+    EXPECT_EQ(text_of(adagrad({.initial = 0.1, .clip_norm = 2, .schedule = linear_rate()})),
+              "optimizer adagrad {learning_rate=0.01, weight_decay=0, epsilon=1e-10, initial=0.1, "
+              "clip_value=0, clip_norm=2, l1=0}\n"
+              "schedule linear {final=0}\n");
+    EXPECT_EQ(text_of(adadelta({.clip_value = 3, .schedule = one_cycle_rate()})),
+              "optimizer adadelta {learning_rate=1, weight_decay=0, rho=0.9, epsilon=1e-06, "
+              "clip_value=3, clip_norm=0, l1=0}\n"
+              "schedule one_cycle {rise=0.3, start=0.04, end=4e-06}\n");
+    EXPECT_EQ(text_of(rmsprop({.centered = true, .schedule = cyclic_rate({.in_epochs = true})})),
+              "optimizer rmsprop {learning_rate=0.01, weight_decay=0, rho=0.99, epsilon=1e-08, "
+              "inside=false, centered=true, momentum=0}\n"
+              "schedule cyclic {every=1000, gamma=1, start=0.1, warm_up=0, warm_up_epochs=0, "
+              "in_epochs=true}\n");
+}
+
+TEST(Model, SchedulesReachTheNetwork) {
+    const auto text_of = [](const ScheduleSpec& schedule) {
+        Model m("m");
+        m.classify(dense(m.input("x", {4}), 2));
+        m.optimizer(sgd({.schedule = schedule}));
+        const Network network = finished(m);
+        const std::string text = print(network);
+        EXPECT_TRUE(parse_network(text, "m.emu") == network);
+        const size_t begin = text.find("schedule ") + 9;
+        return text.substr(begin, text.find("\ngraph") - begin);
+    };
+    EXPECT_EQ(text_of(multi_step_rate({.at = {3, 7}, .in_epochs = true})),
+              "multi_step {at=[3,7], gamma=0.1, warm_up=0, warm_up_epochs=0, in_epochs=true}");
+    EXPECT_EQ(text_of(exponential_rate({.every = 5, .gamma = 0.9})),
+              "exponential {every=5, gamma=0.9}");
+    EXPECT_EQ(text_of(polynomial_rate({.final = 0.001})), "polynomial {final=0.001, power=2}");
+    EXPECT_EQ(text_of(cosine_restarts_rate({.growth = 2})),
+              "cosine_restarts {final=0, every=1000, growth=2}");
+    EXPECT_EQ(text_of(plateau_rate({.metric = RateMetric::accuracy})),
+              "plateau {gamma=0.1, end=0, patience=10, threshold=0.0001, cooldown=0, "
+              "metric=\"accuracy\"}");
+    EXPECT_EQ(text_of(warm_up({.epochs = 2, .then = step_rate()})),
+              "step {every=1000, gamma=0.1, warm_up=0, warm_up_epochs=2, in_epochs=false}");
+}
+
+// The last call that matches holds; factors of 1 are none.
+TEST(Model, RatesOfLayers) {
+    Model m("m");
+    Tensor x = dense(dense(m.input("x", {4}), 3), 2);
+    m.classify(dense(x, 2));
+    m.learning_rate("dense*", 0.1);
+    m.learning_rate("dense2", 1);
+    m.learning_rate("*.b", 2);
+    const Network network = finished(m);
+    EXPECT_EQ(network.rates, (std::map<std::string, double>{{"dense1.b", 2},
+                                                            {"dense1.w", 0.1},
+                                                            {"dense2.b", 2},
+                                                            {"dense3.b", 2},
+                                                            {"dense3.w", 0.1}}));
+    EXPECT_NE(print(network).find("\nrates {dense1.b=2, dense1.w=0.1, dense2.b=2, dense3.b=2, "
+                                  "dense3.w=0.1}\n"),
+              std::string::npos);
+    EXPECT_TRUE(parse_network(print(network), "m.emu") == network);
+}
+
 // Without a loss a model is for inference alone; an optimizer says that the loss was forgotten.
 TEST(Model, OutputsAloneAreForInference) {
     Model m("m");

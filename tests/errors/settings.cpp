@@ -11,5 +11,7 @@ int main(int argc, char** argv) {
     m.optimizer(sgd({.learning_rate = -0.1, .schedule = step_rate({.every = 0})}));
     m.freeze("conv*");
     m.no_decay("*.bias");
+    m.learning_rate("dense1.weights", 0.1);
+    m.learning_rate("dense1", -0.1);
     return compile(m, argc, argv);
 }

@@ -67,7 +67,8 @@ TEST(Network, AllSettingsRoundTrip) {
                                "step {every=7, gamma=0.3}\n",
                                "network lenet\noptimizer sgd {learning_rate=0.1, weight_decay=0, "
                                "momentum=0.9, nesterov=true, damped=true}\n"
-                               "schedule constant\nnormalization {mean=[0.25], deviation=[0.5]}\n"
+                               "schedule constant\nrates {conv1.b=2, conv1.w=0.1}\nnormalization "
+                               "{mean=[0.25], deviation=[0.5]}\n"
                                "classes [\"a \\\"b\\\"\", \"b\\\\\", \"\", \"d\", \"e\", \"f\", "
                                "\"g\", \"h\", \"i\", \"j\"]\n"}) {
         EXPECT_EQ(print(parse_network(header + graph, "net.emu")), header + graph);
@@ -106,6 +107,45 @@ TEST(Network, NormalizationOfEveryChannel) {
               "error[normalization]: normalization has 2 means and 2 deviations, but 'image' has 1 "
               "channels\n"
               "  fix: give 1 of each");
+}
+
+TEST(Network, SettingsThatCannotBe) {
+    std::string graph = golden("lenet.graph.txt");
+    graph = graph.substr(graph.find("graph lenet"));
+    for (const auto& [header, error] :
+         {std::pair("optimizer sgd {clip_value=1, clip_norm=2}",
+                    "error[optimizer]: the gradients are clipped both by the value 1 and by the "
+                    "norm 2\n  fix: choose one of clip_value and clip_norm"),
+          {"optimizer adagrad {epsilon=0}",
+           "error[optimizer]: epsilon is 0, which is not between 1e-30 and 1\n"
+           "  fix: choose a value from 1e-30 to 1"},
+          {"optimizer rmsprop {rho=1}",
+           "error[optimizer]: rho is 1, which is not between 0 and 0.999999\n"
+           "  fix: choose a value from 0 to 0.999999"},
+          {"schedule multi_step",
+           "error[schedule]: the multi_step schedule has no steps to fall at\n"
+           "  fix: name one or more, such as at = {1000, 2000}"},
+          {"schedule multi_step {at=[2,5,5]}",
+           "error[schedule]: at has 5 behind 5\n  fix: name the steps in ascending order"},
+          {"schedule plateau {metric=\"speed\"}",
+           "error[schedule]: there is no metric 'speed'\n  fix: write loss or accuracy"},
+          {"schedule one_cycle {rise=2}",
+           "error[schedule]: rise is 2, which is not between 0 and 1\n"
+           "  fix: choose a value from 0 to 1"},
+          {"schedule cosine {warm_up=-1}",
+           "error[schedule]: warm_up is -1, which is not between 0 and 1000000000000\n"
+           "  fix: choose a value from 0 to 1000000000000"},
+          {"rates {conv1.w=0.1, conv1.w=2}",
+           "net.emu:2: error[syntax]: the rates have two of 'conv1.w'\n"
+           "  fix: leave one of them out"},
+          {"rates {image=0.1}",
+           "error[optimizer]: the rates name 'image', which is no parameter\n"
+           "  fix: name parameters of the graph"},
+          {"rates {conv1.w=-1}",
+           "error[optimizer]: the rate's factor of conv1.w is -1, which is not between 0 and "
+           "1000000\n  fix: choose a value from 0 to 1000000"}}) {
+        EXPECT_EQ(error_of(std::string("network lenet\n") + header + "\n" + graph), error);
+    }
 }
 
 TEST(Network, FilesThatCannotBeRead) {

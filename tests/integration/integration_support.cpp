@@ -48,7 +48,8 @@ Network small_network() {
     x = max_pool(relu(conv(x, 20, {.kernel = 3})), {.window = 2});
     x = dropout(relu(dense(flatten(x), 24)), {.rate = 0.25});
     m.classify(dense(x, 5));
-    m.optimizer(adam({.learning_rate = 0.01}));
+    m.learning_rate("dense1", 0.5);
+    m.optimizer(adam({.learning_rate = 0.01, .clip_norm = 0.5}));
     return finished(m);
 }
 
@@ -78,7 +79,9 @@ Network mobile_network() {
     x = global_average_pool(relu6(conv_norm(x, 160, 1, 1)));
     m.classify(dense(dropout(x, {.rate = 0.2}), 10));
     m.freeze("conv1");
-    m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.9}));
+    m.learning_rate("dense*", 0.5);
+    m.optimizer(
+        rmsprop({.epsilon = 0.1, .centered = true, .momentum = 0.5, .l1 = 1e-4, .clip_norm = 5}));
     return finished(m);
 }
 

@@ -16,15 +16,15 @@
 
 namespace emulsion::test {
 
-// A convolution with leaky ReLU, average and max pooling, dropout, two dense layers, Adam: 1 x 12 x
-// 12, 5 classes.
+// A convolution with leaky ReLU, average and max pooling, dropout, two dense layers, Adam,
+// clipping by norm and a rate of its own for a layer: 1 x 12 x 12, 5 classes.
 Network small_network();
 // Two residual blocks with batch norm, the second with stride 2 and a 1x1 shortcut: 3 x 10 x 10, 7
 // classes.
 Network residual_network();
 // Three inverted residuals with depthwise convolutions, two with a shortcut, as in MobileNet v2,
-// with a second classifier before the last convolution, dropout, and a first convolution that is
-// frozen: 3 x 32 x 32, 10 classes.
+// with a second classifier before the last convolution, dropout, a first convolution that is
+// frozen, and RMSProp with all that it has: 3 x 32 x 32, 10 classes.
 Network mobile_network();
 // Few operations, for tests that call often: 4 features, a hidden layer of 5, 3 classes.
 Network tiny_network();

@@ -1,10 +1,16 @@
 // Optimisers and dropout.
+#include <algorithm>
 #include <array>
 #include <cmath>
 
+#include "compiler/ops/adadelta.h"
+#include "compiler/ops/adagrad.h"
 #include "compiler/ops/adam.h"
+#include "compiler/ops/clip.h"
 #include "compiler/ops/dropout.h"
 #include "compiler/ops/keep_old.h"
+#include "compiler/ops/l1_penalty.h"
+#include "compiler/ops/rmsprop.h"
 #include "compiler/ops/sgd.h"
 #include "tests/reference/interpreter.h"
 
@@ -73,6 +79,87 @@ std::vector<Tensor> adam_update(const Call& call) {
     return {w, m, v};
 }
 
+std::vector<Tensor> adagrad_update(const Call& call) {
+    const auto& op = call.as<AdagradUpdate>();
+    Tensor w = call.output(0), s = call.output(1);
+    for (size_t i = 0; i < w.values.size(); i++) {
+        const double old = call.input(0).values[i];
+        const double d = call.input(1).values[i] + op.weight_decay * old;
+        s.values[i] = call.input(2).values[i] + d * d;
+        w.values[i] = old - only(call.input(3)) * d / (std::sqrt(s.values[i]) + op.epsilon);
+    }
+    return {w, s};
+}
+
+std::vector<Tensor> adadelta_update(const Call& call) {
+    const auto& op = call.as<AdadeltaUpdate>();
+    Tensor w = call.output(0), s = call.output(1), u = call.output(2);
+    for (size_t i = 0; i < w.values.size(); i++) {
+        const double old = call.input(0).values[i], steps = call.input(3).values[i];
+        const double d = call.input(1).values[i] + op.weight_decay * old;
+        s.values[i] = op.rho * call.input(2).values[i] + (1 - op.rho) * d * d;
+        const double step = std::sqrt((steps + op.epsilon) / (s.values[i] + op.epsilon)) * d;
+        u.values[i] = op.rho * steps + (1 - op.rho) * step * step;
+        w.values[i] = old - only(call.input(4)) * step;
+    }
+    return {w, s, u};
+}
+
+std::vector<Tensor> rmsprop_update(const Call& call) {
+    const auto& op = call.as<RmspropUpdate>();
+    std::vector<Tensor> next;
+    for (size_t k = 0; k < call.types.size(); k++) next.push_back(call.output(k));
+    for (size_t i = 0; i < next[0].values.size(); i++) {
+        const double old = call.input(0).values[i];
+        const double d = call.input(1).values[i] + op.weight_decay * old;
+        size_t k = 1;
+        double spread = op.rho * call.input(2).values[i] + (1 - op.rho) * d * d;
+        next[k++].values[i] = spread;
+        if (op.centered) {
+            const double mean = op.rho * call.input(3).values[i] + (1 - op.rho) * d;
+            next[k++].values[i] = mean;
+            spread = std::max(0.0, spread - mean * mean);
+        }
+        double step =
+            d / (op.inside ? std::sqrt(spread + op.epsilon) : std::sqrt(spread) + op.epsilon);
+        if (op.momentum != 0) {
+            step += op.momentum * call.input(k + 1).values[i];
+            next[k].values[i] = step;
+        }
+        next[0].values[i] = old - only(*call.inputs.back()) * step;
+    }
+    return next;
+}
+
+std::vector<Tensor> clip_value(const Call& call) {
+    Tensor g = call.output();
+    const double limit = call.as<ClipValue>().limit;
+    for (size_t i = 0; i < g.values.size(); i++)
+        g.values[i] = std::min(std::max(call.input(0).values[i], -limit), limit);
+    return {g};
+}
+
+std::vector<Tensor> clip_factor(const Call& call) {
+    Tensor factor = call.output();
+    factor.values[0] = std::min(1.0, call.as<ClipFactor>().norm / std::sqrt(only(call.input(0))));
+    return {factor};
+}
+
+std::vector<Tensor> sum_squares(const Call& call) {
+    Tensor sum = call.output();
+    for (double value : call.input(0).values) sum.values[0] += value * value;
+    return {sum};
+}
+
+std::vector<Tensor> l1_penalty(const Call& call) {
+    Tensor g = call.output();
+    for (size_t i = 0; i < g.values.size(); i++) {
+        const double w = call.input(1).values[i], factor = call.as<L1Penalty>().factor;
+        g.values[i] = call.input(0).values[i] + (w > 0 ? factor : w < 0 ? -factor : 0);
+    }
+    return {g};
+}
+
 using Words = std::array<uint32_t, 4>;
 
 // Philox4x32-10.
@@ -106,12 +193,19 @@ std::vector<Tensor> dropout(const Call& call) {
 }  // namespace
 
 void add_optimizer(Table& table) {
+    table["adadelta_update"] = adadelta_update;
+    table["adagrad_update"] = adagrad_update;
     table["adam_correction"] = adam_correction;
     table["adam_update"] = adam_update;
+    table["clip_factor"] = clip_factor;
+    table["clip_value"] = clip_value;
     table["dropout"] = dropout;
     table["keep_old"] = keep_old;
+    table["l1_penalty"] = l1_penalty;
+    table["rmsprop_update"] = rmsprop_update;
     table["sgd_plain"] = sgd_plain;
     table["sgd_update"] = sgd_update;
+    table["sum_squares"] = sum_squares;
 }
 
 }  // namespace emulsion::reference

@@ -280,13 +280,15 @@ bool has_window_winner(const Group& group) {
     return false;
 }
 
-// Variances, and what Adam divides by, are positive.
+// Variances, and what updates take roots of or divide by, are positive.
 bool must_be_positive(const Graph& body, int source) {
     static const std::set<std::pair<std::string_view, size_t>> kPositive = {
         {"batch_norm_factor", 1}, {"batch_norm_coefficients", 1},
         {"batch_norm_fold", 3},   {"merge_moments", 2},
         {"adam_update", 3},       {"adam_update", 4},
-        {"adam_update", 5},
+        {"adam_update", 5},       {"adagrad_update", 2},
+        {"adadelta_update", 2},   {"adadelta_update", 3},
+        {"rmsprop_update", 2},    {"clip_factor", 0},
     };
     for (const Node& node : body.nodes()) {
         for (size_t i = 0; i < node.inputs.size(); i++) {

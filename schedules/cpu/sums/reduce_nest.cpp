@@ -24,13 +24,13 @@ ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
     const Func input = context.operand(0);
     const Var c("c"), n("n");
     if (map_.positions() == 1) {
-        channel_(c, n) = input(map_.at(c, 0, 0, n));
+        channel_(c, n) = op.term(input(map_.at(c, 0, 0, n)));
         return;
     }
     positions_.emplace(
         "position", map_, shape_,
         [&](const Expr& k, const Expr& x, const Expr& y, const Expr&, const Expr& s) {
-            return std::vector<Expr>{input(map_.at(k, x, y, s))};
+            return std::vector<Expr>{op.term(input(map_.at(k, x, y, s)))};
         });
     sum_ = sum_blocks("sample", *positions_, 1, shape_);
     channel_(c, n) = sum_(c, n);

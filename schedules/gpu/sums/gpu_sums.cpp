@@ -64,7 +64,8 @@ int channels_of(const TensorType& map) {
     return map.shape.empty() ? 1 : to_int(memory_extents(map)[0]);
 }
 
-// Value i of channel c: positions of a sample after one another, then samples.
+// Value i of channel c: positions of a sample after one another, then samples. Of a parameter, its
+// lanes are the channels, and what else it holds is one sample.
 Expr term_of(const Func& x, const TensorType& map, const Expr& c, const Expr& i) {
     const std::vector<int64_t> extents = memory_extents(map);
     std::vector<Expr> at;
@@ -74,7 +75,7 @@ Expr term_of(const Func& x, const TensorType& map, const Expr& c, const Expr& i)
         at.push_back(rest % to_int(extents[k]));
         rest = rest / to_int(extents[k]);
     }
-    at.push_back(rest);
+    if (map.batched) at.push_back(rest);
     return x(at);
 }
 
@@ -151,17 +152,20 @@ Func padded(const Var& k, int channels, const std::function<Expr(const Expr&)>& 
     return result;
 }
 
-bool sums_samples(const Group& group) {
+// Over all samples, or over a whole parameter.
+bool sums_all(const Group& group) {
     const auto* reduce = anchor_as<Reduce>(group);
-    return reduce != nullptr && anchor_as<ReduceAxes>(group) == nullptr &&
-           group.anchor_input(0).batched && !reduce->keep_samples;
+    if (reduce == nullptr || anchor_as<ReduceAxes>(group) != nullptr) return false;
+    return group.anchor_input(0).batched ? !reduce->keep_samples : !reduce->keep_channels;
 }
+
+int samples_of(const Group& group) { return group.anchor_input(0).batched ? group.batch : 1; }
 
 SumPlan plan_of(const Group& group) {
     const TensorType& x = group.anchor_input(0);
     if (anchor_as<MergeMoments>(group) != nullptr)
         return SumPlan(to_int(x.shape[0]), x.shape[1] * group.batch);
-    const int64_t positions = area_of(x) * group.batch;
+    const int64_t positions = area_of(x) * samples_of(group);
     const int channels = channels_of(x);
     return anchor_as<Reduce>(group)->keep_channels ? SumPlan(channels, positions)
                                                    : SumPlan(1, positions * channels);
@@ -172,16 +176,17 @@ std::vector<Func> build_reduce(KernelContext& context, const Reduce& op) {
     const SumPlan plan = plan_of(context.group());
     const Func x = context.operand(0);
     const int area = to_int(area_of(type)), channels = channels_of(type);
-    const Expr positions = context.samples() * area;
+    const Expr samples = type.batched ? context.samples() : Expr(1), positions = samples * area;
     PartialSums sums("partial", plan, op.keep_channels ? positions : positions * channels,
                      [&](const Expr& c, const Expr& i) {
-                         return op.keep_channels ? term_of(x, type, c, i)
-                                                 : term_of(x, type, i % channels, i / channels);
+                         return op.term(op.keep_channels
+                                            ? term_of(x, type, c, i)
+                                            : term_of(x, type, i % channels, i / channels));
                      });
     const auto result = [&](const Expr& c) -> Expr {
         if (!op.mean) return sums.total(c);
-        const Strict count = Strict(static_cast<float>(op.terms(type))) *
-                             Strict(Halide::cast<float>(context.samples()));
+        const Strict count =
+            Strict(static_cast<float>(op.terms(type))) * Strict(Halide::cast<float>(samples));
         return Strict(sums.total(c)) / count;
     };
     const Var k("k");
@@ -244,7 +249,7 @@ std::vector<Func> build_merge(KernelContext& context, const MergeMoments& op) {
 
 bool GpuSums::applies(const Group& group, const Isa&) const {
     if (group.anchor < 0 || !has_shape_of_anchor(group, /*batched=*/false)) return false;
-    return sums_samples(group) || anchor_as<MergeMoments>(group) != nullptr;
+    return sums_all(group) || anchor_as<MergeMoments>(group) != nullptr;
 }
 
 std::vector<Tiling> GpuSums::tilings(const Group&, const Isa&) const { return {{}}; }

@@ -1,5 +1,5 @@
-// Sums over samples and positions with one result per channel, on devices: reduce and
-// merge_moments.
+// Sums over samples and positions with one result per channel, or over a whole parameter, on
+// devices: reduce and merge_moments.
 //
 //     block of 8 channels, part of the terms
 //       thread of one channel, one of 16 interleaved chains
@@ -18,7 +18,7 @@ class GpuSums : public Recipe {
   public:
     std::string_view name() const override { return "gpu_sums"; }
     bool is_for_devices() const override { return true; }
-    // Of reduce, those that add samples up.
+    // Of reduce, those that add samples up, and those over whole parameters.
     bool applies(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
