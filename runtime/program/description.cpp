@@ -81,9 +81,7 @@ NetworkDescription parse_description(const char* text) {
         read(optimizer, "learning_rate", &description.learning_rate);
         const Json schedule = find_object(json, "schedule");
         read(schedule, "kind", &description.schedule);
-        read(schedule, "final", &description.final_rate);
-        read(schedule, "step_size", &description.step_size);
-        read(schedule, "gamma", &description.gamma);
+        description.schedule_fields = schedule.dump(-1, ' ', false, Json::error_handler_t::replace);
         read(find_object(json, "defaults"), "epochs", &description.default_epochs);
     } catch (const Json::exception& error) {
         refuse(error.what());

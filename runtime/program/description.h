@@ -14,10 +14,8 @@ struct NetworkDescription {
     std::string optimizer;  // kind and settings but the rate, such as "sgd, momentum 0.9"
     double learning_rate = 0.01;
     std::string schedule = "cosine";
-    double final_rate = 0.0;
-    int64_t step_size = 1000;
-    double gamma = 0.1;
-    int threads = 0;  // that the schedules were chosen for
+    std::string schedule_fields = "{}";  // of the schedule, as a JSON object
+    int threads = 0;                     // that the schedules were chosen for
     int64_t parameters = 0, multiply_adds = 0;
     int64_t default_epochs = 5;
 };

@@ -176,8 +176,12 @@ class FieldReader {
     }
     template <typename Value>
     void read(const nlohmann::json& field, const char* name, Value& value) const {
-        FieldReader fields(field, where_, fix_, path_ + name + ".");
-        list_fields(fields, value);
+        if constexpr (std::is_arithmetic_v<Value>) {
+            if (!get(field, value)) refuse(name, field, "a number");
+        } else {
+            FieldReader fields(field, where_, fix_, path_ + name + ".");
+            list_fields(fields, value);
+        }
     }
 
     const nlohmann::json& json_;

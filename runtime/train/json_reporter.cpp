@@ -51,9 +51,10 @@ std::string settings_json(const RunFacts& facts) {
               {"threads", facts.threads},
               {"device", facts.device->option},
               {"schedule", schedule_name(settings.schedule.kind)}};
+    const Schedule schedule = settings.rates(facts.steps_per_epoch);
     for (int64_t step : steps_to_show(total)) {
         json["learning_rates"].push_back(
-            {{"step", step}, {"rate", learning_rate(settings.schedule, step - 1, total)}});
+            {{"step", step}, {"rate", learning_rate(schedule, step - 1, total)}});
     }
     for (int c = 0; c < EMULSION_CLASSES; c++)
         json["bytes"][memory_class_name(c)] = facts.sizes->bytes[c];

@@ -17,7 +17,8 @@ TrainingLoop::TrainingLoop(TrainingSession& session, Loader& loader, RunState& s
       keeper_(keeper),
       reporter_(reporter),
       options_(options),
-      total_steps_(state.settings.total_steps(loader.batches())) {}
+      total_steps_(state.settings.total_steps(loader.batches())),
+      schedule_(state.settings.rates(loader.batches())) {}
 
 LoopEnd TrainingLoop::run() {
     begin();
@@ -61,6 +62,7 @@ void TrainingLoop::begin() {
     fetch_finite();
     keeper_.save(Need::kMust);
     if (owes_validation()) look_at_last();
+    follow_metric();
     loader_.start(state_.epoch, state_.batch);
 }
 
@@ -68,8 +70,8 @@ void TrainingLoop::begin() {
 void TrainingLoop::train_batch() {
     if (under_way_ == 0) since_ = Clock::now();
     const Batch& batch = loader_.next();
-    const float rate = learning_rate(state_.settings.schedule,
-                                     static_cast<int64_t>(state_.step) + under_way_, total_steps_);
+    const float rate = learning_rate(schedule_, static_cast<int64_t>(state_.step) + under_way_,
+                                     total_steps_, rate_factor_);
     const StepResult result = session_.step(batch, rate);
     const bool is_own = under_way_ == 0 && result.is_there;
     if (under_way_ > 0) take(result);
@@ -143,6 +145,12 @@ void TrainingLoop::end_epoch(bool is_whole) {
     }
     keeper_.save(Need::kMay);
     look_at_last();
+    follow_metric();
+}
+
+// From the history alone, so that a run goes on with the rate that it had.
+void TrainingLoop::follow_metric() {
+    rate_factor_ = plateau_factor(schedule_, metrics_of(state_.history, schedule_.metric));
 }
 
 void TrainingLoop::look_at_last() {

@@ -60,6 +60,7 @@ class TrainingLoop {
     void look_at_last();
     void report_step();
     double epoch_rate() const;
+    void follow_metric();
     void fetch_finite();
     [[noreturn]] void fail_not_finite(const std::string& what, uint64_t step) const;
 
@@ -70,6 +71,8 @@ class TrainingLoop {
     Reporter& reporter_;
     const LoopOptions& options_;
     int64_t total_steps_;
+    Schedule schedule_;         // all in steps
+    double rate_factor_ = 1.0;  // by what validation has found so far
     // The steps that are handed in but not yet in state_, at most one. Of that, or of the last one
     // in state_, the batch without its content, and the rate.
     int64_t under_way_ = 0;

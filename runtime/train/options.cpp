@@ -35,10 +35,12 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
                    "length of the run in optimiser steps, instead of --epochs")
         ->type_name("N");
     app.add_option("--learning-rate", numbers->learning_rate,
-                   concat("rate of the first step (", network.learning_rate, ")"))
+                   concat("the optimizer's rate, the highest of most schedules (",
+                          network.learning_rate, ")"))
         ->type_name("RATE");
-    app.add_option("--schedule", numbers->schedule,
-                   concat("constant, step or cosine over the run (", network.schedule, ")"))
+    app.add_option(
+           "--schedule", numbers->schedule,
+           concat("of the rate over the run: ", list_schedules(), " (", network.schedule, ")"))
         ->type_name("NAME");
     app.add_option("--batch", numbers->batch,
                    concat("pictures of one step, at most ", info.batch, " (", info.batch, ")"))
@@ -105,7 +107,7 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
         if (!options->schedule) {
             throw UsageError("--schedule",
                              concat("there is no schedule ", quoted(numbers.schedule)),
-                             "choose constant, step or cosine");
+                             concat("choose ", list_schedules()));
         }
     }
     if (!numbers.batch.empty()) {

@@ -16,7 +16,6 @@ namespace emulsion {
 // Of a run; a checkpoint tells of every epoch, within kMostCheckpointHead.
 constexpr int64_t kMostEpochs = 100000;
 constexpr int64_t kMostSteps = 1000000000000;
-constexpr double kMostRate = 3e38;
 
 struct TrainOptions {
     std::string program;  // as typed, for messages
@@ -32,9 +31,9 @@ struct TrainOptions {
     Device device;           // of the training library
     std::string checkpoint;  // folder
     std::optional<double> checkpoint_minutes;
-    std::string weights;  // file; CHECKPOINT/weights.safetensors where a folder is given
-    std::string profile;  // file, kPrintProfile, or empty: none
-    std::string trace;    // file, or empty: none
+    std::string weights;    // file; CHECKPOINT/weights.safetensors where a folder is given
+    std::string profile;    // file, kPrintProfile, or empty: none
+    std::string trace;      // file, or empty: none
     bool resume = false, overwrite = false, dry_run = false;
     bool quiet = false, no_progress = false, json = false;
 };

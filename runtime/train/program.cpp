@@ -214,22 +214,21 @@ void TrainProgram::train() {
     owes_validation_ = loop.owes_validation();
 }
 
-// Another length is another cosine: the rate does not go on where it was.
+// Another length is another cosine, or line: the rate does not go on where it was.
 void TrainProgram::say_resumed() {
     const auto done = static_cast<int64_t>(state_.step);
     console_.note(
         concat("resumed after step ", done,
                done >= total_steps() ? ": the run is complete, nothing is left to train\n" : "\n"));
-    const Schedule& schedule = state_.settings.schedule;
-    const bool has_new_rates = schedule.kind == ScheduleKind::kCosine && done > 0 &&
-                               done < total_steps() && total_steps() != stored_steps_;
+    const Schedule schedule = state_.settings.rates(loader_->batches());
+    const bool has_new_rates = spans_run(schedule.kind) && done > 0 && done < total_steps() &&
+                               total_steps() != stored_steps_;
     if (!has_new_rates) return;
-    console_.note(
-        concat("note: the run now has ", total_steps(), " steps instead of ", stored_steps_,
-               ", and the cosine schedule spans all of them: the rate goes "
-               "from ",
-               learning_rate(schedule, done - 1, stored_steps_), " in step ", done, " to ",
-               learning_rate(schedule, done, total_steps()), " in step ", done + 1, "\n"));
+    console_.note(concat(
+        "note: the run now has ", total_steps(), " steps instead of ", stored_steps_, ", and the ",
+        schedule_name(schedule.kind), " schedule spans all of them: the rate goes from ",
+        learning_rate(schedule, done - 1, stored_steps_), " in step ", done, " to ",
+        learning_rate(schedule, done, total_steps()), " in step ", done + 1, "\n"));
 }
 
 LoopOptions TrainProgram::loop_options() {

@@ -3,10 +3,13 @@
 
 #include <zlib.h>
 
+#include <limits>
+
 #include "runtime/data/split.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 #include "runtime/train/fields.h"
+#include "runtime/train/schedule_fields.h"
 
 namespace emulsion {
 
@@ -48,22 +51,6 @@ void list_fields(auto& fields, Is<EpochRecord> auto& record) {
     fields("validation", record.validation);
 }
 
-void list_fields(auto& fields, Is<Schedule> auto& schedule) {
-    std::string kind(schedule_name(schedule.kind));
-    fields("kind", kind);
-    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(schedule)>>) {
-        const std::optional<ScheduleKind> found = find_schedule(kind);
-        if (!found) {
-            fields.refuse(concat("names an unknown schedule ", quoted(kind)));
-        }
-        schedule.kind = *found;
-    }
-    fields("base", schedule.base, 0.0, kMostRate);
-    fields("final", schedule.final_rate, 0.0, kMostRate);
-    fields("step_size", schedule.step_size, int64_t(1), INT64_MAX);
-    fields("gamma", schedule.gamma);
-}
-
 void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("data", settings.data);
     fields("epochs", settings.epochs, int64_t(1), kMostEpochs);
@@ -81,6 +68,20 @@ void list_fields(auto& fields, Is<RunState> auto& state) {
     fields("sums", state.sums);
     fields("history", state.history);
     fields("part", state.part);
+}
+
+std::vector<double> metrics_of(const std::vector<EpochRecord>& history, ScheduleMetric metric) {
+    std::vector<double> values;
+    for (const EpochRecord& record : history) {
+        std::optional<double> value;
+        if (const auto& found = record.validation) {
+            if (metric == ScheduleMetric::kAccuracy) value = found->metrics.accuracy();
+            if (metric == ScheduleMetric::kLoss && found->has_loss && found->not_finite == 0)
+                value = found->metrics.loss();
+        }
+        values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
+    }
+    return values;
 }
 
 uint32_t checksum_of(const Dataset& dataset) {

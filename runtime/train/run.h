@@ -31,6 +31,10 @@ struct RunState {
     std::optional<EpochRecord> part;  // where the run has ended within an epoch
 };
 
+// What the validation after each whole epoch has found, NaN where there was none or it has no such
+// value.
+std::vector<double> metrics_of(const std::vector<EpochRecord>& history, ScheduleMetric metric);
+
 // CRC-32 of the pixels and labels.
 uint32_t checksum_of(const Dataset& dataset);
 

@@ -1,9 +1,10 @@
 // See settings.h.
 #include "runtime/train/settings.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "runtime/support/text.h"
+#include "runtime/train/schedule_fields.h"
 
 namespace emulsion {
 
@@ -19,15 +20,63 @@ void check_equal(const char* option, const Given& given, const Stored& stored) {
 
 // A rate below the one that the schedule falls to would rise through the run.
 void check_falls(const Schedule& schedule) {
-    if (schedule.kind != ScheduleKind::kCosine || schedule.base >= schedule.final_rate) return;
+    if (!has_final_rate(schedule.kind) || schedule.base >= schedule.final_rate) return;
     throw UsageError(
         "--learning-rate",
-        concat("is ", schedule.base, ", but the network's cosine schedule ends at ",
-               schedule.final_rate, ", so the rate would rise"),
+        concat("is ", schedule.base, ", but the network's ", schedule_name(schedule.kind),
+               " schedule ends at ", schedule.final_rate, ", so the rate would rise"),
         concat("give a rate of at least ", schedule.final_rate, ", or add --schedule constant"));
 }
 
+// What the schedule looks at must be there.
+void check_validation(const RunSettings& settings) {
+    if (settings.schedule.kind != ScheduleKind::kPlateau || !settings.validation.empty()) return;
+    throw UsageError("--validation",
+                     "is missing, but the plateau schedule lowers the rate by what it finds",
+                     "add --validation 0.1, or --schedule constant");
+}
+
+// The schedule that the network was built with; what its description leaves out is as it is by
+// default.
+Schedule schedule_of(const NetworkDescription& network) {
+    const char* where = "network description";
+    const char* fix = "build the program anew with the compiler that its runtime belongs to";
+    const std::optional<ScheduleKind> kind = find_schedule(network.schedule);
+    if (!kind) {
+        throw RuntimeError(where, concat("names an unknown schedule ", quoted(network.schedule)),
+                           fix);
+    }
+    Schedule schedule = default_schedule(*kind);
+    FieldWriter writer;
+    list_fields(writer, std::as_const(schedule));
+    auto json = nlohmann::json::parse(writer.text());
+    json.update(nlohmann::json::parse(network.schedule_fields));
+    FieldReader reader(json, where, fix);
+    list_fields(reader, schedule);
+    schedule.base = network.learning_rate;
+    return schedule;
+}
+
+// The schedule of the option: that of the network where it has this kind, else as it is by default,
+// behind the network's warm-up.
+Schedule chosen_schedule(ScheduleKind kind, const Schedule& network) {
+    if (kind == network.kind) return network;
+    if (kind == ScheduleKind::kMultiStep) {
+        throw UsageError("--schedule", "multi_step needs the steps to fall at",
+                         "name them in the model, with multi_step_rate({.at = {…}})");
+    }
+    Schedule schedule = default_schedule(kind);
+    schedule.base = network.base;
+    schedule.warm_up = network.warm_up;
+    schedule.warm_up_epochs = network.warm_up_epochs;
+    return schedule;
+}
+
 }  // namespace
+
+Schedule RunSettings::rates(uint64_t steps_per_epoch) const {
+    return in_steps(schedule, static_cast<int64_t>(steps_per_epoch));
+}
 
 int64_t RunSettings::total_steps(uint64_t steps_per_epoch) const {
     return steps > 0 ? steps : epochs * static_cast<int64_t>(steps_per_epoch);
@@ -43,18 +92,11 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.seed = options.seed.value_or(1);
     settings.validation = options.validation.value_or("");
     Schedule& schedule = settings.schedule;
-    const std::optional<ScheduleKind> kind = find_schedule(network.schedule);
-    if (!kind) {
-        throw RuntimeError("network description",
-                           concat("names an unknown schedule ", quoted(network.schedule)),
-                           "build the program anew with the compiler that its runtime belongs to");
-    }
-    schedule.kind = options.schedule.value_or(*kind);
-    schedule.base = options.learning_rate.value_or(network.learning_rate);
-    schedule.final_rate = network.final_rate;
-    schedule.step_size = std::max<int64_t>(1, network.step_size);
-    schedule.gamma = network.gamma;
+    schedule = schedule_of(network);
+    if (options.schedule) schedule = chosen_schedule(*options.schedule, schedule);
+    schedule.base = options.learning_rate.value_or(schedule.base);
     if (options.learning_rate) check_falls(schedule);
+    check_validation(settings);
     return settings;
 }
 

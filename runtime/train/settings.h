@@ -22,6 +22,8 @@ struct RunSettings {
     std::string validation;  // "", "test" or a fraction
 
     int64_t total_steps(uint64_t steps_per_epoch) const;
+    // The schedule with its counts of epochs in steps.
+    Schedule rates(uint64_t steps_per_epoch) const;
 };
 
 // What the options leave open comes from the network's description. Throws UsageError where an

@@ -194,6 +194,23 @@ std::vector<int64_t> steps_to_show(int64_t total_steps) {
     return steps;
 }
 
+namespace {
+
+// The rates through the run, unless they are all the same.
+std::string drawing_of(const Schedule& schedule, int64_t total) {
+    constexpr int kWidth = 60, kHeight = 8;
+    const int64_t count = std::min<int64_t>(total, kWidth);
+    std::vector<float> rates;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t step = count > 1 ? i * (total - 1) / (count - 1) : 0;
+        rates.push_back(learning_rate(schedule, step, total));
+    }
+    const auto [lowest, highest] = std::ranges::minmax_element(rates);
+    return *lowest == *highest ? "" : draw_rates(rates, kWidth, kHeight);
+}
+
+}  // namespace
+
 std::string settings_text(const RunFacts& facts, bool has_rates) {
     const RunSettings& settings = *facts.settings;
     const int64_t total = settings.total_steps(facts.steps_per_epoch);
@@ -215,13 +232,15 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
         std::erase_if(rows, [](const auto& row) { return row[0] == "threads"; });
     std::string text = format_table(rows, {Align::kLeft, Align::kLeft});
     if (!has_rates) return text + concat("memory     ", memory_text(*facts.sizes), "\n");
+    const Schedule schedule = settings.rates(facts.steps_per_epoch);
     std::vector<std::vector<std::string>> rates;
     for (int64_t step : steps_to_show(total)) {
         rates.push_back(
-            {"", concat("step ", step), concat(learning_rate(settings.schedule, step - 1, total))});
+            {"", concat("step ", step), concat(learning_rate(schedule, step - 1, total))});
     }
     const auto columns = {Align::kLeft, Align::kLeft, Align::kRight, Align::kLeft};
-    return text + format_table(rates, {Align::kLeft, Align::kLeft, Align::kLeft}) + "memory\n" +
+    return text + format_table(rates, {Align::kLeft, Align::kLeft, Align::kLeft}) +
+           drawing_of(schedule, total) + "memory\n" +
            format_table(memory_rows(*facts.sizes), columns);
 }
 

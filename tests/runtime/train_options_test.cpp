@@ -70,9 +70,10 @@ TEST_F(TrainOptionsTest, NumbersOutOfRange) {
 }
 
 TEST_F(TrainOptionsTest, UnknownNames) {
-    expect_usage_error({"--data", "x", "--schedule", "linear"},
-                       "error: --schedule: there is no schedule 'linear'\n  fix: choose constant, "
-                       "step or cosine\n");
+    expect_usage_error({"--data", "x", "--schedule", "square"},
+                       "error: --schedule: there is no schedule 'square'\n  fix: choose constant, "
+                       "step, multi_step, exponential, linear, polynomial, cosine, "
+                       "cosine_restarts, cyclic, one_cycle or plateau\n");
     expect_usage_error({"--data", "x", "--variant", "avx512"},
                        "error: --variant: the program holds no variant 'avx512'\n"
                        "  fix: choose one of x86-64, avx2, or leave the option out\n");
@@ -112,6 +113,17 @@ TEST_F(TrainOptionsTest, RateBelowTheFinalOne) {
     EXPECT_EQ(train({"--learning-rate", "0.04"}).substr(0, unknown.size()), unknown);
     EXPECT_EQ(train({"--learning-rate", "0", "--schedule", "constant"}).substr(0, unknown.size()),
               unknown);
+}
+
+// What a schedule needs that the command line cannot say, or has not said.
+TEST_F(TrainOptionsTest, SchedulesThatLackSomething) {
+    expect_usage_error({"--data", "x", "--schedule", "multi_step"},
+                       "error: --schedule: multi_step needs the steps to fall at\n"
+                       "  fix: name them in the model, with multi_step_rate({.at = {…}})\n");
+    expect_usage_error({"--data", "x", "--schedule", "plateau"},
+                       "error: --validation: is missing, but the plateau schedule lowers the rate "
+                       "by what it finds\n"
+                       "  fix: add --validation 0.1, or --schedule constant\n");
 }
 
 TEST_F(TrainOptionsTest, ValidationIsNoFraction) {

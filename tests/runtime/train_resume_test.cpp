@@ -65,8 +65,12 @@ TEST_F(TrainResumeTest, WhatNoRunWritesIsRefused) {
          "its field 'settings.steps' is 1e+300, not a number from 0 to 1000000000000"},
         {[](auto&, Json& json) { json["settings"]["data"] = 5; },
          "its field 'settings.data' is 5, not a text"},
-        {[](auto&, Json& json) { json["settings"]["schedule"]["kind"] = "linear"; },
-         "names an unknown schedule 'linear'"},
+        {[](auto&, Json& json) { json["settings"]["schedule"]["kind"] = "square"; },
+         "names an unknown schedule 'square'"},
+        {[](auto&, Json& json) { json["settings"]["schedule"]["at"] = {1, "b"}; },
+         "its field 'settings.schedule.at[1]' is \"b\", not a number"},
+        {[](auto&, Json& json) { json["settings"]["schedule"]["metric"] = "speed"; },
+         "names an unknown metric 'speed'"},
         {[](auto&, Json& json) { json["settings"]["schedule"]["step_size"] = 0; },
          "its field 'settings.schedule.step_size' is 0, not a number from 1 to "
          "9223372036854775807"},
@@ -170,7 +174,11 @@ TEST_F(TrainResumeTest, AProgramMadeWithSomethingElse) {
 TEST_F(TrainResumeTest, PositionsAreReadBack) {
     RunState state;
     state.settings.data = "a \"set\"";
-    state.settings.schedule = {ScheduleKind::kStep, 0.1, 0.01, 77, -0.5};
+    state.settings.schedule = {
+        ScheduleKind::kStep, 0.1, 0.01, 77, -0.5, {3, 9}, 1.5, 2, 0.25, 0.5, 0.75, 4, 5, 1e-3};
+    state.settings.schedule.metric = ScheduleMetric::kAccuracy;
+    state.settings.schedule.warm_up = 6, state.settings.schedule.warm_up_epochs = 7;
+    state.settings.schedule.in_epochs = true;
     state.settings.validation = "0.1";
     state.settings.seed = INT64_MAX;
     state.data_samples = 10, state.data_checksum = UINT32_MAX;
@@ -183,7 +191,7 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     const RunPosition position = to_position(state);
     const RunState found = from_position(position, "checkpoint");
     EXPECT_EQ(to_position(found).metrics, position.metrics);
-    EXPECT_EQ(found.settings.schedule.kind, ScheduleKind::kStep);
+    EXPECT_EQ(found.settings.schedule, state.settings.schedule);
     EXPECT_EQ(found.settings.seed, uint64_t(INT64_MAX));
     EXPECT_EQ(found.history[0].validation->not_finite, 1);
     EXPECT_EQ(found.sums.loss_sum, state.sums.loss_sum);

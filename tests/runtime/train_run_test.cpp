@@ -248,6 +248,42 @@ TEST_F(TrainRunTest, DryRunPrintsWhatIsUsedAndWritesNothing) {
     EXPECT_EQ(json["bytes"]["parameters"], 16 * 16 * 4 + 16 * 4);
 }
 
+TEST_F(TrainRunTest, DryRunDrawsTheRates) {
+    const std::string changes = R"({"schedule": {"kind": "linear", "warm_up": 2}})";
+    const ProgramResult result = train({"--dry-run", "--steps", "10"}, changes);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find("rate       linear from 0.1 to 0, behind a warm-up of 2 steps\n"),
+              std::string::npos)
+        << result.out;
+    EXPECT_NE(result.out.find("  step 1   0.05\n  step 2   0.1\n"), std::string::npos)
+        << result.out;
+    EXPECT_NE(result.out.find("0.1 | **\n    |   *\n    |    *\n    |     *\n"
+                              "    |*     **\n    |        *\n    |         *\n  0 |\n"),
+              std::string::npos)
+        << result.out;
+}
+
+// Weights that do not move have the same accuracy after every epoch: never better than the first.
+TEST_F(TrainRunTest, PlateauLowersTheRateAndGoesOnWithIt) {
+    const std::string changes =
+        R"({"schedule": {"kind": "plateau", "gamma": 0.5, "patience": 1, "metric": "accuracy"}})";
+    const std::vector<std::string> run{"--learning-rate", "1e-30", "--validation", "0.2", "--json"};
+    const auto with = [&](std::vector<std::string> options, const char* folder) {
+        options.insert(options.end(), run.begin(), run.end());
+        options.insert(options.end(), {"--checkpoint", folder_ / folder});
+        return train(options, changes);
+    };
+    const auto lines = read_lines(with({"--epochs", "6"}, "whole").out);
+    const double parts[] = {1, 1, 1, 0.5, 0.5, 0.25};
+    for (size_t i = 0; i < 6; i++) {
+        EXPECT_EQ(lines[i + 1]["learning_rate"].get<float>(), static_cast<float>(1e-30 * parts[i]))
+            << "epoch " << i + 1;
+    }
+    ASSERT_EQ(with({"--epochs", "4"}, "run").exit_code, 0);
+    ASSERT_EQ(with({"--epochs", "6", "--resume"}, "run").exit_code, 0);
+    EXPECT_EQ(read_text(folder_ / "run/checkpoint"), read_text(folder_ / "whole/checkpoint"));
+}
+
 TEST_F(TrainRunTest, SmallerBatchThanCompiled) {
     const auto lines = read_lines(train({"--batch", "3", "--epochs", "1", "--json"}).out);
     EXPECT_EQ(lines[0]["steps_per_epoch"], 17);
