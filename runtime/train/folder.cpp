@@ -163,6 +163,7 @@ void check_outputs(const OutputPaths& paths) {
     check_output("--weights", paths.weights, paths.weights_bytes, paths);
     check_output("--profile", paths.profile, /*bytes=*/1, paths);
     check_output("--trace", paths.trace, /*bytes=*/1, paths);
+    check_output("--rate-test", paths.rate_test, /*bytes=*/1, paths);
     check_checkpoint_room(paths);
     check_pair("--profile", paths.profile, "the weights", paths.weights);
     check_pair("--trace", paths.trace, "the weights", paths.weights);

@@ -36,7 +36,7 @@ bool is_held(const std::string& folder);
 // Where a run writes; empty: nowhere.
 struct OutputPaths {
     std::string folder;  // of checkpoints
-    std::string weights, profile, trace;
+    std::string weights, profile, trace, rate_test;
     std::vector<std::string> data;  // what the run reads
     uint64_t checkpoint_bytes = 0, weights_bytes = 0;
 };

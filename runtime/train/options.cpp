@@ -10,6 +10,7 @@
 #include "runtime/data/synthetic.h"
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
+#include "runtime/train/rate_test.h"
 
 namespace emulsion {
 
@@ -42,6 +43,12 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
            "--schedule", numbers->schedule,
            concat("of the rate over the run: ", list_schedules(), " (", network.schedule, ")"))
         ->type_name("NAME");
+    app.add_option("--rate-test", options->rate_test,
+                   concat("no run, but a range test: ", kRateTestSteps,
+                          " steps, or as many as --steps, with rates from a thousandth of the "
+                          "rate to a thousand times it; the losses go to this file (CSV) and as a "
+                          "drawing to standard output"))
+        ->type_name("FILE");
     app.add_option("--batch", numbers->batch,
                    concat("pictures of one step, at most ", info.batch, " (", info.batch, ")"))
         ->type_name("N");
@@ -147,6 +154,19 @@ void check_combination(const TrainOptions& options) {
     if (options.checkpoint_minutes && options.checkpoint.empty()) {
         throw UsageError("--checkpoint-minutes", "needs the folder of the run",
                          "add --checkpoint FOLDER");
+    }
+    if (!options.rate_test.empty()) {
+        for (const auto& [is_given, option] :
+             {std::pair{!options.checkpoint.empty(), "--checkpoint"},
+              std::pair{!options.weights.empty(), "--weights"},
+              std::pair{options.epochs.has_value(), "--epochs"},
+              std::pair{options.dry_run, "--dry-run"}}) {
+            if (!is_given) continue;
+            throw UsageError(option, "cannot be combined with --rate-test, which keeps nothing",
+                             "leave one of the two out");
+        }
+        if (options.steps && *options.steps < 2)
+            throw UsageError("--steps", "is 1, but a range test needs several", "give 2 or more");
     }
     if (options.resume && options.overwrite) {
         throw UsageError("--overwrite", "cannot be combined with --resume", "give one of the two");

@@ -34,6 +34,7 @@ struct TrainOptions {
     std::string weights;    // file; CHECKPOINT/weights.safetensors where a folder is given
     std::string profile;    // file, kPrintProfile, or empty: none
     std::string trace;      // file, or empty: none
+    std::string rate_test;  // file, or empty: a run, no range test
     bool resume = false, overwrite = false, dry_run = false;
     bool quiet = false, no_progress = false, json = false;
 };

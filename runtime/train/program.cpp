@@ -6,9 +6,11 @@
 
 #include "runtime/data/weights.h"
 #include "runtime/program/format.h"
+#include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"
+#include "runtime/train/rate_test.h"
 
 namespace emulsion {
 
@@ -43,6 +45,10 @@ int TrainProgram::run() {
         return exit_code();
     }
     const WatchSignals watch;
+    if (!options_.rate_test.empty()) {
+        attempt([this] { test_rates(); });
+        return exit_code();
+    }
     attempt([this] { train(); });
     conclude();
     folder_.reset();  // while signals are watched: none leaves a lock behind
@@ -175,6 +181,7 @@ OutputPaths TrainProgram::outputs() const {
         paths.weights = join_path(paths.folder, kWeightsName);
     if (options_.profile != kPrintProfile) paths.profile = options_.profile;
     paths.trace = options_.trace;
+    paths.rate_test = options_.rate_test;
     return paths;
 }
 
@@ -188,6 +195,18 @@ RunFacts TrainProgram::facts() const {
     facts.variant = options_.variant;
     facts.device = &options_.device;
     return facts;
+}
+
+// Range test
+
+void TrainProgram::test_rates() {
+    session_.initialize(state_.settings.seed);
+    session_.bind(options_.variant);
+    const std::vector<RatePoint> points = run_rate_test(
+        session_, *loader_, state_.settings.schedule.base, options_.steps.value_or(kRateTestSteps));
+    write_file(options_.rate_test, rate_test_csv(points));
+    console_.results(options_.json ? rate_test_json(points) : rate_test_text(points));
+    console_.note(concat("losses written to ", one_line(options_.rate_test), "\n"));
 }
 
 // Train

@@ -40,6 +40,8 @@ class TrainProgram {
     OutputPaths outputs() const;
     RunFacts facts() const;
 
+    void test_rates();
+
     void train();
     void say_resumed();
     LoopOptions loop_options();
