@@ -50,7 +50,9 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
                           "drawing to standard output"))
         ->type_name("FILE");
     app.add_option("--batch", numbers->batch,
-                   concat("pictures of one step, at most ", info.batch, " (", info.batch, ")"))
+                   concat("pictures of one step (", info.batch,
+                          "); more than these are computed in parts, whose gradients make one "
+                          "update: on a processor, where updates are apart"))
         ->type_name("N");
     app.add_option("--seed", numbers->seed, "of initial weights, shuffling and split (1)")
         ->type_name("N");
@@ -116,9 +118,6 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
                              concat("there is no schedule ", quoted(numbers.schedule)),
                              concat("choose ", list_schedules()));
         }
-    }
-    if (!numbers.batch.empty()) {
-        options->batch = static_cast<int>(parse_count("--batch", numbers.batch, 1, info.batch));
     }
     if (!numbers.seed.empty()) {
         options->seed = static_cast<uint64_t>(parse_count("--seed", numbers.seed, 0, INT64_MAX));
@@ -210,6 +209,10 @@ CommandLineResult parse_train_options(int argc, const char* const* argv,
     check_combination(*options);
     options->device = find_device(info, library.device, numbers.device.wanted);
     check_variant(options->device, options->variant);
+    if (!numbers.batch.empty()) {
+        options->batch = static_cast<int>(
+            parse_count("--batch", numbers.batch, 1, largest_batch(library, options->device)));
+    }
     return CommandLineResult::kRun;
 }
 

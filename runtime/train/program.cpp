@@ -22,6 +22,16 @@ TerminalStyle bar_of(const TrainOptions& options) {
     return options.quiet || options.no_progress ? TerminalStyle{} : detect_terminal(stderr);
 }
 
+// Calls of two kinds, some with fewer pictures, make no profile of a step.
+void check_parts(const TrainOptions& options, const RunSettings& settings,
+                 const emulsion_info& info) {
+    if (settings.batch <= info.batch || (options.profile.empty() && options.trace.empty())) return;
+    throw UsageError(options.profile.empty() ? "--trace" : "--profile",
+                     concat("measures steps of at most ", info.batch,
+                            " pictures, but the run has batches of ", settings.batch),
+                     "leave the option out, or give a smaller --batch");
+}
+
 bool is_stopped() { return StopSignals::of_process().arrived() != 0; }
 
 }  // namespace
@@ -108,10 +118,13 @@ void TrainProgram::begin_state() {
         state_ = from_position(
             load_checkpoint(folder, session_.info(), session_.sizes(), session_.memory()),
             checkpoint_file());
-        check_batch(state_, session_.info(), checkpoint_file());
+        check_batch(state_, session_.info(), largest_batch(train_, options_.device),
+                    checkpoint_file());
+        check_parts(options_, state_.settings, session_.info());
         return;
     }
     state_.settings = new_settings(options_, session_.info(), network_);
+    check_parts(options_, state_.settings, session_.info());
     if (folder.empty()) return;
     if (!options_.dry_run) folder_.emplace(folder);
     if (options_.overwrite) return;

@@ -3,6 +3,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "runtime/data/split.h"
@@ -56,6 +57,7 @@ void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("epochs", settings.epochs, int64_t(1), kMostEpochs);
     fields("steps", settings.steps, int64_t(0), kMostSteps);
     fields("batch", settings.batch, 1, INT32_MAX);
+    fields("part", settings.part, 1, settings.batch);
     fields("seed", settings.seed, uint64_t(0), uint64_t(INT64_MAX));
     fields("validation", settings.validation);
     fields("schedule", settings.schedule);
@@ -101,13 +103,30 @@ void check_same_data(const RunState& state, const Dataset& dataset) {
                        "give the data of that run, or begin a new run in another folder");
 }
 
-void check_batch(const RunState& state, const emulsion_info& info, const std::string& where) {
-    if (state.settings.batch <= info.batch) return;
+void check_batch(const RunState& state, const emulsion_info& info, int largest,
+                 const std::string& where) {
+    const RunSettings& settings = state.settings;
+    const int part = std::min(settings.batch, info.batch);
+    if (part < settings.part) {
+        throw RuntimeError(
+            one_line(where),
+            concat("its run trains with batches of ", settings.part,
+                   " pictures, but this program is compiled for at most ", info.batch),
+            concat("build the program with --batch ", settings.part, " to resume this run"));
+    }
+    if (part > settings.part) {
+        throw RuntimeError(
+            one_line(where),
+            concat("its run computes a batch in parts of ", settings.part,
+                   " pictures, but this program in parts of ", part),
+            concat("build the program with --batch ", settings.part, " to resume this run"));
+    }
+    if (settings.batch <= largest) return;
     throw RuntimeError(
         one_line(where),
-        concat("its run trains with batches of ", state.settings.batch,
-               " pictures, but this program is compiled for at most ", info.batch),
-        concat("build the program with --batch ", state.settings.batch, " to resume this run"));
+        concat("its run trains with batches of ", settings.batch, " pictures, in parts of ", part,
+               ", which a device, or a program whose updates are at once, does not"),
+        "resume it on a processor, with a program that was built without --update=at-once");
 }
 
 void check_place(const RunState& state, uint64_t steps_per_epoch, const std::string& where) {

@@ -42,9 +42,11 @@ uint32_t checksum_of(const Dataset& dataset);
 void check_same_data(const RunState& state, const Dataset& dataset);
 
 // Throw RuntimeError where a state that was read is none that a run of this program can be in:
-// batches that the program is not compiled for, a place outside the epoch, a history and sums
-// that do not reach to this place, or counts of other classifiers. `where` names the checkpoint.
-void check_batch(const RunState& state, const emulsion_info& info, const std::string& where);
+// batches that the program is not compiled for, or computes in other parts, or of more pictures
+// than `largest`, a place outside the epoch, a history and sums that do not reach to this place, or
+// counts of other classifiers. `where` names the checkpoint.
+void check_batch(const RunState& state, const emulsion_info& info, int largest,
+                 const std::string& where);
 void check_place(const RunState& state, uint64_t steps_per_epoch, const std::string& where);
 void check_heads(const RunState& state, const std::vector<Head>& heads, const std::string& where);
 

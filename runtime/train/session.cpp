@@ -1,14 +1,22 @@
 // See session.h.
 #include "runtime/train/session.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
+
+int largest_batch(const emulsion_train_library& library, const Device& device) {
+    const int64_t batch = library.info()->batch;
+    const bool has_parts = library.forward_backward != nullptr && device.is_processor();
+    return static_cast<int>(has_parts ? std::min<int64_t>(batch * kMostParts, INT32_MAX) : batch);
+}
 
 TrainingSession::TrainingSession(const emulsion_train_library& library, int threads,
                                  const Device& device)
@@ -92,6 +100,7 @@ void TrainingSession::fetch() {
 
 // Where each kernel is measured, nothing runs beside it.
 StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
+    if (batch.samples > info_.batch) return step_in_parts(batch, learning_rate);
     inputs_[static_cast<size_t>(picture_input_)] = batch.images;
     inputs_[static_cast<size_t>(label_input_)] = batch.labels;
     const bool later = !device_.is_processor() && profile_ == nullptr;
@@ -104,6 +113,61 @@ StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     if (has_result) return read_result(status, "step");
     check(status, "step");
     return {};
+}
+
+// The step's number, which dropout draws by, gets the part's in its upper bits.
+StepResult TrainingSession::step_in_parts(const Batch& batch, float learning_rate) {
+    constexpr int kPartShift = 48;
+    uint64_t& number = static_cast<uint64_t*>(memory().block[EMULSION_STATE])[1];
+    const uint64_t step = number;
+    std::vector<HeadCount> counts = counts_;
+    for (HeadCount& count : counts) count.correct = 0.0;
+    double loss = 0.0;
+    gradients_.assign(sizes().bytes[EMULSION_GRADIENTS] / sizeof(float), 0.0f);
+    uint64_t part = 0;
+    for (int begin = 0; begin < batch.samples; begin += info_.batch, part++) {
+        const int samples = std::min(info_.batch, batch.samples - begin);
+        copy_part(batch, begin, samples);
+        number = step | part << kPartShift;
+        const emulsion_call call{samples, 0, inputs_.data(), output_pointers_.data()};
+        const StepResult result =
+            read_result(library_.forward_backward(blocks_.instance(), &call), "forward_backward");
+        if (result.fault != nullptr) {
+            number = step;
+            return result;
+        }
+        const double share = static_cast<double>(samples) / batch.samples;
+        loss += share * result.loss;
+        for (size_t i = 0; i < counts.size(); i++) counts[i].correct += counts_[i].correct;
+        add_gradients(static_cast<float>(share));
+    }
+    std::memcpy(memory().block[EMULSION_GRADIENTS], gradients_.data(),
+                gradients_.size() * sizeof(float));
+    check(library_.update(blocks_.instance(), learning_rate), "update");
+    number = step + 1;
+    counts_ = std::move(counts);
+    return {true, nullptr, loss, counts_};
+}
+
+void TrainingSession::copy_part(const Batch& batch, int begin, int samples) {
+    const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(samples),
+               most = static_cast<size_t>(info_.batch);
+    const size_t bytes = info_.inputs[picture_input_].bytes;
+    if (!part_pictures_) {
+        part_pictures_ = allocate_aligned(most * bytes);
+        part_labels_ = allocate_aligned(most * sizeof(int32_t));
+    }
+    std::memcpy(part_pictures_.get(), batch.images + first * (bytes / sizeof(float)),
+                count * bytes);
+    std::memcpy(part_labels_.get(), batch.labels + first, count * sizeof(int32_t));
+    inputs_[static_cast<size_t>(picture_input_)] = part_pictures_.get();
+    inputs_[static_cast<size_t>(label_input_)] = part_labels_.get();
+}
+
+// In the order of the parts, so that the sum has the same bits whatever the threads.
+void TrainingSession::add_gradients(float weight) {
+    const auto* part = static_cast<const float*>(memory().block[EMULSION_GRADIENTS]);
+    for (size_t i = 0; i < gradients_.size(); i++) gradients_[i] += weight * part[i];
 }
 
 StepResult TrainingSession::wait() {

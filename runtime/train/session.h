@@ -20,6 +20,11 @@ struct StepResult {
     std::span<const HeadCount> correct;  // as Metrics::add takes them; until the next step
 };
 
+// The most pictures of a step: what the library is compiled for; on a processor, where updates are
+// apart from gradients, kMostParts times as many.
+constexpr int kMostParts = 32768;
+int largest_batch(const emulsion_train_library& library, const Device& device);
+
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
@@ -45,7 +50,11 @@ class TrainingSession {
     void bind(int variant, KernelProfile* profile = nullptr);
     // Hands in a step, whose batch is free then. On a processor the result is its own. On a device
     // it is under way from then on, and the result is that of the step before it, if one was under
-    // way; where that has a fault, the new one has not been made. REQUIRES: bind.
+    // way; where that has a fault, the new one has not been made.
+    // A batch of more pictures than the library is compiled for is computed in parts, in order, and
+    // then makes one update with the mean of all its pictures' gradients: batch norm's statistics
+    // are those of each part, dropout draws anew for each. REQUIRES: bind; at most largest_batch
+    // pictures, and no profile where there are parts.
     StepResult step(const Batch& batch, float learning_rate);
     // The result of the step under way, if there is one.
     StepResult wait();
@@ -58,6 +67,9 @@ class TrainingSession {
     void find_inputs();
     void find_outputs();
     void check(int status, const char* action) const;
+    StepResult step_in_parts(const Batch& batch, float learning_rate);
+    void copy_part(const Batch& batch, int begin, int samples);
+    void add_gradients(float weight);
     StepResult read_result(int status, const char* action);
     double read_output(int index) const;
 
@@ -77,6 +89,9 @@ class TrainingSession {
     std::vector<const void*> inputs_;
     std::vector<AlignedBlock> outputs_;
     std::vector<void*> output_pointers_;
+    // Of a step in parts: the pictures and labels of one, the sum of the gradients so far.
+    AlignedBlock part_pictures_, part_labels_;
+    std::vector<float> gradients_;
 };
 
 }  // namespace emulsion

@@ -1,6 +1,7 @@
 // See settings.h.
 #include "runtime/train/settings.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/support/text.h"
@@ -89,6 +90,7 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.epochs = options.epochs.value_or(network.default_epochs);
     settings.steps = options.steps.value_or(0);
     settings.batch = options.batch.value_or(info.batch);
+    settings.part = std::min(settings.batch, info.batch);
     settings.seed = options.seed.value_or(1);
     settings.validation = options.validation.value_or("");
     Schedule& schedule = settings.schedule;

@@ -17,6 +17,7 @@ struct RunSettings {
     int64_t epochs = 1;
     int64_t steps = 0;  // 0: epochs decide the length
     int batch = 1;
+    int part = 1;  // pictures of it that are computed at once, at most
     uint64_t seed = 1;
     Schedule schedule;
     std::string validation;  // "", "test" or a fraction

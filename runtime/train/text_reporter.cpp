@@ -34,6 +34,7 @@ std::string length_text(const RunFacts& facts, int64_t total) {
                                     ", ", total, " steps");
     text += concat(" of ", batch, " pictures, ", facts.steps_per_epoch, " an epoch");
     if (last != batch) text += concat(", its last one of ", last);
+    if (settings.part < settings.batch) text += concat("; in parts of ", settings.part);
     return text;
 }
 

@@ -59,8 +59,9 @@ TEST_F(TrainOptionsTest, NumbersOutOfRange) {
                        "error: --epochs: '2.5' is not a whole number from 1 to 100000\n  fix: for "
                        "example --epochs 1\n");
     expect_usage_error(
-        {"--data", "x", "--batch", "5"},
-        "error: --batch: '5' is not a whole number from 1 to 4\n  fix: for example --batch 4\n");
+        {"--data", "x", "--batch", "131073"},
+        "error: --batch: '131073' is not a whole number from 1 to 131072\n  fix: for example "
+        "--batch 131072\n");
     expect_usage_error({"--data", "x", "--learning-rate", "0,05"},
                        "error: --learning-rate: '0,05' is not a number from 0 to 3e+38\n"
                        "  fix: write it with a decimal point, such as 0.05\n");

@@ -24,11 +24,11 @@ class TrainResumeTest : public testing::Test {
     }
 
     // A run of 13 steps an epoch that stands before step 16.
-    void begin_run() {
-        ASSERT_EQ(run_fake_train({"--data", data_.path(), "--checkpoint", run_, "--steps", "15",
-                                  "--quiet", "--overwrite"})
-                      .exit_code,
-                  0);
+    void begin_run(const std::vector<std::string>& more = {}) {
+        std::vector<std::string> options{"--data",  data_.path(), "--checkpoint", run_,
+                                         "--steps", "15",         "--quiet",      "--overwrite"};
+        options.insert(options.end(), more.begin(), more.end());
+        ASSERT_EQ(run_fake_train(options).exit_code, 0);
     }
     ProgramResult resume(std::vector<std::string> options = {}) {
         options.insert(options.begin(), {"--checkpoint", run_, "--resume"});
@@ -129,6 +129,20 @@ TEST_F(TrainResumeTest, ProgramForASmallerBatch) {
                   "/checkpoint: its run trains with batches of 4 pictures, but this program is "
                   "compiled for at most 2\n"
                   "  fix: build the program with --batch 4 to resume this run\n");
+}
+
+TEST_F(TrainResumeTest, ProgramWithOtherParts) {
+    FakeNetwork network;
+    network.batch = 2;
+    use_fake_network(network);
+    begin_run({"--batch", "4"});
+    EXPECT_EQ(resume().exit_code, 0);
+    use_fake_network(FakeNetwork());
+    EXPECT_EQ(resume().err,
+              "error: " + run_ +
+                  "/checkpoint: its run computes a batch in parts of 2 pictures, but this program "
+                  "in parts of 4\n"
+                  "  fix: build the program with --batch 2 to resume this run\n");
 }
 
 // The same graph made with something else: another normalisation of the input, other classes,

@@ -98,6 +98,42 @@ TEST_F(TrainRunTest, ResumeKeepsMomentum) {
     EXPECT_EQ(read_text(folder_ / "run/checkpoint"), read_text(folder_ / "whole/checkpoint"));
 }
 
+// Batches of 10 in parts of 4, 4 and 2, which make one update: as if they were computed at once,
+// and after a resume, too.
+TEST_F(TrainRunTest, BatchesInParts) {
+    write_idx_set(folder_.path(), false, 1, 1, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13},
+                  std::vector<uint8_t>(13, 0));
+    const auto run = [&](int compiled, const char* epochs, const char* folder, bool resumes) {
+        use_fake_network(quadratic(compiled, 0.9f));
+        std::vector<std::string> options{"--epochs", epochs,         "--batch",
+                                         "10",       "--schedule",   "constant",
+                                         "--json",   "--checkpoint", folder_ / folder};
+        if (resumes) options.push_back("--resume");
+        const ProgramResult result = train(options);
+        EXPECT_EQ(result.exit_code, 0) << result.err;
+        return result;
+    };
+    const auto at_once = read_lines(run(10, "3", "at_once", false).out);
+    const auto in_parts = read_lines(run(4, "3", "parts", false).out);
+    EXPECT_NEAR(read_weights(folder_ / "parts/weights.safetensors", "w")[0],
+                read_weights(folder_ / "at_once/weights.safetensors", "w")[0], 1e-5);
+    EXPECT_EQ(in_parts[0]["steps_per_epoch"], 2);
+    EXPECT_EQ(in_parts[3]["step"], 6);
+    EXPECT_EQ(in_parts[3]["samples"], 13);
+    EXPECT_NEAR(in_parts[3]["loss"].get<double>(), at_once[3]["loss"].get<double>(), 1e-5);
+    run(4, "1", "resumed", false);
+    run(4, "3", "resumed", true);
+    EXPECT_EQ(read_text(folder_ / "resumed/checkpoint"), read_text(folder_ / "parts/checkpoint"));
+}
+
+TEST_F(TrainRunTest, PartsHaveNoProfile) {
+    const ProgramResult result = train({"--batch", "5", "--profile"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.err,
+              "error: --profile: measures steps of at most 4 pictures, but the run has batches of "
+              "5\n  fix: leave the option out, or give a smaller --batch\n");
+}
+
 TEST_F(TrainRunTest, DecayOfTheRateReachesTheStep) {
     use_fake_network(quadratic(1, 0.0f));
     write_idx_set(folder_.path(), false, 1, 1, {0, 0, 0, 0}, std::vector<uint8_t>(4, 0));
