@@ -33,8 +33,9 @@ class JpegReader {
     JpegReader(const JpegReader&) = delete;
     JpegReader& operator=(const JpegReader&) = delete;
 
-    // Both return false after an error of the library, described by problem().
+    // All return false after an error of the library, described by problem().
     bool read_header(std::span<const uint8_t> bytes);
+    bool choose_size();
     bool read_pixels(uint8_t* pixels);
 
     // Of all components.
@@ -121,6 +122,25 @@ bool JpegReader::read_header(std::span<const uint8_t> bytes) {
     return true;
 }
 
+// The smallest size that the limits allow. The library then computes fewer values of each block of
+// 8 x 8.
+bool JpegReader::choose_size() {
+    if (setjmp(jump_) != 0) return false;
+    const bool is_lying = orientation() >= 5;
+    const int height = is_lying ? limits_.least_width : limits_.least_height;
+    const int width = is_lying ? limits_.least_height : limits_.least_width;
+    for (const unsigned part : {8u, 4u, 2u, 1u}) {
+        jpeg_.scale_num = 1;
+        jpeg_.scale_denom = part;
+        jpeg_calc_output_dimensions(&jpeg_);
+        const bool is_allowed = height > 0 && width > 0 &&
+                                jpeg_.output_height >= static_cast<unsigned>(height) &&
+                                jpeg_.output_width >= static_cast<unsigned>(width);
+        if (is_allowed) break;
+    }
+    return true;
+}
+
 bool JpegReader::read_pixels(uint8_t* pixels) {
     if (setjmp(jump_) != 0) return false;
     jpeg_start_decompress(&jpeg_);
@@ -169,11 +189,13 @@ Picture decode_jpeg(std::span<const uint8_t> bytes, const std::string& name,
     const jpeg_decompress_struct& state = reader.state();
     check_size(state.image_width, state.image_height, name, limits, bytes.size(),
                kPixelsPerByte * (state.arith_code ? kArithmeticFactor : 1));
+    if (!reader.choose_size()) refuse_damaged("JPEG", reader.problem(), name);
     const int channels = state.out_color_space == JCS_GRAYSCALE ? 1
                          : state.out_color_space == JCS_CMYK    ? 4
                                                                 : 3;
     Picture picture{
-        {channels, static_cast<int>(state.image_height), static_cast<int>(state.image_width)}, {}};
+        {channels, static_cast<int>(state.output_height), static_cast<int>(state.output_width)},
+        {}};
     picture.pixels.resize(picture.shape.elements());
     const int orientation = reader.orientation();  // the library forgets markers at the end
     if (!reader.read_pixels(picture.pixels.data())) {

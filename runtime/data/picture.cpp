@@ -22,27 +22,58 @@ bool is_png(std::span<const uint8_t> bytes) { return starts_with(bytes, "\x89PNG
 
 bool is_jpeg(std::span<const uint8_t> bytes) { return starts_with(bytes, "\xff\xd8\xff"); }
 
+// A file header of 14 bytes, and the length of the header that follows: 12, or 40 and above.
+bool is_bmp(std::span<const uint8_t> bytes) {
+    return starts_with(bytes, "BM") && bytes.size() >= 18 && bytes[15] == 0 && bytes[16] == 0 &&
+           bytes[17] == 0;
+}
+
+bool is_netpbm(std::span<const uint8_t> bytes) {
+    const auto is_kind = [&](uint8_t kind) { return bytes[1] == kind; };
+    return starts_with(bytes, "P") && bytes.size() >= 3 &&
+           (is_kind('2') || is_kind('3') || is_kind('5') || is_kind('6')) &&
+           (bytes[2] == '#' || bytes[2] == ' ' || (bytes[2] >= '\t' && bytes[2] <= '\r'));
+}
+
 }  // namespace
 
 std::string to_text(const PictureShape& shape) {
     return concat(shape.channels, "x", shape.height, "x", shape.width);
 }
 
-bool is_picture(std::span<const uint8_t> bytes) { return is_png(bytes) || is_jpeg(bytes); }
+bool is_picture(std::span<const uint8_t> bytes) {
+    return is_png(bytes) || is_jpeg(bytes) || is_bmp(bytes) || is_netpbm(bytes);
+}
+
+bool has_picture_name(std::string_view name) {
+    const size_t dot = name.rfind('.');
+    if (dot == name.npos || name.starts_with('.')) return false;
+    std::string ending(name.substr(dot + 1));
+    for (char& c : ending) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    constexpr std::string_view kEndings[] = {"png", "jpg", "jpeg", "jpe",
+                                             "bmp", "pgm", "ppm",  "pnm"};
+    return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
+}
 
 Picture decode_picture(std::span<const uint8_t> bytes, const std::string& name,
                        const PictureLimits& limits) {
     if (is_png(bytes)) return decode_png(bytes, name, limits);
     if (is_jpeg(bytes)) return decode_jpeg(bytes, name, limits);
+    if (is_bmp(bytes)) return decode_bmp(bytes, name, limits);
+    if (is_netpbm(bytes)) return decode_netpbm(bytes, name, limits);
     if (bytes.empty()) {
-        throw RuntimeError(one_line(name), "the file is empty; expected a PNG or JPEG picture",
-                           "give a PNG or JPEG file");
+        throw RuntimeError(one_line(name),
+                           "the file is empty; expected a PNG, JPEG, BMP, PGM or PPM picture",
+                           "replace the file, or leave it out");
     }
     std::string_view start(reinterpret_cast<const char*>(bytes.data()),
                            std::min<size_t>(bytes.size(), 8));
-    throw RuntimeError(one_line(name),
-                       concat("this is neither PNG nor JPEG; it begins with ", quoted(start)),
-                       "convert the picture to PNG or JPEG");
+    throw RuntimeError(
+        one_line(name),
+        concat("this is none of PNG, JPEG, BMP, PGM and PPM; it begins with ", quoted(start)),
+        "convert the picture to PNG or JPEG");
 }
 
 Picture read_picture(const std::string& path, const PictureLimits& limits) {
@@ -63,7 +94,8 @@ namespace {
         one_line(name),
         concat("the picture is ", width, " wide and ", height, " high; the network expects ",
                wanted_width, " wide and ", wanted_height, " high"),
-        concat("resize the picture to ", wanted_width, " x ", wanted_height));
+        concat("resize the picture to ", wanted_width, " x ", wanted_height,
+               ", or add --resize bilinear"));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Pictures from files: PNG and JPEG, told apart by content and never by name, as 8-bit grey or RGB.
+// Pictures from files: PNG, JPEG, BMP, PGM and PPM, told apart by content and never by name, as
+// 8-bit grey or RGB.
 //
 // Conventions: 16 bits are scaled to 8 by 255 / 65535 and rounded; palettes and 1-, 2- and 4-bit
 // grey are expanded; interlaced files are read; an alpha channel is composited over white; EXIF
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/support/file.h"
@@ -42,6 +44,9 @@ struct PictureLimits {
     uint64_t block_visits = kMostJpegBlockVisits;
     // The one size that is wanted, upright or lying, or 0 by 0: any.
     int height = 0, width = 0;
+    // Where they are not 0: a JPEG may come at a half, a quarter or an eighth of its size, rounded
+    // up, as long as it stays so large, upright.
+    int least_height = 0, least_width = 0;
 };
 
 // Those of pictures for a network of this shape: nothing larger is read or decoded.
@@ -56,8 +61,12 @@ Picture read_picture(const std::string& path, const PictureLimits& limits = {});
 // refused by its header.
 Picture read_picture(const std::string& path, const PictureShape& shape);
 
-// True where the bytes begin like a PNG or a JPEG file.
+// True where the bytes begin like a file of one of the formats.
 bool is_picture(std::span<const uint8_t> bytes);
+
+// Whether a file of this name is taken for a picture where a folder is searched: .png, .jpg, .jpeg,
+// .jpe, .bmp, .pgm, .ppm, .pnm, in any case, and not hidden.
+bool has_picture_name(std::string_view name);
 
 // Grey to RGB repeats the value; RGB to grey is round(0.299 R + 0.587 G + 0.114 B). REQUIRES:
 // channels is 1 or 3.

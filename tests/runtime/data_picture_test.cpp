@@ -1,10 +1,6 @@
 // Pictures: the conventions on real files, and refusals by name.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-
-#include <jpeglib.h>
 #include <png.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -20,6 +16,7 @@
 namespace emulsion {
 namespace {
 
+using testing::encode_jpeg;
 using testing::file_path;
 using testing::message_of;
 using testing::put_file;
@@ -35,35 +32,6 @@ Picture make_picture(int channels, int height, int width) {
         picture.pixels.push_back(static_cast<uint8_t>(i * 7 + i / 50));
     }
     return picture;
-}
-
-Bytes encode_jpeg(const Picture& picture, bool is_progressive) {
-    jpeg_compress_struct jpeg{};
-    jpeg_error_mgr errors;
-    jpeg.err = jpeg_std_error(&errors);
-    jpeg_create_compress(&jpeg);
-    unsigned char* out = nullptr;
-    unsigned long size = 0;
-    jpeg_mem_dest(&jpeg, &out, &size);
-    jpeg.image_width = JDIMENSION(picture.shape.width);
-    jpeg.image_height = JDIMENSION(picture.shape.height);
-    jpeg.input_components = picture.shape.channels;
-    jpeg.in_color_space = picture.shape.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_set_defaults(&jpeg);
-    jpeg_set_quality(&jpeg, 95, TRUE);
-    if (is_progressive) jpeg_simple_progression(&jpeg);
-    jpeg_start_compress(&jpeg, TRUE);
-    while (jpeg.next_scanline < jpeg.image_height) {
-        const size_t row_bytes =
-            static_cast<size_t>(picture.shape.width) * static_cast<size_t>(picture.shape.channels);
-        JSAMPROW row = const_cast<uint8_t*>(picture.pixels.data()) + jpeg.next_scanline * row_bytes;
-        jpeg_write_scanlines(&jpeg, &row, 1);
-    }
-    jpeg_finish_compress(&jpeg);
-    jpeg_destroy_compress(&jpeg);
-    Bytes bytes(out, out + size);
-    std::free(out);
-    return bytes;
 }
 
 // A PNG of a header and a few bytes of data.
@@ -264,7 +232,7 @@ TEST(DataPicture, AnotherSizeIsRefusedWithBoth) {
     const Picture picture = make_picture(1, 30, 32);
     EXPECT_EQ(message_of([&] { fit_picture(picture, {1, 28, 20}, "a\nb.png"); }),
               "a\\x0ab.png: the picture is 32 wide and 30 high; the network expects 20 wide and 28 "
-              "high\n  fix: resize the picture to 20 x 28");
+              "high\n  fix: resize the picture to 20 x 28, or add --resize bilinear");
     EXPECT_EQ(message_of([&] { fit_picture(picture, {2, 30, 32}, "x.png"); }),
               "x.png: the network expects 2 channels; pictures give 1 (grey) or 3 (RGB)\n"
               "  fix: give the model an input of 1 or 3 channels");
@@ -274,11 +242,12 @@ TEST(DataPicture, AnotherSizeIsRefusedWithBoth) {
 
 TEST(DataPicture, NoPictureIsRefused) {
     EXPECT_EQ(message_of([] { decode_picture({}, "x.png"); }),
-              "x.png: the file is empty; expected a PNG or JPEG picture\n"
-              "  fix: give a PNG or JPEG file");
-    EXPECT_EQ(message_of([] { decode_picture(testing::bytes_of("GIF89a\x01\x02\x03"), "x.png"); }),
-              "x.png: this is neither PNG nor JPEG; it begins with 'GIF89a\\x01\\x02'\n"
-              "  fix: convert the picture to PNG or JPEG");
+              "x.png: the file is empty; expected a PNG, JPEG, BMP, PGM or PPM picture\n"
+              "  fix: replace the file, or leave it out");
+    EXPECT_EQ(
+        message_of([] { decode_picture(testing::bytes_of("GIF89a\x01\x02\x03"), "x.png"); }),
+        "x.png: this is none of PNG, JPEG, BMP, PGM and PPM; it begins with 'GIF89a\\x01\\x02'\n"
+        "  fix: convert the picture to PNG or JPEG");
     EXPECT_FALSE(is_picture(testing::bytes_of("GIF89a")));
     EXPECT_TRUE(is_picture(encode_png(make_picture(1, 1, 1))));
 }
@@ -331,14 +300,14 @@ TEST(DataPicture, AnotherSizeThanTheNetworksIsSeenInTheHeader) {
     const PictureLimits limits = limits_for({1, 28, 28});
     const std::string png =
         "x: the picture is 8192 wide and 4096 high; the network expects 28 "
-        "wide and 28 high\n  fix: resize the picture to 28 x 28";
+        "wide and 28 high\n  fix: resize the picture to 28 x 28, or add --resize bilinear";
     EXPECT_EQ(message_of([&] { decode_picture(make_png_header(8192, 4096), "x", limits); }), png);
     Bytes jpeg = encode_jpeg(make_picture(3, 40, 24), true);
     const size_t scan = testing::text_of(jpeg).find("\xff\xda");
     jpeg.resize(scan + 14);
     EXPECT_EQ(message_of([&] { decode_picture(jpeg, "x", limits); }),
               "x: the picture is 24 wide and 40 high; the network expects 28 wide and 28 high\n"
-              "  fix: resize the picture to 28 x 28");
+              "  fix: resize the picture to 28 x 28, or add --resize bilinear");
     // A lying picture may turn out upright.
     const Bytes lying = encode_png(make_picture(1, 20, 30));
     EXPECT_EQ(decode_picture(lying, "x", limits_for({1, 30, 20})).shape, (PictureShape{1, 20, 30}));

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
+
+#include <jpeglib.h>
 
 #include "runtime/data/layout.h"
 #include "runtime/support/error.h"
@@ -58,6 +61,35 @@ Bytes gzip(const Bytes& content) {
     out.resize(stream.total_out);
     deflateEnd(&stream);
     return out;
+}
+
+Bytes encode_jpeg(const Picture& picture, bool is_progressive) {
+    jpeg_compress_struct jpeg{};
+    jpeg_error_mgr errors;
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    unsigned char* out = nullptr;
+    unsigned long size = 0;
+    jpeg_mem_dest(&jpeg, &out, &size);
+    jpeg.image_width = JDIMENSION(picture.shape.width);
+    jpeg.image_height = JDIMENSION(picture.shape.height);
+    jpeg.input_components = picture.shape.channels;
+    jpeg.in_color_space = picture.shape.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&jpeg);
+    jpeg_set_quality(&jpeg, 95, TRUE);
+    if (is_progressive) jpeg_simple_progression(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    while (jpeg.next_scanline < jpeg.image_height) {
+        const size_t row_bytes =
+            static_cast<size_t>(picture.shape.width) * static_cast<size_t>(picture.shape.channels);
+        JSAMPROW row = const_cast<uint8_t*>(picture.pixels.data()) + jpeg.next_scanline * row_bytes;
+        jpeg_write_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    Bytes bytes(out, out + size);
+    std::free(out);
+    return bytes;
 }
 
 Bytes make_idx(const std::vector<uint32_t>& shape, const Bytes& values, uint8_t type) {

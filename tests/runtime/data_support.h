@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/data/picture.h"
 #include "runtime/data/safetensors.h"
 #include "runtime/support/file.h"
 #include "tests/support/test_folder.h"
@@ -29,6 +30,9 @@ void put_file(const std::string& path, const Bytes& content);
 Bytes bytes_of(std::string_view text);
 std::string text_of(const Bytes& bytes);
 Bytes gzip(const Bytes& content);
+
+// A JPEG file of good quality.
+Bytes encode_jpeg(const Picture& picture, bool is_progressive);
 
 // An IDX file in memory.
 Bytes make_idx(const std::vector<uint32_t>& shape, const Bytes& values, uint8_t type = 8);

@@ -212,7 +212,7 @@ TEST_F(InferTest, PictureOfAnotherSizeNamesBoth) {
     expect_failure(result, 1,
                    "error: " + path +
                        ": the picture is 7 wide and 5 high; the network expects 4 wide and 4 high\n"
-                       "  fix: resize the picture to 4 x 4\n");
+                       "  fix: resize the picture to 4 x 4, or add --resize bilinear\n");
 }
 
 // What can be classified is, and the exit code says that not all could.
@@ -291,8 +291,8 @@ TEST_F(InferTest, UsageErrors) {
                    "error: pictures: cannot be combined with --profile, which measures with random "
                    "pictures\n  fix: leave them out; a file for the times of --profile is named "
                    "--profile=FILE\n");
-    expect_failure(infer({"a.png", "--resize", "2"}), 2,
-                   "error: command line: the following argument was not expected: --resize\n"
+    expect_failure(infer({"a.png", "--rotate", "2"}), 2,
+                   "error: command line: the following argument was not expected: --rotate\n"
                    "  fix: fake-infer --help lists the options\n");
 }
 
