@@ -1,6 +1,8 @@
 // Data sets: where they are, and their pictures and labels checked against the network.
 #include "runtime/data/dataset.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -39,10 +41,16 @@ std::string known_names() {
     return names + "synthetic";
 }
 
+bool has_size(const std::vector<uint32_t>& stored, const PictureShape& shape) {
+    return stored[1] == static_cast<uint32_t>(shape.height) &&
+           stored[2] == static_cast<uint32_t>(shape.width);
+}
+
 void check_shape(const std::vector<uint32_t>& stored, const PictureShape& shape,
-                 const std::string& path) {
-    if (stored[1] != static_cast<uint32_t>(shape.height) ||
-        stored[2] != static_cast<uint32_t>(shape.width)) {
+                 const PictureRule& rule, const std::string& path) {
+    const bool is_resized = rule.resize != Resize::kNone && stored[1] <= kMostPictureSide &&
+                            stored[2] <= kMostPictureSide;
+    if (!has_size(stored, shape) && !is_resized) {
         throw RuntimeError(
             one_line(path),
             concat("the pictures are ", stored[2], " wide and ", stored[1],
@@ -76,6 +84,23 @@ Bytes read_labels(IdxReader& reader, uint64_t count) {
     return labels;
 }
 
+// The first `count` pictures, each brought to the network's size.
+std::vector<uint8_t> read_resized(IdxReader& reader, uint64_t count, const PictureShape& shape,
+                                  const PictureRule& rule, const std::string& name) {
+    Picture stored{{1, static_cast<int>(reader.shape()[1]), static_cast<int>(reader.shape()[2])},
+                   {}};
+    std::vector<uint8_t> pixels;
+    pixels.reserve(count * shape.elements());
+    for (uint64_t i = 0; i < count; i++) {
+        stored.pixels.resize(stored.shape.elements());
+        reader.read(stored.pixels);
+        const Picture fitted = fit_picture(stored, shape, name, rule);
+        pixels.insert(pixels.end(), fitted.pixels.begin(), fitted.pixels.end());
+    }
+    if (count * stored.shape.elements() == reader.elements()) reader.finish();
+    return pixels;
+}
+
 // The first `count` pictures: [n][H][W] to [n][H][W][C], the value repeated. Memory is taken as
 // the data arrive, so that a false header costs address space only.
 std::vector<uint8_t> read_pixels(IdxReader& reader, uint64_t count, const PictureShape& shape) {
@@ -99,8 +124,27 @@ std::vector<uint8_t> read_pixels(IdxReader& reader, uint64_t count, const Pictur
     return pixels;
 }
 
-void check_memory(uint64_t count, const PictureShape& shape, uint64_t limit,
-                  const std::string& name) {
+}  // namespace
+
+uint64_t Dataset::count() const {
+    const uint64_t elements = shape.elements();
+    return elements > 0 ? pixels.size() / elements : 0;
+}
+
+void Dataset::read(uint64_t index, const Normalizer& normalizer, float* row) const {
+    const auto channels = static_cast<uint64_t>(shape.channels);
+    normalizer.apply(picture(index), shape.elements() / channels, row);
+}
+
+uint32_t Dataset::checksum() const {
+    uLong sum = crc32_z(0, pixels.data(), pixels.size());
+    sum = crc32_z(sum, reinterpret_cast<const Bytef*>(labels.data()),
+                  labels.size() * sizeof(int32_t));
+    return static_cast<uint32_t>(sum);
+}
+
+void check_data_bytes(uint64_t count, const PictureShape& shape, uint64_t limit,
+                      const std::string& name) {
     const uint64_t each = shape.elements() + sizeof(int32_t) + 1;  // with its label, read as a byte
     if (count <= limit / each) return;
     throw RuntimeError(one_line(name),
@@ -108,8 +152,6 @@ void check_memory(uint64_t count, const PictureShape& shape, uint64_t limit,
                               limit, " bytes, what is left of three quarters of all memory"),
                        "use a smaller set, or a machine with more memory");
 }
-
-}  // namespace
 
 std::string find_data_folder(const std::string& name_or_path, const std::string& system_folder) {
     const char* variable = std::getenv("EMULSION_DATA");
@@ -149,13 +191,14 @@ std::string find_data_folder(const std::string& name_or_path, const std::string&
 Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
                          const PictureShape& shape, int classes, const DatasetLimits& limits) {
     IdxReader pictures(images, 3);  // [n][H][W]
-    check_shape(pictures.shape(), shape, images.name());
+    check_shape(pictures.shape(), shape, limits.rule, images.name());
     const uint64_t count = std::min<uint64_t>(limits.take, pictures.shape()[0]);
-    check_memory(count, shape, limits.bytes, images.name());
+    check_data_bytes(count, shape, limits.bytes, images.name());
     Dataset dataset;
     dataset.source = images.name();
     dataset.shape = shape;
     dataset.classes = classes;
+    if (limits.rule.resize != Resize::kNone) dataset.rule = limits.rule;
     try {
         if (labels != nullptr) {
             IdxReader reader(*labels, 1);  // [n]
@@ -169,7 +212,9 @@ Dataset read_idx_dataset(const ByteSource& images, const ByteSource* labels,
             check_labels(values, classes, labels->name());
             dataset.labels.assign(values.begin(), values.end());
         }
-        dataset.pixels = read_pixels(pictures, count, shape);
+        dataset.pixels = has_size(pictures.shape(), shape)
+                             ? read_pixels(pictures, count, shape)
+                             : read_resized(pictures, count, shape, limits.rule, images.name());
     } catch (const std::bad_alloc&) {
         images.refuse(concat("its ", count, " pictures do not fit into memory"),
                       "use a smaller set");
@@ -193,7 +238,7 @@ Dataset open_dataset(const std::string& name_or_path, Part part, const PictureSh
                      int classes, const DatasetLimits& limits) {
     if (const auto made_up = synthetic_count(name_or_path)) {
         const uint64_t count = std::min(*made_up, limits.take);
-        check_memory(count, shape, limits.bytes, name_or_path);
+        check_data_bytes(count, shape, limits.bytes, name_or_path);
         return make_synthetic(count, part, shape, classes);
     }
     const std::string folder = find_data_folder(name_or_path);

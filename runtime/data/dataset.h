@@ -1,4 +1,4 @@
-// A labelled set of pictures in memory, 8 bits a value.
+// A labelled set of pictures in memory, 8 bits a value: made up, or out of IDX files.
 //
 // `open_dataset` takes a path of a folder, or a name. What has a slash in it or begins with a dot
 // is a path and nothing else. `synthetic` and `synthetic:N` are made up (see synthetic.h). A name
@@ -10,20 +10,23 @@
 #include <vector>
 
 #include "runtime/data/idx.h"
-#include "runtime/data/picture.h"
+#include "runtime/data/source.h"
 #include "runtime/support/limits.h"
 
 namespace emulsion {
 
-struct Dataset {
-    std::string source;           // the folder, for messages
-    PictureShape shape;           // of one picture
-    int classes = 0;              // labels are 0 .. classes - 1
+struct Dataset : Source {
     std::vector<uint8_t> pixels;  // [n][H][W][C]
-    std::vector<int32_t> labels;  // [n], or empty where they are not known
 
-    uint64_t count() const { return labels.size(); }
-    uint64_t bytes() const { return pixels.size() + labels.size() * sizeof(int32_t); }
+    uint64_t count() const override;
+    void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
+    bool is_in_memory() const override { return true; }
+    uint64_t bytes() const override { return pixels.size() + labels.size() * sizeof(int32_t); }
+    // CRC-32 of the pixels and labels.
+    uint32_t checksum() const override;
+    Picture picture_at(uint64_t index) const override {
+        return {shape, {picture(index), picture(index) + shape.elements()}};
+    }
     const uint8_t* picture(uint64_t index) const {
         return pixels.data() + index * shape.elements();
     }
@@ -40,12 +43,17 @@ constexpr uint64_t kAllPictures = UINT64_MAX;
 struct DatasetLimits {
     uint64_t take = kAllPictures;
     uint64_t bytes = most_data_bytes();
+    PictureRule rule{};  // for pictures of another size
 };
 
+// Refuses so many pictures, with their labels, where they take more than `limit` bytes.
+void check_data_bytes(uint64_t count, const PictureShape& shape, uint64_t limit,
+                      const std::string& name);
+
 // Loads one part, or its first pictures. Headers are judged first: pictures of another height or
-// width than `shape`, counts that disagree, and more bytes than the limit are refused before an
-// element is read. Labels of `classes` and above are refused; grey becomes the network's channels.
-// Throws RuntimeError.
+// width than `shape`, unless the rule resizes them, counts that disagree, and more bytes than the
+// limit are refused before an element is read. Labels of `classes` and above are refused; grey
+// becomes the network's channels. Throws RuntimeError.
 Dataset open_dataset(const std::string& name_or_path, Part part, const PictureShape& shape,
                      int classes, const DatasetLimits& limits = {});
 

@@ -1,7 +1,9 @@
-// The ring: one producer thread fills slots in order, the caller takes them in order.
+// The ring: worker threads fill slots in order, the caller takes them in order.
 //
-// `start` raises the generation; a slot that was being filled for an older generation is dropped.
-// The thread touches only memory that exists from construction on.
+// A worker claims some rows of the slot that was opened last, or opens the next one, under the
+// mutex, and reads them without it. A slot is ready when all its rows are done; only the last one
+// opened has rows that nobody has claimed. `start` waits for the claims under way, drops all slots
+// and goes on at its place. The threads touch only memory that exists from construction on.
 #include "runtime/data/loader.h"
 
 #include <pthread.h>
@@ -15,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "runtime/abi/emulsion_abi.h"
 #include "runtime/abi/signals.h"
 #include "runtime/data/random.h"
 #include "runtime/support/error.h"
@@ -42,24 +45,36 @@ AlignedArray<T> make_aligned(uint64_t count) {
 }
 
 struct Slot {
-    AlignedArray<float> images;    // [batch][H][W][C]
-    AlignedArray<int32_t> labels;  // [batch]
+    AlignedArray<float> images;              // [batch][H][W][C]
+    AlignedArray<int32_t> labels;            // [batch]
+    std::vector<uint32_t> indices;           // [batch]
+    std::vector<std::exception_ptr> errors;  // [batch]
     Batch batch;
+    uint64_t claimed = 0, done = 0;  // rows
+
+    uint64_t samples() const { return static_cast<uint64_t>(batch.samples); }
 };
 
 struct Position {
     uint64_t epoch = 0, batch = 0;
 };
 
-void check_arguments(const Dataset& dataset, const std::vector<uint32_t>& subset,
+// Rows of a slot that one thread reads.
+struct Claim {
+    Slot* slot = nullptr;
+    uint64_t first = 0, count = 0;
+};
+
+void check_arguments(const Source& source, const std::vector<uint32_t>& subset,
                      const LoaderOptions& options) {
-    const auto outside = std::find_if(subset.begin(), subset.end(),
-                                      [&](uint32_t index) { return index >= dataset.count(); });
+    const uint64_t count = source.count();
+    const auto outside =
+        std::find_if(subset.begin(), subset.end(), [&](uint32_t index) { return index >= count; });
     if (options.batch >= 1 && !subset.empty() && outside == subset.end()) return;
     std::string what = concat("a batch of ", options.batch, " pictures is asked for");
     if (subset.empty()) what = "there are no pictures";
     if (outside != subset.end()) {
-        what = concat("picture ", *outside, " is asked for, but the data hold ", dataset.count());
+        what = concat("picture ", *outside, " is asked for, but the data hold ", count);
     }
     throw RuntimeError("loader", what, "give 1 picture at least, all of them from the data");
 }
@@ -67,53 +82,64 @@ void check_arguments(const Dataset& dataset, const std::vector<uint32_t>& subset
 }  // namespace
 
 struct Loader::State {
-    State(const Dataset& set, std::vector<uint32_t> indices, const Normalizer& table,
+    State(const Source& rows, std::vector<uint32_t> indices, const Normalizer& table,
           const LoaderOptions& settings);
+    ~State() { stop(); }
 
     uint64_t batches() const {
         return (subset.size() + static_cast<uint64_t>(options.batch) - 1) /
                static_cast<uint64_t>(options.batch);
     }
-    void run();  // the thread
-    void fill(Slot& slot, Position position);
-    void order_epoch(uint64_t epoch);
+    void start_threads();
+    void stop();
+    void run();  // a thread
+    void read(const Claim& claim);
 
-    const Dataset& dataset;
+    // Under the mutex.
+    Slot& last_slot() { return slots[(head + opened - 1) % slots.size()]; }
+    bool has_unclaimed() { return opened > 0 && last_slot().claimed < last_slot().samples(); }
+    bool has_next() const { return !options.is_once || position.epoch == 0; }
+    bool can_claim() { return has_unclaimed() || (has_next() && opened + is_held < slots.size()); }
+    void order_epoch(uint64_t epoch);
+    void open_slot();
+    Claim claim_rows();
+    void finish(const Claim& claim);
+
+    const Source& source;
     const Normalizer normalizer;
     const LoaderOptions options;
     const std::vector<uint32_t> subset;
     std::vector<Slot> slots;
 
-    // The thread's own.
+    std::mutex mutex;
+    std::condition_variable has_work, has_batch, is_idle;
     std::vector<uint32_t> order;  // of ordered_epoch
     uint64_t ordered_epoch = 0;
     bool is_ordered = false;
+    Position position;     // the next batch to open
+    size_t head = 0;       // the slot of the next batch for the caller
+    size_t opened = 0;     // slots that are or were filled, from head on
+    int active = 0;        // claims under way
+    bool is_held = false;  // the caller uses the slot before head
+    bool is_paused = false, is_stopped = false;
 
-    // Under the mutex.
-    std::mutex mutex;
-    std::condition_variable has_space, has_batch;
-    Position position;        // the next batch to fill
-    uint64_t generation = 0;  // counts calls of start
-    size_t head = 0;          // the slot of the next batch for the caller
-    size_t filled = 0;        // slots ready, from head on
-    bool is_held = false;     // the caller uses the slot before head
-    bool is_stopped = false;
-
-    std::thread thread;
+    std::vector<std::thread> threads;
 };
 
-Loader::State::State(const Dataset& set, std::vector<uint32_t> indices, const Normalizer& table,
+Loader::State::State(const Source& rows, std::vector<uint32_t> indices, const Normalizer& table,
                      const LoaderOptions& settings)
-    : dataset(set),
+    : source(rows),
       normalizer(table),
       options(settings),
       subset(std::move(indices)),
-      slots(static_cast<size_t>(std::max(settings.buffers, 2))),
+      slots(settings.workers > 0 ? static_cast<size_t>(std::max(settings.buffers, 2)) : 1),
       order(subset) {
+    const auto batch = static_cast<uint64_t>(options.batch);
     for (Slot& slot : slots) {
-        slot.images =
-            make_aligned<float>(static_cast<uint64_t>(options.batch) * dataset.shape.elements());
-        slot.labels = make_aligned<int32_t>(static_cast<uint64_t>(options.batch));
+        slot.images = make_aligned<float>(batch * source.shape.elements());
+        slot.labels = make_aligned<int32_t>(batch);
+        slot.indices.resize(batch);
+        slot.errors.resize(batch);
     }
 }
 
@@ -125,50 +151,102 @@ void Loader::State::order_epoch(uint64_t epoch) {
     is_ordered = true;
 }
 
-void Loader::State::fill(Slot& slot, Position at) {
-    order_epoch(at.epoch);
-    const uint64_t elements = dataset.shape.elements();
-    const uint64_t pixels =
-        static_cast<uint64_t>(dataset.shape.height) * static_cast<uint64_t>(dataset.shape.width);
-    const uint64_t first = at.batch * static_cast<uint64_t>(options.batch);
+// The slot behind those opened, for the batch at `position`, which moves on.
+void Loader::State::open_slot() {
+    order_epoch(position.epoch);
+    const uint64_t first = position.batch * static_cast<uint64_t>(options.batch);
     const uint64_t samples = std::min(static_cast<uint64_t>(options.batch), order.size() - first);
-    for (uint64_t i = 0; i < samples; i++) {
-        const uint32_t index = order[first + i];
-        normalizer.apply(dataset.picture(index), pixels, slot.images.get() + i * elements);
-        slot.labels[i] = dataset.labels[index];
+    opened++;
+    Slot& slot = last_slot();
+    std::copy_n(order.begin() + static_cast<ptrdiff_t>(first), samples, slot.indices.begin());
+    std::fill(slot.errors.begin(), slot.errors.end(), nullptr);
+    slot.claimed = slot.done = 0;
+    const bool is_last = position.batch + 1 == batches();
+    slot.batch = {slot.images.get(),
+                  slot.labels.get(),
+                  static_cast<int>(samples),
+                  position.epoch,
+                  position.batch,
+                  is_last,
+                  {slot.indices.data(), samples},
+                  {slot.errors.data(), samples}};
+    position =
+        is_last ? Position{position.epoch + 1, 0} : Position{position.epoch, position.batch + 1};
+}
+
+// A share of the rows that is small against a batch where several threads read.
+Claim Loader::State::claim_rows() {
+    if (!has_unclaimed()) open_slot();
+    Slot& slot = last_slot();
+    const auto workers = static_cast<uint64_t>(options.workers);
+    const uint64_t group = workers > 1 ? 1 + slot.samples() / (8 * workers) : slot.samples();
+    const Claim claim{&slot, slot.claimed, std::min(group, slot.samples() - slot.claimed)};
+    slot.claimed += claim.count;
+    active++;
+    return claim;
+}
+
+void Loader::State::finish(const Claim& claim) {
+    active--;
+    claim.slot->done += claim.count;
+    if (claim.slot->done == claim.slot->samples()) has_batch.notify_one();
+    if (active == 0) is_idle.notify_one();
+}
+
+void Loader::State::read(const Claim& claim) {
+    const uint64_t elements = source.shape.elements();
+    for (uint64_t i = claim.first; i < claim.first + claim.count; i++) {
+        const uint32_t index = claim.slot->indices[i];
+        float* row = claim.slot->images.get() + i * elements;
+        claim.slot->labels[i] = index < source.labels.size() ? source.labels[index] : 0;
+        try {
+            source.read(index, normalizer, row);
+        } catch (...) {
+            claim.slot->errors[i] = std::current_exception();
+            std::fill_n(row, elements, 0.0f);
+        }
     }
-    slot.batch = {slot.images.get(), slot.labels.get(), static_cast<int>(samples),
-                  at.epoch,          at.batch,          at.batch + 1 == batches()};
 }
 
 void Loader::State::run() {
     std::unique_lock lock(mutex);
     while (true) {
-        has_space.wait(lock, [&] { return is_stopped || filled + is_held < slots.size(); });
+        has_work.wait(lock, [&] { return is_stopped || (!is_paused && can_claim()); });
         if (is_stopped) return;
-        const Position at = position;
-        const uint64_t started = generation;
-        Slot& slot = slots[(head + filled) % slots.size()];
+        const Claim claim = claim_rows();
+        if (can_claim()) has_work.notify_one();
         lock.unlock();
-        fill(slot, at);
+        read(claim);
         lock.lock();
-        if (generation != started) continue;
-        position =
-            at.batch + 1 < batches() ? Position{at.epoch, at.batch + 1} : Position{at.epoch + 1, 0};
-        filled++;
-        has_batch.notify_one();
+        finish(claim);
     }
 }
 
-Loader::Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Normalizer& normalizer,
+// Throws std::system_error where the system refuses one.
+void Loader::State::start_threads() {
+    threads.reserve(static_cast<size_t>(std::max(options.workers, 0)));
+    for (int i = 0; i < options.workers; i++) threads.emplace_back([this] { run(); });
+}
+
+void Loader::State::stop() {
+    {
+        std::lock_guard lock(mutex);
+        is_stopped = true;
+    }
+    has_work.notify_all();
+    for (std::thread& thread : threads) thread.join();
+    threads.clear();
+}
+
+Loader::Loader(const Source& source, std::vector<uint32_t> subset, const Normalizer& normalizer,
                const LoaderOptions& options) {
-    check_arguments(dataset, subset, options);
-    state_ = std::make_unique<State>(dataset, std::move(subset), normalizer, options);
+    check_arguments(source, subset, options);
+    state_ = std::make_unique<State>(source, std::move(subset), normalizer, options);
     sigset_t former;
     emulsion_mask_signals(&former);
     std::string problem;
     try {
-        state_->thread = std::thread([state = state_.get()] { state->run(); });
+        state_->start_threads();
     } catch (const std::system_error& error) {
         problem = error.what();
     }
@@ -179,21 +257,14 @@ Loader::Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Norma
     }
 }
 
-Loader::~Loader() {
-    {
-        std::lock_guard lock(state_->mutex);
-        state_->is_stopped = true;
-    }
-    state_->has_space.notify_one();
-    state_->thread.join();
-}
+Loader::~Loader() = default;
 
 uint64_t Loader::batches() const { return state_->batches(); }
 
 uint64_t Loader::samples() const { return state_->subset.size(); }
 
 uint64_t Loader::bytes() const {
-    const uint64_t sample = state_->dataset.shape.elements() * sizeof(float) + sizeof(int32_t);
+    const uint64_t sample = state_->source.shape.elements() * sizeof(float) + sizeof(int32_t);
     return state_->slots.size() * static_cast<uint64_t>(state_->options.batch) * sample;
 }
 
@@ -205,12 +276,15 @@ void Loader::start(uint64_t epoch, uint64_t batch) {
                                   ": an epoch has ", batches(), ", and the last is ", kMostEpochs),
                            "give a checkpoint of a run on these data");
     }
-    std::lock_guard lock(state_->mutex);
-    state_->position = {epoch, batch};
-    state_->generation++;
-    state_->filled = 0;
-    state_->is_held = false;
-    state_->has_space.notify_one();
+    State& state = *state_;
+    std::unique_lock lock(state.mutex);
+    state.is_paused = true;
+    state.is_idle.wait(lock, [&] { return state.active == 0; });
+    state.position = {epoch, batch};
+    state.opened = 0;
+    state.is_held = false;
+    state.is_paused = false;
+    state.has_work.notify_one();
 }
 
 const Batch& Loader::next() {
@@ -218,14 +292,28 @@ const Batch& Loader::next() {
     std::unique_lock lock(state.mutex);
     if (state.is_held) {
         state.is_held = false;
-        state.has_space.notify_one();
+        state.has_work.notify_one();
     }
-    state.has_batch.wait(lock, [&] { return state.filled > 0; });
-    const Batch& batch = state.slots[state.head].batch;
+    if (state.threads.empty() && state.opened == 0) {
+        const Claim claim = state.claim_rows();
+        state.read(claim);
+        state.finish(claim);
+    }
+    Slot& slot = state.slots[state.head];
+    state.has_batch.wait(lock, [&] { return state.opened > 0 && slot.done == slot.samples(); });
+    if (!state.options.keeps_errors) {
+        for (const std::exception_ptr& error : slot.batch.errors) {
+            if (error) std::rethrow_exception(error);
+        }
+    }
     state.head = (state.head + 1) % state.slots.size();
-    state.filled--;
+    state.opened--;
     state.is_held = true;
-    return batch;
+    return slot.batch;
+}
+
+int workers_for(const Source& source, int threads) {
+    return source.is_in_memory() ? 1 : std::max(threads, 1);
 }
 
 std::vector<uint32_t> epoch_order(std::vector<uint32_t> subset, uint64_t seed, uint64_t epoch) {

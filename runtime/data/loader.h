@@ -1,16 +1,20 @@
-// Batches of a data set, prepared in the background.
+// Batches of a source, prepared in the background.
 //
-// One thread fills a ring of reusable buffers ahead of the caller: normalised pictures and labels,
-// in the order of (seed, epoch). The stream goes on from epoch to epoch without a pause. A position
-// is (epoch, batch) alone, so a run resumes anywhere and gets the same batches. All memory is taken
-// and touched at construction.
+// Threads fill a ring of reusable buffers ahead of the caller: normalised pictures and labels, in
+// the order of (seed, epoch). The stream goes on from epoch to epoch without a pause. A position
+// is (epoch, batch) alone, so a run resumes anywhere and gets the same batches, however many
+// threads read them. Memory is bounded: the ring, which is taken and touched at construction, and
+// what the source takes for one row in each thread. No row is read further ahead than the ring
+// holds.
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <span>
 #include <vector>
 
-#include "runtime/data/dataset.h"
 #include "runtime/data/normalize.h"
+#include "runtime/data/source.h"
 
 namespace emulsion {
 
@@ -19,7 +23,15 @@ struct LoaderOptions {
     uint64_t seed = 0;
     bool is_shuffled = true;  // false: the order of the subset, for validation and test
     int buffers = 3;          // batches in memory, the caller's included; at least 2
+    // Threads that read. 0: none, next() reads, into one buffer.
+    int workers = 1;
+    bool is_once = false;  // the stream ends with its first epoch
+    // A row that cannot be read is a row of zeros with its error; otherwise next() throws it.
+    bool keeps_errors = false;
 };
+
+// Threads worth having for a source: one where it is in memory.
+int workers_for(const Source& source, int threads);
 
 // Valid until the next call of `next` or `start`. Buffers are aligned to EMULSION_ALIGNMENT.
 struct Batch {
@@ -28,28 +40,31 @@ struct Batch {
     int samples = 0;                  // 1 .. batch; fewer than batch at most at the end of an epoch
     uint64_t epoch = 0, index = 0;    // index of the batch in its epoch
     bool is_last = false;             // the last one of its epoch
+    std::span<const uint32_t> indices;           // [samples], of the rows in the source
+    std::span<const std::exception_ptr> errors;  // [samples], null where the row was read
 };
 
 class Loader {
   public:
-    // `dataset` must outlive the loader. Throws RuntimeError where the batch is not positive, the
-    // subset is empty or leaves the data set, or the system refuses the thread.
-    Loader(const Dataset& dataset, std::vector<uint32_t> subset, const Normalizer& normalizer,
+    // `source` must outlive the loader. Throws RuntimeError where the batch is not positive, the
+    // subset is empty or leaves the source, or the system refuses a thread.
+    Loader(const Source& source, std::vector<uint32_t> subset, const Normalizer& normalizer,
            const LoaderOptions& options);
-    ~Loader();  // stops the thread
+    ~Loader();  // stops the threads
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;
 
     uint64_t batches() const;  // of one epoch: ceil(subset / batch)
     uint64_t samples() const;  // of one epoch
-    uint64_t bytes() const;    // of all buffers
+    uint64_t bytes() const;    // of all pictures and labels in the ring
 
     // Continues at this batch of this epoch. Without a call the stream begins at (0, 0). Throws
     // RuntimeError where there is no such place.
     void start(uint64_t epoch, uint64_t batch);
 
-    // Waits for the next batch and gives the former one back. Calls no malloc. Serves one
-    // thread.
+    // Waits for the next batch and gives the former one back. Calls no malloc, but for what the
+    // source needs. Throws the error of the first row of the batch that could not be read, and
+    // again at every further call. Serves one thread. REQUIRES: the stream has not ended.
     const Batch& next();
 
   private:

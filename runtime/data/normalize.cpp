@@ -5,6 +5,10 @@ namespace emulsion {
 
 Normalizer::Normalizer(int channels, const float* mean, const float* deviation)
     : channels_(channels), table_(static_cast<size_t>(channels) * 256) {
+    if (mean) {
+        mean_.assign(mean, mean + channels);
+        deviation_.assign(deviation, deviation + channels);
+    }
     for (int c = 0; c < channels; c++) {
         for (int pixel = 0; pixel < 256; pixel++) {
             const float fraction = static_cast<float>(pixel) / 255.0f;
@@ -29,6 +33,14 @@ void look_up(const uint8_t* pixels, uint64_t pixel_count, const float* table, fl
 }
 
 }  // namespace
+
+void Normalizer::apply(const float* numbers, uint64_t pixel_count, float* values) const {
+    const auto channels = static_cast<uint64_t>(channels_);
+    for (uint64_t i = 0; i < pixel_count * channels; i++) {
+        const uint64_t c = i % channels;
+        values[i] = mean_.empty() ? numbers[i] : (numbers[i] - mean_[c]) / deviation_[c];
+    }
+}
 
 void Normalizer::apply(const uint8_t* pixels, uint64_t pixel_count, float* values) const {
     switch (channels_) {

@@ -25,9 +25,14 @@ class Normalizer {
     // pixels, values: [pixel_count][C]. Takes no memory.
     void apply(const uint8_t* pixels, uint64_t pixel_count, float* values) const;
 
+    // The same of numbers in the place of pixel / 255: x = (number - mean) / deviation. `numbers`
+    // and `values` may be one.
+    void apply(const float* numbers, uint64_t pixel_count, float* values) const;
+
   private:
     int channels_;
-    std::vector<float> table_;  // [C][256]
+    std::vector<float> mean_, deviation_;  // [C], or empty
+    std::vector<float> table_;             // [C][256]
 };
 
 }  // namespace emulsion

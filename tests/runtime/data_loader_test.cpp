@@ -4,13 +4,17 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <thread>
 
+#include "runtime/data/dataset.h"
 #include "runtime/data/loader.h"
 #include "runtime/data/split.h"
+#include "runtime/support/error.h"
 #include "runtime/support/text.h"
 #include "tests/runtime/data_support.h"
 #include "tests/support/count_allocations.h"
@@ -231,6 +235,108 @@ TEST(DataLoader, ItsThreadTakesNoSignalsButItsOwn) {
             EXPECT_EQ(blocked >> (foreign - 1) & 1, 1u) << foreign;
     }
     EXPECT_EQ(found, 1);
+}
+
+// Rows that take their time, counted: the row of index i is i in all its values. Those that are
+// `bad` cannot be read.
+struct SlowRows : Source {
+    explicit SlowRows(uint64_t count) : rows(count) {
+        shape = {1, 1, 2};
+        classes = 7;
+        for (uint64_t i = 0; i < count; i++) labels.push_back(static_cast<int32_t>(i % 7));
+    }
+    uint64_t count() const override { return rows; }
+    void read(uint64_t index, const Normalizer&, float* row) const override {
+        const int now = ++reading;
+        for (int most = most_reading; now > most && !most_reading.compare_exchange_weak(most, now);)
+            continue;
+        std::this_thread::sleep_for(std::chrono::microseconds(index % 3 * 50));
+        started++;
+        reading--;
+        if (bad.contains(index)) throw RuntimeError(concat("row ", index), "is bad", "mend it");
+        row[0] = row[1] = static_cast<float>(index);
+    }
+    bool is_in_memory() const override { return false; }
+    uint64_t bytes() const override { return 0; }
+    uint32_t checksum() const override { return 0; }
+
+    uint64_t rows;
+    std::set<uint64_t> bad;
+    mutable std::atomic<int> reading = 0, most_reading = 0, started = 0;
+};
+
+std::vector<uint32_t> rows_of(const Batch& batch) {
+    std::vector<uint32_t> rows;
+    for (int i = 0; i < batch.samples; i++) {
+        rows.push_back(static_cast<uint32_t>(batch.images[2 * i + 1]));
+        EXPECT_EQ(batch.indices[static_cast<size_t>(i)], rows.back());
+        EXPECT_EQ(batch.labels[i], static_cast<int32_t>(rows.back() % 7));
+    }
+    return rows;
+}
+
+TEST(DataLoader, AnyNumberOfThreadsGivesTheSameBatches) {
+    std::vector<std::vector<uint32_t>> expected;
+    for (const int workers : {0, 1, 2, 5}) {
+        const SlowRows rows(23);
+        Loader loader(rows, whole_set(23), kPlain, {.batch = 6, .seed = 4, .workers = workers});
+        std::vector<std::vector<uint32_t>> found;
+        for (int i = 0; i < 7; i++) found.push_back(rows_of(loader.next()));
+        loader.start(1, 2);
+        found.push_back(rows_of(loader.next()));
+        EXPECT_EQ(found[7], found[6]);
+        if (expected.empty()) expected = found;
+        EXPECT_EQ(found, expected) << workers;
+        EXPECT_LE(rows.most_reading, std::max(workers, 1));
+    }
+}
+
+// No row is read before the ring has a place for it, whatever the number of threads: in 3 buffers
+// of 4, one of them the caller's.
+TEST(DataLoader, ReadsNoFurtherAheadThanItsBuffers) {
+    const SlowRows rows(100);
+    Loader loader(rows, whole_set(100), kPlain, {.batch = 4, .is_shuffled = false, .workers = 5});
+    for (int taken = 0; taken < 9; taken++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(taken == 5 ? 20 : 0));
+        EXPECT_LE(rows.started, 4 * (taken + 3));
+        loader.next();
+    }
+    EXPECT_LE(rows.most_reading, 5);
+}
+
+TEST(DataLoader, EndsWithItsEpochWhereItIsReadOnce) {
+    const SlowRows rows(10);
+    {
+        Loader loader(rows, whole_set(10), kPlain, {.batch = 4, .workers = 3, .is_once = true});
+        for (int i = 0; i < 3; i++) loader.next();
+    }
+    EXPECT_EQ(rows.started, 10);
+}
+
+// The caller gets the error in the batch where the row is, and again, until it starts elsewhere.
+TEST(DataLoader, ARowThatCannotBeReadIsAnErrorOfItsBatch) {
+    for (const int workers : {0, 1, 3}) {
+        SlowRows rows(12);
+        rows.bad = {6, 7};
+        Loader loader(rows, whole_set(12), kPlain,
+                      {.batch = 4, .is_shuffled = false, .workers = workers});
+        const auto next = [&] { return testing::message_of([&] { loader.next(); }); };
+        EXPECT_EQ(next(), "no error");
+        EXPECT_EQ(next(), "row 6: is bad\n  fix: mend it");
+        EXPECT_EQ(next(), "row 6: is bad\n  fix: mend it");
+        loader.start(0, 2);
+        EXPECT_EQ(rows_of(loader.next()), (std::vector<uint32_t>{8, 9, 10, 11}));
+        LoaderOptions keeping{.batch = 4, .is_shuffled = false, .workers = workers};
+        keeping.keeps_errors = true;
+        Loader kept(rows, whole_set(12), kPlain, keeping);
+        kept.next();
+        const Batch& batch = kept.next();
+        EXPECT_EQ(batch.images[2], 5.0f);
+        EXPECT_EQ(batch.images[4], 0.0f);
+        EXPECT_FALSE(batch.errors[1]);
+        EXPECT_TRUE(batch.errors[2] && batch.errors[3]);
+        EXPECT_FALSE(kept.next().errors[0]);
+    }
 }
 
 TEST(DataLoader, TakesNoMemoryAfterConstruction) {

@@ -11,6 +11,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "runtime/data/dataset.h"
 #include "runtime/data/loader.h"
 #include "runtime/data/normalize.h"
 #include "runtime/program/command_line.h"

@@ -1,0 +1,60 @@
+// What training and evaluation read: rows by their index, whatever holds them.
+//
+// A row is one sample as the network reads it: f32 [H][W][C]. Labels are known from the start, so
+// that a set can be split and shuffled before any row is read.
+//
+// Threads: once a source is open, `read` and the functions that are const may be called by any
+// number of threads at once. Errors: opening and reading throw RuntimeError, which names the file;
+// a read that throws leaves the row undefined and the source as it was, and the same index gives
+// the same row, or the same error, whenever it is read.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/data/normalize.h"
+#include "runtime/data/resize.h"
+
+namespace emulsion {
+
+struct Source {
+    std::string source;           // the folder or file, for messages
+    PictureShape shape;           // of one row
+    int classes = 0;              // labels are 0 .. classes - 1
+    std::vector<int32_t> labels;  // [n], or empty where they are not known
+    // [classes], where the data themselves name their classes.
+    std::vector<std::string> class_names;
+    // How pictures of another size become rows; nothing where none does.
+    std::optional<PictureRule> rule;
+    // By which the numbers of a table were divided; pixels are not.
+    double scale = 1.0;
+    // What a person should know of the data, one line: "found 4 pictures in 2 classes".
+    std::string note;
+
+    Source() = default;
+    Source(const Source&) = default;
+    Source(Source&&) = default;
+    Source& operator=(const Source&) = default;
+    Source& operator=(Source&&) = default;
+    virtual ~Source() = default;
+
+    virtual uint64_t count() const = 0;
+    // Writes the row to `row`, shape.elements() values. REQUIRES: index < count(); the normalizer
+    // has the channels of `shape`.
+    virtual void read(uint64_t index, const Normalizer& normalizer, float* row) const = 0;
+    // What results and messages call a row.
+    virtual std::string name_of(uint64_t index) const;
+    // Whether reading a row only copies memory, so that more than one thread gains nothing.
+    virtual bool is_in_memory() const = 0;
+    // Of memory, in the main.
+    virtual uint64_t bytes() const = 0;
+    // Tells these data from others, as --resume does: of all that is in memory, or of names and
+    // sizes of the files.
+    virtual uint32_t checksum() const = 0;
+    // The picture of a row before it is normalised, of the network's size. Throws RuntimeError
+    // where rows are numbers.
+    virtual Picture picture_at(uint64_t index) const;
+};
+
+}  // namespace emulsion
