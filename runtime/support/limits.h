@@ -26,8 +26,12 @@ constexpr size_t kMostMetadata = 1024;    // entries
 // Checkpoints
 constexpr uint64_t kMostCheckpointHead = 64 * kMebi;  // all but the two blocks of memory
 
-// Data sets (IDX)
+// Data sets
 constexpr int kMostIdxAxes = 4;
+constexpr double kLeastScale = 1e-30, kMostScale = 1e30;  // that numbers are divided by
+constexpr uint64_t kMostListFile = 1024 * kMebi;          // a list of pictures
+constexpr uint64_t kMostTableLine = 64 * kMebi;           // of a CSV file
+constexpr uint64_t kMostNpyHeader = 64 * kKibi;
 
 // Bytes that a data set may take: three quarters of the memory of this machine, or of the control
 // group that the process runs in.

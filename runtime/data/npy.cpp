@@ -1,0 +1,268 @@
+// .npy: a magic number, a version, the length of a header, the header, a Python dictionary in
+// ASCII:
+// {'descr': '|u1', 'fortran_order': False, 'shape': (60000, 28, 28), }
+// and the elements. See table.h.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "runtime/data/dataset.h"
+#include "runtime/data/table.h"
+#include "runtime/support/error.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr size_t kMostNpyAxes = 8;
+
+struct NpyHeader {
+    std::string type;  // "<f4"
+    bool is_fortran = false;
+    std::vector<uint64_t> shape;
+    uint64_t begin = 0;  // of the elements
+};
+
+// The text behind 'key': in the dictionary; empty where it is not there.
+std::string_view value_of(std::string_view header, std::string_view key) {
+    const std::string wanted = concat("'", key, "'");
+    size_t place = header.find(wanted);
+    if (place == header.npos) return {};
+    place = header.find(':', place + wanted.size());
+    if (place == header.npos) return {};
+    place = header.find_first_not_of(' ', place + 1);
+    return place == header.npos ? std::string_view() : header.substr(place);
+}
+
+// "(60000, 28, 28)"; nothing where it is none.
+std::optional<std::vector<uint64_t>> read_shape(std::string_view text) {
+    const size_t end = text.find(')');
+    if (!text.starts_with('(') || end == text.npos) return std::nullopt;
+    text = text.substr(1, end - 1);
+    std::vector<uint64_t> shape;
+    while (text.find_first_not_of(' ') != text.npos) {
+        text.remove_prefix(text.find_first_not_of(' '));
+        const size_t comma = std::min(text.find(','), text.size());
+        const auto length = parse_unsigned(text.substr(0, comma));
+        if (!length || *length > UINT32_MAX || shape.size() == kMostNpyAxes) return std::nullopt;
+        shape.push_back(*length);
+        text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+    return shape;
+}
+
+std::string tuple_text(const std::vector<uint64_t>& shape) {
+    std::string text = "(";
+    for (uint64_t length : shape) text += concat(text.size() > 1 ? ", " : "", length);
+    return text + ")";
+}
+
+constexpr const char* kBad = "replace the file: it is cut or damaged";
+
+NpyHeader read_header(const ByteSource& file) {
+    Bytes start(12);
+    if (file.size() < start.size()) file.refuse("the file is too short for an array", kBad);
+    file.read(0, start);
+    if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
+        file.refuse("this is no array of NumPy", "give a .npy file, as numpy.save writes it");
+    const bool is_short = start[6] == 1;
+    if (start[6] < 1 || start[6] > 3)
+        file.refuse(concat("the version ", start[6], " of .npy is not read"), "save it anew");
+    uint64_t length = uint64_t{start[8]} | uint64_t{start[9]} << 8;
+    if (!is_short) length |= uint64_t{start[10]} << 16 | uint64_t{start[11]} << 24;
+    NpyHeader header;
+    const uint64_t from = is_short ? 10 : 12;
+    header.begin = from + length;
+    if (length > kMostNpyHeader || header.begin > file.size())
+        file.refuse(concat("the header says that it has ", length, " bytes"), kBad);
+    std::string text(length, '\0');
+    file.read(from, {reinterpret_cast<uint8_t*>(text.data()), length});
+    const std::string_view type = value_of(text, "descr");
+    const auto shape = read_shape(value_of(text, "shape"));
+    const size_t end = type.starts_with('\'') ? type.find('\'', 1) : type.npos;
+    if (end == type.npos || !shape)
+        file.refuse("the header names no type and shape of a plain array",
+                    "save the array with numpy.save, of type uint8 or float32");
+    header.type = type.substr(1, end - 1);
+    header.is_fortran = value_of(text, "fortran_order").starts_with("True");
+    header.shape = *shape;
+    return header;
+}
+
+uint64_t element_bytes(const NpyHeader& header) {
+    return static_cast<uint64_t>(header.type.back() - '0');
+}
+
+// Refuses what is no array in C order whose elements the file holds, no more and no less.
+void check_elements(const ByteSource& file, const NpyHeader& header) {
+    if (header.is_fortran) {
+        file.refuse("the array is in Fortran's order, columns first",
+                    "save numpy.ascontiguousarray(array)");
+    }
+    unsigned __int128 bytes = element_bytes(header);
+    for (uint64_t length : header.shape) {
+        bytes *= length;
+        if (bytes > file.size()) break;
+    }
+    if (bytes != file.size() - header.begin) {
+        file.refuse(concat("the header says ", tuple_text(header.shape), " of ", header.type,
+                           ", but ", file.size() - header.begin, " bytes follow"),
+                    kBad);
+    }
+    if (header.shape.empty() || header.shape[0] == 0)
+        file.refuse(concat("the array ", tuple_text(header.shape), " holds no rows"),
+                    "give an array whose first axis counts the rows");
+}
+
+// Whether the axes behind the first are those of channels first, or last; refused otherwise.
+bool is_channels_first(const ByteSource& file, const NpyHeader& header, const PictureShape& shape) {
+    const std::vector<uint64_t> row(header.shape.begin() + 1, header.shape.end());
+    const auto c = static_cast<uint64_t>(shape.channels);
+    const auto h = static_cast<uint64_t>(shape.height), w = static_cast<uint64_t>(shape.width);
+    using Axes = std::vector<uint64_t>;
+    if (row == Axes{c, h, w} || row == Axes{c * h * w}) return true;
+    if (row == Axes{h, w, c}) return false;
+    if (c == 1 && row == Axes{h, w}) return true;
+    file.refuse(concat("a row has the shape ", tuple_text(row), "; the network expects (", c, ", ",
+                       h, ", ", w, "), (", h, ", ", w, ", ", c, ") or (", c * h * w, ")"),
+                "give data of the network's size, or change the input of the model");
+}
+
+// [n][row], each from C, H, W to H, W, C where channels are first.
+template <typename T>
+std::vector<T> read_rows(const ByteSource& file, const NpyHeader& header, uint64_t count,
+                         const PictureShape& shape) {
+    const bool is_first = is_channels_first(file, header, shape);
+    const uint64_t elements = shape.elements();
+    const auto channels = static_cast<uint64_t>(shape.channels);
+    const uint64_t pixels = elements / channels;
+    std::vector<T> values(count * elements), row(elements);
+    for (uint64_t i = 0; i < count; i++) {
+        file.read(header.begin + i * elements * sizeof(T),
+                  {reinterpret_cast<uint8_t*>(row.data()), elements * sizeof(T)});
+        T* out = values.data() + i * elements;
+        for (uint64_t e = 0; e < elements; e++)
+            out[is_first ? e % pixels * channels + e / pixels : e] = row[e];
+    }
+    return values;
+}
+
+void set_facts(Source* source, const std::string& path, const DataRequest& request) {
+    source->source = path;
+    source->shape = request.shape;
+    source->classes = request.classes;
+}
+
+std::unique_ptr<Source> read_numbers(const ByteSource& file, const NpyHeader& header,
+                                     uint64_t count, const DataRequest& request) {
+    auto table = std::make_unique<Table>();
+    set_facts(table.get(), file.name(), request);
+    table->scale = request.scale;
+    table->numbers = read_rows<float>(file, header, count, request.shape);
+    const uint64_t elements = request.shape.elements();
+    for (uint64_t i = 0; i < table->numbers.size(); i++) {
+        const double scaled = static_cast<double>(table->numbers[i]) / request.scale;
+        table->numbers[i] = static_cast<float>(scaled);
+        if (std::isfinite(table->numbers[i])) continue;
+        file.refuse(concat("row ", i / elements, " holds NaN or infinity"),
+                    "leave the row out, or correct it");
+    }
+    return table;
+}
+
+int64_t whole_number(const uint8_t* bytes, uint64_t length, bool is_signed) {
+    uint64_t value = 0;
+    for (uint64_t i = 0; i < length; i++) value |= uint64_t{bytes[i]} << (8 * i);
+    const bool is_negative = is_signed && length < 8 && (value >> (8 * length - 1) & 1) != 0;
+    if (is_negative) value -= uint64_t{1} << (8 * length);
+    return static_cast<int64_t>(value);
+}
+
+}  // namespace
+
+bool is_npy(const std::string& path) {
+    const ByteSource file(path, "data file");
+    uint8_t start[kMagic.size()] = {};
+    if (file.size() < sizeof start) return false;
+    file.read(0, start);
+    return std::memcmp(start, kMagic.data(), sizeof start) == 0;
+}
+
+namespace {
+
+std::vector<int32_t> read_npy_labels(const std::string& path, int classes) {
+    const ByteSource file(path, ".npy file");
+    const NpyHeader header = read_header(file);
+    const std::string_view type = header.type;
+    constexpr std::string_view kTypes[] = {"|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8"};
+    if (std::find(std::begin(kTypes), std::end(kTypes), type) == std::end(kTypes)) {
+        file.refuse(concat("the labels are of type ", quoted(type), "; expected whole numbers"),
+                    "save array.astype('int32')");
+    }
+    check_elements(file, header);
+    if (header.shape.size() != 1) {
+        file.refuse(
+            concat("the labels have the shape ", tuple_text(header.shape), "; expected one axis"),
+            "save array.ravel()");
+    }
+    const uint64_t each = element_bytes(header);
+    Bytes bytes(header.shape[0] * each);
+    file.read(header.begin, bytes);
+    std::vector<int32_t> labels;
+    for (uint64_t i = 0; i < header.shape[0]; i++) {
+        const int64_t label = whole_number(bytes.data() + i * each, each, type[1] == 'i');
+        if (label < 0 || label >= classes) {
+            file.refuse(concat("label ", label, " at index ", i, ", but the network has ", classes,
+                               " classes (labels 0 to ", classes - 1, ")"),
+                        "correct the label, or give the model more classes");
+        }
+        labels.push_back(static_cast<int32_t>(label));
+    }
+    return labels;
+}
+
+}  // namespace
+
+std::unique_ptr<Source> read_npy(const std::string& images, const std::string& labels,
+                                 const DataRequest& request) {
+    const ByteSource file(images, ".npy file");
+    const NpyHeader header = read_header(file);
+    if (header.type != "|u1" && header.type != "<f4") {
+        file.refuse(concat("the array is of type ", quoted(header.type),
+                           "; '|u1' (uint8) and '<f4' (float32) are read"),
+                    "save array.astype('uint8') or array.astype('float32')");
+    }
+    check_elements(file, header);
+    const uint64_t count = std::min(request.take, header.shape[0]);
+    PictureShape stored = request.shape;
+    if (header.type == "<f4") stored.channels *= 4;  // bytes of a value
+    check_data_bytes(count, stored, request.bytes, images);
+    std::vector<int32_t> known;
+    if (!labels.empty()) {
+        known = read_npy_labels(labels, request.classes);
+        if (known.size() != header.shape[0]) {
+            file.refuse(concat("the array holds ", header.shape[0], " rows, but ", quoted(labels),
+                               " holds ", known.size(), " labels"),
+                        "give files that belong together");
+        }
+        known.resize(count);
+    }
+    std::unique_ptr<Source> source;
+    if (header.type == "<f4") {
+        source = read_numbers(file, header, count, request);
+    } else {
+        auto dataset = std::make_unique<Dataset>();
+        set_facts(dataset.get(), images, request);
+        dataset->pixels = read_rows<uint8_t>(file, header, count, request.shape);
+        source = std::move(dataset);
+    }
+    source->labels = std::move(known);
+    return source;
+}
+
+}  // namespace emulsion

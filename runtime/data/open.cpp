@@ -1,0 +1,147 @@
+// See open.h.
+#include "runtime/data/open.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/data/cifar.h"
+#include "runtime/data/picture_files.h"
+#include "runtime/data/synthetic.h"
+#include "runtime/data/table.h"
+#include "runtime/support/error.h"
+#include "runtime/support/path.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+enum class Kind { kMadeUp, kIdx, kCifar, kTree, kCsv, kCifarFile, kList };
+
+// Whether the folder is a tree of parts: what it calls `train` holds folders.
+bool has_parts(const std::string& folder) {
+    const std::string train = join_path(folder, "train");
+    return is_folder(train) && !folders_in(train).empty();
+}
+
+// Where the part of a tree is.
+std::string part_of(const std::string& folder, Part part) {
+    if (!has_parts(folder)) return folder;
+    return join_path(folder, part == Part::train ? "train" : "test");
+}
+
+struct Place {
+    Kind kind = Kind::kIdx;
+    std::string path;
+};
+
+Place find_place(const std::string& name) {
+    if (synthetic_count(name)) return {Kind::kMadeUp, name};
+    if (is_file(name)) {
+        if (name.ends_with(".csv")) return {Kind::kCsv, name};
+        if (name.ends_with(".bin")) return {Kind::kCifarFile, name};
+        if (is_npy(name)) {
+            throw RuntimeError(one_line(name), "an array alone has no labels",
+                               "give it with --images FILE, and its labels with --labels FILE");
+        }
+        return {Kind::kList, name};
+    }
+    const std::string folder = find_data_folder(name);
+    const auto has_any = [&](auto has) { return has(Part::train) || has(Part::test); };
+    if (has_any([&](Part part) { return has_idx_files(folder, part); }))
+        return {Kind::kIdx, folder};
+    if (has_any([&](Part part) { return !find_cifar_files(folder, part).empty(); }))
+        return {Kind::kCifar, folder};
+    // What holds nothing is refused as a folder of IDX files.
+    return {folders_in(folder).empty() ? Kind::kIdx : Kind::kTree, folder};
+}
+
+std::unique_ptr<Source> keep(Dataset dataset) {
+    return std::make_unique<Dataset>(std::move(dataset));
+}
+
+Dataset read_cifar_part(const std::string& folder, Part part, const DataRequest& request) {
+    const std::vector<std::string> files = find_cifar_files(folder, part);
+    if (files.empty()) {
+        throw RuntimeError(one_line(folder),
+                           concat("has no ", part == Part::train ? "training" : "test", " part"),
+                           "give a folder with data_batch_1.bin to data_batch_5.bin and "
+                           "test_batch.bin, or train.bin and test.bin");
+    }
+    return read_cifar(files, request.shape, request.classes, request.limits());
+}
+
+}  // namespace
+
+std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
+                                    const DataRequest& request) {
+    const Place place = find_place(name_or_path);
+    switch (place.kind) {
+        case Kind::kMadeUp:
+        case Kind::kIdx:
+            return keep(
+                open_dataset(name_or_path, part, request.shape, request.classes, request.limits()));
+        case Kind::kCifar:
+            return keep(read_cifar_part(place.path, part, request));
+        case Kind::kCifarFile:
+            return keep(read_cifar({place.path}, request.shape, request.classes, request.limits()));
+        case Kind::kTree:
+            return open_tree(part_of(place.path, part), request);
+        case Kind::kCsv:
+            return read_csv(place.path, request);
+        case Kind::kList:
+            return open_list(place.path, request);
+    }
+    return nullptr;
+}
+
+std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {
+    if (is_npy(files.images)) return read_npy(files.images, files.labels, request);
+    if (files.labels.empty())
+        return keep(read_idx_pictures(files.images, request.shape, request.limits()));
+    return keep(read_idx_dataset({files.images, files.labels}, request.shape, request.classes,
+                                 request.limits()));
+}
+
+bool has_part(const std::string& name_or_path, Part part) {
+    const Place place = find_place(name_or_path);
+    switch (place.kind) {
+        case Kind::kMadeUp:
+            return true;
+        case Kind::kIdx:
+            return has_idx_files(place.path, part);
+        case Kind::kCifar:
+            return !find_cifar_files(place.path, part).empty();
+        case Kind::kTree:
+            return part == Part::train ||
+                   (has_parts(place.path) && is_folder(part_of(place.path, part)));
+        case Kind::kCsv:
+        case Kind::kCifarFile:
+        case Kind::kList:
+            return part == Part::train;
+    }
+    return false;
+}
+
+std::vector<std::string> files_of(const std::string& name_or_path, Part part) {
+    const Place place = find_place(name_or_path);
+    switch (place.kind) {
+        case Kind::kMadeUp:
+        case Kind::kTree:
+            return {};
+        case Kind::kIdx: {
+            if (!has_idx_files(place.path, part)) return {};
+            const IdxFiles found = find_idx_files(place.path, part);
+            return {found.images, found.labels};
+        }
+        case Kind::kCifar:
+            return find_cifar_files(place.path, part);
+        case Kind::kCsv:
+        case Kind::kCifarFile:
+        case Kind::kList:
+            return part == Part::train ? std::vector{place.path} : std::vector<std::string>{};
+    }
+    return {};
+}
+
+}  // namespace emulsion
