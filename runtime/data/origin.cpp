@@ -3,10 +3,14 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
+#include "runtime/data/resize.h"
 #include "runtime/support/error.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -34,11 +38,12 @@ std::string number_list(const float* values, int64_t count) {
 }
 
 // A JSON list of strings; bytes that are no UTF-8 become U+FFFD.
-std::string name_list(const char* const* names, int count) {
+template <typename Names>
+std::string name_list(const Names& names) {
     std::string text = "[";
-    for (int i = 0; i < count; i++) {
-        text += i > 0 ? ", " : "";
-        text += Json(names[i]).dump(-1, ' ', false, Json::error_handler_t::replace);
+    for (const auto& name : names) {
+        text += text.size() > 1 ? ", " : "";
+        text += Json(name).dump(-1, ' ', false, Json::error_handler_t::replace);
     }
     return text + "]";
 }
@@ -91,7 +96,8 @@ Metadata describe_origin(const emulsion_info& info) {
         }
     }
     if (info.classes != nullptr && info.class_count > 0) {
-        metadata.emplace_back("classes", name_list(info.classes, info.class_count));
+        metadata.emplace_back(
+            "classes", name_list(std::span(info.classes, static_cast<size_t>(info.class_count))));
     }
     return metadata;
 }
@@ -101,6 +107,7 @@ void check_origin(const Metadata& found, const emulsion_info& info, std::string_
     const Metadata expected = describe_origin(info);
     for (const std::string key : kKeys) {
         const std::string *theirs = find(found, key), *ours = find(expected, key);
+        if (key == "classes" && ours == nullptr) continue;
         const Json their_value = parse(theirs, ours), our_value = parse(ours, ours);
         if (their_value == our_value) continue;
         throw RuntimeError(
@@ -110,6 +117,61 @@ void check_origin(const Metadata& found, const emulsion_info& info, std::string_
                                       "; that of this program is ", text_or_none(ours)),
             concat("build the program with the ", key, " of the ", kind, ", or train anew"));
     }
+}
+
+Metadata describe_data(const DataFacts& facts, const emulsion_info& info) {
+    Metadata metadata;
+    if (info.classes == nullptr && !facts.classes.empty())
+        metadata.emplace_back("classes", name_list(facts.classes));
+    if (!facts.resize.empty()) metadata.emplace_back("resize", facts.resize);
+    if (facts.scale != 1.0) metadata.emplace_back("scale", concat(facts.scale));
+    return metadata;
+}
+
+namespace {
+
+constexpr size_t kMostClassText = 16 * 1024 * 1024;  // bytes
+
+// The names of a JSON list of strings; nothing where it is none.
+std::optional<std::vector<std::string>> read_names(const std::string& text) {
+    if (text.size() > kMostClassText) return std::nullopt;
+    const Json list = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!list.is_array()) return std::nullopt;
+    std::vector<std::string> names;
+    for (const Json& name : list) {
+        if (!name.is_string()) return std::nullopt;
+        names.push_back(name.get<std::string>());
+    }
+    return names;
+}
+
+}  // namespace
+
+DataFacts read_data_facts(const Metadata& found, const emulsion_info& info, std::string_view file) {
+    DataFacts facts;
+    const auto refuse = [&](const char* key, const std::string& text, const char* expected) {
+        throw RuntimeError(
+            one_line(file),
+            concat("the entry ", quoted(key), " is ", text_or_none(&text), "; expected ", expected),
+            "give weights that the trainer has written");
+    };
+    const std::string* classes = find(found, "classes");
+    if (classes != nullptr && info.classes == nullptr) {
+        auto names = read_names(*classes);
+        if (!names) refuse("classes", *classes, "a list of names");
+        facts.classes = std::move(*names);
+    }
+    if (const std::string* resize = find(found, "resize")) {
+        if (!parse_rule(*resize)) refuse("resize", *resize, "one such as 'bilinear stretch'");
+        facts.resize = *resize;
+    }
+    if (const std::string* scale = find(found, "scale")) {
+        const std::optional<double> value = parse_double(*scale);
+        if (!value || !(*value >= kLeastScale && *value <= kMostScale))
+            refuse("scale", *scale, "a number above 0");
+        facts.scale = *value;
+    }
+    return facts;
 }
 
 }  // namespace emulsion

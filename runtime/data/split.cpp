@@ -92,17 +92,23 @@ Fraction parse_fraction(std::string_view text, std::string_view where) {
     return fraction;
 }
 
-Split split_by_class(std::span<const int32_t> labels, int classes, Fraction validation,
-                     uint64_t seed) {
-    std::vector<std::vector<uint32_t>> members;
-    members.resize(static_cast<size_t>(classes));
+namespace {
+
+// The indices of each class, ascending.
+using Members = std::vector<std::vector<uint32_t>>;
+
+Members members_of(std::span<const int32_t> labels, int classes) {
+    Members members(static_cast<size_t>(classes));
     for (size_t i = 0; i < labels.size(); i++) {
         members[static_cast<size_t>(labels[i])].push_back(static_cast<uint32_t>(i));
     }
+    return members;
+}
+
+// The front of each class goes to validation.
+Split split_members(const Members& members, Fraction validation) {
     Split split;
-    for (size_t label = 0; label < members.size(); label++) {
-        std::vector<uint32_t>& indices = members[label];
-        shuffle(indices, seed, Stream::split, label);
+    for (const std::vector<uint32_t>& indices : members) {
         const auto middle = indices.begin() + ptrdiff_t(validation.of(indices.size()));
         split.validation.insert(split.validation.end(), indices.begin(), middle);
         split.train.insert(split.train.end(), middle, indices.end());
@@ -110,6 +116,20 @@ Split split_by_class(std::span<const int32_t> labels, int classes, Fraction vali
     std::sort(split.validation.begin(), split.validation.end());
     std::sort(split.train.begin(), split.train.end());
     return split;
+}
+
+}  // namespace
+
+Split split_by_class(std::span<const int32_t> labels, int classes, Fraction validation,
+                     uint64_t seed) {
+    Members members = members_of(labels, classes);
+    for (size_t label = 0; label < members.size(); label++)
+        shuffle(members[label], seed, Stream::split, label);
+    return split_members(members, validation);
+}
+
+Split split_leading(std::span<const int32_t> labels, int classes, Fraction validation) {
+    return split_members(members_of(labels, classes), validation);
 }
 
 std::vector<uint32_t> whole_set(uint64_t count) {

@@ -2,7 +2,7 @@
 //
 // Each class gives floor(fraction * n) of its n pictures to validation, in exact decimal
 // arithmetic: 0.29 of 100 is 29, where binary floating point says 28. Which pictures is a function
-// of the seed.
+// of the seed, or they are the leading ones.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -29,6 +29,9 @@ struct Split {
 // REQUIRES: labels are in [0, classes).
 Split split_by_class(std::span<const int32_t> labels, int classes, Fraction validation,
                      uint64_t seed);
+
+// The same with the first pictures of each class, in the order of the data, for validation.
+Split split_leading(std::span<const int32_t> labels, int classes, Fraction validation);
 
 // 0 .. count - 1: the subset that is everything.
 std::vector<uint32_t> whole_set(uint64_t count);

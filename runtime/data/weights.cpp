@@ -51,6 +51,8 @@ Metadata make_metadata(const emulsion_info& info, const TrainedFor& trained, uin
         {"format", kFormat}, {"network", info.network}, {"signature", info.signature}};
     const Metadata origin = describe_origin(info);
     metadata.insert(metadata.end(), origin.begin(), origin.end());
+    const Metadata data = describe_data(trained.data, info);
+    metadata.insert(metadata.end(), data.begin(), data.end());
     metadata.emplace_back("optimizer", info.optimizer);
     metadata.emplace_back("epoch", concat(trained.epoch));
     metadata.emplace_back("step", concat(trained.step));
@@ -228,20 +230,22 @@ void save_weights(const std::string& path, const emulsion_info& info, const emul
     file.commit();
 }
 
-uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names) {
+uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names,
+                            const DataFacts& data) {
     const std::vector<TensorEntry> entries = make_entries(common_tensors(info, names));
-    const TrainedFor longest{UINT64_MAX, UINT64_MAX};
+    const TrainedFor longest{UINT64_MAX, UINT64_MAX, data};
     const Bytes header = encode_safetensors_header(make_metadata(info, longest, 0), entries);
     return header.size() + (entries.empty() ? 0 : entries.back().end);
 }
 
-void load_weights(const ByteSource& input, const emulsion_info& info, const emulsion_memory& memory,
-                  const emulsion_info& names) {
+DataFacts load_weights(const ByteSource& input, const emulsion_info& info,
+                       const emulsion_memory& memory, const emulsion_info& names) {
     const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
     check_bytes(input, tensors, info);
     const SafetensorsHeader header = read_safetensors(input);
     const File file{input, header, info};
     check_metadata(file);
+    DataFacts data = read_data_facts(header.metadata, info, input.name());
     const std::vector<const emulsion_tensor*> matched = match_tensors(file, tensors);
     const uint64_t checked = check_values(file);
     for (const emulsion_tensor* tensor : matched) {
@@ -252,13 +256,13 @@ void load_weights(const ByteSource& input, const emulsion_info& info, const emul
         read_data(file, [&](size_t index, uint64_t first, std::span<const float> values) {
             pack_part(*matched[index], first, values, tensor_memory(*matched[index], memory));
         });
-    if (read == checked) return;
+    if (read == checked) return data;
     file.refuse("another process changed the file while it was read", "load the weights again");
 }
 
-void load_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
-                  const emulsion_info& names) {
-    load_weights(ByteSource(path, "weights file"), info, memory, names);
+DataFacts load_weights(const std::string& path, const emulsion_info& info,
+                       const emulsion_memory& memory, const emulsion_info& names) {
+    return load_weights(ByteSource(path, "weights file"), info, memory, names);
 }
 
 }  // namespace emulsion

@@ -2,14 +2,16 @@
 // inference needs.
 //
 // Metadata: "format" ("emulsion-weights-1"), "network", "signature", what the weights were made
-// with ("input", "mean", "deviation", "classes": see origin.h, and "optimizer"), how far the
-// training was ("epoch", "step"), and "xxh64", the checksum of the data in 16 hexadecimal digits.
-// The trainer writes all of them. A file without "xxh64", as one converted from elsewhere may be,
-// is taken as it is: its shapes are checked and its values are finite, but damage goes unnoticed.
+// with ("input", "mean", "deviation", "classes", "resize", "scale": see origin.h, and
+// "optimizer"), how far the training was ("epoch", "step"), and "xxh64", the checksum of the data
+// in 16 hexadecimal digits. The trainer writes all of them. A file without "xxh64", as one
+// converted from elsewhere may be, is taken as it is: its shapes are checked and its values are
+// finite, but damage goes unnoticed.
 #pragma once
 #include <string>
 
 #include "runtime/abi/emulsion_abi.h"
+#include "runtime/data/origin.h"
 #include "runtime/data/safetensors.h"
 
 namespace emulsion {
@@ -17,6 +19,7 @@ namespace emulsion {
 // How far the training of the weights was.
 struct TrainedFor {
     uint64_t epoch = 0, step = 0;  // done
+    DataFacts data = {};
 };
 
 // Writes the file atomically. The tensors written are those of `info` that `names` lists too, in
@@ -27,17 +30,19 @@ void save_weights(const std::string& path, const emulsion_info& info, const emul
                   const emulsion_info& names, const TrainedFor& trained);
 
 // The most bytes that such a file has.
-uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names);
+uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names,
+                            const DataFacts& data = {});
 
 // Reads the file into parameters and state of `info`'s memory: every tensor of `info` that `names`
 // lists must be there with its type and shape, and nothing else. Checks everything, checksum,
 // infinity and NaN included, before it writes anything. Refuses another network's file (by
 // signature), one made with another normalisation or other classes, and files that are cut, damaged
 // or hostile; throws RuntimeError. Takes no copy of the weights: the data are read twice, and a
-// file that another process changes meanwhile is refused with the memory written in part.
-void load_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
-                  const emulsion_info& names);
-void load_weights(const ByteSource& input, const emulsion_info& info, const emulsion_memory& memory,
-                  const emulsion_info& names);
+// file that another process changes meanwhile is refused with the memory written in part. Returns
+// what the weights say of the data.
+DataFacts load_weights(const std::string& path, const emulsion_info& info,
+                       const emulsion_memory& memory, const emulsion_info& names);
+DataFacts load_weights(const ByteSource& input, const emulsion_info& info,
+                       const emulsion_memory& memory, const emulsion_info& names);
 
 }  // namespace emulsion

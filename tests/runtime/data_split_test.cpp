@@ -116,5 +116,19 @@ TEST(DataSplit, EachClassInProportionAndEachPictureOnce) {
     EXPECT_TRUE(split_by_class(labels, 4, Fraction{}, 5).validation.empty());
 }
 
+// The first pictures of each class, in exact decimal arithmetic: 0.29 of 100 is 29.
+TEST(DataSplit, TheLeadingShareOfEachClass) {
+    std::vector<int32_t> labels(200);
+    for (size_t i = 0; i < labels.size(); i++) labels[i] = static_cast<int32_t>(i % 2);
+    const Split split = split_leading(labels, 3, parse_fraction("0.29", "--validation"));
+    EXPECT_EQ(split.validation, whole_set(58));
+    EXPECT_EQ(split.train.size(), 142u);
+    EXPECT_EQ(split.train[0], 58u);
+    // Seven and three pictures: a fifth of them is one and none.
+    const std::vector<int32_t> few = {0, 0, 0, 0, 0, 0, 0, 1, 1, 1};
+    EXPECT_EQ(split_leading(few, 2, parse_fraction("0.2", "x")).validation,
+              (std::vector<uint32_t>{0}));
+}
+
 }  // namespace
 }  // namespace emulsion

@@ -25,7 +25,7 @@ using testing::TensorValues;
 
 constexpr const char* kOwnFix = "\n  fix: give the weights that training 'small' wrote";
 
-constexpr TrainedFor kTrained = {.epoch = 3, .step = 77};
+const TrainedFor kTrained = {.epoch = 3, .step = 77};
 
 // The file that is saved of a network.
 Bytes saved(const SmallNetwork& network) {
@@ -176,7 +176,8 @@ TEST(DataWeights, WhatTheWeightsWereMadeWithMustBeThePrograms) {
               "DIR/w: the weights and this program name different classes: 0 there, 2 here" + fix);
 }
 
-TEST(DataWeights, AProgramThatNamesNoClassesTakesNoNamedOnes) {
+// The classes are then those of the data that the weights were trained on.
+TEST(DataWeights, AProgramThatNamesNoClassesTakesThoseOfTheFile) {
     TestFolder folder;
     SmallNetwork network;
     put_file(folder / "w", saved(network));
@@ -189,9 +190,41 @@ TEST(DataWeights, AProgramThatNamesNoClassesTakesNoNamedOnes) {
               "DIR/w: the mean of the weights is [0.1, 0.2, 0.3]; that of this program is none\n"
               "  fix: build the program with the mean of the weights, or train anew");
     network.inference.normalized = 1;
-    EXPECT_EQ(message_of(load, folder.path()),
-              "DIR/w: the weights and this program name different classes: 2 there, 0 here\n"
-              "  fix: build the program with the classes of the weights, or train anew");
+    EXPECT_EQ(
+        load_weights(folder / "w", network.inference, network.memory, network.inference).classes,
+        (std::vector<std::string>{"cat", "dog \"Rex\"\n"}));
+}
+
+// What the data of a training add to the weights is read back, and what is no such fact is refused.
+TEST(DataWeights, FactsOfTheDataTravel) {
+    TestFolder folder;
+    SmallNetwork network;
+    network.fill(1);
+    network.info.classes = network.inference.classes = nullptr;
+    const DataFacts facts{{"b\n", "a \"q\""}, "bicubic crop", 255.0};
+    save_weights(folder / "w", network.info, network.memory, network.inference,
+                 {.epoch = 1, .step = 2, .data = facts});
+    const auto load = [&] {
+        return load_weights(folder / "w", network.info, network.memory, network.inference);
+    };
+    EXPECT_EQ(load(), facts);
+    EXPECT_GE(weights_file_bytes(network.info, network.inference, facts),
+              ByteSource(folder / "w", "weights file").size());
+    for (const auto& [key, value, problem] :
+         {std::tuple("classes", "[1, 2]", "[1, 2]; expected a list of names"),
+          std::tuple("classes", "{}", "{}; expected a list of names"),
+          std::tuple("resize", "round", "round; expected one such as 'bilinear stretch'"),
+          std::tuple("scale", "nan", "nan; expected a number above 0"),
+          std::tuple("scale", "0", "0; expected a number above 0")}) {
+        Metadata metadata = kGoodMetadata;
+        std::erase_if(metadata, [&](const auto& entry) { return entry.first == key; });
+        metadata.emplace_back(key, value);
+        put_file(folder / "w", encode_safetensors(metadata, good_tensors()));
+        EXPECT_EQ(message_of(load, folder.path()), std::string("DIR/w: the entry '") + key +
+                                                       "' is " + problem +
+                                                       "\n  fix: give weights that the trainer has "
+                                                       "written");
+    }
 }
 
 TEST(DataWeights, FactsOfAnyTextAreRefusedAtOnce) {
