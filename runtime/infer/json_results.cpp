@@ -16,8 +16,8 @@ void print(const Json& json) {
 
 class JsonResults : public Results {
   public:
-    JsonResults(const emulsion_info& info, int top)
-        : info_(info), kind_(find_score_output(info).kind), top_(top) {}
+    JsonResults(const emulsion_info& info, const ResultsOptions& options)
+        : info_(info), options_(options), kind_(find_score_output(info).kind) {}
 
     void picture(const std::string& name, std::span<const float> scores,
                  std::optional<int> label) override;
@@ -29,9 +29,11 @@ class JsonResults : public Results {
     }
 
   private:
+    std::string name_of(int index) const { return class_name(options_.classes, index); }
+
     const emulsion_info& info_;
+    const ResultsOptions options_;
     ScoreKind kind_;
-    int top_;
 };
 
 void JsonResults::picture(const std::string& name, std::span<const float> scores,
@@ -39,20 +41,19 @@ void JsonResults::picture(const std::string& name, std::span<const float> scores
     const char* score = kind_ == ScoreKind::kProbabilities ? "probability" : "score";
     Json json{{"picture", name}};
     if (has_finite_scores(scores)) {
-        const auto ranked = rank_classes(scores, top_);
-        json["class"] = class_name(info_, ranked[0].index);
+        const auto ranked = rank_classes(scores, options_.top);
+        json["class"] = name_of(ranked[0].index);
         json["index"] = ranked[0].index;
         json[score] = ranked[0].score;
         for (const RankedClass& entry : ranked) {
-            json["top"].push_back({{"class", class_name(info_, entry.index)},
-                                   {"index", entry.index},
-                                   {score, entry.score}});
+            json["top"].push_back(
+                {{"class", name_of(entry.index)}, {"index", entry.index}, {score, entry.score}});
         }
     } else {
         json["class"] = nullptr;
         json["error"] = "scores are not finite";
     }
-    if (label) json["label"] = class_name(info_, *label);
+    if (label) json["label"] = name_of(*label);
     print(json);
 }
 
@@ -88,8 +89,9 @@ void JsonResults::benchmark(const BenchmarkResult& result, int threads, const De
 
 }  // namespace
 
-std::unique_ptr<Results> make_json_results(const emulsion_info& info, int top) {
-    return std::make_unique<JsonResults>(info, top);
+std::unique_ptr<Results> make_json_results(const emulsion_info& info,
+                                           const ResultsOptions& options) {
+    return std::make_unique<JsonResults>(info, options);
 }
 
 }  // namespace emulsion

@@ -2,12 +2,15 @@
 // exit codes.
 #include <algorithm>
 #include <cctype>
-#include <numeric>
+#include <memory>
+#include <utility>
 
 #include "runtime/abi/program.h"
-#include "runtime/data/normalize.h"
+#include "runtime/data/picture_files.h"
+#include "runtime/data/split.h"
 #include "runtime/data/weights.h"
 #include "runtime/infer/options.h"
+#include "runtime/infer/picture_names.h"
 #include "runtime/infer/results.h"
 #include "runtime/program/description.h"
 #include "runtime/program/evaluate.h"
@@ -23,27 +26,28 @@ namespace {
 constexpr int64_t kDefaultPictures = 10;
 constexpr int kDefaultTop = 3;
 constexpr double kProfileSeconds = 1.0;
+constexpr size_t kNamesAtOnce = 1024;
 
-// A data set and whether its labels are known; without, `labels` is empty.
-struct PictureSet {
-    Dataset dataset;
-    uint64_t count = 0;
-    bool has_labels() const { return !dataset.labels.empty(); }
-};
+// What the network needs of data, and the options say of them. `facts` are of the weights.
+DataRequest make_request(const InferOptions& options, const emulsion_info& info,
+                         const DataFacts& facts) {
+    DataRequest request;
+    request.shape = only_picture_input(info);
+    request.classes = find_score_output(info).classes;
+    request.class_names = facts.classes;
+    if (facts.classes.empty() && info.class_count == request.classes)
+        request.class_names = class_names(info);
+    request.may_lack_classes = true;
+    request.rule = options.reading.rule;
+    if (!facts.resize.empty()) request.rule = parse_rule(facts.resize);
+    request.scale = facts.scale != 1.0 ? facts.scale : options.reading.scale.value_or(1.0);
+    request.take = static_cast<uint64_t>(options.take.value_or(INT32_MAX));
+    return request;
+}
 
-PictureSet open_set(const InferOptions& options, const PictureShape& shape, int classes,
-                    uint64_t take) {
-    PictureSet set;
-    if (!options.data.empty()) {
-        set.dataset =
-            open_dataset(options.data, options.part.value_or(Part::test), shape, classes, {take});
-    } else if (!options.labels.empty()) {
-        set.dataset = read_idx_dataset({options.idx, options.labels}, shape, classes, {take});
-    } else {
-        set.dataset = read_idx_pictures(options.idx, shape, {take});
-    }
-    set.count = set.dataset.pixels.size() / shape.elements();
-    return set;
+std::unique_ptr<Source> open_set(const InferOptions& options, const DataRequest& request) {
+    if (options.data.empty()) return open_source({options.idx, options.labels}, request);
+    return open_source(options.data, options.part.value_or(Part::test), request);
 }
 
 // "00003-ankle-boot.png": letters and digits of the class name, everything else a hyphen.
@@ -62,16 +66,16 @@ std::string picture_file_name(uint64_t index, const std::string& class_text) {
 }
 
 void write_pictures(const InferOptions& options, const emulsion_info& info) {
-    const PictureShape shape = picture_input(info.inputs[0], info.network);
-    const PictureSet set = open_set(options, shape, find_score_output(info).classes,
-                                    static_cast<uint64_t>(options.take.value_or(kDefaultPictures)));
+    DataRequest request = make_request(options, info, {});
+    request.take = static_cast<uint64_t>(options.take.value_or(kDefaultPictures));
+    const auto set = open_set(options, request);
+    const std::vector<std::string>& names =
+        set->class_names.empty() ? request.class_names : set->class_names;
     make_folder(options.write_pictures);
-    for (uint64_t i = 0; i < set.count; i++) {
-        const uint8_t* pixels = set.dataset.picture(i);
-        const Picture picture{shape, {pixels, pixels + shape.elements()}};
-        const std::string label = set.has_labels() ? class_name(info, set.dataset.labels[i]) : "";
+    for (uint64_t i = 0; i < set->count(); i++) {
+        const std::string label = set->labels.empty() ? "" : class_name(names, set->labels[i]);
         const std::string path = join_path(options.write_pictures, picture_file_name(i, label));
-        write_png(path, picture);
+        write_png(path, set->picture_at(i));
         print_results(path + "\n");
     }
 }
@@ -79,72 +83,110 @@ void write_pictures(const InferOptions& options, const emulsion_info& info) {
 // What became of the pictures.
 struct Outcome {
     int64_t not_finite = 0;  // with scores that are NaN or infinite
-    int failed = 0;          // files that cannot be used
+    int64_t failed = 0;      // files that cannot be used
 };
 
-// Classifies picture files in groups of the batch. A file that cannot be used is reported and the
-// others go on.
-Outcome classify_files(InferenceSession& session, const InferOptions& options, Results& results) {
-    const Normalizer normalizer(session.shape().channels, session.info());
-    const uint64_t elements = session.shape().elements();
-    const uint64_t pixels = elements / static_cast<uint64_t>(session.shape().channels);
-    const size_t batch = static_cast<size_t>(session.batch());
-    // images: [batch][H][W][C]
-    const AlignedBlock block = allocate_aligned(batch * elements * sizeof(float));
-    float* images = static_cast<float*>(block.get());
-    std::vector<std::string> names;
-    Outcome outcome;
-    const auto flush = [&] {
-        if (names.empty()) return;
-        session.run(images, static_cast<int>(names.size()));
-        for (size_t i = 0; i < names.size(); i++) {
-            const auto scores = session.scores(static_cast<int>(i));
-            outcome.not_finite += has_finite_scores(scores) ? 0 : 1;
-            results.picture(names[i], scores, std::nullopt);
-        }
-        names.clear();
-    };
-    for (const std::string& path : options.pictures) {
+EvaluateOptions evaluate_options(const InferOptions& options, Outcome* outcome) {
+    EvaluateOptions evaluation;
+    evaluation.batch = options.batch.value_or(0);
+    evaluation.readers = options.reading.readers;
+    evaluation.fail = [outcome](uint32_t, const std::exception_ptr& error) {
         try {
-            const Picture picture = read_picture(path, session.shape());
-            normalizer.apply(picture.pixels.data(), pixels, images + names.size() * elements);
-            names.push_back(path);
-        } catch (const RuntimeError& error) {
-            print_error(error, stderr);
-            outcome.failed++;
+            std::rethrow_exception(error);
+        } catch (const RuntimeError& refusal) {
+            print_error(refusal, stderr);
+            outcome->failed++;
         }
-        if (names.size() == batch) flush();
+    };
+    return evaluation;
+}
+
+// Classifies picture files as their names come, so many at a time. A file that cannot be used is
+// reported and the others go on.
+Outcome classify_files(InferenceSession& session, const InferOptions& options,
+                       const DataRequest& request, Results& results) {
+    PictureNames names(options.pictures, options.list);
+    PictureFiles files;
+    files.source = "pictures";
+    files.shape = session.shape();
+    files.rule = request.rule.value_or(PictureRule{});
+    Outcome outcome;
+    EvaluateOptions evaluation = evaluate_options(options, &outcome);
+    evaluation.visit = [&](uint32_t index, std::span<const float> scores) {
+        outcome.not_finite += has_finite_scores(scores) ? 0 : 1;
+        results.picture(files.paths[index], scores, std::nullopt);
+    };
+    while (true) {
+        files.paths = names.next(kNamesAtOnce);
+        if (files.paths.empty()) break;
+        evaluate(session, files, whole_set(files.paths.size()), evaluation);
     }
-    flush();
     results.end_of_pictures();
     return outcome;
 }
 
-Outcome classify_set(InferenceSession& session, const InferOptions& options, Results& results) {
-    const PictureSet set = open_set(options, session.shape(), session.classes(),
-                                    static_cast<uint64_t>(options.take.value_or(INT32_MAX)));
-    std::vector<uint32_t> subset(set.count);
-    std::iota(subset.begin(), subset.end(), 0u);
-    const bool prints_rows = options.take || !set.has_labels();
+Outcome classify_set(InferenceSession& session, const InferOptions& options,
+                     const DataRequest& request, Results& results) {
+    const auto set = open_set(options, request);
+    if (!set->note.empty()) print_talk(set->note + "\n");
+    const bool has_labels = !set->labels.empty();
+    const bool prints_rows = options.take || options.csv || !has_labels;
     Outcome outcome;
-    const auto visit = [&](uint32_t index, std::span<const float> scores) {
+    EvaluateOptions evaluation = evaluate_options(options, &outcome);
+    evaluation.visit = [&](uint32_t index, std::span<const float> scores) {
         outcome.not_finite += has_finite_scores(scores) ? 0 : 1;
         if (!prints_rows) return;
         std::optional<int> label;
-        if (set.has_labels()) label = set.dataset.labels[index];
-        results.picture(concat(index), scores, label);
+        if (has_labels) label = set->labels[index];
+        results.picture(set->name_of(index), scores, label);
     };
-    const Evaluation evaluation = evaluate(session, set.dataset, subset, visit);
+    const Evaluation result = evaluate(session, *set, whole_set(set->count()), evaluation);
     results.end_of_pictures();
-    if (set.has_labels()) results.accuracy(evaluation);
+    if (has_labels) results.accuracy(result);
     return outcome;
 }
 
-int classify(InferenceSession& session, const InferOptions& options, Results& results) {
-    load_weights(options.weights, session.info(), session.memory(), session.info());
+// What the weights say of the data is what the program does; another wish is refused.
+void check_facts(const InferOptions& options, const DataFacts& facts,
+                 const InferenceSession& session) {
+    const auto refuse = [&](const char* option, const std::string& given, const std::string& own) {
+        throw UsageError(option, concat("is ", given, ", but the weights were trained with ", own),
+                         "leave the option out");
+    };
+    const std::optional<PictureRule>& rule = options.reading.rule;
+    if (rule && !facts.resize.empty() && to_text(*rule) != facts.resize)
+        refuse("--resize", to_text(*rule), facts.resize);
+    const double scale = options.reading.scale.value_or(facts.scale);
+    if (facts.scale != 1.0 && scale != facts.scale)
+        refuse("--scale", concat(scale), concat(facts.scale));
+    const size_t names = facts.classes.size();
+    if (names == 0 || names == static_cast<size_t>(session.classes())) return;
+    throw RuntimeError(
+        one_line(options.weights),
+        concat("the weights name ", names, " classes, but the network has ", session.classes()),
+        "give the weights that training this network wrote");
+}
+
+std::unique_ptr<Results> make_results(const InferOptions& options, const emulsion_info& info,
+                                      std::vector<std::string> classes) {
+    const ResultsOptions shown{std::move(classes), options.top.value_or(kDefaultTop)};
+    if (options.json) return make_json_results(info, shown);
+    return options.csv ? make_csv_results(info, shown) : make_text_results(info, shown);
+}
+
+int classify(InferenceSession& session, const InferOptions& options) {
+    const DataFacts facts =
+        load_weights(options.weights, session.info(), session.memory(), session.info());
+    check_facts(options, facts, session);
     session.prepare();
-    const Outcome outcome = options.has_set() ? classify_set(session, options, results)
-                                              : classify_files(session, options, results);
+    DataRequest request = make_request(options, session.info(), facts);
+    // Pictures of another size than the network's are what the weights, or the options, say.
+    if (!request.rule) request.rule = PictureRule{};
+    const auto results =
+        make_results(options, session.info(),
+                     facts.classes.empty() ? class_names(session.info()) : facts.classes);
+    const Outcome outcome = options.has_set() ? classify_set(session, options, request, *results)
+                                              : classify_files(session, options, request, *results);
     if (outcome.not_finite > 0) {
         throw RuntimeError(
             options.weights,
@@ -229,15 +271,13 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
         write_pictures(options, *library.info());
         return kExitDone;
     }
-    const int top = options.top.value_or(kDefaultTop);
-    const auto results = options.json ? make_json_results(*library.info(), top)
-                                      : make_text_results(*library.info(), top);
     if (options.measures()) {
+        const auto results = make_results(options, *library.info(), class_names(*library.info()));
         measure(library, options, description, *results);
         return kExitDone;
     }
     InferenceSession session(library, {options.threads, options.variant, options.device});
-    return classify(session, options, *results);
+    return classify(session, options);
 }
 
 }  // namespace

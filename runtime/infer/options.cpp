@@ -14,38 +14,45 @@ namespace emulsion {
 namespace {
 
 struct Numbers {
-    std::string take, threads, top, variant, part;
+    std::string take, threads, top, variant, part, batch;
+    DataTexts data;
     DeviceOptions device;
 };
 
 void add_options(CLI::App& app, const emulsion_info& info, InferOptions* options,
                  Numbers* numbers) {
-    app.add_option("pictures", options->pictures, "PNG or JPEG files to classify")
+    app.add_option("pictures", options->pictures,
+                   "PNG, JPEG, BMP, PGM or PPM files to classify, and folders of them")
         ->type_name("PICTURE");
+    app.add_option(
+           "--list", options->list,
+           "a file that names pictures to classify, a path a line, or - for standard input, "
+           "whose pictures are classified as their names come")
+        ->type_name("FILE|-");
     app.add_option("--weights", options->weights, "the trained weights (weights.safetensors)")
         ->type_name("FILE");
     app.add_option("--top", numbers->top, "how many classes to print for a picture (3)")
         ->type_name("K");
     app.add_flag("--json", options->json, "print one JSON object a line");
+    app.add_flag("--csv", options->csv, "print a CSV line for each picture");
+    app.add_option("--batch", numbers->batch,
+                   concat("pictures that run at once, at most ", info.batch, " (", info.batch, ")"))
+        ->type_name("N");
     app.add_option("--threads", numbers->threads, "worker threads (all CPUs this process may use)")
         ->type_name("N");
     app.add_option("--variant", numbers->variant, "instruction set instead of the best")
         ->type_name("NAME");
     add_device_options(app, info, &numbers->device);
     const char* set = "Pictures of a data set";
-    app.add_option("--data", options->data,
-                   concat("a known data set (fashion-mnist, mnist), a folder of IDX files, or "
-                          "synthetic[:N], N made-up pictures (",
-                          kSyntheticPictures, ")"))
-        ->type_name("NAME|FOLDER")
-        ->group(set);
+    app.add_option("--data", options->data, data_help())->type_name("NAME|PATH")->group(set);
     app.add_option("--part", numbers->part, "its part: train or test (test)")
         ->type_name("PART")
         ->group(set);
-    app.add_option("--idx", options->idx, "one IDX file of pictures, plain or .gz")
+    app.add_option("--idx,--images", options->idx,
+                   "one file of pictures, IDX (plain or .gz) or .npy")
         ->type_name("FILE")
         ->group(set);
-    app.add_option("--labels", options->labels, "the IDX file of their labels: report the accuracy")
+    app.add_option("--labels", options->labels, "the file of their labels: report the accuracy")
         ->type_name("FILE")
         ->group(set);
     app.add_option("--take", numbers->take, "the first N pictures only, each with its classes")
@@ -56,6 +63,7 @@ void add_options(CLI::App& app, const emulsion_info& info, InferOptions* options
            "write the pictures to this folder as PNG files and end (the first 10, or --take)")
         ->type_name("FOLDER")
         ->group(set);
+    add_data_options(app, &numbers->data);
     const char* speed = "Speed";
     app.add_flag("--benchmark", options->benchmark,
                  "measure latency, and throughput of every batch")
@@ -75,6 +83,9 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOption
     if (!numbers.top.empty())
         options->top = static_cast<int>(parse_count("--top", numbers.top, 1, 1000000));
     if (!numbers.take.empty()) options->take = parse_count("--take", numbers.take, 1, INT32_MAX);
+    if (!numbers.batch.empty())
+        options->batch = static_cast<int>(parse_count("--batch", numbers.batch, 1, info.batch));
+    options->reading = read_data_options(numbers.data);
     options->variant = find_variant(info, numbers.variant);
     read_option([&] { synthetic_count(options->data); });
     if (numbers.part.empty()) return;
@@ -89,8 +100,16 @@ void refuse(const char* option, const std::string& problem, const std::string& f
     throw UsageError(option, problem, fix);
 }
 
+// Of the data's options, where no data are read.
+void check_unread(const Numbers& numbers, const std::string& problem, const std::string& fix) {
+    if (!numbers.data.resize.empty()) refuse("--resize", problem, fix);
+    if (!numbers.data.fit.empty()) refuse("--fit", problem, fix);
+    if (!numbers.data.scale.empty()) refuse("--scale", problem, fix);
+    if (!numbers.data.readers.empty()) refuse("--readers", problem, fix);
+}
+
 // Speed is measured with random pictures: what names others, or says how to show them, is refused.
-void check_measurement(const InferOptions& options) {
+void check_measurement(const InferOptions& options, const Numbers& numbers) {
     const char* measure = options.benchmark       ? "--benchmark"
                           : options.has_profile() ? "--profile"
                                                   : "--trace";
@@ -110,6 +129,10 @@ void check_measurement(const InferOptions& options) {
     if (!options.idx.empty()) refuse("--idx", problem, fix);
     if (options.part) refuse("--part", problem, fix);
     if (options.top) refuse("--top", problem, fix);
+    if (!options.list.empty()) refuse("--list", problem, fix);
+    if (options.csv) refuse("--csv", problem, fix);
+    if (options.batch) refuse("--batch", problem, fix);
+    check_unread(numbers, problem, fix);
     if (options.stays_awake && !options.benchmark) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }
@@ -121,6 +144,9 @@ void check_writing(const InferOptions& options, const Numbers& numbers) {
     const char* fix = "leave one of the two out";
     if (options.top) refuse("--top", problem, fix);
     if (options.json) refuse("--json", problem, fix);
+    if (options.csv) refuse("--csv", problem, fix);
+    if (options.batch) refuse("--batch", problem, fix);
+    if (!numbers.data.readers.empty()) refuse("--readers", problem, fix);
     if (!options.weights.empty()) refuse("--weights", problem, fix);
     if (!numbers.threads.empty()) refuse("--threads", problem, fix);
     if (!numbers.variant.empty()) refuse("--variant", problem, fix);
@@ -132,10 +158,12 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
     if (!options.data.empty() && !options.idx.empty()) {
         refuse("--idx", "cannot be combined with --data", "give one source of pictures");
     }
-    if (options.has_set() && !options.pictures.empty()) {
-        refuse("pictures", "cannot be combined with --data or --idx",
-               "give one source of pictures");
+    if (options.has_set() && options.has_files()) {
+        refuse(options.list.empty() ? "pictures" : "--list",
+               "cannot be combined with --data or --idx", "give one source of pictures");
     }
+    if (options.json && options.csv)
+        refuse("--csv", "cannot be combined with --json", "give one of the two");
     if (!options.labels.empty() && options.idx.empty()) {
         refuse("--labels", "belongs to --idx",
                "add --idx FILE, or leave it out (--data has labels)");
@@ -150,16 +178,17 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
     if (options.take && !options.has_set()) {
         refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
     }
-    if (options.measures()) return check_measurement(options);
+    if (options.measures()) return check_measurement(options, numbers);
     if (options.stays_awake) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }
     if (!options.write_pictures.empty()) return check_writing(options, numbers);
-    if (options.top && !options.take && (!options.data.empty() || !options.labels.empty())) {
+    const bool has_labels = !options.data.empty() || !options.labels.empty();
+    if (options.top && !options.take && !options.csv && has_labels) {
         refuse("--top", "has no part in the accuracy of a set with labels",
                "add --take N to see the classes of its first pictures, or leave it out");
     }
-    if (!options.has_set() && options.pictures.empty()) {
+    if (!options.has_set() && !options.has_files()) {
         refuse("pictures", "there is nothing to classify",
                concat(options.program, " --weights FILE PICTURE..., or --data NAME"));
     }

@@ -8,24 +8,30 @@
 #include "runtime/abi/program.h"
 #include "runtime/data/idx.h"
 #include "runtime/program/command_line.h"
+#include "runtime/program/data_options.h"
 #include "runtime/program/device.h"
 
 namespace emulsion {
 
+inline constexpr const char* kStandardInput = "-";
+
 struct InferOptions {
     std::string program;                // as typed, for messages
-    std::vector<std::string> pictures;  // PNG and JPEG files
+    std::vector<std::string> pictures;  // files, and folders of them
+    std::string list;                   // file of paths, or kStandardInput, or empty
     std::string weights;
-    std::string data;             // name of a data set, or folder
-    std::optional<Part> part;     // of --data; test
-    std::string idx, labels;      // one IDX file each
+    std::string data;          // name of a data set, or path
+    std::optional<Part> part;  // of --data; test
+    std::string idx, labels;   // one file each, IDX or .npy
+    DataOptions reading;
+    std::optional<int> batch;     // pictures of a run; as many as the library takes
     std::optional<int64_t> take;  // the first pictures only
     std::string write_pictures;   // folder
     int threads = 1;
     int variant = 0;  // as in emulsion_options
     Device device;
     std::optional<int> top;  // 3
-    bool json = false, benchmark = false, stays_awake = false;
+    bool json = false, csv = false, benchmark = false, stays_awake = false;
     std::string profile;  // file, kPrintProfile, or empty: none
     std::string trace;    // file, or empty: none
 
@@ -33,6 +39,7 @@ struct InferOptions {
     bool has_trace() const { return !trace.empty(); }
     bool measures() const { return benchmark || has_profile() || has_trace(); }
     bool has_set() const { return !data.empty() || !idx.empty(); }
+    bool has_files() const { return !pictures.empty() || !list.empty(); }
 };
 
 // Throws UsageError, and RuntimeError where the device asked for is not there; kShown: help,

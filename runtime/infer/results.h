@@ -1,10 +1,11 @@
 // What the inference program has found out, one function for each kind of result, for whoever shows
-// it. There is one file for each form: text_results.cpp, json_results.cpp.
+// it. There is one file for each form: text_results.cpp, json_results.cpp, csv_results.cpp.
 #pragma once
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "runtime/infer/measure.h"
 #include "runtime/program/evaluate.h"
@@ -25,9 +26,21 @@ class Results {
     virtual void profile(const CallProfile& profile) = 0;
 };
 
-// On standard output; `top` classes a picture. Text collects the rows of pictures for its table,
-// JSON prints each at once. `info` must outlive the results.
-std::unique_ptr<Results> make_text_results(const emulsion_info& info, int top);
-std::unique_ptr<Results> make_json_results(const emulsion_info& info, int top);
+struct ResultsOptions {
+    std::vector<std::string> classes;  // names; empty: numbers
+    int top = 1;                       // classes of a picture
+};
+
+// On standard output. Text collects the rows of pictures for its table, as many as
+// kMostTableRows, and then begins another one; JSON and CSV print each at once. `info` must outlive
+// the results.
+inline constexpr size_t kMostTableRows = 1024;
+std::unique_ptr<Results> make_text_results(const emulsion_info& info,
+                                           const ResultsOptions& options);
+std::unique_ptr<Results> make_json_results(const emulsion_info& info,
+                                           const ResultsOptions& options);
+// A line of titles, then one a picture: picture, class, index, probability (or score), the same
+// three of every further class asked for, and the label where it is known. Quoted as RFC 4180 says.
+std::unique_ptr<Results> make_csv_results(const emulsion_info& info, const ResultsOptions& options);
 
 }  // namespace emulsion

@@ -11,8 +11,8 @@ namespace {
 
 class TextResults : public Results {
   public:
-    TextResults(const emulsion_info& info, int top)
-        : info_(info), kind_(find_score_output(info).kind), top_(top) {}
+    TextResults(const emulsion_info& info, const ResultsOptions& options)
+        : info_(info), options_(options), kind_(find_score_output(info).kind) {}
 
     void picture(const std::string& name, std::span<const float> scores,
                  std::optional<int> label) override;
@@ -30,11 +30,11 @@ class TextResults : public Results {
     std::string score_text(float score) const {
         return has_probabilities() ? format_percent(score, 1) : fixed(score, 4);
     }
-    std::string name_of(int index) const { return one_line(class_name(info_, index)); }
+    std::string name_of(int index) const { return one_line(class_name(options_.classes, index)); }
 
     const emulsion_info& info_;
+    const ResultsOptions options_;
     ScoreKind kind_;
-    int top_;
     bool has_labels_ = false;
     std::vector<std::vector<std::string>> rows_;
 };
@@ -43,7 +43,7 @@ void TextResults::picture(const std::string& name, std::span<const float> scores
                           std::optional<int> label) {
     std::vector<std::string> row{one_line(name)};
     if (has_finite_scores(scores)) {
-        const auto ranked = rank_classes(scores, top_);
+        const auto ranked = rank_classes(scores, options_.top);
         row.push_back(name_of(ranked[0].index));
         row.push_back(score_text(ranked[0].score));
         std::string others;
@@ -58,6 +58,7 @@ void TextResults::picture(const std::string& name, std::span<const float> scores
     has_labels_ |= label.has_value();
     row.push_back(label ? name_of(*label) : "");
     rows_.push_back(std::move(row));
+    if (rows_.size() == kMostTableRows) end_of_pictures();
 }
 
 void TextResults::end_of_pictures() {
@@ -88,8 +89,9 @@ void TextResults::benchmark(const BenchmarkResult& result, int threads, const De
 
 }  // namespace
 
-std::unique_ptr<Results> make_text_results(const emulsion_info& info, int top) {
-    return std::make_unique<TextResults>(info, top);
+std::unique_ptr<Results> make_text_results(const emulsion_info& info,
+                                           const ResultsOptions& options) {
+    return std::make_unique<TextResults>(info, options);
 }
 
 }  // namespace emulsion

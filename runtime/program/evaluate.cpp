@@ -5,7 +5,7 @@
 #include <cfloat>
 #include <cmath>
 
-#include "runtime/data/normalize.h"
+#include "runtime/data/loader.h"
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
 
@@ -51,34 +51,39 @@ void add_picture(const InferenceSession& session, int sample, int32_t label,
 
 }  // namespace
 
-Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
-                    std::span<const uint32_t> subset, const ScoreVisitor& visit,
-                    const std::function<bool()>& stop) {
-    const Normalizer normalizer(session.shape().channels, session.info());
-    const uint64_t elements = session.shape().elements();
-    const uint64_t pixels = elements / static_cast<uint64_t>(session.shape().channels);
-    const size_t batch = static_cast<size_t>(session.batch());
-    // images: [batch][H][W][C]
-    const AlignedBlock block = allocate_aligned(batch * elements * sizeof(float));
-    float* images = static_cast<float*>(block.get());
+Evaluation evaluate(InferenceSession& session, const Source& source,
+                    std::span<const uint32_t> subset, const EvaluateOptions& options) {
     Evaluation result;
     result.has_loss = session.score_kind() == ScoreKind::kProbabilities;
+    if (subset.empty()) return result;
     std::vector<HeadCount> counts;
     for (const Head& head : session.heads()) counts.push_back({head.name});
     if (counts.empty()) counts.emplace_back();
-    for (size_t begin = 0; begin < subset.size(); begin += batch) {
-        if (stop && stop()) break;
-        const size_t samples = std::min(batch, subset.size() - begin);
-        for (size_t i = 0; i < samples; i++) {
-            normalizer.apply(dataset.picture(subset[begin + i]), pixels, images + i * elements);
-        }
-        session.run(images, static_cast<int>(samples));
-        for (size_t i = 0; i < samples; i++) {
-            const uint32_t index = subset[begin + i];
-            const int sample = static_cast<int>(i);
-            if (visit) visit(index, session.scores(sample));
-            if (index < dataset.labels.size())
-                add_picture(session, sample, dataset.labels[index], counts, &result);
+    LoaderOptions loading;
+    const size_t most = static_cast<size_t>(options.batch > 0 ? options.batch : session.batch());
+    loading.batch = static_cast<int>(std::min(most, subset.size()));
+    loading.is_shuffled = false;
+    loading.is_once = true;
+    loading.keeps_errors = options.fail != nullptr;
+    const auto readers = static_cast<size_t>(options.readers);
+    loading.workers =
+        source.is_in_memory() ? 0 : static_cast<int>(std::min(readers, subset.size()));
+    Loader loader(source, {subset.begin(), subset.end()},
+                  Normalizer(session.shape().channels, session.info()), loading);
+    for (uint64_t i = 0; i < loader.batches(); i++) {
+        if (options.stop && options.stop()) break;
+        const Batch& batch = loader.next();
+        session.run(batch.images, batch.samples);
+        for (int sample = 0; sample < batch.samples; sample++) {
+            const uint32_t index = batch.indices[static_cast<size_t>(sample)];
+            const std::exception_ptr& error = batch.errors[static_cast<size_t>(sample)];
+            if (error) {
+                options.fail(index, error);
+                continue;
+            }
+            if (options.visit) options.visit(index, session.scores(sample));
+            if (index < source.labels.size())
+                add_picture(session, sample, source.labels[index], counts, &result);
         }
     }
     return result;

@@ -3,12 +3,13 @@
 // The trainer's validation and the inference program's `--data` are this one function.
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "runtime/data/dataset.h"
+#include "runtime/data/source.h"
 #include "runtime/program/metrics.h"
 #include "runtime/program/session.h"
 
@@ -33,14 +34,23 @@ struct Evaluation {
         0;  // pictures whose scores are NaN or infinite; they count as wrong, without a loss
 };
 
-// Called for each picture in the order of the subset, with its index in the data set.
+// Called for each picture in the order of the subset, with its index in the source.
 using ScoreVisitor = std::function<void(uint32_t index, std::span<const float> scores)>;
 
-// Runs the pictures of `subset`. `stop`, if not null, is asked between runs; where it says true the
-// rest is left out.
-Evaluation evaluate(InferenceSession& session, const Dataset& dataset,
-                    std::span<const uint32_t> subset, const ScoreVisitor& visit = nullptr,
-                    const std::function<bool()>& stop = nullptr);
+struct EvaluateOptions {
+    ScoreVisitor visit = nullptr;
+    // Called for a picture that cannot be read, which then counts nowhere; null: the error is
+    // thrown.
+    std::function<void(uint32_t index, const std::exception_ptr& error)> fail = nullptr;
+    // Asked between runs; where it says true the rest is left out. Null: nothing is.
+    std::function<bool()> stop = nullptr;
+    int batch = 0;    // pictures of a run; 0: as many as the library takes
+    int readers = 1;  // threads that read ahead while the network runs, unless all is in memory
+};
+
+// Runs the pictures of `subset`. Throws RuntimeError. Memory is that of the Loader.
+Evaluation evaluate(InferenceSession& session, const Source& source,
+                    std::span<const uint32_t> subset, const EvaluateOptions& options = {});
 
 // "accuracy 91.32 % (9132 of 10000), loss 0.2431", one line; with several classifiers also
 // ", NAME 90.10 %" for each that has a name.

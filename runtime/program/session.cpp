@@ -57,9 +57,14 @@ PictureShape only_picture_input(const emulsion_info& info) {
         "call the inference library from a program of your own");
 }
 
-std::string class_name(const emulsion_info& info, int index) {
-    const bool is_named = info.classes != nullptr && index < info.class_count;
-    return is_named ? std::string(info.classes[index]) : concat(index);
+std::vector<std::string> class_names(const emulsion_info& info) {
+    if (info.classes == nullptr) return {};
+    return {info.classes, info.classes + info.class_count};
+}
+
+std::string class_name(std::span<const std::string> names, int index) {
+    const auto place = static_cast<size_t>(index);
+    return place < names.size() ? names[place] : concat(index);
 }
 
 std::vector<Head> find_heads(const emulsion_info& info, std::string_view what) {

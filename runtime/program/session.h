@@ -98,7 +98,9 @@ class InferenceSession {
     std::vector<void*> output_pointers_;
 };
 
-// The name of a class: from `info`, or its number where the network names none.
-std::string class_name(const emulsion_info& info, int index);
+// The names of a network's classes; empty where it names none.
+std::vector<std::string> class_names(const emulsion_info& info);
+// The name of a class, or its number where it has none.
+std::string class_name(std::span<const std::string> names, int index);
 
 }  // namespace emulsion

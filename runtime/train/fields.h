@@ -47,6 +47,15 @@ class FieldWriter {
                     const Value&) {
         (*this)(name, value);
     }
+    // Nothing where the text is empty, or the number is `usual`.
+    void text_if_any(const char* name, const std::string& text) {
+        if (!text.empty()) json_[name] = text;
+    }
+    template <typename Value>
+    void unless(const char* name, const Value& value, const Value& usual, const Value&,
+                const Value&) {
+        if (value != usual) json_[name] = value;
+    }
     // Nothing where the list is empty.
     template <typename Value>
     void list_if_any(const char* name, const std::vector<Value>& values) {
@@ -103,6 +112,16 @@ class FieldReader {
                     const Value& high) {
         value.reset();
         if (json_.contains(name)) (*this)(name, value.emplace(), low, high);
+    }
+    void text_if_any(const char* name, std::string& text) {
+        text.clear();
+        if (json_.contains(name)) read(find(name), name, text);
+    }
+    template <typename Value>
+    void unless(const char* name, Value& value, const Value& usual, const Value& low,
+                const Value& high) {
+        value = usual;
+        if (json_.contains(name)) (*this)(name, value, low, high);
     }
     template <typename Value>
     void list_if_any(const char* name, std::vector<Value>& values) {

@@ -39,7 +39,7 @@ std::string settings_json(const RunFacts& facts) {
               {"network", facts.info->network},
               {"signature", facts.info->signature},
               {"version", facts.info->version},
-              {"data", settings.data},
+              {"data", settings.data_name()},
               {"train_pictures", facts.train_pictures},
               {"validation_pictures", facts.validation_pictures},
               {"test_pictures", facts.test_pictures},

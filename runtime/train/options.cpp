@@ -6,11 +6,11 @@
 
 #include "runtime/abi/instance.h"
 #include "runtime/data/checkpoint.h"
-#include "runtime/data/split.h"
 #include "runtime/data/synthetic.h"
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
 #include "runtime/train/rate_test.h"
+#include "runtime/train/run_data.h"
 
 namespace emulsion {
 
@@ -18,17 +18,18 @@ namespace {
 
 struct Numbers {
     std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
-    std::string minutes;
+    std::string minutes, split;
+    DataTexts data;
     DeviceOptions device;
 };
 
 void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDescription& network,
                      TrainOptions* options, Numbers* numbers) {
-    app.add_option("--data", options->data,
-                   concat("a known data set (fashion-mnist, mnist), a folder of IDX files, or "
-                          "synthetic[:N], N made-up pictures (",
-                          kSyntheticPictures, ")"))
-        ->type_name("NAME|FOLDER");
+    app.add_option("--data", options->data, data_help())->type_name("NAME|PATH");
+    app.add_option("--images", options->images,
+                   "instead of --data: one file of pictures, IDX (plain or .gz) or .npy")
+        ->type_name("FILE");
+    app.add_option("--labels", options->labels, "their labels, IDX or .npy")->type_name("FILE");
     app.add_option("--epochs", numbers->epochs,
                    concat("passes over the data (", network.default_epochs, ")"))
         ->type_name("N");
@@ -57,15 +58,21 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
     app.add_option("--seed", numbers->seed, "of initial weights, shuffling and split (1)")
         ->type_name("N");
     app.add_option("--validation", numbers->validation,
-                   "hold out this share of the training pictures, or `test`: look at the test part "
-                   "after every epoch")
-        ->type_name("FRACTION|test");
+                   "what to look at after every epoch: this share of the training pictures, which "
+                   "is held out, `test`: the test part, or other data as --data takes them")
+        ->type_name("FRACTION|test|PATH");
+    app.add_option(
+           "--split", numbers->split,
+           "which pictures of each class are held out: random, by the seed, or leading, the "
+           "first ones (random)")
+        ->type_name("NAME");
     app.add_option("--threads", numbers->threads,
                    "worker threads (all CPUs this process may use); results do not depend on it")
         ->type_name("N");
     app.add_option("--variant", numbers->variant, "instruction set instead of the best")
         ->type_name("NAME");
     add_device_options(app, info, &numbers->device);
+    add_data_options(app, &numbers->data);
 }
 
 void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) {
@@ -133,10 +140,17 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
     }
     read_option([&] { synthetic_count(options->data); });
     if (!numbers.validation.empty()) {
-        if (numbers.validation != "test")
-            read_option([&] { parse_fraction(numbers.validation, "--validation"); });
+        read_option([&] { validation_kind(numbers.validation, "--validation"); });
         options->validation = numbers.validation;
     }
+    if (!numbers.split.empty()) {
+        if (numbers.split != kRandomSplit && numbers.split != kLeadingSplit) {
+            throw UsageError("--split", concat(quoted(numbers.split), " is no way to split"),
+                             "choose random or leading");
+        }
+        options->split = numbers.split;
+    }
+    options->reading = read_data_options(numbers.data);
 }
 
 void check_combination(const TrainOptions& options) {
@@ -170,10 +184,24 @@ void check_combination(const TrainOptions& options) {
     if (options.resume && options.overwrite) {
         throw UsageError("--overwrite", "cannot be combined with --resume", "give one of the two");
     }
-    if (options.data.empty() && !options.resume) {
-        throw UsageError(
-            "--data", "is missing",
-            concat(options.program, " --data fashion-mnist, or a folder of IDX files"));
+    if (!options.data.empty() && !options.images.empty()) {
+        throw UsageError("--images", "cannot be combined with --data",
+                         "give one source of pictures");
+    }
+    if (options.images.empty() != options.labels.empty()) {
+        throw UsageError(options.images.empty() ? "--images" : "--labels", "is missing",
+                         "give both files, --images FILE --labels FILE");
+    }
+    const bool holds_out =
+        options.validation &&
+        validation_kind(*options.validation, "--validation") == ValidationKind::kShare;
+    if (options.split && !holds_out && !options.resume) {
+        throw UsageError("--split", "needs a share that is held out",
+                         "add --validation, such as --validation 0.1, or leave it out");
+    }
+    if (options.data.empty() && options.images.empty() && !options.resume) {
+        throw UsageError("--data", "is missing",
+                         concat(options.program, " --data fashion-mnist, or a folder of pictures"));
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "runtime/abi/program.h"
 #include "runtime/program/command_line.h"
+#include "runtime/program/data_options.h"
 #include "runtime/program/description.h"
 #include "runtime/program/device.h"
 #include "runtime/train/schedule.h"
@@ -18,14 +19,17 @@ constexpr int64_t kMostEpochs = 100000;
 constexpr int64_t kMostSteps = 1000000000000;
 
 struct TrainOptions {
-    std::string program;  // as typed, for messages
-    std::string data;     // name of a data set, or folder
+    std::string program;         // as typed, for messages
+    std::string data;            // name of a data set, or path
+    std::string images, labels;  // files, in the place of `data`
+    DataOptions reading;
+    std::optional<std::string> split;  // kRandomSplit or kLeadingSplit
     std::optional<int64_t> epochs, steps;
     std::optional<double> learning_rate;
     std::optional<ScheduleKind> schedule;
     std::optional<int> batch;
     std::optional<uint64_t> seed;
-    std::optional<std::string> validation;  // "test", or a fraction
+    std::optional<std::string> validation;  // "test", a fraction, or data
     int threads = 1;
     int variant = 0;         // as in emulsion_options
     Device device;           // of the training library

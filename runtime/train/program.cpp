@@ -98,9 +98,10 @@ void TrainProgram::prepare() {
         // A dry run does not make the folder.
         if (options_.weights.empty() && !is_folder(paths.folder)) paths.weights.clear();
     }
-    paths.data = files_of_run_data(state_.settings.data);
+    paths.data = files_of_run_data(state_.settings);
     if (!paths.weights.empty())
-        paths.weights_bytes = weights_file_bytes(session_.info(), *infer_.info());
+        paths.weights_bytes =
+            weights_file_bytes(session_.info(), *infer_.info(), state_.data_facts);
     paths.checkpoint_bytes =
         checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_));
     check_outputs(paths);
@@ -142,20 +143,27 @@ void TrainProgram::load_data() {
     const RunSettings stored = state_.settings;
     if (options_.resume) state_.settings = resumed_settings(stored, options_);
     only_picture_input(*infer_.info());  // validation, weights and test would find it out last
-    const int classes =
-        std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
-    data_ = open_run_data(state_.settings, session_.shape(), classes);
+    DataRequest request;
+    request.shape = session_.shape();
+    request.classes = std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
+    if (infer_.info()->class_count == request.classes)
+        request.class_names = class_names(*infer_.info());
+    data_ = open_run_data(state_.settings, request);
+    const DataFacts facts = facts_of(data_, request);
     if (options_.resume) {
-        check_same_data(state_, data_.train);
+        check_same_data(state_, *data_.train, facts);
     } else {
-        state_.data_samples = data_.train.count();
-        state_.data_checksum = checksum_of(data_.train);
+        state_.data_samples = data_.train->count();
+        state_.data_checksum = data_.train->checksum();
+        state_.data_facts = facts;
     }
+    if (!data_.train->note.empty()) console_.note(data_.train->note + "\n");
     const Normalizer normalizer(session_.shape().channels, session_.info());
     LoaderOptions loading;
     loading.batch = state_.settings.batch;
     loading.seed = state_.settings.seed;
-    loader_ = std::make_unique<Loader>(data_.train, data_.split.train, normalizer, loading);
+    loading.workers = workers_for(*data_.train, options_.reading.readers);
+    loader_ = std::make_unique<Loader>(*data_.train, data_.split.train, normalizer, loading);
     if (!options_.resume) return;
     check_place(state_, loader_->batches(), checkpoint_file());
     check_heads(state_, session_.heads(), checkpoint_file());
@@ -201,8 +209,10 @@ OutputPaths TrainProgram::outputs() const {
 RunFacts TrainProgram::facts() const {
     RunFacts facts{&session_.info(), &network_, &state_.settings, &session_.sizes()};
     facts.train_pictures = data_.split.train.size();
-    facts.validation_pictures = data_.split.validation.size();
-    facts.test_pictures = data_.test.count();
+    facts.validation_pictures =
+        data_.validation ? data_.validation->count() : data_.split.validation.size();
+    facts.holds_out = !data_.split.validation.empty();
+    facts.test_pictures = data_.has_test() ? data_.test->count() : 0;
     facts.steps_per_epoch = loader_->batches();
     facts.threads = options_.threads;
     facts.variant = options_.variant;
@@ -273,8 +283,8 @@ LoopOptions TrainProgram::loop_options() {
     options.validate = [this, is_test = validation == "test"] {
         std::optional<Evaluation> result;
         attempt([&] {
-            result = is_test ? evaluate_now(data_.test, whole_set(data_.test.count()))
-                             : evaluate_now(data_.train, data_.split.validation);
+            result = is_test ? evaluate_now(*data_.test, whole_set(data_.test->count()))
+                             : evaluate_now(data_.validated(), data_.validated_subset());
         });
         return result;
     };
@@ -290,12 +300,13 @@ void TrainProgram::make_inference() {
 }
 
 // Nothing where a signal has ended it.
-std::optional<Evaluation> TrainProgram::evaluate_now(const Dataset& dataset,
+std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
                                                      std::span<const uint32_t> subset) {
     make_inference();
     copy_tensors(session_.info(), session_.memory(), inference_->info(), inference_->memory());
     inference_->prepare();
-    const Evaluation result = evaluate(*inference_, dataset, subset, nullptr, is_stopped);
+    const Evaluation result = evaluate(*inference_, source, subset,
+                                       {.stop = is_stopped, .readers = options_.reading.readers});
     if (is_stopped()) return std::nullopt;
     return result;
 }
@@ -319,7 +330,7 @@ void TrainProgram::write_weights() {
     const std::string path = outputs().weights;
     if (path.empty()) return;
     save_weights(path, session_.info(), session_.memory(), *infer_.info(),
-                 {.epoch = state_.epoch, .step = state_.step});
+                 {.epoch = state_.epoch, .step = state_.step, .data = state_.data_facts});
     reporter_->weights(path);
 }
 
@@ -357,7 +368,7 @@ void TrainProgram::report_profile(const CallProfile& call) {
 // The test part is looked at once, at the end, and nothing is chosen by it.
 void TrainProgram::test() {
     if (!data_.has_test()) return;
-    const auto result = evaluate_now(data_.test, whole_set(data_.test.count()));
+    const auto result = evaluate_now(*data_.test, whole_set(data_.test->count()));
     owes_test_ = !result;
     if (result) reporter_->test(*result);
 }

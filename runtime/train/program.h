@@ -46,8 +46,7 @@ class TrainProgram {
     void say_resumed();
     LoopOptions loop_options();
     void make_inference();
-    std::optional<Evaluation> evaluate_now(const Dataset& dataset,
-                                           std::span<const uint32_t> subset);
+    std::optional<Evaluation> evaluate_now(const Source& source, std::span<const uint32_t> subset);
 
     void conclude();
     void write_weights();

@@ -19,6 +19,7 @@ struct RunFacts {
     const RunSettings* settings = nullptr;
     const emulsion_sizes* sizes = nullptr;  // of the training library
     uint64_t train_pictures = 0, validation_pictures = 0, test_pictures = 0;
+    bool holds_out = false;  // those of validation are a share of the training part
     uint64_t steps_per_epoch = 1;
     int threads = 1;
     int variant = 0;  // as in emulsion_options

@@ -1,15 +1,14 @@
 // See run.h.
 #include "runtime/train/run.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <limits>
 
-#include "runtime/data/split.h"
 #include "runtime/support/error.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 #include "runtime/train/fields.h"
+#include "runtime/train/run_data.h"
 #include "runtime/train/schedule_fields.h"
 
 namespace emulsion {
@@ -52,8 +51,19 @@ void list_fields(auto& fields, Is<EpochRecord> auto& record) {
     fields("validation", record.validation);
 }
 
+void list_fields(auto& fields, Is<DataFacts> auto& facts) {
+    fields.list_if_any("classes", facts.classes);
+    fields.text_if_any("resize", facts.resize);
+    fields.unless("scale", facts.scale, 1.0, kLeastScale, kMostScale);
+}
+
 void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("data", settings.data);
+    fields.text_if_any("images", settings.images);
+    fields.text_if_any("labels", settings.labels);
+    fields.text_if_any("resize", settings.resize);
+    fields.unless("scale", settings.scale, 1.0, kLeastScale, kMostScale);
+    fields.text_if_any("split", settings.split);
     fields("epochs", settings.epochs, int64_t(1), kMostEpochs);
     fields("steps", settings.steps, int64_t(0), kMostSteps);
     fields("batch", settings.batch, 1, INT32_MAX);
@@ -67,6 +77,7 @@ void list_fields(auto& fields, Is<RunState> auto& state) {
     fields("settings", state.settings);
     fields("data_samples", state.data_samples, uint64_t(1), uint64_t(UINT32_MAX));
     fields("data_checksum", state.data_checksum);
+    list_fields(fields, state.data_facts);
     fields("sums", state.sums);
     fields("history", state.history);
     fields("part", state.part);
@@ -86,18 +97,33 @@ std::vector<double> metrics_of(const std::vector<EpochRecord>& history, Schedule
     return values;
 }
 
-uint32_t checksum_of(const Dataset& dataset) {
-    uLong sum = crc32_z(0, dataset.pixels.data(), dataset.pixels.size());
-    sum = crc32_z(sum, reinterpret_cast<const Bytef*>(dataset.labels.data()),
-                  dataset.labels.size() * sizeof(int32_t));
-    return static_cast<uint32_t>(sum);
+namespace {
+
+void check_same_classes(const RunState& state, const Source& source,
+                        const std::vector<std::string>& found) {
+    const std::vector<std::string>& stored = state.data_facts.classes;
+    if (found == stored) return;
+    const size_t place = static_cast<size_t>(
+        std::mismatch(stored.begin(), stored.end(), found.begin(), found.end()).first -
+        stored.begin());
+    const auto name_in = [&](const std::vector<std::string>& names) {
+        return place < names.size() ? quoted(names[place]) : std::string("none");
+    };
+    throw RuntimeError(one_line(source.source),
+                       concat("names ", found.size(), " classes, of which class ", place, " is ",
+                              name_in(found), "; the run of the checkpoint began with ",
+                              stored.size(), ", of which it is ", name_in(stored)),
+                       "give the data of that run, or begin a new run in another folder");
 }
 
-void check_same_data(const RunState& state, const Dataset& dataset) {
-    const uint32_t checksum = checksum_of(dataset);
-    if (dataset.count() == state.data_samples && checksum == state.data_checksum) return;
-    throw RuntimeError(dataset.source,
-                       concat("holds ", dataset.count(), " pictures with checksum ", checksum,
+}  // namespace
+
+void check_same_data(const RunState& state, const Source& source, const DataFacts& facts) {
+    check_same_classes(state, source, facts.classes);
+    const uint32_t checksum = source.checksum();
+    if (source.count() == state.data_samples && checksum == state.data_checksum) return;
+    throw RuntimeError(source.source,
+                       concat("holds ", source.count(), " pictures with checksum ", checksum,
                               ", but the run of the checkpoint began with ", state.data_samples,
                               " pictures with checksum ", state.data_checksum),
                        "give the data of that run, or begin a new run in another folder");
@@ -182,8 +208,10 @@ RunState from_position(const RunPosition& position, const std::string& where) {
         refuse_place(where,
                      concat("it names the seeds ", position.seed, " and ", state.settings.seed));
     }
-    const std::string& validation = state.settings.validation;
-    if (!validation.empty() && validation != "test") parse_fraction(validation, where);
+    validation_kind(state.settings.validation, where);
+    const std::string& resize = state.settings.resize;
+    if (!resize.empty() && !parse_rule(resize))
+        refuse_place(where, concat("it names an unknown rule to resize by, ", quoted(resize)));
     for (size_t i = 0; i < state.history.size(); i++) {
         if (state.history[i].epoch != static_cast<int64_t>(i) + 1)
             refuse_place(where,

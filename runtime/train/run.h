@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "runtime/data/checkpoint.h"
+#include "runtime/data/origin.h"
+#include "runtime/data/source.h"
 #include "runtime/program/evaluate.h"
 #include "runtime/train/settings.h"
 
@@ -23,8 +25,9 @@ struct EpochRecord {
 
 struct RunState {
     RunSettings settings;
-    uint64_t data_samples = 0;                // pictures of the training part
-    uint32_t data_checksum = 0;               // of its pixels and labels
+    uint64_t data_samples = 0;   // pictures of the training part
+    uint32_t data_checksum = 0;  // see Source::checksum
+    DataFacts data_facts;
     uint64_t epoch = 0, batch = 0, step = 0;  // the next batch, steps done
     Metrics sums;                             // of the epoch so far
     std::vector<EpochRecord> history;
@@ -35,11 +38,9 @@ struct RunState {
 // value.
 std::vector<double> metrics_of(const std::vector<EpochRecord>& history, ScheduleMetric metric);
 
-// CRC-32 of the pixels and labels.
-uint32_t checksum_of(const Dataset& dataset);
-
-// Throws RuntimeError where the data are not those that the run began with.
-void check_same_data(const RunState& state, const Dataset& dataset);
+// Throws RuntimeError where the data are not those that the run began with: classes, number of
+// pictures, checksum.
+void check_same_data(const RunState& state, const Source& source, const DataFacts& facts);
 
 // Throw RuntimeError where a state that was read is none that a run of this program can be in:
 // batches that the program is not compiled for, or computes in other parts, or of more pictures

@@ -5,6 +5,7 @@
 
 #include "runtime/data/synthetic.h"
 #include "runtime/support/error.h"
+#include "runtime/support/path.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -14,50 +15,132 @@ namespace {
 // Whether the run looks at the test part: where there is one, and where made-up pictures are asked
 // for it.
 bool has_test_part(const RunSettings& settings) {
+    if (!settings.images.empty()) return false;
     if (synthetic_count(settings.data)) return settings.validation == "test";
-    return has_idx_files(find_data_folder(settings.data), Part::test);
+    return has_part(settings.data, Part::test);
+}
+
+// What each source takes is not there for the next.
+class Opener {
+  public:
+    Opener(const RunSettings& settings, const DataRequest& request)
+        : settings_(settings), request_(request) {
+        if (!settings.resize.empty()) request_.rule = parse_rule(settings.resize);
+        request_.scale = settings.scale;
+    }
+
+    std::unique_ptr<Source> open_train() {
+        auto source = settings_.images.empty()
+                          ? open_source(settings_.data, Part::train, request_)
+                          : open_source({settings_.images, settings_.labels}, request_);
+        // Other parts name their classes as this one does.
+        if (request_.class_names.empty()) request_.class_names = source->class_names;
+        request_.may_lack_classes = true;
+        return count(std::move(source));
+    }
+    std::unique_ptr<Source> open(const std::string& name, Part part) {
+        return count(open_source(name, part, request_));
+    }
+
+  private:
+    std::unique_ptr<Source> count(std::unique_ptr<Source> source) {
+        request_.bytes -= std::min(request_.bytes, source->bytes());
+        return source;
+    }
+
+    const RunSettings& settings_;
+    DataRequest request_;
+};
+
+// Options that have no part in the data are refused, not ignored.
+void check_used(const RunSettings& settings, const Source& source) {
+    if (!settings.resize.empty() && !source.rule) {
+        throw RuntimeError(
+            "--resize", concat(quoted(settings.data_name()), " holds no pictures that are resized"),
+            "leave --resize and --fit out");
+    }
+    if (settings.scale != source.scale) {
+        throw RuntimeError("--scale",
+                           concat(quoted(settings.data_name()),
+                                  " holds pictures, whose values are divided by 255"),
+                           "leave the option out");
+    }
+}
+
+void split_shares(const RunSettings& settings, RunData* data) {
+    const Fraction share = parse_fraction(settings.validation, "--validation");
+    const Source& train = *data->train;
+    data->split = settings.split == kLeadingSplit
+                      ? split_leading(train.labels, train.classes, share)
+                      : split_by_class(train.labels, train.classes, share, settings.seed);
+    if (!data->split.validation.empty() && !data->split.train.empty()) return;
+    throw RuntimeError("--validation",
+                       concat(settings.validation, " of ", train.count(), " pictures leaves ",
+                              data->split.train.size(), " to train on and ",
+                              data->split.validation.size(), " to validate with"),
+                       "choose a fraction between 0 and 1 that leaves pictures for both");
 }
 
 }  // namespace
 
-RunData open_run_data(const RunSettings& settings, const PictureShape& shape, int classes,
-                      uint64_t limit) {
+ValidationKind validation_kind(std::string_view text, const std::string& where) {
+    if (text.empty()) return ValidationKind::kNone;
+    if (text == "test") return ValidationKind::kTest;
+    try {
+        parse_fraction(text, where);
+        return ValidationKind::kShare;
+    } catch (const RuntimeError&) {
+        const std::string path(text);
+        const bool is_path = text.find('/') != text.npos || is_folder(path) || is_file(path);
+        if (!is_path && !synthetic_count(text)) throw;
+        return ValidationKind::kData;
+    }
+}
+
+RunData open_run_data(const RunSettings& settings, const DataRequest& request) {
     RunData data;
-    DatasetLimits limits{kAllPictures, limit};
-    data.train = open_dataset(settings.data, Part::train, shape, classes, limits);
-    limits.bytes -= std::min(limits.bytes, data.train.bytes());
-    if (has_test_part(settings))
-        data.test = open_dataset(settings.data, Part::test, shape, classes, limits);
-    const bool holds_out = !settings.validation.empty() && settings.validation != "test";
-    if (settings.validation == "test" && !data.has_test()) {
-        throw RuntimeError("--validation", concat(quoted(settings.data), " has no test part"),
+    Opener opener(settings, request);
+    const ValidationKind kind = validation_kind(settings.validation, "--validation");
+    data.train = opener.open_train();
+    check_used(settings, *data.train);
+    if (has_test_part(settings)) data.test = opener.open(settings.data, Part::test);
+    if (kind == ValidationKind::kTest && !data.has_test()) {
+        throw RuntimeError("--validation",
+                           concat(quoted(settings.data_name()), " has no test part"),
                            "give a fraction of the training part, such as --validation 0.1");
     }
-    if (!holds_out) {
-        data.split.train = whole_set(data.train.count());
-        return data;
+    if (kind == ValidationKind::kData) {
+        const bool has_test = has_part(settings.validation, Part::test);
+        data.validation = opener.open(settings.validation, has_test ? Part::test : Part::train);
     }
-    data.split = split_by_class(data.train.labels, classes,
-                                parse_fraction(settings.validation, "--validation"), settings.seed);
-    if (data.split.validation.empty() || data.split.train.empty()) {
-        throw RuntimeError("--validation",
-                           concat(settings.validation, " of ", data.train.count(),
-                                  " pictures leaves ", data.split.train.size(), " to train on and ",
-                                  data.split.validation.size(), " to validate with"),
-                           "choose a fraction between 0 and 1 that leaves pictures for both");
+    if (kind == ValidationKind::kShare) {
+        split_shares(settings, &data);
+    } else {
+        data.split.train = whole_set(data.train->count());
     }
     return data;
 }
 
-std::vector<std::string> files_of_run_data(const std::string& data) {
+DataFacts facts_of(const RunData& data, const DataRequest& request) {
+    DataFacts facts;
+    if (request.class_names.empty()) facts.classes = data.train->class_names;
+    if (data.train->rule) facts.resize = to_text(*data.train->rule);
+    facts.scale = data.train->scale;
+    return facts;
+}
+
+std::vector<std::string> files_of_run_data(const RunSettings& settings) {
+    if (!settings.images.empty()) return {settings.images, settings.labels};
     std::vector<std::string> files;
-    if (synthetic_count(data)) return files;
-    const std::string folder = find_data_folder(data);
-    for (Part part : {Part::train, Part::test}) {
-        if (!has_idx_files(folder, part)) continue;
-        const IdxFiles found = find_idx_files(folder, part);
-        files.insert(files.end(), {found.images, found.labels});
-    }
+    const auto add = [&](const std::string& name) {
+        for (Part part : {Part::train, Part::test}) {
+            const std::vector<std::string> found = files_of(name, part);
+            files.insert(files.end(), found.begin(), found.end());
+        }
+    };
+    add(settings.data);
+    if (validation_kind(settings.validation, "--validation") == ValidationKind::kData)
+        add(settings.validation);
     return files;
 }
 

@@ -87,6 +87,11 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
                          const NetworkDescription& network) {
     RunSettings settings;
     settings.data = options.data;
+    settings.images = options.images;
+    settings.labels = options.labels;
+    if (options.reading.rule) settings.resize = to_text(*options.reading.rule);
+    settings.scale = options.reading.scale.value_or(1.0);
+    settings.split = options.split == kLeadingSplit ? kLeadingSplit : "";
     settings.epochs = options.epochs.value_or(network.default_epochs);
     settings.steps = options.steps.value_or(0);
     settings.batch = options.batch.value_or(info.batch);
@@ -115,8 +120,20 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
         check_equal("--validation", *options.validation,
                     stored.validation.empty() ? "none" : stored.validation);
     }
+    if (options.reading.rule) {
+        check_equal("--resize", to_text(*options.reading.rule),
+                    stored.resize.empty() ? "none" : stored.resize);
+    }
+    if (options.reading.scale) check_equal("--scale", *options.reading.scale, stored.scale);
+    if (options.split) {
+        check_equal("--split", *options.split, stored.split.empty() ? kRandomSplit : stored.split);
+    }
     RunSettings settings = stored;
-    if (!options.data.empty()) settings.data = options.data;
+    if (!options.data.empty() || !options.images.empty()) {
+        settings.data = options.data;
+        settings.images = options.images;
+        settings.labels = options.labels;
+    }
     if (options.epochs) settings.epochs = *options.epochs, settings.steps = 0;
     if (options.steps) settings.steps = *options.steps;
     return settings;

@@ -12,16 +12,26 @@
 
 namespace emulsion {
 
+// Of --split: which pictures of each class are the share for validation.
+inline constexpr const char* kRandomSplit = "random";    // drawn by the seed
+inline constexpr const char* kLeadingSplit = "leading";  // the first ones
+
 struct RunSettings {
-    std::string data;
+    std::string data;            // empty where there are files
+    std::string images, labels;  // files
+    std::string resize;          // a PictureRule as text, or empty: what the data want
+    double scale = 1.0;          // see table.h
+    std::string split;           // kLeadingSplit, or empty: kRandomSplit
     int64_t epochs = 1;
     int64_t steps = 0;  // 0: epochs decide the length
     int batch = 1;
     int part = 1;  // pictures of it that are computed at once, at most
     uint64_t seed = 1;
     Schedule schedule;
-    std::string validation;  // "", "test" or a fraction
+    std::string validation;  // "", "test", a fraction, or data by name or path
 
+    // What messages call the data.
+    const std::string& data_name() const { return images.empty() ? data : images; }
     int64_t total_steps(uint64_t steps_per_epoch) const;
     // The schedule with its counts of epochs in steps.
     Schedule rates(uint64_t steps_per_epoch) const;

@@ -14,10 +14,11 @@ namespace {
 std::string count_text(uint64_t count) { return format_thousands(static_cast<double>(count)); }
 
 std::string data_text(const RunFacts& facts) {
-    std::string text = concat(one_line(facts.settings->data), ", ",
+    std::string text = concat(one_line(facts.settings->data_name()), ", ",
                               count_text(facts.train_pictures), " pictures to train on");
     if (facts.validation_pictures > 0) {
-        text += concat(", ", count_text(facts.validation_pictures), " held out for validation");
+        text += concat(", ", count_text(facts.validation_pictures),
+                       facts.holds_out ? " held out for validation" : " for validation");
     }
     if (facts.test_pictures > 0)
         text += concat(", ", count_text(facts.test_pictures), " for the test");

@@ -23,7 +23,7 @@ class TrainOptionsTest : public testing::Test {
 TEST_F(TrainOptionsTest, DataMissing) {
     expect_usage_error({},
                        "error: --data: is missing\n  fix: fake-train --data fashion-mnist, or a "
-                       "folder of IDX files\n");
+                       "folder of pictures\n");
 }
 
 TEST_F(TrainOptionsTest, UnknownOption) {
@@ -34,7 +34,7 @@ TEST_F(TrainOptionsTest, UnknownOption) {
 
 TEST_F(TrainOptionsTest, ValueMissing) {
     expect_usage_error({"--data"},
-                       "error: command line: --data: 1 required NAME|FOLDER missing\n"
+                       "error: command line: --data: 1 required NAME|PATH missing\n"
                        "  fix: fake-train --help lists the options\n");
 }
 

@@ -170,9 +170,14 @@ TEST_F(TrainRunTest, BothPartsShareTheMemory) {
     RunSettings settings;
     settings.data = folder_.path();
     constexpr uint64_t kTrain = 50 * (16 + 4), kTest = 20 * (16 + 4 + 1);
-    EXPECT_EQ(open_run_data(settings, {1, 4, 4}, 3, kTrain + kTest).test.count(), 20u);
+    DataRequest request;
+    request.shape = {1, 4, 4};
+    request.classes = 3;
+    request.bytes = kTrain + kTest;
+    EXPECT_EQ(open_run_data(settings, request).test->count(), 20u);
     try {
-        open_run_data(settings, {1, 4, 4}, 3, kTrain + kTest - 1);
+        request.bytes--;
+        open_run_data(settings, request);
         FAIL() << "one byte too many";
     } catch (const RuntimeError& error) {
         EXPECT_EQ(error.where(), folder_ / "t10k-images-idx3-ubyte");
