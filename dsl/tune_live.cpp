@@ -174,12 +174,12 @@ class LiveReport : public TuneReport {
             budget += fmt::format(", {:.1f} left", std::max(0.0, options_.minutes - minutes));
         budget += fmt::format("; {} trials", spent_.trials);
         if (options_.trials > 0) budget += fmt::format(" of {}", options_.trials);
-        budget += fmt::format("; a step is {:.3f} times as fast", gain_of(kernels));
         std::vector<std::string> failures;
         for (const auto& [word, count] : failures_)
             failures.push_back(fmt::format("{} {}", count, word));
         if (!failures.empty()) budget += fmt::format("; failed: {}", fmt::join(failures, ", "));
         std::vector<std::string> lines = {"", budget};
+        if (!kernels.empty()) lines.push_back(gains_text(kernels));
         const auto found = kernels_.find(now_);
         if (found == kernels_.end()) return lines;
         const TunedKernel& now = found->second;

@@ -210,14 +210,14 @@ class PageReport : public TuneReport {
         std::string page = fmt::format(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"/><title>tuning {0}"
             "</title><style>{1}</style></head>\n<body>\n<h1>Tuning {0}</h1>\n"
-            "<p>{2}, {3} threads, on {4}; {5} trials in {6:.1f} minutes. Peak: {7:.0f} GFLOP/s, of "
-            "the plain definition's multiply-adds; memory: the bandwidth within blocks of the "
-            "tensors' size.</p>\n"
+            "<p>{2}, {3} threads, on {4}; {5} trials in {6:.1f} minutes. By the kernels' shares: "
+            "{7}. Peak: {8:.0f} GFLOP/s, of the plain definition's multiply-adds; memory: the "
+            "bandwidth within blocks of the tensors' size.</p>\n"
             "<table>\n<thead><tr><th>kernel</th><th>share</th><th>trials</th><th>failed</th>"
             "<th>default, us</th><th>tuned, us</th><th>default, GFLOP/s</th><th>tuned, GFLOP/s</th>"
             "<th>peak</th><th>memory</th><th>gain</th><th>schedule</th></tr></thead>\n<tbody>\n",
             escaped(network_), kStyle, isa_.name, threads_, to_string(this_machine()), spent.trials,
-            spent.seconds / 60, machine_.peak * 1e-9);
+            spent.seconds / 60, gains_text(kernels), machine_.peak * 1e-9);
         for (const TunedKernel& kernel : kernels) page += row(kernel, machine_);
         page += "</tbody>\n</table>\n";
         if (!choices_.empty()) {

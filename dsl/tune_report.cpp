@@ -12,8 +12,6 @@ namespace emulsion {
 
 namespace {
 
-const char* step_text(bool training) { return training ? "a step of training" : "an inference"; }
-
 class TextReport : public TuneReport {
   public:
     explicit TextReport(const MachineSpeed& machine) : machine_(machine) {}
@@ -76,12 +74,12 @@ class TextReport : public TuneReport {
     }
 
     void step_timed(bool training, double us, bool is_contended) override {
-        say("{} takes {} by the default schedules{}", step_text(training), time_text(us),
+        say("{} takes {} by the default schedules{}", step_words(training), time_text(us),
             is_contended ? ", beside other work" : "");
     }
 
     void step_compared(bool training, const PairedTimes& times) override {
-        say("{} takes {} with records, {} without, {} of {} pairs won{}", step_text(training),
+        say("{} takes {} with records, {} without, {} of {} pairs won{}", step_words(training),
             time_text(times.candidate_seconds() * 1e6), time_text(times.current_seconds() * 1e6),
             times.wins(), times.pairs.size(), times.contended ? ", beside other work" : "");
     }
@@ -190,9 +188,8 @@ class TextReport : public TuneReport {
         say("peak and memory: the share of {:.0f} GFLOP/s, and of the bandwidth within blocks of "
             "the tensors' size",
             machine_.peak * 1e-9);
-        say("{} trials in {:.1f} minutes, {} failed; by its kernels' shares a step is {:.3f} times "
-            "as fast",
-            spent.trials, spent.seconds / 60, failures, gain_of(kernels));
+        say("{} trials in {:.1f} minutes, {} failed; by the kernels' shares {}", spent.trials,
+            spent.seconds / 60, failures, gains_text(kernels));
     }
 
     MachineSpeed machine_;
@@ -287,16 +284,33 @@ class JsonReport : public TuneReport {
   private:
     using Json = nlohmann::ordered_json;
 
+    // {"training": …, "inference": …}, of those that there are.
+    template <class Values>
+    static Json by_direction(const Values& values) {
+        Json fields = Json::object();
+        for (const auto& [training, value] : values)
+            fields[training ? "training" : "inference"] = value;
+        return fields;
+    }
+
     Json to_json(const TunedKernel& kernel) const {
         const KernelRates before = rates_of(kernel, kernel.default_us, machine_);
         const KernelRates after = rates_of(kernel, kernel.best_us, machine_);
-        return {{"kernel", kernel.name},        {"share", kernel.share},
-                {"step_us", kernel.step_us},    {"trials", kernel.trials},
-                {"failures", kernel.failures},  {"default", kernel.own},
-                {"tuned", kernel.best},         {"default_us", kernel.default_us},
-                {"tuned_us", kernel.best_us},   {"default_peak", before.peak},
-                {"tuned_peak", after.peak},     {"default_memory", before.memory},
-                {"tuned_memory", after.memory}, {"fault", kernel.fault}};
+        return {{"kernel", kernel.name},
+                {"share", kernel.share},
+                {"shares", by_direction(kernel.shares)},
+                {"step_us", kernel.step_us},
+                {"trials", kernel.trials},
+                {"failures", kernel.failures},
+                {"default", kernel.own},
+                {"tuned", kernel.best},
+                {"default_us", kernel.default_us},
+                {"tuned_us", kernel.best_us},
+                {"default_peak", before.peak},
+                {"tuned_peak", after.peak},
+                {"default_memory", before.memory},
+                {"tuned_memory", after.memory},
+                {"fault", kernel.fault}};
     }
 
     static Json to_json(const TunedChoice& choice, const Confirmation& c) {
@@ -335,7 +349,7 @@ class JsonReport : public TuneReport {
         say("end", {{"why", why},
                     {"spent_seconds", spent.seconds},
                     {"spent_trials", spent.trials},
-                    {"step_gain", gain_of(kernels)},
+                    {"gains", by_direction(gains_of(kernels))},
                     {"kernels", list}});
     }
 

@@ -19,10 +19,23 @@ double gain_of(const TunedKernel& kernel) {
     return kernel.best_us > 0 ? kernel.default_us / kernel.best_us : 1;
 }
 
-double gain_of(const std::vector<TunedKernel>& kernels) {
-    double after = 1;
-    for (const TunedKernel& kernel : kernels) after -= kernel.share * (1 - 1 / gain_of(kernel));
-    return after > 0 ? 1 / after : 1;
+const char* step_words(bool training) { return training ? "a step of training" : "an inference"; }
+
+std::map<bool, double, std::greater<>> gains_of(const std::vector<TunedKernel>& kernels) {
+    std::map<bool, double, std::greater<>> times;  // with the records, of a step's
+    for (const TunedKernel& kernel : kernels) {
+        for (const auto& [training, share] : kernel.shares)
+            times.try_emplace(training, 1).first->second -= share * (1 - 1 / gain_of(kernel));
+    }
+    for (auto& [training, value] : times) value = value > 0 ? 1 / value : 1;
+    return times;
+}
+
+std::string gains_text(const std::vector<TunedKernel>& kernels) {
+    std::string text;
+    for (const auto& [training, gain] : gains_of(kernels))
+        text += fmt::format("{}{} {:.3f}", text.empty() ? "" : ", ", step_words(training), gain);
+    return text.empty() ? "" : text + " times as fast";
 }
 
 KernelRates rates_of(const TunedKernel& kernel, double us, const MachineSpeed& machine) {

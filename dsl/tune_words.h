@@ -1,6 +1,8 @@
 // What the reports of a tuner say alike.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,8 +15,14 @@ std::string time_text(double us);  // "41.3 us", "1.417 ms"
 
 // Default time over that of the record; 1 without one.
 double gain_of(const TunedKernel& kernel);
-// A step's time over that with the records: kernels add up, and those not named stay as they are.
-double gain_of(const std::vector<TunedKernel>& kernels);
+
+const char* step_words(bool training);  // "a step of training", "an inference"
+
+// Of each direction that calls the kernels, that of training first: a step's time over that with
+// the records. Kernels add up, and those not named stay as they are.
+std::map<bool, double, std::greater<>> gains_of(const std::vector<TunedKernel>& kernels);
+// "a step of training 1.003, an inference 1.048 times as fast"; empty where there is no kernel.
+std::string gains_text(const std::vector<TunedKernel>& kernels);
 
 // Shares of what the machine does at most: of its multiply-adds, counted by the op's plain
 // definition (Winograd may pass 1), and of the bytes that it reads and writes within blocks as

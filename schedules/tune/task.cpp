@@ -80,9 +80,11 @@ void weigh(const Tasks& tasks) {
     }
     for (const auto& task : tasks) {
         task->shown.share = 0;
-        for (const auto& [training, calls] : task->calls)
-            task->shown.share +=
-                calls * task->own_seconds / total.at(training) / static_cast<double>(total.size());
+        for (const auto& [training, calls] : task->calls) {
+            const double share = calls * task->own_seconds / total.at(training);
+            task->shown.shares[training] = share;
+            task->shown.share += share / static_cast<double>(total.size());
+        }
     }
 }
 

@@ -18,7 +18,8 @@ namespace emulsion {
 // A kernel as reports show it.
 struct TunedKernel {
     std::string name;                        // "training backward conv2.dw", after its first call
-    double share = 0;                        // of the step's time, 0 to 1
+    std::map<bool, double> shares;           // by direction that calls it: of that step's time
+    double share = 0;                        // of a step's time, 0 to 1: the mean over directions
     double step_us = 0;                      // of a call in the step by its own schedule, or 0
     int trials = 0;                          // finished, in all runs
     int failures = 0;                        // of them: crashed, hung, wrong, …
@@ -61,7 +62,7 @@ using Plans = std::map<bool, Plan, std::greater<>>;
 // and are left out.
 Tasks find_tasks(const Plans& plans);
 
-// Sets the share of each kernel in the time of a step, the mean over the directions.
+// Sets the shares of each kernel in the time of a step.
 void weigh(const Tasks& tasks);
 
 inline constexpr int kVisitTrials = 16;  // of a kernel before another gets its turn

@@ -131,7 +131,8 @@ def check_whole_run(folder):
     check(status == 0, f"a run ends with {status}: {run.screen.all()}")
     check(run.screen.views, f"no view was seen: {run.bytes[:2000]}")
     last = run.screen.views[-1] if run.screen.views else ""
-    check(" of 8; a step is " in last and "  default: " in last and "  best:    " in last, f"the last view: {last}")
+    check(" of 8" in last and "  default: " in last and "  best:    " in last, f"the last view: {last}")
+    check(re.search(r"^(a step of training|an inference) \d\.\d{3}.* times as fast$", last, re.M), f"no gain by direction: {last}")
     check(re.search(r"^> +\d+\.\d %  +\d+  +\d+ .*(inference|training) ", last, re.M), f"no kernel at hand: {last}")
     check(all(view.count("  last:    ") == 1 for view in run.screen.views), "a view stands twice on the screen")
     check(all(len(line) < COLUMNS for line in last[last.index(" trials of 8") - 20:].splitlines()), f"a line is cut: {last}")

@@ -42,6 +42,18 @@ def trials_of(lines):
     return [(e["kernel"], e["recipe"], e["tiling"]) for e in map(json.loads, lines) if e["event"] == "trial"]
 
 
+def gain_of(kernels, direction):
+    """Of a step in this direction, by its kernels' shares, which add up to it."""
+    shares = [(kernel["shares"].get(direction, 0), kernel) for kernel in kernels]
+    check(abs(sum(share for share, _ in shares) - 1) < 1e-9, f"shares of {direction}: {shares}")
+    return 1 / sum(share * (kernel["tuned_us"] / kernel["default_us"] if kernel["tuned"] else 1) for share, kernel in shares)
+
+
+def gains_text(kernels):
+    training, inference = gain_of(kernels, "training"), gain_of(kernels, "inference")
+    return f"a step of training {training:.3f}, an inference {inference:.3f} times as fast"
+
+
 def check_budget(work, seen):
     first = work.run(*TUNE, "--trials", "6")
     check(first.returncode == 0, f"tune fails: {first.stderr}")
@@ -62,6 +74,10 @@ def check_budget(work, seen):
     check(not trials_of(again.stdout.splitlines()), "a spent budget was spent again")
     plain = work.run(*[word for word in TUNE if word != "--json"], "--trials", "6")
     check("6 trials in " in plain.stdout and "the budget is spent" in plain.stdout, f"plain lines: {plain.stdout}")
+    end = json.loads(again.stdout.splitlines()[-1])
+    for direction in ("training", "inference"):
+        check(abs(end["gains"][direction] - gain_of(end["kernels"], direction)) < 1e-9, f"{direction}: {end}")
+    check(gains_text(end["kernels"]) in plain.stdout, f"no '{gains_text(end['kernels'])}': {plain.stdout}")
 
 
 def end_while_tuning(work, seen, how, whom, model="tiny.emu"):
@@ -180,6 +196,7 @@ def check_page_text(text, kernels, timed, with_loops):
         check(row[8:10] == changes, f"{row}, {kernel}")
         check((kernel["tuned"] != "") == (kernel["tuned_memory"] > 0), f"{kernel}")
         check(abs(kernel["default_memory"] * kernel["default_us"] - kernel["tuned_memory"] * kernel["tuned_us"]) < 1e-6, f"{kernel}")
+    check(gains_text(kernels) in page.texts("p")[0], f"no '{gains_text(kernels)}': {page.texts('p')[0]}")
     parts = [text for text in page.texts("h2") if text != CHOICES]
     check(parts == [kernel["kernel"] for kernel in kernels], "a part for each kernel")
     check(len(page.texts("circle")) == timed, f"{timed} trials were timed, the curves show {len(page.texts('circle'))}")

@@ -241,12 +241,16 @@ TEST_F(Tuning, BeginsWithRecordsOfOtherMachines) {
 TEST_F(Tuning, TimesEachDefaultInTheStepOnce) {
     const SilentReport first = run(20);
     EXPECT_EQ(first.steps, 2);  // training and inference
-    double shares = 0;
+    double share = 0;
+    std::map<bool, double> shares;
     for (const TunedKernel& kernel : first.kernels) {
         EXPECT_GT(kernel.step_us, 0) << kernel.name;
-        shares += kernel.share;
+        share += kernel.share;
+        for (const auto& [training, part] : kernel.shares) shares[training] += part;
     }
-    EXPECT_NEAR(shares, 1, 1e-9);
+    EXPECT_NEAR(share, 1, 1e-9);
+    EXPECT_NEAR(shares.at(true), 1, 1e-9);
+    EXPECT_NEAR(shares.at(false), 1, 1e-9);
     EXPECT_GT(first.spent.seconds, 0);
     const SilentReport second = run(30);
     EXPECT_EQ(second.steps, 0);
