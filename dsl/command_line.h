@@ -28,6 +28,7 @@ struct CommandLine {
     bool fits = false;                 // of records model: fits its constants
     bool no_records = false;           // none but those in `records`
     TuneOptions tune;                  // of tune
+    bool no_model = false;             // of tune: candidates are ranked by the recipes' constants
     std::string report;                // of tune: the page it writes, or empty
     bool json = false;
     std::string action;              // of records: "list", "show", "merge", "prune", "export"

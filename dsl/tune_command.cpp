@@ -62,6 +62,10 @@ void add_tune_options(CLI::App* command, CommandLine& line) {
     command->add_flag_callback(
         "--no-choices", [&line] { line.tune.choices = false; },
         "Tune kernels alone: what is above them, such as Winograd or fusion, stays as it is");
+    command->add_flag(
+        "--no-model", line.no_model,
+        "Rank candidates by the recipes' own constants, not by those that were fitted "
+        "on this class of machines (schedules/tuned/CLASS.model)");
     command->add_flag("--draw", line.tune.draws,
                       "Draw candidates at random alone, to compare the search with");
     command->add_option("--report", line.report,
@@ -103,10 +107,8 @@ int run_tune(const CommandLine& line, const Network& network) {
     if (tune.journal.empty()) tune.journal = network.name + ".journal";
     std::vector<Diagnostic> faults;
     const RecipeLibrary recipes = make_library();
-    if (!line.no_records) {
-        tune.known = shipped_records(faults).set;
-        tune.model = shipped_model(this_machine(), recipes, faults);
-    }
+    if (!line.no_records) tune.known = shipped_records(faults).set;
+    if (!line.no_model) tune.model = shipped_model(this_machine(), recipes, faults);
     print_mistakes(faults);
     const int processors = emulsion_cpu_count();
     tune.threads = line.options.threads > 0 ? line.options.threads : processors;
