@@ -58,7 +58,8 @@ void add_tune_options(CLI::App* command, CommandLine& line) {
             "Tune the kernels of one direction alone: train or infer (default: both)")
         ->check(CLI::IsMember({"train", "infer"}));
     command->add_option("--kernel", line.tune.only,
-                        "Only kernels whose names contain this, such as conv2.dw");
+                        "Only the kernel of this name, else those whose names contain it, such as "
+                        "conv2.dw");
     command->add_flag_callback(
         "--no-choices", [&line] { line.tune.choices = false; },
         "Tune kernels alone: what is above them, such as Winograd or fusion, stays as it is");

@@ -127,7 +127,11 @@ void TuneRun::ready(Task& task) {
 }
 
 bool TuneRun::is_named(const Task& task) const {
-    return task.shown.name.find(options.only) != std::string::npos;
+    const bool is_whole_name = std::any_of(tasks.begin(), tasks.end(), [&](const auto& other) {
+        return other->shown.name == options.only;
+    });
+    return is_whole_name ? task.shown.name == options.only
+                         : task.shown.name.find(options.only) != std::string::npos;
 }
 
 // Of all that the network's plans had in this run, and those without choices in the file have.

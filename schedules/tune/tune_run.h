@@ -88,7 +88,7 @@ struct TuneRun {
     int64_t number_in_journal(const std::string& signature);
     int64_t number_of(const PlannedKernel& kernel);
     TunedRecord new_record(const Confirmation& confirmation) const;
-    bool is_named(const Task& task) const;  // by the options
+    bool is_named(const Task& task) const;  // TuneOptions::only; else it stays as it is
     std::set<int64_t> kernels_, choices_;   // whose time in the journal counts
 };
 

@@ -32,7 +32,7 @@ struct TuneOptions {
     RecordSet known;               // records of others, where searches begin too
     CostModel model;               // of this machine's class: ranks what is tried
     std::optional<bool> training;  // tunes a step of training or inference alone; none: both
-    std::string only;              // kernels whose names contain it; the others stay as they are
+    std::string only;              // the kernel of this name, else those whose names contain it
     bool choices = true;           // above the kernels too
     double choice_share = 0.25;    // of the time, for those
     bool draws = false;            // candidates at random alone, as a search is compared with

@@ -5,6 +5,7 @@
 
 #include <iterator>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -279,6 +280,27 @@ TEST_F(Tuning, OfOneDirectionLeavesTheOtherOut) {
     options_.training = {};
     EXPECT_GT(run(20).kernels.size(), kernels);
     EXPECT_EQ(workbench_.tried.size(), 20u);
+}
+
+TEST_F(Tuning, OfAKernelByItsWholeNameLeavesLongerNamesOut) {
+    const std::string text = read_test_file("golden/lenet.graph.txt");
+    network_ = parse_network(std::regex_replace(text, std::regex("dense2"), "conv22"), "lenet");
+    const auto tuned = [&](const std::string& only) {
+        options_.only = only;
+        SilentReport report;
+        TuneRun run({network_, library_, build_, options_, workbench_, report});
+        run.find();
+        std::set<std::string> names;
+        for (const auto& task : run.tasks) {
+            if (!task->is_spent) names.insert(task->shown.name);
+        }
+        return names;
+    };
+    using Names = std::set<std::string>;
+    EXPECT_EQ(tuned("training forward conv2"), Names{"training forward conv2"});
+    EXPECT_EQ(tuned("training forward conv22"), Names{"training forward conv22"});
+    EXPECT_EQ(tuned("g forward conv2"),
+              (Names{"training forward conv2", "training forward conv22"}));
 }
 
 TEST_F(Tuning, KeepsRecordsThatWinInTheStep) {
