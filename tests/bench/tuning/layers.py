@@ -44,10 +44,10 @@ LOG = Path(__file__).with_name("random_search.jsonl")
 
 
 def tune(row, what, layer, *words):
-    """Default and tuned microseconds, and the number of trials; None where the part fails."""
+    """Default and tuned microseconds, the number of trials and their seconds; None where it was not measured."""
     def measure(folder):
         events = support.tune(*layer.write(folder), "--threads", THREADS, "--no-records", *words, folder=folder)
-        return *support.times_of(events, folder / "layer.journal"), events[-1]["spent_trials"]
+        return *support.times_of(events, folder / "layer.journal"), events[-1]["spent_trials"], events[-1]["spent_seconds"]
     return row.part(f"{layer.name}, {what}", measure)
 
 
@@ -75,7 +75,7 @@ def metaschedule(row):
         bar = metaschedule_gflops(row, layer, words, figure)
         if times is None:
             continue
-        default, tuned, trials = times
+        default, tuned, trials, _ = times
         before, after = layer.gflop / default * 1e6, layer.gflop / tuned * 1e6
         row.say(f"{layer.name}: default {before:.0f} GFLOP/s, after 1 minute and {trials} trials {after:.0f}")
         if bar is None:
@@ -92,22 +92,25 @@ def random_search(row):
         other = tune(row, "random for 15", layer, "--minutes", support.minutes(15), "--draw")
         if searched is None or other is None:
             continue
-        default, tuned, trials = searched
-        other_default, best, drawn = other
+        default, tuned, trials, _ = searched
+        other_default, best, drawn, _ = other
         gain, most = default / tuned, other_default / best
         row.say(f"{layer.name}: {gain:.3f} after {trials} trials in 2 minutes, random search {most:.3f} after {drawn} in 15")
         row.check(gain >= 0.95 * most, f"{layer.name}: {gain / most:.3f} of what random search finds")
         log.append({"layer": layer.name, "machine": support.machine_class(), "default_us": default, "tuned_us": tuned,
                     "trials": trials, "random_default_us": other_default, "random_us": best, "random_trials": drawn})
-        if support.share == 1:
-            LOG.write_text("".join(json.dumps(entry) + "\n" for entry in log))
-    row.say(f"written: {LOG.relative_to(support.ROOT)}" if support.share == 1 else "no log is written of a share of the time")
+    if support.share == 1 and len(log) == len(RANDOM):
+        LOG.write_text("".join(json.dumps(entry) + "\n" for entry in log))
+        row.say(f"written: {LOG.relative_to(support.ROOT)}")
+    else:
+        row.say("no log is written of a share of the time, or of some of the layers")
 
 
 def trials_per_minute(row):
     times = tune(row, "1 minute", METASCHEDULE[0][0], "--minutes", support.minutes(1))
     if times is None:
         return
-    per_minute = times[2] / support.minutes(1)
-    row.say(f"conv 3x3 1,64,56,64: {times[2]} trials in {support.minutes(1):g} minutes of measuring")
+    trials, seconds = times[2:]
+    per_minute = 60 * trials / seconds
+    row.say(f"conv 3x3 1,64,56,64: {trials} trials in {seconds:.1f} seconds of measuring")
     row.check(per_minute >= 150, f"{per_minute:.0f} trials per minute, the bar is 150")

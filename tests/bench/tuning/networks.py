@@ -8,11 +8,15 @@ ROUNDS = 9
 LEAST_EACH, LEAST_INFERENCE = 0.99, 1.08
 MOST_CHANCE_WINS = 1  # of nine rounds: with no more, being slower is no accident (p <= 0.02)
 
-# Network, mode, batch, instruction set, threads.
-CASES = [*((net, "train", batch, "avx512", 2) for net, batch in
+# Network, mode, batch, instruction set, threads; inference first, as the bar with a mean is of it.
+CASES = [*((net, "infer", 1, "avx512", 2) for net in ("resnet18", "resnet50", "squeezenet1_1")),
+         *((net, "train", batch, "avx512", 2) for net, batch in
            (("lenet", 64), ("resnet20", 128), ("resnet18", 16), ("squeezenet1_1", 16))),
-         *((net, "infer", 1, "avx512", 2) for net in ("resnet18", "resnet50", "squeezenet1_1")),
          ("lenet", "train", 64, "avx2", 1), ("resnet18", "train", 16, "avx2", 1)]
+
+
+def name_of(net, mode, batch, isa, threads):
+    return f"{net} {mode} batch {batch}, {isa}, {threads} threads"
 
 
 def speed(command, threads):
@@ -34,14 +38,10 @@ def alternate(measure, one, other):
 
 
 def choices_of(records):
-    """A file of those of the records that are choices above the kernels, or None."""
-    lines = records.read_text().splitlines() if records.exists() else []
+    """Of a file's text, those that are choices above the kernels, as the text of a file; empty where there are none."""
+    lines = records.splitlines()
     choices = [line for line in lines if " choice=" in line]
-    if not choices:
-        return None
-    file = records.with_name("choices.records")
-    file.write_text("\n".join([lines[0], *choices]) + "\n")
-    return file
+    return "\n".join([lines[0], *choices]) + "\n" if choices else ""
 
 
 def kernel_gains(default, tuned, threads):
@@ -52,33 +52,48 @@ def kernel_gains(default, tuned, threads):
     return {name: [one[name][0] / other[name][0] for one, other in pairs] for name in changed}
 
 
-def tuned_in(folder, net, mode, batch, isa, threads, minutes):
-    """Writes tuned.records. What the tuner says of it, and how a benchmark program is built here."""
+def run_tuner(folder, case, minutes, *words):
+    """The tuner's last event: of this direction alone, without shipped records, into tuned.records."""
+    net, mode, batch, isa, threads = case
     source = support.NETWORKS / f"{net}.cpp"
     if not source.exists():
         raise support.Missing(f"{net}: there is no example network of this name yet")
     batches = ["--batch", batch] if mode == "train" else ["--batch", 1, "--infer-batch", batch]
-    end = support.tune(
+    return support.tune(
         source, "--no-records", "--mode", mode, "--target", isa, "--threads", threads, "--minutes", support.minutes(minutes), *batches,
-        "--records", "tuned.records", "--journal", "journal", folder=folder)[-1]
-
-    def program(target, records):
-        words = ["--records", records, "--machine", "native"] if records is not None and records.exists() else []
-        return support.program(net, mode, batch, threads, folder / target, "--target", isa, *words)
-    return end, program
+        "--records", "tuned.records", "--journal", "journal", *words, folder=folder)[-1]
 
 
-def measure(folder, net, mode, batch, isa, threads, minutes):
-    end, program = tuned_in(folder, net, mode, batch, isa, threads, minutes)
-    records = folder / "tuned.records"
-    default, tuned = program("default", None), program("tuned", records)
-    result = {"trials": end["spent_trials"], "records": sum(kernel["tuned"] != "" for kernel in end["kernels"]), "gains": [],
+def tune(row, case, minutes):
+    """What the tuner found, as a part of its own: trials, kernels, and the text of its records, which also is kept beside the
+    log. None where it was not measured."""
+    name = f"{name_of(*case)}, tuning"
+
+    def search(folder):
+        end = run_tuner(folder, case, minutes)
+        records = folder / "tuned.records"
+        text = records.read_text() if records.exists() else ""
+        support.log.keep("networks", f"{name_of(*case)}.records", text)
+        return {"trials": end["spent_trials"], "kernels": end["kernels"], "records": text}
+    return row.part(name, search, of="networks")
+
+
+def measure(folder, case, found):
+    net, mode, batch, isa, threads = case
+
+    def program(name, records):
+        file = folder / f"{name}.records"
+        file.write_text(records)
+        words = ["--records", file, "--machine", "native"] if records else []
+        return support.program(net, mode, batch, threads, folder / name, "--target", isa, *words)
+    default, tuned = program("default", ""), program("tuned", found["records"])
+    result = {"trials": found["trials"], "records": sum(kernel["tuned"] != "" for kernel in found["kernels"]), "gains": [],
               "kernels": {}, "fault": ""}
     if default[0].read_bytes() == tuned[0].read_bytes():
         return result
     result["gains"] = sorted(other / one for one, other in alternate(lambda command: speed(command, threads), default, tuned))
-    choices = choices_of(records)
-    result["choices"] = choices is not None
+    choices = choices_of(found["records"])
+    result["choices"] = choices != ""
     try:
         result["kernels"] = kernel_gains(program("choices", choices) if choices else default, tuned, threads)
     except support.Missing as missing:  # the gains stay
@@ -112,18 +127,22 @@ def judge(row, what, result):
     return median
 
 
+def compare(row, case, found):
+    """The tuned build against the default one, of what was found; None where that was not measured."""
+    return row.part(name_of(*case), lambda folder: measure(folder, case, found), of="networks") if found else None
+
+
 def networks(row, minutes=10):
     inference = []
     for case in CASES:
-        net, mode, batch, isa, threads = case
-        what = f"{net} {mode} batch {batch}, {isa}, {threads} threads"
-        result = row.part(what, lambda folder, case=case: measure(folder, *case, minutes))
+        result = compare(row, case, tune(row, case, minutes))
         if result is None:
             continue
-        median = judge(row, what, result)
-        if mode == "infer":
+        median = judge(row, name_of(*case), result)
+        if case[1] == "infer":
             inference.append(median)
     if inference:
         mean = math.exp(statistics.fmean(map(math.log, inference)))
-        row.check(mean >= LEAST_INFERENCE, f"inference gains {mean:.3f} on the geometric mean, the bar is {LEAST_INFERENCE}")
         row.say(f"inference: {mean:.3f} on the geometric mean of {len(inference)} networks")
+    if len(inference) == sum(mode == "infer" for _, mode, *_ in CASES):
+        row.check(mean >= LEAST_INFERENCE, f"inference gains {mean:.3f} on the geometric mean, the bar is {LEAST_INFERENCE}")

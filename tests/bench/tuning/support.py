@@ -1,5 +1,6 @@
 """What the rows of tests/bench/tune share: a row's verdict, its log, runs of the tuner, models of one layer."""
 import contextlib
+import datetime
 import functools
 import hashlib
 import json
@@ -21,6 +22,7 @@ TUNED = ROOT / "schedules" / "tuned"
 
 
 share = 1.0  # of the minutes that rows take, by --share
+only = ""  # parts whose names contain it are measured, by --only
 TVM = ["apache-tvm==0.27.0.post1", "apache-tvm-ffi==0.1.14.post1", "cloudpickle==3.1.3", "numpy==2.4.6",
        "psutil==7.2.2", "scipy==1.17.1", "tornado==6.6.1", "xgboost==3.2.0"]
 
@@ -46,21 +48,40 @@ class Missing(Exception):
     """What a row needs and this machine or this build does not have, or what did not work."""
 
 
+def require_build():
+    if not EMULSION.exists():
+        raise SystemExit(f"tune: {EMULSION} is missing\n  fix: build it with tests/run, or set EMULSION_BINARY_DIR")
+
+
+def load():
+    return round(os.getloadavg()[0], 2)
+
+
 class Log:
-    """What rows say and measure, a JSON object a line, in the file of --log; each line is on the disk before the next part
-    begins. A part that it has of this build, this machine class and this share of the minutes is not measured again."""
+    """What rows say and measure, a JSON object a line with its time, in the file of --log; each line is on the disk before the
+    next part begins. A part that it has of this build, this machine class and this share of the minutes is not measured
+    again. Without a file it is what this run has measured."""
 
     def __init__(self, path=None):
         self.path = Path(path).resolve() if path else None
-        self.results = {}
+        self.results = {}  # entries, by row and part
         if self.path is None:
             return
+        try:
+            text = self.path.read_text(errors="replace") if self.path.exists() else ""
+            self.path.open("a").close()
+        except OSError as error:
+            raise SystemExit(f"tune: the log '{path}' cannot be written: {error.strerror}\n"
+                             "  fix: name a file in a folder that exists and that you may write to") from error
         self.identity = {"build": build_identity(), "machine": machine_class(), "share": share}
-        for entry in events_of(self.path.read_text()) if self.path.exists() else []:
+        for entry in events_of(text):
             if "result" in entry and all(entry.get(key) == value for key, value in self.identity.items()):
-                self.results[entry["row"], entry["part"]] = entry["result"]
+                self.results[entry["row"], entry["part"]] = entry
 
     def write(self, **entry):
+        entry["time"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        if "result" in entry:
+            self.results[entry["row"], entry["part"]] = entry
         if self.path is None:
             return
         torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n") and self.path.stat().st_size > 0
@@ -68,6 +89,18 @@ class Log:
             file.write(("\n" if torn else "") + json.dumps({**self.identity, **entry}) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def name_of(self, row, part):
+        """Of a file or a folder that belongs to a part."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.identity['build']}_{share}_{row}_{part}")
+
+    def keep(self, row, part, text):
+        """Puts what a part has found beside the log: FILE.kept/…; nothing without a log."""
+        if self.path is None:
+            return
+        folder = Path(f"{self.path}.kept")
+        folder.mkdir(exist_ok=True)
+        (folder / self.name_of(row, part)).write_text(text)
 
     @contextlib.contextmanager
     def folder(self, row, part):
@@ -77,7 +110,7 @@ class Log:
             with tempfile.TemporaryDirectory() as name:
                 yield Path(name)
             return
-        path = Path(f"{self.path}.parts") / re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.identity['build']}_{share}_{row}_{part}")
+        path = Path(f"{self.path}.parts") / self.name_of(row, part)
         path.mkdir(parents=True, exist_ok=True)
         try:
             yield path
@@ -93,8 +126,10 @@ log = Log()
 class Row:
     def __init__(self, name, what):
         self.name, self.faults = name, []
-        print(f"\n{name}: {what}\n  machine {machine_class()}, processors {sorted(os.sched_getaffinity(0))}, "
-              f"load {os.getloadavg()[0]:.1f}", flush=True)
+        self.parts, self.left_out = [], []  # names
+        processors = sorted(os.sched_getaffinity(0))
+        print(f"\n{name}: {what}\n  machine {machine_class()}, processors {processors}, load {load():.1f}", flush=True)
+        log.write(row=name, processors=processors, load=load())
 
     def say(self, text):
         print(f"  {text}", flush=True)
@@ -105,13 +140,22 @@ class Row:
         print(f"  FAIL: {text}", flush=True)
         log.write(row=self.name, fail=text)
 
-    def part(self, name, measure):
-        """What the log has of this part, else what measure(folder) returns (as JSON keeps it); None and a failure in words
-        where that cannot be measured."""
-        if (self.name, name) in log.results:
-            return log.results[self.name, name]
+    def part(self, name, measure, of=None):
+        """What the log has of this part, else what measure(folder) returns (as JSON keeps it); None where --only leaves it out,
+        and None and a failure in words where it cannot be measured. `of` names the row that has it, where that is another."""
+        row = of or self.name
+        self.parts.append(name)
+        if (row, name) in log.results:
+            entry = log.results[row, name]
+            print(f"  {name}: taken from {log.path.name if log.path else 'this run'}, measured {entry.get('time', 'at some time')}",
+                  flush=True)
+            return entry["result"]
+        if only not in name:
+            self.left_out.append(name)
+            return None
+        load_before = load()
         try:
-            with log.folder(self.name, name) as folder:
+            with log.folder(row, name) as folder:
                 result = json.loads(json.dumps(measure(folder)))
         except Missing as missing:
             self.fail(f"{name}: {missing}")
@@ -120,7 +164,7 @@ class Row:
             traceback.print_exc()
             self.fail(f"{name}: {type(error).__name__}: {error}")
             return None
-        log.write(row=self.name, part=name, result=result)
+        log.write(row=row, part=name, load=load_before, result=result)
         return result
 
     def check(self, holds, text):
@@ -130,10 +174,12 @@ class Row:
         return holds
 
     def conclude(self):
-        verdict = "pass" if not self.faults else f"FAIL ({len(self.faults)})"
-        print(f"  {verdict}", flush=True)
-        log.write(row=self.name, verdict=verdict)
-        return not self.faults
+        """Says whether it holds, as far as it was measured."""
+        if self.parts and not any(only in part for part in self.parts):
+            self.fail(f"no part of it is named '{only}'; fix: choose from {'; '.join(self.parts)}")
+        verdict = f"FAIL ({len(self.faults)})" if self.faults else "no fault so far" if self.left_out else "pass"
+        print(f"  {verdict}" + (f"; left out: {'; '.join(self.left_out)}" if self.left_out else ""), flush=True)
+        log.write(row=self.name, verdict=verdict, left_out=self.left_out)
 
 
 def finished(command, minutes=60, **options):
@@ -146,8 +192,6 @@ def finished(command, minutes=60, **options):
 
 def run(*words, folder=None, check=True, minutes=60):
     """A finished `emulsion`; one that fails is missing, unless check is False."""
-    if not EMULSION.exists():
-        raise SystemExit(f"tune: {EMULSION} is missing\n  fix: build it with tests/run, or set EMULSION_BINARY_DIR")
     result = finished([EMULSION, *words], minutes, cwd=folder)
     if check and result.returncode:
         raise Missing(f"emulsion {' '.join(map(str, words))} ended with {result.returncode}: {result.stderr.strip()[-2000:]}")
