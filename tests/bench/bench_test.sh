@@ -24,7 +24,7 @@ for net in resnet18 squeezenet1_1; do runs $net infer 1; done
 if error=$(EMULSION_BINARY_DIR=/nonexistent "$folder/fma_peak" 2>&1); then fail "fma_peak needs no build"; fi
 grep -q 'fix: build it' <<<"$error" || fail "fma_peak without a build says: $error"
 rows=$("$folder/tune" --help)
-for row in metaschedule random networks halide trials kills cuts misbehaving busy four across shipped; do
+for row in metaschedule random networks proof halide trials kills cuts misbehaving busy four across shipped; do
     grep -qE "^    $row  +[^ ].*\([0-9]+ min\)$" <<<"$rows" || fail "tune --help has no row $row: $rows"
 done
 if error=$("$folder/tune" nothing 2>&1); then fail "tune runs a row that does not exist"; fi

@@ -11,7 +11,7 @@ from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH))
-from tuning import support  # noqa: E402
+from tuning import networks, proof, support  # noqa: E402
 
 PARTS = ["one", "two", "another one"]
 faults = []
@@ -69,10 +69,22 @@ def check_refusals(folder):
     check(error == f"tune: {folder}/bin/emulsion is missing\n  fix: build it with tests/run, or set EMULSION_BINARY_DIR\n", error)
 
 
+def check_proof():
+    """Which kernels of a network a gain is missing of, by what its tuner said."""
+    kernel = lambda name, share, tuned: {"kernel": name, "tuned": tuned, "shares": {"training": share}}
+    found = {"kernels": [kernel("small", 0.01, ""), kernel("tuned", 0.5, "direct kw=16"), kernel("a", 0.1, ""), kernel("b", 0.2, "")]}
+    check(proof.untuned(found, "train") == [("b", 0.2), ("a", 0.1)] and proof.untuned(found, "infer") == [], "kernels to prove")
+    check(proof.is_shown([0.99] + [1.01] * 8) and not proof.is_shown([0.99] * 2 + [1.01] * 7) and not proof.is_shown([]), "gains")
+    choice = "machine=m isa=i threads=1 choice=direct node=n"
+    text = f"emulsion records 1\n{choice}\nmachine=m isa=i threads=1 recipe=r@1\n"
+    check(networks.choices_of(text) == f"emulsion records 1\n{choice}\n" and networks.choices_of("") == "", "choices of records")
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         check_parts(Path(name))
         check_refusals(Path(name))
+    check_proof()
     return 1 if faults else 0
 
 
