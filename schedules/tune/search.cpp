@@ -6,13 +6,18 @@
 
 #include "compiler/plan/choice.h"
 #include "compiler/support/interrupts.h"
+#include "schedules/tune/statistics.h"
 
 namespace emulsion {
 
 namespace {
 
-constexpr size_t kParents = 4;  // the fastest, which changes start from
-constexpr int kAttempts = 400;  // to find a legal candidate that is new
+constexpr size_t kParents = 4;        // the fastest, which changes start from
+constexpr int kAttempts = 400;        // to find a legal candidate that is new
+constexpr size_t kRanked = 8;         // changes, of which the cheapest is tried
+constexpr int kChangeAttempts = 40;   // to find so many that are legal and new
+constexpr size_t kAsDrawn = 4;        // of so many changes one is not ranked
+constexpr size_t kLeastMeasured = 8;  // of which an order says whether the model is of use
 
 constexpr const char* kOrigin = "candidate";
 
@@ -55,17 +60,16 @@ Search::Search(const PlannedKernel& kernel, const Isa& isa, const RecipeLibrary&
       library_(library),
       exact_(exact),
       decided_(decided),
+      model_(model),
       random_(seed) {
-    Machine machine;
-    machine.threads = threads;
+    machine_.threads = threads;
     std::vector<std::pair<double, Candidate>> ranking;
     for (const auto& recipe : library) {
         if (recipe->is_last_resort() || !can_run(*recipe, kernel.group, isa, exact)) continue;
         if (!recipe->space(kernel.group, isa).empty()) recipes_.push_back(recipe.get());
         for (const Tiling& tiling : recipe->tilings(kernel.group, isa)) {
             const Candidate candidate{std::string(recipe->name()), recipe->version(), tiling};
-            ranking.emplace_back(model.cost(*recipe, kernel.group, tiling, isa, machine),
-                                 candidate);
+            ranking.emplace_back(cost_of(candidate), candidate);
         }
     }
     std::stable_sort(ranking.begin(), ranking.end(),
@@ -82,12 +86,19 @@ const Recipe* Search::find(const std::string& name) const {
     return found == library_.end() ? nullptr : found->get();
 }
 
-bool Search::is_usable(const Candidate& candidate) const {
+bool Search::is_legal(const Candidate& candidate) const {
     const Recipe* recipe = find(candidate.recipe);
     return recipe != nullptr && recipe->version() == candidate.version &&
            can_run(*recipe, kernel_.group, isa_, exact_) &&
-           tiling_fault(*recipe, kernel_.group, candidate.tiling, isa_).empty() &&
-           plan_takes(kernel_, isa_, library_, exact_, candidate, decided_);
+           tiling_fault(*recipe, kernel_.group, candidate.tiling, isa_).empty();
+}
+
+bool Search::is_usable(const Candidate& candidate) const {
+    return is_legal(candidate) && plan_takes(kernel_, isa_, library_, exact_, candidate, decided_);
+}
+
+double Search::cost_of(const Candidate& candidate) const {
+    return model_.cost(*find(candidate.recipe), kernel_.group, candidate.tiling, isa_, machine_);
 }
 
 bool Search::is_new(const Candidate& candidate) const {
@@ -116,10 +127,20 @@ bool Search::add_start(const Candidate& candidate) {
 void Search::learn(const Candidate& candidate, double us) {
     proposed_.insert(to_string(candidate));
     if (us <= 0) return;
-    std::erase_if(measured_, [&](const auto& entry) { return entry.second == candidate; });
+    std::erase_if(measured_, [&](const Measured& entry) { return entry.candidate == candidate; });
     const auto place = std::find_if(measured_.begin(), measured_.end(),
-                                    [&](const auto& entry) { return us < entry.first; });
-    measured_.insert(place, {us, candidate});
+                                    [&](const Measured& entry) { return us < entry.us; });
+    measured_.insert(place, {us, is_legal(candidate) ? cost_of(candidate) : 0, candidate});
+}
+
+bool Search::follows_model() const {
+    std::vector<double> times, costs;
+    for (const Measured& entry : measured_) {
+        if (entry.cost <= 0) continue;
+        times.push_back(entry.us);
+        costs.push_back(entry.cost);
+    }
+    return times.size() < kLeastMeasured || rank_correlation(times, costs) > 0;
 }
 
 int Search::random_value(const TilingField& field) {
@@ -141,7 +162,7 @@ std::optional<Candidate> Search::random_candidate() {
 
 std::optional<Candidate> Search::changed_candidate() {
     if (measured_.empty()) return std::nullopt;
-    Candidate candidate = measured_[random_() % std::min(kParents, measured_.size())].second;
+    Candidate candidate = measured_[random_() % std::min(kParents, measured_.size())].candidate;
     const Recipe* recipe = find(candidate.recipe);
     const TilingSpace space = recipe->space(kernel_.group, isa_);
     if (space.empty()) return std::nullopt;
@@ -151,6 +172,22 @@ std::optional<Candidate> Search::changed_candidate() {
         candidate.tiling.values[field].second = random_value(space[field]);
     }
     return candidate;
+}
+
+std::optional<Candidate> Search::best_change() {
+    const size_t most = ++changes_ % kAsDrawn == 0 || !follows_model() ? 1 : kRanked;
+    std::optional<Candidate> best;
+    double least = 0;
+    size_t drawn = 0;
+    for (int attempt = 0; attempt < kChangeAttempts && drawn < most; attempt++) {
+        std::optional<Candidate> candidate = changed_candidate();
+        if (!candidate || !is_new(*candidate) || !is_legal(*candidate)) continue;
+        const double cost = cost_of(*candidate);
+        if (drawn++ > 0 && cost >= least) continue;
+        least = cost;
+        best = std::move(candidate);
+    }
+    return best;
 }
 
 bool Search::has_next() {
@@ -178,7 +215,7 @@ std::optional<Candidate> Search::find_next() {
     for (int attempt = 0; attempt < kAttempts; attempt++) {
         check_interrupts();
         std::optional<Candidate> candidate =
-            changes_next_ && !draws_alone_ ? changed_candidate() : random_candidate();
+            changes_next_ && !draws_alone_ ? best_change() : random_candidate();
         changes_next_ = !changes_next_;
         if (!candidate || !is_new(*candidate) || !is_usable(*candidate)) continue;
         proposed_.insert(to_string(*candidate));

@@ -1,6 +1,8 @@
 // Which schedule of a kernel to try next: what records say of it, then what the recipes rank, the
-// cheapest by the cost model first, then random changes of the best so far and random ones of the
-// whole space in turn.
+// cheapest by the cost model first, then changes of the best so far and random ones of the whole
+// space in turn. Of the changes, a few are drawn and the cheapest by the model is tried; every
+// fourth is tried as it is drawn, and all are where the model ranks what was measured of the kernel
+// no better than chance.
 #pragma once
 
 #include <deque>
@@ -41,11 +43,15 @@ class Search {
 
   private:
     const Recipe* find(const std::string& name) const;
+    bool is_legal(const Candidate& candidate) const;
     bool is_usable(const Candidate& candidate) const;
     bool is_new(const Candidate& candidate) const;
+    double cost_of(const Candidate& candidate) const;  // by the model; REQUIRES: is_legal
+    bool follows_model() const;
     std::optional<Candidate> find_next();
     std::optional<Candidate> random_candidate();
     std::optional<Candidate> changed_candidate();
+    std::optional<Candidate> best_change();
     int random_value(const TilingField& field);
 
     const PlannedKernel& kernel_;
@@ -53,14 +59,21 @@ class Search {
     const RecipeLibrary& library_;
     bool exact_;
     const RecordSource* decided_;
+    CostModel model_;
+    Machine machine_;
     std::mt19937_64 random_;
-    std::vector<const Recipe*> recipes_;                  // with a space to search
-    std::deque<Candidate> starts_;                        // first of all
-    std::optional<Candidate> ahead_;                      // found by has_next()
-    std::vector<Candidate> ranked_;                       // best last
-    std::vector<std::pair<double, Candidate>> measured_;  // fastest first
+    struct Measured {
+        double us, cost;
+        Candidate candidate;
+    };
+    std::vector<const Recipe*> recipes_;  // with a space to search
+    std::deque<Candidate> starts_;        // first of all
+    std::optional<Candidate> ahead_;      // found by has_next()
+    std::vector<Candidate> ranked_;       // best last
+    std::vector<Measured> measured_;      // fastest first
     std::set<std::string> proposed_;
     bool changes_next_ = true;
+    size_t changes_ = 0;  // that were looked for
     bool draws_alone_ = false;
 };
 

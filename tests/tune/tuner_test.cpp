@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <map>
 #include <regex>
@@ -123,6 +125,46 @@ TEST_F(Tuning, ChangesTheBestSoFarThoughItIsTheKernelsOwn) {
         near += own.size() == other.size() && changes <= 2;
     }
     EXPECT_GE(near, 6);
+}
+
+// By a kernel whose candidates take what the model says, and by one where it is the other way
+// round; the fastest are the same ones of both.
+TEST_F(Tuning, RanksChangesByAModelThatIsNotContradicted) {
+    const Plan plan = plan_of(network_, library_, build_, /*training=*/true);
+    const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
+    const auto kernel = std::find_if(kernels.begin(), kernels.end(), [](const PlannedKernel& k) {
+        return k.tiling.values.size() > 6;
+    });
+    ASSERT_NE(kernel, kernels.end());
+    const Isa& isa = isa_named(kTarget);
+    const auto cost = [&](const Candidate& candidate) {
+        const auto recipe = std::find_if(library_.begin(), library_.end(), [&](const auto& known) {
+            return known->name() == candidate.recipe;
+        });
+        return CostModel().cost(**recipe, kernel->group, candidate.tiling, isa, Machine());
+    };
+    Search draws(*kernel, isa, library_, /*exact=*/false, 2, 1);
+    draws.draw_alone();
+    std::vector<Candidate> drawn;
+    while (drawn.size() < 12) {
+        const std::optional<Candidate> next = draws.next();
+        ASSERT_TRUE(next);
+        if (next->recipe == kernel->recipe) drawn.push_back(*next);
+    }
+    std::sort(drawn.begin(), drawn.end(),
+              [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
+    const auto costs = [&](bool agrees) {  // of what is proposed, their logarithms
+        Search search(*kernel, isa, library_, /*exact=*/false, 2, 1);
+        for (int i = 0; i < 12; i++) {
+            const bool is_fast = i >= 4 && i < 8;
+            search.learn(drawn[static_cast<size_t>(i)],
+                         is_fast ? 1 + 0.01 * i : 10 + (agrees ? i : 12 - i));
+        }
+        double sum = 0;
+        for (int i = 0; i < 100; i++) sum += std::log(cost(search.next().value()));
+        return sum;
+    };
+    EXPECT_LT(costs(true), costs(false) - 3);
 }
 
 // The last of one batch and the next batch overlap: what is ahead was claimed, and is compiled
