@@ -88,13 +88,30 @@ void weigh(const Tasks& tasks) {
     }
 }
 
+namespace {
+
+// What kVisitTrials have taken on the average of all kernels; 0 where nothing was tried.
+double usual_visit_seconds(const Tasks& tasks) {
+    double seconds = 0;
+    int trials = 0;
+    for (const auto& task : tasks) {
+        if (task->shown.trials == 0) continue;
+        seconds += task->spent_seconds;
+        trials += task->shown.trials;
+    }
+    return trials == 0 ? 0 : seconds * kVisitTrials / trials;
+}
+
+}  // namespace
+
 Task* next_task(const Tasks& tasks) {
+    const double visit = usual_visit_seconds(tasks);
     Task* best = nullptr;
     double highest = 0;
     for (const auto& task : tasks) {
         if (task->is_spent) continue;
-        const double visits = 1 + task->shown.trials / static_cast<double>(kVisitTrials);
-        const double worth = task->shown.share / visits;
+        const double visits = visit > 0 ? task->spent_seconds / visit : 0;
+        const double worth = task->shown.share / (1 + visits);
         if (best == nullptr || worth > highest) {
             best = task.get();
             highest = worth;

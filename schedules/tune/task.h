@@ -39,6 +39,7 @@ struct Task {
     double own_seconds = 0;     // of a call: by the cost model, then measured, in the step at best
     int64_t step_bytes = 0;     // that a step works on which calls it; of several the least
     int64_t number = 0;         // in the journal
+    double spent_seconds = 0;   // of measuring, in all runs: before this visit
     std::unique_ptr<Search> search;
     bool is_spent = false;     // nothing is left to try
     bool was_visited = false;  // in this run
@@ -67,8 +68,8 @@ void weigh(const Tasks& tasks);
 
 inline constexpr int kVisitTrials = 16;  // of a kernel before another gets its turn
 
-// Trials in proportion to the share: that of the highest share per visit, the next one counted.
-// Null where all are spent.
+// Time in proportion to the share: that of the highest share per time of a usual visit, the next
+// one counted. Null where all are spent.
 Task* next_task(const Tasks& tasks);
 
 // As reports show them, those of the highest share first.

@@ -107,6 +107,7 @@ void TuneRun::ready(Task& task) {
     check_interrupts();
     task.own_seconds = estimated_seconds(task.kernel);
     task.number = number_of(task.kernel);
+    task.spent_seconds = journal.spent({task.number}).seconds;
     task.search = std::make_unique<Search>(task.kernel, isa, library, build.exact, options.threads,
                                            options.seed + static_cast<uint64_t>(task.number),
                                            &decided, model);

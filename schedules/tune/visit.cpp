@@ -124,6 +124,7 @@ void visit(TuneRun& run, Task& task, int trials) {
     turn.begin();
     if (task.is_spent) return;
     turn.try_candidates(trials);
+    task.spent_seconds = run.journal.spent({task.number}).seconds;
     weigh(run.tasks);
 }
 
