@@ -12,8 +12,9 @@
 //
 // 2. Tune it. A record holds for a size of batch and prefers a number of threads, so both are those
 // of the build. Each line is a candidate: what it took, and what the best so far took beside it.
-// The table at the end has a row for each kernel; `share` is its part of a step. Close other
-// programs meanwhile: a winner that was measured beside them becomes no record until the next run.
+// The table at the end has a row for each kernel; `share` is its part of a step, and below the
+// table stands how many times as fast an inference is. Close other programs meanwhile: a winner
+// that was measured beside them becomes no record until the next run.
 //
 //     emulsion tune lesson_02_tuning.cpp --infer-batch 1 --threads 1 --minutes 2
 //
