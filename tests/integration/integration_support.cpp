@@ -80,8 +80,7 @@ Network mobile_network() {
     m.classify(dense(dropout(x, {.rate = 0.2}), 10));
     m.freeze("conv1");
     m.learning_rate("dense*", 0.5);
-    m.optimizer(
-        rmsprop({.epsilon = 0.1, .centered = true, .momentum = 0.5, .l1 = 1e-4, .clip_norm = 5}));
+    m.optimizer(rmsprop({.epsilon = 0.1, .centered = true, .momentum = 0.5, .l1 = 1e-4}));
     return finished(m);
 }
 

@@ -1,9 +1,10 @@
-// Sums over samples on OpenCL: channels with tails, one part and several.
+// Sums over samples and over parameters on OpenCL: channels with tails, one part and several.
 #include <gtest/gtest.h>
 
 #include "compiler/ops/batch_norm_parts.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/sum_squares.h"
 #include "tests/schedules/recipe_support.h"
 
 namespace emulsion::test {
@@ -23,6 +24,13 @@ TEST(GpuSums, OfMapsAndFeatures) {
     check_recipe("gpu_sums", reduce_group(batched_type({33}), true, true, 3));
     check_recipe("gpu_sums", reduce_group(batched_type({}), false, true, 7));
     check_recipe("gpu_sums", reduce_group(batched_type({5, 30, 40}), false, false, 3));
+}
+
+TEST(GpuSums, OfParameters) {
+    for (const TensorType& type : {plain_type({17, 5, 3, 3}), plain_type({130, 700})})
+        check_recipe("gpu_sums", group_of(std::make_shared<SumSquares>(), {type}, 1));
+    check_recipe("gpu_sums", reduce_group(plain_type({33}), false, true, 1));
+    check_recipe("gpu_sums", reduce_group(plain_type({}), false, true, 1));
 }
 
 TEST(GpuSums, MomentsAroundALargeMean) {

@@ -8,6 +8,7 @@
 #include "compiler/ops/batch_norm_parts.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/sum_squares.h"
 #include "tests/schedules/recipe_support.h"
 
 namespace emulsion::test {
@@ -55,6 +56,15 @@ TEST(ReductionRecipe, ReduceOfPlainTensors) {
             check.all_isas = type.shape.size() != 2;
             check_recipe("reduction", group_of(op, {type}, 1), check);
         }
+    }
+}
+
+TEST(ReductionRecipe, SumSquares) {
+    for (const TensorType& type : {plain_type({}), plain_type({5}), plain_type({40, 1037}),
+                                   plain_type({17, 5, 3, 3}), plain_type({48, 32, 3, 5})}) {
+        RecipeCheck check{.tolerance = 2e-5};
+        check.all_isas = type.shape.size() == 4;
+        check_recipe("reduction", group_of(std::make_shared<SumSquares>(), {type}, 1), check);
     }
 }
 
