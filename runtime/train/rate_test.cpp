@@ -40,12 +40,14 @@ class LossFollower {
     double weighted_ = 0.0, weight_ = 0.0, lowest_ = 0.0;
 };
 
-// The point where the smooth loss falls most to the next one.
+// The point from which the smooth loss falls most in a twentieth of the test; the first tenth, of
+// few losses, does not count.
 size_t steepest(std::span<const RatePoint> points) {
-    size_t best = 0;
+    const size_t width = std::max<size_t>(1, points.size() / 20);
+    size_t best = points.size() / 10;
     double fall = 0.0;
-    for (size_t i = 0; i + 1 < points.size(); i++) {
-        const double next = points[i].smooth - points[i + 1].smooth;
+    for (size_t i = best; i + width < points.size(); i++) {
+        const double next = points[i].smooth - points[i + width].smooth;
         if (next > fall) best = i, fall = next;
     }
     return best;
@@ -94,11 +96,10 @@ std::string rate_test_text(std::span<const RatePoint> points) {
         heights.push_back(static_cast<float>(std::min(point.smooth, first) - lowest->smooth));
     }
     const RatePoint& fastest = points[steepest(points)];
-    return concat("loss from ", format_significant(first, 4), " down to ",
-                  format_significant(lowest->smooth, 4), ", over rates from ",
-                  format_significant(points.front().rate, 3), " to ",
+    return concat("loss over rates from ", format_significant(points.front().rate, 3), " to ",
                   format_significant(points.back().rate, 3), "\n") +
-           draw_rates(heights, kWidth, kHeight) +
+           draw_curve(heights, {kWidth, kHeight, format_significant(first, 4),
+                                format_significant(lowest->smooth, 4)}) +
            concat("falls fastest at rate ", format_significant(fastest.rate, 3),
                   ", is lowest at rate ", format_significant(lowest->rate, 3), "\n");
 }

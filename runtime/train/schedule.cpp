@@ -293,23 +293,23 @@ std::string describe_schedule(const Schedule& schedule) {
                            : concat(form_text(schedule), ", behind a warm-up of ", warm_up);
 }
 
-std::string draw_rates(std::span<const float> rates, int width, int height) {
-    const float highest = *std::ranges::max_element(rates);
-    const auto columns = std::min(static_cast<size_t>(width), rates.size());
-    std::vector<std::string> rows(static_cast<size_t>(height), std::string(columns, ' '));
+std::string draw_curve(std::span<const float> values, const Drawing& drawing) {
+    const float highest = *std::ranges::max_element(values);
+    const auto columns = std::min(static_cast<size_t>(drawing.width), values.size());
+    const auto last = static_cast<size_t>(drawing.height - 1);
+    std::vector<std::string> rows(last + 1, std::string(columns, ' '));
     for (size_t column = 0; column < columns; column++) {
-        const size_t step = columns == 1 ? 0 : column * (rates.size() - 1) / (columns - 1);
-        const float share = highest > 0.0f ? rates[step] / highest : 0.0f;
-        const auto row =
-            static_cast<size_t>(std::lround((1.0f - share) * static_cast<float>(height - 1)));
-        rows[std::min(row, rows.size() - 1)][column] = '*';
+        const size_t i = columns == 1 ? 0 : column * (values.size() - 1) / (columns - 1);
+        const float share = highest > 0.0f ? values[i] / highest : 0.0f;
+        const long row = std::lround((1.0f - share) * static_cast<float>(last));
+        rows[std::min(static_cast<size_t>(row), last)][column] = '*';
     }
-    const std::string top = format_significant(highest, 4);
+    const size_t width = std::max(drawing.top.size(), drawing.bottom.size());
     std::string text;
-    for (size_t row = 0; row < rows.size(); row++) {
-        const std::string label = row == 0 ? top : row + 1 == rows.size() ? "0" : "";
+    for (size_t row = 0; row <= last; row++) {
+        const std::string label = row == 0 ? drawing.top : row == last ? drawing.bottom : "";
         rows[row].resize(rows[row].find_last_not_of(' ') + 1);
-        text += pad_left(label, top.size()) + " |" + rows[row] + "\n";
+        text += pad_left(label, width) + " |" + rows[row] + "\n";
     }
     return text;
 }

@@ -106,8 +106,15 @@ std::string_view schedule_metric_name(ScheduleMetric metric);
 // steps", and what it warms up for.
 std::string describe_schedule(const Schedule& schedule);
 
-// Numbers of 0 or more as a drawing in text of so many columns and rows at most, each line ending
-// in a line break: the highest is in the first row, 0 in the last.
-std::string draw_rates(std::span<const float> rates, int width, int height);
+// A drawing in text: so many columns and rows at most, and what stands beside the first row and the
+// last one.
+struct Drawing {
+    int width, height;
+    std::string top, bottom;
+};
+
+// Numbers of 0 or more, the highest of them in the first row, 0 in the last. Each line ends in a
+// line break.
+std::string draw_curve(std::span<const float> values, const Drawing& drawing);
 
 }  // namespace emulsion

@@ -208,7 +208,8 @@ std::string drawing_of(const Schedule& schedule, int64_t total) {
         rates.push_back(learning_rate(schedule, step, total));
     }
     const auto [lowest, highest] = std::ranges::minmax_element(rates);
-    return *lowest == *highest ? "" : draw_rates(rates, kWidth, kHeight);
+    if (*lowest == *highest) return "";
+    return draw_curve(rates, {kWidth, kHeight, format_significant(*highest, 4), "0"});
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ TEST(RateTest, Texts) {
     EXPECT_EQ(rate_test_json(std::span(points).first(1)),
               "{\"event\":\"rate\",\"rate\":1,\"loss\":4,\"smooth\":4}\n");
     EXPECT_EQ(rate_test_text(points),
-              "loss from 4 down to 0.5, over rates from 1 to 5\n"
-              "3.5 |*\n"
+              "loss over rates from 1 to 5\n"
+              "  4 |*\n"
               "    | *\n"
               "    |\n"
               "    |\n"
@@ -30,7 +30,7 @@ TEST(RateTest, Texts) {
               "    |\n"
               "    |\n"
               "    |  *\n"
-              "  0 |   *\n"
+              "0.5 |   *\n"
               "falls fastest at rate 2, is lowest at rate 4\n");
     EXPECT_EQ(rate_test_text(std::span(points).first(2)),
               "the loss was not finite, or far higher, after fewer than 3 steps: there is nothing "

@@ -229,12 +229,13 @@ TEST(Schedule, DescribesItself) {
 }
 
 TEST(Schedule, IsDrawn) {
-    EXPECT_EQ(draw_rates(std::vector<float>{0.25f, 0.5f, 0.5f, 0.25f, 0.0f}, 60, 3),
+    EXPECT_EQ(draw_curve(std::vector<float>{0.25f, 0.5f, 0.5f, 0.25f, 0.0f}, {60, 3, "0.5", "0"}),
               "0.5 | **\n"
               "    |*  *\n"
               "  0 |    *\n");
-    EXPECT_EQ(draw_rates(std::vector<float>{1.0f, 0.9f, 0.1f, 0.0f}, 2, 2), "1 |*\n0 | *\n");
-    EXPECT_EQ(draw_rates(std::vector<float>{0.0f}, 2, 2), "0 |\n0 |*\n");
+    EXPECT_EQ(draw_curve(std::vector<float>{1.0f, 0.9f, 0.1f, 0.0f}, {2, 2, "", "low"}),
+              "    |*\nlow | *\n");
+    EXPECT_EQ(draw_curve(std::vector<float>{0.0f}, {2, 2, "0", "0"}), "0 |\n0 |*\n");
 }
 
 }  // namespace
