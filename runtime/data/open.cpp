@@ -8,6 +8,7 @@
 #include "runtime/data/picture_files.h"
 #include "runtime/data/synthetic.h"
 #include "runtime/data/table.h"
+#include "runtime/data/user_rows.h"
 #include "runtime/support/error.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
@@ -16,7 +17,7 @@ namespace emulsion {
 
 namespace {
 
-enum class Kind { kMadeUp, kIdx, kCifar, kTree, kCsv, kCifarFile, kList };
+enum class Kind { kMadeUp, kIdx, kCifar, kTree, kCsv, kCifarFile, kList, kReader };
 
 // Whether the folder is a tree of parts: what it calls `train` holds folders.
 bool has_parts(const std::string& folder) {
@@ -37,6 +38,7 @@ struct Place {
 
 Place find_place(const std::string& name) {
     if (synthetic_count(name)) return {Kind::kMadeUp, name};
+    if (find_user_reader(name)) return {Kind::kReader, name};
     if (is_file(name)) {
         if (name.ends_with(".csv")) return {Kind::kCsv, name};
         if (name.ends_with(".bin")) return {Kind::kCifarFile, name};
@@ -58,6 +60,10 @@ Place find_place(const std::string& name) {
 
 std::unique_ptr<Source> keep(Dataset dataset) {
     return std::make_unique<Dataset>(std::move(dataset));
+}
+
+bool has_rows(const UserReader& reader, Part part, const DataRequest& request) {
+    return open_user_rows(reader, part, request)->count() > 0;
 }
 
 Dataset read_cifar_part(const std::string& folder, Part part, const DataRequest& request) {
@@ -91,6 +97,8 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
             return read_csv(place.path, request);
         case Kind::kList:
             return open_list(place.path, request);
+        case Kind::kReader:
+            return open_user_rows(*find_user_reader(place.path), part, request);
     }
     return nullptr;
 }
@@ -103,7 +111,7 @@ std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& r
                                  request.limits()));
 }
 
-bool has_part(const std::string& name_or_path, Part part) {
+bool has_part(const std::string& name_or_path, Part part, const DataRequest& request) {
     const Place place = find_place(name_or_path);
     switch (place.kind) {
         case Kind::kMadeUp:
@@ -119,6 +127,8 @@ bool has_part(const std::string& name_or_path, Part part) {
         case Kind::kCifarFile:
         case Kind::kList:
             return part == Part::train;
+        case Kind::kReader:
+            return part == Part::train || has_rows(*find_user_reader(place.path), part, request);
     }
     return false;
 }
@@ -140,6 +150,8 @@ std::vector<std::string> files_of(const std::string& name_or_path, Part part) {
         case Kind::kCifarFile:
         case Kind::kList:
             return part == Part::train ? std::vector{place.path} : std::vector<std::string>{};
+        case Kind::kReader:
+            return {find_user_reader(place.path)->library};
     }
     return {};
 }

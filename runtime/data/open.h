@@ -6,6 +6,7 @@
 //                      a tree whose folder `train` holds folders has parts, `train` and `test`
 //   FILE.csv           label and numbers (see table.h)
 //   FILE.bin           records as CIFAR's
+//   FILE.so[:ARGUMENT] a reader of the user's own (see user_rows.h)
 //   FILE               a list of pictures: a path and a label a line
 // Two files, of pictures or numbers and of labels, are IDX or .npy, told apart by content.
 #pragma once
@@ -51,8 +52,9 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
 // Without labels where that file is not named.
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request);
 
-// Whether the data have the part; data without parts have the training part alone.
-bool has_part(const std::string& name_or_path, Part part);
+// Whether the data have the part; data without parts have the training part alone. `request` is
+// what a reader of the user's own is asked with.
+bool has_part(const std::string& name_or_path, Part part, const DataRequest& request);
 
 // The files that opening the part reads, but for the pictures of a tree or a list.
 std::vector<std::string> files_of(const std::string& name_or_path, Part part);

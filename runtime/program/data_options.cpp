@@ -23,7 +23,8 @@ std::string data_help() {
         "a known data set (fashion-mnist, mnist); a folder of IDX files, of CIFAR's "
         "binary files, or with a folder of PNG, JPEG, BMP, PGM or PPM pictures for each "
         "class; a .csv file of labels and numbers, a .bin file as CIFAR's, or a list of "
-        "pictures, a path and a label a line; or synthetic[:N], N made-up pictures (",
+        "pictures, a path and a label a line; a reader of your own, FILE.so[:ARGUMENT] "
+        "(examples/reader.c); or synthetic[:N], N made-up pictures (",
         kSyntheticPictures, ")");
 }
 

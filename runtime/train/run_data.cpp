@@ -14,10 +14,10 @@ namespace {
 
 // Whether the run looks at the test part: where there is one, and where made-up pictures are asked
 // for it.
-bool has_test_part(const RunSettings& settings) {
+bool has_test_part(const RunSettings& settings, const DataRequest& request) {
     if (!settings.images.empty()) return false;
     if (synthetic_count(settings.data)) return settings.validation == "test";
-    return has_part(settings.data, Part::test);
+    return has_part(settings.data, Part::test, request);
 }
 
 // What each source takes is not there for the next.
@@ -103,14 +103,14 @@ RunData open_run_data(const RunSettings& settings, const DataRequest& request) {
     const ValidationKind kind = validation_kind(settings.validation, "--validation");
     data.train = opener.open_train();
     check_used(settings, *data.train);
-    if (has_test_part(settings)) data.test = opener.open(settings.data, Part::test);
+    if (has_test_part(settings, request)) data.test = opener.open(settings.data, Part::test);
     if (kind == ValidationKind::kTest && !data.has_test()) {
         throw RuntimeError("--validation",
                            concat(quoted(settings.data_name()), " has no test part"),
                            "give a fraction of the training part, such as --validation 0.1");
     }
     if (kind == ValidationKind::kData) {
-        const bool has_test = has_part(settings.validation, Part::test);
+        const bool has_test = has_part(settings.validation, Part::test, request);
         data.validation = opener.open(settings.validation, has_test ? Part::test : Part::train);
     }
     if (kind == ValidationKind::kShare) {

@@ -201,7 +201,7 @@ TEST(DataCifar, PlanesBecomePixels) {
     EXPECT_EQ(row[4], 101.0f / 255);
     EXPECT_EQ(row[5], 201.0f / 255);
     EXPECT_EQ(open_source(folder.path(), Part::test, request)->count(), 1u);
-    EXPECT_TRUE(has_part(folder.path(), Part::test));
+    EXPECT_TRUE(has_part(folder.path(), Part::test, request));
     EXPECT_EQ(files_of(folder.path(), Part::train).size(), 2u);
     request.take = 1;
     EXPECT_EQ(open_source(folder / "data_batch_1.bin", Part::train, request)->count(), 1u);

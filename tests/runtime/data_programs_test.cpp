@@ -224,6 +224,53 @@ TEST_F(DataProgramsTest, TwoFilesInThePlaceOfASet) {
               "pictures\n");
 }
 
+// The records of examples/reader.c: a label and 16 values.
+TEST_F(DataProgramsTest, AReaderOfTheUsersOwn) {
+    const std::string readers = EMULSION_TEST_BINARY_DIR "/tests/readers/";
+    std::string records;
+    for (int row = 0; row < 30; row++) {
+        records += static_cast<char>(row % 3);
+        for (int i = 0; i < 16; i++) records += i % 3 == row % 3 ? '\xc8' : '\x0a';
+    }
+    std::ofstream(folder_ / "records", std::ios::binary) << records;
+    const std::string data = readers + "reader.so:" + (folder_ / "records");
+    const ProgramResult trained =
+        run_fake_train({"--data", data, "--epochs", "10", "--weights", weights_, "--readers", "3",
+                        "--validation", "0.2"});
+    EXPECT_EQ(trained.exit_code, 0) << trained.err;
+    const ProgramResult set = infer({"--data", data, "--part", "train"});
+    EXPECT_TRUE(set.out.starts_with("accuracy 100.00 % (30 of 30), loss ")) << set.out << set.err;
+    EXPECT_EQ(run_fake_train({"--data", data, "--validation", "test"}).err,
+              "error: --validation: '" + data +
+                  "' has no test part\n  fix: give a fraction of the training part, such as "
+                  "--validation 0.1\n");
+    EXPECT_EQ(run_fake_train({"--data", readers + "reader.so:none"}).err,
+              "error: " + readers +
+                  "reader.so: none: no file of records of 17 bytes\n"
+                  "  fix: see what the reader reads from\n");
+    std::ofstream(folder_ / "text.so") << "no library";
+    EXPECT_NE(run_fake_train({"--data", folder_ / "text.so"}).err.find("cannot be loaded: "),
+              std::string::npos);
+}
+
+TEST_F(DataProgramsTest, AReaderThatFailsIsNamed) {
+    const std::string bad = EMULSION_TEST_BINARY_DIR "/tests/readers/bad_reader.so";
+    for (const auto& [fault, problem] :
+         {std::pair("refuse", "nobody is at home"),
+          std::pair("label", "label 9 at row 2, but the network has 3 classes (labels 0 to 2)"),
+          std::pair("row", "row 1: the cable\\x0ais cut"),
+          std::pair("nan", "row 1 holds NaN or infinity at 3"),
+          std::pair("none", "the reader lacks label or read, or has more than 4294967295 rows"),
+          std::pair("empty", "the reader has no rows to train on")}) {
+        const ProgramResult result =
+            run_fake_train({"--data", concat(bad, ":", fault), "--validation", "test"});
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_NE(result.err.find(concat("error: ", bad, ": ", problem, "\n  fix: ")),
+                  std::string::npos)
+            << result.err;
+    }
+}
+
 // Pictures are classified as their names come: the first before the last is there.
 TEST_F(DataProgramsTest, NamesFromAListAndFromStandardInput) {
     ASSERT_EQ(train({"--weights", weights_, "--epochs", "40"}).exit_code, 0);

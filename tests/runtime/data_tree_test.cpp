@@ -167,8 +167,8 @@ TEST_F(DataTree, PartsOfATree) {
     add_picture("train/dog/c.png");
     EXPECT_EQ(open(2)->count(), 3u);
     EXPECT_EQ(open(2, Part::test)->count(), 2u);
-    EXPECT_TRUE(has_part(folder_.path(), Part::test));
-    EXPECT_FALSE(has_part(folder_ / "train", Part::test));
+    EXPECT_TRUE(has_part(folder_.path(), Part::test, request(2)));
+    EXPECT_FALSE(has_part(folder_ / "train", Part::test, request(2)));
 }
 
 // Names and sizes tell trees apart, and not where they lie.

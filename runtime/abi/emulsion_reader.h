@@ -1,0 +1,51 @@
+/* A reader of your own, in C99: rows and labels out of a database, a format of yours, or nothing at
+ * all, for `--data ./reader.so` of NET-train and NET-infer. examples/reader.c is one.
+ *
+ *     cc -shared -fPIC -O2 -I EMULSION reader.c -o reader.so
+ *     net-train --data ./reader.so:ARGUMENT
+ *
+ * The shared object exports emulsion_open_reader. It is called once for each part of the data, and
+ * both may be open at a time. Rows come in any order and by several threads at once, so what `read`
+ * and `label` use is not changed by them. The same index gives the same row every time: a run that
+ * is resumed relies on it. */
+#ifndef EMULSION_READER_H
+#define EMULSION_READER_H
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EMULSION_READER_VERSION 1
+#define EMULSION_READER_ERROR 256 /* bytes for a message, its end included */
+
+/* What the network needs; valid while emulsion_open_reader runs. */
+typedef struct emulsion_reader_request {
+    int32_t version;  /* EMULSION_READER_VERSION */
+    int32_t part;     /* 0: training, 1: test */
+    int64_t shape[3]; /* of one row: C, H, W */
+    int32_t classes;  /* labels are 0 .. classes - 1 */
+    int32_t reserved;
+    const char* argument; /* what stands behind the colon of --data reader.so:ARGUMENT, or "" */
+} emulsion_reader_request;
+
+/* What the reader hands out. Functions that fail write a message of one line, without the name of
+ * the data, to `error`, EMULSION_READER_ERROR bytes, and return another value than 0. */
+typedef struct emulsion_reader {
+    void* self;     /* the reader's own */
+    uint64_t count; /* rows, at most 2^32 - 1; 0: there is no such part */
+    /* The class of a row. */
+    int32_t (*label)(void* self, uint64_t index);
+    /* Writes C * H * W finite numbers, channels innermost: [H][W][C]. They take the place of
+     * pixel / 255: the network's own normalisation follows. */
+    int (*read)(void* self, uint64_t index, float* row, char* error);
+    void (*close)(void* self); /* or null */
+} emulsion_reader;
+
+/* Fills `reader` and returns 0. */
+int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader* reader,
+                         char* error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

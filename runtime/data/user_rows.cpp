@@ -1,0 +1,144 @@
+// See user_rows.h.
+#include "runtime/data/user_rows.h"
+
+#include <dlfcn.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "runtime/abi/emulsion_reader.h"
+#include "runtime/support/error.h"
+#include "runtime/support/path.h"
+#include "runtime/support/text.h"
+
+namespace emulsion {
+
+namespace {
+
+constexpr std::string_view kEnding = ".so";
+
+// The library, until nobody uses it.
+struct CloseLibrary {
+    void operator()(void* library) const { dlclose(library); }
+};
+using Library = std::unique_ptr<void, CloseLibrary>;
+
+Library load(const std::string& path) {
+    const std::string place = path.find('/') == path.npos ? "./" + path : path;
+    Library library(dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL));
+    if (library) return library;
+    const char* reason = dlerror();
+    throw RuntimeError(one_line(path),
+                       concat("cannot be loaded: ", one_line(reason ? reason : "unknown reason")),
+                       "build it for this machine with cc -shared -fPIC");
+}
+
+struct UserRows : Source {
+    UserRows(Library loaded, const emulsion_reader& opened)
+        : library(std::move(loaded)), reader(opened) {}
+    ~UserRows() override {
+        if (reader.close != nullptr) reader.close(reader.self);
+    }
+    UserRows(const UserRows&) = delete;
+    UserRows& operator=(const UserRows&) = delete;
+
+    uint64_t count() const override { return labels.size(); }
+    void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
+    bool is_in_memory() const override { return false; }
+    uint64_t bytes() const override { return labels.size() * sizeof(int32_t); }
+    // Of the labels: what else a reader reads from is its own.
+    uint32_t checksum() const override {
+        return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(labels.data()),
+                                             labels.size() * sizeof(int32_t)));
+    }
+
+    const Library library;
+    const emulsion_reader reader;
+};
+
+void UserRows::read(uint64_t index, const Normalizer& normalizer, float* row) const {
+    char error[EMULSION_READER_ERROR] = "";
+    const bool has_failed = reader.read(reader.self, index, row, error) != 0;
+    error[sizeof error - 1] = '\0';
+    if (has_failed) {
+        throw RuntimeError(one_line(source), concat("row ", index, ": ", one_line(error)),
+                           "see what the reader reads from");
+    }
+    const uint64_t elements = shape.elements();
+    const float* bad =
+        std::find_if_not(row, row + elements, [](float x) { return std::isfinite(x); });
+    if (bad != row + elements) {
+        throw RuntimeError(one_line(source),
+                           concat("row ", index, " holds NaN or infinity at ", bad - row),
+                           "mend the reader");
+    }
+    normalizer.apply(row, elements / static_cast<uint64_t>(shape.channels), row);
+}
+
+}  // namespace
+
+std::optional<UserReader> find_user_reader(std::string_view name) {
+    const size_t place = name.find(concat(kEnding, ":"));
+    const bool has_argument = place != name.npos;
+    if (!has_argument && !name.ends_with(kEnding)) return std::nullopt;
+    UserReader reader;
+    reader.library = name.substr(0, has_argument ? place + kEnding.size() : name.size());
+    if (has_argument) reader.argument = name.substr(place + kEnding.size() + 1);
+    if (!is_file(reader.library)) return std::nullopt;
+    return reader;
+}
+
+std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
+                                       const DataRequest& request) {
+    Library library = load(reader.library);
+    const auto open = reinterpret_cast<decltype(&emulsion_open_reader)>(
+        dlsym(library.get(), "emulsion_open_reader"));
+    if (open == nullptr) {
+        throw RuntimeError(one_line(reader.library), "exports no emulsion_open_reader",
+                           "build it of a reader as emulsion_reader.h describes it");
+    }
+    const PictureShape& shape = request.shape;
+    const emulsion_reader_request asked{EMULSION_READER_VERSION,
+                                        part == Part::train ? 0 : 1,
+                                        {shape.channels, shape.height, shape.width},
+                                        request.classes,
+                                        0,
+                                        reader.argument.c_str()};
+    emulsion_reader opened{};
+    char error[EMULSION_READER_ERROR] = "";
+    const bool has_failed = open(&asked, &opened, error) != 0;
+    error[sizeof error - 1] = '\0';
+    if (has_failed) {
+        throw RuntimeError(one_line(reader.library), one_line(error),
+                           "see what the reader reads from");
+    }
+    auto rows = std::make_unique<UserRows>(std::move(library), opened);
+    const bool has_functions = opened.label != nullptr && opened.read != nullptr;
+    if (opened.count > UINT32_MAX || (opened.count > 0 && !has_functions)) {
+        throw RuntimeError(one_line(reader.library),
+                           "the reader lacks label or read, or has more than 4294967295 rows",
+                           "mend the reader");
+    }
+    rows->source = reader.library;
+    rows->shape = shape;
+    rows->classes = request.classes;
+    if (opened.count == 0 && part == Part::train) {
+        throw RuntimeError(one_line(reader.library), "the reader has no rows to train on",
+                           "see what the reader reads from");
+    }
+    rows->labels.resize(std::min(request.take, opened.count));
+    for (uint64_t i = 0; i < rows->labels.size(); i++) {
+        rows->labels[i] = opened.label(opened.self, i);
+        if (rows->labels[i] >= 0 && rows->labels[i] < request.classes) continue;
+        throw RuntimeError(
+            one_line(reader.library),
+            concat("label ", rows->labels[i], " at row ", i, ", but the network has ",
+                   request.classes, " classes (labels 0 to ", request.classes - 1, ")"),
+            "mend the reader, or give the model more classes");
+    }
+    return rows;
+}
+
+}  // namespace emulsion

@@ -1,0 +1,46 @@
+/* A reader of data that does what its argument says: "refuse" to open, "label" beyond the classes,
+ * "row" that cannot be read, "nan" in a row, "none": no functions, "empty": no rows. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/abi/emulsion_reader.h"
+
+static const char* fault; /* of the last reader opened */
+
+static int32_t label_of(void* self, uint64_t index) {
+    (void)self;
+    return strcmp(fault, "label") == 0 && index == 2 ? 9 : (int32_t)(index % 3);
+}
+
+static int read_row(void* self, uint64_t index, float* row, char* error) {
+    const int64_t* values = self;
+    int64_t i;
+    for (i = 0; i < *values; i++) row[i] = (float)index;
+    if (strcmp(fault, "nan") == 0 && index == 1) row[3] = NAN;
+    if (strcmp(fault, "row") != 0 || index != 1) return 0;
+    snprintf(error, EMULSION_READER_ERROR, "the cable\nis cut");
+    return 1;
+}
+
+int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader* reader,
+                         char* error) {
+    static const char* const faults[] = {"refuse", "label", "row", "nan", "none", "empty"};
+    static int64_t values;
+    size_t i;
+    memset(reader, 0, sizeof *reader);
+    for (i = 0; i < sizeof faults / sizeof *faults; i++) {
+        if (strcmp(request->argument, faults[i]) == 0) fault = faults[i];
+    }
+    if (strcmp(fault, "refuse") == 0) {
+        snprintf(error, EMULSION_READER_ERROR, "nobody is at home");
+        return 1;
+    }
+    values = request->shape[0] * request->shape[1] * request->shape[2];
+    reader->self = &values;
+    reader->count = strcmp(fault, "empty") == 0 ? 0 : 5;
+    if (strcmp(fault, "none") == 0) return 0;
+    reader->label = label_of;
+    reader->read = read_row;
+    return 0;
+}
