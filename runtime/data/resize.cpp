@@ -121,42 +121,41 @@ std::vector<Window> make_windows(const Side& side, Resize resize) {
     return windows;
 }
 
-uint8_t round_sum(int64_t sum) {
+// Sums of weights times pixels fit 32 bits: the absolute weights of any filter here sum to less
+// than 2 after the division by their sum, and 2 * 255 * 2^kWeightBits is below 2^31.
+uint8_t round_sum(int32_t sum) {
     return static_cast<uint8_t>(
-        std::clamp<int64_t>((sum + (1 << (kWeightBits - 1))) >> kWeightBits, 0, 255));
+        std::clamp((sum + (1 << (kWeightBits - 1))) >> kWeightBits, 0, 255));
 }
 
 // in: [H][W][C] to [H][windows][C]
-std::vector<uint8_t> resize_rows(const std::vector<uint8_t>& in, size_t height, size_t width,
-                                 size_t channels, const std::vector<Window>& windows) {
-    std::vector<uint8_t> out(height * windows.size() * channels);
-    uint8_t* to = out.data();
-    for (size_t y = 0; y < height; y++) {
-        const uint8_t* row = in.data() + y * width * channels;
+template <size_t C>
+void resize_rows(const uint8_t* in, size_t height, size_t width, const std::vector<Window>& windows,
+                 uint8_t* out) {
+    for (size_t y = 0; y < height; y++, in += width * C) {
         for (const Window& window : windows) {
-            const uint8_t* from = row + static_cast<size_t>(window.begin) * channels;
-            for (size_t c = 0; c < channels; c++) {
-                int64_t sum = 0;
-                for (size_t k = 0; k < window.weights.size(); k++)
-                    sum += int64_t{window.weights[k]} * from[k * channels + c];
-                *to++ = round_sum(sum);
+            const uint8_t* from = in + static_cast<size_t>(window.begin) * C;
+            int32_t sums[C] = {};
+            for (const int32_t weight : window.weights) {
+                for (size_t c = 0; c < C; c++) sums[c] += weight * from[c];
+                from += C;
             }
+            for (size_t c = 0; c < C; c++) *out++ = round_sum(sums[c]);
         }
     }
-    return out;
 }
 
 // in: [H][row] to [windows][row]
 std::vector<uint8_t> resize_columns(const std::vector<uint8_t>& in, size_t row,
                                     const std::vector<Window>& windows) {
     std::vector<uint8_t> out(windows.size() * row);
-    std::vector<int64_t> sums(row);
+    std::vector<int32_t> sums(row);
     uint8_t* to = out.data();
     for (const Window& window : windows) {
         std::fill(sums.begin(), sums.end(), 0);
         const uint8_t* from = in.data() + static_cast<size_t>(window.begin) * row;
         for (const int32_t weight : window.weights) {
-            for (size_t x = 0; x < row; x++) sums[x] += int64_t{weight} * from[x];
+            for (size_t x = 0; x < row; x++) sums[x] += weight * from[x];
             from += row;
         }
         for (size_t x = 0; x < row; x++) *to++ = round_sum(sums[x]);
@@ -205,24 +204,27 @@ std::optional<PictureRule> parse_rule(std::string_view text) {
 Picture resize_picture(const Picture& picture, int height, int width, const PictureRule& rule) {
     const auto [rows, columns] = find_sides(picture.shape, height, width, rule.fit);
     const auto channels = static_cast<size_t>(picture.shape.channels);
-    const std::vector<Window> row_windows = make_windows(rows, rule.resize);
-    std::vector<Window> shifted = row_windows;
+    std::vector<Window> row_windows = make_windows(rows, rule.resize);
+    const std::vector<Window> column_windows = make_windows(columns, rule.resize);
     // The rows that no output pixel looks at are left out of the first pass.
     int begin = picture.shape.height, end = 0;
     for (const Window& window : row_windows) {
         begin = std::min(begin, window.begin);
         end = std::max(end, window.begin + static_cast<int>(window.weights.size()));
     }
-    for (Window& window : shifted) window.begin -= begin;
-    const size_t row_bytes = static_cast<size_t>(picture.shape.width) * channels;
-    const std::vector<uint8_t> needed(
-        picture.pixels.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(begin) * row_bytes),
-        picture.pixels.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(end) * row_bytes));
-    const std::vector<uint8_t> narrow = resize_rows(needed, static_cast<size_t>(end - begin),
-                                                    static_cast<size_t>(picture.shape.width),
-                                                    channels, make_windows(columns, rule.resize));
+    for (Window& window : row_windows) window.begin -= begin;
+    const auto stored_width = static_cast<size_t>(picture.shape.width);
+    const auto count = static_cast<size_t>(end - begin);
+    const uint8_t* first =
+        picture.pixels.data() + static_cast<size_t>(begin) * stored_width * channels;
+    std::vector<uint8_t> narrow(count * column_windows.size() * channels);
+    if (channels == 3) {
+        resize_rows<3>(first, count, stored_width, column_windows, narrow.data());
+    } else {
+        resize_rows<1>(first, count, stored_width, column_windows, narrow.data());
+    }
     Picture resized{{picture.shape.channels, height, width}, {}};
-    resized.pixels = resize_columns(narrow, static_cast<size_t>(width) * channels, shifted);
+    resized.pixels = resize_columns(narrow, static_cast<size_t>(width) * channels, row_windows);
     return resized;
 }
 

@@ -42,7 +42,7 @@ std::string to_text(const PictureRule& rule);
 std::optional<PictureRule> parse_rule(std::string_view text);
 
 // The picture with this height and width. REQUIRES: rule.resize is not kNone; all sides are
-// positive.
+// positive; 1 or 3 channels.
 Picture resize_picture(const Picture& picture, int height, int width, const PictureRule& rule);
 
 // The picture as a network of this shape reads it: channels converted, the size by the rule. Throws
