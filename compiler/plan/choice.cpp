@@ -22,9 +22,8 @@ const Recipe* recipe_named(const RecipeLibrary& library, const std::string& name
 // The fields of a legal tiling that the order of sums follows from.
 Tiling order_of(const Recipe& recipe, const Group& group, const Tiling& tiling, const Isa& isa) {
     Tiling order;
-    const TilingSpace space = recipe.space(group, isa);
-    for (size_t i = 0; i < space.size(); i++) {
-        if (space[i].order) order.values.push_back(tiling.values[i]);
+    for (const TilingField& field : recipe.space(group, isa)) {
+        if (field.order) order.values.emplace_back(field.name, tiling.at(field.name));
     }
     return order;
 }

@@ -11,11 +11,48 @@
 
 namespace emulsion {
 
-int Tiling::at(std::string_view name) const {
-    for (const auto& [key, value] : values) {
-        if (key == name) return value;
+namespace {
+
+const int* find_value(const Tiling& tiling, std::string_view name) {
+    for (const auto& [key, value] : tiling.values) {
+        if (key == name) return &value;
     }
-    EMU_CHECK(false, "the tiling '{}' has no '{}'", to_string(*this), name);
+    return nullptr;
+}
+
+}  // namespace
+
+int Tiling::at(std::string_view name) const {
+    const int* value = find_value(*this, name);
+    EMU_CHECK(value != nullptr, "the tiling '{}' has no '{}'", to_string(*this), name);
+    return *value;
+}
+
+int Tiling::at(std::string_view name, int otherwise) const {
+    const int* value = find_value(*this, name);
+    return value == nullptr ? otherwise : *value;
+}
+
+Tiling in_full(const TilingSpace& space, const Tiling& tiling) {
+    Tiling full = tiling;
+    for (size_t i = 0; i < space.size(); i++) {
+        const TilingField& field = space[i];
+        if (!field.otherwise || find_value(tiling, field.name) != nullptr) continue;
+        const size_t place = std::min(i, full.values.size());
+        full.values.emplace(full.values.begin() + static_cast<std::ptrdiff_t>(place), field.name,
+                            *field.otherwise);
+    }
+    return full;
+}
+
+Tiling in_short(const TilingSpace& space, const Tiling& tiling) {
+    Tiling named = tiling;
+    for (const TilingField& field : space) {
+        std::erase_if(named.values, [&](const auto& entry) {
+            return entry.first == field.name && field.otherwise == entry.second;
+        });
+    }
+    return named;
 }
 
 std::string to_string(const Tiling& tiling) {
@@ -46,12 +83,15 @@ bool TilingField::contains(int value) const {
 std::string tiling_fault(const Recipe& recipe, const Group& group, const Tiling& tiling,
                          const Isa& isa) {
     const TilingSpace space = recipe.space(group, isa);
-    for (size_t i = 0; i < std::max(space.size(), tiling.values.size()); i++) {
-        if (i >= space.size()) return fmt::format("it has no '{}'", tiling.values[i].first);
-        const TilingField& field = space[i];
-        if (i >= tiling.values.size() || tiling.values[i].first != field.name)
-            return fmt::format("'{}' is missing at place {}", field.name, i + 1);
-        const int value = tiling.values[i].second;
+    size_t next = 0;  // of the tiling's values
+    for (const TilingField& field : space) {
+        if (next == tiling.values.size() || tiling.values[next].first != field.name) {
+            if (field.otherwise) continue;
+            return fmt::format("'{}' is missing at place {}", field.name, next + 1);
+        }
+        const int value = tiling.values[next++].second;
+        if (field.otherwise == value)
+            return fmt::format("{}={} is what holds without it", field.name, value);
         if (field.contains(value)) continue;
         if (field.values.empty())
             return fmt::format("{}={}, but it is {} to {}", field.name, value, field.low,
@@ -59,7 +99,12 @@ std::string tiling_fault(const Recipe& recipe, const Group& group, const Tiling&
         return fmt::format("{}={}, but it is one of {}", field.name, value,
                            fmt::join(field.values, ", "));
     }
-    return recipe.clash(group, tiling, isa);
+    if (next == tiling.values.size()) return recipe.clash(group, tiling, isa);
+    const std::string& name = tiling.values[next].first;
+    const bool is_known = std::any_of(space.begin(), space.end(),
+                                      [&](const TilingField& field) { return field.name == name; });
+    return is_known ? fmt::format("'{}' is not at its place", name)
+                    : fmt::format("it has no '{}'", name);
 }
 
 Tiling parse_tiling(std::string_view text) {

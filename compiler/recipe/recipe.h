@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@ class KernelContext;
 struct Tiling {
     std::vector<std::pair<std::string, int>> values;
     int at(std::string_view name) const;  // REQUIRES: present
+    int at(std::string_view name, int otherwise) const;
     bool operator==(const Tiling&) const = default;
 };
 std::string to_string(const Tiling& tiling);
@@ -25,15 +27,23 @@ std::string to_string(const Tiling& tiling);
 Tiling parse_tiling(std::string_view text);
 
 // One field of a recipe's tilings and the values it may take: those listed, or all from `low` to
-// `high`.
+// `high`. A tiling names it, but for a field with a value `otherwise`, which is what holds where it
+// is not named and is never written down: so a recipe may get such a field, behind its others, and
+// what was legal stays legal, in the same words, and means the same.
 struct TilingField {
     std::string name;
     std::vector<int> values;
     int low = 0, high = -1;
-    bool order = false;  // whether the order of a sum, hence bits, follows from it
+    bool order = false;                 // whether the order of a sum, hence bits, follows from it
+    std::optional<int> otherwise = {};  // REQUIRES: one of the values, and no order follows
     bool contains(int value) const;
 };
 using TilingSpace = std::vector<TilingField>;
+
+// The tiling with all fields of the space that have a value otherwise, and without those that have
+// it, as it is written.
+Tiling in_full(const TilingSpace& space, const Tiling& tiling);
+Tiling in_short(const TilingSpace& space, const Tiling& tiling);
 
 // An intermediate of a whole kernel: a dense array of f32 that the plan places in the workspace,
 // where it lives during the call alone.
@@ -125,7 +135,8 @@ class Recipe {
 bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exact);
 
 // Why the recipe cannot run the group with this tiling: a field that lacks, that it does not know
-// or whose value lies outside the space, or a clash. Empty where the tiling is legal.
+// or whose value lies outside the space or needs no words, or a clash. Empty where the tiling is
+// legal.
 std::string tiling_fault(const Recipe& recipe, const Group& group, const Tiling& tiling,
                          const Isa& isa);
 

@@ -83,7 +83,8 @@ std::vector<CostTerm> cost_terms(const Recipe& recipe, const Group& group, const
                                    {"bytes", bytes},
                                    {"fixed", rounded(whole - arithmetic - bytes, whole)}};
     const double work = arithmetic > 0 ? arithmetic : whole;
-    for (const auto& [field, value] : tiling.values) {
+    const Tiling full = in_full(recipe.space(group, isa), tiling);
+    for (const auto& [field, value] : full.values) {
         terms.push_back({"per." + field, work / (1 + value)});
         terms.push_back({"by." + field, work * value});
     }

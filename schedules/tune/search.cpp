@@ -155,8 +155,10 @@ std::optional<Candidate> Search::random_candidate() {
     if (recipes_.empty()) return std::nullopt;
     const Recipe& recipe = *recipes_[random_() % recipes_.size()];
     Candidate candidate{std::string(recipe.name()), recipe.version(), {}};
-    for (const TilingField& field : recipe.space(kernel_.group, isa_))
+    const TilingSpace space = recipe.space(kernel_.group, isa_);
+    for (const TilingField& field : space)
         candidate.tiling.values.emplace_back(field.name, random_value(field));
+    candidate.tiling = in_short(space, candidate.tiling);
     return candidate;
 }
 
@@ -166,11 +168,13 @@ std::optional<Candidate> Search::changed_candidate() {
     const Recipe* recipe = find(candidate.recipe);
     const TilingSpace space = recipe->space(kernel_.group, isa_);
     if (space.empty()) return std::nullopt;
+    Tiling full = in_full(space, candidate.tiling);
     const size_t changes = 1 + random_() % 2;
     for (size_t i = 0; i < changes; i++) {
         const size_t field = random_() % space.size();
-        candidate.tiling.values[field].second = random_value(space[field]);
+        full.values[field].second = random_value(space[field]);
     }
+    candidate.tiling = in_short(space, full);
     return candidate;
 }
 

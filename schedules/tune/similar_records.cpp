@@ -72,15 +72,17 @@ const Recipe* find_recipe(const RecipeLibrary& library, const std::string& name)
 std::optional<Tiling> nearest_legal(const Recipe& recipe, const Group& group, const Isa& isa,
                                     const Tiling& tiling) {
     const TilingSpace space = recipe.space(group, isa);
-    Tiling fitted = recipe.tilings(group, isa).at(0);
+    Tiling fitted = in_full(space, recipe.tilings(group, isa).at(0));
     if (fitted.values.size() != space.size()) return std::nullopt;
+    const Tiling wanted_in_full = in_full(space, tiling);
     for (size_t i = 0; i < space.size(); i++) {
         auto& [name, value] = fitted.values[i];
-        for (const auto& [other, wanted] : tiling.values) {
+        for (const auto& [other, wanted] : wanted_in_full.values) {
             if (other == name) value = nearest_value(space[i], wanted);
         }
     }
-    if (tiling_fault(recipe, group, fitted, isa).empty()) return fitted;
+    const Tiling own = in_short(space, fitted);
+    if (tiling_fault(recipe, group, own, isa).empty()) return own;
     std::optional<Tiling> best;
     double least = std::numeric_limits<double>::infinity();
     for (size_t i = 0; i < space.size(); i++) {
@@ -89,6 +91,7 @@ std::optional<Tiling> nearest_legal(const Recipe& recipe, const Group& group, co
             if (moved >= least) continue;
             Tiling other = fitted;
             other.values[i].second = value;
+            other = in_short(space, other);
             if (!tiling_fault(recipe, group, other, isa).empty()) continue;
             best = other;
             least = moved;
