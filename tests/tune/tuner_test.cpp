@@ -1,6 +1,7 @@
 // The search for schedules, on a workbench that knows how fast each one is.
 #include "schedules/tune/tuner.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -167,6 +168,35 @@ TEST_F(Tuning, RanksChangesByAModelThatIsNotContradicted) {
     EXPECT_LT(costs(true), costs(false) - 3);
 }
 
+// All of a space whose fields the kernel's own schedule does not name.
+TEST_F(Tuning, TriesFieldsThatADefaultDoesNotName) {
+    const Plan plan = plan_of(network_, library_, build_, /*training=*/true);
+    const Isa& isa = isa_named(kTarget);
+    const auto recipe = std::find_if(library_.begin(), library_.end(), [](const auto& known) {
+        return known->name() == "reduction";
+    });
+    const std::vector<PlannedKernel>& kernels = plan.variants[0].kernels;
+    const auto kernel = std::find_if(kernels.begin(), kernels.end(), [&](const PlannedKernel& k) {
+        return k.recipe == "reduction" && !(*recipe)->space(k.group, isa).empty();
+    });
+    ASSERT_NE(kernel, kernels.end());
+    EXPECT_EQ(to_string(kernel->tiling), "");
+    const TilingSpace space = (*recipe)->space(kernel->group, isa);
+    ASSERT_EQ(space.size(), 1u);
+    std::set<std::string> all, tried;
+    for (const int value : space[0].values) {
+        if (value != space[0].otherwise) all.insert(fmt::format("chunk={}", value));
+    }
+    Search search(*kernel, isa, library_, /*exact=*/false, 2, 1);
+    while (const std::optional<Candidate> next = search.next()) {
+        tried.insert(to_string(next->tiling));
+        search.learn(*next, 10);
+    }
+    EXPECT_EQ(tried, all);
+    const auto nearest = nearest_legal(**recipe, kernel->group, isa, parse_tiling("chunk=17"));
+    EXPECT_EQ(nearest, parse_tiling("chunk=16"));
+}
+
 // The last of one batch and the next batch overlap: what is ahead was claimed, and is compiled
 // next.
 TEST_F(Tuning, CompilesTheNextCandidatesWhileSomeAreTimed) {
@@ -330,10 +360,10 @@ TEST_F(Tuning, OfAKernelByItsWholeNameLeavesLongerNamesOut) {
     const auto tuned = [&](const std::string& only) {
         options_.only = only;
         SilentReport report;
-        TuneRun run({network_, library_, build_, options_, workbench_, report});
-        run.find();
+        TuneRun found({network_, library_, build_, options_, workbench_, report});
+        found.find();
         std::set<std::string> names;
-        for (const auto& task : run.tasks) {
+        for (const auto& task : found.tasks) {
             if (!task->is_spent) names.insert(task->shown.name);
         }
         return names;

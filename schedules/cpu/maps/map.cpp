@@ -8,6 +8,7 @@
 #include "compiler/graph/limits.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/support/diagnostic.h"
+#include "schedules/cpu/common/tiling.h"
 
 namespace emulsion {
 
@@ -23,15 +24,23 @@ struct Loop {
     Var var;
     int64_t extent;              // the most it can be
     std::set<std::string> axes;  // the coordinates that it walks along
+    bool is_open = false;        // it may be less: it walks along samples
 };
 
 std::vector<Loop> loops_of(const Func& func, const TensorType& type, int batch) {
     std::vector<Loop> loops;
     std::vector<int64_t> extents = memory_extents(type);
     if (type.batched) extents.push_back(batch);
-    for (size_t i = 0; i < extents.size(); i++)
-        loops.push_back({func.args()[i], extents[i], {func.args()[i].name()}});
+    for (size_t i = 0; i < extents.size(); i++) {
+        const std::string name = func.args()[i].name();
+        loops.push_back({func.args()[i], extents[i], {name}, name == "n"});
+    }
     return loops;
+}
+
+// Whether the two innermost loops, of these extents, become one.
+bool fuses_rows(const std::vector<int64_t>& extents) {
+    return extents.size() > 2 && extents[0] > 1 && extents[0] % kLanes != 0;
 }
 
 void fuse_rows(Func func, std::vector<Loop>& loops) {
@@ -41,18 +50,18 @@ void fuse_rows(Func func, std::vector<Loop>& loops) {
     loops.erase(loops.begin());
 }
 
-// Splits loop `index` by `factor` and puts the outer loop after it.
+// Splits loop `index` by `factor` and puts the outer loop after it. The most that a loop along n
+// can be is not what it is.
 void split_loop(Func func, std::vector<Loop>& loops, size_t index, int64_t factor) {
     Loop& loop = loops[index];
     const Var outer(loop.var.name() + "o"), inner(loop.var.name() + "i");
-    const bool divides = loop.extent % factor == 0 && loop.var.name() != "n";
+    const bool divides = loop.extent % factor == 0 && !loop.is_open;
     func.split(loop.var, outer, inner, to_int(factor),
                divides ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
-    const int64_t extent = loop.extent;
-    const std::set<std::string> axes = loop.axes;
-    loop = {inner, factor, axes};
+    const Loop whole = loop;
+    loop = {inner, factor, whole.axes};
     loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(index) + 1,
-                 {outer, (extent + factor - 1) / factor, axes});
+                 {outer, (whole.extent + factor - 1) / factor, whole.axes, whole.is_open});
 }
 
 // Cuts the loops into tasks of about `elements` and fuses what is outside one; the last loop is
@@ -77,6 +86,14 @@ bool cut_tasks(Func func, std::vector<Loop>& loops, int64_t elements) {
     return loops[cut].extent > 1;
 }
 
+// Unrolls the first of the loops from `index` to `end` that runs more than once.
+void unroll_strip(Func func, std::vector<Loop>& loops, size_t index, size_t end, int strip) {
+    while (index < end && loops[index].extent == 1) index++;
+    if (index == end) return;
+    split_loop(func, loops, index, strip);
+    func.unroll(loops[index].var);
+}
+
 }  // namespace
 
 int64_t element_limit(const TensorType& type, int batch) {
@@ -85,13 +102,42 @@ int64_t element_limit(const TensorType& type, int batch) {
     return count;
 }
 
+TilingSpace map_space(const Group& group, const Isa& isa, bool fuse_rows) {
+    TilingSpace space = {{"task", {1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072}}};
+    const size_t results = group.body.results().size();
+    const TensorType& type = group.body.type(group.body.results()[0].value);
+    std::vector<int64_t> extents = memory_extents(type);
+    if (type.batched) extents.push_back(group.batch);
+    const auto first =
+        std::find_if(extents.begin(), extents.end(), [](int64_t extent) { return extent > 1; });
+    if (first == extents.end()) return space;
+    const bool is_fused = fuse_rows && fuses_rows(extents);
+    const int64_t row = *first * (is_fused ? extents[1] : 1);
+    int64_t vectors = (row + kLanes - 1) / kLanes;  // side by side
+    if (vectors == 1) {
+        const auto next = std::find_if(first + (is_fused ? 2 : 1), extents.end(),
+                                       [](int64_t extent) { return extent > 1; });
+        if (next != extents.end()) vectors = *next;
+    }
+    std::vector<int> strips = {1};
+    for (int strip = 2; strip <= vectors; strip *= 2) {
+        if (!register_fault(isa, kLanes, strip * static_cast<int>(results)).empty()) break;
+        strips.push_back(strip);
+    }
+    if (strips.size() > 1) space.push_back({"strip", strips, 0, -1, false, 1});
+    return space;
+}
+
+MapOptions map_options(const Tiling& tiling, bool fuse_rows) {
+    return {fuse_rows, tiling.at("task"), tiling.at("strip", 1)};
+}
+
 MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOptions& options) {
     std::vector<Loop> loops = loops_of(func, type, batch);
     if (loops.empty()) return {};
-    if (options.fuse_rows && loops.size() > 2 && loops[0].extent > 1 &&
-        loops[0].extent % kLanes != 0) {
-        fuse_rows(func, loops);
-    }
+    std::vector<int64_t> extents;
+    for (const Loop& loop : loops) extents.push_back(loop.extent);
+    if (options.fuse_rows && fuses_rows(extents)) fuse_rows(func, loops);
     MapLoops result;
     if (element_limit(type, batch) >= 2 * options.task_elements) {
         result.is_parallel = cut_tasks(func, loops, options.task_elements);
@@ -106,6 +152,10 @@ MapLoops schedule_map(Func func, const TensorType& type, int batch, const MapOpt
         split_loop(func, loops, vector, kLanes);
         func.vectorize(loops[vector].var);
         vector++;
+        if (options.strip > 1) {
+            const size_t inside = loops.size() - (result.is_parallel ? 1 : 0);  // a task
+            unroll_strip(func, loops, vector, inside, options.strip);
+        }
     }
     result.inner = loops[vector].var.name();
     for (size_t i = vector; i < loops.size(); i++)

@@ -3,8 +3,10 @@
 //     parallel task                  a fixed number of elements, so small tensors are one task and
 //     large ones many
 //       outer coordinates
-//         vectors of 16              along the innermost axis with more than one element; tails are
-//         guarded
+//         strips of vectors          unrolled: side by side along the same axis, or along the next
+//                                    one where a row is one vector
+//           vectors of 16            along the innermost axis with more than one element; tails are
+//                                    guarded
 //
 // Nothing is computed twice, so a result may take the memory of an operand that is read at the same
 // position only.
@@ -16,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/recipe/group.h"
+#include "compiler/recipe/recipe.h"
 
 namespace emulsion {
 
@@ -25,7 +27,13 @@ inline constexpr int kLanes = 16;  // f32 of one logical vector, on every instru
 struct MapOptions {
     bool fuse_rows = false;  // no operand depends on the channel alone: c and x may be one axis
     int task_elements = 16384;
+    int strip = 1;  // vectors side by side
 };
+
+// The fields of the tilings of a recipe whose results are scheduled so: `task`, elements of a task,
+// and `strip`, as many vectors as there are side by side and have registers.
+TilingSpace map_space(const Group& group, const Isa& isa, bool fuse_rows = false);
+MapOptions map_options(const Tiling& tiling, bool fuse_rows = false);
 
 // The loops of a Func. `around` are those around the vectors, innermost first, with the coordinates
 // that each walks along; `inner` is the first of them, `vector` the coordinate that is vectorized.

@@ -19,8 +19,20 @@ bool Pointwise::applies(const Group& group, const Isa&) const {
     return group.anchor < 0 && has_one_shape(group);
 }
 
-TilingSpace Pointwise::space(const Group&, const Isa&) const {
-    return {{"task", {1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072}}};
+namespace {
+
+const TensorType& result_type(const Group& group) {
+    return group.body.type(group.body.results()[0].value);
+}
+
+bool fuses_rows(const Group& group) {
+    return group.body.results().size() == 1 && group.pitches.empty() && reads_own_position(group);
+}
+
+}  // namespace
+
+TilingSpace Pointwise::space(const Group& group, const Isa& isa) const {
+    return map_space(group, isa, fuses_rows(group));
 }
 
 std::vector<Tiling> Pointwise::tilings(const Group&, const Isa&) const {
@@ -34,17 +46,14 @@ double Pointwise::cost(const Group& group, const Tiling&, const Isa&,
 
 std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const TensorType& type = group.body.type(group.body.results()[0].value);
-    const MapOptions options{.fuse_rows = reads_own_position(group) && group.pitches.empty(),
-                             .task_elements = tiling.at("task")};
+    const TensorType& type = result_type(group);
     Func values = context.finish();
     if (values.outputs() == 1) {
-        schedule_map(values, type, group.batch, options);
+        schedule_map(values, type, group.batch, map_options(tiling, fuses_rows(group)));
         return {values};
     }
     Func stored = stored_copy(values, "stored");
-    const MapLoops loops =
-        schedule_map(stored, type, group.batch, {.task_elements = tiling.at("task")});
+    const MapLoops loops = schedule_map(stored, type, group.batch, map_options(tiling));
     if (loops.inner.empty()) {
         values.compute_root();
         return {stored};

@@ -14,7 +14,7 @@ class Pointwise : public Recipe {
     bool writes_in_place() const override { return true; }
     // Groups without an anchor whose results have one shape.
     bool applies(const Group& group, const Isa& isa) const override;
-    // task: elements of one task.
+    // map_space
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

@@ -16,9 +16,7 @@ bool Pool::applies(const Group& group, const Isa&) const {
     return anchor_as<PoolAttributes>(group) != nullptr && has_one_shape(group);
 }
 
-TilingSpace Pool::space(const Group&, const Isa&) const {
-    return {{"task", {1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072}}};
-}
+TilingSpace Pool::space(const Group& group, const Isa& isa) const { return map_space(group, isa); }
 
 std::vector<Tiling> Pool::tilings(const Group&, const Isa&) const {
     return {{{{"task", 8192}}}, {{{"task", 2048}}}, {{{"task", 32768}}}};
@@ -32,8 +30,7 @@ std::vector<Func> Pool::build(KernelContext& context, const Tiling& tiling) cons
     const Group& group = context.group();
     Func out = context.finish(context.plain());
     const TensorType& type = group.body.type(group.body.results()[0].value);
-    const MapLoops loops =
-        schedule_map(out, type, group.batch, {.task_elements = tiling.at("task")});
+    const MapLoops loops = schedule_map(out, type, group.batch, map_options(tiling));
     compute_helpers({out}, loops, type, {.batch = group.batch});
     return {out};
 }

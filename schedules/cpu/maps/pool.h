@@ -12,7 +12,7 @@ class Pool : public Recipe {
     bool takes_pitches() const override { return true; }
     // max_pool, average_pool and their backwards.
     bool applies(const Group& group, const Isa& isa) const override;
-    // task: elements of one task.
+    // map_space
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

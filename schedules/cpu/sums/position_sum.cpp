@@ -108,6 +108,13 @@ SumShape::SumShape(const MapShape& map, int rows_of_block) : SumShape(map) {
     blocks = divide_up(map.height, rows);
 }
 
+SumShape SumShape::tiled(const Tiling& tiling) const {
+    SumShape shape = *this;
+    shape.chunk = tiling.at("chunk", chunk);
+    shape.units = tiling.at("units", units);
+    return shape;
+}
+
 PositionSum::PositionSum(const std::string& name, const MapShape& map, const SumShape& shape,
                          const Values& values)
     : shape_(shape),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/graph/type.h"
+#include "compiler/recipe/recipe.h"
 
 namespace emulsion {
 
@@ -26,16 +27,19 @@ struct MapShape {
     int blocks = 1;  // of a plain tensor
 };
 
-// How sums over positions are cut up: a function of the shape alone.
+// How sums over positions are cut up: what a sum follows from is a function of the shape alone.
 struct SumShape {
     explicit SumShape(const MapShape& map);
     // Blocks of `rows` rows, the last one with what is left.
     SumShape(const MapShape& map, int rows);
-    int chunk = 1;     // channels side by side: 1, or one to four vectors
+    // The same sums with the chunk and the tasks of the tiling.
+    SumShape tiled(const Tiling& tiling) const;
+    int chunk = 1;     // channels side by side: 1, or some vectors
     int chains = 1;    // interleaved along a row; divides the width
     int rows = 1;      // of a block
     int blocks = 1;    // of a sample
     bool even = true;  // chunks are whole vectors and divide the channels
+    int units = 1;     // of a task: chunks of a sample
 };
 
 // The sums of several values over the positions of each block of rows:

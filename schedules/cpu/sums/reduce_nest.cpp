@@ -13,11 +13,11 @@ using Halide::LoopLevel;
 using Halide::TailStrategy;
 using Halide::Var;
 
-ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op)
+ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op, const Tiling& tiling)
     : context_(context),
       op_(op),
       map_(context.group().anchor_input(0)),
-      shape_(map_),
+      shape_(SumShape(map_).tiled(tiling)),
       count_(map_.batched ? context.samples() : Expr(map_.blocks)),
       batch_(map_.batched ? context.group().batch : map_.blocks),
       channel_("channel") {
@@ -42,9 +42,7 @@ Func ReduceNest::build() {
     return map_.batched ? keep_channels() : keep_blocks();
 }
 
-bool ReduceNest::is_large() const {
-    return static_cast<int64_t>(map_.channels) * map_.positions() * batch_ >= kSerialElements;
-}
+bool ReduceNest::is_large() const { return is_worth_tasks(map_, batch_); }
 
 Expr ReduceNest::result(const Expr& sum) const {
     if (!op_.mean) return sum;

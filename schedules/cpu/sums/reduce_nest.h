@@ -20,7 +20,7 @@ namespace emulsion {
 
 class ReduceNest {
   public:
-    ReduceNest(const KernelContext& context, const Reduce& op);
+    ReduceNest(const KernelContext& context, const Reduce& op, const Tiling& tiling);
     Halide::Func build();
 
   private:

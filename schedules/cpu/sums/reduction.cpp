@@ -1,6 +1,8 @@
 // Reductions: what is summed for each kind, and in which loops.
 #include "schedules/cpu/sums/reduction.h"
 
+#include <optional>
+
 #include "compiler/graph/limits.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
@@ -25,11 +27,33 @@ using Halide::Var;
 
 namespace {
 
+constexpr int kMostVectors = 8;  // of a chunk
+
+// Sums over the positions of each channel, which are scheduled by schedule_samples or
+// schedule_strips: the map, its own shape, and how many sums a channel has.
+struct ChannelSums {
+    MapShape map;
+    SumShape shape;
+    int values;
+};
+
+std::optional<ChannelSums> channel_sums(const Group& group) {
+    if (group.anchor < 0) return std::nullopt;
+    const MapShape map(group.anchor_input(0));
+    if (!map.batched || map.positions() == 1) return std::nullopt;
+    if (anchor_as<PartialMoments>(group) != nullptr || anchor_as<PartialDots>(group) != nullptr)
+        return ChannelSums{map, SumShape(map, kStripRows), 2};
+    const auto* reduce = anchor_as<Reduce>(group);
+    const bool is_whole = reduce != nullptr && anchor_as<ReduceAxes>(group) == nullptr;
+    if (!is_whole || !reduce->keep_channels) return std::nullopt;
+    return ChannelSums{map, SumShape(map), 1};
+}
+
 // partial_moments: sums of deviations from the first value of a strip.
-Func build_moments(const KernelContext& context) {
+Func build_moments(const KernelContext& context, const Tiling& tiling) {
     const Group& group = context.group();
     const MapShape map(group.anchor_input(0));
-    const SumShape shape(map, kStripRows);
+    const SumShape shape = SumShape(map, kStripRows).tiled(tiling);
     const Func x = context.operand(0);
     const auto pivot = [&](const Expr& c, const Expr& strip, const Expr& n) {
         return x(map.at(c, 0, strip * kStripRows, n));
@@ -49,10 +73,10 @@ Func build_moments(const KernelContext& context) {
 }
 
 // partial_dots: sum of dy and of dy * (x - mean).
-Func build_dots(const KernelContext& context) {
+Func build_dots(const KernelContext& context, const Tiling& tiling) {
     const Group& group = context.group();
     const MapShape map(group.anchor_input(1));
-    const SumShape shape(map, kStripRows);
+    const SumShape shape = SumShape(map, kStripRows).tiled(tiling);
     const Func dy = context.operand(0), x = context.operand(1), mean = context.operand(2);
     PositionSum sums("dots", map, shape,
                      [&](const Expr& c, const Expr& i, const Expr& y, const Expr&, const Expr& n) {
@@ -112,6 +136,28 @@ bool Reduction::applies(const Group& group, const Isa&) const {
            anchor_as<PartialDots>(group) != nullptr || anchor_as<MergeMoments>(group) != nullptr;
 }
 
+TilingSpace Reduction::space(const Group& group, const Isa& isa) const {
+    const std::optional<ChannelSums> sums = channel_sums(group);
+    if (!sums) return {};
+    TilingSpace space;
+    const SumShape& own = sums->shape;
+    std::vector<int> chunks;
+    for (const int vectors :
+         own.even ? divisors(sums->map.channels / kLanes, kMostVectors) : std::vector<int>()) {
+        const int chunk = vectors * kLanes;
+        if (chunk == own.chunk || register_fault(isa, chunk, own.chains * sums->values).empty())
+            chunks.push_back(chunk);
+    }
+    if (chunks.size() > 1) space.push_back({"chunk", chunks, 0, -1, false, own.chunk});
+    std::vector<int> units = {1};
+    const int all = divide_up(sums->map.channels, own.chunk) * group.batch;
+    if (is_worth_tasks(sums->map, group.batch)) {
+        while (units.back() <= all / 4) units.push_back(2 * units.back());
+    }
+    if (units.size() > 1) space.push_back({"units", units, 0, -1, false, 1});
+    return space;
+}
+
 std::vector<Tiling> Reduction::tilings(const Group&, const Isa&) const { return {{}}; }
 
 double Reduction::cost(const Group& group, const Tiling&, const Isa&,
@@ -119,15 +165,15 @@ double Reduction::cost(const Group& group, const Tiling&, const Isa&,
     return 1e-6 + traffic_bytes(group) / (machine.bandwidth_gbs * 1e9);
 }
 
-std::vector<Func> Reduction::build(KernelContext& context, const Tiling&) const {
+std::vector<Func> Reduction::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
     if (const auto* reduce = anchor_as<ReduceAxes>(group))
         return {AxesNest(context, *reduce).build()};
     if (const auto* reduce = anchor_as<Reduce>(group))
-        return {ReduceNest(context, *reduce).build()};
+        return {ReduceNest(context, *reduce, tiling).build()};
     if (const auto* merge = anchor_as<MergeMoments>(group)) return {build_merge(context, *merge)};
     const bool is_moments = anchor_as<PartialMoments>(group) != nullptr;
-    return {is_moments ? build_moments(context) : build_dots(context)};
+    return {is_moments ? build_moments(context, tiling) : build_dots(context, tiling)};
 }
 
 }  // namespace emulsion

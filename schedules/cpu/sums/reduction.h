@@ -19,6 +19,9 @@ class Reduction : public Recipe {
     // before it is stored: vectors whose tails are guarded or lie in the padding.
     bool writes_in_place() const override { return true; }
     bool applies(const Group& group, const Isa& isa) const override;
+    // Where channels are kept and positions summed: `chunk`, channels side by side, as many as have
+    // registers, and `units`, chunks of a sample in a task. No bits follow from them.
+    TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;

@@ -19,30 +19,40 @@ namespace {
 
 constexpr int kTerms = 16;
 
+// Runs the chunks of all samples in parallel. Returns the loop over those of a task, or over the
+// tasks where each is one.
+Var make_tasks(Func func, const Var& chunk, const Var& n, int units) {
+    const Var task("task"), unit("unit");
+    func.fuse(chunk, n, task);
+    if (units > 1) func.split(task, task, unit, units, TailStrategy::GuardWithIf);
+    func.parallel(task);
+    return units > 1 ? unit : task;
+}
+
 }  // namespace
 
+bool is_worth_tasks(const MapShape& map, int batch) {
+    return static_cast<int64_t>(map.channels) * map.positions() * batch >= kSerialElements;
+}
+
 LoopLevel schedule_samples(Func func, const SumShape& shape, const MapShape& map, int batch) {
-    const Var c = func.args()[0], n = func.args().back(), outer("co"), inner("ci"), task("task");
+    const Var c = func.args()[0], n = func.args().back(), outer("co"), inner("ci");
     func.split(c, outer, inner, shape.chunk,
                shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     vectorize_chunk(func, inner, shape);
-    if (static_cast<int64_t>(map.channels) * map.positions() * batch < kSerialElements)
-        return {func, outer};
-    func.fuse(outer, n, task).parallel(task);
-    return {func, task};
+    if (!is_worth_tasks(map, batch)) return {func, outer};
+    return {func, make_tasks(func, outer, n, shape.units)};
 }
 
 LoopLevel schedule_strips(Func func, const SumShape& shape, const MapShape& map, int batch) {
     const Var c = func.args()[0], strip = func.args()[2], n = func.args()[3];
-    const Var outer("co"), inner("ci"), task("task");
+    const Var outer("co"), inner("ci");
     func.split(c, outer, inner, shape.chunk,
                shape.even ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     std::vector<Halide::VarOrRVar> order = vectorize_chunk(func, inner, shape);
     for (const Var& var : {func.args()[1], strip, outer, n}) order.emplace_back(var);
     func.reorder(order);
-    if (static_cast<int64_t>(map.channels) * map.positions() * batch >= kSerialElements) {
-        func.fuse(outer, n, task).parallel(task);
-    }
+    if (is_worth_tasks(map, batch)) make_tasks(func, outer, n, shape.units);
     return {func, strip};
 }
 

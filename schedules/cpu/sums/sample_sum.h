@@ -14,14 +14,16 @@ namespace emulsion {
 
 // Below this many elements one thread is enough.
 inline constexpr int64_t kSerialElements = 32768;
+bool is_worth_tasks(const MapShape& map, int batch);
 
 // Schedules a Func over (c, n): chunks of channels of one sample, in parallel where there is much
-// to read. Returns the loop inside which a chunk of a sample is at work.
+// to read, `shape.units` of them in a task. Returns the loop inside which a chunk of a sample is at
+// work.
 Halide::LoopLevel schedule_samples(Halide::Func func, const SumShape& shape, const MapShape& map,
                                    int batch);
 
-// The same for a Func over (c, w, strip, n) with one w: all strips of a chunk of a sample are one
-// task. Returns the loop inside which a chunk of a strip is at work.
+// The same for a Func over (c, w, strip, n) with one w: all strips of a chunk of a sample are in
+// one task. Returns the loop inside which a chunk of a strip is at work.
 Halide::LoopLevel schedule_strips(Halide::Func func, const SumShape& shape, const MapShape& map,
                                   int batch);
 

@@ -20,16 +20,17 @@ namespace {
 
 // The recipe's default tiling with the largest value of each field of the space that goes with it.
 Tiling largest_tiling(const Recipe& recipe, const Group& group, const Isa& isa) {
-    Tiling tiling = recipe.tilings(group, isa)[0];
-    for (const TilingField& field : recipe.space(group, isa)) {
+    const TilingSpace space = recipe.space(group, isa);
+    Tiling tiling = in_full(space, recipe.tilings(group, isa)[0]);
+    for (const TilingField& field : space) {
         Tiling larger = tiling;
         for (auto& [name, value] : larger.values) {
             if (name != field.name) continue;
             value = field.values.empty() ? field.high : std::ranges::max(field.values);
         }
-        if (tiling_fault(recipe, group, larger, isa).empty()) tiling = larger;
+        if (tiling_fault(recipe, group, in_short(space, larger), isa).empty()) tiling = larger;
     }
-    return tiling;
+    return in_short(space, tiling);
 }
 
 std::shared_ptr<const MaxPool> pool_of_three() {
