@@ -19,25 +19,10 @@ namespace emulsion {
 namespace {
 
 constexpr const char* kFormat = "emulsion-weights-1";
-constexpr const char* kChecksumKey = "xxh64";
 constexpr size_t kChunk = 1 << 18;  // elements read or written at once
 
 std::span<const emulsion_tensor> tensors_of(const emulsion_info& info) {
     return {info.tensors, static_cast<size_t>(info.tensor_count)};
-}
-
-// The tensors of `info` that `names` lists too.
-std::vector<const emulsion_tensor*> common_tensors(const emulsion_info& info,
-                                                   const emulsion_info& names) {
-    std::vector<const emulsion_tensor*> common;
-    for (const emulsion_tensor& tensor : tensors_of(info)) {
-        for (const emulsion_tensor& other : tensors_of(names)) {
-            if (std::string_view(tensor.name) != other.name) continue;
-            common.push_back(&tensor);
-            break;
-        }
-    }
-    return common;
 }
 
 std::span<const int64_t> shape_of(const emulsion_tensor& tensor) {
@@ -56,7 +41,8 @@ Metadata make_metadata(const emulsion_info& info, const TrainedFor& trained, uin
     metadata.emplace_back("optimizer", info.optimizer);
     metadata.emplace_back("epoch", concat(trained.epoch));
     metadata.emplace_back("step", concat(trained.step));
-    metadata.emplace_back(kChecksumKey, checksum_text(checksum));
+    metadata.insert(metadata.end(), trained.metrics.begin(), trained.metrics.end());
+    metadata.emplace_back(kWeightsChecksumKey, checksum_text(checksum));
     return metadata;
 }
 
@@ -206,7 +192,7 @@ uint64_t check_values(const File& file) {
                            std::isnan(values[i]) ? "NaN" : "infinity", " at index ", first + i);
             }
         });
-    const std::string* stored = file.header.find_metadata(kChecksumKey);
+    const std::string* stored = file.header.find_metadata(kWeightsChecksumKey);
     if (stored != nullptr && *stored != checksum_text(checksum)) {
         file.refuse(concat("the data are damaged: their checksum is ", checksum_text(checksum),
                            ", but ", quoted(*stored), " was written with them"),
@@ -218,9 +204,22 @@ uint64_t check_values(const File& file) {
 
 }  // namespace
 
+std::vector<const emulsion_tensor*> weights_tensors(const emulsion_info& info,
+                                                    const emulsion_info& names) {
+    std::vector<const emulsion_tensor*> common;
+    for (const emulsion_tensor& tensor : tensors_of(info)) {
+        for (const emulsion_tensor& other : tensors_of(names)) {
+            if (std::string_view(tensor.name) != other.name) continue;
+            common.push_back(&tensor);
+            break;
+        }
+    }
+    return common;
+}
+
 void save_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names, const TrainedFor& trained) {
-    const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
+    const std::vector<const emulsion_tensor*> tensors = weights_tensors(info, names);
     AtomicFile file(path);
     Checksum checksum;  // it stands in front of the data
     visit_data(tensors, memory, [&](std::span<const uint8_t> bytes) { checksum.add(bytes); });
@@ -231,16 +230,15 @@ void save_weights(const std::string& path, const emulsion_info& info, const emul
 }
 
 uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names,
-                            const DataFacts& data) {
-    const std::vector<TensorEntry> entries = make_entries(common_tensors(info, names));
-    const TrainedFor longest{UINT64_MAX, UINT64_MAX, data};
-    const Bytes header = encode_safetensors_header(make_metadata(info, longest, 0), entries);
+                            const TrainedFor& trained) {
+    const std::vector<TensorEntry> entries = make_entries(weights_tensors(info, names));
+    const Bytes header = encode_safetensors_header(make_metadata(info, trained, 0), entries);
     return header.size() + (entries.empty() ? 0 : entries.back().end);
 }
 
 DataFacts load_weights(const ByteSource& input, const emulsion_info& info,
                        const emulsion_memory& memory, const emulsion_info& names) {
-    const std::vector<const emulsion_tensor*> tensors = common_tensors(info, names);
+    const std::vector<const emulsion_tensor*> tensors = weights_tensors(info, names);
     check_bytes(input, tensors, info);
     const SafetensorsHeader header = read_safetensors(input);
     const File file{input, header, info};

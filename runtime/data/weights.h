@@ -3,12 +3,14 @@
 //
 // Metadata: "format" ("emulsion-weights-1"), "network", "signature", what the weights were made
 // with ("input", "mean", "deviation", "classes", "resize", "scale": see origin.h, and
-// "optimizer"), how far the training was ("epoch", "step"), and "xxh64", the checksum of the data
-// in 16 hexadecimal digits. The trainer writes all of them. A file without "xxh64", as one
-// converted from elsewhere may be, is taken as it is: its shapes are checked and its values are
-// finite, but damage goes unnoticed.
+// "optimizer"), how far the training was ("epoch", "step") and what it had come to (the trainer's
+// "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", where there are any),
+// and "xxh64", the checksum of the data in 16 hexadecimal digits. The trainer writes all of them. A
+// file without "xxh64", as one converted from elsewhere may be, is taken as it is: its shapes are
+// checked and its values are finite, but damage goes unnoticed.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "runtime/abi/emulsion_abi.h"
 #include "runtime/data/origin.h"
@@ -20,7 +22,14 @@ namespace emulsion {
 struct TrainedFor {
     uint64_t epoch = 0, step = 0;  // done
     DataFacts data = {};
+    Metadata metrics = {};  // name and number
 };
+
+// The tensors of `info` that `names` lists, too: those of a weights file, in its order.
+std::vector<const emulsion_tensor*> weights_tensors(const emulsion_info& info,
+                                                    const emulsion_info& names);
+
+inline constexpr const char* kWeightsChecksumKey = "xxh64";  // in the metadata
 
 // Writes the file atomically. The tensors written are those of `info` that `names` lists too, in
 // the order of `info`. The trainer passes the training library as `info` and the inference library
@@ -29,9 +38,9 @@ struct TrainedFor {
 void save_weights(const std::string& path, const emulsion_info& info, const emulsion_memory& memory,
                   const emulsion_info& names, const TrainedFor& trained);
 
-// The most bytes that such a file has.
+// The bytes of that file.
 uint64_t weights_file_bytes(const emulsion_info& info, const emulsion_info& names,
-                            const DataFacts& data = {});
+                            const TrainedFor& trained);
 
 // Reads the file into parameters and state of `info`'s memory: every tensor of `info` that `names`
 // lists must be there with its type and shape, and nothing else. Checks everything, checksum,

@@ -25,7 +25,7 @@ using testing::TensorValues;
 
 constexpr const char* kOwnFix = "\n  fix: give the weights that training 'small' wrote";
 
-const TrainedFor kTrained = {.epoch = 3, .step = 77};
+const TrainedFor kTrained = {.epoch = 3, .step = 77, .metrics = {{"validation_loss", "0.25"}}};
 
 // The file that is saved of a network.
 Bytes saved(const SmallNetwork& network) {
@@ -52,6 +52,7 @@ TEST(DataWeights, FileHoldsWhatInferenceNeedsAndNoMore) {
                                          {"optimizer", "sgd learning_rate=0.05 momentum=0.9"},
                                          {"epoch", "3"},
                                          {"step", "77"},
+                                         {"validation_loss", "0.25"},
                                          {"xxh64", checksum_text(checksum.value())}}));
     std::vector<std::string> names;
     for (const TensorEntry& tensor : header.tensors) names.push_back(tensor.name);
