@@ -100,6 +100,10 @@ std::string accuracy_text(const Evaluation& evaluation) {
         const double share = metrics.share(head.correct);
         text += concat(", ", one_line(head.name), " ", format_percent(share, 2));
     }
+    if (evaluation.top) {
+        text += concat(", top ", evaluation.top->classes, " ",
+                       format_percent(metrics.share(evaluation.top->correct), 2));
+    }
     if (evaluation.not_finite > 0)
         text += concat(", scores not finite for ", evaluation.not_finite);
     return text + "\n";

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "runtime/data/source.h"
+#include "runtime/program/confusion.h"
 #include "runtime/program/metrics.h"
 #include "runtime/program/session.h"
 
@@ -27,11 +29,19 @@ bool has_finite_scores(std::span<const float> scores);
 // has_finite_scores.
 std::vector<RankedClass> rank_classes(std::span<const float> scores, int count);
 
+// How many pictures have their label among the `classes` best.
+struct TopCount {
+    int classes = 1;
+    double correct = 0.0;
+};
+
 struct Evaluation {
     Metrics metrics;        // the loss holds where has_loss is true
     bool has_loss = false;  // the network gives probabilities: loss = -ln(probability of the label)
     int64_t not_finite =
         0;  // pictures whose scores are NaN or infinite; they count as wrong, without a loss
+    std::optional<TopCount> top = std::nullopt;         // where the caller has counted them
+    std::optional<Confusion> confusion = std::nullopt;  // the same
 };
 
 // Called for each picture in the order of the subset, with its index in the source.
@@ -53,7 +63,7 @@ Evaluation evaluate(InferenceSession& session, const Source& source,
                     std::span<const uint32_t> subset, const EvaluateOptions& options = {});
 
 // "accuracy 91.32 % (9132 of 10000), loss 0.2431", one line; with several classifiers also
-// ", NAME 90.10 %" for each that has a name.
+// ", NAME 90.10 %" for each that has a name; where they were counted, ", top 5 99.20 %".
 std::string accuracy_text(const Evaluation& evaluation);
 
 }  // namespace emulsion

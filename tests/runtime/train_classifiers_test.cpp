@@ -1,4 +1,7 @@
 // Runs of the trainer whose network has several classifiers, or none that counts.
+#include <cmath>
+
+#include "runtime/program/confusion.h"
 #include "runtime/program/session.h"
 #include "runtime/support/text.h"
 #include "tests/runtime/train_support.h"
@@ -79,6 +82,94 @@ TEST_F(TrainRunTest, TheUnnamedClassifierDecides) {
     const auto lines = read_lines(train({"--epochs", "20", "--json"}).out);
     EXPECT_EQ(lines[20]["accuracy"], 1.0) << lines[20];
     EXPECT_FALSE(lines[20].contains("heads")) << lines[20];
+}
+
+// By hand: two of three cats and one of two dogs are found, one dog is taken for a cat, one cat has
+// scores that are no numbers; there is no bird.
+TEST(ConfusionTest, RecallAndPrecisionByHand) {
+    Confusion confusion(3);
+    confusion.add(0, 0), confusion.add(0, 0), confusion.add(0, std::nullopt);
+    confusion.add(1, 1), confusion.add(1, 0);
+    EXPECT_EQ(confusion.recall(0), 2.0 / 3);
+    EXPECT_EQ(confusion.precision(0), 2.0 / 3);
+    EXPECT_EQ(confusion.recall(1), 0.5);
+    EXPECT_EQ(confusion.precision(1), 1.0);
+    EXPECT_EQ(confusion.recall(2), std::nullopt);
+    EXPECT_EQ(confusion.precision(2), std::nullopt);
+    const char* names[] = {"cat", "dog", "bird"};
+    emulsion_info info{};
+    info.classes = names, info.class_count = 3;
+    EXPECT_EQ(confusion_text(confusion, info),
+              "class        pictures   recall  precision\n"
+              "    0  cat          3  66.67 %    66.67 %\n"
+              "    1  dog          2  50.00 %   100.00 %\n"
+              "    2  bird         0        -          -\n"
+              "taken for  0  1  2\n"
+              "class 0    2  .  .\n"
+              "class 1    1  1  .\n"
+              "class 2    .  .  .\n");
+    EXPECT_EQ(confusion_text(Confusion(kMostShownClasses + 1), info).find("taken for"),
+              std::string::npos);
+}
+
+TEST(ConfusionTest, TheBestOfEqualScoresIsTheFirst) {
+    const float scores[] = {0.25f, 0.5f, 0.25f, 0.0f};
+    const int place[] = {2, 1, 3, 4};
+    for (int label = 0; label < 4; label++) {
+        for (int count = 1; count <= 5; count++)
+            EXPECT_EQ(is_among_best(scores, label, count), place[label] <= count) << label << count;
+    }
+    EXPECT_FALSE(is_among_best(scores, 4, 4));
+    const float bad[] = {1.0f, NAN};
+    EXPECT_FALSE(is_among_best(bad, 0, 2));
+}
+
+// Against what the inference program says of each picture.
+TEST_F(TrainRunTest, TopAndConfusion) {
+    write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);
+    const std::vector<std::string> options{
+        "--steps", "4",           "--learning-rate", "0.02", "--top",
+        "2",       "--confusion", "--validation",    "test", "--checkpoint"};
+    auto json = options, text = options;
+    json.insert(json.end(), {folder_ / "run", "--json"});
+    text.push_back(folder_ / "text");
+    const ProgramResult trained = train(json);
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    const ProgramResult inferred =
+        run_fake_infer({"--weights", folder_ / "run/weights.safetensors", "--data", folder_.path(),
+                        "--take", "30", "--top", "2", "--json"});
+    std::vector<std::vector<int>> counts(3, std::vector<int>(3));
+    int among_two = 0;
+    for (const auto& row : read_lines(inferred.out)) {
+        if (!row.contains("label")) continue;
+        const auto index = [](const nlohmann::json& name) {
+            return static_cast<size_t>(std::stoi(name.get<std::string>()));
+        };
+        const size_t label = index(row["label"]);
+        counts[label][index(row["class"])]++;
+        for (const auto& best : row["top"]) among_two += index(best["class"]) == label;
+    }
+    const auto lines = read_lines(trained.out);
+    for (const auto& found : {lines[1]["validation"], lines.back()}) {
+        EXPECT_EQ(found["confusion"], nlohmann::json(counts)) << found << inferred.out;
+        EXPECT_EQ(found["top"]["classes"], 2);
+        EXPECT_EQ(found["top"]["accuracy"], among_two / 30.0);
+        EXPECT_EQ(found["recall"][1], counts[1][1] / 10.0);
+    }
+    const ProgramResult table = train(text);
+    EXPECT_NE(table.out.find("  valid. acc  valid. top 2  "), std::string::npos) << table.out;
+    EXPECT_NE(table.out.find(", top 2 "), std::string::npos) << table.out;
+    EXPECT_NE(table.out.find("\nclass     pictures "), std::string::npos) << table.out;
+    EXPECT_NE(table.out.find("\ntaken for "), std::string::npos) << table.out;
+    // A resumed run counts on, and its history and log tell of it.
+    const ProgramResult resumed =
+        run_fake_train({"--checkpoint", folder_ / "run", "--resume", "--epochs", "1", "--json"});
+    EXPECT_TRUE(read_lines(resumed.out).back().contains("confusion")) << resumed.out;
+    const ProgramResult history = run_fake_train({"--history", folder_ / "run"});
+    EXPECT_NE(history.out.find("  valid. top 2  "), std::string::npos) << history.out;
+    EXPECT_EQ(train({"--top", "0"}).err,
+              "error: --top: '0' is not a whole number from 1 to 1000000\n  fix: for example "
+              "--top 1\n");
 }
 
 // Wherever they stand among the outputs.
