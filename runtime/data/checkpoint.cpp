@@ -260,7 +260,7 @@ uint64_t check_blocks(const ByteSource& input, const Contents& contents) {
 
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
-                     const RunPosition& position, const std::string& obsolete) {
+                     const RunPosition& position, std::span<const std::string> obsolete) {
     make_folder(folder);
     const std::string path = join_path(folder, kCheckpointName);
     const Bytes head = encode_head(info, sizes, position);
@@ -285,7 +285,7 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
     }
     file.write(encode_checksum(checksum));
     file.sync();
-    if (!obsolete.empty()) remove_file(obsolete);
+    for (const std::string& path : obsolete) remove_file(path);
     file.commit();
 }
 
@@ -319,6 +319,10 @@ RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info
                             const emulsion_sizes& sizes, const emulsion_memory& memory) {
     const std::string path = is_folder(folder) ? join_path(folder, kCheckpointName) : folder;
     return load_checkpoint(ByteSource(path, "checkpoint"), info, sizes, memory);
+}
+
+RunPosition load_position(const std::string& path) {
+    return parse_head(ByteSource(path, "checkpoint")).position;
 }
 
 void check_position(const RunPosition& position, uint64_t batches, const std::string& where) {

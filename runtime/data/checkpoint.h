@@ -1,11 +1,12 @@
 // Checkpoints: everything a training run needs to go on with the same bits, in one file.
 //
-// A run's folder holds `checkpoint` (this file) and `weights.safetensors`. The checkpoint has the
+// A run's folder holds `checkpoint` (this file), weights files and logs. The checkpoint has the
 // parameters and the state (running statistics, optimiser, generator, step count) in the canonical
 // memory layout, the position, what the run was made with, and checksums of all of it. It is
 // replaced atomically: after a crash at any byte the previous one loads.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "runtime/abi/emulsion_abi.h"
@@ -26,12 +27,12 @@ struct RunPosition {
 };
 
 // Writes FOLDER/checkpoint, atomically, and makes the folder where needed. `sizes` gives the length
-// of the two blocks. Takes no copy of them. `obsolete`, where given, is a file that must not stand
-// beside the new checkpoint: it is removed once the disk holds all bytes, just before the
-// checkpoint takes its name.
+// of the two blocks. Takes no copy of them. `obsolete` are files that must not stand beside the new
+// checkpoint: they are removed once the disk holds all bytes, just before the checkpoint takes its
+// name.
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
-                     const RunPosition& position, const std::string& obsolete = {});
+                     const RunPosition& position, std::span<const std::string> obsolete = {});
 
 // The bytes of that file.
 uint64_t checkpoint_file_bytes(const emulsion_info& info, const emulsion_sizes& sizes,
@@ -46,6 +47,10 @@ RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info
                             const emulsion_sizes& sizes, const emulsion_memory& memory);
 RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,
                             const emulsion_sizes& sizes, const emulsion_memory& memory);
+
+// What the file at `path` says of the position, without the blocks of memory, which are not
+// checked.
+RunPosition load_position(const std::string& path);
 
 // Throws RuntimeError where no run of so many batches an epoch can be at the position; `where`
 // names the checkpoint.

@@ -25,6 +25,7 @@ constexpr size_t kMostMetadata = 1024;    // entries
 
 // Checkpoints
 constexpr uint64_t kMostCheckpointHead = 64 * kMebi;  // all but the two blocks of memory
+constexpr uint64_t kMostLogBytes = 256 * kMebi;  // of a run's log, that a resumed run goes on with
 
 // Data sets
 constexpr int kMostIdxAxes = 4;

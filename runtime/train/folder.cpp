@@ -57,11 +57,13 @@ void check_output(const char* option, const std::string& path, uint64_t bytes,
                   const OutputPaths& paths) {
     if (path.empty()) return;
     if (!paths.folder.empty()) {
-        for (const char* name : {kCheckpointName, kLockName}) {
+        for (const char* name : {kCheckpointName, kLockName, kEventLogName, kEpochLogName}) {
             const std::string own = join_path(paths.folder, name);
             if (do_collide(path, own)) refuse_double(option, path, "the run's " + own);
         }
     }
+    if (!paths.init.empty() && do_collide(path, paths.init))
+        refuse_double(option, path, "the weights of --init");
     for (const std::string& file : paths.data) {
         if (do_collide(path, file)) refuse_double(option, path, "the data set's " + file);
     }
@@ -161,10 +163,14 @@ bool is_held(const std::string& folder) {
 
 void check_outputs(const OutputPaths& paths) {
     check_output("--weights", paths.weights, paths.weights_bytes, paths);
+    check_output("--best", paths.best, paths.weights_bytes, paths);
     check_output("--profile", paths.profile, /*bytes=*/1, paths);
     check_output("--trace", paths.trace, /*bytes=*/1, paths);
     check_output("--rate-test", paths.rate_test, /*bytes=*/1, paths);
     check_checkpoint_room(paths);
+    check_pair("--weights", paths.weights, "the best weights", paths.best);
+    check_pair("--profile", paths.profile, "the best weights", paths.best);
+    check_pair("--trace", paths.trace, "the best weights", paths.best);
     check_pair("--profile", paths.profile, "the weights", paths.weights);
     check_pair("--trace", paths.trace, "the weights", paths.weights);
     check_pair("--trace", paths.trace, "the profile", paths.profile);

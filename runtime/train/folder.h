@@ -6,6 +6,8 @@
 
 namespace emulsion {
 
+inline constexpr const char *kEventLogName = "log.jsonl", *kEpochLogName = "log.csv";
+
 // Holds FOLDER/lock while it lives. The lock is the system's (flock), so it goes with the process
 // however that ends; a file `lock` that is left over locks nothing. What stands in the file is for
 // the message: process and host. A file `lock` that no trainer has written is neither changed nor
@@ -36,8 +38,9 @@ bool is_held(const std::string& folder);
 // Where a run writes; empty: nowhere.
 struct OutputPaths {
     std::string folder;  // of checkpoints
-    std::string weights, profile, trace, rate_test;
-    std::vector<std::string> data;  // what the run reads
+    std::string weights, best, profile, trace, rate_test;
+    std::string init;               // what the run reads: weights,
+    std::vector<std::string> data;  // and files of the data set
     uint64_t checkpoint_bytes = 0, weights_bytes = 0;
 };
 

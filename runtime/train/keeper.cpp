@@ -10,10 +10,11 @@
 namespace emulsion {
 
 CheckpointKeeper::CheckpointKeeper(std::string folder, const TrainingSession& session,
-                                   const RunState& state, Console& console)
+                                   const RunState& state, Reporter& reporter, Console& console)
     : folder_(std::move(folder)),
       session_(session),
       state_(state),
+      reporter_(reporter),
       console_(console),
       tried_at_(Clock::now()) {}
 
@@ -40,8 +41,10 @@ void CheckpointKeeper::save_now() {
     save_checkpoint(folder_, session_.info(), session_.sizes(), session_.memory(), position,
                     obsolete_);
     obsolete_.clear();
+    const bool is_other_step = saved_step_ != state_.step;
     saved_step_ = state_.step;
     saved_text_ = std::move(position.metrics);
+    if (is_other_step) reporter_.checkpoint(static_cast<int64_t>(state_.step));
 }
 
 double CheckpointKeeper::minutes() const {

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "runtime/train/console.h"
+#include "runtime/train/reporter.h"
 #include "runtime/train/run.h"
 #include "runtime/train/session.h"
 
@@ -16,7 +18,7 @@ class CheckpointKeeper {
   public:
     // `folder` empty: nothing is kept. All references must outlive the keeper.
     CheckpointKeeper(std::string folder, const TrainingSession& session, const RunState& state,
-                     Console& console);
+                     Reporter& reporter, Console& console);
 
     // Where the disk refuses a checkpoint that only may be written, a warning says so, and the run
     // goes on; one that must be written throws RuntimeError. What is saved already is not written
@@ -24,8 +26,8 @@ class CheckpointKeeper {
     enum class Need { kMust, kMay };
     void save(Need need);
 
-    // The file must not stand beside a checkpoint of this run: the first one replaces it, too.
-    void supersede(std::string file) { obsolete_ = std::move(file); }
+    // The files must not stand beside a checkpoint of this run: the first one replaces them, too.
+    void supersede(std::vector<std::string> files) { obsolete_ = std::move(files); }
 
     bool is_keeping() const { return !folder_.empty(); }
     // The step of the last checkpoint that this process has written.
@@ -41,8 +43,9 @@ class CheckpointKeeper {
     const std::string folder_;
     const TrainingSession& session_;
     const RunState& state_;
+    Reporter& reporter_;
     Console& console_;
-    std::string obsolete_;
+    std::vector<std::string> obsolete_;
     std::optional<uint64_t> saved_step_;
     std::string saved_text_;  // of that position
     Clock::time_point tried_at_;

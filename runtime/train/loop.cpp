@@ -3,6 +3,7 @@
 
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
+#include "runtime/train/best.h"
 #include "runtime/train/interrupt.h"
 
 namespace emulsion {
@@ -10,11 +11,13 @@ namespace emulsion {
 using Need = CheckpointKeeper::Need;
 
 TrainingLoop::TrainingLoop(TrainingSession& session, Loader& loader, RunState& state,
-                           CheckpointKeeper& keeper, Reporter& reporter, const LoopOptions& options)
+                           CheckpointKeeper& keeper, WeightsKeeper& weights, Reporter& reporter,
+                           const LoopOptions& options)
     : session_(session),
       loader_(loader),
       state_(state),
       keeper_(keeper),
+      weights_(weights),
       reporter_(reporter),
       options_(options),
       total_steps_(state.settings.total_steps(loader.batches())),
@@ -22,7 +25,7 @@ TrainingLoop::TrainingLoop(TrainingSession& session, Loader& loader, RunState& s
 
 LoopEnd TrainingLoop::run() {
     begin();
-    while (static_cast<int64_t>(state_.step) + under_way_ < total_steps_) {
+    while (!is_complete()) {
         if (StopSignals::of_process().arrived() != 0) {
             settle();
             fetch_finite();
@@ -37,23 +40,26 @@ LoopEnd TrainingLoop::run() {
             settle();
             fetch_finite();
             keeper_.save(Need::kMay);
+            weights_.save(Need::kMay);
         }
     }
     return LoopEnd::kComplete;
 }
 
-// The record of what ends where the run stands, or null.
-EpochRecord* TrainingLoop::last_record() const {
-    if (state_.part) return &*state_.part;
-    return state_.batch == 0 && !state_.history.empty() ? &state_.history.back() : nullptr;
+bool TrainingLoop::is_complete() const {
+    return static_cast<int64_t>(state_.step) + under_way_ >= total_steps_ || has_lost_patience();
 }
 
-// The part of an epoch is looked at only where the run still ends with it.
+// Asked between epochs, and so after each validation.
+bool TrainingLoop::has_lost_patience() const {
+    const RunSettings& settings = state_.settings;
+    return settings.patience > 0 && state_.batch == 0 &&
+           static_cast<int64_t>(state_.step) < total_steps_ &&
+           epochs_since_best(state_.history, settings.best) >= settings.patience;
+}
+
 bool TrainingLoop::owes_validation() const {
-    const EpochRecord* record = last_record();
-    const bool is_at_end = static_cast<int64_t>(state_.step) == total_steps_;
-    return options_.validate && record != nullptr && !record->validation &&
-           (is_at_end || !state_.part);
+    return emulsion::owes_validation(state_, total_steps_);
 }
 
 // The first checkpoint shows at once whether the folder can be written to, also where the run goes
@@ -61,6 +67,7 @@ bool TrainingLoop::owes_validation() const {
 void TrainingLoop::begin() {
     fetch_finite();
     keeper_.save(Need::kMust);
+    weights_.save(Need::kMust);
     if (owes_validation()) look_at_last();
     follow_metric();
     loader_.start(state_.epoch, state_.batch);
@@ -121,7 +128,19 @@ void TrainingLoop::report_step() {
     progress.images_per_second = epoch_rate();
     const double left = static_cast<double>(total_steps_ - static_cast<int64_t>(state_.step));
     progress.seconds_left = left * run_seconds_ / static_cast<double>(run_steps_);
+    progress.run_step = static_cast<int64_t>(state_.step);
     reporter_.step(progress);
+    if (is_line_due()) reporter_.line(progress);
+}
+
+bool TrainingLoop::is_line_due() {
+    if (options_.line_steps > 0)
+        return static_cast<int64_t>(state_.step) % options_.line_steps == 0;
+    const auto now = Clock::now();
+    const double minutes = std::chrono::duration<double>(now - last_line_).count() / 60.0;
+    const bool is_due = options_.line_minutes > 0 && minutes >= options_.line_minutes;
+    if (is_due) last_line_ = now;
+    return is_due;
 }
 
 // Saves, looks at the epoch, or at its part where the run ends within it, and completes its record.
@@ -154,9 +173,10 @@ void TrainingLoop::follow_metric() {
 }
 
 void TrainingLoop::look_at_last() {
-    EpochRecord& record = *last_record();
+    EpochRecord& record = *last_record(state_);
     if (options_.validate) record.validation = options_.validate();
     if (record.validation) keeper_.save(Need::kMay);
+    weights_.save(Need::kMay);
     reporter_.epoch(record, static_cast<int64_t>(state_.step));
 }
 

@@ -21,12 +21,16 @@
 #include "runtime/train/reporter.h"
 #include "runtime/train/run.h"
 #include "runtime/train/session.h"
+#include "runtime/train/weights_keeper.h"
 
 namespace emulsion {
 
 struct LoopOptions {
     double checkpoint_minutes = 10;  // 0: only after epochs
-    // Validation of the parameters as they are, or null. Nothing where a signal has ended it.
+    int64_t line_steps = 0;          // a line of progress every so many steps,
+    double line_minutes = 0;         // or so often; both 0: none
+    // Validation of the parameters as they are; null where the settings have none. Nothing where a
+    // signal has ended it.
     std::function<std::optional<Evaluation>()> validate;
 };
 
@@ -37,16 +41,19 @@ class TrainingLoop {
     // All references must outlive the loop. REQUIRES: the session is bound and holds the parameters
     // of `state`.
     TrainingLoop(TrainingSession& session, Loader& loader, RunState& state,
-                 CheckpointKeeper& keeper, Reporter& reporter, const LoopOptions& options);
+                 CheckpointKeeper& keeper, WeightsKeeper& weights, Reporter& reporter,
+                 const LoopOptions& options);
 
-    // Trains to the end of the run, or until a signal has arrived (StopSignals); the parameters are
-    // finite then, and the checkpoint of this place is left to the caller. Throws RuntimeError
-    // where the loss is not finite, naming the step; the checkpoint is then that of the last good
-    // place.
+    // Trains to the end of the run, which its patience may bring about, or until a signal has
+    // arrived (StopSignals); the parameters are finite then, and the checkpoint of this place is
+    // left to the caller. Throws RuntimeError where the loss is not finite, naming the step; the
+    // checkpoint is then that of the last good place.
     LoopEnd run();
 
     // Whether the place is one at which a validation is due and was not done.
     bool owes_validation() const;
+    // Whether the run has ended before all steps are trained, as no epoch was better for so long.
+    bool has_lost_patience() const;
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -55,10 +62,11 @@ class TrainingLoop {
     void train_batch();
     void settle();
     void take(const StepResult& result);
+    bool is_complete() const;
     void end_epoch(bool is_whole);
-    EpochRecord* last_record() const;
     void look_at_last();
     void report_step();
+    bool is_line_due();
     double epoch_rate() const;
     void follow_metric();
     void fetch_finite();
@@ -68,6 +76,7 @@ class TrainingLoop {
     Loader& loader_;
     RunState& state_;
     CheckpointKeeper& keeper_;
+    WeightsKeeper& weights_;
     Reporter& reporter_;
     const LoopOptions& options_;
     int64_t total_steps_;
@@ -79,6 +88,7 @@ class TrainingLoop {
     Batch batch_;
     float rate_ = 0.0f;
     Clock::time_point since_;  // of the time that is not yet counted
+    Clock::time_point last_line_ = Clock::now();
     // Of this process alone: training time and pictures, for rates.
     double epoch_seconds_ = 0.0, run_seconds_ = 0.0;
     uint64_t epoch_pictures_ = 0, run_steps_ = 0;

@@ -3,12 +3,15 @@
 #include "runtime/train/options.h"
 
 #include <CLI/CLI.hpp>
+#include <utility>
 
 #include "runtime/abi/instance.h"
 #include "runtime/data/checkpoint.h"
 #include "runtime/data/synthetic.h"
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
+#include "runtime/train/best.h"
+#include "runtime/train/history.h"
 #include "runtime/train/rate_test.h"
 #include "runtime/train/run_data.h"
 
@@ -18,7 +21,7 @@ namespace {
 
 struct Numbers {
     std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
-    std::string minutes, split;
+    std::string minutes, split, best, patience, keep, resume, log_every, top;
     DataTexts data;
     DeviceOptions device;
 };
@@ -57,6 +60,11 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
         ->type_name("N");
     app.add_option("--seed", numbers->seed, "of initial weights, shuffling and split (1)")
         ->type_name("N");
+    app.add_option("--init", options->init,
+                   "begin with the weights of this file (safetensors) that fit by name and shape, "
+                   "and draw the others; names of torchvision are known for the networks of "
+                   "examples/networks")
+        ->type_name("FILE");
     app.add_option("--validation", numbers->validation,
                    "what to look at after every epoch: this share of the training pictures, which "
                    "is held out, `test`: the test part, or other data as --data takes them")
@@ -66,6 +74,12 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
            "which pictures of each class are held out: random, by the seed, or leading, the "
            "first ones (random)")
         ->type_name("NAME");
+    app.add_option("--top", numbers->top,
+                   "validation and test also count the pictures whose class is among the K best")
+        ->type_name("K");
+    app.add_flag("--confusion", options->confusion,
+                 "the test shows recall and precision of each class, and which is taken for which; "
+                 "JSON has that of each validation, too");
     app.add_option("--threads", numbers->threads,
                    "worker threads (all CPUs this process may use); results do not depend on it")
         ->type_name("N");
@@ -78,7 +92,7 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
 void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) {
     const char* keep = "What is kept";
     app.add_option("--checkpoint", options->checkpoint,
-                   "folder of the run: a checkpoint after every epoch, the weights at the end")
+                   "folder of the run: a checkpoint and the weights after every epoch")
         ->type_name("FOLDER")
         ->group(keep);
     app.add_option("--checkpoint-minutes", numbers->minutes,
@@ -86,10 +100,11 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
         ->type_name("MINUTES")
         ->group(keep);
     app.add_flag(
-           "--resume", options->resume,
+           "--resume", numbers->resume,
            "continue the run of --checkpoint with its settings; --epochs or --steps may change "
            "its length, and with it the rates that a cosine schedule still has to come; --device "
-           "may be another, which rounds in its own way")
+           "may be another, which rounds in its own way; --resume=auto begins one where the folder "
+           "holds none")
         ->group(keep);
     app.add_flag("--overwrite", options->overwrite,
                  "begin anew in a folder that holds a run: its weights are removed")
@@ -98,9 +113,34 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
                    "where the trained weights go (CHECKPOINT/weights.safetensors)")
         ->type_name("FILE")
         ->group(keep);
+    app.add_option("--best", numbers->best,
+                   "what makes an epoch's validation the best: its weights are kept as "
+                   "CHECKPOINT/weights-best.safetensors (loss, where the network gives "
+                   "probabilities, else accuracy)")
+        ->type_name("loss|accuracy")
+        ->group(keep);
+    app.add_option("--patience", numbers->patience,
+                   "end after so many epochs without a better one; the best one's weights are the "
+                   "result then, and where the epochs run out, too")
+        ->type_name("EPOCHS")
+        ->group(keep);
+    app.add_option("--keep", numbers->keep,
+                   "keep the weights of the last N epochs, CHECKPOINT/weights-epoch-E.safetensors")
+        ->type_name("N")
+        ->group(keep);
     const char* output = "Output";
     app.add_flag("--dry-run", options->dry_run,
                  "load the data, print settings, rates and memory, and end")
+        ->group(output);
+    app.add_option("--history", options->history,
+                   "print the epochs of the run in this folder and end; with --csv as CSV, with "
+                   "--json as JSON")
+        ->type_name("FOLDER")
+        ->group(output);
+    app.add_flag("--csv", options->csv, "the epochs of --history as CSV")->group(output);
+    app.add_option("--log-every", numbers->log_every,
+                   "a line of progress every N steps, or every N minutes: 100, 5m")
+        ->type_name("N|Nm")
         ->group(output);
     app.add_flag("--json", options->json, "results as one JSON object a line")->group(output);
     app.add_flag("--quiet", options->quiet, "results and errors only")->group(output);
@@ -109,7 +149,28 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
     add_trace_option(app, &options->trace)->group(output);
 }
 
+// "100": steps; "5m": minutes.
+void read_log_every(const std::string& text, TrainOptions* options) {
+    if (text.empty()) return;
+    if (text.ends_with('m')) {
+        options->line_minutes =
+            parse_number("--log-every", text.substr(0, text.size() - 1), 0.001, 1e6);
+    } else {
+        options->line_steps = parse_count("--log-every", text, 1, kMostSteps);
+    }
+}
+
+// A flag without a value is "true".
+Resume read_resume(const std::string& text) {
+    if (text == "auto") return Resume::kAuto;
+    if (text == "true" || text.empty()) return text.empty() ? Resume::kNo : Resume::kYes;
+    throw UsageError("--resume", concat("there is no way ", quoted(text)),
+                     "give --resume or --resume=auto");
+}
+
 void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOptions* options) {
+    options->resume = read_resume(numbers.resume);
+    read_log_every(numbers.log_every, options);
     if (!numbers.epochs.empty())
         options->epochs = parse_count("--epochs", numbers.epochs, 1, kMostEpochs);
     if (!numbers.steps.empty())
@@ -138,6 +199,18 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
         options->checkpoint_minutes =
             parse_number("--checkpoint-minutes", numbers.minutes, 0.0, 1e6);
     }
+    if (!numbers.best.empty()) {
+        if (!is_metric(numbers.best)) {
+            throw UsageError("--best", concat("there is no metric ", quoted(numbers.best)),
+                             "choose loss or accuracy");
+        }
+        options->best = numbers.best;
+    }
+    if (!numbers.top.empty())
+        options->top = static_cast<int>(parse_count("--top", numbers.top, 1, kMostTop));
+    if (!numbers.patience.empty())
+        options->patience = parse_count("--patience", numbers.patience, 1, kMostEpochs);
+    if (!numbers.keep.empty()) options->keep = parse_count("--keep", numbers.keep, 0, kMostEpochs);
     read_option([&] { synthetic_count(options->data); });
     if (!numbers.validation.empty()) {
         read_option([&] { validation_kind(numbers.validation, "--validation"); });
@@ -158,15 +231,21 @@ void check_combination(const TrainOptions& options) {
         throw UsageError("--steps", "cannot be combined with --epochs",
                          "give one length of the run");
     }
-    if (options.resume && options.checkpoint.empty()) {
+    const bool may_resume = options.resume != Resume::kNo;
+    if (may_resume && options.checkpoint.empty()) {
         throw UsageError("--resume", "needs the folder of the run", "add --checkpoint FOLDER");
     }
-    if (options.overwrite && !options.resume && options.checkpoint.empty()) {
+    if (options.overwrite && !may_resume && options.checkpoint.empty()) {
         throw UsageError("--overwrite", "needs the folder of the run", "add --checkpoint FOLDER");
     }
-    if (options.checkpoint_minutes && options.checkpoint.empty()) {
-        throw UsageError("--checkpoint-minutes", "needs the folder of the run",
-                         "add --checkpoint FOLDER");
+    const std::pair<const char*, bool> of_folders[] = {
+        {"--checkpoint-minutes", options.checkpoint_minutes.has_value()},
+        {"--best", options.best.has_value()},
+        {"--patience", options.patience.has_value()},
+        {"--keep", options.keep.has_value()}};
+    for (const auto& [option, is_given] : of_folders) {
+        if (is_given && options.checkpoint.empty())
+            throw UsageError(option, "needs the folder of the run", "add --checkpoint FOLDER");
     }
     if (!options.rate_test.empty()) {
         for (const auto& [is_given, option] :
@@ -181,7 +260,13 @@ void check_combination(const TrainOptions& options) {
         if (options.steps && *options.steps < 2)
             throw UsageError("--steps", "is 1, but a range test needs several", "give 2 or more");
     }
-    if (options.resume && options.overwrite) {
+    if (options.resume == Resume::kYes && !options.init.empty()) {
+        throw UsageError("--init",
+                         "cannot be combined with --resume, which goes on with the "
+                         "weights of the checkpoint",
+                         "give one of the two, or --resume=auto");
+    }
+    if (may_resume && options.overwrite) {
         throw UsageError("--overwrite", "cannot be combined with --resume", "give one of the two");
     }
     if (!options.data.empty() && !options.images.empty()) {
@@ -195,23 +280,31 @@ void check_combination(const TrainOptions& options) {
     const bool holds_out =
         options.validation &&
         validation_kind(*options.validation, "--validation") == ValidationKind::kShare;
-    if (options.split && !holds_out && !options.resume) {
+    if (options.split && !holds_out && !may_resume) {
         throw UsageError("--split", "needs a share that is held out",
                          "add --validation, such as --validation 0.1, or leave it out");
     }
-    if (options.data.empty() && options.images.empty() && !options.resume) {
-        throw UsageError("--data", "is missing",
-                         concat(options.program, " --data fashion-mnist, or a folder of pictures"));
+    if (options.csv) {
+        throw UsageError("--csv", "is for --history",
+                         "add --history FOLDER; a run with --checkpoint writes a log.csv itself");
     }
+    if (options.data.empty() && options.images.empty() && !may_resume)
+        refuse_missing_data(options);
 }
 
 }  // namespace
+
+void refuse_missing_data(const TrainOptions& options) {
+    throw UsageError("--data", "is missing",
+                     concat(options.program, " --data fashion-mnist, or a folder of pictures"));
+}
 
 CommandLineResult parse_train_options(int argc, const char* const* argv,
                                       const emulsion_train_library& library,
                                       const NetworkDescription& network, TrainOptions* options) {
     const emulsion_info& info = *library.info();
     options->program = program_name(argc, argv, concat(info.network, "-train"));
+    options->command.assign(argv, argv + argc);
     CLI::App app(concat("Trains the network '", info.network, "'."), options->program);
     Numbers numbers;
     add_run_options(app, info, network, options, &numbers);
@@ -231,6 +324,10 @@ CommandLineResult parse_train_options(int argc, const char* const* argv,
     }
     if (numbers.device.lists) {
         print_results(list_devices(info, library.device, options->json));
+        return CommandLineResult::kShown;
+    }
+    if (!options->history.empty()) {
+        print_history(*options);
         return CommandLineResult::kShown;
     }
     read_numbers(numbers, info, options);

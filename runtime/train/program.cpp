@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
-#include "runtime/data/weights.h"
 #include "runtime/program/format.h"
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
+#include "runtime/train/best.h"
 #include "runtime/train/interrupt.h"
 #include "runtime/train/rate_test.h"
 
@@ -32,6 +33,16 @@ void check_parts(const TrainOptions& options, const RunSettings& settings,
                      "leave the option out, or give a smaller --batch");
 }
 
+// What the console shows, and the logs in the folder of the run.
+std::unique_ptr<Reporter> make_reporter(const TrainOptions& options, Console& console) {
+    auto shown = options.json ? make_json_reporter(console) : make_text_reporter(console);
+    if (options.checkpoint.empty()) return shown;
+    std::vector<std::unique_ptr<Reporter>> reporters;
+    reporters.push_back(std::move(shown));
+    reporters.push_back(make_log_reporter(options.checkpoint, console));
+    return join_reporters(std::move(reporters));
+}
+
 bool is_stopped() { return StopSignals::of_process().arrived() != 0; }
 
 }  // namespace
@@ -43,10 +54,11 @@ TrainProgram::TrainProgram(const emulsion_train_library& train, const emulsion_i
       network_(network),
       options_(options),
       console_(options.quiet, bar_of(options)),
-      reporter_(options.json ? make_json_reporter(console_) : make_text_reporter(console_)),
+      reporter_(make_reporter(options, console_)),
       profile_(*train.info()),
       session_(train, options.threads, options.device),
-      keeper_(options.checkpoint, session_, state_, console_) {}
+      keeper_(options.checkpoint, session_, state_, *reporter_, console_),
+      weights_(options.checkpoint, weights_file(), session_, *infer.info(), state_, console_) {}
 
 int TrainProgram::run() {
     prepare();
@@ -91,17 +103,22 @@ void TrainProgram::prepare() {
     begin_state();
     load_data();
     check_length();
+    begin_weights();
     OutputPaths paths = outputs();
     if (options_.dry_run) {
         // The trials would be in the way of the trainer that holds the folder.
         if (!paths.folder.empty() && is_held(paths.folder)) return;
         // A dry run does not make the folder.
-        if (options_.weights.empty() && !is_folder(paths.folder)) paths.weights.clear();
+        if (!is_folder(paths.folder)) {
+            paths.best.clear();
+            if (options_.weights.empty()) paths.weights.clear();
+        }
     }
     paths.data = files_of_run_data(state_.settings);
-    if (!paths.weights.empty())
+    if (!paths.weights.empty()) {
         paths.weights_bytes =
-            weights_file_bytes(session_.info(), *infer_.info(), state_.data_facts);
+            weights_file_bytes(session_.info(), *infer_.info(), trained_for_longest(state_));
+    }
     paths.checkpoint_bytes =
         checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_));
     check_outputs(paths);
@@ -110,12 +127,16 @@ void TrainProgram::prepare() {
 // Settings of a new run, or the state of the checkpoint.
 void TrainProgram::begin_state() {
     const std::string& folder = options_.checkpoint;
-    if (options_.resume) {
-        if (!has_checkpoint(folder)) {
-            throw RuntimeError(one_line(folder), "holds no checkpoint",
-                               "leave out --resume to begin a run there");
-        }
-        if (!options_.dry_run) folder_.emplace(folder);
+    if (options_.resume == Resume::kYes && !has_checkpoint(folder)) {
+        throw RuntimeError(one_line(folder), "holds no checkpoint",
+                           "leave out --resume to begin a run there");
+    }
+    // What is there is looked at once nobody else can change it.
+    const bool is_auto = options_.resume == Resume::kAuto;
+    if (is_auto && !options_.dry_run) folder_.emplace(folder);
+    resumes_ = options_.resume == Resume::kYes || (is_auto && has_checkpoint(folder));
+    if (resumes_) {
+        if (!folder_ && !options_.dry_run) folder_.emplace(folder);
         state_ = from_position(
             load_checkpoint(folder, session_.info(), session_.sizes(), session_.memory()),
             checkpoint_file());
@@ -124,24 +145,45 @@ void TrainProgram::begin_state() {
         check_parts(options_, state_.settings, session_.info());
         return;
     }
+    if (options_.data.empty() && options_.images.empty()) refuse_missing_data(options_);
     state_.settings = new_settings(options_, session_.info(), network_);
     check_parts(options_, state_.settings, session_.info());
+    choose_best();
     if (folder.empty()) return;
-    if (!options_.dry_run) folder_.emplace(folder);
+    if (!folder_ && !options_.dry_run) folder_.emplace(folder);
     if (options_.overwrite) return;
     if (has_checkpoint(folder)) {
         throw RuntimeError(one_line(folder), "holds the checkpoint of another run",
                            "continue it with --resume, or begin anew with --overwrite");
     }
-    if (is_file(join_path(folder, kWeightsName))) {
+    if (!weights_files_in(folder).empty()) {
         throw RuntimeError(one_line(folder), "holds the weights of another run",
                            "choose another folder, or begin anew with --overwrite");
     }
 }
 
+// By what an epoch of a new run is the best, where it is looked at and there is a place to keep it.
+void TrainProgram::choose_best() {
+    RunSettings& settings = state_.settings;
+    if (settings.validation.empty()) {
+        const char* option = options_.best ? "--best" : options_.patience ? "--patience" : nullptr;
+        if (option == nullptr) return;
+        throw UsageError(option, "needs a validation after every epoch",
+                         "add --validation, such as --validation 0.1");
+    }
+    if (options_.checkpoint.empty()) return;
+    const bool has_loss = find_score_output(*infer_.info()).kind == ScoreKind::kProbabilities;
+    if (settings.best.empty()) settings.best = has_loss ? "loss" : "accuracy";
+    if (settings.best != "loss" || has_loss) return;
+    throw UsageError("--best",
+                     "is loss, but the network gives no probabilities, so that its validation has "
+                     "none",
+                     "choose accuracy, or leave the option out");
+}
+
 void TrainProgram::load_data() {
     const RunSettings stored = state_.settings;
-    if (options_.resume) state_.settings = resumed_settings(stored, options_);
+    if (resumes_) state_.settings = resumed_settings(stored, options_);
     only_picture_input(*infer_.info());  // validation, weights and test would find it out last
     DataRequest request;
     request.shape = session_.shape();
@@ -150,7 +192,7 @@ void TrainProgram::load_data() {
         request.class_names = class_names(*infer_.info());
     data_ = open_run_data(state_.settings, request);
     const DataFacts facts = facts_of(data_, request);
-    if (options_.resume) {
+    if (resumes_) {
         check_same_data(state_, *data_.train, facts);
     } else {
         state_.data_samples = data_.train->count();
@@ -164,10 +206,18 @@ void TrainProgram::load_data() {
     loading.seed = state_.settings.seed;
     loading.workers = workers_for(*data_.train, options_.reading.readers);
     loader_ = std::make_unique<Loader>(*data_.train, data_.split.train, normalizer, loading);
-    if (!options_.resume) return;
+    if (!resumes_) return;
     check_place(state_, loader_->batches(), checkpoint_file());
     check_heads(state_, session_.heads(), checkpoint_file());
     stored_steps_ = stored.total_steps(loader_->batches());
+}
+
+// A file that does not fit is found out here.
+void TrainProgram::begin_weights() {
+    if (resumes_ || options_.init.empty()) return;
+    session_.initialize(state_.settings.seed);
+    initial_ = load_initial_weights(ByteSource(options_.init, "weights file"), session_.info(),
+                                    session_.memory(), *infer_.info());
 }
 
 // A length below what is done cannot be had, nor one whose history no checkpoint would hold.
@@ -194,15 +244,21 @@ std::string TrainProgram::checkpoint_file() const {
     return join_path(options_.checkpoint, kCheckpointName);
 }
 
+// Empty where none are to be kept.
+std::string TrainProgram::weights_file() const {
+    const bool is_given = !options_.weights.empty() || options_.checkpoint.empty();
+    return is_given ? options_.weights : join_path(options_.checkpoint, kWeightsName);
+}
+
 OutputPaths TrainProgram::outputs() const {
     OutputPaths paths;
     paths.folder = options_.checkpoint;
-    paths.weights = options_.weights;
-    if (paths.weights.empty() && !paths.folder.empty())
-        paths.weights = join_path(paths.folder, kWeightsName);
+    paths.weights = weights_file();
+    if (!state_.settings.best.empty()) paths.best = weights_.best_path();
     if (options_.profile != kPrintProfile) paths.profile = options_.profile;
     paths.trace = options_.trace;
     paths.rate_test = options_.rate_test;
+    paths.init = options_.init;
     return paths;
 }
 
@@ -217,13 +273,15 @@ RunFacts TrainProgram::facts() const {
     facts.threads = options_.threads;
     facts.variant = options_.variant;
     facts.device = &options_.device;
+    facts.resumed = resumes_ ? &state_ : nullptr;
+    facts.command = &options_.command;
     return facts;
 }
 
 // Range test
 
 void TrainProgram::test_rates() {
-    session_.initialize(state_.settings.seed);
+    if (!initial_) session_.initialize(state_.settings.seed);
     session_.bind(options_.variant);
     const std::vector<RatePoint> points = run_rate_test(
         session_, *loader_, state_.settings.schedule.base, options_.steps.value_or(kRateTestSteps));
@@ -236,11 +294,13 @@ void TrainProgram::test_rates() {
 
 void TrainProgram::train() {
     reporter_->settings(facts());
-    if (outputs().weights.empty())
+    if (weights_file().empty())
         console_.note(
             "note: nothing is kept; add --checkpoint FOLDER to keep the trained weights\n");
-    if (options_.resume) {
+    if (resumes_) {
         say_resumed();
+    } else if (initial_) {
+        reporter_->init(options_.init, *initial_);
     } else {
         session_.initialize(state_.settings.seed);
     }
@@ -249,11 +309,12 @@ void TrainProgram::train() {
     }
     session_.bind(options_.variant, measures_kernels() ? &profile_ : nullptr);
     // The weights of another run never stand beside the checkpoint of this one.
-    if (!options_.resume) keeper_.supersede(join_path(options_.checkpoint, kWeightsName));
+    if (!resumes_) keeper_.supersede(weights_files_in(options_.checkpoint));
     const LoopOptions options = loop_options();
-    TrainingLoop loop(session_, *loader_, state_, keeper_, *reporter_, options);
+    TrainingLoop loop(session_, *loader_, state_, keeper_, weights_, *reporter_, options);
     end_ = loop.run();
     owes_validation_ = loop.owes_validation();
+    has_lost_patience_ = loop.has_lost_patience();
 }
 
 // Another length is another cosine, or line: the rate does not go on where it was.
@@ -276,6 +337,8 @@ void TrainProgram::say_resumed() {
 LoopOptions TrainProgram::loop_options() {
     LoopOptions options;
     options.checkpoint_minutes = options_.checkpoint_minutes.value_or(options.checkpoint_minutes);
+    options.line_steps = options_.line_steps;
+    options.line_minutes = options_.line_minutes;
     const std::string& validation = state_.settings.validation;
     if (validation.empty()) return options;
     make_inference();  // what the system refuses is found out before the first step
@@ -305,8 +368,27 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
     make_inference();
     copy_tensors(session_.info(), session_.memory(), inference_->info(), inference_->memory());
     inference_->prepare();
-    const Evaluation result = evaluate(*inference_, source, subset,
-                                       {.stop = is_stopped, .readers = options_.reading.readers});
+    const RunSettings& settings = state_.settings;
+    std::optional<TopCount> top;
+    std::optional<Confusion> confusion;
+    if (settings.top > 0) top = TopCount{settings.top, 0.0};
+    if (settings.confusion) confusion.emplace(inference_->classes());
+    const auto count = [&](uint32_t index, std::span<const float> scores) {
+        if (index >= source.labels.size()) return;
+        const int32_t label = source.labels[index];
+        if (top && is_among_best(scores, label, top->classes)) top->correct++;
+        if (!confusion) return;
+        std::optional<int> found;
+        if (has_finite_scores(scores))
+            found =
+                static_cast<int>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+        confusion->add(label, found);
+    };
+    Evaluation result = evaluate(
+        *inference_, source, subset,
+        {.visit = count, .stop = is_stopped, .readers = options_.reading.readers});
+    result.top = top;
+    result.confusion = std::move(confusion);
     if (is_stopped()) return std::nullopt;
     return result;
 }
@@ -316,6 +398,7 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
 void TrainProgram::conclude() {
     if (!end_) return;
     attempt([this] { keeper_.save(CheckpointKeeper::Need::kMust); });
+    attempt([this] { weights_.save(CheckpointKeeper::Need::kMust); });
     if (end_ == LoopEnd::kComplete) {
         session_.release_workspace();
         attempt([this] { write_weights(); });
@@ -326,12 +409,31 @@ void TrainProgram::conclude() {
     if (end_ == LoopEnd::kComplete && is_stopped()) say_skipped();
 }
 
+// The weights of the best epoch are the result of a run with patience. Returns that epoch, or null
+// where the last weights are the result.
+const EpochRecord* TrainProgram::restore_best() {
+    const RunSettings& settings = state_.settings;
+    if (settings.patience == 0) return nullptr;
+    const EpochRecord* best = find_best(state_.history, settings.best);
+    if (best == nullptr) return nullptr;
+    weights_.restore_best(trained_for(state_, *best, loader_->batches()));
+    const double value = metric_value(*best, settings.best).value_or(0.0);
+    const std::string end = has_lost_patience_ ? concat("ended early: no better epoch in the last ",
+                                                        settings.patience, "\n")
+                                               : "";
+    console_.note(concat(end, "the weights are those of epoch ", best->epoch,
+                         ", the best by its validation ", settings.best, ", ", fixed(value, 4),
+                         "\n"));
+    return best;
+}
+
 void TrainProgram::write_weights() {
-    const std::string path = outputs().weights;
-    if (path.empty()) return;
-    save_weights(path, session_.info(), session_.memory(), *infer_.info(),
-                 {.epoch = state_.epoch, .step = state_.step, .data = state_.data_facts});
-    reporter_->weights(path);
+    const EpochRecord* best = nullptr;
+    attempt([&] { best = restore_best(); });
+    const TrainedFor trained = best ? trained_for(state_, *best, loader_->batches()) : trained_for(state_);
+    result_step_ = static_cast<int64_t>(trained.step);
+    const std::string path = weights_.write_last(trained);
+    if (!path.empty()) reporter_->weights(path, result_step_);
 }
 
 void TrainProgram::report_measured() {
@@ -370,7 +472,7 @@ void TrainProgram::test() {
     if (!data_.has_test()) return;
     const auto result = evaluate_now(*data_.test, whole_set(data_.test->count()));
     owes_test_ = !result;
-    if (result) reporter_->test(*result);
+    if (result) reporter_->test(*result, result_step_);
 }
 
 void TrainProgram::say_stopped() {
@@ -392,7 +494,7 @@ void TrainProgram::say_skipped() {
         console_.note("stopped by a signal at the end of the run, which is complete\n");
         return;
     }
-    const std::string weights = outputs().weights;
+    const std::string weights = weights_file();
     std::string remedy = "nothing is kept to make up for it";
     if (keeper_.is_keeping()) {
         remedy = "--resume makes up for it";

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 
+#include "runtime/data/initial_weights.h"
 #include "runtime/train/folder.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/run_data.h"
@@ -34,9 +35,12 @@ class TrainProgram {
   private:
     void prepare();
     void begin_state();
+    void begin_weights();
+    void choose_best();
     void load_data();
     void check_length();
     std::string checkpoint_file() const;
+    std::string weights_file() const;
     OutputPaths outputs() const;
     RunFacts facts() const;
 
@@ -49,6 +53,7 @@ class TrainProgram {
     std::optional<Evaluation> evaluate_now(const Source& source, std::span<const uint32_t> subset);
 
     void conclude();
+    const EpochRecord* restore_best();
     void write_weights();
     void report_measured();
     void report_profile(const CallProfile& call);
@@ -75,13 +80,18 @@ class TrainProgram {
     TrainingSession session_;
     std::optional<RunFolder> folder_;
     RunState state_;
-    int64_t stored_steps_ = 0;  // length of the run as the checkpoint has it
+    bool resumes_ = false;
+    std::optional<InitialWeights> initial_;  // of --init
+    int64_t stored_steps_ = 0;               // length of the run as the checkpoint has it
     RunData data_;
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<InferenceSession> inference_;  // made at the first evaluation
     CheckpointKeeper keeper_;
+    WeightsKeeper weights_;
     std::optional<LoopEnd> end_;  // none: an error has ended the training, or it has not begun
     bool owes_validation_ = false, owes_test_ = false;  // what a signal has kept it from
+    bool has_lost_patience_ = false;
+    int64_t result_step_ = 0;  // of the weights that are the result
     bool has_failed_ = false;
 };
 

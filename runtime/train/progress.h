@@ -33,6 +33,7 @@ struct ProgressState {
     std::optional<double> accuracy;
     double images_per_second = 0.0;
     double seconds_left = 0.0;  // of the whole run; negative: not known yet
+    int64_t run_step = 0;       // steps done in all epochs
 };
 
 // "epoch 2/5 [====>      ]  50 %  8,412 img/s  0:31 left  loss 0.4012  accuracy 85.41 %"; what does

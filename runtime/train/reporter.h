@@ -1,11 +1,13 @@
 // What happens in a run, one function an event, for whoever shows it. There is one file for each
-// form: text_reporter.cpp, json_reporter.cpp.
+// form: text_reporter.cpp, json_reporter.cpp, log_reporter.cpp. An event that a form does not show
+// it leaves out.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/data/initial_weights.h"
 #include "runtime/program/profile.h"
 #include "runtime/train/console.h"
 #include "runtime/train/run.h"
@@ -24,29 +26,50 @@ struct RunFacts {
     int threads = 1;
     int variant = 0;  // as in emulsion_options
     const Device* device = nullptr;
+    const RunState* resumed = nullptr;                  // where a resumed run goes on
+    const std::vector<std::string>* command = nullptr;  // that the program was called with
 };
 
 class Reporter {
   public:
     virtual ~Reporter() = default;
     // What --dry-run shows, and nothing after it.
-    virtual void plan(const RunFacts& facts) = 0;
-    virtual void settings(const RunFacts& facts) = 0;
-    virtual void step(const ProgressState& progress) = 0;
+    virtual void plan(const RunFacts&) {}
+    virtual void settings(const RunFacts&) {}
+    // What became of the tensors of --init.
+    virtual void init(const std::string&, const InitialWeights&) {}
+    // After every step but those that end an epoch, and as often as --log-every says.
+    virtual void step(const ProgressState&) {}
+    virtual void line(const ProgressState&) {}
+    // One of step `step` is saved.
+    virtual void checkpoint(int64_t) {}
     // An epoch, or the part of it that the run ends with, after optimiser step `step`.
-    virtual void epoch(const EpochRecord& record, int64_t step) = 0;
-    virtual void weights(const std::string& path) = 0;
-    virtual void profile(const CallProfile& profile, const emulsion_info& info) = 0;
-    virtual void test(const Evaluation& evaluation) = 0;
+    virtual void epoch(const EpochRecord&, int64_t) {}
+    // The file of the result, which is of step `step`, and what the test says of it.
+    virtual void weights(const std::string&, int64_t) {}
+    virtual void profile(const CallProfile&, const emulsion_info&) {}
+    virtual void test(const Evaluation&, int64_t) {}
 };
 
-// `console` must outlive the reporter.
-std::unique_ptr<Reporter> make_text_reporter(Console& console);
+// `console` must outlive the reporter. `has_validation` and `top` are those of the settings, until
+// these are told.
+std::unique_ptr<Reporter> make_text_reporter(Console& console, bool has_validation = false,
+                                             int top = 0);
 std::unique_ptr<Reporter> make_json_reporter(Console& console);
+// The logs in the folder of a run.
+std::unique_ptr<Reporter> make_log_reporter(const std::string& folder, Console& console);
+// Of CSV, the epochs alone.
+std::unique_ptr<Reporter> make_csv_reporter(Console& console);
+// Tells one after the other.
+std::unique_ptr<Reporter> join_reporters(std::vector<std::unique_ptr<Reporter>> reporters);
 
 // Settings and memory for people. With `has_rates` the learning rates of chosen steps follow: what
 // --dry-run prints.
 std::string settings_text(const RunFacts& facts, bool has_rates);
+
+// What became of the tensors of --init, for people: how many have taken values of the file, which
+// are drawn anew and why, and what is left over in the file. The first few of each are named.
+std::string initial_text(const std::string& path, const InitialWeights& initial);
 
 // The steps, counted from 1, whose rates are worth printing: the first four, eight more through the
 // run, the last.

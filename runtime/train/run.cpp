@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "runtime/support/error.h"
 #include "runtime/support/limits.h"
 #include "runtime/support/text.h"
+#include "runtime/train/best.h"
 #include "runtime/train/fields.h"
 #include "runtime/train/run_data.h"
 #include "runtime/train/schedule_fields.h"
@@ -38,10 +40,17 @@ void list_fields(auto& fields, Is<Metrics> auto& metrics) {
     fields.list_if_any("heads", metrics.heads);
 }
 
+void list_fields(auto& fields, Is<TopCount> auto& top) {
+    fields("classes", top.classes, 1, kMostTop);
+    fields("correct", top.correct, 0.0, static_cast<double>(kMostSamples));
+}
+
+// All but the confusion, which is as large as the number of classes makes it.
 void list_fields(auto& fields, Is<Evaluation> auto& evaluation) {
     fields("metrics", evaluation.metrics);
     fields("has_loss", evaluation.has_loss);
     fields("not_finite", evaluation.not_finite, int64_t(0), kMostSamples);
+    fields("top", evaluation.top);
 }
 
 void list_fields(auto& fields, Is<EpochRecord> auto& record) {
@@ -70,6 +79,11 @@ void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("part", settings.part, 1, settings.batch);
     fields("seed", settings.seed, uint64_t(0), uint64_t(INT64_MAX));
     fields("validation", settings.validation);
+    fields("best", settings.best);
+    fields("patience", settings.patience, int64_t(0), kMostEpochs);
+    fields("keep", settings.keep, int64_t(0), kMostEpochs);
+    fields("top", settings.top, 0, kMostTop);
+    fields("confusion", settings.confusion);
     fields("schedule", settings.schedule);
 }
 
@@ -95,6 +109,22 @@ std::vector<double> metrics_of(const std::vector<EpochRecord>& history, Schedule
         values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
     }
     return values;
+}
+
+const EpochRecord* last_record(const RunState& state) {
+    if (state.part) return &*state.part;
+    return state.batch == 0 && !state.history.empty() ? &state.history.back() : nullptr;
+}
+
+EpochRecord* last_record(RunState& state) {
+    return const_cast<EpochRecord*>(last_record(std::as_const(state)));
+}
+
+bool owes_validation(const RunState& state, int64_t total_steps) {
+    const EpochRecord* record = last_record(state);
+    const bool is_at_end = static_cast<int64_t>(state.step) == total_steps;
+    return !state.settings.validation.empty() && record != nullptr && !record->validation &&
+           (is_at_end || !state.part);
 }
 
 namespace {
@@ -212,6 +242,9 @@ RunState from_position(const RunPosition& position, const std::string& where) {
     const std::string& resize = state.settings.resize;
     if (!resize.empty() && !parse_rule(resize))
         refuse_place(where, concat("it names an unknown rule to resize by, ", quoted(resize)));
+    const std::string& best = state.settings.best;
+    if (!best.empty() && !is_metric(best))
+        refuse_place(where, concat("its best epoch is by an unknown metric ", quoted(best)));
     for (size_t i = 0; i < state.history.size(); i++) {
         if (state.history[i].epoch != static_cast<int64_t>(i) + 1)
             refuse_place(where,

@@ -38,6 +38,14 @@ struct RunState {
 // value.
 std::vector<double> metrics_of(const std::vector<EpochRecord>& history, ScheduleMetric metric);
 
+// The record of what ends where the run stands, or null.
+EpochRecord* last_record(RunState& state);
+const EpochRecord* last_record(const RunState& state);
+
+// Whether the validation of that record is due and was not done. Of the part of an epoch it is only
+// where the run, of so many steps in all, ends with it.
+bool owes_validation(const RunState& state, int64_t total_steps);
+
 // Throws RuntimeError where the data are not those that the run began with: classes, number of
 // pictures, checksum.
 void check_same_data(const RunState& state, const Source& source, const DataFacts& facts);

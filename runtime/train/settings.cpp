@@ -98,6 +98,11 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.part = std::min(settings.batch, info.batch);
     settings.seed = options.seed.value_or(1);
     settings.validation = options.validation.value_or("");
+    settings.best = options.best.value_or("");
+    settings.patience = options.patience.value_or(0);
+    settings.keep = options.keep.value_or(0);
+    settings.top = options.top.value_or(0);
+    settings.confusion = options.confusion;
     Schedule& schedule = settings.schedule;
     schedule = schedule_of(network);
     if (options.schedule) schedule = chosen_schedule(*options.schedule, schedule);
@@ -120,6 +125,15 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
         check_equal("--validation", *options.validation,
                     stored.validation.empty() ? "none" : stored.validation);
     }
+    if (options.best)
+        check_equal("--best", *options.best, stored.best.empty() ? "none" : stored.best);
+    if (options.patience && stored.best.empty()) {
+        throw UsageError(
+            "--patience",
+            "needs a validation after every epoch, but the run of the checkpoint has "
+            "none",
+            "leave the option out with --resume, or begin a new run in another folder");
+    }
     if (options.reading.rule) {
         check_equal("--resize", to_text(*options.reading.rule),
                     stored.resize.empty() ? "none" : stored.resize);
@@ -134,6 +148,10 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
         settings.images = options.images;
         settings.labels = options.labels;
     }
+    settings.patience = options.patience.value_or(stored.patience);
+    settings.keep = options.keep.value_or(stored.keep);
+    settings.top = options.top.value_or(stored.top);
+    settings.confusion = options.confusion || stored.confusion;
     if (options.epochs) settings.epochs = *options.epochs, settings.steps = 0;
     if (options.steps) settings.steps = *options.steps;
     return settings;

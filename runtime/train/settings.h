@@ -1,7 +1,8 @@
 // What decides the bits of a run: data, batch, seed, rate, schedule, validation split. They are
 // fixed when it begins; --resume takes them from the checkpoint and refuses others. Only the length
-// may change, and where it runs: the processor and each kind of device round in their own ways, so
-// that a run has the same bits as another one where both change it at the same steps.
+// may change (and with it the patience), what is kept and counted beside it, and where it runs: the
+// processor and each kind of device round in their own ways, so that a run has the same bits as
+// another one where both change it at the same steps.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -29,6 +30,11 @@ struct RunSettings {
     uint64_t seed = 1;
     Schedule schedule;
     std::string validation;  // "", "test", a fraction, or data by name or path
+    std::string best;        // metric of validation: "loss", "accuracy"; "": no epoch is best
+    int64_t patience = 0;    // epochs without a better one that end the run; 0: none do
+    int64_t keep = 0;        // so many last epochs' weights are kept
+    int top = 0;             // validation and test count labels among so many best; 0: no
+    bool confusion = false;  // they count which classes are taken for which
 
     // What messages call the data.
     const std::string& data_name() const { return images.empty() ? data : images; }

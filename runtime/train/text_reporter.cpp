@@ -115,13 +115,21 @@ std::string validation_loss(const Evaluation& validation) {
     return validation.has_loss ? fixed(validation.metrics.loss(), 4) : "-";
 }
 
-std::vector<Column> columns_of(const EpochRecord& record, bool has_validation) {
+std::vector<Column> columns_of(const EpochRecord& record, bool has_validation, int top) {
     std::vector<Column> columns{{"epoch", concat(record.epoch), 5}};
     add_part(columns, record, &record.metrics, fixed(record.metrics.loss(), 4), "");
     if (has_validation) {
         const auto& validation = record.validation;
         add_part(columns, record, validation ? &validation->metrics : nullptr,
                  validation ? validation_loss(*validation) : "-", "valid. ");
+        if (top > 0) {
+            const bool is_counted = validation && validation->top;
+            columns.push_back(
+                {concat("valid. top ", top),
+                 is_counted ? format_percent(validation->metrics.share(validation->top->correct), 2)
+                            : "-",
+                 size_t{12}});
+        }
     }
     const bool is_timed = record.seconds > 0;
     columns.push_back({"rate", format_significant(record.learning_rate, 4), 9});
@@ -137,44 +145,64 @@ std::string join_columns(const std::vector<Column>& columns, std::string Column:
     return line + "\n";
 }
 
+// "epoch 2/5, step 100 of 938: loss 0.4012, accuracy 85.41 %, 8,412 img/s, 0:31 left".
+std::string step_text(const ProgressState& progress) {
+    std::string text =
+        concat("epoch ", progress.epoch, "/", progress.epochs, ", step ", progress.step, " of ",
+               progress.steps, ": loss ", fixed(progress.loss, 4));
+    if (progress.accuracy) text += ", accuracy " + format_percent(*progress.accuracy, 2);
+    return concat(text, ", ", format_thousands(progress.images_per_second), " img/s, ",
+                  format_duration(progress.seconds_left), " left\n");
+}
+
 class TextReporter : public Reporter {
   public:
-    explicit TextReporter(Console& console) : console_(console) {}
+    TextReporter(Console& console, bool has_validation, int top)
+        : console_(console), has_validation_(has_validation), top_(top) {}
 
     void plan(const RunFacts& facts) override {
         console_.results(settings_text(facts, /*has_rates=*/true));
     }
     void settings(const RunFacts& facts) override {
         has_validation_ = !facts.settings->validation.empty();
+        top_ = facts.settings->top;
+        info_ = facts.info;
         console_.note(settings_text(facts, /*has_rates=*/false));
     }
+    void init(const std::string& path, const InitialWeights& initial) override {
+        console_.note(initial_text(path, initial));
+    }
     void step(const ProgressState& progress) override { console_.progress(progress); }
+    void line(const ProgressState& progress) override { console_.note(step_text(progress)); }
     void epoch(const EpochRecord& record, int64_t) override {
-        const std::vector<Column> columns = columns_of(record, has_validation_);
+        const std::vector<Column> columns = columns_of(record, has_validation_, top_);
         console_.results((has_header_ ? "" : join_columns(columns, &Column::title)) +
                          join_columns(columns, &Column::cell));
         has_header_ = true;
     }
-    void weights(const std::string& path) override {
+    void weights(const std::string& path, int64_t) override {
         console_.results(concat("weights written to ", one_line(path), "\n"));
     }
     void profile(const CallProfile& profile, const emulsion_info& info) override {
         console_.results(profile_text(profile, info));
     }
     // "test accuracy 91.32 % (9132 of 10000), loss 0.2431".
-    void test(const Evaluation& evaluation) override {
+    void test(const Evaluation& evaluation, int64_t) override {
         console_.results("test " + accuracy_text(evaluation));
+        if (evaluation.confusion) console_.results(confusion_text(*evaluation.confusion, *info_));
     }
 
   private:
     Console& console_;
-    bool has_validation_ = false, has_header_ = false;
+    bool has_validation_, has_header_ = false;
+    int top_;
+    const emulsion_info* info_ = nullptr;  // from the settings on
 };
 
 }  // namespace
 
-std::unique_ptr<Reporter> make_text_reporter(Console& console) {
-    return std::make_unique<TextReporter>(console);
+std::unique_ptr<Reporter> make_text_reporter(Console& console, bool has_validation, int top) {
+    return std::make_unique<TextReporter>(console, has_validation, top);
 }
 
 uint64_t sum_of(const emulsion_sizes& sizes) {
@@ -212,7 +240,41 @@ std::string drawing_of(const Schedule& schedule, int64_t total) {
     return draw_curve(rates, {kWidth, kHeight, format_significant(*highest, 4), "0"});
 }
 
+constexpr size_t kMostNamed = 6;  // tensors of a kind
+
+// "\n  drawn anew: 'dense1.w' [10, 512], 'dense1.b' [10]", or nothing where there are none.
+std::string tensors_text(const char* what, const std::vector<std::string>& tensors) {
+    std::string text;
+    for (size_t i = 0; i < std::min(tensors.size(), kMostNamed); i++)
+        text += (i > 0 ? ", " : "") + tensors[i];
+    if (tensors.size() > kMostNamed) text += concat(" and ", tensors.size() - kMostNamed, " more");
+    return text.empty() ? "" : concat("  ", what, ": ", text, "\n");
+}
+
+std::vector<std::string> texts_of(const std::vector<NamedShape>& tensors) {
+    std::vector<std::string> texts;
+    for (const NamedShape& each : tensors)
+        texts.push_back(concat(quoted(each.name), " ", shape_text(each.shape)));
+    return texts;
+}
+
 }  // namespace
+
+std::string initial_text(const std::string& path, const InitialWeights& initial) {
+    const size_t all = initial.matched.size() + initial.differing.size() + initial.missing.size();
+    std::string text = concat("begins with ", initial.matched.size(), " of ", all, " tensors from ",
+                              one_line(path));
+    if (!initial.origin.empty()) text += concat(", by the names of ", initial.origin);
+    std::vector<std::string> differing;
+    for (const InitialWeights::Differing& each : initial.differing) {
+        differing.push_back(concat(quoted(each.own.name), " ", shape_text(each.own.shape),
+                                   ", which is ", quoted(each.theirs.name), " ", each.type, " ",
+                                   shape_text(each.theirs.shape), " there"));
+    }
+    return concat(text, "\n", tensors_text("drawn anew", differing),
+                  tensors_text("drawn anew, as it is not there", texts_of(initial.missing)),
+                  tensors_text("left over there", texts_of(initial.left_over)));
+}
 
 std::string settings_text(const RunFacts& facts, bool has_rates) {
     const RunSettings& settings = *facts.settings;
@@ -229,6 +291,11 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
         {"optimizer", facts.network->optimizer},
         {"rate", describe_schedule(settings.schedule)},
     };
+    if (settings.patience > 0) {
+        rows.push_back(
+            {"patience", concat(settings.patience, settings.patience == 1 ? " epoch" : " epochs",
+                                " without a better ", settings.best)});
+    }
     const std::string device = device_text(*facts.device);
     if (!device.empty()) rows.insert(rows.begin() + 2, {"device", device});
     if (!facts.device->is_processor())

@@ -16,7 +16,7 @@ for signal in TERM KILL; do
     code=0
     wait $pid 2>/dev/null || code=$?
     [ $signal$code = TERM143 ] || [ $signal$code = KILL137 ] || fault "SIG$signal ends the trainer with $code"
-    [ ! -e $signal/weights.safetensors ] || fault "SIG$signal came too late"
+    ! grep -q '"event":"weights"' $signal.out || fault "SIG$signal came too late"
     ./lenet-train --data data --checkpoint $signal --resume --threads 3 --json >$signal.out 2>$signal.err ||
         fault "resuming after SIG$signal: $(cat $signal.err)"
     same_weights whole $signal

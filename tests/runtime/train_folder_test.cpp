@@ -185,13 +185,14 @@ TEST_F(TrainFolderTest, WrongDataLeaveNoFolder) {
     EXPECT_FALSE(is_folder(run_));
 }
 
-// Stopped early, a run that began anew leaves no weights of the run before.
+// Ended in its first step, which no weights follow, a run that began anew leaves none of the run
+// before.
 TEST_F(TrainFolderTest, OldWeightsNeverStandBesideANewCheckpoint) {
     ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
     ASSERT_TRUE(is_file(weights_));
-    fake_hooks().signal = SIGTERM;
-    fake_hooks().signal_step = 3;
-    ASSERT_EQ(train({"--checkpoint", run_, "--overwrite", "--seed", "2"}).exit_code, 143);
+    fake_hooks().signal = SIGKILL;
+    fake_hooks().signal_step = 1;
+    ASSERT_EQ(train({"--checkpoint", run_, "--overwrite", "--seed", "2"}).signal, SIGKILL);
     fake_hooks() = {};
     EXPECT_FALSE(is_file(weights_));
     EXPECT_TRUE(has_checkpoint(run_));
@@ -204,9 +205,9 @@ TEST_F(TrainFolderTest, OldWeightsBehindALink) {
     std::filesystem::create_symlink(target, weights_);
     ASSERT_EQ(train({"--checkpoint", run_}).exit_code, 0);
     ASSERT_TRUE(is_file(target));
-    fake_hooks().signal = SIGTERM;
-    fake_hooks().signal_step = 3;
-    ASSERT_EQ(train({"--checkpoint", run_, "--overwrite", "--seed", "2"}).exit_code, 143);
+    fake_hooks().signal = SIGKILL;
+    fake_hooks().signal_step = 1;
+    ASSERT_EQ(train({"--checkpoint", run_, "--overwrite", "--seed", "2"}).signal, SIGKILL);
     fake_hooks() = {};
     EXPECT_FALSE(is_file(target));
     EXPECT_TRUE(std::filesystem::is_symlink(weights_));

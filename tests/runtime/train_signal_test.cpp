@@ -58,7 +58,7 @@ TEST_F(TrainSignalTest, EverySignalSavesAndStops) {
     }
 }
 
-TEST_F(TrainSignalTest, NothingButTheCheckpointIsLeft) {
+TEST_F(TrainSignalTest, NothingButCheckpointAndWeightsAreLeft) {
     fake_hooks().signal = SIGTERM;
     fake_hooks().signal_step = 3;
     ASSERT_EQ(run_fake_train(options(run_)).exit_code, 143);
@@ -71,7 +71,7 @@ TEST_F(TrainSignalTest, NothingButTheCheckpointIsLeft) {
         }
         return found;
     };
-    EXPECT_EQ(names(), (std::vector<std::string>{"checkpoint"}));
+    EXPECT_EQ(names(), (std::vector<std::string>{"checkpoint", "weights.safetensors"}));
     ASSERT_EQ(resume(run_).exit_code, 0);
     EXPECT_EQ(names(), (std::vector<std::string>{"checkpoint", "weights.safetensors"}));
 }

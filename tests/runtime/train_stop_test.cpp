@@ -166,7 +166,11 @@ TEST_F(TrainStopTest, NoMemoryForACheckpoint) {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_EQ(result.err, "warning: " + run_ +
                               ": there is no memory to write a checkpoint\n  fix: free memory\n"
-                              "  the former checkpoint is kept and training goes on\n");
+                              "  the former checkpoint is kept and training goes on\n"
+                              "warning: " +
+                              (runs_ / "hungry") +
+                              ": there is no memory to write weights\n  fix: free memory\n"
+                              "  the former weights are kept and training goes on\n");
     EXPECT_TRUE(read_text(runs_ / "hungry") == read_text(runs_ / "whole"));
     EXPECT_TRUE(read_text(run_ + "/checkpoint") == read_text(runs_ / "other/checkpoint"));
 }
