@@ -1,8 +1,9 @@
 // The file: 8 bytes of magic and the length of the head, the head, its XXH64, the two blocks of
-// memory, their XXH64. The head is numbers of 8 bytes (little-endian) and texts (length, bytes):
+// memory and the trainer's own, their XXH64. The head is numbers of 8 bytes (little-endian) and
+// texts (length, bytes):
 //
 //     network  signature  optimizer  count of facts, each key and value  layout
-//     epoch  batch  step  seed  metrics  parameter bytes  state bytes
+//     epoch  batch  step  seed  metrics  parameter bytes  state bytes  bytes of the trainer's own
 //
 // The facts are those of origin.h. `layout` is a hash of the tensors' names, shapes and places in
 // memory: blocks of memory mean something only together with it.
@@ -25,7 +26,7 @@ namespace emulsion {
 
 namespace {
 
-constexpr std::string_view kMagic = "EMUCKPT2";
+constexpr std::string_view kMagic = "EMUCKPT3";
 constexpr uint64_t kChecksumBytes = 8;
 constexpr uint64_t kFrontBytes = 16;                                 // magic, length of the head
 constexpr uint64_t kAroundBytes = kFrontBytes + 2 * kChecksumBytes;  // all but head and blocks
@@ -56,8 +57,14 @@ void put_text(Bytes& bytes, std::string_view text) {
     bytes.insert(bytes.end(), text.begin(), text.end());
 }
 
+uint64_t bytes_of(const Blocks& blocks) {
+    uint64_t bytes = 0;
+    for (const std::span<uint8_t> block : blocks) bytes += block.size();
+    return bytes;
+}
+
 Bytes encode_head(const emulsion_info& info, const emulsion_sizes& sizes,
-                  const RunPosition& position) {
+                  const RunPosition& position, const Blocks& more) {
     Bytes head;
     put_text(head, info.network);
     put_text(head, info.signature);
@@ -76,12 +83,17 @@ Bytes encode_head(const emulsion_info& info, const emulsion_sizes& sizes,
     put_text(head, position.metrics);
     put_number(head, sizes.bytes[EMULSION_PARAMETERS]);
     put_number(head, sizes.bytes[EMULSION_STATE]);
+    put_number(head, bytes_of(more));
     return head;
 }
 
-std::span<uint8_t> block_of(const emulsion_memory& memory, const emulsion_sizes& sizes,
-                            emulsion_class which) {
-    return {static_cast<uint8_t*>(memory.block[which]), sizes.bytes[which]};
+// In the order of the file.
+Blocks all_blocks(const emulsion_memory& memory, const emulsion_sizes& sizes, const Blocks& more) {
+    Blocks blocks;
+    for (const emulsion_class which : kBlocks)
+        blocks.emplace_back(static_cast<uint8_t*>(memory.block[which]), sizes.bytes[which]);
+    blocks.insert(blocks.end(), more.begin(), more.end());
+    return blocks;
 }
 
 Bytes encode_checksum(const Checksum& checksum) {
@@ -98,7 +110,7 @@ struct Contents {
     Metadata origin;
     uint64_t layout = 0;
     RunPosition position;
-    uint64_t parameter_bytes = 0, state_bytes = 0;
+    uint64_t parameter_bytes = 0, state_bytes = 0, more_bytes = 0;
     uint64_t blocks_begin = 0;  // bytes from the start of the file
 };
 
@@ -190,6 +202,7 @@ Contents parse_head(const ByteSource& input) {
     contents.position.metrics = reader.text();
     contents.parameter_bytes = reader.number();
     contents.state_bytes = reader.number();
+    contents.more_bytes = reader.number();
     contents.blocks_begin = kFrontBytes + head.size() + kChecksumBytes;
     if (!reader.is_done()) {
         input.refuse("the checkpoint is damaged: bytes follow its head", kOtherFix);
@@ -226,10 +239,11 @@ void check_contents(const Contents& contents, const emulsion_info& info,
     }
     const uint64_t bytes =
         contents.blocks_begin + contents.parameter_bytes + contents.state_bytes + kChecksumBytes;
-    if (input.size() != bytes) {
-        input.refuse(concat("the checkpoint is cut or damaged: it has ", input.size(),
-                            " bytes, where ", bytes, " were written"),
-                     kOtherFix);
+    if (input.size() < bytes || input.size() - bytes != contents.more_bytes) {
+        input.refuse(
+            concat("the checkpoint is cut or damaged: it has ", input.size(), " bytes, where ",
+                   bytes, " and ", contents.more_bytes, " more were written"),
+            kOtherFix);
     }
 }
 
@@ -260,10 +274,11 @@ uint64_t check_blocks(const ByteSource& input, const Contents& contents) {
 
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
-                     const RunPosition& position, std::span<const std::string> obsolete) {
+                     const RunPosition& position, std::span<const std::string> obsolete,
+                     const Blocks& more) {
     make_folder(folder);
     const std::string path = join_path(folder, kCheckpointName);
-    const Bytes head = encode_head(info, sizes, position);
+    const Bytes head = encode_head(info, sizes, position, more);
     if (head.size() > kMostCheckpointHead) {
         throw RuntimeError(
             one_line(path),
@@ -279,32 +294,39 @@ void save_checkpoint(const std::string& folder, const emulsion_info& info,
     file.write(front);
     file.write(head);
     file.write(encode_checksum(head_checksum));
-    for (const emulsion_class which : kBlocks) {
-        checksum.add(block_of(memory, sizes, which));
-        file.write(block_of(memory, sizes, which));
+    for (const std::span<uint8_t> block : all_blocks(memory, sizes, more)) {
+        checksum.add(block);
+        file.write(block);
     }
     file.write(encode_checksum(checksum));
     file.sync();
-    for (const std::string& path : obsolete) remove_file(path);
+    for (const std::string& each : obsolete) remove_file(each);
     file.commit();
 }
 
 uint64_t checkpoint_file_bytes(const emulsion_info& info, const emulsion_sizes& sizes,
-                               const RunPosition& position) {
-    uint64_t bytes = kAroundBytes + encode_head(info, sizes, position).size();
+                               const RunPosition& position, const Blocks& more) {
+    uint64_t bytes =
+        kAroundBytes + encode_head(info, sizes, position, more).size() + bytes_of(more);
     for (const emulsion_class which : kBlocks) bytes += sizes.bytes[which];
     return bytes;
 }
 
 RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,
-                            const emulsion_sizes& sizes, const emulsion_memory& memory) {
+                            const emulsion_sizes& sizes, const emulsion_memory& memory,
+                            const MoreBlocks& more_of) {
     Contents contents = parse_head(input);
     check_contents(contents, info, sizes, input);
+    const Blocks more = more_of ? more_of(contents.position) : Blocks{};
+    if (bytes_of(more) != contents.more_bytes) {
+        input.refuse(concat("the checkpoint is damaged: it holds ", contents.more_bytes,
+                            " bytes of averaged weights, and its run has ", bytes_of(more)),
+                     kOtherFix);
+    }
     const uint64_t checked = check_blocks(input, contents);
     Checksum read;
     uint64_t at = contents.blocks_begin;
-    for (const emulsion_class which : kBlocks) {
-        const std::span<uint8_t> block = block_of(memory, sizes, which);
+    for (const std::span<uint8_t> block : all_blocks(memory, sizes, more)) {
         input.read(at, block);
         read.add(block);
         at += block.size();
@@ -316,9 +338,10 @@ RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,
 }
 
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
-                            const emulsion_sizes& sizes, const emulsion_memory& memory) {
+                            const emulsion_sizes& sizes, const emulsion_memory& memory,
+                            const MoreBlocks& more_of) {
     const std::string path = is_folder(folder) ? join_path(folder, kCheckpointName) : folder;
-    return load_checkpoint(ByteSource(path, "checkpoint"), info, sizes, memory);
+    return load_checkpoint(ByteSource(path, "checkpoint"), info, sizes, memory, more_of);
 }
 
 RunPosition load_position(const std::string& path) {

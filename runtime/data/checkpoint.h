@@ -2,12 +2,15 @@
 //
 // A run's folder holds `checkpoint` (this file), weights files and logs. The checkpoint has the
 // parameters and the state (running statistics, optimiser, generator, step count) in the canonical
-// memory layout, the position, what the run was made with, and checksums of all of it. It is
-// replaced atomically: after a crash at any byte the previous one loads.
+// memory layout, blocks of the trainer's own (averaged weights), the position, what the run was
+// made with, and checksums of all of it. It is replaced atomically: after a crash at any byte the
+// previous one loads.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "runtime/abi/emulsion_abi.h"
 #include "runtime/support/file.h"
@@ -29,24 +32,30 @@ struct RunPosition {
 // Writes FOLDER/checkpoint, atomically, and makes the folder where needed. `sizes` gives the length
 // of the two blocks. Takes no copy of them. `obsolete` are files that must not stand beside the new
 // checkpoint: they are removed once the disk holds all bytes, just before the checkpoint takes its
-// name.
+// name. `more` are the trainer's own blocks.
+using Blocks = std::vector<std::span<uint8_t>>;
 void save_checkpoint(const std::string& folder, const emulsion_info& info,
                      const emulsion_sizes& sizes, const emulsion_memory& memory,
-                     const RunPosition& position, std::span<const std::string> obsolete = {});
+                     const RunPosition& position, std::span<const std::string> obsolete = {},
+                     const Blocks& more = {});
 
 // The bytes of that file.
 uint64_t checkpoint_file_bytes(const emulsion_info& info, const emulsion_sizes& sizes,
-                               const RunPosition& position);
+                               const RunPosition& position, const Blocks& more = {});
 
 // Reads FOLDER/checkpoint (or the file itself, where the path is no folder) into parameters and
 // state. Nothing is written before all checks have passed: format, checksums, network, signature,
 // normalisation, classes, the whole line of the optimiser, sizes, step. Throws RuntimeError with
 // both values. Takes no copy of the blocks: they are read twice, and a file that another process
-// changes meanwhile is refused with the memory written in part.
+// changes meanwhile is refused with the memory written in part. `more_of` is asked for the
+// trainer's own blocks once the head is checked; null: there are none.
+using MoreBlocks = std::function<Blocks(const RunPosition&)>;
 RunPosition load_checkpoint(const std::string& folder, const emulsion_info& info,
-                            const emulsion_sizes& sizes, const emulsion_memory& memory);
+                            const emulsion_sizes& sizes, const emulsion_memory& memory,
+                            const MoreBlocks& more_of = nullptr);
 RunPosition load_checkpoint(const ByteSource& input, const emulsion_info& info,
-                            const emulsion_sizes& sizes, const emulsion_memory& memory);
+                            const emulsion_sizes& sizes, const emulsion_memory& memory,
+                            const MoreBlocks& more_of = nullptr);
 
 // What the file at `path` says of the position, without the blocks of memory, which are not
 // checked.

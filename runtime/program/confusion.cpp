@@ -58,10 +58,10 @@ std::string percent(const std::optional<double>& value) {
     return value ? format_percent(*value, 2) : "-";
 }
 
-std::string shares_text(const Confusion& confusion, const emulsion_info& info) {
+std::string shares_text(const Confusion& confusion, std::span<const std::string> names) {
     std::vector<std::vector<std::string>> rows{{"class", "", "pictures", "recall", "precision"}};
     for (int c = 0; c < confusion.classes(); c++) {
-        rows.push_back({concat(c), one_line(class_name(info, c)),
+        rows.push_back({concat(c), one_line(class_name(names, c)),
                         format_thousands(static_cast<double>(confusion.pictures(c))),
                         percent(confusion.recall(c)), percent(confusion.precision(c))});
     }
@@ -87,8 +87,8 @@ std::string matrix_text(const Confusion& confusion) {
 
 }  // namespace
 
-std::string confusion_text(const Confusion& confusion, const emulsion_info& info) {
-    const std::string shares = shares_text(confusion, info);
+std::string confusion_text(const Confusion& confusion, std::span<const std::string> names) {
+    const std::string shares = shares_text(confusion, names);
     return confusion.classes() <= kMostShownClasses ? shares + matrix_text(confusion) : shares;
 }
 

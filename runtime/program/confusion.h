@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "runtime/abi/emulsion_abi.h"
-
 namespace emulsion {
 
 class Confusion {
@@ -41,6 +39,6 @@ bool is_among_best(std::span<const float> scores, int32_t label, int count);
 // For people: a row for each class with its name, pictures, recall and precision; under it, up to
 // kMostShownClasses classes, the matrix, a row for each label. Ends with a line end.
 inline constexpr int kMostShownClasses = 20;
-std::string confusion_text(const Confusion& confusion, const emulsion_info& info);
+std::string confusion_text(const Confusion& confusion, std::span<const std::string> names);
 
 }  // namespace emulsion

@@ -78,6 +78,7 @@ std::string settings_json(const RunFacts& facts) {
     if (!settings.best.empty()) json["best"] = settings.best;
     if (settings.patience > 0) json["patience"] = settings.patience;
     if (settings.keep > 0) json["keep"] = settings.keep;
+    if (settings.ema > 0) json["ema"] = settings.ema;
     const Schedule schedule = settings.rates(facts.steps_per_epoch);
     for (int64_t step : steps_to_show(total)) {
         json["learning_rates"].push_back(

@@ -39,7 +39,7 @@ void CheckpointKeeper::save_now() {
     if (saved_step_ == state_.step && saved_text_ == position.metrics) return;
     tried_at_ = Clock::now();
     save_checkpoint(folder_, session_.info(), session_.sizes(), session_.memory(), position,
-                    obsolete_);
+                    obsolete_, more_);
     obsolete_.clear();
     const bool is_other_step = saved_step_ != state_.step;
     saved_step_ = state_.step;

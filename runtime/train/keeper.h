@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/data/checkpoint.h"
 #include "runtime/train/console.h"
 #include "runtime/train/reporter.h"
 #include "runtime/train/run.h"
@@ -19,6 +20,9 @@ class CheckpointKeeper {
     // `folder` empty: nothing is kept. All references must outlive the keeper.
     CheckpointKeeper(std::string folder, const TrainingSession& session, const RunState& state,
                      Reporter& reporter, Console& console);
+
+    // What the checkpoints hold besides the network's memory.
+    void keep_more(Blocks more) { more_ = std::move(more); }
 
     // Where the disk refuses a checkpoint that only may be written, a warning says so, and the run
     // goes on; one that must be written throws RuntimeError. What is saved already is not written
@@ -46,6 +50,7 @@ class CheckpointKeeper {
     Reporter& reporter_;
     Console& console_;
     std::vector<std::string> obsolete_;
+    Blocks more_;
     std::optional<uint64_t> saved_step_;
     std::string saved_text_;  // of that position
     Clock::time_point tried_at_;

@@ -101,6 +101,7 @@ void TrainingLoop::take(const StepResult& result) {
     state_.part.reset();
     state_.step++;
     run_steps_++;
+    if (options_.after_step) options_.after_step();
     state_.batch = batch_.is_last ? 0 : batch_.index + 1;
     state_.epoch = batch_.is_last ? batch_.epoch + 1 : batch_.epoch;
     const auto now = Clock::now();

@@ -21,7 +21,7 @@ namespace {
 
 struct Numbers {
     std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
-    std::string minutes, split, best, patience, keep, resume, log_every, top;
+    std::string minutes, split, best, patience, keep, resume, log_every, top, ema;
     DataTexts data;
     DeviceOptions device;
 };
@@ -74,6 +74,10 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
            "which pictures of each class are held out: random, by the seed, or leading, the "
            "first ones (random)")
         ->type_name("NAME");
+    app.add_option("--ema", numbers->ema,
+                   "validate, test and write an exponential moving average of the weights with "
+                   "this decay, such as 0.999 (on the processor)")
+        ->type_name("DECAY");
     app.add_option("--top", numbers->top,
                    "validation and test also count the pictures whose class is among the K best")
         ->type_name("K");
@@ -205,6 +209,9 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
                              "choose loss or accuracy");
         }
         options->best = numbers.best;
+    }
+    if (!numbers.ema.empty()) {
+        options->ema = parse_number("--ema", numbers.ema, 0.001, kMostDecay);
     }
     if (!numbers.top.empty())
         options->top = static_cast<int>(parse_count("--top", numbers.top, 1, kMostTop));

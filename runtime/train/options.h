@@ -18,7 +18,8 @@ namespace emulsion {
 // Of a run; a checkpoint tells of every epoch, within kMostCheckpointHead.
 constexpr int64_t kMostEpochs = 100000;
 constexpr int64_t kMostSteps = 1000000000000;
-constexpr int kMostTop = 1000000;  // classes
+constexpr int kMostTop = 1000000;         // classes
+constexpr double kMostDecay = 0.9999999;  // of an average; single floats know no more
 
 enum class Resume {
     kNo,
@@ -42,6 +43,7 @@ struct TrainOptions {
     std::optional<std::string> validation;  // "test", a fraction, or data
     std::optional<std::string> best;        // "loss" or "accuracy"
     std::optional<int64_t> patience, keep;
+    std::optional<double> ema;
     std::optional<int> top;
     bool confusion = false;
     int threads = 1;

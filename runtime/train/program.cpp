@@ -120,7 +120,8 @@ void TrainProgram::prepare() {
             weights_file_bytes(session_.info(), *infer_.info(), trained_for_longest(state_));
     }
     paths.checkpoint_bytes =
-        checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_));
+        checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_),
+                              average_ ? average_->parts() : Blocks{});
     check_outputs(paths);
 }
 
@@ -137,9 +138,13 @@ void TrainProgram::begin_state() {
     resumes_ = options_.resume == Resume::kYes || (is_auto && has_checkpoint(folder));
     if (resumes_) {
         if (!folder_ && !options_.dry_run) folder_.emplace(folder);
-        state_ = from_position(
-            load_checkpoint(folder, session_.info(), session_.sizes(), session_.memory()),
-            checkpoint_file());
+        const auto average_of = [this](const RunPosition& position) {
+            begin_average(from_position(position, checkpoint_file()).settings.ema);
+            return average_ ? average_->parts() : Blocks{};
+        };
+        state_ = from_position(load_checkpoint(folder, session_.info(), session_.sizes(),
+                                               session_.memory(), average_of),
+                               checkpoint_file());
         check_batch(state_, session_.info(), largest_batch(train_, options_.device),
                     checkpoint_file());
         check_parts(options_, state_.settings, session_.info());
@@ -149,6 +154,7 @@ void TrainProgram::begin_state() {
     state_.settings = new_settings(options_, session_.info(), network_);
     check_parts(options_, state_.settings, session_.info());
     choose_best();
+    begin_average(state_.settings.ema);
     if (folder.empty()) return;
     if (!folder_ && !options_.dry_run) folder_.emplace(folder);
     if (options_.overwrite) return;
@@ -179,6 +185,21 @@ void TrainProgram::choose_best() {
                      "is loss, but the network gives no probabilities, so that its validation has "
                      "none",
                      "choose accuracy, or leave the option out");
+}
+
+// On a device the weights of every step would have to come back.
+void TrainProgram::begin_average(double decay) {
+    if (decay == 0.0) return;
+    if (!options_.device.is_processor()) {
+        throw UsageError(
+            resumes_ ? "--device" : "--ema",
+            concat("the averaged weights are kept on the processor, but the run is on ",
+                   options_.device.option),
+            "add --device cpu");
+    }
+    average_.emplace(decay, session_.info(), *infer_.info(), session_.sizes(), session_.memory());
+    weights_.take_from(average_->memory());
+    keeper_.keep_more(average_->parts());
 }
 
 void TrainProgram::load_data() {
@@ -273,6 +294,8 @@ RunFacts TrainProgram::facts() const {
     facts.threads = options_.threads;
     facts.variant = options_.variant;
     facts.device = &options_.device;
+    facts.class_names = class_names(session_.info());
+    if (facts.class_names.empty()) facts.class_names = state_.data_facts.classes;
     facts.resumed = resumes_ ? &state_ : nullptr;
     facts.command = &options_.command;
     return facts;
@@ -339,6 +362,7 @@ LoopOptions TrainProgram::loop_options() {
     options.checkpoint_minutes = options_.checkpoint_minutes.value_or(options.checkpoint_minutes);
     options.line_steps = options_.line_steps;
     options.line_minutes = options_.line_minutes;
+    if (average_) options.after_step = [this] { average_->update(state_.step); };
     const std::string& validation = state_.settings.validation;
     if (validation.empty()) return options;
     make_inference();  // what the system refuses is found out before the first step
@@ -366,7 +390,7 @@ void TrainProgram::make_inference() {
 std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
                                                      std::span<const uint32_t> subset) {
     make_inference();
-    copy_tensors(session_.info(), session_.memory(), inference_->info(), inference_->memory());
+    copy_tensors(session_.info(), weights_.memory(), inference_->info(), inference_->memory());
     inference_->prepare();
     const RunSettings& settings = state_.settings;
     std::optional<TopCount> top;

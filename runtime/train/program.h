@@ -17,6 +17,7 @@
 #include <string>
 
 #include "runtime/data/initial_weights.h"
+#include "runtime/train/average.h"
 #include "runtime/train/folder.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/run_data.h"
@@ -37,6 +38,7 @@ class TrainProgram {
     void begin_state();
     void begin_weights();
     void choose_best();
+    void begin_average(double decay);
     void load_data();
     void check_length();
     std::string checkpoint_file() const;
@@ -88,6 +90,7 @@ class TrainProgram {
     std::unique_ptr<InferenceSession> inference_;  // made at the first evaluation
     CheckpointKeeper keeper_;
     WeightsKeeper weights_;
+    std::optional<WeightAverage> average_;
     std::optional<LoopEnd> end_;  // none: an error has ended the training, or it has not begun
     bool owes_validation_ = false, owes_test_ = false;  // what a signal has kept it from
     bool has_lost_patience_ = false;

@@ -26,6 +26,7 @@ struct RunFacts {
     int threads = 1;
     int variant = 0;  // as in emulsion_options
     const Device* device = nullptr;
+    std::vector<std::string> class_names = {};          // the network's, or those of the data
     const RunState* resumed = nullptr;                  // where a resumed run goes on
     const std::vector<std::string>* command = nullptr;  // that the program was called with
 };

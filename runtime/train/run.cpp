@@ -82,6 +82,7 @@ void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("best", settings.best);
     fields("patience", settings.patience, int64_t(0), kMostEpochs);
     fields("keep", settings.keep, int64_t(0), kMostEpochs);
+    fields("ema", settings.ema, 0.0, kMostDecay);
     fields("top", settings.top, 0, kMostTop);
     fields("confusion", settings.confusion);
     fields("schedule", settings.schedule);

@@ -101,6 +101,7 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.best = options.best.value_or("");
     settings.patience = options.patience.value_or(0);
     settings.keep = options.keep.value_or(0);
+    settings.ema = options.ema.value_or(0.0);
     settings.top = options.top.value_or(0);
     settings.confusion = options.confusion;
     Schedule& schedule = settings.schedule;
@@ -125,6 +126,7 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
         check_equal("--validation", *options.validation,
                     stored.validation.empty() ? "none" : stored.validation);
     }
+    if (options.ema) check_equal("--ema", *options.ema, stored.ema);
     if (options.best)
         check_equal("--best", *options.best, stored.best.empty() ? "none" : stored.best);
     if (options.patience && stored.best.empty()) {

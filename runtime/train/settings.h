@@ -33,6 +33,7 @@ struct RunSettings {
     std::string best;        // metric of validation: "loss", "accuracy"; "": no epoch is best
     int64_t patience = 0;    // epochs without a better one that end the run; 0: none do
     int64_t keep = 0;        // so many last epochs' weights are kept
+    double ema = 0.0;        // decay of the averaged weights; 0: there are none
     int top = 0;             // validation and test count labels among so many best; 0: no
     bool confusion = false;  // they count which classes are taken for which
 

@@ -166,7 +166,7 @@ class TextReporter : public Reporter {
     void settings(const RunFacts& facts) override {
         has_validation_ = !facts.settings->validation.empty();
         top_ = facts.settings->top;
-        info_ = facts.info;
+        class_names_ = facts.class_names;
         console_.note(settings_text(facts, /*has_rates=*/false));
     }
     void init(const std::string& path, const InitialWeights& initial) override {
@@ -189,14 +189,15 @@ class TextReporter : public Reporter {
     // "test accuracy 91.32 % (9132 of 10000), loss 0.2431".
     void test(const Evaluation& evaluation, int64_t) override {
         console_.results("test " + accuracy_text(evaluation));
-        if (evaluation.confusion) console_.results(confusion_text(*evaluation.confusion, *info_));
+        if (evaluation.confusion)
+            console_.results(confusion_text(*evaluation.confusion, class_names_));
     }
 
   private:
     Console& console_;
     bool has_validation_, has_header_ = false;
     int top_;
-    const emulsion_info* info_ = nullptr;  // from the settings on
+    std::vector<std::string> class_names_;  // from the settings on
 };
 
 }  // namespace
@@ -291,6 +292,7 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
         {"optimizer", facts.network->optimizer},
         {"rate", describe_schedule(settings.schedule)},
     };
+    if (settings.ema > 0) rows.push_back({"average", concat("weights, decay ", settings.ema)});
     if (settings.patience > 0) {
         rows.push_back(
             {"patience", concat(settings.patience, settings.patience == 1 ? " epoch" : " epochs",

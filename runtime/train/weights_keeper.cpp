@@ -106,7 +106,7 @@ WeightsKeeper::WeightsKeeper(std::string folder, std::string last, const Trainin
 std::string WeightsKeeper::best_path() const { return join_path(folder_, kBestWeightsName); }
 
 void WeightsKeeper::write(const std::string& path, const TrainedFor& trained) const {
-    save_weights(path, session_.info(), session_.memory(), names_, trained);
+    save_weights(path, session_.info(), memory(), names_, trained);
 }
 
 void WeightsKeeper::save(Need need) {
@@ -180,7 +180,7 @@ void WeightsKeeper::restore_best(const TrainedFor& trained) {
                            trained.epoch, ")"),
                     "take the weights of the last epoch, or train again");
     }
-    load_weights(file, session_.info(), session_.memory(), names_);
+    load_weights(file, session_.info(), memory(), names_);
 }
 
 }  // namespace emulsion

@@ -38,16 +38,21 @@ class WeightsKeeper {
     WeightsKeeper(std::string folder, std::string last, const TrainingSession& session,
                   const emulsion_info& names, const RunState& state, Console& console);
 
+    // The weights are those in this memory, laid out as the session's: the averaged ones. It must
+    // outlive the keeper. Without, they are in the session's own.
+    void take_from(const emulsion_memory& memory) { memory_ = &memory; }
+    const emulsion_memory& memory() const { return memory_ ? *memory_ : session_.memory(); }
+
     // Writes what is due where the run stands, which is nothing before the first step. Where the
     // disk refuses a file that only may be written, a warning says so, and the run goes on; one
     // that must be written throws RuntimeError. What is written already is not written again.
     void save(CheckpointKeeper::Need need);
 
-    // Writes the parameters in the session's memory to `last`, as those of `trained`. Returns the
+    // Writes the weights to `last`, as those of `trained`. Returns the
     // path; empty where there is none. Throws RuntimeError.
     std::string write_last(const TrainedFor& trained);
 
-    // Reads the weights of the best epoch back into the session's memory. Throws RuntimeError where
+    // Reads the weights of the best epoch back into their memory. Throws RuntimeError where
     // the file is not that of `trained`.
     void restore_best(const TrainedFor& trained);
 
@@ -65,6 +70,7 @@ class WeightsKeeper {
     const emulsion_info& names_;
     const RunState& state_;
     Console& console_;
+    const emulsion_memory* memory_ = nullptr;
     TrainedFor written_;  // to last_
 };
 

@@ -90,12 +90,12 @@ TEST(DataCheckpoint, ForeignFilesAreRefused) {
     put_file(folder / "checkpoint", std::string_view("PK\x03\x04 something else"));
     EXPECT_EQ(refusal(folder.path(), network),
               std::string("DIR/checkpoint: this is no checkpoint of Emulsion: it begins with "
-                          "'PK\\x03\\x04 som' instead of 'EMUCKPT2'") +
+                          "'PK\\x03\\x04 som' instead of 'EMUCKPT3'") +
                   kFix);
     put_file(folder / "checkpoint", std::string_view(""));
     EXPECT_EQ(refusal(folder.path(), network),
               std::string("DIR/checkpoint: this is no checkpoint of Emulsion: it begins with '' "
-                          "instead of 'EMUCKPT2'") +
+                          "instead of 'EMUCKPT3'") +
                   kFix);
 }
 
@@ -192,7 +192,7 @@ TEST(DataCheckpoint, SparseGiantsAreRefusedByTheirHead) {
     EXPECT_NE(refusal(folder.path(), network)
                   .find("the checkpoint is cut or damaged: it has 4398046511104 bytes, where "),
               std::string::npos);
-    Bytes front = testing::bytes_of("EMUCKPT2");
+    Bytes front = testing::bytes_of("EMUCKPT3");
     front.resize(16, 0x7f);
     put_file(folder / "checkpoint", front);
     ASSERT_EQ(truncate((folder / "checkpoint").c_str(), static_cast<off_t>(1) << 42), 0);

@@ -209,7 +209,7 @@ TEST(DataWeights, FactsOfTheDataTravel) {
         return load_weights(folder / "w", network.info, network.memory, network.inference);
     };
     EXPECT_EQ(load(), facts);
-    EXPECT_GE(weights_file_bytes(network.info, network.inference, facts),
+    EXPECT_GE(weights_file_bytes(network.info, network.inference, {.data = facts}),
               ByteSource(folder / "w", "weights file").size());
     for (const auto& [key, value, problem] :
          {std::tuple("classes", "[1, 2]", "[1, 2]; expected a list of names"),

@@ -44,10 +44,13 @@ class DevicePrograms : public testing::Test {
     }
 
     // Names and texts of the run's files.
+    // All but the logs, which tell of times.
     std::map<std::string, std::string> files(const std::string& run) {
         std::map<std::string, std::string> texts;
-        for (const auto& entry : std::filesystem::directory_iterator(runs_ / run))
-            texts[entry.path().filename()] = read_text(entry.path());
+        for (const auto& entry : std::filesystem::directory_iterator(runs_ / run)) {
+            const std::string name = entry.path().filename();
+            if (!name.starts_with("log.")) texts[name] = read_text(entry.path());
+        }
         return texts;
     }
 
@@ -284,6 +287,19 @@ TEST_F(DevicePrograms, LostDevice) {
         EXPECT_EQ(train(run, {"--resume", "--device", "gpu"}).exit_code, 0);
         EXPECT_EQ(files(run), files("whole"));
     }
+}
+
+// The average would need the weights of every step.
+TEST_F(DevicePrograms, AveragedWeightsAreOfTheProcessor) {
+    const ProgramResult refused = train("run", {"--device", "gpu", "--ema", "0.9"});
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_EQ(refused.err,
+              "error: --ema: the averaged weights are kept on the processor, but the run is on "
+              "opencl:0\n  fix: add --device cpu\n");
+    ASSERT_EQ(train("run", {"--device", "cpu", "--ema", "0.9", "--steps", "1"}).exit_code, 0);
+    EXPECT_EQ(train("run", {"--device", "gpu", "--resume"}).err,
+              "error: --device: the averaged weights are kept on the processor, but the run is on "
+              "opencl:0\n  fix: add --device cpu\n");
 }
 
 // A file of the device's times, with its speed.

@@ -96,10 +96,8 @@ TEST(ConfusionTest, RecallAndPrecisionByHand) {
     EXPECT_EQ(confusion.precision(1), 1.0);
     EXPECT_EQ(confusion.recall(2), std::nullopt);
     EXPECT_EQ(confusion.precision(2), std::nullopt);
-    const char* names[] = {"cat", "dog", "bird"};
-    emulsion_info info{};
-    info.classes = names, info.class_count = 3;
-    EXPECT_EQ(confusion_text(confusion, info),
+    const std::vector<std::string> names{"cat", "dog", "bird"};
+    EXPECT_EQ(confusion_text(confusion, names),
               "class        pictures   recall  precision\n"
               "    0  cat          3  66.67 %    66.67 %\n"
               "    1  dog          2  50.00 %   100.00 %\n"
@@ -108,7 +106,7 @@ TEST(ConfusionTest, RecallAndPrecisionByHand) {
               "class 0    2  .  .\n"
               "class 1    1  1  .\n"
               "class 2    .  .  .\n");
-    EXPECT_EQ(confusion_text(Confusion(kMostShownClasses + 1), info).find("taken for"),
+    EXPECT_EQ(confusion_text(Confusion(kMostShownClasses + 1), names).find("taken for"),
               std::string::npos);
 }
 

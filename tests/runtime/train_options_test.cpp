@@ -163,6 +163,7 @@ TEST_F(TrainOptionsTest, HelpGoesToStandardOutput) {
           "--csv",
           "--log-every",
           "--top",
+          "--ema",
           "--confusion",
           "--resume",
           "--dry-run",

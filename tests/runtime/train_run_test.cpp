@@ -134,6 +134,55 @@ TEST_F(TrainRunTest, PartsHaveNoProfile) {
               "5\n  fix: leave the option out, or give a smaller --batch\n");
 }
 
+// The weights of w^2 / 2 are 0.9, 0.81, 0.729 after three steps: with a decay of 0.5 their average
+// is 0.9, 0.855, 0.792. Weights, validation and test are of it; the training itself goes on
+// without.
+TEST_F(TrainRunTest, AveragedWeightsByHand) {
+    FakeNetwork network = quadratic(1, 0.0f);
+    use_fake_network(network);
+    write_idx_set(folder_.path(), false, 1, 1, {0, 0, 0}, std::vector<uint8_t>(3, 0));
+    const std::vector<std::string> run{"--schedule", "constant", "--learning-rate", "0.1",
+                                       "--checkpoint"};
+    auto first = run, second = run, whole = run;
+    first.insert(first.end(), {folder_ / "run", "--steps", "2", "--ema", "0.5"});
+    second.insert(second.end(), {folder_ / "run", "--steps", "3", "--resume"});
+    whole.insert(whole.end(), {folder_ / "whole", "--steps", "3", "--ema", "0.5"});
+    ASSERT_EQ(train(first).exit_code, 0);
+    EXPECT_NEAR(read_weights(folder_ / "run/weights.safetensors", "w")[0], 0.855, 1e-6);
+    ASSERT_EQ(train(second).exit_code, 0);
+    ASSERT_EQ(train(whole).exit_code, 0);
+    EXPECT_NEAR(read_weights(folder_ / "run/weights.safetensors", "w")[0], 0.792, 1e-6);
+    for (const char* file : {"/checkpoint", "/weights.safetensors"})
+        EXPECT_EQ(read_text(folder_ / "run" + file), read_text(folder_ / "whole" + file)) << file;
+    auto other = second;
+    other.insert(other.end(), {"--ema", "0.25"});
+    EXPECT_EQ(
+        train(other).err,
+        "error: --ema: is 0.25, but the run of the checkpoint has 0.5\n  fix: leave the option "
+        "out with --resume, or begin a new run in another folder\n");
+    EXPECT_EQ(train({"--ema", "1"}).err,
+              "error: --ema: '1' is not a number from 0.001 to 0.9999999\n  fix: write it with a "
+              "decimal point, such as 0.05\n");
+}
+
+// Validation and test look at what is written.
+TEST_F(TrainRunTest, AveragedWeightsAreLookedAt) {
+    write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);
+    const ProgramResult trained = train({"--epochs", "1", "--validation", "test", "--weights",
+                                         folder_ / "w", "--ema", "0.95", "--json"});
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    const auto lines = read_lines(trained.out);
+    const auto inferred = nlohmann::json::parse(
+        run_fake_infer({"--weights", folder_ / "w", "--data", folder_.path(), "--json"}).out);
+    EXPECT_EQ(lines[0]["ema"], 0.95);
+    EXPECT_EQ(lines[1]["validation"]["loss"], inferred["loss"]);
+    EXPECT_EQ(lines.back()["loss"], inferred["loss"]);
+    const ProgramResult plain =
+        train({"--epochs", "1", "--validation", "test", "--weights", folder_ / "plain", "--json"});
+    EXPECT_EQ(read_lines(plain.out)[1]["loss"], lines[1]["loss"]);
+    EXPECT_NE(read_lines(plain.out)[1]["validation"]["loss"], inferred["loss"]);
+}
+
 TEST_F(TrainRunTest, DecayOfTheRateReachesTheStep) {
     use_fake_network(quadratic(1, 0.0f));
     write_idx_set(folder_.path(), false, 1, 1, {0, 0, 0, 0}, std::vector<uint8_t>(4, 0));

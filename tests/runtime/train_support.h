@@ -18,7 +18,7 @@ std::vector<float> read_weights(const std::string& path, const std::string& name
 // Of --json.
 std::vector<nlohmann::json> read_lines(const std::string& text);
 
-class TrainRunTest : public testing::Test {
+class TrainRunTest : public ::testing::Test {
   protected:
     void SetUp() override {
         use_fake_network({});
