@@ -295,8 +295,7 @@ void check_combination(const TrainOptions& options) {
         throw UsageError("--csv", "is for --history",
                          "add --history FOLDER; a run with --checkpoint writes a log.csv itself");
     }
-    if (options.data.empty() && options.images.empty() && !may_resume)
-        refuse_missing_data(options);
+    if (options.data.empty() && options.images.empty() && !may_resume) refuse_missing_data(options);
 }
 
 }  // namespace

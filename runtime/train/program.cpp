@@ -408,9 +408,9 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
                 static_cast<int>(std::max_element(scores.begin(), scores.end()) - scores.begin());
         confusion->add(label, found);
     };
-    Evaluation result = evaluate(
-        *inference_, source, subset,
-        {.visit = count, .stop = is_stopped, .readers = options_.reading.readers});
+    Evaluation result =
+        evaluate(*inference_, source, subset,
+                 {.visit = count, .stop = is_stopped, .readers = options_.reading.readers});
     result.top = top;
     result.confusion = std::move(confusion);
     if (is_stopped()) return std::nullopt;
@@ -454,7 +454,8 @@ const EpochRecord* TrainProgram::restore_best() {
 void TrainProgram::write_weights() {
     const EpochRecord* best = nullptr;
     attempt([&] { best = restore_best(); });
-    const TrainedFor trained = best ? trained_for(state_, *best, loader_->batches()) : trained_for(state_);
+    const TrainedFor trained =
+        best ? trained_for(state_, *best, loader_->batches()) : trained_for(state_);
     result_step_ = static_cast<int64_t>(trained.step);
     const std::string path = weights_.write_last(trained);
     if (!path.empty()) reporter_->weights(path, result_step_);

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "compiler/graph/network.h"
 #include "compiler/graph/text.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/library.h"
@@ -29,6 +31,37 @@ TEST(Updates, ApartAreAStageOfTheirOwn) {
     EXPECT_EQ(plan.gradient_bytes, plan.parameter_bytes);
     for (const PlannedCall& call : plan.variants[0].batches[0].calls) {
         EXPECT_EQ(call.stage == Stage::update, is_update(call)) << call.name;
+    }
+}
+
+// With all but the head frozen the step is the network's inference and the head's own gradient: no
+// backward kernel, no gradient and no momentum of anything else.
+TEST(Updates, AFrozenBodyCostsNothing) {
+    const std::string trained = ", trained=true", frozen = ", trained=false";
+    std::istringstream lines(print(golden_network("resnet20")));
+    std::string text;
+    for (std::string line; std::getline(lines, line);) {
+        const size_t at = line.find(trained);
+        const bool is_head = line.find("%dense1.") != line.npos;
+        if (at != line.npos && !is_head) line.replace(at, trained.size(), frozen);
+        text += line + "\n";
+    }
+    const Plan whole = plan_with(golden_network("resnet20"), 128, false);
+    const Plan plan = plan_with(parse_network(text, "frozen.emu"), 128, false);
+    int64_t head_bytes = 0;
+    for (const PlannedTensor& tensor : plan.tensors) {
+        EXPECT_EQ(tensor.trained, tensor.name == "dense1.w" || tensor.name == "dense1.b")
+            << tensor.name;
+        if (tensor.trained) head_bytes += tensor.bytes;
+    }
+    EXPECT_EQ(plan.gradient_bytes, head_bytes);
+    EXPECT_EQ(plan.parameter_bytes, whole.parameter_bytes);
+    EXPECT_EQ(whole.state_bytes - plan.state_bytes, whole.gradient_bytes - plan.gradient_bytes)
+        << "the momentum of the frozen ones";
+    EXPECT_LT(plan.variants[0].activation_bytes, whole.variants[0].activation_bytes / 2);
+    for (const PlannedCall& call : plan.variants[0].batches[0].calls) {
+        const bool is_heads = call.name.starts_with("dense1") || call.name.starts_with("classify1");
+        EXPECT_TRUE(call.stage == Stage::forward || is_heads) << call.name;
     }
 }
 
