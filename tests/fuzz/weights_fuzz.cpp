@@ -1,4 +1,5 @@
-// Weights files: the safetensors reader, and loading into a network.
+// Weights files: the safetensors reader, and loading into a network, all of a file and what fits.
+#include "runtime/data/initial_weights.h"
 #include "runtime/data/weights.h"
 #include "tests/fuzz/fuzz_network.h"
 
@@ -19,6 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::read([&] {
         load_weights({input, "input", "weights file"}, network.info(), network.memory(),
                      network.info());
+    });
+    fuzz::read([&] {
+        load_initial_weights({input, "input", "weights file"}, network.info(), network.memory(),
+                             network.info());
     });
     return 0;
 }
