@@ -1,4 +1,5 @@
-// Elementwise arithmetic: add, subtract, multiply, negate and scale by a constant.
+// Elementwise arithmetic: add, subtract, multiply, divide, negate, and scale and shift by a
+// constant. A NaN or an infinity is what IEEE 754 makes of it.
 //
 // Operands broadcast as PointwiseOp says: f32[n,32,28,28] + f32[32] adds one value to each channel.
 #pragma once
@@ -48,6 +49,19 @@ class Multiply : public PointwiseOp {
                                        const std::vector<Halide::Expr>& at) const override;
 };
 
+// a / b, correctly rounded
+class Divide : public PointwiseOp {
+  public:
+    std::string_view kind() const override { return "divide"; }
+    std::vector<Value> gradient(GradientContext& context) const override;
+
+  protected:
+    int arity() const override { return 2; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
 // -x
 class Negate : public PointwiseOp {
   public:
@@ -71,6 +85,25 @@ class Scale : public PointwiseOp {
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
     double factor = 1;
+
+  protected:
+    int arity() const override { return 1; }
+    std::vector<Halide::Expr> evaluate(const LowerContext&,
+                                       const std::vector<Halide::Expr>& operands,
+                                       const std::vector<Halide::Expr>& at) const override;
+};
+
+// x + term
+class Shift : public PointwiseOp {
+  public:
+    Shift() = default;
+    explicit Shift(double value) : term(value) {}
+    std::string_view kind() const override { return "shift"; }
+    void fields(Fields& f) override { f.field("term", term); }
+    bool is_monotone(std::span<const TensorType>) const override { return true; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
+    double term = 0;
 
   protected:
     int arity() const override { return 1; }

@@ -4,6 +4,8 @@
 // Whether a value is dropped is a function of (seed, step, site, element) by Philox, with the
 // element counted through the step's samples in the order of memory; `site` tells the layers of a
 // network apart. The gradient is the same op on dy with the same scalars.
+//
+// spatial_dropout drops whole channels of a sample: f32[n,C,…] counts n * C elements.
 #pragma once
 
 #include "compiler/ops/lowering.h"
@@ -25,9 +27,23 @@ class Dropout : public PointwiseOp {
 
   protected:
     int arity() const override { return 5; }
+    virtual std::shared_ptr<Op> copy() const { return std::make_shared<Dropout>(*this); }
+    // The number of what lives or falls together with the value at memory coordinates `at`.
+    virtual Halide::Expr element(const TensorType& type, const std::vector<Halide::Expr>& at) const;
     std::vector<Halide::Expr> evaluate(const LowerContext& context,
                                        const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
+};
+
+class SpatialDropout : public Dropout {
+  public:
+    std::string_view kind() const override { return "spatial_dropout"; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+
+  protected:
+    std::shared_ptr<Op> copy() const override { return std::make_shared<SpatialDropout>(*this); }
+    Halide::Expr element(const TensorType& type,
+                         const std::vector<Halide::Expr>& at) const override;
 };
 
 }  // namespace emulsion

@@ -11,13 +11,17 @@
 #include "compiler/ops/average_pool.h"
 #include "compiler/ops/batch_norm.h"
 #include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/channel_sum.h"
 #include "compiler/ops/clip.h"
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
 #include "compiler/ops/dropout.h"
+#include "compiler/ops/elementary.h"
 #include "compiler/ops/expand.h"
+#include "compiler/ops/extremes.h"
 #include "compiler/ops/flatten.h"
+#include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/max_pool.h"
@@ -27,6 +31,7 @@
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/slice.h"
+#include "compiler/ops/smooth_activations.h"
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/sources.h"
@@ -50,6 +55,8 @@ std::unique_ptr<Op> make() {
 
 // Sorted by name.
 constexpr Entry kOps[] = {
+    {"abs", make<Abs>},
+    {"abs_backward", make<AbsBackward>},
     {"adadelta_update", make<AdadeltaUpdate>},
     {"adagrad_update", make<AdagradUpdate>},
     {"adam_correction", make<AdamCorrection>},
@@ -62,6 +69,9 @@ constexpr Entry kOps[] = {
     {"batch_norm_coefficients", make<BatchNormCoefficients>},
     {"batch_norm_factor", make<BatchNormFactor>},
     {"batch_norm_fold", make<BatchNormFold>},
+    {"channel_sum", make<ChannelSum>},
+    {"clip", make<Clip>},
+    {"clip_backward", make<ClipBackward>},
     {"clip_factor", make<ClipFactor>},
     {"clip_value", make<ClipValue>},
     {"concatenate", make<Concatenate>},
@@ -72,18 +82,33 @@ constexpr Entry kOps[] = {
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
+    {"divide", make<Divide>},
     {"dropout", make<Dropout>},
+    {"elu", make<Elu>},
+    {"elu_backward", make<EluBackward>},
+    {"exp", make<Exp>},
     {"expand", make<Expand>},
     {"factor", make<Factor>},
     {"flatten", make<Flatten>},
+    {"gaussian_noise", make<GaussianNoise>},
+    {"gelu", make<Gelu>},
+    {"gelu_backward", make<GeluBackward>},
+    {"hard_sigmoid", make<HardSigmoid>},
+    {"hard_sigmoid_backward", make<HardSigmoidBackward>},
+    {"hard_swish", make<HardSwish>},
+    {"hard_swish_backward", make<HardSwishBackward>},
     {"input", make<Input>},
     {"keep_old", make<KeepOld>},
     {"l1_penalty", make<L1Penalty>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
+    {"log", make<Log>},
     {"max_pool", make<MaxPool>},
     {"max_pool_backward", make<MaxPoolBackward>},
+    {"maximum", make<Maximum>},
+    {"maximum_backward", make<MaximumBackward>},
     {"merge_moments", make<MergeMoments>},
+    {"minimum", make<Minimum>},
     {"multiply", make<Multiply>},
     {"negate", make<Negate>},
     {"normalize", make<Normalize>},
@@ -91,6 +116,11 @@ constexpr Entry kOps[] = {
     {"parameter", make<Parameter>},
     {"partial_dots", make<PartialDots>},
     {"partial_moments", make<PartialMoments>},
+    {"power", make<Power>},
+    {"prelu", make<Prelu>},
+    {"prelu_backward", make<PreluBackward>},
+    {"prelu_slope_backward", make<PreluSlopeBackward>},
+    {"reciprocal", make<Reciprocal>},
     {"reduce", make<Reduce>},
     {"reduce_axes", make<ReduceAxes>},
     {"relu", make<Relu>},
@@ -106,13 +136,19 @@ constexpr Entry kOps[] = {
     {"scale_shift", make<ScaleShift>},
     {"sgd_plain", make<SgdPlain>},
     {"sgd_update", make<SgdUpdate>},
+    {"shift", make<Shift>},
     {"sigmoid", make<Sigmoid>},
     {"sigmoid_backward", make<SigmoidBackward>},
+    {"silu", make<Silu>},
+    {"silu_backward", make<SiluBackward>},
     {"slice", make<Slice>},
     {"slice_backward", make<SliceBackward>},
     {"softmax", make<Softmax>},
     {"softmax_cross_entropy", make<SoftmaxCrossEntropy>},
     {"softmax_cross_entropy_backward", make<SoftmaxCrossEntropyBackward>},
+    {"softplus", make<Softplus>},
+    {"spatial_dropout", make<SpatialDropout>},
+    {"sqrt", make<Sqrt>},
     {"state", make<State>},
     {"subtract", make<Subtract>},
     {"sum_squares", make<SumSquares>},

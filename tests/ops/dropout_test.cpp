@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/philox.h"
 #include "compiler/ops/sources.h"
 #include "tests/support/check_op.h"
@@ -130,6 +132,48 @@ TEST(Dropout, GradientDropsTheSameValues) {
     const auto values = run_graph(builder.build(), sources, 2);
     EXPECT_EQ(values[static_cast<size_t>(dx.node)][0].values,
               values[static_cast<size_t>(y.node)][0].values);
+}
+
+TEST(SpatialDropout, DropsWholeChannels) {
+    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({17})}) {
+        SpatialDropout op;
+        op.site = 2;
+        check_lowering(op, {{type, kWord, kWord, kWord, kWord}, {}, 3, 1000});
+    }
+    SpatialDropout op;
+    op.rate = 0.3;
+    const Values y = drop(op, ones(batched_type({1000, 2, 2}), 4), {1, 2, 3, 4});
+    for (size_t i = 0; i < y.size(); i++) EXPECT_EQ(y[i], y[i / 4 * 4]);
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(y, 0.0)) / 16000.0, 0.3, 0.02);
+}
+
+TEST(GaussianNoise, AgreesWithTheReference) {
+    GaussianNoise op;
+    op.site = 3;
+    op.deviation = 0.5;
+    for (const TensorType& type : {batched_type({5, 3, 4}), batched_type({17})})
+        check_lowering(op, {{type, kWord, kWord, kWord, kWord}, {}, 3, 1000});
+}
+
+TEST(GaussianNoise, HasMeanDeviationAndTails) {
+    GaussianNoise op;
+    op.deviation = 2;
+    const TensorType type = batched_type({100, 10, 10});
+    std::vector<Tensor> operands = {make_tensor(type, 4)};
+    for (double word : {1.0, 2.0, 3.0, 4.0}) operands.push_back(make_tensor(kWord, 1, {word}));
+    const Values y = run_op(op, operands, 4)[0].values;
+    double sum = 0, squares = 0, beyond = 0;
+    for (double value : y) {
+        sum += value;
+        squares += value * value;
+        beyond += std::abs(value) > 4 ? 1 : 0;
+    }
+    const auto count = static_cast<double>(y.size());
+    EXPECT_NEAR(sum / count, 0, 0.04);
+    EXPECT_NEAR(std::sqrt(squares / count), 2, 0.03);
+    EXPECT_NEAR(beyond / count, 0.0455, 0.005);
+    operands[3] = make_tensor(kWord, 1, {9});
+    EXPECT_NE(run_op(op, operands, 4)[0].values, y);  // another step
 }
 
 TEST(Dropout, RefusesARateOfOne) {

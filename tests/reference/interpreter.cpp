@@ -32,6 +32,7 @@ const Table& table() {
         t["constant"] = constant;
         add_convolution(t);
         add_dense(t);
+        add_elementary(t);
         add_loss(t);
         add_normalization(t);
         add_optimizer(t);

@@ -39,6 +39,7 @@ using Table = std::map<std::string_view, Function>;
 // The families.
 void add_convolution(Table& table);
 void add_dense(Table& table);
+void add_elementary(Table& table);
 void add_pooling(Table& table);
 void add_structure(Table& table);
 void add_loss(Table& table);

@@ -1,13 +1,15 @@
-// Optimisers and dropout.
+// Optimisers, dropout and noise.
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "compiler/ops/adadelta.h"
 #include "compiler/ops/adagrad.h"
 #include "compiler/ops/adam.h"
 #include "compiler/ops/clip.h"
 #include "compiler/ops/dropout.h"
+#include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/rmsprop.h"
@@ -174,18 +176,50 @@ Words philox(Words c, uint32_t key0, uint32_t key1) {
     return c;
 }
 
-std::vector<Tensor> dropout(const Call& call) {
-    const auto& op = call.as<Dropout>();
+// The random words of an element.
+Words words_of(const Call& call, uint32_t element, int64_t site) {
     const auto word = [&](size_t i) {
         return static_cast<uint32_t>(static_cast<int64_t>(only(call.input(i))));
     };
+    return philox({element, static_cast<uint32_t>(site), word(3), word(4)}, word(1), word(2));
+}
+
+// `element` numbers what is dropped together.
+template <class Element>
+std::vector<Tensor> drop(const Call& call, const Element& element) {
+    const auto& op = call.as<Dropout>();
+    Tensor y = call.output();
+    for (size_t i = 0; i < y.values.size(); i++) {
+        const uint32_t random = words_of(call, static_cast<uint32_t>(element(y, i)), op.site)[0];
+        y.values[i] =
+            random >= op.rate * 4294967296.0 ? call.input(0).values[i] / (1 - op.rate) : 0;
+    }
+    return {y};
+}
+
+std::vector<Tensor> dropout(const Call& call) {
+    return drop(call,
+                [](const Tensor& y, size_t i) { return memory_offset(y.type, y.samples, i); });
+}
+
+std::vector<Tensor> spatial_dropout(const Call& call) {
+    return drop(call, [](const Tensor& y, size_t i) {
+        return i / static_cast<size_t>(element_count(y.type) / y.type.shape[0]);
+    });
+}
+
+// A sum of the last digits of u would be lost in the logarithm near 1: u is rounded as it is made.
+std::vector<Tensor> gaussian_noise(const Call& call) {
+    const auto& op = call.as<GaussianNoise>();
     Tensor y = call.output();
     for (size_t i = 0; i < y.values.size(); i++) {
         const auto element = static_cast<uint32_t>(memory_offset(y.type, y.samples, i));
-        const Words counter = {element, static_cast<uint32_t>(op.site), word(3), word(4)};
-        const uint32_t random = philox(counter, word(1), word(2))[0];
-        y.values[i] =
-            random >= op.rate * 4294967296.0 ? call.input(0).values[i] / (1 - op.rate) : 0;
+        const Words words = words_of(call, element, op.site);
+        const auto u = static_cast<float>(std::ldexp((words[0] >> 8) + 0.5, -24));
+        const double v = std::ldexp(words[1] >> 8, -24) - 0.5;
+        const double number =
+            std::sqrt(-2 * std::log(double{u})) * std::cos(2 * std::numbers::pi * v);
+        y.values[i] = call.input(0).values[i] + op.deviation * number;
     }
     return {y};
 }
@@ -200,11 +234,13 @@ void add_optimizer(Table& table) {
     table["clip_factor"] = clip_factor;
     table["clip_value"] = clip_value;
     table["dropout"] = dropout;
+    table["gaussian_noise"] = gaussian_noise;
     table["keep_old"] = keep_old;
     table["l1_penalty"] = l1_penalty;
     table["rmsprop_update"] = rmsprop_update;
     table["sgd_plain"] = sgd_plain;
     table["sgd_update"] = sgd_update;
+    table["spatial_dropout"] = spatial_dropout;
     table["sum_squares"] = sum_squares;
 }
 

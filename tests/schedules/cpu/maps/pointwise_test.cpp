@@ -6,10 +6,15 @@
 #include "compiler/ops/adam.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/channel_sum.h"
 #include "compiler/ops/dropout.h"
+#include "compiler/ops/elementary.h"
 #include "compiler/ops/expand.h"
+#include "compiler/ops/extremes.h"
+#include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
+#include "compiler/ops/smooth_activations.h"
 #include "compiler/ops/unfactor.h"
 #include "tests/schedules/recipe_support.h"
 
@@ -101,10 +106,64 @@ TEST(PointwiseRecipe, RandomNumbersAndBroadcasts) {
                  group_of(std::make_shared<Dropout>(),
                           {batched_type({10, 5, 5}), word, word, word, word}, 4),
                  check);
+    check_recipe("pointwise",
+                 group_of(std::make_shared<SpatialDropout>(),
+                          {batched_type({10, 5, 5}), word, word, word, word}, 4),
+                 check);
+    check_recipe("pointwise",
+                 group_of(std::make_shared<GaussianNoise>(),
+                          {batched_type({10, 5, 5}), word, word, word, word}, 4),
+                 check);
     auto expand = std::make_shared<Expand>();
     expand->shape = {10, 5, 3};
     check_recipe("pointwise", group_of(expand, {batched_type({10})}, 4));
     check_recipe("pointwise", group_of(expand, {batched_type({})}, 4));
+}
+
+// Every polynomial and every comparison, with the same bits on all instruction sets.
+TEST(PointwiseRecipe, ElementaryFunctions) {
+    using Ops = std::vector<std::shared_ptr<const Op>>;
+    const TensorType type = batched_type({19, 5, 7});
+    RecipeCheck check{.fills = {{"a0", Fill::positive}}, .all_tilings = false};
+    const auto check_all = [&](const Ops& ops, size_t operands) {
+        check_recipe(
+            "pointwise",
+            make_group(3,
+                       [&](GraphBuilder& b) -> std::vector<Value> {
+                           std::vector<Value> inputs, results;
+                           for (size_t i = 0; i < operands; i++)
+                               inputs.push_back(add_operand(b, "a" + std::to_string(i), type));
+                           for (const auto& op : ops)
+                               results.push_back(b.add(op, inputs, b.unique_name("v")));
+                           return results;
+                       }),
+            check);
+    };
+    check_all({std::make_shared<Exp>(), std::make_shared<Log>(), std::make_shared<Sqrt>(),
+               std::make_shared<Power>(-0.75), std::make_shared<Power>(0.3),
+               std::make_shared<Reciprocal>(2)},
+              1);
+    check.fills["a0"] = Fill::normal;
+    check_all(
+        {std::make_shared<Elu>(), std::make_shared<Silu>(), std::make_shared<HardSigmoid>(),
+         std::make_shared<HardSwish>(), std::make_shared<Softplus>(), std::make_shared<Gelu>(),
+         std::make_shared<Gelu>(true), std::make_shared<Abs>(), std::make_shared<Clip>()},
+        1);
+    check_all({std::make_shared<EluBackward>(), std::make_shared<SiluBackward>(),
+               std::make_shared<HardSigmoidBackward>(), std::make_shared<HardSwishBackward>(),
+               std::make_shared<GeluBackward>(), std::make_shared<GeluBackward>(true),
+               std::make_shared<Maximum>(), std::make_shared<Minimum>(), std::make_shared<Prelu>()},
+              2);
+}
+
+TEST(PointwiseRecipe, SumsOfNeighbouringChannels) {
+    RecipeCheck check;
+    check.all_tilings = false;
+    for (int64_t channels : {3, 16, 33}) {
+        const auto op = std::make_shared<ChannelSum>();
+        op->after = 1;
+        check_recipe("pointwise", group_of(op, {batched_type({channels, 5, 4})}, 3), check);
+    }
 }
 
 TEST(PointwiseRecipe, MovesValues) {
