@@ -19,6 +19,7 @@
 #include "compiler/passes/choose_winograd.h"
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
+#include "compiler/passes/expand_group_norm.h"
 #include "compiler/passes/inference_form.h"
 #include "compiler/passes/keep_old_values.h"
 #include "compiler/passes/pool_first.h"
@@ -53,6 +54,7 @@ Graph training_graph(const Network& network, bool exact, int batch, bool update_
                      Choices* choices) {
     Graph graph = checked(training_step(pooled_first(network)));
     graph = checked(expand_batch_norm(graph));
+    graph = checked(expand_group_norm(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));
@@ -66,6 +68,7 @@ Graph device_training_graph(const Network& network, bool exact, int batch, bool 
 
 Graph inference_graph(const Network& network, bool exact, int batch, Choices* choices) {
     Graph graph = checked(inference_form(pooled_first(network)));
+    graph = checked(expand_group_norm(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));

@@ -290,7 +290,8 @@ std::vector<Expr> KernelContext::values_at(
     for (Value value : values) {
         Func func = funcs.at(value);
         const auto rank = static_cast<size_t>(func.dimensions());
-        const std::vector<Expr> own(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(rank));
+        std::vector<Expr> own(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(rank));
+        if (rank > 0 && group_.body.type(value).batched) own.back() = at.back();  // of each sample
         results.push_back(inline_chain.mutate(Expr(func(own))));
     }
     return results;

@@ -40,7 +40,7 @@ std::vector<TensorType> RunningAverage::infer(std::span<const TensorType> inputs
 std::vector<TensorType> Normalize::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 4);
     expect_normalizable(inputs[0]);
-    for (const TensorType& type : inputs.subspan(1)) expect_channels(type, inputs[0]);
+    for (const TensorType& type : inputs.subspan(1)) expect_statistics(type, inputs[0]);
     return {inputs[0]};
 }
 
@@ -48,7 +48,7 @@ std::vector<TensorType> BatchNormBackward::infer(std::span<const TensorType> inp
     expect_operands(inputs, 6);
     expect_normalizable(inputs[1]);
     expect_gradient_of(inputs[0], inputs[1]);
-    for (const TensorType& type : inputs.subspan(2)) expect_channels(type, inputs[1]);
+    for (const TensorType& type : inputs.subspan(2)) expect_statistics(type, inputs[1]);
     return {inputs[1]};
 }
 

@@ -1,5 +1,5 @@
 // The pointwise parts of batch normalisation, forward, backward and for inference. Vectors are
-// f32[C].
+// f32[C]; those of normalize and batch_norm_backward may also be f32[n,C], one for each sample.
 //
 //     batch_norm_factor(gamma, variance)              gamma / sqrt(variance + epsilon)
 //     normalize(x, mean, factor, beta)                (x - mean) * factor + beta

@@ -38,6 +38,10 @@ void expect_channels(const TensorType& type, const TensorType& map) {
          fmt::format("give it {}", to_string(expected)));
 }
 
+void expect_statistics(const TensorType& type, const TensorType& map) {
+    if (type != batched_type({map.shape[0]})) expect_channels(type, map);
+}
+
 TensorType strip_type(const TensorType& map) {
     const int64_t rows = map.shape.size() > 2 ? map.shape[1] : 1;
     return batched_type({map.shape[0], (rows + kStripRows - 1) / kStripRows, 1});
@@ -72,7 +76,7 @@ std::vector<TensorType> PartialDots::infer(std::span<const TensorType> inputs) c
     expect_operands(inputs, 3);
     expect_normalizable(inputs[1]);
     expect_gradient_of(inputs[0], inputs[1]);
-    expect_channels(inputs[2], inputs[1]);
+    expect_statistics(inputs[2], inputs[1]);
     return {strip_type(inputs[1]), strip_type(inputs[1])};
 }
 
@@ -160,7 +164,9 @@ std::vector<Func> MergeMoments::lower(const LowerContext& context,
 std::vector<Func> PartialDots::lower(const LowerContext& context,
                                      const std::vector<Func>& inputs) const {
     const StripDomain domain(context.inputs[1]);
-    const Strict dy(inputs[0](domain.at)), x(inputs[1](domain.at)), mean(inputs[2](domain.c));
+    const bool of_sample = context.inputs[2].batched;
+    const Strict dy(inputs[0](domain.at)), x(inputs[1](domain.at));
+    const Strict mean(of_sample ? Expr(inputs[2](domain.c, domain.n)) : Expr(inputs[2](domain.c)));
     return {domain.sum(context.name + "__0", dy),
             domain.sum(context.name + "__1", dy * (x - mean))};
 }

@@ -5,7 +5,7 @@
 //     partial_moments(x) -> pivot, sum, squares   per strip: its first value, sum of x - pivot and
 //     of (x - pivot)^2 merge_moments(pivot, sum, squares) {width, height} -> mean[C], variance[C]
 //     over the step's samples of that size partial_dots(dy, x, mean[C]) -> sum, dot    per strip:
-//     sum of dy and of dy * (x - mean)
+//     sum of dy and of dy * (x - mean); the mean may also be one of each sample, [n,C]
 //
 // A strip is kStripRows rows of a map, fewer at its lower edge; features [n,C] are one strip.
 // Values of strips are a map of one column, [n,C,strips,1]. Strips are small so that the kernel
@@ -65,5 +65,7 @@ class PartialDots : public Op {
 void expect_normalizable(const TensorType& type);
 // `type` must be f32[C] for the channels of `map`.
 void expect_channels(const TensorType& type, const TensorType& map);
+// `type` must be that or f32[n,C].
+void expect_statistics(const TensorType& type, const TensorType& map);
 
 }  // namespace emulsion

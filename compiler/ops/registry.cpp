@@ -22,6 +22,7 @@
 #include "compiler/ops/extremes.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/gaussian_noise.h"
+#include "compiler/ops/group_norm.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/max_pool.h"
@@ -93,6 +94,9 @@ constexpr Entry kOps[] = {
     {"gaussian_noise", make<GaussianNoise>},
     {"gelu", make<Gelu>},
     {"gelu_backward", make<GeluBackward>},
+    {"group_coefficients", make<GroupCoefficients>},
+    {"group_norm", make<GroupNorm>},
+    {"group_statistics", make<GroupStatistics>},
     {"hard_sigmoid", make<HardSigmoid>},
     {"hard_sigmoid_backward", make<HardSigmoidBackward>},
     {"hard_swish", make<HardSwish>},

@@ -5,6 +5,7 @@
 #include "compiler/graph/text.h"
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
+#include "compiler/passes/expand_group_norm.h"
 #include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/inference_form.h"
 #include "compiler/passes/keep_old_values.h"
@@ -46,6 +47,11 @@ TEST(CommonSubexpressions, Cases) {
 TEST(ExpandBatchNorm, Cases) {
     expect_golden_cases("passes/expand_batch_norm.txt",
                         [](const Graph& graph) { return run_pass(expand_batch_norm, graph); });
+}
+
+TEST(ExpandGroupNorm, Cases) {
+    expect_golden_cases("passes/expand_group_norm.txt",
+                        [](const Graph& graph) { return run_pass(expand_group_norm, graph); });
 }
 
 // The values of a frozen norm change, which is the point; what is not frozen keeps them.

@@ -1,8 +1,9 @@
-// Batch normalisation and the moments it is made of.
+// Batch and group normalisation and the moments they are made of.
 #include <algorithm>
 #include <cmath>
 
 #include "compiler/ops/batch_norm.h"
+#include "compiler/ops/group_norm.h"
 #include "compiler/ops/moments.h"
 #include "tests/reference/interpreter.h"
 
@@ -79,12 +80,16 @@ std::vector<Tensor> merge_moments(const Call& call) {
 
 std::vector<Tensor> partial_dots(const Call& call) {
     const Cells dy(call.input(0)), x(call.input(1));
+    const auto mean = [&](int64_t n, int64_t c) {
+        const Tensor& m = call.input(2);
+        return m.type.batched ? m.at(n, c) : m.at(c);
+    };
     Tensor sum = call.output(0), dot = call.output(1);
     each_strip(sum, [&](int64_t n, int64_t c, int64_t s) {
         const Strip strip(call.input(1).type, s);
         for (int64_t i = strip.first; i < strip.last; i++) {
             sum.at(n, c, s, 0) += dy.at(n, c, i);
-            dot.at(n, c, s, 0) += dy.at(n, c, i) * (x.at(n, c, i) - call.input(2).at(c));
+            dot.at(n, c, s, 0) += dy.at(n, c, i) * (x.at(n, c, i) - mean(n, c));
         }
     });
     return {sum, dot};
@@ -114,10 +119,106 @@ std::vector<Tensor> batch_norm(const Call& call) {
     return {y, mean, variance};
 }
 
+// Mean and inverse deviation of what `visit` hands out, for each group of each sample.
+template <class Each>
+void group_moments(Tensor& mean, Tensor& inverse, int64_t groups, double epsilon,
+                   const Each& each) {
+    const int64_t channels = mean.type.shape[0], size = channels / groups;
+    for (int64_t n = 0; n < mean.samples; n++) {
+        for (int64_t g = 0; g < groups; g++) {
+            double count = 0, sum = 0, squares = 0;
+            const auto walk = [&](const auto& visit) {
+                for (int64_t c = g * size; c < (g + 1) * size; c++) each(n, c, visit);
+            };
+            walk([&](double weight, double value, double) {
+                count += weight;
+                sum += weight * value;
+            });
+            walk([&](double weight, double value, double inside) {
+                squares += inside + weight * std::pow(value - sum / count, 2);
+            });
+            for (int64_t c = g * size; c < (g + 1) * size; c++) {
+                mean.at(n, c) = sum / count;
+                inverse.at(n, c) = 1 / std::sqrt(squares / count + epsilon);
+            }
+        }
+    }
+}
+
+std::vector<Tensor> group_norm(const Call& call) {
+    const auto& op = call.as<GroupNorm>();
+    const Cells x(call.input(0));
+    Tensor y = call.output(0), mean = call.output(1), inverse = call.output(2);
+    group_moments(mean, inverse, op.groups, op.epsilon,
+                  [&](int64_t n, int64_t c, const auto& visit) {
+                      for (int64_t i = 0; i < x.count; i++) visit(1.0, x.at(n, c, i), 0.0);
+                  });
+    for (size_t k = 0; k < y.values.size(); k++) {
+        const int64_t row = static_cast<int64_t>(k) / x.count, c = row % x.channels;
+        const int64_t n = row / x.channels;
+        y.values[k] =
+            (x.tensor.values[k] - mean.at(n, c)) * inverse.at(n, c) * call.input(1).at(c) +
+            call.input(2).at(c);
+    }
+    return {y, mean, inverse};
+}
+
+std::vector<Tensor> group_statistics(const Call& call) {
+    const auto& op = call.as<GroupStatistics>();
+    const Tensor &pivot = call.input(0), &sum = call.input(1), &squares = call.input(2);
+    const TensorType map = batched_type({pivot.type.shape[0], op.height, op.width});
+    Tensor mean = call.output(0), inverse = call.output(1);
+    group_moments(mean, inverse, op.groups, op.epsilon,
+                  [&](int64_t n, int64_t c, const auto& visit) {
+                      for (int64_t s = 0; s < pivot.type.shape[1]; s++) {
+                          const Strip strip(map, s);
+                          const auto count = static_cast<double>(strip.last - strip.first);
+                          const double average = sum.at(n, c, s, 0) / count;
+                          visit(count, pivot.at(n, c, s, 0) + average,
+                                squares.at(n, c, s, 0) - average * sum.at(n, c, s, 0));
+                      }
+                  });
+    return {mean, inverse};
+}
+
+std::vector<Tensor> group_coefficients(const Call& call) {
+    const auto& op = call.as<GroupCoefficients>();
+    const Tensor &gamma = call.input(0), &inverse = call.input(1);
+    std::vector<Tensor> results;
+    for (size_t k = 0; k < 5; k++) results.push_back(call.output(k));
+    const int64_t channels = gamma.type.shape[0], size = channels / op.groups;
+    const auto over_strips = [&](size_t operand, int64_t n, int64_t c) {
+        const Tensor& strips = call.input(operand);
+        double sum = 0;
+        for (int64_t s = 0; s < strips.type.shape[1]; s++) sum += strips.at(n, c, s, 0);
+        return sum;
+    };
+    for (int64_t n = 0; n < call.samples; n++) {
+        for (int64_t c = 0; c < channels; c++) {
+            double sum = 0, dot = 0;
+            for (int64_t k = c / size * size; k < (c / size + 1) * size; k++) {
+                sum += gamma.at(k) * over_strips(2, n, k);
+                dot += gamma.at(k) * over_strips(3, n, k);
+            }
+            const auto total = static_cast<double>(size * op.count);
+            const double i = inverse.at(n, c);
+            results[0].at(n, c) = gamma.at(c) * i;
+            results[1].at(n, c) = -std::pow(i, 3) * dot / total;
+            results[2].at(n, c) = -i * sum / total;
+            results[3].at(n, c) = over_strips(3, n, c) * i;
+            results[4].at(n, c) = over_strips(2, n, c);
+        }
+    }
+    return results;
+}
+
 }  // namespace
 
 void add_normalization(Table& table) {
     table["batch_norm"] = batch_norm;
+    table["group_coefficients"] = group_coefficients;
+    table["group_norm"] = group_norm;
+    table["group_statistics"] = group_statistics;
     table["merge_moments"] = merge_moments;
     table["partial_dots"] = partial_dots;
     table["partial_moments"] = partial_moments;

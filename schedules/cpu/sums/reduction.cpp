@@ -1,9 +1,11 @@
 // Reductions: what is summed for each kind, and in which loops.
 #include "schedules/cpu/sums/reduction.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "compiler/graph/limits.h"
+#include "compiler/ops/group_norm.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/strict.h"
@@ -11,6 +13,7 @@
 #include "schedules/common/anchor.h"
 #include "schedules/common/group_work.h"
 #include "schedules/cpu/common/tiling.h"
+#include "schedules/cpu/maps/helpers.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/sums/axes_nest.h"
 #include "schedules/cpu/sums/reduce_nest.h"
@@ -78,11 +81,12 @@ Func build_dots(const KernelContext& context, const Tiling& tiling) {
     const MapShape map(group.anchor_input(1));
     const SumShape shape = SumShape(map, kStripRows).tiled(tiling);
     const Func dy = context.operand(0), x = context.operand(1), mean = context.operand(2);
+    const bool of_sample = group.anchor_input(2).batched;
     PositionSum sums("dots", map, shape,
                      [&](const Expr& c, const Expr& i, const Expr& y, const Expr&, const Expr& n) {
                          const Strict g(dy(map.at(c, i, y, n)));
-                         return std::vector<Expr>{
-                             g, g * (Strict(x(map.at(c, i, y, n))) - Strict(mean(c)))};
+                         const Strict m(of_sample ? Expr(mean(c, n)) : Expr(mean(c)));
+                         return std::vector<Expr>{g, g * (Strict(x(map.at(c, i, y, n))) - m)};
                      });
     const Var c("c"), w("w"), s("s"), n("n");
     Func result("result");
@@ -126,6 +130,26 @@ Func build_merge(const KernelContext& context, const MergeMoments& op) {
         context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
 }
 
+// group_statistics, group_coefficients: the plain sums, each sample's by themselves.
+Func build_groups(const KernelContext& context) {
+    constexpr int64_t kTasks = 32;
+    const Group& group = context.group();
+    const TensorType& type = group.anchor_output();
+    Func out = context.finish(context.plain());
+    const int64_t each = std::max(type.shape[0], element_limit(type, group.batch) / kTasks);
+    const bool is_parallel = traffic_bytes(group) >= 4.0 * kSerialElements;
+    MapOptions options;
+    if (is_parallel) options.task_elements = to_int(each);
+    const MapLoops loops = schedule_map(out, type, group.batch, options);
+    compute_helpers({out}, loops, type, {.batch = group.batch, .parallel = is_parallel});
+    return out;
+}
+
+bool sums_groups(const Group& group) {
+    return anchor_as<GroupStatistics>(group) != nullptr ||
+           anchor_as<GroupCoefficients>(group) != nullptr;
+}
+
 }  // namespace
 
 bool Reduction::applies(const Group& group, const Isa&) const {
@@ -133,7 +157,8 @@ bool Reduction::applies(const Group& group, const Isa&) const {
     const TensorType& result = group.body.type(group.body.results()[0].value);
     if (result.shape != group.anchor_output().shape) return false;
     return anchor_as<Reduce>(group) != nullptr || anchor_as<PartialMoments>(group) != nullptr ||
-           anchor_as<PartialDots>(group) != nullptr || anchor_as<MergeMoments>(group) != nullptr;
+           anchor_as<PartialDots>(group) != nullptr || anchor_as<MergeMoments>(group) != nullptr ||
+           sums_groups(group);
 }
 
 TilingSpace Reduction::space(const Group& group, const Isa& isa) const {
@@ -172,6 +197,7 @@ std::vector<Func> Reduction::build(KernelContext& context, const Tiling& tiling)
     if (const auto* reduce = anchor_as<Reduce>(group))
         return {ReduceNest(context, *reduce, tiling).build()};
     if (const auto* merge = anchor_as<MergeMoments>(group)) return {build_merge(context, *merge)};
+    if (sums_groups(group)) return {build_groups(context)};
     const bool is_moments = anchor_as<PartialMoments>(group) != nullptr;
     return {is_moments ? build_moments(context, tiling) : build_dots(context, tiling)};
 }

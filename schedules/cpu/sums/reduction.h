@@ -1,5 +1,5 @@
 // Reductions over positions, channels and samples: reduce, reduce_axes, partial_moments,
-// partial_dots and merge_moments.
+// partial_dots, merge_moments, group_statistics and group_coefficients.
 //
 // Sums are fixed trees. A row of positions is summed in a few interleaved chains with vector lanes
 // over channels, rows in blocks, blocks in order; samples in blocks of 16, blocks in order;

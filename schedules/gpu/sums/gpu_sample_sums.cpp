@@ -201,10 +201,12 @@ Func build_moments(KernelContext& context, const Tiling& tiling) {
 Func build_dots(KernelContext& context, const Tiling& tiling) {
     const Func dy = context.operand(0), x = context.operand(1), mean = context.operand(2);
     const TensorType& map = summed_map(context.group());
+    const bool of_sample = context.group().anchor_input(2).batched;
     SampleSums sums(context.group(), tiling, [&](const std::vector<Expr>& at, const Expr& i) {
         const Place place = strip_place(map, at, i);
         const Strict g(value_or_zero(place.is_there, dy(place.at)));
-        return std::vector<Expr>{g, g * (Strict(Expr(x(place.at))) - Strict(Expr(mean(at[0]))))};
+        const Strict m(of_sample ? Expr(mean(at[0], at.back())) : Expr(mean(at[0])));
+        return std::vector<Expr>{g, g * (Strict(Expr(x(place.at))) - m)};
     });
     Func result("result");
     result(sums.axes()) = Tuple(sums.total(0), sums.total(1));

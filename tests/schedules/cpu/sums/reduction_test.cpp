@@ -6,6 +6,7 @@
 #include "compiler/ops/activations.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/batch_norm_parts.h"
+#include "compiler/ops/group_norm.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/sum_squares.h"
@@ -174,6 +175,50 @@ TEST(ReductionRecipe, PartialDots) {
         check_recipe("reduction",
                      group_of(std::make_shared<PartialDots>(), {type, type, channels}, 4),
                      {.tolerance = 2e-5});
+    }
+}
+
+TEST(ReductionRecipe, PartialDotsAroundMeansOfSamples) {
+    for (const TensorType& type : {batched_type({5, 9, 4}), batched_type({32, 6, 6})}) {
+        const TensorType numbers = batched_type({type.shape[0]});
+        check_recipe("reduction",
+                     group_of(std::make_shared<PartialDots>(), {type, type, numbers}, 4),
+                     {.tolerance = 2e-5});
+    }
+}
+
+// Small and large tables, with what follows them in the same kernel.
+TEST(ReductionRecipe, SumsOfGroups) {
+    for (const auto& [channels, groups] :
+         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {5, 5}, {18, 3}, {64, 1}}) {
+        auto statistics = std::make_shared<GroupStatistics>();
+        statistics->groups = groups;
+        statistics->width = 5, statistics->height = 11;
+        const TensorType strips = strip_type(batched_type({channels, 11, 5}));
+        RecipeCheck check{.tolerance = 2e-5};
+        check.fills["a2"] = Fill::positive;
+        const int batch = channels == 64 ? 210 : 7;
+        check_recipe("reduction",
+                     make_group(batch,
+                                [&](GraphBuilder& b) -> std::vector<Value> {
+                                    std::vector<Value> inputs;
+                                    for (const char* name : {"a0", "a1", "a2"})
+                                        inputs.push_back(add_operand(b, name, strips));
+                                    const Value gamma =
+                                        add_operand(b, "a3", plain_type({channels}));
+                                    const Value mean = b.add(statistics, inputs, "v0");
+                                    return {mean, b.add(std::make_shared<Multiply>(),
+                                                        {{mean.node, 1}, gamma}, "v1")};
+                                }),
+                     check);
+        auto coefficients = std::make_shared<GroupCoefficients>();
+        coefficients->groups = groups;
+        coefficients->count = 55;
+        check_recipe(
+            "reduction",
+            group_of(coefficients,
+                     {plain_type({channels}), batched_type({channels}), strips, strips}, batch),
+            {.tolerance = 2e-5});
     }
 }
 
