@@ -31,9 +31,10 @@ class Input : public SourceOp {
     std::string_view kind() const override { return "input"; }
 };
 
-// A trained tensor. `init` is one of "zeros", "ones", "constant", "he" (normal, deviation sqrt(2 /
-// fan_in)), "glorot" (uniform), "lecun" (normal), "normal", "uniform"; `scale` is the constant,
-// deviation or bound of the last three.
+// A trained tensor. `init` is one of "zeros", "ones", "constant", "normal", "uniform", with `scale`
+// as the constant, deviation or bound of the last three, or by the fans "he", "glorot_normal",
+// "lecun" (normal) and "he_uniform", "glorot", "lecun_uniform" (uniform); dsl/emulsion.h has their
+// formulas.
 class Parameter : public SourceOp {
   public:
     using SourceOp::SourceOp;

@@ -1,6 +1,8 @@
 // Tensors, ports and variants of a plan.
 #include "compiler/plan/plan.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -20,32 +22,35 @@ constexpr int64_t kStateHeader = 64;  // seed and step, runtime/abi/emulsion_abi
 // ---- Tensors and ports ----
 
 void set_initializer(PlannedTensor& tensor, const Parameter& parameter) {
-    double fan_in = std::max<double>(1, static_cast<double>(parameter.fan_in));
-    double fan_out = static_cast<double>(parameter.fan_out);
-    tensor.init = "normal";
-    if (parameter.init == "he") {
-        tensor.init_value = std::sqrt(2 / fan_in);
-    } else if (parameter.init == "lecun") {
-        tensor.init_value = std::sqrt(1 / fan_in);
-    } else if (parameter.init == "normal") {
-        tensor.init_value = parameter.scale;
-    } else if (parameter.init == "glorot") {
-        tensor.init = "uniform";
-        tensor.init_value = std::sqrt(6 / (fan_in + fan_out));
-    } else if (parameter.init == "uniform") {
-        tensor.init = "uniform";
-        tensor.init_value = parameter.scale;
-    } else {
-        tensor.init = "fill";
-        tensor.init_value = parameter.init == "ones"       ? 1
-                            : parameter.init == "constant" ? parameter.scale
-                                                           : 0;
-        if (parameter.init != "ones" && parameter.init != "constant" && parameter.init != "zeros") {
-            fail("initializer",
-                 fmt::format("'{}': unknown initializer '{}'", tensor.name, parameter.init),
-                 "use zeros, ones, constant, he, glorot, lecun, normal or uniform");
-        }
+    const double fan_in = std::max<double>(1, static_cast<double>(parameter.fan_in));
+    const double both = fan_in + static_cast<double>(parameter.fan_out);
+    struct Row {
+        const char* init;  // as the library fills it: the bound, the deviation, or the number
+        double value;
+    };
+    const std::map<std::string_view, Row> rows = {
+        {"constant", {"fill", parameter.scale}},
+        {"glorot", {"uniform", std::sqrt(6 / both)}},
+        {"glorot_normal", {"normal", std::sqrt(2 / both)}},
+        {"he", {"normal", std::sqrt(2 / fan_in)}},
+        {"he_uniform", {"uniform", std::sqrt(6 / fan_in)}},
+        {"lecun", {"normal", std::sqrt(1 / fan_in)}},
+        {"lecun_uniform", {"uniform", std::sqrt(3 / fan_in)}},
+        {"normal", {"normal", parameter.scale}},
+        {"ones", {"fill", 1}},
+        {"uniform", {"uniform", parameter.scale}},
+        {"zeros", {"fill", 0}},
+    };
+    const auto found = rows.find(parameter.init);
+    if (found == rows.end()) {
+        std::vector<std::string_view> names;
+        for (const auto& [name, row] : rows) names.push_back(name);
+        fail("initializer",
+             fmt::format("'{}': unknown initializer '{}'", tensor.name, parameter.init),
+             fmt::format("use one of {}", fmt::join(names, ", ")));
     }
+    tensor.init = found->second.init;
+    tensor.init_value = found->second.value;
 }
 
 // Parameters and gradients lie in node order, then state behind its header.

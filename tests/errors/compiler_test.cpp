@@ -30,7 +30,8 @@ TEST(CompilerErrors, UnknownInitializer) {
     const Graph graph = builder.build();
     EXPECT_EQ(message_of([&] { make_plan(graph, make_library(), options); }),
               "error[initializer]: 'w': unknown initializer 'ortho'\n"
-              "  fix: use zeros, ones, constant, he, glorot, lecun, normal or uniform");
+              "  fix: use one of constant, glorot, glorot_normal, he, he_uniform, lecun, "
+              "lecun_uniform, normal, ones, uniform, zeros");
 }
 
 TEST(CompilerErrors, ResultWithoutComputation) {

@@ -132,11 +132,17 @@ TEST(Plan, InitialValuesFollowTheFans) {
   %e = parameter() {init="constant", scale=2} : f32[4,8]
   %f = parameter() {init="ones"} : f32[4,8]
   %g = parameter() {init="normal", scale=0.02} : f32[4,8]
+  %h = parameter() {init="he_uniform", fan_in=24} : f32[4,8]
+  %i = parameter() {init="glorot_normal", fan_in=6, fan_out=2} : f32[4,8]
+  %j = parameter() {init="lecun_uniform", fan_in=12} : f32[4,8]
   %ab = add(%a, %b) : f32[4,8]
   %cd = add(%c, %d) : f32[4,8]
   %ef = add(%e, %f) : f32[4,8]
   %abcd = add(%ab, %cd) : f32[4,8]
-  %efg = add(%ef, %g) : f32[4,8]
+  %gh = add(%g, %h) : f32[4,8]
+  %ij = add(%i, %j) : f32[4,8]
+  %ghij = add(%gh, %ij) : f32[4,8]
+  %efg = add(%ef, %ghij) : f32[4,8]
   %w = add(%abcd, %efg) : f32[4,8]
   %y = dense(%x, %w) : f32[n,4]
   output "y" %y
@@ -148,7 +154,8 @@ TEST(Plan, InitialValuesFollowTheFans) {
     }
     EXPECT_EQ(text,
               "a normal 0.500000\nb uniform 0.707107\nc normal 0.250000\nd uniform 0.300000\n"
-              "e fill 2.000000\nf fill 1.000000\ng normal 0.020000\n");
+              "e fill 2.000000\nf fill 1.000000\ng normal 0.020000\nh uniform 0.500000\n"
+              "i normal 0.500000\nj uniform 0.500000\n");
 }
 
 TEST(Plan, SeveralInferenceBatches) {
