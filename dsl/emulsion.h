@@ -15,9 +15,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "compiler/graph/training.h"
@@ -76,13 +78,24 @@ struct Padding {
 inline constexpr Padding valid = Padding(0);
 inline constexpr Padding same = Padding::computed();
 
-// How a trained tensor starts. he (normal, deviation sqrt(2 / inputs)) suits layers in front of a
-// ReLU, glorot (uniform) those in front of tanh or sigmoid, lecun (normal, deviation sqrt(1 /
-// inputs)) those without activation.
+// How a trained tensor starts; what PyTorch and Keras call
+//
+//     he             kaiming_normal_    HeNormal        normal, deviation sqrt(2 / inputs)
+//     he_uniform     kaiming_uniform_   HeUniform       uniform, bound sqrt(6 / inputs)
+//     glorot         xavier_uniform_    GlorotUniform   uniform, bound sqrt(6 / (inputs + outputs))
+//     glorot_normal  xavier_normal_     GlorotNormal    normal, deviation sqrt(2 / (inputs +
+//     outputs)) lecun                             LecunNormal     normal, deviation sqrt(1 /
+//     inputs) lecun_uniform                     LecunUniform    uniform, bound sqrt(3 / inputs)
+//
+// he suits layers in front of a ReLU, glorot those in front of tanh or sigmoid, lecun those without
+// activation. Normal numbers are not cut off (Keras cuts at two deviations).
 struct Init {
     static Init he() { return {"he", 0}; }
+    static Init he_uniform() { return {"he_uniform", 0}; }
     static Init glorot() { return {"glorot", 0}; }
+    static Init glorot_normal() { return {"glorot_normal", 0}; }
     static Init lecun() { return {"lecun", 0}; }
+    static Init lecun_uniform() { return {"lecun_uniform", 0}; }
     static Init zeros() { return {"zeros", 0}; }
     static Init ones() { return {"ones", 0}; }
     static Init constant(double value) { return {"constant", value}; }
@@ -98,6 +111,24 @@ struct LayerOptions {
     std::string name = {};
 };
 
+// What a layer applies to its result: an activation by its name, with its default options
+// (`.activation = relu`), or any function of a tensor.
+struct Activation {
+    Activation() = default;  // none
+    template <class Options>
+    Activation(Tensor (*function)(const Tensor&, const Options&, Place))
+        : apply([function](const Tensor& x, const std::string& name, Place where) {
+              Options options;
+              options.name = name;
+              return function(x, options, where);
+          }) {}
+    template <class Function>
+        requires std::is_invocable_r_v<Tensor, Function, const Tensor&>
+    Activation(Function function)
+        : apply([function](const Tensor& x, const std::string&, Place) { return function(x); }) {}
+    std::function<Tensor(const Tensor& x, const std::string& name, Place where)> apply;
+};
+
 struct ConvOptions {
     Size kernel = 3;
     Size stride = 1;
@@ -106,6 +137,8 @@ struct ConvOptions {
     int groups = 1;  // of channels and of filters, each group a convolution of its own
     bool bias = true;
     Init init = Init::he();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
     std::string name = {};
 };
 
@@ -117,12 +150,16 @@ struct DepthwiseConvOptions {
     int multiplier = 1;  // filters for each channel
     bool bias = true;
     Init init = Init::he();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
     std::string name = {};
 };
 
 struct DenseOptions {
     bool bias = true;
     Init init = Init::he();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
     std::string name = {};
 };
 
@@ -141,6 +178,34 @@ struct LeakyReluOptions {
     std::string name = {};
 };
 
+struct EluOptions {
+    double alpha = 1;
+    std::string name = {};
+};
+
+struct GeluOptions {
+    bool approximate = false;  // the form with a tanh
+    std::string name = {};
+};
+
+struct PreluOptions {
+    bool shared = false;  // one slope for all channels, as PyTorch has it by default
+    double init = 0.25;
+    std::string name = {};
+};
+
+struct MaxoutOptions {
+    int pieces = 2;   // the number of affine maps
+    Size kernel = 1;  // of a map; zeros around it keep its size
+    Init init = Init::he();
+    std::string name = {};
+};
+
+struct RbfOptions {
+    Init init = Init::uniform(1);  // of the centres
+    std::string name = {};
+};
+
 struct BatchNormOptions {
     double epsilon = 1e-5;
     double momentum = 0.1;  // weighs the new value in the running statistics
@@ -150,6 +215,44 @@ struct BatchNormOptions {
 
 struct DropoutOptions {
     double rate = 0.5;  // the share that is dropped; the rest is scaled by 1 / (1 - rate)
+    std::string name = {};
+};
+
+struct GroupNormOptions {
+    double epsilon = 1e-5;
+    std::string name = {};
+};
+
+struct LayerNormOptions {
+    double epsilon = 1e-5;
+    std::string name = {};
+};
+
+struct LocalResponseNormOptions {
+    int size = 5;  // channels of the window around each; of an even one more lie before it
+    double alpha = 1e-4;
+    double beta = 0.75;
+    double k = 2;
+    bool average = false;  // alpha times the mean of the squares: PyTorch and Caffe, where k is 1
+    std::string name = {};
+};
+
+struct GaussianNoiseOptions {
+    double deviation = 0.1;
+    std::string name = {};
+};
+
+struct HighwayOptions {
+    Size kernel = 1;   // of the convolution that makes the gate of a map
+    double bias = -2;  // the gate starts nearly closed
+    std::string name = {};
+};
+
+struct SqueezeExcitationOptions {
+    int ratio = 16;                        // channels for each unit of the squeezed layer
+    int units = 0;                         // of the squeezed layer; 0: by the ratio, at least 1
+    Activation activation = Activation();  // of the squeezed layer; none: relu
+    Activation gate = Activation();        // none: sigmoid
     std::string name = {};
 };
 
@@ -184,6 +287,34 @@ Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options = {},
                   Place where = Place::current());
 Tensor tanh(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 Tensor sigmoid(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+// 1.7159 tanh(2 x / 3), LeNet-5's: close to the identity for x = -1 and 1.
+Tensor lecun_tanh(const Tensor& x, const LayerOptions& options = {},
+                  Place where = Place::current());
+// x where x > 0, alpha * (e^x - 1) elsewhere
+Tensor elu(const Tensor& x, const EluOptions& options = {}, Place where = Place::current());
+// x * sigmoid(x), also called swish
+Tensor silu(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+// relu6(x + 3) / 6, and x times that
+Tensor hard_sigmoid(const Tensor& x, const LayerOptions& options = {},
+                    Place where = Place::current());
+Tensor hard_swish(const Tensor& x, const LayerOptions& options = {},
+                  Place where = Place::current());
+// log(1 + e^x)
+Tensor softplus(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+// x times the share of the standard normal distribution below x
+Tensor gelu(const Tensor& x, const GeluOptions& options = {}, Place where = Place::current());
+// x where x > 0, slope * x elsewhere, with a trained slope for each channel, or one.
+Tensor prelu(const Tensor& x, const PreluOptions& options = {}, Place where = Place::current());
+// The largest of some affine maps: dense layers of (F), to (units), or convolutions of (C, H, W),
+// to (units, H, W).
+Tensor maxout(const Tensor& x, int units, const MaxoutOptions& options = {},
+              Place where = Place::current());
+// (F) to (units): the squared distance of the features from a trained centre for each unit,
+// LeNet-5's output units. Sums of squares and a product are combined, so the error is 1e-6 of these
+// sums.
+Tensor rbf(const Tensor& x, int units, const RbfOptions& options = {},
+           Place where = Place::current());
+
 // (F) to (F): probabilities that sum to 1. classify() takes scores, not these.
 Tensor softmax(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 
@@ -194,15 +325,42 @@ Tensor sum(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions
 Tensor mean(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options = {},
             Place where = Place::current());
 
-// Element by element; both of one shape, or with an extent of 1, which is repeated.
+// Element by element; both of one shape, or with an extent of 1, which is repeated; one may also be
+// a number (), or have one value for each channel (C).
 Tensor add(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
            Place where = Place::current());
 Tensor subtract(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
                 Place where = Place::current());
 Tensor multiply(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
                 Place where = Place::current());
+Tensor divide(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
+              Place where = Place::current());
+// Where both are equal, each gets half of the gradient.
+Tensor maximum(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
+               Place where = Place::current());
+Tensor minimum(const Tensor& a, const Tensor& b, const LayerOptions& options = {},
+               Place where = Place::current());
+// factor * x
 Tensor scale(const Tensor& x, double factor, const LayerOptions& options = {},
              Place where = Place::current());
+// x + term
+Tensor shift(const Tensor& x, double term, const LayerOptions& options = {},
+             Place where = Place::current());
+// numerator / x
+Tensor reciprocal(const Tensor& x, double numerator = 1, const LayerOptions& options = {},
+                  Place where = Place::current());
+// min(max(x, low), high); the derivative is 0 at and behind the ends.
+Tensor clip(const Tensor& x, double low, double high, const LayerOptions& options = {},
+            Place where = Place::current());
+// What is no number is as in C: the logarithm or the root of a negative number, say. The
+// exponential ends at the largest number. Derivatives are those of PyTorch: that of the root at 0
+// is no number.
+Tensor exp(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+Tensor log(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+Tensor sqrt(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+Tensor abs(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+Tensor pow(const Tensor& x, double exponent, const LayerOptions& options = {},
+           Place where = Place::current());
 
 // Along the channels, or the features; all other extents are equal.
 Tensor concatenate(const std::vector<Tensor>& parts, const LayerOptions& options = {},
@@ -217,19 +375,51 @@ Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOp
 // the batch in training and running ones in inference.
 Tensor batch_norm(const Tensor& x, const BatchNormOptions& options = {},
                   Place where = Place::current());
-// Nothing in inference.
+// For each sample: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the statistics of the
+// positions and channels of a group, C / groups channels side by side; gamma and beta for each
+// channel. In training and in inference alike.
+Tensor group_norm(const Tensor& x, int groups, const GroupNormOptions& options = {},
+                  Place where = Place::current());
+// The same over all values of a sample. gamma and beta are of a channel, where PyTorch has one of
+// each for every value of a map.
+Tensor layer_norm(const Tensor& x, const LayerNormOptions& options = {},
+                  Place where = Place::current());
+// x / (k + alpha * S)^beta with S the sum of the squares of `size` neighbouring channels: AlexNet's
+// local response normalisation.
+Tensor local_response_norm(const Tensor& x, const LocalResponseNormOptions& options = {},
+                           Place where = Place::current());
+// Nothing in inference. spatial_dropout drops whole channels; gaussian_noise adds normal numbers.
 Tensor dropout(const Tensor& x, const DropoutOptions& options = {}, Place where = Place::current());
+Tensor spatial_dropout(const Tensor& x, const DropoutOptions& options = {},
+                       Place where = Place::current());
+Tensor gaussian_noise(const Tensor& x, const GaussianNoiseOptions& options = {},
+                      Place where = Place::current());
 
-// An operand of + - *, with the place of the expression: operators take no default arguments of
-// their own.
+// Layers made of others
+
+// gate * layer + (1 - gate) * x, where the gate is a sigmoid layer of x: dense, or a convolution.
+// `layer` has the shape of x.
+Tensor highway(const Tensor& x, const Tensor& layer, const HighwayOptions& options = {},
+               Place where = Place::current());
+// Each channel of a map times a gate that two dense layers make of the means of all channels:
+// NAME.squeeze and NAME.excite.
+Tensor squeeze_excitation(const Tensor& x, const SqueezeExcitationOptions& options = {},
+                          Place where = Place::current());
+
+// An operand of + - * /, a tensor or a number, with the place of the expression: operators take no
+// default arguments of their own. x / 3 is x times 1 / 3.
 struct Operand {
-    Operand(const Tensor& t, Place w = Place::current()) : tensor(t), where(w) {}
-    const Tensor& tensor;
+    Operand(const Tensor& t, Place w = Place::current()) : tensor(&t), where(w) {}
+    Operand(double n, Place w = Place::current()) : number(n), where(w) {}
+    const Tensor* tensor = nullptr;  // null: the number
+    double number = 0;
     Place where;
 };
-inline Tensor operator+(Operand a, Operand b) { return add(a.tensor, b.tensor, {}, a.where); }
-inline Tensor operator-(Operand a, Operand b) { return subtract(a.tensor, b.tensor, {}, a.where); }
-inline Tensor operator*(Operand a, Operand b) { return multiply(a.tensor, b.tensor, {}, a.where); }
+Tensor operator+(const Operand& a, const Operand& b);
+Tensor operator-(const Operand& a, const Operand& b);
+Tensor operator*(const Operand& a, const Operand& b);
+Tensor operator/(const Operand& a, const Operand& b);
+Tensor operator-(const Operand& x);
 
 // Training
 
@@ -454,6 +644,13 @@ class Model {
     // A tensor that each sample brings. The first input is the picture (or whatever is classified).
     Tensor input(const std::string& name, const std::vector<int64_t>& shape,
                  Place where = Place::current());
+
+    // A trained tensor of the model's own: a number {}, one value for each channel {C}, or a map
+    // {C, H, W}, any extent of it 1 where the value is to be repeated: `x * m.parameter("gain",
+    // {})`. Its name is that of its weights in freeze() and no_decay(). The weights of a map are
+    // one row of numbers, c * H * W + y * W + x.
+    Tensor parameter(const std::string& name, const std::vector<int64_t>& shape,
+                     const Init& init = Init::zeros(), Place where = Place::current());
 
     // Softmax cross-entropy of scores (K) with a class index, its mean over the samples; also the
     // outputs "scores" and "probabilities", and "correct", the right answers of a step. With

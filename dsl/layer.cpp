@@ -134,6 +134,16 @@ void Layer::expect_features(Value x) const {
            "write flatten(x) in front of it", {x});
 }
 
+void Layer::expect_init_without_inputs(const Init& init, std::string_view what) const {
+    for (const char* kind : {"zeros", "ones", "constant", "normal", "uniform"}) {
+        if (init.kind == std::string_view(kind)) return;
+    }
+    refuse("initializer",
+           fmt::format("the {} cannot start by '{}', which goes by the number of inputs of a layer",
+                       what, init.kind),
+           "use Init::zeros(), ones(), constant(value), normal(deviation) or uniform(bound)");
+}
+
 Value Layer::weights_of_features(std::string_view part, int64_t units, const TensorType& features,
                                  const Init& init) {
     TensorType type = plain_type({units, features.shape[0]});
@@ -161,6 +171,17 @@ Value Layer::plain_features(Value value) {
     for (int i = 2; model_->builder.graph().find(name_of(part)) >= 0; i++)
         part = fmt::format("plain{}", i);
     return add(part, "unfactor", {value});
+}
+
+Value Layer::activated(Value value, const Activation& activation, const Place& where) {
+    if (!activation.apply) return value;
+    const Tensor result =
+        activation.apply(Access::make(model_, value), name_ + ".activation", where);
+    if (Access::model(result) != model_) {
+        refuse("activation", "the function that is its activation returns another model's tensor",
+               "return what it makes of its argument");
+    }
+    return Access::value(result);
 }
 
 // The frame
@@ -242,6 +263,21 @@ Tensor write_layer(std::string_view kind, const std::string& name,
     }
     // No operand knows a model to record in: the mistake shows where the result meets one.
     return Access::poison(nullptr);
+}
+
+Tensor write_node(std::string_view kind, const std::string& name,
+                  const std::vector<Tensor>& operands, const Place& where,
+                  const Attributes& attributes) {
+    return write_layer(kind, name, operands, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           return layer.add("", kind, in, attributes);
+                       });
+}
+
+std::string composite_name(const Tensor& x, std::string_view kind, const std::string& name) {
+    const std::shared_ptr<ModelState>& model = Access::model(x);
+    if (model != nullptr) return next_name(*model, kind, name);
+    return name.empty() ? std::string(kind) : name;
 }
 
 void write_output(std::shared_ptr<ModelState> model, const std::string& name, const Tensor& value,

@@ -51,6 +51,8 @@ class Layer {
     // Refuses anything but a map (C, H, W), or anything but features (F), of each sample.
     void expect_map(Value x) const;
     void expect_features(Value x) const;
+    // Refuses an initialiser that asks for the number of inputs, which `what` has none of.
+    void expect_init_without_inputs(const Init& init, std::string_view what) const;
     // The parameter NAME.PART (units, F) that reads features of this type, in their order.
     Value weights_of_features(std::string_view part, int64_t units, const TensorType& features,
                               const Init& init);
@@ -59,6 +61,9 @@ class Layer {
     // Another shape of the same values in the same logical order. REQUIRES: one axis or three, the
     // same count.
     Value reshaped(Value value, const std::vector<int64_t>& shape);
+    // The activation of a layer written at `where`, NAME.activation; `value` itself where there is
+    // none.
+    Value activated(Value value, const Activation& activation, const Place& where);
     // Numbers the model's random layers.
     int64_t next_site() { return model_->dropouts++; }
 
@@ -78,7 +83,16 @@ using LayerBody = std::function<Value(Layer&, const std::vector<Value>&)>;
 Tensor write_layer(std::string_view kind, const std::string& name,
                    const std::vector<Tensor>& operands, const Place& where, const LayerBody& body);
 
-// The same inside a known model: operands of another one are a mistake of `model`. Inputs and
+// A layer that is one node, of the op `kind` with these attributes.
+Tensor write_node(std::string_view kind, const std::string& name,
+                  const std::vector<Tensor>& operands, const Place& where,
+                  const Attributes& attributes = {});
+
+// The name of a layer that is made of others of NAME.PART: `name`, or the layer's place among its
+// kind.
+std::string composite_name(const Tensor& x, std::string_view kind, const std::string& name);
+
+// write_layer inside a known model: operands of another one are a mistake of `model`. Inputs and
 // losses are written so.
 Tensor write_layer_of(std::shared_ptr<ModelState> model, std::string_view kind,
                       const std::string& name, const std::vector<Tensor>& operands,

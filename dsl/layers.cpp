@@ -47,9 +47,16 @@ std::vector<int64_t> resolve(const Padding& padding, const std::vector<int64_t>&
     return {vertical[0], vertical[1], horizontal[0], horizontal[1]};
 }
 
-Value add_bias(Layer& layer, Value value, int64_t channels) {
-    Value bias = layer.parameter("b", plain_type({channels}), Init::zeros());
-    return layer.add("biased", "add", {value, bias});
+// Behind the contraction of a layer: its bias and its activation.
+template <class Options>
+Value finish_layer(Layer& layer, Value value, int64_t channels, const Options& options,
+                   const Place& where) {
+    if (options.bias) {
+        layer.expect_init_without_inputs(options.bias_init, "bias");
+        Value bias = layer.parameter("b", plain_type({channels}), options.bias_init);
+        value = layer.add("biased", "add", {value, bias});
+    }
+    return layer.activated(value, options.activation, where);
 }
 
 void check_groups(const Layer& layer, int64_t channels, int filters, int groups) {
@@ -61,7 +68,8 @@ void check_groups(const Layer& layer, int64_t channels, int filters, int groups)
 }
 
 // The convolution of a layer whose operand is a map.
-Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options) {
+Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
+                 const Place& where) {
     check_count(layer, "filters", filters);
     check_pair(layer, "kernel", options.kernel);
     check_pair(layer, "stride", options.stride);
@@ -78,7 +86,7 @@ Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options)
                          {"padding", resolve(options.padding, map, options.kernel, options.stride,
                                              options.dilation)},
                          {"groups", int64_t{options.groups}}});
-    return options.bias ? add_bias(layer, y, filters) : y;
+    return finish_layer(layer, y, filters, options, where);
 }
 
 }  // namespace
@@ -87,7 +95,7 @@ Tensor conv(const Tensor& x, int filters, const ConvOptions& options, Place wher
     return write_layer("conv", options.name, {x}, where,
                        [&](Layer& layer, const std::vector<Value>& in) {
                            layer.expect_map(in[0]);
-                           return write_conv(layer, in[0], filters, options);
+                           return write_conv(layer, in[0], filters, options, where);
                        });
 }
 
@@ -106,7 +114,10 @@ Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options, Plac
                                               .padding = options.padding,
                                               .groups = static_cast<int>(channels),
                                               .bias = options.bias,
-                                              .init = options.init});
+                                              .init = options.init,
+                                              .bias_init = options.bias_init,
+                                              .activation = options.activation},
+                                             where);
                        });
 }
 
@@ -118,8 +129,27 @@ Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place wher
                            const TensorType& features = layer.type(in[0]);
                            Value w = layer.weights_of_features("w", units, features, options.init);
                            Value y = layer.add("", "dense", {in[0], w});
-                           return options.bias ? add_bias(layer, y, units) : y;
+                           return finish_layer(layer, y, units, options, where);
                        });
+}
+
+// |x|^2 - 2 x w + |w|^2
+Tensor rbf(const Tensor& x, int units, const RbfOptions& options, Place where) {
+    return write_layer(
+        "rbf", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_features(in[0]);
+            check_count(layer, "units", units);
+            const Value centers =
+                layer.weights_of_features("centers", units, layer.type(in[0]), options.init);
+            Value square = layer.add("square", "multiply", {in[0], in[0]});
+            Value length = layer.add("length", "reduce", {square}, {{"keep_samples", true}});
+            Value squares = layer.add("squares", "multiply", {centers, centers});
+            Value lengths = layer.add("lengths", "reduce", {squares}, {{"keep_channels", true}});
+            Value products = layer.add("products", "dense", {in[0], centers});
+            Value twice = layer.add("twice", "scale", {products}, {{"factor", -2.0}});
+            Value apart = layer.add("apart", "add", {twice, lengths});
+            return layer.add("", "add", {apart, length});
+        });
 }
 
 // Pooling
@@ -221,56 +251,6 @@ Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOp
                     "give one axis or three, whose product is the number of values", in);
             }
             return layer.reshaped(in[0], shape);
-        });
-}
-
-// Normalisation and randomness
-
-Tensor batch_norm(const Tensor& x, const BatchNormOptions& options, Place where) {
-    return write_layer(
-        "batch_norm", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& given) {
-            Value in = layer.plain_features(given[0]);
-            const TensorType type = layer.type(in);
-            if (!type.batched || type.shape.empty()) layer.expect_map(in);
-            if (!(options.momentum >= 0 && options.momentum <= 1)) {
-                layer.refuse(
-                    "attribute",
-                    fmt::format("the momentum is {}, but must be 0 to 1", options.momentum),
-                    "choose the weight of the new value, such as 0.1");
-            }
-            int64_t channels = type.shape[0];
-            Value gamma = layer.parameter("gamma", plain_type({channels}), Init::ones());
-            Value beta = layer.parameter("beta", plain_type({channels}), Init::zeros());
-            Value mean = layer.state("running_mean", {channels}, 0);
-            Value variance = layer.state("running_variance", {channels}, 1);
-            Value y = layer.add("", "batch_norm", {in, gamma, beta, mean, variance},
-                                {{"epsilon", options.epsilon}, {"momentum", options.momentum}});
-            internal::Attributes average = {{"momentum", options.momentum},
-                                            {"count", element_count(type) / channels}};
-            layer.update(mean,
-                         layer.add("next_mean", "running_average", {mean, {y.node, 1}}, average));
-            average.emplace_back("unbiased", options.unbiased);
-            layer.update(variance, layer.add("next_variance", "running_average",
-                                             {variance, {y.node, 2}}, average));
-            return y;
-        });
-}
-
-Tensor dropout(const Tensor& x, const DropoutOptions& options, Place where) {
-    return write_layer(
-        "dropout", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-            if (!(options.rate >= 0 && options.rate < 1)) {
-                layer.refuse(
-                    "attribute",
-                    fmt::format("the rate is {}, but must be at least 0 and below 1", options.rate),
-                    "choose the share that is dropped, such as 0.5");
-            }
-            std::vector<Value> operands = {in[0]};
-            for (const char* name : {"seed_low", "seed_high", "step_low", "step_high"}) {
-                operands.push_back(layer.scalar(name, ElementType::i32));
-            }
-            return layer.add("", "dropout", operands,
-                             {{"rate", options.rate}, {"site", layer.next_site()}});
         });
 }
 

@@ -123,6 +123,35 @@ Tensor Model::input(const std::string& name, const std::vector<int64_t>& shape, 
         });
 }
 
+Tensor Model::parameter(const std::string& name, const std::vector<int64_t>& shape,
+                        const Init& init, Place where) {
+    return internal::write_layer_of(
+        state_, "parameter", name, {}, where, [&](internal::Layer& layer, const auto&) {
+            bool fits = shape.size() <= 1 || shape.size() == 3;
+            int64_t count = 1;
+            for (int64_t extent : shape) {
+                fits = fits && extent >= 1 && extent <= kMostCells;
+                if (fits) count *= extent;
+            }
+            if (!fits) {
+                layer.refuse("shape",
+                             fmt::format("[{}] is no shape of a parameter", fmt::join(shape, ",")),
+                             fmt::format("give {{}}, {{channels}} or {{channels, height, width}}, "
+                                         "each from 1 to {}",
+                                         kMostCells));
+            }
+            layer.expect_init_without_inputs(init, "parameter");
+            const bool is_map = shape.size() == 3;
+            const Value row =
+                layer.parameter("", plain_type(is_map ? std::vector<int64_t>{count} : shape), init);
+            if (!is_map) return row;
+            internal::Layer map(state_, "parameter", layer.name() + ".map", location(where));
+            const Value repeated =
+                map.add("repeated", "expand", {row}, {{"shape", std::vector<int64_t>{count}}});
+            return map.reshaped(repeated, shape);
+        });
+}
+
 void Model::output(const std::string& name, const Tensor& value, Place place) {
     SourceLocation where = location(place);
     const bool is_reserved = is_for_training(name);

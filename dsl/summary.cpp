@@ -92,6 +92,7 @@ void add_node(LayerRow& row, const Graph& graph, size_t index, const Field& fiel
     const Node& node = graph.nodes()[index];
     if (graph.op_as<Parameter>(static_cast<int>(index)) != nullptr) {
         row.parameters += element_count(node.types[0]);
+        if (row.op.empty()) row.output = node.types[0];
         return;
     }
     if (graph.op_as<State>(static_cast<int>(index)) != nullptr) return;
@@ -125,6 +126,9 @@ std::vector<LayerRow> layer_rows(const Network& network) {
             rows.back().name = name;
         }
         add_node(rows[place->second], graph, i, fields[i]);
+    }
+    for (LayerRow& row : rows) {
+        if (row.op.empty()) row.op = "parameter";  // the model's own, of no layer
     }
     return rows;
 }

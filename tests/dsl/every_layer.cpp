@@ -27,9 +27,28 @@ int main(int argc, char** argv) {
     Tensor features = relu(dense(flatten(x), 12, {.bias = false, .init = Init::uniform(0.05)}));
     x = reshape(features, {3, 2, 2}, {.name = "map"});
     x = multiply(subtract(add(x, x), x), x);
+    x = maxout(x, 3, {.pieces = 3, .kernel = 3, .init = Init::he_uniform()});
+    x = prelu(highway(x, conv(x, 3, {.padding = same, .activation = tanh}), {.bias = -1}));
+    x = prelu(squeeze_excitation(x, {.units = 2, .activation = silu, .gate = hard_sigmoid}),
+              {.shared = true, .init = 0.1});
+    x = gaussian_noise(spatial_dropout(x, {.rate = 0.2}), {.deviation = 0.05});
+    x = local_response_norm(group_norm(x, 3), {.size = 3, .average = true});
+    Tensor gain = m.parameter("gain", {}, Init::ones());
+    Tensor place = m.parameter("place", {3, 2, 2}, Init::normal(0.1));
+    x = gain * layer_norm(elu(x, {.alpha = 0.5}) + place, {.epsilon = 1e-3});
+    x = gelu(x) + gelu(x, {.approximate = true}) - softplus(-x) * 0.5 + lecun_tanh(x) / 2;
+    x = 1 - hard_swish(x) / (1 + abs(x)) + 2 / (1.5 + pow(x, 2));
+    x = maximum(x, clip(x, -1, 1)) + minimum(x, log(1 + exp(-abs(x)))) -
+        sqrt(reciprocal(x * x + 1));
     x = dropout(global_average_pool(x), {.rate = 0.25});
     m.output("features", features);
     m.output("softened", softmax(features));
+    m.output(
+        "distances",
+        rbf(dense(features, 4,
+                  {.bias_init = Init::constant(0.1),
+                   .activation = [](const Tensor& t) { return leaky_relu(t, {.slope = 0.2}); }}),
+            3));
     m.classify(dense(x, 4), {.weight = 0.5});
     m.classify(dense(features, 4), {.label = "kind", .name = "aux"});
     m.mean_squared_error(features, {.target = "wanted", .half_sum = true, .weight = 0.1});

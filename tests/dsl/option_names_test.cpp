@@ -33,6 +33,14 @@ TEST(OptionNames, OfEveryFunction) {
                              "concatenate({x, y}, ",
                              "reshape(x, {1, 2, 3}, ",
                              "batch_norm(x, ",
+                             "gelu(x, ",
+                             "prelu(x, ",
+                             "maxout(x, 4, ",
+                             "group_norm(x, 4, ",
+                             "local_response_norm(x, ",
+                             "gaussian_noise(x, ",
+                             "highway(x, y, ",
+                             "squeeze_excitation(x, ",
                              "dropout(x, ",
                              "step_rate(",
                              "multi_step_rate(",
@@ -62,13 +70,15 @@ TEST(OptionNames, OfEveryFunction) {
 }
 
 TEST(OptionNames, AllThatAreThereAreKnown) {
-    EXPECT_EQ(found("conv(x, 4, {.kernel = 3, .stride = {1, 2}, .dilation = 1, .padding = same,\n"
-                    ".bias = false, .init = Init::he(), .name = \"c\"});\n"
-                    "average_pool(x, {.window = 2, .stride = 0, .padding = 1, .round_up = true,\n"
-                    ".count_padding = true, .name = \"\"});\n"
-                    "sgd({.learning_rate = .1, .schedule = step_rate({.every = 1'000})});\n"
-                    "adam({.form = AdamForm::keras, .decoupled = true});\n"),
-              Lines{});
+    EXPECT_EQ(
+        found("conv(x, 4, {.kernel = 3, .stride = {1, 2}, .dilation = 1, .padding = same,\n"
+              ".bias = false, .init = Init::he(), .bias_init = Init::ones(), .activation = relu,\n"
+              ".name = \"c\"});\n"
+              "average_pool(x, {.window = 2, .stride = 0, .padding = 1, .round_up = true,\n"
+              ".count_padding = true, .name = \"\"});\n"
+              "sgd({.learning_rate = .1, .schedule = step_rate({.every = 1'000})});\n"
+              "adam({.form = AdamForm::keras, .decoupled = true});\n"),
+        Lines{});
 }
 
 TEST(OptionNames, CommentsLiteralsAndOtherCallsDoNotCount) {

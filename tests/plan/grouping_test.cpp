@@ -5,6 +5,8 @@
 #include <map>
 
 #include "compiler/graph/text.h"
+#include "dsl/emulsion.h"
+#include "dsl/finish.h"
 #include "tests/plan/plan_support.h"
 #include "tests/support/golden.h"
 
@@ -176,6 +178,28 @@ TEST(Grouping, BatchNormNeedsNoPassOfItsOwn) {
     for (const PlannedCall& call : variant.batches[0].calls) {
         EXPECT_EQ(call.name.find("batch_norm3.dx"), std::string::npos);
     }
+}
+
+TEST(Grouping, GroupNormNeedsNoPassOfItsOwn) {
+    Model m("m");
+    Tensor x = m.input("image", {16, 32, 32});
+    for (int i = 0; i < 3; i++) {
+        x = conv(x, 16, {.padding = same, .bias = false});
+        x = relu(group_norm(x, 4));
+    }
+    m.output("map", x);
+    m.loss(x);
+    const Plan plan = plan_network(finish(m).network.value(), {true, {128}, true, {isa_avx2()}});
+    const VariantPlan& variant = plan.variants[0];
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv2")),
+              "normalize relu winograd_conv2d partial_moments");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv2.dx")),
+              "batch_norm_backward winograd_conv2d normalize relu relu_backward partial_dots");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "conv2.dw")),
+              "normalize relu batch_norm_backward conv2d_backward_filter");
+    EXPECT_EQ(kinds_of(variant, call_named(variant, "group_norm2.statistics")),
+              "group_statistics multiply");
+    EXPECT_EQ(slow_kernels(plan), Names());
 }
 
 // Two tails whose reader can store them; the second is small enough to be found in a cache.
