@@ -119,7 +119,14 @@ class RandomModel {
     void grow_map() {
         if (maps_.empty()) return;
         const Tensor x = pick(maps_);
-        switch (below(21)) {
+        switch (below(25)) {
+            case 21:
+                return attempt(maps_, [&] { return composite(x); });
+            case 22:
+                return attempt(maps_, [&] { return neighbours(x); });
+            case 23:
+            case 24:
+                return attempt(maps_, [&] { return bent(x); });
             case 19:
                 return attempt(maps_, [&] { return over_axes(x); });
             case 20:
@@ -168,12 +175,7 @@ class RandomModel {
     // As many groups as channels, or fewer.
     Tensor grouped(const Tensor& x, ConvOptions options) {
         const int c = static_cast<int>(x.shape()[0]), multiplier = of({1, 1, 1, 2, 3});
-        std::vector<int> divisors;
-        for (int i = 1; i <= c; i++) {
-            if (c % i == 0) divisors.push_back(i);
-        }
-        options.groups =
-            one_in(2) ? c : divisors[static_cast<size_t>(below(static_cast<int>(divisors.size())))];
+        options.groups = one_in(2) ? c : divisor_of(c);
         return conv(x, options.groups * multiplier, options);
     }
 
@@ -228,6 +230,11 @@ class RandomModel {
     // ---- Maps or features ----
 
     Tensor normalized(const Tensor& x) {
+        if (one_in(4)) {
+            const int c = static_cast<int>(x.shape()[0]);
+            return one_in(2) ? layer_norm(x, {.epsilon = 1e-2})
+                             : group_norm(x, divisor_of(c), {.epsilon = 1e-2});
+        }
         BatchNormOptions options;
         options.epsilon = of({1e-2, 1e-3});
         options.momentum = of({0.1, 0.25});
@@ -235,7 +242,82 @@ class RandomModel {
         return batch_norm(x, options);
     }
 
+    int divisor_of(int count) {
+        std::vector<int> divisors;
+        for (int i = 1; i <= count; i++) {
+            if (count % i == 0) divisors.push_back(i);
+        }
+        return divisors[static_cast<size_t>(below(static_cast<int>(divisors.size())))];
+    }
+
+    // Layers made of others.
+    Tensor composite(const Tensor& x) {
+        const int c = static_cast<int>(x.shape()[0]);
+        switch (below(3)) {
+            case 0:
+                return squeeze_excitation(x, {.units = 1 + below(3)});
+            case 1:
+                return highway(x, conv(x, c, {.padding = same, .activation = relu}),
+                               {.kernel = of({1, 3}), .bias = of({-1.0, 0.5})});
+            default:
+                return maxout(x, channels(), {.pieces = of({2, 3}), .kernel = of({1, 3})});
+        }
+    }
+
+    Tensor neighbours(const Tensor& x) {
+        return local_response_norm(x, {.size = of({1, 3, 4, 5}),
+                                       .alpha = of({0.1, 1.0}),
+                                       .beta = of({0.75, 0.5, 0.6}),
+                                       .k = of({1.0, 2.0}),
+                                       .average = one_in(2)});
+    }
+
+    // Elementwise functions, where they have a derivative that single precision holds, and tensors
+    // of the model's own.
+    Tensor bent(const Tensor& x) {
+        const std::vector<int64_t> shape = x.shape();
+        switch (below(16)) {
+            case 0:
+                return elu(x, {.alpha = of({1.0, 0.5})});
+            case 1:
+                return silu(x);
+            case 2:
+                return hard_sigmoid(x);
+            case 3:
+                return hard_swish(x);
+            case 4:
+                return softplus(x);
+            case 5:
+                return gelu(x, {.approximate = one_in(2)});
+            case 6:
+                return prelu(x, {.shared = one_in(2)});
+            case 7:
+                return emulsion::exp(emulsion::tanh(x)) - 1;
+            case 8:
+                return emulsion::log(1.5 + emulsion::abs(x));
+            case 9:
+                return emulsion::sqrt(x * x + 0.5) * 0.5;
+            case 10:
+                return x / (1 + emulsion::abs(x));
+            case 11:
+                return emulsion::pow(1 + x * x, of({-0.5, 0.75, 0.3})) + 1 / (2 + x * x);
+            case 12:
+                return one_in(2) ? clip(x, -0.7, 1.1) : lecun_tanh(x);
+            case 13:
+                return one_in(2) ? gaussian_noise(x, {.deviation = 0.2})
+                                 : spatial_dropout(x, {.rate = 0.25});
+            case 14:
+                return x * model_.parameter(
+                               "",
+                               one_in(2) ? std::vector<int64_t>{} : std::vector<int64_t>{shape[0]},
+                               Init::ones());
+            default:
+                return x + model_.parameter("", shape, Init::normal(0.5));
+        }
+    }
+
     void pointwise(std::vector<Tensor>& tensors, const Tensor& x) {
+        if (one_in(4)) return attempt(tensors, [&] { return bent(x); });
         attempt(tensors, [&] {
             switch (below(7)) {
                 case 0:
@@ -284,7 +366,9 @@ class RandomModel {
         const Tensor with = equal[static_cast<size_t>(below(static_cast<int>(equal.size())))];
         const Tensor next = beside[static_cast<size_t>(below(static_cast<int>(beside.size())))];
         attempt(tensors, [&] {
-            switch (below(5)) {
+            switch (below(6)) {
+                case 5:
+                    return one_in(2) ? maximum(x, with) : minimum(x, with);
                 case 0:
                     return x * with;
                 case 1:
