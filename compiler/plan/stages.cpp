@@ -74,8 +74,8 @@ bool is_optimizer_update(const Graph& graph, const Result& result) {
     return state != nullptr && state->optimizer;
 }
 
-// What parameters and state alone decide, but for outputs: those are the caller's memory, which
-// only a call knows.
+// What parameters and state alone decide, but for outputs, which are the caller's memory, and
+// values of samples: only a call knows both.
 void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
     const std::vector<bool> is_output = result_owners(graph);
     for (size_t i = 0; i < graph.nodes().size(); i++) {
@@ -87,6 +87,7 @@ void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
         for (Value input : node.inputs) {
             if (stages[static_cast<size_t>(input.node)] != Stage::prepare) fixed = false;
         }
+        for (const TensorType& type : node.types) fixed = fixed && !type.batched;
         if (fixed && !is_output[i]) stages[i] = Stage::prepare;
     }
 }

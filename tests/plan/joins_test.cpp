@@ -162,8 +162,9 @@ TEST(Joins, OnlyPartsThatAreStoredAloneAndReadAsTheyAre) {
               0);
 }
 
-// What parameters alone decide is computed by `prepare`, for all calls to come.
-TEST(Joins, NothingThatIsPrepared) {
+// What parameters alone decide is made by each call where it is repeated for each sample, so it may
+// be a part.
+TEST(Joins, WhatIsRepeatedOfAParameter) {
     const Plan plan = plan_graph(parse_graph(R"(graph net {
   %x = input() : f32[n,16,4,4]
   %w = parameter() : f32[16]
@@ -175,7 +176,7 @@ TEST(Joins, NothingThatIsPrepared) {
   output "y" %y
 })",
                                              "net.emu"));
-    EXPECT_EQ(pitched_buffers(plan), 0) << print(plan);
+    EXPECT_EQ(pitched_buffers(plan), 2) << print(plan);
 }
 
 // ---- Slices ----

@@ -158,6 +158,34 @@ TEST(Plan, InitialValuesFollowTheFans) {
               "i normal 0.500000\nj uniform 0.500000\n");
 }
 
+// What a parameter is repeated to for each sample is made by each call.
+TEST(Plan, ValuesOfSamplesAreNotPrepared) {
+    const Graph graph = parse_graph(R"(graph net {
+  %x = input() : f32[n,24]
+  %w = parameter() : f32[24]
+  %half = scale(%w) {factor=0.5} : f32[24]
+  %rows = expand(%half) {shape=[24]} : f32[n,24]
+  %mixed = factor(%rows) {factors=[2,3,4]} : f32[n,24]{2,3,4}
+  %map = unflatten(%mixed) {shape=[2,3,4]} : f32[n,2,3,4]
+  %sums = reduce_axes(%map) {axes=[1,2]} : f32[n,2,1,1]
+  %flat = flatten(%sums) : f32[n,2]
+  output "y" %flat
+  %z = relu(%x) : f32[n,24]
+  output "z" %z
+})",
+                                    "net.emu");
+    PlanOptions options;
+    options.batches = {5};
+    options.isas = {isa_avx2()};
+    const Plan plan = make_plan(graph, make_library(), options);
+    for (const PlannedCall& call : plan.variants[0].batches[0].calls) {
+        for (int index : call.buffers) {
+            const PlannedBuffer& buffer = plan.variants[0].buffers[static_cast<size_t>(index)];
+            EXPECT_FALSE(buffer.type.batched && call.stage == Stage::prepare) << buffer.name;
+        }
+    }
+}
+
 TEST(Plan, SeveralInferenceBatches) {
     Plan plan = plan_network(golden_network("resnet20"), {false, {1, 8}, true, {isa_avx2()}});
     const VariantPlan& variant = plan.variants[0];
