@@ -154,10 +154,12 @@ Value Layer::weights_of_features(std::string_view part, int64_t units, const Ten
 Value Layer::reshaped(Value value, const std::vector<int64_t>& shape) {
     const TensorType from = type(value);
     if (from.shape == shape) return value;
+    if (from.shape.size() > 1 && shape.size() > 1 && from.shape[0] == shape[0])
+        return add("", "view", {value}, {{"shape", shape}});
     Value flat =
         from.shape.size() == 1 ? value : add(shape.size() == 1 ? "" : "flat", "flatten", {value});
     if (shape.size() == 1) return flat;
-    std::vector<int64_t> factors = flat_factors(shape[0], shape[1], shape[2]);
+    std::vector<int64_t> factors = flat_factors(shape);
     if (type(flat).factors != factors) {
         flat = plain_features(flat);
         if (!factors.empty()) flat = add("factored", "factor", {flat}, {{"factors", factors}});

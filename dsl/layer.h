@@ -58,8 +58,7 @@ class Layer {
                               const Init& init);
     // `value`, in the order of plain features where it is a flattened map.
     Value plain_features(Value value);
-    // Another shape of the same values in the same logical order. REQUIRES: one axis or three, the
-    // same count.
+    // Another shape of the same values in the same logical order. REQUIRES: the same count.
     Value reshaped(Value value, const std::vector<int64_t>& shape);
     // The activation of a layer written at `where`, NAME.activation; `value` itself where there is
     // none.

@@ -26,13 +26,13 @@ namespace {
 
 constexpr int64_t kMostTaps = 256;  // numbers of one byte
 
-void expect_index(const TensorType& index, const TensorType& dy) {
-    TensorType expected = dy;
+void expect_index(const TensorType& index, const TensorType& value, std::string_view what) {
+    TensorType expected = value;
     expected.element = ElementType::u8;
     if (index == expected) return;
     fail("shape",
-         fmt::format("the index is {}, but the gradient {} needs {}", to_string(index),
-                     to_string(dy), to_string(expected)),
+         fmt::format("the index is {}, but the {} {} needs {}", to_string(index), what,
+                     to_string(value), to_string(expected)),
          "give it the second result of the max_pool it belongs to");
 }
 
@@ -58,8 +58,16 @@ std::vector<TensorType> MaxPool::infer(std::span<const TensorType> inputs) const
 std::vector<TensorType> MaxPoolBackward::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 2);
     const TensorType dx = input_type(inputs[0], input);
-    expect_index(inputs[1], inputs[0]);
+    expect_index(inputs[1], inputs[0], "gradient");
     return {dx};
+}
+
+std::vector<TensorType> MaxPoolWinners::infer(std::span<const TensorType> inputs) const {
+    expect_operands(inputs, 2);
+    expect_map(inputs[0], "input");
+    const TensorType type = result_type(inputs[0]);
+    expect_index(inputs[1], type, "result");
+    return {type};
 }
 
 bool MaxPool::tiles(const TensorType& type) const {
@@ -78,6 +86,20 @@ std::vector<Value> MaxPool::gradient(GradientContext& context) const {
     const std::vector<int64_t>& x = context.type(context.inputs[0]).shape;
     op->input = {x[1], x[2]};
     return {context.add("dx", op, {context.gradients[0], context.outputs[1]})};
+}
+
+std::vector<Value> MaxPoolBackward::gradient(GradientContext& context) const {
+    auto op = std::make_shared<MaxPoolWinners>();
+    static_cast<PoolAttributes&>(*op) = *this;
+    return {context.add("dx", op, {context.gradients[0], context.inputs[1]}), Value()};
+}
+
+std::vector<Value> MaxPoolWinners::gradient(GradientContext& context) const {
+    auto op = std::make_shared<MaxPoolBackward>();
+    static_cast<PoolAttributes&>(*op) = *this;
+    const std::vector<int64_t>& x = context.type(context.inputs[0]).shape;
+    op->input = {x[1], x[2]};
+    return {context.add("dx", op, {context.gradients[0], context.inputs[1]}), Value()};
 }
 
 // Lowering
@@ -167,6 +189,22 @@ std::vector<Func> MaxPoolBackward::lower(const LowerContext& context,
     Func dx(context.name);  // (c, x, y, n)
     dx(c, x, y, n) = sum;
     return {dx};
+}
+
+std::vector<Func> MaxPoolWinners::lower(const LowerContext& context,
+                                        const std::vector<Func>& inputs) const {
+    const std::vector<int64_t>& map = context.inputs[0].shape;
+    const Window w = sliding();
+    Var c("c"), x("x"), y("y"), n("n");
+    const Expr winner = Halide::cast<int32_t>(inputs[1](c, x, y, n));
+    const auto cell = [&](const Expr& out, size_t axis, const Expr& tap) {
+        const Expr first = out * as_int(stride[axis]) - as_int(w.before(static_cast<int>(axis)));
+        return Halide::clamp(first + tap, 0, as_int(map[axis + 1] - 1));
+    };
+    const int columns = as_int(w.size[1]);
+    Func out(context.name);  // (c, x, y, n)
+    out(c, x, y, n) = inputs[0](c, cell(x, 1, winner % columns), cell(y, 0, winner / columns), n);
+    return {out};
 }
 
 }  // namespace emulsion

@@ -5,7 +5,9 @@
 // Example: window [2,2], stride [2,2] takes f32[n,32,28,28] to f32[n,32,14,14] and u8[n,32,14,14].
 //
 // max_pool_backward(dy, index) {input=[H,W]} -> dx: each cell gathers dy of the windows whose
-// winner it is.
+// winner it is. It is also the unpooling of dy, and as such has a gradient:
+//
+// max_pool_winners(x, index) -> [n,C,OH,OW]: of each window the cell of x with this number.
 #pragma once
 
 #include "compiler/graph/op.h"
@@ -32,9 +34,21 @@ class MaxPoolBackward : public Op, public PoolAttributes {
     void fields(Fields& f) override;
     OpClass op_class() const override;
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
     std::vector<Halide::Func> lower(const LowerContext&,
                                     const std::vector<Halide::Func>&) const override;
     std::vector<int64_t> input = {1, 1};  // height and width of the forward input
+};
+
+class MaxPoolWinners : public Op, public PoolAttributes {
+  public:
+    std::string_view kind() const override { return "max_pool_winners"; }
+    void fields(Fields& f) override { visit(f); }
+    OpClass op_class() const override { return OpClass::gather; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
+    std::vector<Halide::Func> lower(const LowerContext&,
+                                    const std::vector<Halide::Func>&) const override;
 };
 
 }  // namespace emulsion

@@ -7,6 +7,7 @@
 #include "compiler/ops/adadelta.h"
 #include "compiler/ops/adagrad.h"
 #include "compiler/ops/adam.h"
+#include "compiler/ops/add_map.h"
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/average_pool.h"
 #include "compiler/ops/batch_norm.h"
@@ -15,6 +16,7 @@
 #include "compiler/ops/clip.h"
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/conv2d.h"
+#include "compiler/ops/crop.h"
 #include "compiler/ops/dense.h"
 #include "compiler/ops/dropout.h"
 #include "compiler/ops/elementary.h"
@@ -27,7 +29,9 @@
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
+#include "compiler/ops/pad.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/resize.h"
 #include "compiler/ops/rmsprop.h"
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
@@ -37,6 +41,7 @@
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/sources.h"
 #include "compiler/ops/sum_squares.h"
+#include "compiler/ops/transpose.h"
 #include "compiler/ops/unfactor.h"
 #include "compiler/ops/winograd.h"
 
@@ -63,6 +68,7 @@ constexpr Entry kOps[] = {
     {"adam_correction", make<AdamCorrection>},
     {"adam_update", make<AdamUpdate>},
     {"add", make<Add>},
+    {"add_map", make<AddMap>},
     {"average_pool", make<AveragePool>},
     {"average_pool_backward", make<AveragePoolBackward>},
     {"batch_norm", make<BatchNorm>},
@@ -70,6 +76,7 @@ constexpr Entry kOps[] = {
     {"batch_norm_coefficients", make<BatchNormCoefficients>},
     {"batch_norm_factor", make<BatchNormFactor>},
     {"batch_norm_fold", make<BatchNormFold>},
+    {"channel_shuffle", make<ChannelShuffle>},
     {"channel_sum", make<ChannelSum>},
     {"clip", make<Clip>},
     {"clip_backward", make<ClipBackward>},
@@ -80,6 +87,8 @@ constexpr Entry kOps[] = {
     {"conv2d", make<Conv2d>},
     {"conv2d_backward_data", make<Conv2dBackwardData>},
     {"conv2d_backward_filter", make<Conv2dBackwardFilter>},
+    {"crop", make<Crop>},
+    {"crop_backward", make<CropBackward>},
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
@@ -91,6 +100,7 @@ constexpr Entry kOps[] = {
     {"expand", make<Expand>},
     {"factor", make<Factor>},
     {"flatten", make<Flatten>},
+    {"flip", make<Flip>},
     {"gaussian_noise", make<GaussianNoise>},
     {"gelu", make<Gelu>},
     {"gelu_backward", make<GeluBackward>},
@@ -109,6 +119,7 @@ constexpr Entry kOps[] = {
     {"log", make<Log>},
     {"max_pool", make<MaxPool>},
     {"max_pool_backward", make<MaxPoolBackward>},
+    {"max_pool_winners", make<MaxPoolWinners>},
     {"maximum", make<Maximum>},
     {"maximum_backward", make<MaximumBackward>},
     {"merge_moments", make<MergeMoments>},
@@ -117,6 +128,8 @@ constexpr Entry kOps[] = {
     {"negate", make<Negate>},
     {"normalize", make<Normalize>},
     {"not_finite", make<NotFinite>},
+    {"pad", make<Pad>},
+    {"pad_backward", make<PadBackward>},
     {"parameter", make<Parameter>},
     {"partial_dots", make<PartialDots>},
     {"partial_moments", make<PartialMoments>},
@@ -131,6 +144,8 @@ constexpr Entry kOps[] = {
     {"relu6", make<Relu6>},
     {"relu6_backward", make<Relu6Backward>},
     {"relu_backward", make<ReluBackward>},
+    {"resize", make<Resize>},
+    {"resize_backward", make<ResizeBackward>},
     {"rmsprop_update", make<RmspropUpdate>},
     {"rotate_filter", make<RotateFilter>},
     {"running_average", make<RunningAverage>},
@@ -155,11 +170,14 @@ constexpr Entry kOps[] = {
     {"sqrt", make<Sqrt>},
     {"state", make<State>},
     {"subtract", make<Subtract>},
+    {"sum_samples", make<SumSamples>},
     {"sum_squares", make<SumSquares>},
     {"tanh", make<Tanh>},
     {"tanh_backward", make<TanhBackward>},
+    {"transpose", make<Transpose>},
     {"unfactor", make<Unfactor>},
     {"unflatten", make<Unflatten>},
+    {"view", make<View>},
     {"winograd_conv2d", make<WinogradConv2d>},
     {"winograd_filter", make<WinogradFilter>},
 };

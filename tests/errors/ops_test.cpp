@@ -285,9 +285,9 @@ TEST(OpErrors, Attributes) {
     operand 'a' f32[n,16,12,12] from net.cpp:1
   fix: give padding numbers from 0 to 1048576)");
     EXPECT_EQ(
-        node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {3, 4}; }),
+        node_error(changed<Unflatten>([](Unflatten& op) { op.shape = {12}; }),
                    {batched_type({12})}),
-        R"(net.cpp:7: error[attribute]: unflatten 'it': shape is [3,4], but must name channels, height and width
+        R"(net.cpp:7: error[attribute]: unflatten 'it': shape is [12], but must name channels and the extents behind them
     operand 'a' f32[n,12] from net.cpp:1
   fix: give shape=[channels,height,width])");
     EXPECT_EQ(

@@ -124,6 +124,39 @@ TEST(MaxPool, LargestWindowOfOneByte) {
     EXPECT_EQ(y[1].values, (Values{255}));
 }
 
+// Indices name cells of windows that lie inside the map.
+TEST(MaxUnpool, AgreesWithTheReferenceAndItsGradient) {
+    const auto check = [](const std::vector<int64_t>& window, const std::vector<int64_t>& stride,
+                          const TensorType& value, const std::vector<int64_t>& input) {
+        auto unpool = std::make_shared<MaxPoolBackward>();
+        unpool->window = window;
+        unpool->stride = stride;
+        unpool->input = input;
+        TensorType index = value;
+        index.element = ElementType::u8;
+        const int64_t taps = window[0] * window[1];
+        check_op(unpool, {{value, index}, {Fill::normal, Fill::labels}, 2, taps});
+        auto winners = std::make_shared<MaxPoolWinners>();
+        static_cast<PoolAttributes&>(*winners) = *unpool;
+        const TensorType map = batched_type({value.shape[0], input[0], input[1]});
+        check_op(winners, {{map, index}, {Fill::normal, Fill::labels}, 2, taps});
+        EXPECT_TRUE(is_inlinable(*winners, {map, index}));
+    };
+    check({2, 2}, {2, 2}, batched_type({3, 2, 3}), {4, 6});
+    check({2, 3}, {1, 2}, batched_type({17, 3, 2}), {4, 5});
+}
+
+// What is taken apart comes together again.
+TEST(MaxUnpool, WinnersOfAnUnpooledMap) {
+    const Tensor x = map(4, 4, {1, 3, 2, 0, 0, 5, 1, 1, 3, 0, 1, 4, 0, 0, 7, 1});
+    const std::vector<Tensor> y = run_op(*pool({2, 2}, {2, 2}), {x}, 1);
+    MaxPoolBackward unpool;
+    unpool.input = {4, 4};
+    const Tensor apart = run_op(unpool, y, 1)[0];
+    EXPECT_EQ(apart.values, (Values{0, 0, 2, 0, 0, 5, 0, 0, 3, 0, 0, 0, 0, 0, 7, 0}));
+    EXPECT_EQ(run_op(MaxPoolWinners(), {apart, y[1]}, 1)[0].values, y[0].values);
+}
+
 TEST(MaxPool, IsInlinable) {
     EXPECT_TRUE(is_inlinable(*pool({3, 3}, {2, 2}, {1, 1, 1, 1}), {batched_type({3, 8, 8})}));
     MaxPoolBackward backward;

@@ -1,9 +1,13 @@
-// Ops that move values: flatten, unflatten, factor, unfactor, concatenate, slice.
+// Ops that move values: flatten, unflatten, view, factor, unfactor, concatenate, slice, crop,
+// transpose, channel_shuffle, flip; and parameters of every position, add_map.
 #include <gtest/gtest.h>
 
+#include "compiler/ops/add_map.h"
 #include "compiler/ops/concatenate.h"
+#include "compiler/ops/crop.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/slice.h"
+#include "compiler/ops/transpose.h"
 #include "compiler/ops/unfactor.h"
 #include "tests/support/check_op.h"
 #include "tests/support/run_graph.h"
@@ -52,6 +56,32 @@ TEST(Flatten, AgreesWithTheReferenceAndItsGradient) {
     check_op(with_shape<Unflatten>({1, 3, 5}), {{batched_type({15})}, {}});
 }
 
+TEST(Flatten, OfOtherRanks) {
+    EXPECT_EQ(Flatten().infer(std::vector{batched_type({3, 5})})[0], flat(15, {3, 1, 5}));
+    EXPECT_EQ(Flatten().infer(std::vector{batched_type({3, 2, 4, 5})})[0], flat(120, {3, 8, 5}));
+    for (const TensorType& type : {batched_type({3, 5}), batched_type({3, 2, 2, 3})}) {
+        check_op(std::make_shared<Flatten>(), {{type}, {}, 2});
+        const Tensor x = random_operands({{type}, {}})[0];
+        const Tensor y = run_op(Flatten(), {x}, 3)[0];
+        EXPECT_EQ(reference::pack(x), reference::pack(y));
+        check_op(with_shape<Unflatten>(type.shape), {{y.type}, {}, 2});
+    }
+}
+
+TEST(View, IsTheSameMemory) {
+    const Tensor x = random_operands({{batched_type({3, 4, 6})}, {}})[0];
+    const std::vector<std::vector<int64_t>> shapes = {{3, 24}, {3, 2, 2, 6}, {3, 8, 3}, {3, 1, 24}};
+    for (const std::vector<int64_t>& shape : shapes) {
+        check_op(with_shape<View>(shape), {{x.type}, {}, 2});
+        EXPECT_EQ(reference::pack(run_op(*with_shape<View>(shape), {x}, 3)[0]), reference::pack(x));
+    }
+    EXPECT_EQ(
+        node_error(with_shape<View>({6, 12}), {x.type}),
+        R"(net.cpp:7: error[shape]: view 'it': [6,12] is no view of f32[n,3,4,6]: it must have the same channels, and as many positions
+    operand 'a' f32[n,3,4,6] from net.cpp:1
+  fix: give it two axes or more, or flatten the map first)");
+}
+
 TEST(Unfactor, AgreesWithTheReferenceAndItsGradient) {
     check_op(std::make_shared<Unfactor>(), {{flat(30, {3, 2, 5})}, {}});
     check_op(std::make_shared<Unfactor>(), {{batched_type({4})}, {}});
@@ -68,6 +98,27 @@ TEST(Concatenate, AgreesWithTheReferenceAndItsGradient) {
     check_op(std::make_shared<Concatenate>(), {{batched_type({3}), batched_type({2})}, {}});
     check_op(std::make_shared<Concatenate>(), {{batched_type({3, 2, 2})}, {}});
     EXPECT_TRUE(is_inlinable(Concatenate(), {batched_type({3, 2, 5}), batched_type({1, 2, 5})}));
+}
+
+TEST(Concatenate, AlongOtherAxes) {
+    auto op = std::make_shared<Concatenate>();
+    op->axis = 1;
+    check_op(op, {{batched_type({3, 2, 5}), batched_type({3, 1, 5}), batched_type({3, 4, 5})}, {}});
+    op->axis = 2;
+    check_op(op, {{batched_type({17, 2, 1}), batched_type({17, 2, 3})}, {}, 2});
+    EXPECT_FALSE(op->joins_channels());
+    EXPECT_EQ(
+        node_error(op, {batched_type({3, 2, 5}), batched_type({3, 4, 5})}),
+        R"(net.cpp:7: error[shape]: concatenate 'it': operand 2 is f32[n,3,4,5], but operand 1 is f32[n,3,2,5]: they may differ in width only
+    operand 'a' f32[n,3,2,5] from net.cpp:1
+    operand 'b' f32[n,3,4,5] from net.cpp:2
+  fix: bring all operands to the same extents of all other axes first)");
+    EXPECT_EQ(
+        node_error(op, {batched_type({3}), batched_type({3})}),
+        R"(net.cpp:7: error[attribute]: concatenate 'it': the axis is 2, but f32[n,3] has axes 0 to 0 beside its samples
+    operand 'a' f32[n,3] from net.cpp:1
+    operand 'b' f32[n,3] from net.cpp:2
+  fix: choose one of them; 0 is the channels)");
 }
 
 TEST(Concatenate, KeepsAllChannelsInOrder) {  // case X5
@@ -89,6 +140,109 @@ TEST(Slice, AgreesWithTheReferenceAndItsGradient) {
     backward.channels = 7;
     check_lowering(backward, {{batched_type({3, 2, 3})}, {}});
     EXPECT_TRUE(is_inlinable(backward, {batched_type({3, 2, 3})}));
+}
+
+std::shared_ptr<Crop> crop(std::vector<int64_t> begin, std::vector<int64_t> count,
+                           std::vector<int64_t> step) {
+    auto op = std::make_shared<Crop>();
+    op->begin = std::move(begin);
+    op->count = std::move(count);
+    op->step = std::move(step);
+    return op;
+}
+
+TEST(Crop, AgreesWithTheReferenceAndItsGradient) {
+    check_op(crop({0, 1, 2}, {3, 2, 3}, {1, 1, 1}), {{batched_type({3, 4, 5})}, {}, 2});
+    check_op(crop({1, 0, 1}, {9, 2, 2}, {2, 3, 2}), {{batched_type({19, 4, 5})}, {}, 2});
+    check_op(crop({0, 0}, {3, 3}, {1, 2}), {{batched_type({3, 5})}, {}, 2});
+    CropBackward backward;
+    backward.begin = {1, 0, 1};
+    backward.step = {2, 1, 2};
+    backward.input = {6, 3, 5};
+    check_op(std::make_shared<CropBackward>(backward), {{batched_type({2, 3, 2})}, {}, 2});
+    EXPECT_TRUE(is_inlinable(*crop({0, 1, 2}, {3, 2, 3}, {1, 1, 1}), {batched_type({3, 4, 5})}));
+    EXPECT_TRUE(is_inlinable(backward, {batched_type({2, 3, 2})}));
+}
+
+TEST(Crop, RefusesCellsThatAreNotThere) {
+    EXPECT_EQ(
+        node_error(crop({0, 1, 0}, {3, 2, 5}, {1, 3, 1}), {batched_type({3, 4, 5})}),
+        R"(net.cpp:7: error[shape]: crop 'it': cells 1 to 4 along the height are asked for, but there are 4
+    operand 'a' f32[n,3,4,5] from net.cpp:1
+  fix: choose a range within 0 to 3)");
+    EXPECT_EQ(node_error(crop({0, 1, 0}, {3, 0, 5}, {1, 1, 1}), {batched_type({3, 4, 5})}),
+              R"(net.cpp:7: error[attribute]: crop 'it': count is 0, but must be 1 to 2147221504
+    operand 'a' f32[n,3,4,5] from net.cpp:1
+  fix: give count numbers from 1 to 2147221504)");
+}
+
+std::shared_ptr<Transpose> transpose(std::vector<int64_t> order) {
+    auto op = std::make_shared<Transpose>();
+    op->order = std::move(order);
+    return op;
+}
+
+TEST(Transpose, AgreesWithTheReferenceAndItsGradient) {
+    EXPECT_EQ(transpose({2, 0, 1})->infer(std::vector{batched_type({3, 4, 5})})[0],
+              batched_type({5, 3, 4}));
+    const std::vector<std::vector<int64_t>> orders = {{0, 2, 1}, {1, 2, 0}, {2, 1, 0}, {0, 1, 2}};
+    for (const std::vector<int64_t>& order : orders)
+        check_op(transpose(order), {{batched_type({17, 2, 3})}, {}, 2});
+    check_op(transpose({1, 0}), {{batched_type({3, 5})}, {}, 2});
+    check_op(transpose({3, 0, 2, 1}), {{batched_type({2, 3, 1, 4})}, {}, 2});
+    EXPECT_TRUE(is_inlinable(*transpose({0, 2, 1}), {batched_type({3, 4, 5})}));
+    EXPECT_EQ(
+        node_error(transpose({0, 2, 2}), {batched_type({3, 4, 5})}),
+        R"(net.cpp:7: error[attribute]: transpose 'it': the order is [0,2,2], but f32[n,3,4,5] has axes 0 to 2 beside its samples
+    operand 'a' f32[n,3,4,5] from net.cpp:1
+  fix: name each axis once; 0 is the channels)");
+}
+
+TEST(ChannelShuffle, AgreesWithTheReferenceAndItsGradient) {
+    auto op = std::make_shared<ChannelShuffle>();
+    op->groups = 3;
+    check_op(op, {{batched_type({6, 2, 3})}, {}, 2});
+    check_op(op, {{batched_type({21})}, {}, 2});
+    const Tensor x = reference::make_tensor(batched_type({6}), 1, {1, 2, 3, 4, 5, 6});
+    EXPECT_EQ(run_op(*op, {x}, 1)[0].values, (Values{1, 3, 5, 2, 4, 6}));
+    EXPECT_TRUE(is_inlinable(*op, {batched_type({6, 2, 3})}));
+    EXPECT_EQ(
+        node_error(op, {batched_type({4, 2, 2})}),
+        R"(net.cpp:7: error[groups]: channel_shuffle 'it': 4 channels cannot be cut into 3 equal groups
+    operand 'a' f32[n,4,2,2] from net.cpp:1
+  fix: choose a number of groups that divides the channels)");
+}
+
+TEST(Flip, AgreesWithTheReferenceAndItsGradient) {
+    auto op = std::make_shared<Flip>();
+    op->axes = {2};
+    check_op(op, {{batched_type({5, 2, 3})}, {}, 2});
+    check_op(op, {{plain_type({5, 2, 3})}, {}, 1});
+    op->axes = {0, 1};
+    check_op(op, {{batched_type({5, 2, 3})}, {}, 2});
+    EXPECT_EQ(
+        node_error(op, {plain_type({5, 2, 3, 3})}),
+        R"(net.cpp:7: error[attribute]: flip 'it': the axes are [0,1], but of f32[5,2,3,3] those from 1 to 3 can be turned round
+    operand 'a' f32[5,2,3,3] from net.cpp:1
+  fix: give each axis once, in ascending order)");
+    op->axes = {1, 2, 3};
+    check_op(op, {{plain_type({5, 2, 3, 4})}, {}, 1});
+    EXPECT_TRUE(is_inlinable(*op, {plain_type({5, 2, 3, 4})}));
+}
+
+TEST(AddMap, AgreesWithTheReferenceAndItsGradient) {
+    for (const std::vector<int64_t>& shape :
+         std::vector<std::vector<int64_t>>{{3, 2, 4}, {17, 1, 3}, {16, 3, 1}}) {
+        check_op(std::make_shared<AddMap>(), {{batched_type(shape), plain_type(shape)}, {}});
+        check_lowering(SumSamples(), {{batched_type(shape)}, {}});
+    }
+    EXPECT_TRUE(is_inlinable(AddMap(), {batched_type({3, 2, 4}), plain_type({3, 2, 4})}));
+    EXPECT_EQ(
+        node_error(std::make_shared<AddMap>(), {batched_type({3, 2, 4}), plain_type({3, 4, 2})}),
+        R"(net.cpp:7: error[shape]: add_map 'it': the bias is f32[3,4,2], but the map f32[n,3,2,4]
+    operand 'a' f32[n,3,2,4] from net.cpp:1
+    operand 'b' f32[3,4,2] from net.cpp:2
+  fix: give both the same channels, height and width)");
 }
 
 }  // namespace

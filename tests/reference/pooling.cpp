@@ -63,6 +63,18 @@ std::vector<Tensor> max_pool_backward(const Call& call) {
     return {dx};
 }
 
+std::vector<Tensor> max_pool_winners(const Call& call) {
+    const auto& op = call.as<MaxPoolWinners>();
+    const Tensor &x = call.input(0), &index = call.input(1);
+    Tensor y = call.output();
+    for_each_window(call.samples, x.type.shape, y.type.shape, op, [&](const Cut& w) {
+        const auto tap = static_cast<int64_t>(index.at(w.n, w.c, w.i, w.j));
+        y.at(w.n, w.c, w.i, w.j) =
+            x.at(w.n, w.c, w.first_row + tap / op.window[1], w.first_column + tap % op.window[1]);
+    });
+    return {y};
+}
+
 // Cells that the mean divides by.
 double cells(const Cut& w, const PoolAttributes& a, const std::vector<int64_t>& map,
              bool count_padding) {
@@ -106,6 +118,7 @@ void add_pooling(Table& table) {
     table["average_pool_backward"] = average_pool_backward;
     table["max_pool"] = max_pool;
     table["max_pool_backward"] = max_pool_backward;
+    table["max_pool_winners"] = max_pool_winners;
 }
 
 }  // namespace emulsion::reference
