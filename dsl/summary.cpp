@@ -6,11 +6,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "compiler/ops/conv2d.h"
+#include "compiler/ops/crop.h"
+#include "compiler/ops/max_pool.h"
+#include "compiler/ops/pad.h"
 #include "compiler/ops/pool_attributes.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/resize.h"
 #include "compiler/ops/sources.h"
 
 namespace emulsion {
@@ -31,12 +36,44 @@ Window window_of(const Graph& graph, int index) {
         return conv->window(filter[2], filter[3]);
     }
     if (const auto* pool = graph.op_as<PoolAttributes>(index)) return pool->sliding();
+    if (const auto* pad = graph.op_as<Pad>(index); pad != nullptr && in.size() == 3) {
+        return {.size = {1, 1},
+                .padding = {pad->before[1], pad->after[1], pad->before[2], pad->after[2]}};
+    }
+    if (const auto* crop = graph.op_as<Crop>(index); crop != nullptr && in.size() == 3) {
+        return {.size = {1, 1},
+                .stride = {crop->step[1], crop->step[2]},
+                .padding = {-crop->begin[1], 0, -crop->begin[2], 0}};
+    }
     if (const auto* sum = graph.op_as<ReduceAxes>(index); sum != nullptr && in.size() == 3) {
         const std::vector<int64_t>& out = node.types[0].shape;
         return {{out[1] < in[1] ? in[1] : 1, out[2] < in[2] ? in[2] : 1}};
     }
     if (in.size() == 3 && node.types[0].shape.size() < 3) return {{in[1], in[2]}};
     return {{1, 1}};
+}
+
+// The field behind a node, from that of its operands.
+Field field_through(const Graph& graph, int index, const Field& field) {
+    const Node& node = graph.node(index);
+    const std::vector<int64_t>& in = graph.type(node.inputs[0]).shape;
+    const std::vector<int64_t>& out = node.types[0].shape;
+    if (const auto* transposed = graph.op_as<Conv2dBackwardData>(index)) {
+        const std::vector<int64_t>& filter = graph.type(node.inputs[1]).shape;
+        const Window window = transposed->window(filter[2], filter[3]);
+        return {back_through(field.vertical, window, 0), back_through(field.horizontal, window, 1)};
+    }
+    if (const auto* unpool = graph.op_as<MaxPoolBackward>(index)) {
+        return {back_through(field.vertical, unpool->sliding(), 0),
+                back_through(field.horizontal, unpool->sliding(), 1)};
+    }
+    if (const auto* resize = graph.op_as<Resize>(index); resize != nullptr && in.size() == 3) {
+        const bool is_nearest = resize->mode == "nearest";
+        return {resized(field.vertical, in[1], out[1], is_nearest),
+                resized(field.horizontal, in[2], out[2], is_nearest)};
+    }
+    const Window window = window_of(graph, index);
+    return {through(field.vertical, window, 0), through(field.horizontal, window, 1)};
 }
 
 Field field_of(const Graph& graph, int index, const std::vector<Field>& fields) {
@@ -52,8 +89,7 @@ Field field_of(const Graph& graph, int index, const std::vector<Field>& fields) 
         is_first = false;
     }
     if (is_first) return result;
-    const Window window = window_of(graph, index);
-    return {through(result.vertical, window, 0), through(result.horizontal, window, 1)};
+    return field_through(graph, index, result);
 }
 
 std::vector<TensorType> input_types(const Graph& graph, const Node& node) {
@@ -96,7 +132,8 @@ void add_node(LayerRow& row, const Graph& graph, size_t index, const Field& fiel
         return;
     }
     if (graph.op_as<State>(static_cast<int>(index)) != nullptr) return;
-    if (row.op.empty()) row.op = std::string(node.op->kind());
+    const bool is_preparation = row.op.empty() || row.op == "pad" || row.op == "flip";
+    if (is_preparation) row.op = std::string(node.op->kind());
     row.output = node.types[0];
     row.vertical = field.vertical;
     row.horizontal = field.horizontal;
@@ -160,7 +197,9 @@ std::string kibibytes(int64_t bytes) {
     return fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024);
 }
 
-std::string both(int64_t vertical, int64_t horizontal) {
+// A whole number, or one with its decimals.
+template <class Number>
+std::string both(Number vertical, Number horizontal) {
     return vertical == horizontal ? fmt::format("{}", vertical)
                                   : fmt::format("{}x{}", vertical, horizontal);
 }
@@ -169,7 +208,8 @@ std::string both(int64_t vertical, int64_t horizontal) {
 // one.
 std::string field_text(const LayerRow& row) {
     auto first = [](const ReceptiveField& field) {
-        return static_cast<int64_t>(field.offset - static_cast<double>(field.size - 1) / 2);
+        return static_cast<int64_t>(
+            std::floor(field.offset - static_cast<double>(field.size - 1) / 2));
     };
     return fmt::format("{} every {} from {}", both(row.vertical.size, row.horizontal.size),
                        both(row.vertical.jump, row.horizontal.jump),

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
@@ -113,24 +114,39 @@ std::array<int64_t, 2> same_padding(int64_t in, int64_t size, int64_t stride, in
 
 namespace {
 
-// Products and sums of sizes, which end at kMostElements.
-int64_t limited_sum(int64_t a, int64_t b) { return std::min(a + b, kMostElements); }
-
-int64_t limited_product(int64_t a, int64_t b) {
-    return a == 0 || b <= kMostElements / a ? a * b : kMostElements;
+// Of a field that sees `cells` cells of the map in front of it, the centre of the first one's at
+// `first`; the next one's lies `step` further on.
+ReceptiveField moved(const ReceptiveField& field, int64_t cells, double first, double step) {
+    constexpr auto kMost = static_cast<double>(kMostElements);
+    const double size =
+        static_cast<double>(field.size) + std::ceil(static_cast<double>(cells - 1) * field.jump);
+    ReceptiveField result;
+    result.offset = field.offset + first * field.jump;
+    result.size = static_cast<int64_t>(std::min(size, kMost));
+    result.jump = std::min(field.jump * step, kMost);
+    return result;
 }
 
 }  // namespace
 
 ReceptiveField through(const ReceptiveField& field, const Window& window, int axis) {
-    const int64_t reach = window.covered(axis) - 1;
-    ReceptiveField result;
-    result.offset =
-        field.offset + (static_cast<double>(reach) / 2 - static_cast<double>(window.before(axis))) *
-                           static_cast<double>(field.jump);
-    result.size = limited_sum(field.size, limited_product(reach, field.jump));
-    result.jump = limited_product(field.jump, window.stride[at(axis)]);
-    return result;
+    const int64_t covered = window.covered(axis);
+    const double centre =
+        static_cast<double>(covered - 1) / 2 - static_cast<double>(window.before(axis));
+    return moved(field, covered, centre, static_cast<double>(window.stride[at(axis)]));
+}
+
+ReceptiveField back_through(const ReceptiveField& field, const Window& window, int axis) {
+    const int64_t covered = window.covered(axis), stride = window.stride[at(axis)];
+    const double centre =
+        static_cast<double>(window.before(axis)) - static_cast<double>(covered - 1) / 2;
+    return moved(field, (covered + stride - 1) / stride, centre / static_cast<double>(stride),
+                 1 / static_cast<double>(stride));
+}
+
+ReceptiveField resized(const ReceptiveField& field, int64_t in, int64_t out, bool is_nearest) {
+    const double step = static_cast<double>(in) / static_cast<double>(out);
+    return moved(field, is_nearest || in == out ? 1 : 2, step / 2 - 0.5, step);
 }
 
 }  // namespace emulsion

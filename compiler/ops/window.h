@@ -47,14 +47,19 @@ void check_pool_padding(const Window& window);
 std::array<int64_t, 2> same_padding(int64_t in, int64_t size, int64_t stride, int64_t dilation);
 
 // Cells of the network's input that one output cell sees along an axis: `size` of them, `jump`
-// further on for the next output cell, `offset` is the input position of the centre of the first
-// one. Sizes end at kMostElements.
+// further on for the next output cell (less than 1 on a finer map), `offset` is the input position
+// of the centre of the first one. Sizes end at kMostElements.
 struct ReceptiveField {
     double offset = 0;
     int64_t size = 1;
-    int64_t jump = 1;
+    double jump = 1;
     bool operator==(const ReceptiveField&) const = default;
 };
 ReceptiveField through(const ReceptiveField& field, const Window& window, int axis);
+// The same through the transposed convolution that belongs to a convolution of this window.
+ReceptiveField back_through(const ReceptiveField& field, const Window& window, int axis);
+// The same where `in` cells are resized to `out`, each from the nearest one or from the two around
+// its centre.
+ReceptiveField resized(const ReceptiveField& field, int64_t in, int64_t out, bool is_nearest);
 
 }  // namespace emulsion

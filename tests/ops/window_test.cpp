@@ -112,6 +112,17 @@ TEST(Window, ReceptiveFieldKnowsItsCentre) {
     EXPECT_EQ(field, (ReceptiveField{1, 5, 4}));
 }
 
+TEST(Window, ReceptiveFieldsOnFinerMaps) {
+    const Window halved = window(3, 2, 1, 1);
+    ReceptiveField field = through({}, halved, 0);
+    field = back_through(field, halved, 0);  // every second cell sees one of two, the others two
+    EXPECT_EQ(field, (ReceptiveField{0, 5, 1}));
+    EXPECT_EQ(back_through({}, window(2, 2), 0), (ReceptiveField{-0.25, 1, 0.5}));
+    EXPECT_EQ(resized({}, 8, 16, /*is_nearest=*/true), (ReceptiveField{-0.25, 1, 0.5}));
+    EXPECT_EQ(resized({}, 8, 16, /*is_nearest=*/false), (ReceptiveField{-0.25, 2, 0.5}));
+    EXPECT_EQ(through(resized({}, 8, 16, true), window(3), 0), (ReceptiveField{0.25, 2, 0.5}));
+}
+
 TEST(Window, LeavesTheMap) {
     EXPECT_FALSE(window(3, 2).leaves(0, 8));
     EXPECT_TRUE(window(3, 2, 1, 0).leaves(0, 8));
