@@ -78,14 +78,25 @@ struct Padding {
 inline constexpr Padding valid = Padding(0);
 inline constexpr Padding same = Padding::computed();
 
-// How a trained tensor starts; what PyTorch and Keras call
+// What a padded cell holds. Of a row a b c:
+struct Border {
+    static Border zeros() { return {"constant", 0}; }
+    static Border constant(double value) { return {"constant", value}; }
+    static Border reflect() { return {"reflect", 0}; }      // c b | a b c | b a
+    static Border symmetric() { return {"symmetric", 0}; }  // b a | a b c | c b
+    static Border replicate() { return {"replicate", 0}; }  // a a | a b c | c c
+    const char* kind = "";  // the layer's own: zeros for a convolution, nothing for pooling
+    double value = 0;
+};
+
+// How a trained tensor starts; what PyTorch and Keras call, of m inputs and n outputs of a result,
 //
-//     he             kaiming_normal_    HeNormal        normal, deviation sqrt(2 / inputs)
-//     he_uniform     kaiming_uniform_   HeUniform       uniform, bound sqrt(6 / inputs)
-//     glorot         xavier_uniform_    GlorotUniform   uniform, bound sqrt(6 / (inputs + outputs))
-//     glorot_normal  xavier_normal_     GlorotNormal    normal, deviation sqrt(2 / (inputs +
-//     outputs)) lecun                             LecunNormal     normal, deviation sqrt(1 /
-//     inputs) lecun_uniform                     LecunUniform    uniform, bound sqrt(3 / inputs)
+//     he             kaiming_normal_   HeNormal       normal, deviation sqrt(2 / m)
+//     he_uniform     kaiming_uniform_  HeUniform      uniform, bound sqrt(6 / m)
+//     glorot         xavier_uniform_   GlorotUniform  uniform, bound sqrt(6 / (m + n))
+//     glorot_normal  xavier_normal_    GlorotNormal   normal, deviation sqrt(2 / (m + n))
+//     lecun                            LecunNormal    normal, deviation sqrt(1 / m)
+//     lecun_uniform                    LecunUniform   uniform, bound sqrt(3 / m)
 //
 // he suits layers in front of a ReLU, glorot those in front of tanh or sigmoid, lecun those without
 // activation. Normal numbers are not cut off (Keras cuts at two deviations).
@@ -134,8 +145,12 @@ struct ConvOptions {
     Size stride = 1;
     Size dilation = 1;
     Padding padding = valid;
-    int groups = 1;  // of channels and of filters, each group a convolution of its own
+    Border border = {};   // what the padding holds
+    bool strict = false;  // refuses a map that the last position does not end at: see conv()
+    int groups = 1;       // of channels and of filters, each group a convolution of its own
+    bool flip = false;    // true convolution: the filter turned round in both directions
     bool bias = true;
+    bool untied_bias = false;  // the bias is one of each position, not of each filter
     Init init = Init::he();
     Init bias_init = Init::zeros();
     Activation activation = Activation();
@@ -147,7 +162,23 @@ struct DepthwiseConvOptions {
     Size stride = 1;
     Size dilation = 1;
     Padding padding = valid;
-    int multiplier = 1;  // filters for each channel
+    Border border = {};   // what the padding holds
+    bool strict = false;  // refuses a map that the last position does not end at: see conv()
+    int multiplier = 1;   // filters for each channel
+    bool bias = true;
+    Init init = Init::he();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
+    std::string name = {};
+};
+
+struct ConvTransposeOptions {
+    Size kernel = 3;
+    Size stride = 1;
+    Size dilation = 1;
+    Padding padding = valid;
+    Size output_padding = 0;  // more cells below and to the right, fewer than the stride
+    int groups = 1;           // of channels and of filters, each group a layer of its own
     bool bias = true;
     Init init = Init::he();
     Init bias_init = Init::zeros();
@@ -167,9 +198,43 @@ struct PoolOptions {
     Size window = 2;
     Size stride = 0;  // 0: the window
     Padding padding = valid;
+    Border border = {};     // what the padding holds; its cells then count as those of the map do
+    bool strict = false;    // refuses a map that the last window does not end at: see conv()
     bool round_up = false;  // one more window where the last one overhangs
     bool count_padding =
         false;  // average: divide by the whole window where it reaches into the padding
+    std::string name = {};
+};
+
+struct SubsampleOptions {
+    Size window = 2;  // and stride
+    std::string name = {};
+};
+
+struct PadOptions {
+    Border border = Border::zeros();
+    std::string name = {};
+};
+
+inline constexpr int64_t kToTheEnd = INT64_MAX;
+struct SliceOptions {
+    int64_t axis = 0;  // 0 is the channels or the features, 1 the height, 2 the width
+    int64_t begin = 0;
+    int64_t end = kToTheEnd;  // the first cell that is left out
+    int64_t step = 1;
+    std::string name = {};
+};
+
+struct AxisOptions {
+    int64_t axis = 0;  // 0 is the channels or the features, 1 the height, 2 the width
+    std::string name = {};
+};
+
+enum class Interpolation { nearest, bilinear };
+struct UpsampleOptions {
+    Size factor = 2;
+    Interpolation mode = Interpolation::nearest;
+    Size size = 0;  // of the result; 0: the map's times the factor
     std::string name = {};
 };
 
@@ -259,12 +324,20 @@ struct SqueezeExcitationOptions {
 // Layers
 
 // Cross-correlation of a map (C, H, W) with `filters` filters, and a bias for each: (filters, H',
-// W').
+// W'). With k = dilation * (kernel - 1) + 1, H' = floor((H + padding - k) / stride) + 1; the cells
+// that are left over on the right and below are read by no position, or refused with `strict`.
 Tensor conv(const Tensor& x, int filters, const ConvOptions& options = {},
             Place where = Place::current());
 // The convolution of each channel by itself: (C, H, W) to (C * multiplier, H', W'), the results of
 // a channel one after another.
 Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options = {},
+                      Place where = Place::current());
+// The transposed convolution, which goes the way of a convolution's gradient: every cell of (C, H,
+// W) adds its value times a filter to (filters, H', W'), `stride` further on for the next one, with
+// H' = stride * (H - 1) + dilation * (kernel - 1) + 1 - padding + output_padding. `padding` is what
+// the matching convolution from (filters, H', W') to (C, H, W) pads, hence what is cut off here;
+// with `same`, H' = stride * H.
+Tensor conv_transpose(const Tensor& x, int filters, const ConvTransposeOptions& options = {},
                       Place where = Place::current());
 // (F) to (units): a weighted sum of all features, and a bias, for each unit.
 Tensor dense(const Tensor& x, int units, const DenseOptions& options = {},
@@ -273,12 +346,30 @@ Tensor dense(const Tensor& x, int units, const DenseOptions& options = {},
 // A window with a NaN gives a NaN, and so does one whose cells do not add up: with infinities of
 // both signs.
 Tensor max_pool(const Tensor& x, const PoolOptions& options = {}, Place where = Place::current());
+// The same, and where in its window each value was found, for max_unpool.
+struct IndexedPool {
+    Tensor value, index;
+};
+IndexedPool max_pool_with_indices(const Tensor& x, const PoolOptions& options = {},
+                                  Place where = Place::current());
+// The map that was pooled, with each value of x where the largest cell of its window was, and zeros
+// elsewhere; where windows overlap, values that meet are added. x has the shape of the pooled map.
+Tensor max_unpool(const Tensor& x, const IndexedPool& pooled, const LayerOptions& options = {},
+                  Place where = Place::current());
 // Padding is not counted; a window that overhangs divides by its cells inside.
 Tensor average_pool(const Tensor& x, const PoolOptions& options = {},
                     Place where = Place::current());
 // (C, H, W) to (C): the mean of each map.
 Tensor global_average_pool(const Tensor& x, const LayerOptions& options = {},
                            Place where = Place::current());
+
+// (C, H, W) to (C): the largest cell of each map.
+Tensor global_max_pool(const Tensor& x, const LayerOptions& options = {},
+                       Place where = Place::current());
+// LeNet-5's trainable subsampling: for each map the sum of each window times a weight, which starts
+// as 1 / cells of a window, plus a bias. An activation usually follows.
+Tensor subsample(const Tensor& x, const SubsampleOptions& options = {},
+                 Place where = Place::current());
 
 Tensor relu(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 // min(max(x, 0), 6)
@@ -362,14 +453,45 @@ Tensor abs(const Tensor& x, const LayerOptions& options = {}, Place where = Plac
 Tensor pow(const Tensor& x, double exponent, const LayerOptions& options = {},
            Place where = Place::current());
 
-// Along the channels, or the features; all other extents are equal.
-Tensor concatenate(const std::vector<Tensor>& parts, const LayerOptions& options = {},
+// Along an axis, 0 being the channels or the features; all other extents are equal.
+Tensor concatenate(const std::vector<Tensor>& parts, const AxisOptions& options = {},
                    Place where = Place::current());
 // (C, H, W) to (C * H * W), channels first in the order of features: c * H * W + y * W + x.
 Tensor flatten(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
-// To one axis, or back to the map that was flattened.
+// The same values in the same order, in another shape. One extent may be -1: what is left for it.
 Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOptions& options = {},
                Place where = Place::current());
+
+// Cells around a map: `padding` on all sides, {vertical, horizontal} or {top, bottom, left, right}.
+// A mirror shows no cell twice, so `reflect` needs more cells than are padded, `symmetric` as many.
+Tensor pad(const Tensor& x, const Padding& padding, const PadOptions& options = {},
+           Place where = Place::current());
+// The map without so many cells of its sides, given as those of pad().
+Tensor crop(const Tensor& x, const Padding& cells, const LayerOptions& options = {},
+            Place where = Place::current());
+// Cells `begin`, begin + step, … before `end` of an axis; numbers below 0 count from its end, as in
+// NumPy.
+Tensor slice(const Tensor& x, const SliceOptions& options, Place where = Place::current());
+// `parts` equal parts along an axis, or parts of these many cells each, which are all there are.
+std::vector<Tensor> split(const Tensor& x, int parts, const AxisOptions& options = {},
+                          Place where = Place::current());
+std::vector<Tensor> split(const Tensor& x, const std::vector<int64_t>& cells,
+                          const AxisOptions& options = {}, Place where = Place::current());
+// Axis a of the result is axis order[a] of x: {0, 2, 1} exchanges height and width.
+Tensor transpose(const Tensor& x, const std::vector<int64_t>& order,
+                 const LayerOptions& options = {}, Place where = Place::current());
+// These axes in reverse: {2} mirrors a map left to right.
+Tensor flip(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options = {},
+            Place where = Place::current());
+// Channel g * (C / groups) + i becomes channel i * groups + g, so that a grouped convolution behind
+// it reads channels of every group (ShuffleNet).
+Tensor channel_shuffle(const Tensor& x, int groups, const LayerOptions& options = {},
+                       Place where = Place::current());
+// A map `factor` times as high and wide, or of another `size`, smaller ones too. Cells look at the
+// place of their centre: `nearest` copies the cell there, `bilinear` weighs the four around it, as
+// PyTorch does without align_corners and Keras always does.
+Tensor upsample(const Tensor& x, const UpsampleOptions& options = {},
+                Place where = Place::current());
 
 // For each channel: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the statistics of
 // the batch in training and running ones in inference.

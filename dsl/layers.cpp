@@ -1,10 +1,9 @@
-// Layers with weights or state, and those that change shape: each is a few nodes of the graph.
+// Layers with weights or state, pooling and sums: each is a few nodes of the graph.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "compiler/graph/limits.h"
+#include "compiler/ops/max_pool.h"
 #include "compiler/ops/window.h"
 #include "dsl/layer.h"
 
@@ -47,6 +46,49 @@ std::vector<int64_t> resolve(const Padding& padding, const std::vector<int64_t>&
     return {vertical[0], vertical[1], horizontal[0], horizontal[1]};
 }
 
+// What a window finds on the map: with a border that is not the layer's own, the padding is part of
+// it.
+struct Padded {
+    Value map;
+    std::vector<int64_t> padding;  // what is left for the op
+};
+
+Padded with_border(Layer& layer, Value x, const std::vector<int64_t>& padding, const Border& border,
+                   bool has_zeros) {
+    const bool is_own =
+        border.kind[0] == '\0' ||
+        (has_zeros && std::string_view(border.kind) == "constant" && border.value == 0);
+    if (is_own || std::ranges::all_of(padding, [](int64_t cells) { return cells == 0; }))
+        return {x, padding};
+    const Value map = layer.add("padded", "pad", {x},
+                                {{"before", std::vector<int64_t>{0, padding[0], padding[2]}},
+                                 {"after", std::vector<int64_t>{0, padding[1], padding[3]}},
+                                 {"border", std::string(border.kind)},
+                                 {"value", border.value}});
+    return {map, {0, 0, 0, 0}};
+}
+
+// Refuses a map whose last cells no position of the window ends at.
+void check_strict(const Layer& layer, const std::vector<int64_t>& map, Size window, Size stride,
+                  Size dilation, const std::vector<int64_t>& padding) {
+    const Window w{pair(window), pair(stride), pair(dilation), padding};
+    for (int axis = 0; axis < 2; axis++) {
+        const auto at = static_cast<size_t>(axis);
+        const int64_t in = map[at + 1], step = w.stride[at], covered = w.covered(axis);
+        const int64_t pads = w.before(axis) + w.after(axis), room = in + pads - covered;
+        if (room < 0 || room % step == 0) continue;  // what does not fit at all is refused anyway
+        layer.refuse("window",
+                     fmt::format("({} - {} + {}) / {} + 1 = {:.2f} positions along the {} is no "
+                                 "whole number (input, window, padding, stride)",
+                                 in, covered, pads, step,
+                                 static_cast<double>(room) / static_cast<double>(step) + 1,
+                                 axis == 0 ? "height" : "width"),
+                     fmt::format("pad {} more, crop {}, choose a stride that divides {}, or leave "
+                                 "strict out",
+                                 step - room % step, room % step, room));
+    }
+}
+
 // Behind the contraction of a layer: its bias and its activation.
 template <class Options>
 Value finish_layer(Layer& layer, Value value, int64_t channels, const Options& options,
@@ -56,6 +98,14 @@ Value finish_layer(Layer& layer, Value value, int64_t channels, const Options& o
         Value bias = layer.parameter("b", plain_type({channels}), options.bias_init);
         value = layer.add("biased", "add", {value, bias});
     }
+    return layer.activated(value, options.activation, where);
+}
+
+// The same with a bias of each position.
+Value finish_untied(Layer& layer, Value value, const ConvOptions& options, const Place& where) {
+    layer.expect_init_without_inputs(options.bias_init, "bias");
+    Value bias = layer.parameter("b", plain_type(layer.type(value).shape), options.bias_init);
+    value = layer.add("biased", "add_map", {value, bias});
     return layer.activated(value, options.activation, where);
 }
 
@@ -76,16 +126,107 @@ Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
     check_pair(layer, "dilation", options.dilation);
     const std::vector<int64_t> map = layer.type(x).shape;  // C, H, W
     check_groups(layer, map[0], filters, options.groups);
+    const std::vector<int64_t> padding =
+        resolve(options.padding, map, options.kernel, options.stride, options.dilation);
+    if (options.strict)
+        check_strict(layer, map, options.kernel, options.stride, options.dilation, padding);
     const int64_t taps = int64_t{options.kernel.h} * options.kernel.w;
     const int64_t in = map[0] / options.groups, out = filters / options.groups;
     Value w = layer.parameter("w", plain_type({filters, in, options.kernel.h, options.kernel.w}),
                               options.init, in * taps, out * taps);
-    Value y = layer.add("", "conv2d", {x, w},
+    if (options.flip) w = layer.add("flipped", "flip", {w}, {{"axes", std::vector<int64_t>{2, 3}}});
+    const Padded padded = with_border(layer, x, padding, options.border, /*has_zeros=*/true);
+    Value y = layer.add("", "conv2d", {padded.map, w},
                         {{"stride", pair(options.stride)},
                          {"dilation", pair(options.dilation)},
-                         {"padding", resolve(options.padding, map, options.kernel, options.stride,
-                                             options.dilation)},
+                         {"padding", padded.padding},
                          {"groups", int64_t{options.groups}}});
+    return options.bias && options.untied_bias ? finish_untied(layer, y, options, where)
+                                               : finish_layer(layer, y, filters, options, where);
+}
+
+// The extent that a transposed convolution makes of `in` cells, padding and output padding left
+// out.
+int64_t spread(int64_t in, int64_t kernel, int64_t stride, int64_t dilation) {
+    return stride * (in - 1) + dilation * (kernel - 1) + 1;
+}
+
+void check_output_padding(const Layer& layer, const ConvTransposeOptions& options) {
+    const Size more = options.output_padding;
+    if (options.padding.is_same && (more.h != 0 || more.w != 0)) {
+        layer.refuse("attribute",
+                     fmt::format("the output padding is {}x{}, but with the padding same the size "
+                                 "is that of the input times the stride",
+                                 more.h, more.w),
+                     "leave one of the two out");
+    }
+    if (more.h >= 0 && more.w >= 0 && more.h < options.stride.h && more.w < options.stride.w)
+        return;
+    layer.refuse(
+        "attribute",
+        fmt::format("the output padding is {}x{}, but the stride is {}x{}: it must be 0 "
+                    "or more, and less than the stride",
+                    more.h, more.w, options.stride.h, options.stride.w),
+        fmt::format("choose 0 to {} and 0 to {}", options.stride.h - 1, options.stride.w - 1));
+}
+
+// Height and width of a transposed convolution's result, and the padding of the convolution that
+// goes back.
+struct Spread {
+    std::vector<int64_t> size, padding;
+};
+
+Spread spread_of(const Layer& layer, const std::vector<int64_t>& map,
+                 const ConvTransposeOptions& options) {
+    const Size kernel = options.kernel, stride = options.stride, dilation = options.dilation;
+    if (options.padding.is_same) {
+        const std::vector<int64_t> whole = {map[0], map[1] * stride.h, map[2] * stride.w};
+        return {{whole[1], whole[2]}, resolve(options.padding, whole, kernel, stride, dilation)};
+    }
+    const std::vector<int64_t> padding = resolve(options.padding, map, kernel, stride, dilation);
+    const std::vector<int64_t> full = {spread(map[1], kernel.h, stride.h, dilation.h),
+                                       spread(map[2], kernel.w, stride.w, dilation.w)};
+    const std::vector<int64_t> size = {
+        full[0] + options.output_padding.h - padding[0] - padding[1],
+        full[1] + options.output_padding.w - padding[2] - padding[3]};
+    if (size[0] < 1 || size[1] < 1) {
+        layer.refuse(
+            "padding",
+            fmt::format("the padding cuts {}x{} cells off a result of {}x{}",
+                        padding[0] + padding[1], padding[2] + padding[3],
+                        full[0] + options.output_padding.h, full[1] + options.output_padding.w),
+            "use less padding, or a larger kernel or stride");
+    }
+    return {size, padding};
+}
+
+// Every result sums the cells whose filter reaches it: of each channel every `stride`th tap.
+int64_t inputs_of_a_result(int64_t channels, const ConvTransposeOptions& options) {
+    const int64_t rows = (options.kernel.h + options.stride.h - 1) / options.stride.h;
+    const int64_t columns = (options.kernel.w + options.stride.w - 1) / options.stride.w;
+    return channels * rows * columns;
+}
+
+Value write_conv_transpose(Layer& layer, Value x, int filters, const ConvTransposeOptions& options,
+                           const Place& where) {
+    check_count(layer, "filters", filters);
+    check_pair(layer, "kernel", options.kernel);
+    check_pair(layer, "stride", options.stride);
+    check_pair(layer, "dilation", options.dilation);
+    check_output_padding(layer, options);
+    const std::vector<int64_t> map = layer.type(x).shape;  // C, H, W
+    check_groups(layer, map[0], filters, options.groups);
+    const int64_t taps = int64_t{options.kernel.h} * options.kernel.w;
+    const int64_t in = map[0] / options.groups, out = filters / options.groups;
+    const Spread spread = spread_of(layer, map, options);
+    Value w = layer.parameter("w", plain_type({map[0], out, options.kernel.h, options.kernel.w}),
+                              options.init, inputs_of_a_result(in, options), out * taps);
+    Value y = layer.add("", "conv2d_backward_data", {x, w},
+                        {{"stride", pair(options.stride)},
+                         {"dilation", pair(options.dilation)},
+                         {"padding", spread.padding},
+                         {"groups", int64_t{options.groups}},
+                         {"input", spread.size}});
     return finish_layer(layer, y, filters, options, where);
 }
 
@@ -112,12 +253,23 @@ Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options, Plac
                                               .stride = options.stride,
                                               .dilation = options.dilation,
                                               .padding = options.padding,
+                                              .border = options.border,
+                                              .strict = options.strict,
                                               .groups = static_cast<int>(channels),
                                               .bias = options.bias,
                                               .init = options.init,
                                               .bias_init = options.bias_init,
                                               .activation = options.activation},
                                              where);
+                       });
+}
+
+Tensor conv_transpose(const Tensor& x, int filters, const ConvTransposeOptions& options,
+                      Place where) {
+    return write_layer("conv_transpose", options.name, {x}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           layer.expect_map(in[0]);
+                           return write_conv_transpose(layer, in[0], filters, options, where);
                        });
 }
 
@@ -166,14 +318,19 @@ Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options, 
                 options.stride.h == 0 && options.stride.w == 0 ? options.window : options.stride;
             check_pair(layer, "window", options.window);
             check_pair(layer, "stride", stride);
-            std::vector<int64_t> padding = resolve(options.padding, layer.type(in[0]).shape,
-                                                   options.window, stride, /*dilation=*/1);
+            const std::vector<int64_t> map = layer.type(in[0]).shape;
+            const std::vector<int64_t> padding =
+                resolve(options.padding, map, options.window, stride, /*dilation=*/1);
+            if (options.strict)
+                check_strict(layer, map, options.window, stride, /*dilation=*/1, padding);
+            const Padded padded =
+                with_border(layer, in[0], padding, options.border, /*has_zeros=*/false);
             internal::Attributes attributes = {{"window", pair(options.window)},
                                                {"stride", pair(stride)},
-                                               {"padding", padding},
+                                               {"padding", padded.padding},
                                                {"ceil", options.round_up}};
             attributes.insert(attributes.end(), more.begin(), more.end());
-            return layer.add("", kind, in, attributes);
+            return layer.add("", kind, {padded.map}, attributes);
         });
 }
 
@@ -181,6 +338,41 @@ Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options, 
 
 Tensor max_pool(const Tensor& x, const PoolOptions& options, Place where) {
     return pool("max_pool", x, options, where);
+}
+
+IndexedPool max_pool_with_indices(const Tensor& x, const PoolOptions& options, Place where) {
+    const Tensor value = max_pool(x, options, where);
+    if (Access::is_poisoned(value)) return {value, value};
+    return {value, Access::make(Access::model(value), {Access::value(value).node, 1})};
+}
+
+Tensor max_unpool(const Tensor& x, const IndexedPool& pooled, const LayerOptions& options,
+                  Place where) {
+    return write_layer(
+        "max_unpool", options.name, {x, pooled.index}, where,
+        [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_map(in[0]);
+            const Graph& graph = layer.model().builder.graph();
+            const auto* pool = graph.op_as<MaxPool>(in[1].node);
+            if (pool == nullptr || in[1].output != 1) {
+                layer.refuse("operands", "the index is no result of max_pool_with_indices",
+                             "give it what that layer gave", in);
+            }
+            if (layer.type(in[0]).shape != layer.type(in[1]).shape) {
+                layer.refuse("shape",
+                             fmt::format("the input is {}, but the pooled map {}",
+                                         to_string(layer.type(in[0])),
+                                         to_string(graph.type({in[1].node, 0}))),
+                             "bring it to the shape of the pooled map first", in);
+            }
+            const std::vector<int64_t> map = graph.type(graph.node(in[1].node).inputs[0]).shape;
+            return layer.add("", "max_pool_backward", in,
+                             {{"window", pool->window},
+                              {"stride", pool->stride},
+                              {"padding", pool->padding},
+                              {"ceil", pool->ceil},
+                              {"input", std::vector<int64_t>{map[1], map[2]}}});
+        });
 }
 
 Tensor average_pool(const Tensor& x, const PoolOptions& options, Place where) {
@@ -193,6 +385,59 @@ Tensor global_average_pool(const Tensor& x, const LayerOptions& options, Place w
             layer.expect_map(in[0]);
             return layer.add("", "reduce", in,
                              {{"keep_samples", true}, {"keep_channels", true}, {"mean", true}});
+        });
+}
+
+namespace {
+
+// One pooling by itself has at most this many cells, which are numbered in a byte; few of them are
+// cheaper in one go than in rows and columns.
+constexpr int64_t kMostRow = 256, kMostAtOnce = 64;
+
+// The largest cell of each window of h x w cells, which lie side by side.
+Value largest_of(Layer& layer, const std::string& part, Value x, int64_t h, int64_t w) {
+    return layer.add(part, "max_pool", {x},
+                     {{"window", std::vector<int64_t>{h, w}},
+                      {"stride", std::vector<int64_t>{h, w}},
+                      {"ceil", true}});
+}
+
+}  // namespace
+
+Tensor global_max_pool(const Tensor& x, const LayerOptions& options, Place where) {
+    return write_layer("global_max_pool", options.name, {x}, where,
+                       [](Layer& layer, const std::vector<Value>& in) {
+                           layer.expect_map(in[0]);
+                           Value y = in[0];
+                           const auto extent = [&](size_t axis) {
+                               return layer.type(y).shape[axis];
+                           };
+                           if (extent(1) * extent(2) <= kMostAtOnce) {
+                               y = largest_of(layer, "largest", y, extent(1), extent(2));
+                           }
+                           for (int i = 1; extent(1) > 1; i++)
+                               y = largest_of(layer, fmt::format("rows{}", i), y,
+                                              std::min(extent(1), kMostRow), 1);
+                           for (int i = 1; extent(2) > 1; i++)
+                               y = largest_of(layer, fmt::format("columns{}", i), y, 1,
+                                              std::min(extent(2), kMostRow));
+                           return layer.add("", "flatten", {y});
+                       });
+}
+
+Tensor subsample(const Tensor& x, const SubsampleOptions& options, Place where) {
+    return write_layer(
+        "subsample", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_map(in[0]);
+            check_pair(layer, "window", options.window);
+            const int64_t channels = layer.type(in[0]).shape[0];
+            const double cells = static_cast<double>(options.window.h) * options.window.w;
+            const Value mean =
+                layer.add("mean", "average_pool", in,
+                          {{"window", pair(options.window)}, {"stride", pair(options.window)}});
+            const Value sum = layer.add("sum", "scale", {mean}, {{"factor", cells}});
+            const Value w = layer.parameter("w", plain_type({channels}), Init::constant(1 / cells));
+            return add_bias(layer, layer.add("", "multiply", {sum, w}), channels);
         });
 }
 
@@ -218,40 +463,6 @@ Tensor sum(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions
 Tensor mean(const Tensor& x, const std::vector<int64_t>& axes, const LayerOptions& options,
             Place where) {
     return over_axes("mean", x, axes, /*is_mean=*/true, options, where);
-}
-
-// Shape
-
-Tensor concatenate(const std::vector<Tensor>& parts, const LayerOptions& options, Place where) {
-    return write_layer("concatenate", options.name, parts, where,
-                       [](Layer& layer, std::vector<Value> in) {
-                           for (Value& value : in) value = layer.plain_features(value);
-                           return in.size() == 1 ? in[0] : layer.add("", "concatenate", in);
-                       });
-}
-
-Tensor flatten(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_layer("flatten", options.name, {x}, where,
-                       [](Layer& layer, const auto& in) { return layer.add("", "flatten", in); });
-}
-
-Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape, const LayerOptions& options,
-               Place where) {
-    return write_layer(
-        "reshape", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-            const TensorType& type = layer.type(in[0]);
-            const int64_t count = bounded_product(shape);
-            if (count != element_count(type) || (shape.size() != 1 && shape.size() != 3)) {
-                layer.refuse(
-                    "shape",
-                    fmt::format("[{}] {} on {} axes, but the input has {} values",
-                                fmt::join(shape, ","),
-                                count < 0 ? "is no shape" : fmt::format("holds {} values", count),
-                                shape.size(), element_count(type)),
-                    "give one axis or three, whose product is the number of values", in);
-            }
-            return layer.reshaped(in[0], shape);
-        });
 }
 
 }  // namespace emulsion

@@ -19,6 +19,27 @@ int main(int argc, char** argv) {
         relu6(y),
         {.kernel = 5, .stride = 1, .dilation = 1, .padding = same, .multiplier = 1, .bias = false});
     y = conv(y, 8, {.padding = same, .groups = 4});
+    y = conv(y, 8,
+             {.padding = 1,
+              .border = Border::reflect(),
+              .strict = true,
+              .flip = true,
+              .untied_bias = true});
+    y = conv_transpose(pad(y, 1, {.border = Border::replicate()}), 8,
+                       {.kernel = 2,
+                        .stride = 2,
+                        .dilation = 1,
+                        .padding = same,
+                        .output_padding = 0,
+                        .groups = 2,
+                        .bias = false});
+    y = upsample(crop(y, {1, 0, 2, 1}), {.size = {16, 8}, .mode = Interpolation::bilinear});
+    IndexedPool largest = max_pool_with_indices(y, {.window = 2});
+    y = y + max_unpool(largest.value, largest);
+    std::vector<Tensor> halves = split(y, 2, {.axis = 0});
+    y = channel_shuffle(concatenate({flip(halves[1], {2}), slice(y, {.begin = 0, .end = 4})}), 2);
+    y = transpose(concatenate({y, y}, {.axis = 1}), {0, 2, 1});
+    y = transpose(slice(y, {.axis = 2, .step = 2}), {0, 2, 1});
     x = leaky_relu(x + y, {.slope = 0.1}) * sigmoid(x - y);
     x = concatenate({max_pool(x, {.window = 3, .stride = 1, .padding = same}), tanh(x),
                      scale(x, std::tanh(0.5))});
@@ -40,7 +61,9 @@ int main(int argc, char** argv) {
     x = 1 - hard_swish(x) / (1 + abs(x)) + 2 / (1.5 + pow(x, 2));
     x = maximum(x, clip(x, -1, 1)) + minimum(x, log(1 + exp(-abs(x)))) -
         sqrt(reciprocal(x * x + 1));
-    x = dropout(global_average_pool(x), {.rate = 0.25});
+    x = reshape(x, {3, -1}) * reshape(features, {3, 4});
+    x = reshape(x, {3, 2, 2}) + subsample(upsample(reshape(x, {3, 2, 2})), {.window = 2});
+    x = dropout(global_average_pool(x) + global_max_pool(x), {.rate = 0.25});
     m.output("features", features);
     m.output("softened", softmax(features));
     m.output(

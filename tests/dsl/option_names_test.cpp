@@ -23,6 +23,7 @@ using Lines = std::vector<std::string>;
 TEST(OptionNames, OfEveryFunction) {
     for (const char* call : {"conv(x, 4, ",
                              "depthwise_conv(x, ",
+                             "conv_transpose(x, 4, ",
                              "relu6(x, ",
                              "dense(x, 4, ",
                              "max_pool(x, ",
@@ -30,7 +31,19 @@ TEST(OptionNames, OfEveryFunction) {
                              "global_average_pool(x, ",
                              "relu(x, ",
                              "leaky_relu(x, ",
+                             "max_pool_with_indices(x, ",
+                             "max_unpool(x, p, ",
+                             "global_max_pool(x, ",
+                             "subsample(x, ",
                              "concatenate({x, y}, ",
+                             "pad(x, 1, ",
+                             "crop(x, {1, 2}, ",
+                             "slice(x, ",
+                             "split(x, 2, ",
+                             "transpose(x, {1, 0, 2}, ",
+                             "flip(x, {1}, ",
+                             "channel_shuffle(x, 2, ",
+                             "upsample(x, ",
                              "reshape(x, {1, 2, 3}, ",
                              "batch_norm(x, ",
                              "gelu(x, ",
@@ -70,15 +83,17 @@ TEST(OptionNames, OfEveryFunction) {
 }
 
 TEST(OptionNames, AllThatAreThereAreKnown) {
-    EXPECT_EQ(
-        found("conv(x, 4, {.kernel = 3, .stride = {1, 2}, .dilation = 1, .padding = same,\n"
-              ".bias = false, .init = Init::he(), .bias_init = Init::ones(), .activation = relu,\n"
-              ".name = \"c\"});\n"
-              "average_pool(x, {.window = 2, .stride = 0, .padding = 1, .round_up = true,\n"
-              ".count_padding = true, .name = \"\"});\n"
-              "sgd({.learning_rate = .1, .schedule = step_rate({.every = 1'000})});\n"
-              "adam({.form = AdamForm::keras, .decoupled = true});\n"),
-        Lines{});
+    EXPECT_EQ(found("conv(x, 4, {.kernel = 3, .stride = {1, 2}, .dilation = 1, .padding = same,\n"
+                    ".border = Border::reflect(), .strict = true, .groups = 1, .flip = true,\n"
+                    ".bias = false, .init = Init::he(), .bias_init = Init::ones(),\n"
+                    ".activation = relu, .name = \"c\"});\n"
+                    "slice(x, {.axis = 1, .begin = 0, .end = -1, .step = 2});\n"
+                    "conv_transpose(x, 4, {.output_padding = 1});\n"
+                    "average_pool(x, {.window = 2, .stride = 0, .padding = 1, .round_up = true,\n"
+                    ".count_padding = true, .name = \"\"});\n"
+                    "sgd({.learning_rate = .1, .schedule = step_rate({.every = 1'000})});\n"
+                    "adam({.form = AdamForm::keras, .decoupled = true});\n"),
+              Lines{});
 }
 
 TEST(OptionNames, CommentsLiteralsAndOtherCallsDoNotCount) {

@@ -88,9 +88,12 @@ class RandomModel {
         const Graph& graph = state().builder.graph();
         int64_t most = 0;
         for (const Node& node : graph.nodes()) {
-            if (node.op->kind() != "conv2d" && node.op->kind() != "dense") continue;
+            const bool is_transposed = node.op->kind() == "conv2d_backward_data";
+            if (node.op->kind() != "conv2d" && node.op->kind() != "dense" && !is_transposed)
+                continue;
             const std::vector<int64_t>& w = graph.type(node.inputs[1]).shape;
-            int64_t count = element_count(node.types[0]);
+            int64_t count =
+                element_count(is_transposed ? graph.type(node.inputs[0]) : node.types[0]);
             for (size_t axis = 1; axis < w.size(); axis++) count *= w[axis];
             most = std::max(most, count);
         }
@@ -119,6 +122,7 @@ class RandomModel {
     void grow_map() {
         if (maps_.empty()) return;
         const Tensor x = pick(maps_);
+        if (one_in(4)) return attempt(maps_, [&] { return rearranged(x); });
         switch (below(25)) {
             case 21:
                 return attempt(maps_, [&] { return composite(x); });
@@ -189,7 +193,10 @@ class RandomModel {
             const Size reach((options.kernel.h - 1) * options.dilation.h + 1,
                              (options.kernel.w - 1) * options.dilation.w + 1);
             options.padding = padding_for(reach);
+            if (one_in(8)) options.border = any_border();
+            options.flip = one_in(12);
             options.bias = !one_in(3);
+            options.untied_bias = one_in(12);
             if (one_in(5)) return grouped(x, options);
             return conv(x, channels(), options);
         });
@@ -201,10 +208,100 @@ class RandomModel {
             options.window = size_of({1, 2, 2, 2, 3, 3, 4, 5, 6, 8});
             if (one_in(2)) options.stride = size_of({1, 1, 2, 3, 4, 6});
             if (one_in(2)) options.padding = padding_for(options.window);
+            if (one_in(8)) options.border = any_border();
             options.round_up = one_in(3);
             options.count_padding = one_in(3);
+            if (one_in(8)) return subsample(x, {.window = options.window});
             return one_in(2) ? max_pool(x, options) : average_pool(x, options);
         });
+    }
+
+    // ---- Values in other places ----
+
+    Border any_border() {
+        return of({Border::zeros(), Border::constant(0.5), Border::reflect(), Border::symmetric(),
+                   Border::replicate()});
+    }
+
+    Tensor rearranged(const Tensor& x) {
+        switch (below(13)) {
+            case 12:
+                return unpooled(x);
+            case 0:
+                return pad(x, {below(3), below(2), below(3), below(2)}, {.border = any_border()});
+            case 1:
+                return crop(x, {below(2), below(3), below(2), below(3)});
+            case 2:
+                return slice(x, {.axis = below(3), .begin = below(3), .step = of({1, 1, 2, 3})});
+            case 3:
+                return concatenate({x, relu(x)}, {.axis = 1 + below(2)});
+            case 4:
+                return transpose(
+                    x, one_in(2) ? std::vector<int64_t>{0, 2, 1} : std::vector<int64_t>{2, 0, 1});
+            case 5:
+                return channel_shuffle(x, of({2, 2, 3, 4}));
+            case 6:
+                return flip(x, {below(3)});
+            case 7:
+                return upsampled(x);
+            case 8: {
+                const std::vector<Tensor> halves = split(x, 2, {.axis = below(3)});
+                return one_in(2) ? halves[0] - halves[1] : halves[1];
+            }
+            case 9:
+                return deepened(x);
+            default:
+                return transposed(x);
+        }
+    }
+
+    Tensor unpooled(const Tensor& x) {
+        const Size window = size_of({1, 2, 2, 3});
+        const IndexedPool pooled =
+            max_pool_with_indices(x, {.window = window, .stride = size_of({1, 2, 2})});
+        return max_unpool(emulsion::tanh(pooled.value), pooled);
+    }
+
+    Tensor upsampled(const Tensor& x) {
+        UpsampleOptions options;
+        options.mode = of({Interpolation::nearest, Interpolation::bilinear});
+        if (one_in(2)) {
+            options.factor = size_of({1, 2, 2, 3});
+        } else {
+            options.size = size_of({1, 2, 5, 7, 9});
+        }
+        return upsample(x, options);
+    }
+
+    // Work on the positions as one axis, or as three.
+    Tensor deepened(const Tensor& x) {
+        const std::vector<int64_t> shape = x.shape();
+        const std::vector<int64_t> other =
+            one_in(2) ? std::vector<int64_t>{shape[0], -1}
+                      : std::vector<int64_t>{shape[1], shape[0], 1, shape[2]};
+        return reshape(emulsion::tanh(reshape(x, other)), shape);
+    }
+
+    Tensor transposed(const Tensor& x) {
+        ConvTransposeOptions options;
+        options.kernel = is_wide_ ? Size(of({2, 3, 4})) : size_of({1, 2, 3, 3, 4, 5});
+        options.stride = size_of({1, 2, 2, 3});
+        if (one_in(6)) options.dilation = size_of({1, 2});
+        switch (below(3)) {
+            case 0:
+                options.padding = same;
+                break;
+            case 1:
+                options.padding = {below(2), below(2)};
+                options.output_padding = {below(options.stride.h), below(options.stride.w)};
+                break;
+            default:
+                break;
+        }
+        options.bias = !one_in(3);
+        const int groups = one_in(4) ? static_cast<int>(x.shape()[0]) : 1;
+        options.groups = groups;
+        return conv_transpose(x, groups > 1 ? groups * of({1, 2}) : channels(), options);
     }
 
     // What is often fused: a convolution, then some of batch norm, activation and pooling.
@@ -441,7 +538,9 @@ class RandomModel {
     void add_features() {
         if (!maps_.empty()) {
             const Tensor x = maps_.back();
-            vectors_.push_back(one_in(3) ? global_average_pool(x) : flatten(x));
+            vectors_.push_back(one_in(3)   ? global_average_pool(x)
+                               : one_in(6) ? global_max_pool(x)
+                                           : flatten(x));
             if (one_in(4)) vectors_.push_back(flatten(pick(maps_)));
         }
         const int layers = below(4);
