@@ -27,6 +27,7 @@ class SetField : public Fields {
     void field(std::string_view name, double& value) override { set(name, value); }
     void field(std::string_view name, std::string& value) override { set(name, value); }
     void field(std::string_view name, std::vector<int64_t>& value) override { set(name, value); }
+    void field(std::string_view name, std::vector<double>& value) override { set(name, value); }
 
   private:
     template <class T>

@@ -16,7 +16,8 @@
 namespace emulsion::internal {
 
 // An op of this kind with some attributes set. REQUIRES: the op has them, with these types.
-using AttributeValue = std::variant<bool, int64_t, double, std::string, std::vector<int64_t>>;
+using AttributeValue =
+    std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
 using Attributes = std::vector<std::pair<std::string_view, AttributeValue>>;
 std::shared_ptr<const Op> make_op_with(std::string_view kind, const Attributes& attributes);
 

@@ -32,6 +32,9 @@ class JsonFields : public Fields {
     void field(std::string_view name, std::vector<int64_t>& value) override {
         json_[std::string(name)] = value;
     }
+    void field(std::string_view name, std::vector<double>& value) override {
+        json_[std::string(name)] = value;
+    }
 
   private:
     Json& json_;

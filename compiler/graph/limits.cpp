@@ -14,6 +14,7 @@ class CheckNumbers : public Fields {
     void field(std::string_view, bool&) override {}
     void field(std::string_view, double&) override {}
     void field(std::string_view, std::string&) override {}
+    void field(std::string_view, std::vector<double>&) override {}
     void field(std::string_view name, int64_t& value) override { check(name, value); }
     void field(std::string_view name, std::vector<int64_t>& values) override {
         for (const int64_t value : values) check(name, value);

@@ -46,6 +46,7 @@ class Fields {
     virtual void field(std::string_view name, double& value) = 0;
     virtual void field(std::string_view name, std::string& value) = 0;
     virtual void field(std::string_view name, std::vector<int64_t>& value) = 0;
+    virtual void field(std::string_view name, std::vector<double>& value) = 0;
 };
 
 // How fusion may treat an op.
@@ -139,6 +140,11 @@ class Op {
 
     // Where the operand holds indices: each must be in [0, limit). 0 for an operand of values.
     virtual int64_t index_limit(size_t operand, std::span<const TensorType> inputs) const;
+    // The index beside those that says "does not count", if there is one.
+    virtual std::optional<int64_t> ignored_index(size_t /*operand*/) const { return std::nullopt; }
+    // Whether the operand holds distributions: along the channels, or features, values of 0 or more
+    // that sum to 1.
+    virtual bool is_distribution(size_t /*operand*/) const { return false; }
 };
 
 // Equal kind and equal attributes.

@@ -32,26 +32,36 @@ namespace {
 
 // Attributes that kinds got later on, with the value that means what was so before. They are
 // printed where they have another: so the text of a model, which signatures and records are made
-// of, is that of former versions.
+// of, is that of former versions. An empty list stands for nothing.
 constexpr std::pair<std::string_view, int64_t> kLaterFields[] = {{"axis", 0}, {"groups", 1}};
+constexpr std::pair<std::string_view, double> kLaterNumbers[] = {{"label_smoothing", 0}};
+constexpr std::string_view kLaterLists[] = {"class_weights", "ignored"};
+
+template <class List>
+bool is_listed(const List& list, const std::ranges::range_value_t<List>& value) {
+    return std::ranges::find(list, value) != std::ranges::end(list);
+}
 
 class PrintFields : public Fields {
   public:
     void field(std::string_view name, bool& value) override { put(name, value ? "true" : "false"); }
     void field(std::string_view name, int64_t& value) override {
-        if (std::ranges::find(kLaterFields, std::pair(name, value)) == std::end(kLaterFields))
-            put(name, fmt::format("{}", value));
+        if (!is_listed(kLaterFields, {name, value})) put(name, fmt::format("{}", value));
     }
     void field(std::string_view name, double& value) override {
-        put(name, fmt::format("{}", value));
+        if (!is_listed(kLaterNumbers, {name, value})) put(name, fmt::format("{}", value));
     }
     void field(std::string_view name, std::string& value) override { put(name, quote(value)); }
-    void field(std::string_view name, std::vector<int64_t>& value) override {
-        put(name, fmt::format("[{}]", fmt::join(value, ",")));
-    }
+    void field(std::string_view name, std::vector<int64_t>& value) override { list(name, value); }
+    void field(std::string_view name, std::vector<double>& value) override { list(name, value); }
     std::string text() const { return text_.empty() ? "" : "{" + text_ + "}"; }
 
   private:
+    template <class T>
+    void list(std::string_view name, const std::vector<T>& values) {
+        if (values.empty() && is_listed(kLaterLists, name)) return;
+        put(name, fmt::format("[{}]", fmt::join(values, ",")));
+    }
     void put(std::string_view name, const std::string& value) {
         text_ += fmt::format("{}{}={}", text_.empty() ? "" : ", ", name, value);
     }
@@ -85,16 +95,23 @@ class ParseField : public Fields {
         if (take(name)) value = reader_.quoted();
     }
     void field(std::string_view name, std::vector<int64_t>& value) override {
-        if (!take(name)) return;
-        value.clear();
-        reader_.expect("[");
-        while (!reader_.accept("]")) {
-            value.push_back(reader_.integer());
-            if (reader_.peek() != ']') reader_.expect(",");
-        }
+        if (take(name)) value = list<int64_t>([&] { return reader_.integer(); });
+    }
+    void field(std::string_view name, std::vector<double>& value) override {
+        if (take(name)) value = list<double>([&] { return reader_.number(); });
     }
 
   private:
+    template <class T, class Read>
+    std::vector<T> list(const Read& read) {
+        std::vector<T> values;
+        reader_.expect("[");
+        while (!reader_.accept("]")) {
+            values.push_back(read());
+            if (reader_.peek() != ']') reader_.expect(",");
+        }
+        return values;
+    }
     bool take(std::string_view name) {
         if (name != wanted_) return false;
         return found = true;

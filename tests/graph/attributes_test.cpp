@@ -41,6 +41,7 @@ class ReplaceNumber : public Fields {
     void field(std::string_view, bool&) override {}
     void field(std::string_view, double&) override {}
     void field(std::string_view, std::string&) override {}
+    void field(std::string_view, std::vector<double>&) override {}
     void field(std::string_view name, int64_t& value) override { visit(name, value); }
     void field(std::string_view name, std::vector<int64_t>& values) override {
         for (int64_t& value : values) visit(name, value);
