@@ -26,6 +26,16 @@ TensorType plain_type(std::vector<int64_t> shape, ElementType element) {
     return {element, /*batched=*/false, std::move(shape), {}};
 }
 
+TensorType row_type(const TensorType& features_or_map, ElementType element) {
+    TensorType type = batched_type(features_or_map.shape, element);
+    if (type.shape.size() < 2) {
+        type.shape.clear();
+    } else {
+        type.shape[0] = 1;
+    }
+    return type;
+}
+
 std::string to_string(ElementType element) {
     switch (element) {
         case ElementType::f32:

@@ -39,6 +39,10 @@ struct TensorType {
 TensorType batched_type(std::vector<int64_t> shape, ElementType element = ElementType::f32);
 TensorType plain_type(std::vector<int64_t> shape, ElementType element = ElementType::f32);
 
+// Of one value for each sample of features [n,C], which is [n], or for each pixel of a map
+// [n,C,H,W], which is [n,1,H,W].
+TensorType row_type(const TensorType& features_or_map, ElementType element = ElementType::f32);
+
 // "f32[n,32,28,28]", "f32[128,3136]{64,7,7}"
 std::string to_string(const TensorType& type);
 std::string to_string(ElementType element);

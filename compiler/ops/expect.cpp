@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -73,11 +74,54 @@ void expect_features(const TensorType& type, std::string_view what) {
 }
 
 void expect_scores(const TensorType& type, std::string_view what) {
-    expect_features(type, what);
+    if (!type.batched || type.shape.empty() || type.shape.size() > 3) {
+        fail("rank",
+             fmt::format("the {} must be features (n, features) or a map (n, channels, height, "
+                         "width), but is {}",
+                         what, to_string(type)),
+             "give it a score for each class");
+    }
+    expect_f32(type, what);
     if (type.shape[0] > 1) return;
     fail("scores",
          fmt::format("softmax over one score is always 1; the operand is {}", to_string(type)),
-         "give it 2 scores or more; for one, use sigmoid and mean_squared_error");
+         "give it 2 scores or more; for one, use sigmoid and binary_cross_entropy");
+}
+
+void expect_smoothing(double value) {
+    if (value >= 0 && value < 1) return;
+    fail("attribute",
+         fmt::format("the label smoothing is {}, but must be from 0 to less than 1", value),
+         "choose a small number, such as 0.1");
+}
+
+void expect_class_weights(const std::vector<double>& weights, int64_t classes) {
+    constexpr size_t kMostWeights = 4096;
+    if (weights.size() > kMostWeights) {
+        fail("attribute",
+             fmt::format("there are {} class weights, but at most {} can be given", weights.size(),
+                         kMostWeights),
+             "leave the class weights out");
+    }
+    if (static_cast<int64_t>(weights.size()) != classes) {
+        fail("attribute",
+             fmt::format("there are {} class weights, but {} classes", weights.size(), classes),
+             "give one weight for each class");
+    }
+    for (double weight : weights) {
+        expect_number(weight, "class weight");
+        if (weight >= 0) continue;
+        fail("attribute", fmt::format("a class weight is {}, but must be 0 or more", weight),
+             "give rare classes larger weights, 0 to those that do not count");
+    }
+    if (std::ranges::any_of(weights, [](double weight) { return weight > 0; })) return;
+    fail("attribute", "all class weights are 0", "give at least one class a weight");
+}
+
+void expect_ignored(const std::vector<int64_t>& labels) {
+    if (labels.size() < 2) return;
+    fail("attribute", fmt::format("{} labels are to be ignored, but one can be", labels.size()),
+         "give what does not count one label");
 }
 
 void expect_channels(const TensorType& type, std::string_view what) {

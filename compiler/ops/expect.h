@@ -31,9 +31,18 @@ void expect_map(const TensorType& type, std::string_view what);
 // Batched f32 features [n,F]. Error[rank] or Error[element].
 void expect_features(const TensorType& type, std::string_view what);
 
-// Scores [n,K] of two classes or more: over one, softmax is 1 and has no gradient. Error[scores],
-// or what expect_features throws.
+// Scores [n,K], or [n,K,H,W] of each pixel, of two classes or more: over one, softmax is 1 and has
+// no gradient. Error[scores], Error[rank] or Error[element].
 void expect_scores(const TensorType& type, std::string_view what);
+
+// A share of 0 to 1, less than that. Error[attribute].
+void expect_smoothing(double value);
+
+// A weight for each class: 0 or more, not all 0, and at most 4096. Error[attribute].
+void expect_class_weights(const std::vector<double>& weights, int64_t classes);
+
+// One label at most. Error[attribute].
+void expect_ignored(const std::vector<int64_t>& labels);
 
 // A batched f32 tensor with a channel axis that can be cut: [n,C,…], not the features of a
 // flattened map. Error[rank], Error[element] or Error[factors].

@@ -18,7 +18,9 @@
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/crop.h"
 #include "compiler/ops/dense.h"
+#include "compiler/ops/distribution_cross_entropy.h"
 #include "compiler/ops/dropout.h"
+#include "compiler/ops/element_losses.h"
 #include "compiler/ops/elementary.h"
 #include "compiler/ops/expand.h"
 #include "compiler/ops/extremes.h"
@@ -27,8 +29,10 @@
 #include "compiler/ops/group_norm.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
+#include "compiler/ops/label_weight.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
+#include "compiler/ops/multi_margin.h"
 #include "compiler/ops/pad.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/resize.h"
@@ -63,6 +67,8 @@ std::unique_ptr<Op> make() {
 constexpr Entry kOps[] = {
     {"abs", make<Abs>},
     {"abs_backward", make<AbsBackward>},
+    {"absolute_error", make<AbsoluteError>},
+    {"absolute_error_backward", make<AbsoluteErrorBackward>},
     {"adadelta_update", make<AdadeltaUpdate>},
     {"adagrad_update", make<AdagradUpdate>},
     {"adam_correction", make<AdamCorrection>},
@@ -76,6 +82,8 @@ constexpr Entry kOps[] = {
     {"batch_norm_coefficients", make<BatchNormCoefficients>},
     {"batch_norm_factor", make<BatchNormFactor>},
     {"batch_norm_fold", make<BatchNormFold>},
+    {"binary_cross_entropy", make<BinaryCrossEntropy>},
+    {"binary_cross_entropy_backward", make<BinaryCrossEntropyBackward>},
     {"channel_shuffle", make<ChannelShuffle>},
     {"channel_sum", make<ChannelSum>},
     {"clip", make<Clip>},
@@ -92,6 +100,8 @@ constexpr Entry kOps[] = {
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
+    {"distribution_cross_entropy", make<DistributionCrossEntropy>},
+    {"distribution_cross_entropy_backward", make<DistributionCrossEntropyBackward>},
     {"divide", make<Divide>},
     {"dropout", make<Dropout>},
     {"elu", make<Elu>},
@@ -111,12 +121,18 @@ constexpr Entry kOps[] = {
     {"hard_sigmoid_backward", make<HardSigmoidBackward>},
     {"hard_swish", make<HardSwish>},
     {"hard_swish_backward", make<HardSwishBackward>},
+    {"hinge", make<Hinge>},
+    {"hinge_backward", make<HingeBackward>},
+    {"huber", make<Huber>},
+    {"huber_backward", make<HuberBackward>},
     {"input", make<Input>},
     {"keep_old", make<KeepOld>},
     {"l1_penalty", make<L1Penalty>},
+    {"label_weight", make<LabelWeight>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
     {"log", make<Log>},
+    {"log_softmax", make<LogSoftmax>},
     {"max_pool", make<MaxPool>},
     {"max_pool_backward", make<MaxPoolBackward>},
     {"max_pool_winners", make<MaxPoolWinners>},
@@ -124,6 +140,8 @@ constexpr Entry kOps[] = {
     {"maximum_backward", make<MaximumBackward>},
     {"merge_moments", make<MergeMoments>},
     {"minimum", make<Minimum>},
+    {"multi_margin", make<MultiMargin>},
+    {"multi_margin_backward", make<MultiMarginBackward>},
     {"multiply", make<Multiply>},
     {"negate", make<Negate>},
     {"normalize", make<Normalize>},
@@ -178,6 +196,7 @@ constexpr Entry kOps[] = {
     {"unfactor", make<Unfactor>},
     {"unflatten", make<Unflatten>},
     {"view", make<View>},
+    {"weighted_mean", make<WeightedMean>},
     {"winograd_conv2d", make<WinogradConv2d>},
     {"winograd_filter", make<WinogradFilter>},
 };

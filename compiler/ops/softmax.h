@@ -1,23 +1,29 @@
-// softmax(x [n,C]) -> [n,C]: e^x(c) / sum over k of e^x(k), computed from differences to the
-// largest value, so that large inputs do not overflow.
+// softmax(x) -> the type of x: e^x(c) / sum over k of e^x(k) over the features of [n,C], or over
+// the channels of each pixel of [n,C,H,W]. log_softmax(x): its logarithm, x(c) - log of that sum.
+// Both are computed from differences to the largest value, so that large inputs do not overflow and
+// small probabilities keep their logarithm.
 #pragma once
 
-#include "compiler/graph/op.h"
+#include "compiler/ops/softmax_rows.h"
 
 namespace emulsion {
 
-class Softmax : public Op {
+class Softmax : public SoftmaxOp {
   public:
     std::string_view kind() const override { return "softmax"; }
-    OpClass op_class() const override { return OpClass::anchor; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Value> gradient(GradientContext& context) const override;
-    std::vector<Halide::Func> lower(const LowerContext&,
-                                    const std::vector<Halide::Func>&) const override;
+    std::vector<Halide::Expr> evaluate(SoftmaxRow& row, const std::vector<Halide::Func>& operands,
+                                       const Halide::Expr& c) const override;
 };
 
-// Per sample, a Tuple over (n): the largest score, the sum of e^(score - largest), and the first
-// class that has the largest score. One pass over the scores. The Func is named NAME__sums.
-Halide::Func softmax_sums(const std::string& name, const Halide::Func& scores, int64_t classes);
+class LogSoftmax : public SoftmaxOp {
+  public:
+    std::string_view kind() const override { return "log_softmax"; }
+    std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Value> gradient(GradientContext& context) const override;
+    std::vector<Halide::Expr> evaluate(SoftmaxRow& row, const std::vector<Halide::Func>& operands,
+                                       const Halide::Expr& c) const override;
+};
 
 }  // namespace emulsion

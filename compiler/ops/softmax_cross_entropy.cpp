@@ -1,33 +1,35 @@
-// The loss of a classifier whose labels are class indices.
+// The loss of a classifier, of samples or of pixels, whose labels are class indices.
 #include "compiler/ops/softmax_cross_entropy.h"
 
-#include <fmt/format.h>
+#include <numeric>
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
-#include "compiler/ops/lowering.h"
-#include "compiler/ops/softmax.h"
 #include "compiler/ops/strict.h"
-#include "compiler/support/diagnostic.h"
 
 namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
-using Halide::Var;
 
 // Shape
 
 namespace {
 
-void expect_scores_and_labels(const TensorType& scores, const TensorType& labels) {
+void expect_operands_of(const LabelAttributes& attributes, const TensorType& scores,
+                        const TensorType& labels) {
     expect_scores(scores, "scores");
     expect_same_order(scores.factors, "scores", {}, "labels");
-    if (labels == batched_type({}, ElementType::i32)) return;
-    fail("element",
-         fmt::format("the labels must be i32[n], one class index per sample, but are {}",
-                     to_string(labels)),
-         "give it an integer input without axes of its own as labels");
+    expect_labels(scores, labels);
+    expect_smoothing(attributes.label_smoothing);
+    if (!attributes.class_weights.empty())
+        expect_class_weights(attributes.class_weights, scores.shape[0]);
+    expect_ignored(attributes.ignored);
+}
+
+std::optional<int64_t> ignored_of(const LabelAttributes& attributes, size_t operand) {
+    if (operand != 1 || attributes.ignored.empty()) return std::nullopt;
+    return attributes.ignored[0];
 }
 
 // The labels are classes.
@@ -39,15 +41,15 @@ int64_t classes_of(size_t operand, std::span<const TensorType> inputs) {
 
 std::vector<TensorType> SoftmaxCrossEntropy::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 2);
-    expect_scores_and_labels(inputs[0], inputs[1]);
-    return {batched_type({}), batched_type({})};
+    expect_operands_of(*this, inputs[0], inputs[1]);
+    return {row_type(inputs[0]), row_type(inputs[0])};
 }
 
 std::vector<TensorType> SoftmaxCrossEntropyBackward::infer(
     std::span<const TensorType> inputs) const {
     expect_operands(inputs, 3);
-    expect_scores_and_labels(inputs[0], inputs[1]);
-    expect_gradient_of(inputs[2], batched_type({}));
+    expect_operands_of(*this, inputs[0], inputs[1]);
+    expect_gradient_of(inputs[2], row_type(inputs[0]));
     return {inputs[0]};
 }
 
@@ -60,41 +62,94 @@ int64_t SoftmaxCrossEntropyBackward::index_limit(size_t operand,
     return classes_of(operand, inputs);
 }
 
+std::optional<int64_t> SoftmaxCrossEntropy::ignored_index(size_t operand) const {
+    return ignored_of(*this, operand);
+}
+
+std::optional<int64_t> SoftmaxCrossEntropyBackward::ignored_index(size_t operand) const {
+    return ignored_of(*this, operand);
+}
+
 // Gradient
 
 std::vector<Value> SoftmaxCrossEntropy::gradient(GradientContext& context) const {
     std::vector<Value> result(2);
     if (!context.needed[0] || !context.gradients[0].defined()) return result;
-    result[0] = context.add("dscores", std::make_shared<SoftmaxCrossEntropyBackward>(),
+    result[0] = context.add("dscores", std::make_shared<SoftmaxCrossEntropyBackward>(*this),
                             {context.inputs[0], context.inputs[1], context.gradients[0]});
     return result;
 }
 
 // Lowering
 
-std::vector<Func> SoftmaxCrossEntropy::lower(const LowerContext& context,
-                                             const std::vector<Func>& inputs) const {
-    const int classes = to_int(context.inputs[0].shape[0]);
-    Var n("n");
-    Func sums = softmax_sums(context.name, inputs[0], classes);
-    const Expr label = inputs[1](n);
-    const Strict score(Expr(inputs[0](Halide::clamp(label, 0, classes - 1), n)));
-    Func loss(context.name + "__loss"), correct(context.name + "__correct");  // (n)
-    loss(n) = Strict(log_f32(sums(n)[1])) + (Strict(sums(n)[0]) - score);
-    correct(n) = Halide::select(sums(n)[2] == label, 1.0F, 0.0F);
-    return {loss, correct};
+namespace {
+
+// What is wanted of a row: the loss is the sum over c of wanted(c) * -log p(c), where wanted(c) is
+// `at_label` for the label's class, and everywhere `elsewhere` times the class's weight.
+struct Wanted {
+    Wanted(const LabelAttributes& attributes, const SoftmaxRow& row, Expr given)
+        : weights(attributes.class_weights),
+          label(std::move(given)),
+          counts(Halide::Internal::const_true()) {
+        if (!attributes.ignored.empty()) counts = label != static_cast<int>(attributes.ignored[0]);
+        const double classes = row.classes(), smoothing = attributes.label_smoothing;
+        at_label = static_cast<float>(1 - smoothing);
+        if (!weights.empty()) {
+            const Expr weight = choose_value(weights, label);
+            at_label = smoothing > 0 ? Expr(Strict(weight) * Strict(1 - smoothing)) : weight;
+        }
+        elsewhere = smoothing / classes;
+        const double sum =
+            weights.empty() ? classes : std::accumulate(weights.begin(), weights.end(), 0.0);
+        rest = elsewhere * sum;
+    }
+    bool is_plain() const { return weights.empty() && elsewhere == 0; }
+    // elsewhere * the weight of class c, or none.
+    Strict smoothed(SoftmaxRow& row, const Expr& c) const {
+        if (weights.empty()) return elsewhere;
+        std::vector<double> scaled = weights;
+        for (double& weight : scaled) weight *= elsewhere;
+        return row.constant(scaled, c);
+    }
+
+    const std::vector<double>& weights;
+    Expr label, counts, at_label;
+    double elsewhere = 0, rest = 0;  // the latter: the sum of what is wanted elsewhere
+};
+
+}  // namespace
+
+std::vector<Expr> SoftmaxCrossEntropy::evaluate(SoftmaxRow& row, const std::vector<Func>& operands,
+                                                const Expr&) const {
+    const Wanted wanted(*this, row, row.of_row(operands[1]));
+    const Strict log_sum(log_f32(row.sum())), top(row.top());
+    Strict loss =
+        log_sum + (top - Strict(row.score(Halide::clamp(wanted.label, 0, row.classes() - 1))));
+    if (!wanted.is_plain()) loss = Strict(wanted.at_label) * loss;
+    if (wanted.elsewhere > 0) {
+        const Expr below = row.total("below", [&](const Expr& c) {
+            return Expr(wanted.smoothed(row, c) * (top - Strict(row.score(c))));
+        });
+        loss = loss + (Strict(wanted.rest) * log_sum + Strict(below));
+    }
+    const Expr is_right = wanted.counts && row.place() == wanted.label;
+    return {choose(wanted.counts, loss, 0.0F), choose(is_right, 1.0F, 0.0F)};
 }
 
-std::vector<Func> SoftmaxCrossEntropyBackward::lower(const LowerContext& context,
-                                                     const std::vector<Func>& inputs) const {
-    Var f("f"), n("n");
-    Func sums = softmax_sums(context.name, inputs[0], context.inputs[0].shape[0]);
-    const Strict probability =
-        Strict(exp_f32(Strict(Expr(inputs[0](f, n))) - Strict(sums(n)[0]))) / Strict(sums(n)[1]);
-    const Expr target = Halide::select(f == inputs[1](n), 1.0F, 0.0F);
-    Func out(context.name);  // (f, n)
-    out(f, n) = (probability - Strict(target)) * Strict(Expr(inputs[2](n)));
-    return {out};
+std::vector<Expr> SoftmaxCrossEntropyBackward::evaluate(SoftmaxRow& row,
+                                                        const std::vector<Func>& operands,
+                                                        const Expr& c) const {
+    const Wanted wanted(*this, row, row.of_row(operands[1]));
+    const Strict probability = Strict(row.power(c)) / Strict(row.sum());
+    const Strict is_label = choose(c == wanted.label, wanted.at_label, 0.0F);
+    Strict difference = probability - is_label;
+    if (!wanted.is_plain()) {
+        const Strict whole = Strict(wanted.at_label) + Strict(wanted.rest);
+        difference = probability * whole - is_label;
+    }
+    if (wanted.elsewhere > 0) difference = difference - wanted.smoothed(row, c);
+    const Strict gradient = difference * Strict(row.of_row(operands[2]));
+    return {choose(wanted.counts, gradient, 0.0F)};
 }
 
 }  // namespace emulsion

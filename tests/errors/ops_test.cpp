@@ -12,8 +12,11 @@
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/dense.h"
+#include "compiler/ops/distribution_cross_entropy.h"
+#include "compiler/ops/element_losses.h"
 #include "compiler/ops/expand.h"
 #include "compiler/ops/flatten.h"
+#include "compiler/ops/label_weight.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/rotate_filter.h"
@@ -104,14 +107,14 @@ TEST(OpErrors, SoftmaxOverOneScore) {
         node_error(std::make_shared<Softmax>(), {batched_type({1})}),
         R"(net.cpp:7: error[scores]: softmax 'it': softmax over one score is always 1; the operand is f32[n,1]
     operand 'a' f32[n,1] from net.cpp:1
-  fix: give it 2 scores or more; for one, use sigmoid and mean_squared_error)");
+  fix: give it 2 scores or more; for one, use sigmoid and binary_cross_entropy)");
     EXPECT_EQ(
         node_error(std::make_shared<SoftmaxCrossEntropy>(),
                    {batched_type({1}), batched_type({}, ElementType::i32)}),
         R"(net.cpp:7: error[scores]: softmax_cross_entropy 'it': softmax over one score is always 1; the operand is f32[n,1]
     operand 'a' f32[n,1] from net.cpp:1
     operand 'b' i32[n] from net.cpp:2
-  fix: give it 2 scores or more; for one, use sigmoid and mean_squared_error)");
+  fix: give it 2 scores or more; for one, use sigmoid and binary_cross_entropy)");
 }
 
 TEST(OpErrors, Operands) {
@@ -142,6 +145,89 @@ TEST(OpErrors, Element) {
     operand 'a' f32[n,10] from net.cpp:1
     operand 'b' f32[n] from net.cpp:2
   fix: give it an integer input without axes of its own as labels)");
+}
+
+TEST(OpErrors, LabelsAndTargets) {
+    const TensorType map = batched_type({3, 4, 5});
+    EXPECT_EQ(
+        node_error(std::make_shared<SoftmaxCrossEntropy>(),
+                   {map, batched_type({4, 5}, ElementType::i32)}),
+        R"(net.cpp:7: error[element]: softmax_cross_entropy 'it': the labels must be i32[n,1,4,5], one class index per pixel, but are i32[n,4,5]
+    operand 'a' f32[n,3,4,5] from net.cpp:1
+    operand 'b' i32[n,4,5] from net.cpp:2
+  fix: give it an integer input with one channel and the scores' positions as labels)");
+    EXPECT_EQ(
+        node_error(std::make_shared<DistributionCrossEntropy>(), {map, batched_type({3})}),
+        R"(net.cpp:7: error[shape]: distribution_cross_entropy 'it': the scores are f32[n,3,4,5], but the target is f32[n,3]
+    operand 'a' f32[n,3,4,5] from net.cpp:1
+    operand 'b' f32[n,3] from net.cpp:2
+  fix: give it as target a probability for each score)");
+    EXPECT_EQ(
+        node_error(std::make_shared<Huber>(), {batched_type({4}), batched_type({})}),
+        R"(net.cpp:7: error[shape]: huber 'it': the prediction is f32[n,4], but the target is f32[n]
+    operand 'a' f32[n,4] from net.cpp:1
+    operand 'b' f32[n] from net.cpp:2
+  fix: give it a target of the prediction's shape)");
+    EXPECT_EQ(
+        node_error(std::make_shared<LabelWeight>(), {batched_type({})}),
+        R"(net.cpp:7: error[element]: label_weight 'it': the labels must be i32[n] or i32[n,1,H,W], but are f32[n]
+    operand 'a' f32[n] from net.cpp:1
+  fix: give it the labels of a softmax_cross_entropy)");
+    EXPECT_EQ(
+        node_error(std::make_shared<WeightedMean>(), {plain_type({}), batched_type({})}),
+        R"(net.cpp:7: error[shape]: weighted_mean 'it': the operands must be sums of type f32[], but one is f32[n]
+    operand 'a' f32[] from net.cpp:1
+    operand 'b' f32[n] from net.cpp:2
+  fix: reduce it to its sum first)");
+    EXPECT_EQ(
+        node_error(std::make_shared<LogSoftmax>(), {plain_type({4})}),
+        R"(net.cpp:7: error[rank]: log_softmax 'it': the input must be features (n, features) or a map (n, channels, height, width), but is f32[4]
+    operand 'a' f32[4] from net.cpp:1
+  fix: give it a score for each class)");
+}
+
+TEST(OpErrors, AttributesOfLosses) {
+    const auto message = [](std::shared_ptr<const Op> op) {
+        const TensorType label = batched_type({}, ElementType::i32), three = batched_type({3});
+        const bool has_labels = op->index_limit(1, std::vector{three, label}) > 0;
+        const std::string error = node_error(std::move(op), {three, has_labels ? label : three});
+        return error.substr(0, error.find('\n')) + error.substr(error.rfind('\n'));
+    };
+    const auto cross_entropy = [&](const std::function<void(SoftmaxCrossEntropy&)>& change) {
+        return message(changed<SoftmaxCrossEntropy>(change));
+    };
+    const std::string start = "net.cpp:7: error[attribute]: softmax_cross_entropy 'it': ";
+    EXPECT_EQ(cross_entropy([](auto& op) { op.label_smoothing = 1; }),
+              start +
+                  "the label smoothing is 1, but must be from 0 to less than 1\n"
+                  "  fix: choose a small number, such as 0.1");
+    EXPECT_EQ(cross_entropy([](auto& op) { op.class_weights = {1, 2}; }),
+              start +
+                  "there are 2 class weights, but 3 classes\n"
+                  "  fix: give one weight for each class");
+    EXPECT_EQ(cross_entropy([](auto& op) { op.class_weights = {1, -2, 1}; }),
+              start +
+                  "a class weight is -2, but must be 0 or more\n"
+                  "  fix: give rare classes larger weights, 0 to those that do not count");
+    EXPECT_EQ(cross_entropy([](auto& op) { op.class_weights = {0, 0, 0}; }),
+              start + "all class weights are 0\n  fix: give at least one class a weight");
+    EXPECT_EQ(cross_entropy([](auto& op) { op.class_weights.assign(5000, 1); }),
+              start +
+                  "there are 5000 class weights, but at most 4096 can be given\n"
+                  "  fix: leave the class weights out");
+    EXPECT_EQ(cross_entropy([](auto& op) { op.ignored = {1, 2}; }),
+              start +
+                  "2 labels are to be ignored, but one can be\n"
+                  "  fix: give what does not count one label");
+    EXPECT_EQ(
+        message(changed<Huber>([](Huber& op) { op.delta = 0; })),
+        "net.cpp:7: error[attribute]: huber 'it': the delta is 0, but must be greater than 0\n"
+        "  fix: choose a positive number, such as 1");
+    EXPECT_EQ(message(changed<BinaryCrossEntropy>(
+                  [](BinaryCrossEntropy& op) { op.positive_weight = -1; })),
+              "net.cpp:7: error[attribute]: binary_cross_entropy 'it': the positive weight is -1, "
+              "but must be greater than 0\n"
+              "  fix: choose a positive number, such as 1");
 }
 
 TEST(OpErrors, Rank) {

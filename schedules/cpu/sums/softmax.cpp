@@ -1,24 +1,24 @@
-// Rows of a softmax.
+// Rows of a softmax, one a sample or one a pixel.
 //
-//     parallel task of rows; for row n of it:
+//     parallel task of rows; for each row of it:
 //       scores[c]                    the row, prologue applied
 //       top, powers[c], sum, place   maximum, e^(score - maximum), their sum, the first class of
-//                                    the maximum
+//                                    the maximum; and whatever else an op sums over the classes
 //       result
 //
 // A row of more than kStagedClasses is not copied: its scores and powers are computed where they
-// are read, and their sum goes block by block of as many classes, the blocks in order.
+// are read, and sums go block by block of as many classes, the blocks in order.
 #include "schedules/cpu/sums/softmax.h"
 
 #include <limits>
 #include <optional>
 
 #include "compiler/graph/limits.h"
-#include "compiler/ops/softmax.h"
-#include "compiler/ops/softmax_cross_entropy.h"
+#include "compiler/ops/softmax_rows.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/anchor.h"
+#include "schedules/common/softmax_result.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/sums/lanes.h"
@@ -28,116 +28,136 @@ namespace emulsion {
 using Halide::Expr;
 using Halide::Func;
 using Halide::TailStrategy;
-using Halide::Tuple;
 using Halide::Var;
 
 namespace {
 
 constexpr int kStagedClasses = 4096;  // a row and its exponentials stay in the first cache
 
-// What is known of a row. All Funcs are computed once a row.
-class Row {
+// All Funcs but tables are computed once a row.
+class StagedRow : public SoftmaxRow {
   public:
-    Row(const Func& input, int classes) : classes_(classes) {
-        scores_(c_, n_) = input(c_, n_);
-        folds_.emplace_back(
-            "top_lanes", classes, classes, std::vector<Var>{n_}, -std::numeric_limits<float>::max(),
-            [&](const Expr& old, const Expr& i) { return strict_max(old, scores_(i, n_)); });
-        top_(n_) = folds_.back().join({n_}, strict_max);
+    StagedRow(const Func& input, int classes, const std::vector<Var>& position)
+        : SoftmaxRow(classes, position) {
+        scores_(with_first(c_)) = of_class(input, c_);
+        top_(position) =
+            fold("top_lanes", -std::numeric_limits<float>::max(), strict_max,
+                 [&](const Expr& old, const Expr& i) { return strict_max(old, score(i)); });
     }
-    Expr score(const Expr& c, const Expr& n) const { return scores_(c, n); }
-    Expr top(const Expr& n) const { return top_(n); }
-    Expr power(const Expr& c, const Expr& n) {
-        define_powers();
-        return powers_(c, n);
+    Expr score(const Expr& c) override { return of_class(scores_, c); }
+    Expr top() override { return of_row(top_); }
+    Expr power(const Expr& c) override {
+        if (!powers_.defined())
+            powers_(with_first(c_)) = exp_f32(Strict(score(c_)) - Strict(top()));
+        return of_class(powers_, c);
     }
-    Expr sum(const Expr& n) {
-        define_powers();
-        return sum_(n);
+    Expr sum() override {
+        if (!sum_) sum_ = total("sum", [&](const Expr& c) { return power(c); });
+        return *sum_;
     }
-    // The first class with the largest score.
-    Expr place(const Expr& n) {
-        folds_.emplace_back("place_lanes", classes_, classes_, std::vector<Var>{n_}, classes_,
-                            [&](const Expr& old, const Expr& i) {
-                                const Expr is_top = scores_(i, n_) == top_(n_);
-                                return Halide::min(old, Halide::select(is_top, i, classes_));
-                            });
-        return folds_.back().join({n},
-                                  [](const Expr& a, const Expr& b) { return Halide::min(a, b); });
+    Expr place() override {
+        return fold(
+            "place_lanes", classes(),
+            [](const Expr& a, const Expr& b) { return Halide::min(a, b); },
+            [&](const Expr& old, const Expr& i) {
+                return Halide::min(old, Halide::select(score(i) == top(), i, classes()));
+            });
+    }
+    Expr total(const std::string& name, const ValueOfClass& value) override {
+        Func total(name);
+        if (is_staged()) {
+            total(position()) =
+                fold(name + "_lanes", 0.0F, strict_sum,
+                     [&](const Expr& old, const Expr& i) { return strict_sum(old, value(i)); });
+        } else {
+            add_blocks(total, value);
+        }
+        totals_.push_back(total);
+        return of_row(total);
+    }
+    Expr constant(const std::vector<double>& values, const Expr& c) override {
+        const Var k("k");
+        Func table("table" + std::to_string(tables_.size()));
+        table(k) = choose_value(values, k);
+        tables_.push_back(table);
+        return table(c);
     }
     void schedule(const Func& out, const Var& row) {
         if (is_staged()) stage(scores_, out, row);
+        if (is_staged() && powers_.defined()) stage(powers_, out, row);
         top_.compute_at(out, row);
-        if (powers_.defined()) {
-            if (is_staged()) stage(powers_, out, row);
-            sum_.compute_at(out, row);
-        }
-        for (LaneFold& fold : folds_) fold.compute_at({out, row});
-        if (blocks_) blocks_->compute_at({sum_, sum_.rvars()[0]});
+        for (Func& total : totals_) total.compute_at(out, row);
+        for (LaneFold& each : folds_) each.compute_at({out, row});
+        for (auto& [total, blocks] : blocks_) blocks.compute_at({total, total.rvars()[0]});
+        for (Func& table : tables_) vectorize_first(table.compute_root(), classes());
     }
 
   private:
-    bool is_staged() const { return classes_ <= kStagedClasses; }
-    void define_powers() {
-        if (powers_.defined()) return;
-        powers_(c_, n_) = exp_f32(Strict(scores_(c_, n_)) - Strict(top_(n_)));
-        if (is_staged()) {
-            folds_.emplace_back(
-                "sum_lanes", classes_, classes_, std::vector<Var>{n_}, 0.0F,
-                [&](const Expr& old, const Expr& i) { return strict_sum(old, powers_(i, n_)); });
-            sum_(n_) = folds_.back().join({n_}, strict_sum);
-            return;
-        }
+    bool is_staged() const { return classes() <= kStagedClasses; }
+    std::vector<Expr> here() const { return as_exprs(position()); }
+    std::vector<Var> with_first(const Var& first) const {
+        std::vector<Var> vars = {first};
+        vars.insert(vars.end(), position().begin(), position().end());
+        return vars;
+    }
+    Expr fold(const std::string& name, const Expr& start, const LaneFold::Join& join,
+              const LaneFold::Step& step) {
+        const LaneFold lanes(name, classes(), classes(), position(), start, step);
+        folds_.push_back(lanes);
+        return lanes.join(here(), join);
+    }
+    // The sum of a row that is not staged.
+    void add_blocks(Func total, const ValueOfClass& value) {
         const Var b("b");
-        blocks_.emplace("sum_lanes", kStagedClasses, kStagedClasses, std::vector<Var>{b, n_}, 0.0F,
-                        [&](const Expr& old, const Expr& i) {
-                            const Expr c = b * kStagedClasses + i;
-                            const Expr power = powers_(Halide::min(c, classes_ - 1), n_);
-                            return strict_sum(old, Halide::select(c < classes_, power, 0.0F));
-                        });
-        const Halide::RDom r(0, divide_up(classes_, kStagedClasses), "sum_blocks");
-        sum_(n_) = 0.0F;
-        sum_(n_) = strict_sum(sum_(n_), blocks_->join({r, n_}, strict_sum));
+        const std::string name = total.name();
+        const LaneFold lanes(name + "_lanes", kStagedClasses, kStagedClasses, with_first(b), 0.0F,
+                             [&](const Expr& old, const Expr& i) {
+                                 const Expr c = b * kStagedClasses + i;
+                                 const Expr each = value(Halide::min(c, classes() - 1));
+                                 return strict_sum(old, Halide::select(c < classes(), each, 0.0F));
+                             });
+        const Halide::RDom r(0, divide_up(classes(), kStagedClasses), name + "_blocks");
+        std::vector<Expr> block = here();
+        block.insert(block.begin(), r);
+        total(position()) = 0.0F;
+        total(position()) = strict_sum(of_row(total), lanes.join(block, strict_sum));
+        blocks_.emplace_back(total, lanes);
     }
     void stage(Func func, const Func& out, const Var& row) const {
-        func.compute_at(out, row).bound_storage(c_, to_int(round_up(classes_, kLanes)));
+        func.compute_at(out, row).bound_storage(c_, to_int(round_up(classes(), kLanes)));
         func.vectorize(c_, kLanes,
-                       classes_ % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+                       classes() % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     }
 
-    int classes_;
-    Var c_{"c"}, n_{"n"};
-    Func scores_{"scores"}, top_{"top"}, powers_{"powers"}, sum_{"sum"};
+    Var c_{"c"};
+    Func scores_{"scores"}, top_{"top"}, powers_{"powers"};
+    std::optional<Expr> sum_;
+    std::vector<Func> totals_, tables_;
     std::vector<LaneFold> folds_;
-    std::optional<LaneFold> blocks_;  // of the sum of a row that is not staged
+    std::vector<std::pair<Func, LaneFold>> blocks_;  // of sums of a row that is not staged
 };
 
-Func result_of(const KernelContext& context, Row& row, int classes) {
-    const Var c("c"), n("n");
-    Func result("result");
-    if (anchor_as<Softmax>(context.group()) != nullptr) {
-        result(c, n) = Strict(row.power(c, n)) / Strict(row.sum(n));
-        return result;
+// Rows are cut into tasks by samples, those of pixels by lines. Returns the loop over single rows.
+Var schedule_rows(Func out, size_t position, int64_t lines, int rows) {
+    const std::vector<Var> args = out.args();
+    const size_t first = args.size() - position;
+    Var line = args[first], inner = line;
+    if (position > 1) line = args[first + 1];
+    for (size_t i = first + 2; i < args.size(); i++) {
+        const Var fused("lines" + std::to_string(i));
+        out.fuse(line, args[i], fused);
+        line = fused;
     }
-    const Expr label = context.operand(1)(n);
-    if (anchor_as<SoftmaxCrossEntropy>(context.group()) != nullptr) {
-        const Strict score(row.score(Halide::clamp(label, 0, classes - 1), n));
-        result(n) = Tuple(Strict(log_f32(row.sum(n))) + (Strict(row.top(n)) - score),
-                          Halide::select(row.place(n) == label, 1.0F, 0.0F));
-        return result;
-    }
-    const Strict target(Halide::select(c == label, 1.0F, 0.0F));
-    result(c, n) =
-        (Strict(row.power(c, n)) / Strict(row.sum(n)) - target) * Strict(context.operand(2)(n));
-    return result;
+    if (lines < 2 * rows) return inner;
+    const Var outer("no"), within("ni");
+    out.split(line, outer, within, rows, TailStrategy::GuardWithIf).parallel(outer);
+    return position == 1 ? within : inner;
 }
 
 }  // namespace
 
 bool SoftmaxRows::applies(const Group& group, const Isa&) const {
-    if (anchor_as<Softmax>(group) == nullptr && anchor_as<SoftmaxCrossEntropy>(group) == nullptr &&
-        anchor_as<SoftmaxCrossEntropyBackward>(group) == nullptr)
-        return false;
+    if (anchor_as<SoftmaxOp>(group) == nullptr) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     return result.shape == group.anchor_output().shape;
 }
@@ -147,28 +167,34 @@ TilingSpace SoftmaxRows::space(const Group&, const Isa&) const {
 }
 
 std::vector<Tiling> SoftmaxRows::tilings(const Group& group, const Isa&) const {
-    const int64_t rows = std::max<int64_t>(1, kStagedClasses / group.anchor_input(0).shape[0]);
-    return {{{{"rows", to_int(rows)}}}};
+    const TensorType& scores = group.anchor_input(0);
+    const int64_t line = scores.shape[0] * (scores.shape.size() > 1 ? scores.shape.back() : 1);
+    return {{{{"rows", to_int(std::max<int64_t>(1, kStagedClasses / line))}}}};
 }
 
 // About 40 operations of each class, four passes over a row.
 double SoftmaxRows::cost(const Group& group, const Tiling&, const Isa& isa,
                          const Machine& machine) const {
-    const double classes = static_cast<double>(round_up(group.anchor_input(0).shape[0], kLanes));
-    return 1e-6 + roofline(machine, isa, 20 * classes * group.batch, 0.5, traffic_bytes(group),
-                           group.batch);
+    const TensorType& scores = group.anchor_input(0);
+    const double classes = static_cast<double>(round_up(scores.shape[0], kLanes));
+    const double rows = static_cast<double>(element_count(scores) / scores.shape[0]);
+    return 1e-6 +
+           roofline(machine, isa, 20 * classes * rows, 0.5, traffic_bytes(group), group.batch);
 }
 
 std::vector<Func> SoftmaxRows::build(KernelContext& context, const Tiling& tiling) const {
     const Group& group = context.group();
-    const int classes = to_int(group.anchor_input(0).shape[0]), rows = tiling.at("rows");
-    Row row(context.operand(0), classes);
-    Func out = context.finish(result_of(context, row, classes));
-    const Var n = out.args().back(), outer("no"), inner("ni");
-    const bool is_parallel = group.batch >= 2 * rows;
-    if (is_parallel) out.split(n, outer, inner, rows, TailStrategy::GuardWithIf).parallel(outer);
-    if (out.dimensions() == 2) out.vectorize(out.args()[0], kLanes, TailStrategy::GuardWithIf);
-    row.schedule(out, is_parallel ? inner : n);
+    const TensorType& scores = group.anchor_input(0);
+    const std::vector<Var> position = row_position(coordinates(scores));
+    StagedRow row(context.operand(0), to_int(scores.shape[0]), position);
+    Func out = context.finish(softmax_result(context, row));
+    int64_t lines = group.batch;
+    for (size_t i = 1; i + 1 < scores.shape.size(); i++) lines *= scores.shape[i];
+    const Var each = schedule_rows(out, position.size(), lines, tiling.at("rows"));
+    const TensorType& result = group.anchor_output();
+    if (!result.shape.empty() && result.shape[0] > 1)
+        out.vectorize(out.args()[0], kLanes, TailStrategy::GuardWithIf);
+    row.schedule(out, each);
     return {out};
 }
 

@@ -1,5 +1,6 @@
-// softmax, softmax_cross_entropy and its backward: a row that is not too long is copied into
-// scratch, and its maximum and sum go through 16 lanes and one tree, whatever the instruction set.
+// softmax, log_softmax, the cross-entropies and their backwards, of samples and of pixels: a row
+// that is not too long is copied into scratch, and its maximum and sums go through 16 lanes and one
+// tree, whatever the instruction set.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
@@ -10,9 +11,9 @@ class SoftmaxRows : public Recipe {
   public:
     std::string_view name() const override { return "softmax"; }
     bool takes_pitches() const override { return true; }
-    // The three anchors.
+    // Any op of ops/softmax_rows.h.
     bool applies(const Group& group, const Isa& isa) const override;
-    // rows: rows of one task.
+    // rows: of one task: of samples, or lines of rows of pixels.
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,

@@ -5,16 +5,17 @@
 #include <bit>
 #include <functional>
 #include <limits>
+#include <map>
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/lowering.h"
-#include "compiler/ops/softmax.h"
-#include "compiler/ops/softmax_cross_entropy.h"
+#include "compiler/ops/softmax_rows.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/anchor.h"
 #include "schedules/common/funcs.h"
 #include "schedules/common/group_work.h"
+#include "schedules/common/softmax_result.h"
 #include "schedules/gpu/common/elements.h"
 
 namespace emulsion {
@@ -22,7 +23,6 @@ namespace emulsion {
 using Halide::Expr;
 using Halide::Func;
 using Halide::RDom;
-using Halide::Tuple;
 using Halide::Var;
 
 namespace {
@@ -40,21 +40,22 @@ class RowFold {
     using Join = std::function<Expr(const Expr&, const Expr&)>;
 
     // `value` of class i joins what is folded so far.
-    RowFold(const std::string& name, int classes, const Expr& start, const Join& join,
-            const std::function<Expr(const Expr& i, const Expr& n)>& value) {
+    RowFold(const std::string& name, const SoftmaxRow& row, const Expr& start, const Join& join,
+            const SoftmaxRow::ValueOfClass& value)
+        : position_(row.position()) {
+        const int classes = row.classes();
         int lanes = lanes_of(classes);
         Func folded(name + "_lanes");
         const RDom r(0, divide_up(classes, lanes), name + "_r");
         const Expr i = r * lanes + u_;
-        folded(u_, n_) = start;
-        folded(u_, n_) =
-            join(folded(u_, n_),
-                 Halide::select(i < classes, value(Halide::min(i, classes - 1), n_), start));
+        folded(with_lane()) = start;
+        folded(with_lane()) = join(
+            at(folded, u_), Halide::select(i < classes, value(Halide::min(i, classes - 1)), start));
         add(folded, lanes);
         while (lanes > 1) {
             const int joined = std::min(lanes, kJoined);
             std::vector<Expr> terms;
-            for (int k = 0; k < joined; k++) terms.push_back(folded(u_ * joined + k, n_));
+            for (int k = 0; k < joined; k++) terms.push_back(at(folded, u_ * joined + k));
             while (terms.size() > 1) {  // a power of two
                 for (size_t k = 0; k < terms.size() / 2; k++)
                     terms[k] = join(terms[2 * k], terms[2 * k + 1]);
@@ -62,12 +63,12 @@ class RowFold {
             }
             lanes = divide_up(lanes, joined);
             folded = Func(name + "_level");
-            folded(u_, n_) = terms[0];
+            folded(with_lane()) = terms[0];
             add(folded, lanes);
         }
     }
 
-    Expr of(const Expr& n) const { return levels_.back()(0, n); }
+    Expr value() const { return at(levels_.back(), 0); }
 
     void schedule(const Func& out, const Var& block) {
         for (size_t k = 0; k < levels_.size(); k++) {
@@ -85,80 +86,96 @@ class RowFold {
         levels_.push_back(level);
         extents_.push_back(extent);
     }
+    std::vector<Var> with_lane() const {
+        std::vector<Var> vars = position_;
+        vars.insert(vars.begin(), u_);
+        return vars;
+    }
+    Expr at(const Func& level, const Expr& lane) const {
+        std::vector<Expr> position = as_exprs(position_);
+        position.insert(position.begin(), lane);
+        return level(position);
+    }
 
-    Var u_{"u"}, n_{"n"};
+    Var u_{"u"};
+    std::vector<Var> position_;
     std::vector<Func> levels_;
     std::vector<int> extents_;
 };
 
-// What is known of a row.
-struct Row {
-    Func scores;
-    RowFold top, sum, place;  // the last: the first class with the largest score
-
-    Row(const Func& input, int classes)
-        : scores(input),
-          top(
-              "top", classes, -std::numeric_limits<float>::max(),
-              [](const Expr& a, const Expr& b) { return Halide::max(a, b); },
-              [&](const Expr& c, const Expr& n) { return Expr(scores(c, n)); }),
-          sum(
-              "sum", classes, 0.0F,
-              [](const Expr& a, const Expr& b) { return Expr(Strict(a) + Strict(b)); },
-              [&](const Expr& c, const Expr& n) { return power(c, n); }),
-          place(
-              "place", classes, classes,
-              [](const Expr& a, const Expr& b) { return Halide::min(a, b); },
-              [&](const Expr& c, const Expr& n) {
-                  return Halide::select(scores(c, n) == top.of(n), c, classes);
-              }) {}
-
-    Expr power(const Expr& c, const Expr& n) const {
-        return exp_f32(Strict(Expr(scores(c, n))) - Strict(top.of(n)));
+// Folds are made when they are asked for.
+class BlockRow : public SoftmaxRow {
+  public:
+    BlockRow(Func scores, int classes, const std::vector<Var>& position)
+        : SoftmaxRow(classes, position), scores_(std::move(scores)) {}
+    Expr score(const Expr& c) override { return of_class(scores_, c); }
+    Expr top() override {
+        return fold(
+            "top", -std::numeric_limits<float>::max(),
+            [](const Expr& a, const Expr& b) { return Halide::max(a, b); },
+            [&](const Expr& c) { return score(c); });
     }
+    Expr power(const Expr& c) override { return exp_f32(Strict(score(c)) - Strict(top())); }
+    Expr sum() override {
+        return total("sum", [&](const Expr& c) { return power(c); });
+    }
+    Expr place() override {
+        return fold(
+            "place", classes(), [](const Expr& a, const Expr& b) { return Halide::min(a, b); },
+            [&](const Expr& c) { return Halide::select(score(c) == top(), c, classes()); });
+    }
+    Expr total(const std::string& name, const ValueOfClass& value) override {
+        return fold(
+            name, 0.0F, [](const Expr& a, const Expr& b) { return Expr(Strict(a) + Strict(b)); },
+            value);
+    }
+    void schedule(const Func& out, const Var& block) {
+        for (auto& [name, each] : folds_) each.schedule(out, block);
+    }
+
+  private:
+    Expr fold(const std::string& name, const Expr& start, const RowFold::Join& join,
+              const ValueOfClass& value) {
+        if (const auto found = folds_.find(name); found != folds_.end())
+            return found->second.value();
+        const RowFold made(name, *this, start, join, value);
+        return folds_.emplace(name, made).first->second.value();
+    }
+
+    Func scores_;
+    std::map<std::string, RowFold> folds_;
 };
 
-Func result_of(const KernelContext& context, const Row& row, int classes) {
-    const Var c("c"), n("n");
-    Func result("result");
-    if (anchor_as<Softmax>(context.group()) != nullptr) {
-        result(c, n) = Strict(row.power(c, n)) / Strict(row.sum.of(n));
-        return result;
-    }
-    const Expr label = context.operand(1)(n);
-    if (anchor_as<SoftmaxCrossEntropy>(context.group()) != nullptr) {
-        const Strict score(Expr(row.scores(Halide::clamp(label, 0, classes - 1), n)));
-        result(n) = Tuple(Strict(log_f32(row.sum.of(n))) + (Strict(row.top.of(n)) - score),
-                          Halide::select(row.place.of(n) == label, 1.0F, 0.0F));
-        return result;
-    }
-    const Strict target(Halide::select(c == label, 1.0F, 0.0F));
-    result(c, n) = (Strict(row.power(c, n)) / Strict(row.sum.of(n)) - target) *
-                   Strict(Expr(context.operand(2)(n)));
-    return result;
-}
-
-// Blocks of one row; returns the loop over them.
-Var schedule_rows(Func out, int lanes) {
+// Blocks of one row; returns the innermost loop over them.
+Var schedule_rows(Func out, size_t position, int lanes) {
     const Var row("row"), thread("thread"), round("round");
-    if (out.dimensions() == 1) {
-        out.split(out.args()[0], row, thread, 1).gpu_blocks(row).gpu_threads(thread);
+    const std::vector<Var> args = out.args();
+    if (args.size() == position) {
+        out.split(args[0], row, thread, 1).gpu_blocks(row).gpu_threads(thread);
         return row;
     }
-    const Var c = out.args()[0], n = out.args()[1];
-    out.split(c, round, thread, lanes, Halide::TailStrategy::GuardWithIf)
-        .reorder(round, thread, n)
-        .gpu_threads(thread)
-        .gpu_blocks(n);
-    return n;
+    std::vector<Halide::VarOrRVar> order = {round, thread};
+    order.insert(order.end(), args.begin() + 1, args.end());
+    out.split(args[0], round, thread, lanes, Halide::TailStrategy::GuardWithIf)
+        .reorder(order)
+        .gpu_threads(thread);
+    switch (position) {
+        case 1:
+            out.gpu_blocks(args[1]);
+            break;
+        case 2:
+            out.gpu_blocks(args[1], args[2]);
+            break;
+        default:
+            out.gpu_blocks(args[1], args[2], args[3]);
+    }
+    return args[1];
 }
 
 }  // namespace
 
 bool GpuSoftmax::applies(const Group& group, const Isa&) const {
-    if (anchor_as<Softmax>(group) == nullptr && anchor_as<SoftmaxCrossEntropy>(group) == nullptr &&
-        anchor_as<SoftmaxCrossEntropyBackward>(group) == nullptr)
-        return false;
+    if (anchor_as<SoftmaxOp>(group) == nullptr) return false;
     const TensorType& result = group.body.type(group.body.results()[0].value);
     return has_one_shape(group) && result.shape == group.anchor_output().shape;
 }
@@ -170,15 +187,16 @@ double GpuSoftmax::cost(const Group& group, const Tiling&, const Isa&, const Mac
 }
 
 std::vector<Func> GpuSoftmax::build(KernelContext& context, const Tiling&) const {
-    const int classes = to_int(context.group().anchor_input(0).shape[0]);
-    Row row(context.operand(0), classes);
-    Func values = context.finish(result_of(context, row, classes)), out = values;
+    const TensorType& scores = context.group().anchor_input(0);
+    const std::vector<Var> position = row_position(coordinates(scores));
+    BlockRow row(context.operand(0), to_int(scores.shape[0]), position);
+    Func values = context.finish(softmax_result(context, row)), out = values;
     if (values.outputs() > 1) out = stored_copy(values, "stored");
-    const Var block = schedule_rows(out, lanes_of(classes));
+    const bool has_classes = context.group().anchor_output().shape == scores.shape;
+    const Var block =
+        schedule_rows(out, position.size(), has_classes ? lanes_of(row.classes()) : 1);
     if (values.outputs() > 1) values.compute_at(out, Var("thread"));
-    row.top.schedule(out, block);
-    row.sum.schedule(out, block);
-    row.place.schedule(out, block);
+    row.schedule(out, block);
     return {out};
 }
 

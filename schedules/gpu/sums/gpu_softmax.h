@@ -1,4 +1,4 @@
-// Rows of a softmax on devices: a block a row.
+// Rows of a softmax on devices, of samples or of pixels: a block a row.
 //
 //     lane u of the block: the largest of scores u, u + lanes, …    } joined eight at a time, a
 //     lane u: the sum of their exponentials, in that order          } fixed tree, in shared memory
@@ -9,7 +9,7 @@
 
 namespace emulsion {
 
-// softmax, softmax_cross_entropy and its gradient.
+// Any op of ops/softmax_rows.h.
 class GpuSoftmax : public Recipe {
   public:
     std::string_view name() const override { return "gpu_softmax"; }

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "compiler/ops/arithmetic.h"
+#include "compiler/ops/distribution_cross_entropy.h"
+#include "compiler/ops/multi_margin.h"
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "tests/schedules/recipe_support.h"
@@ -30,6 +32,28 @@ TEST(GpuSoftmax, RowsOfEveryLength) {
                               {scores, kLabels, batched_type({})}, 5),
                      with_classes(classes));
     }
+}
+
+TEST(GpuSoftmax, RowsOfPixels) {
+    const TensorType scores = batched_type({21, 2, 3}), loss = row_type(scores),
+                     labels = row_type(scores, ElementType::i32);
+    LabelAttributes attributes{0.1, std::vector<double>(21, 0.5), {1}};
+    auto forward = std::make_shared<SoftmaxCrossEntropy>();
+    static_cast<LabelAttributes&>(*forward) = attributes;
+    const RecipeCheck check = with_classes(21);
+    check_recipe("gpu_softmax", group_of(forward, {scores, labels}, 3), check);
+    check_recipe("gpu_softmax",
+                 group_of(std::make_shared<SoftmaxCrossEntropyBackward>(attributes),
+                          {scores, labels, loss}, 3),
+                 check);
+    check_recipe("gpu_softmax",
+                 group_of(std::make_shared<DistributionCrossEntropy>(), {scores, scores}, 3),
+                 check);
+    check_recipe("gpu_softmax",
+                 group_of(std::make_shared<MultiMarginBackward>(), {scores, labels, loss}, 3),
+                 check);
+    check_recipe("gpu_softmax",
+                 group_of(std::make_shared<LogSoftmax>(), {batched_type({2, 5})}, 3));
 }
 
 TEST(GpuSoftmax, LargeScores) {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "compiler/ops/arithmetic.h"
+#include "compiler/ops/distribution_cross_entropy.h"
+#include "compiler/ops/multi_margin.h"
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "tests/schedules/recipe_support.h"
@@ -58,6 +60,54 @@ TEST(SoftmaxRecipe, ManyRows) {
         group_of(std::make_shared<SoftmaxCrossEntropy>(), {batched_type({10}), kLabels}, 1500),
         with_classes(10));
     check_recipe("softmax", group_of(std::make_shared<Softmax>(), {batched_type({300})}, 70));
+}
+
+// The losses on rows of scores of this shape, classes first, each with its backward.
+std::vector<Group> losses_of(const std::vector<int64_t>& shape, int batch) {
+    LabelAttributes attributes{0.1, std::vector<double>(static_cast<size_t>(shape[0]), 0.5), {1}};
+    attributes.class_weights[0] = 2;
+    auto forward = std::make_shared<SoftmaxCrossEntropy>();
+    static_cast<LabelAttributes&>(*forward) = attributes;
+    const TensorType scores = batched_type(shape), loss = row_type(scores),
+                     labels = row_type(scores, ElementType::i32);
+    return {
+        group_of(std::make_shared<LogSoftmax>(), {scores}, batch),
+        group_of(forward, {scores, labels}, batch),
+        group_of(std::make_shared<SoftmaxCrossEntropyBackward>(attributes), {scores, labels, loss},
+                 batch),
+        group_of(std::make_shared<DistributionCrossEntropy>(), {scores, scores}, batch),
+        group_of(std::make_shared<DistributionCrossEntropyBackward>(0.1), {scores, scores, loss},
+                 batch),
+        group_of(std::make_shared<MultiMargin>(), {scores, labels}, batch),
+        group_of(std::make_shared<MultiMarginBackward>(), {scores, labels, loss}, batch),
+    };
+}
+
+void check_losses(const std::vector<int64_t>& shape, int batch, bool all_isas) {
+    for (const Group& group : losses_of(shape, batch)) {
+        RecipeCheck check = with_classes(shape[0]);
+        check.all_isas = all_isas;
+        check.fills["a1"] = group.anchor_node().inputs.size() > 1 &&
+                                    group.anchor_input(1).element == ElementType::i32
+                                ? Fill::labels
+                                : Fill::positive;
+        check_recipe("softmax", group, check);
+    }
+}
+
+TEST(SoftmaxRecipe, LossesOfSamples) {
+    check_losses({10}, 5, /*all_isas=*/true);
+    check_losses({4099}, 2, /*all_isas=*/false);
+}
+
+TEST(SoftmaxRecipe, LossesOfPixels) {
+    check_losses({21, 3, 7}, 3, /*all_isas=*/true);
+    check_losses({2, 1, 17}, 3, /*all_isas=*/false);
+    check_losses({16, 5}, 3, /*all_isas=*/false);
+}
+
+TEST(SoftmaxRecipe, ManyPixels) {  // tasks of lines, the last one cut
+    check_recipe("softmax", group_of(std::make_shared<Softmax>(), {batched_type({3, 27, 300})}, 2));
 }
 
 TEST(SoftmaxRecipe, PrologueAndEpilogue) {
