@@ -2,6 +2,7 @@
 #include "compiler/codegen/info.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "compiler/codegen/manifest.h"
 #include "compiler/ops/sources.h"
@@ -25,20 +26,34 @@ int32_t abi_type(ElementType element) {
     return 0;
 }
 
-// The least number of classes that a reader of the input knows; 0: it holds no indices.
-int64_t classes_of(const Graph& graph, const std::string& input) {
-    int64_t least = 0;
+// What the readers of an input want it to hold.
+struct Contract {
+    int64_t classes = 0;             // the least that one of them knows; 0: it holds no indices
+    std::optional<int64_t> ignored;  // where all of them ignore it
+    bool distribution = false;
+
+    void add(const Op& op, size_t operand, std::span<const TensorType> inputs) {
+        distribution = distribution || op.is_distribution(operand);
+        const int64_t limit = op.index_limit(operand, inputs);
+        if (limit == 0) return;
+        const std::optional<int64_t> own = op.ignored_index(operand);
+        ignored = classes == 0 || ignored == own ? own : std::nullopt;
+        classes = classes > 0 ? std::min(classes, limit) : limit;
+    }
+};
+
+Contract contract_of(const Graph& graph, const std::string& input) {
+    Contract contract;
     for (const Node& node : graph.nodes()) {
         std::vector<TensorType> types;
         for (Value value : node.inputs) types.push_back(graph.type(value));
         for (size_t k = 0; k < node.inputs.size(); k++) {
             const int source = node.inputs[k].node;
             if (graph.op_as<Input>(source) == nullptr || graph.node(source).name != input) continue;
-            const int64_t limit = node.op->index_limit(k, types);
-            if (limit > 0) least = least > 0 ? std::min(least, limit) : limit;
+            contract.add(*node.op, k, types);
         }
     }
-    return least;
+    return contract;
 }
 
 class InfoWriter {
@@ -54,8 +69,8 @@ class InfoWriter {
     Constant* info() {
         std::vector<Constant*> inputs, outputs, tensors;
         for (const PlannedPort& p : plan_.inputs)
-            inputs.push_back(port(p, classes_of(network_.graph, p.name)));
-        for (const PlannedPort& p : plan_.outputs) outputs.push_back(port(p, 0));
+            inputs.push_back(port(p, contract_of(network_.graph, p.name)));
+        for (const PlannedPort& p : plan_.outputs) outputs.push_back(port(p, {}));
         for (const PlannedTensor& t : plan_.tensors) tensors.push_back(tensor(t));
         std::vector<std::string> variants;
         int batch = 1;
@@ -99,14 +114,15 @@ class InfoWriter {
         return write_.array(builder_.getInt64Ty(), values);
     }
 
-    Constant* port(const PlannedPort& port, int64_t classes) {
+    Constant* port(const PlannedPort& port, const Contract& contract) {
         const TensorType& type = port.type;
         return write_.checked(
-            write_.structure({write_.text(port.name), write_.i32(abi_type(type.element)),
-                              write_.i32(static_cast<int64_t>(type.shape.size())),
-                              write_.i32(type.batched), write_.i32(classes),
-                              shape_array(type.shape, EMULSION_MAX_RANK),
-                              write_.i64(memory_bytes(type, 1))}),
+            write_.structure(
+                {write_.text(port.name), write_.i32(abi_type(type.element)),
+                 write_.i32(static_cast<int64_t>(type.shape.size())), write_.i32(type.batched),
+                 write_.i32(contract.classes), write_.i32(contract.ignored.value_or(0)),
+                 write_.i32(contract.distribution), shape_array(type.shape, EMULSION_MAX_RANK),
+                 write_.i64(memory_bytes(type, 1))}),
             sizeof(emulsion_port), "emulsion_port");
     }
 

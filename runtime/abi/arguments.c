@@ -23,28 +23,91 @@ static int check_ports(emulsion_instance* instance, const char* kind, const emul
     return EMULSION_OK;
 }
 
-/* Inputs of class indices hold classes. */
-static int check_labels(emulsion_instance* instance, const emulsion_call* call) {
-    const emulsion_info* info = instance->library->info;
-    for (int i = 0; i < info->input_count; i++) {
-        const emulsion_port* port = &info->inputs[i];
-        if (port->classes == 0 || port->type != EMULSION_I32) continue;
-        const int32_t* labels = (const int32_t*)call->inputs[i];
-        const int64_t each = (int64_t)(port->bytes / sizeof(int32_t));
-        for (int64_t k = 0; k < call->samples * each; k++) {
-            if (labels[k] >= 0 && labels[k] < port->classes) continue;
-            emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "input '");
-            emulsion_append(instance, port->name);
-            emulsion_append(instance, "' of sample ");
-            emulsion_append_number(instance, k / each);
-            emulsion_append(instance, " is ");
-            emulsion_append_number(instance, labels[k]);
-            emulsion_append(instance, ", but must be a class: 0 to ");
-            emulsion_append_number(instance, port->classes - 1);
-            return EMULSION_INVALID_ARGUMENT;
+/* "input 'mask' of sample 3", and where it is a map ", row 0, column 17". `place` counts the rows
+ * of channels, a sample's one after another. */
+static void name_place(emulsion_instance* instance, const emulsion_port* port, int64_t place) {
+    const int64_t width = port->rank > 1 ? port->shape[port->rank - 1] : 1;
+    const int64_t each = port->rank > 2 ? width * port->shape[port->rank - 2] : width;
+    emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "input '");
+    emulsion_append(instance, port->name);
+    emulsion_append(instance, "' of sample ");
+    emulsion_append_number(instance, place / each);
+    if (port->rank > 2) {
+        emulsion_append(instance, ", row ");
+        emulsion_append_number(instance, place % each / width);
+    }
+    if (port->rank > 1) {
+        emulsion_append(instance, ", column ");
+        emulsion_append_number(instance, place % width);
+    }
+}
+
+/* An input of class indices holds classes, or what says that it does not count. */
+static int check_labels(emulsion_instance* instance, const emulsion_port* port,
+                        const int32_t* labels, int64_t samples) {
+    const int64_t count = samples * (int64_t)(port->bytes / sizeof(int32_t));
+    for (int64_t k = 0; k < count; k++) {
+        if (labels[k] >= 0 && labels[k] < port->classes) continue;
+        if (port->ignored != 0 && labels[k] == port->ignored) continue;
+        name_place(instance, port, k);
+        emulsion_append(instance, " is ");
+        emulsion_append_number(instance, labels[k]);
+        emulsion_append(instance, ", but must be a class: 0 to ");
+        emulsion_append_number(instance, port->classes - 1);
+        if (port->ignored != 0) {
+            emulsion_append(instance, ", or ");
+            emulsion_append_number(instance, port->ignored);
+            emulsion_append(instance, " for what does not count");
         }
+        return EMULSION_INVALID_ARGUMENT;
     }
     return EMULSION_OK;
+}
+
+/* Each row of channels is a distribution. A NaN fails every comparison. */
+static int check_distributions(emulsion_instance* instance, const emulsion_port* port,
+                               const float* values, int64_t samples) {
+    const int64_t classes = port->shape[0];
+    const int64_t rows = samples * (int64_t)(port->bytes / sizeof(float)) / classes;
+    for (int64_t row = 0; row < rows; row++) {
+        double sum = 0;
+        int64_t bad = -1;
+        for (int64_t c = 0; c < classes; c++) {
+            const float value = values[row * classes + c];
+            if (!(value >= 0) && bad < 0) bad = c;
+            sum += value;
+        }
+        if (bad < 0 && sum >= 0.999 && sum <= 1.001) continue;
+        name_place(instance, port, row);
+        if (bad >= 0) {
+            emulsion_append(instance, " is negative or no number at class ");
+            emulsion_append_number(instance, bad);
+        } else if (sum < 1e6) {
+            emulsion_append(instance, " sums to ");
+            emulsion_append_number(instance, (int64_t)(sum * 1000));
+            emulsion_append(instance, " thousandths");
+        } else {
+            emulsion_append(instance, " sums to a million or more");
+        }
+        emulsion_append(instance,
+                        ", but must be a distribution: values of 0 or more that sum to 1");
+        return EMULSION_INVALID_ARGUMENT;
+    }
+    return EMULSION_OK;
+}
+
+/* Inputs hold what the network reads them as. */
+static int check_contents(emulsion_instance* instance, const emulsion_call* call) {
+    const emulsion_info* info = instance->library->info;
+    int status = EMULSION_OK;
+    for (int i = 0; i < info->input_count && status == EMULSION_OK; i++) {
+        const emulsion_port* port = &info->inputs[i];
+        if (port->classes != 0 && port->type == EMULSION_I32)
+            status = check_labels(instance, port, call->inputs[i], call->samples);
+        if (port->distribution != 0 && port->type == EMULSION_F32)
+            status = check_distributions(instance, port, call->inputs[i], call->samples);
+    }
+    return status;
 }
 
 int emulsion_check_call(emulsion_instance* instance, const emulsion_call* call) {
@@ -62,7 +125,7 @@ int emulsion_check_call(emulsion_instance* instance, const emulsion_call* call) 
         status = check_ports(instance, "output", info->outputs, info->output_count,
                              (const void* const*)call->outputs);
     }
-    return status == EMULSION_OK ? check_labels(instance, call) : status;
+    return status == EMULSION_OK ? check_contents(instance, call) : status;
 }
 
 int emulsion_check_rate(emulsion_instance* instance, float learning_rate) {

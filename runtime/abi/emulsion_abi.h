@@ -80,7 +80,7 @@
 extern "C" {
 #endif
 
-#define EMULSION_ABI_VERSION 5
+#define EMULSION_ABI_VERSION 6
 #define EMULSION_ALIGNMENT 64
 #define EMULSION_MAX_THREADS 256
 #define EMULSION_MAX_RANK 5
@@ -169,14 +169,19 @@ typedef struct emulsion_tensor {
 
 /* An input or output: samples are outermost, channels innermost: [samples][H][W][C]. A training
  * library hands out "loss", the mean over the samples, and of each classifier "correct" or, where
- * it has a name, "NAME.correct": how many samples of the call it has right. */
+ * it has a name, "NAME.correct": how many samples, or pixels, of the call it has right; with
+ * "counted" beside it where labels may say "does not count". Of several losses each has an output
+ * "NAME.loss", before its weight. A label map is [samples][H][W], its shape {1, H, W}. */
 typedef struct emulsion_port {
     const char* name;
     int32_t type;
     int32_t rank;    /* of one sample */
     int32_t batched; /* 0: one value per call, such as the loss */
     int32_t classes; /* of an input of class indices: a call is refused, with the sample and its
-                        label, where one is not in 0 .. classes - 1; else 0 */
+                        label, where one is neither in 0 .. classes - 1 nor `ignored`; else 0 */
+    int32_t ignored; /* the index of what does not count, such as -100; 0 where there is none */
+    int32_t distribution; /* 1: along the channels, or features, values of 0 or more that sum to 1,
+                             to a thousandth: a call is refused, with the sample, where not */
     int64_t shape[EMULSION_MAX_RANK]; /* one sample's logical shape: C, H, W */
     uint64_t bytes;                   /* of one sample */
 } emulsion_port;
@@ -300,6 +305,6 @@ typedef struct emulsion_call {
 }
 #endif
 #endif
-#if EMULSION_ABI_VERSION != 5
+#if EMULSION_ABI_VERSION != 6
 #error "headers of two versions of Emulsion meet: build all libraries with the same one"
 #endif

@@ -33,19 +33,36 @@ TrainingSession::~TrainingSession() {
     if (is_bound_) library_.unbind(blocks_.instance());
 }
 
+namespace {
+
+std::string describe(const emulsion_port& port) {
+    const char* contents = "numbers";
+    if (port.type == EMULSION_I32)
+        contents = port.rank == 0 ? "class indices" : "a class index for each pixel";
+    if (port.distribution != 0) contents = "distributions over classes";
+    return concat(quoted(port.name), " (", contents, ")");
+}
+
+}  // namespace
+
 void TrainingSession::find_inputs() {
     int labels = 0, pictures = 0;
+    std::string others;  // than the first picture and the first label
     for (int i = 0; i < info_.input_count; i++) {
         const emulsion_port& port = info_.inputs[i];
-        const bool is_label = port.type == EMULSION_I32 && port.bytes == sizeof(int32_t);
-        if (is_label) label_input_ = i, labels++;
-        if (!is_label) picture_input_ = i, pictures++;
+        if (port.type == EMULSION_I32 && port.rank == 0 && labels++ == 0) {
+            label_input_ = i;
+        } else if (port.type == EMULSION_F32 && pictures++ == 0) {
+            picture_input_ = i;
+        } else {
+            others += concat(others.empty() ? " " : ", ", describe(port));
+        }
     }
-    if (labels != 1 || pictures != 1) {
+    if (!others.empty() || labels == 0 || pictures == 0) {
         throw RuntimeError(
             info_.network,
-            concat("has ", pictures, " other inputs and ", labels,
-                   " class labels, but this program feeds one picture and one label"),
+            concat("this program feeds one picture and its class index, but the network ",
+                   others.empty() ? "reads only one of them" : "also reads", others),
             "call the training library from a program of your own");
     }
     shape_ = picture_input(info_.inputs[picture_input_], info_.network);

@@ -30,6 +30,9 @@ void fill_port(const emulsion_port& port, const GuardedBlock& block, std::mt1993
         const auto limit = static_cast<uint64_t>(std::max(port.classes, 1));
         for (size_t i = 0; i < block.bytes() / 4; i++)
             values[i] = static_cast<int32_t>(random() % limit);
+    } else if (port.distribution != 0) {
+        auto* values = static_cast<float*>(block.data());
+        std::fill_n(values, block.bytes() / 4, 1.0f / static_cast<float>(port.shape[0]));
     } else {
         auto* values = static_cast<float*>(block.data());
         std::uniform_real_distribution<float> number(-1, 1);

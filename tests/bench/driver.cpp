@@ -279,6 +279,7 @@ class Instance {
             int32_t* integers = (int32_t*)inputs_.back();
             for (uint64_t e = 0; e < bytes / 4; e++) {
                 if (port.type == EMULSION_F32) floats[e] = normal(random);
+                if (port.distribution != 0) floats[e] = 1.0f / (float)port.shape[0];
                 if (port.type == EMULSION_I32) integers[e] = label(random);
             }
         }

@@ -9,6 +9,7 @@
 
 #include "runtime/data/layout.h"
 #include "tests/integration/integration_support.h"
+#include "tests/support/graph_results.h"
 
 namespace emulsion::test {
 namespace {
@@ -37,6 +38,88 @@ TEST(Contract, LabelsAreClasses) {
     EXPECT_TRUE(trainer.weights() == weights);
     trainer.ports.labels()[2] = 2;
     EXPECT_EQ(step(trainer), EMULSION_OK);
+}
+
+// A map of three classes for each pixel, and the distribution of the whole over them.
+Network pixel_network() {
+    return parse_network(R"(network pixels
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph pixels {
+  %image = input() : f32[n,2,3,4]
+  %w = parameter() {init="he", fan_in=2} : f32[3,2,1,1]
+  %scores = conv2d(%image, %w) : f32[n,3,3,4]
+  %mask = input() : i32[n,1,3,4]
+  %each = softmax_cross_entropy(%scores, %mask) {ignored=[-100]} : f32[n,1,3,4], f32[n,1,3,4]
+  %sum = reduce(%each:0) : f32[]
+  %counts = label_weight(%mask) {ignored=[-100]} : f32[n,1,3,4]
+  %counted = reduce(%counts) : f32[]
+  %mean = weighted_mean(%sum, %counted) : f32[]
+  %correct = reduce(%each:1) : f32[]
+  %means = reduce(%scores) {keep_samples=true, keep_channels=true, mean=true} : f32[n,3]
+  %shares = input() : f32[n,3]
+  %whole.each = distribution_cross_entropy(%means, %shares) : f32[n]
+  %whole = reduce(%whole.each) {mean=true} : f32[]
+  %loss = add(%mean, %whole) : f32[]
+  output "correct" %correct
+  output "counted" %counted
+  output "whole.loss" %whole
+  output "scores" %scores
+  output "loss" %loss
+}
+)",
+                         "pixels.emu");
+}
+
+// What counts of a part batch is divided by what counts of it, with the same bits for every number
+// of threads and every variant that fuses multiply and add; where no pixel counts, the mean is 0.
+TEST(Contract, PixelsThatAreIgnored) {
+    const Network network = pixel_network();
+    const BuiltLibraries built(network, {.batch = kBatch, .target = "portable"});
+    constexpr int kPixels = 12;
+    std::vector<float> losses;
+    for (const int threads : {1, 2}) {
+        for (int variant = 1; variant <= built.train().info()->variant_count; variant++) {
+            Trainer trainer(built.train(), threads, variant);
+            ASSERT_EQ(trainer.info.inputs[1].ignored, -100);
+            ASSERT_EQ(trainer.info.inputs[2].distribution, 1);
+            reference::Sources sources;
+            trainer.ports.fill(1, 3);
+            auto* mask = reinterpret_cast<int32_t*>(trainer.ports.input(1));
+            for (int i = 0; i < kBatch; i++) {
+                mask[i * kPixels + i] = -100;
+                for (int c = 0; c < 3; c++)
+                    trainer.ports.input(2)[3 * i + c] = c == i % 3 ? 0.5f : 0.25f;
+            }
+            sources["w"] = reference::unpack(plain_type({3, 2, 1, 1}), 1, trainer.tensor("w"));
+            const int samples = 5;
+            for (int i = 0; i < 3; i++) {
+                const Node& node =
+                    network.graph.node(network.graph.find(trainer.info.inputs[i].name));
+                sources[node.name] =
+                    reference::unpack(node.types[0], samples, trainer.ports.input(i));
+            }
+            ASSERT_EQ(
+                trainer.library.forward_backward(trainer.instance(), trainer.ports.call(samples)),
+                EMULSION_OK)
+                << error(trainer);
+            const GraphResults expected = results_of(network.graph, sources, samples);
+            for (const char* name : {"loss", "whole.loss", "correct", "counted"}) {
+                const std::string output = std::string("output ") + name;
+                EXPECT_NEAR(*trainer.ports.output(name), expected.at(output).values[0], 1e-5)
+                    << name;
+            }
+            EXPECT_EQ(*trainer.ports.output("counted"), samples * (kPixels - 1));
+            if (std::string(trainer.info.variants[variant - 1]) != "x86-64")
+                losses.push_back(trainer.loss());
+            std::fill_n(mask, kPixels, -100);
+            ASSERT_EQ(trainer.library.forward_backward(trainer.instance(), trainer.ports.call(1)),
+                      EMULSION_OK);
+            EXPECT_EQ(*trainer.ports.output("counted"), 0);
+            EXPECT_EQ(trainer.loss(), *trainer.ports.output("whole.loss"));
+        }
+    }
+    for (const float loss : losses) EXPECT_EQ(loss, losses[0]);
 }
 
 void set_tensor(Trainer& trainer, const std::string& name, float value) {

@@ -387,6 +387,48 @@ TEST(NetworkGradient, OfConcatenationsInAChain) {
     check_network(dense_block(), 4, {1, 2}, false, {true, 0, 2e-5});
 }
 
+// Every pixel is classified, all but those of class 1, and the means of the maps by three more
+// losses.
+Network pixels() {
+    return parse_network(R"(network pixels
+optimizer sgd {learning_rate=0.1}
+schedule constant
+graph pixels {
+  %image = input() : f32[n,3,6,7]
+  %a.w = parameter() {init="he", fan_in=27} : f32[18,3,3,3]
+  %a = conv2d(%image, %a.w) {padding=[1,1,1,1]} : f32[n,18,6,7]
+  %bent = tanh(%a) : f32[n,18,6,7]
+  %b.w = parameter() {init="he", fan_in=18} : f32[4,18,1,1]
+  %scores = conv2d(%bent, %b.w) : f32[n,4,6,7]
+  %mask = input() : i32[n,1,6,7]
+  %cross = softmax_cross_entropy(%scores, %mask) {label_smoothing=0.1, class_weights=[1,2,0.5,3], ignored=[1]} : f32[n,1,6,7], f32[n,1,6,7]
+  %sum = reduce(%cross:0) : f32[]
+  %weights = label_weight(%mask) {class_weights=[1,2,0.5,3], ignored=[1]} : f32[n,1,6,7]
+  %weight = reduce(%weights) : f32[]
+  %mean = weighted_mean(%sum, %weight) : f32[]
+  %means = reduce(%scores) {keep_samples=true, keep_channels=true, mean=true} : f32[n,4]
+  %box = input() : f32[n,4]
+  %smooth.each = huber(%means, %box) {delta=0.5} : f32[n,4]
+  %smooth = reduce(%smooth.each) {mean=true} : f32[]
+  %binary.each = binary_cross_entropy(%means, %box) {positive_weight=2} : f32[n,4]
+  %binary = reduce(%binary.each) {mean=true} : f32[]
+  %logarithms = log_softmax(%scores) : f32[n,4,6,7]
+  %likely = reduce(%logarithms) {mean=true} : f32[]
+  %less = scale(%likely) {factor=-0.01} : f32[]
+  %two = add(%smooth, %binary) : f32[]
+  %three = add(%two, %less) : f32[]
+  %loss = add(%mean, %three) : f32[]
+  output "loss" %loss
+  output "scores" %scores
+}
+)",
+                         "pixels.emu");
+}
+
+TEST(NetworkGradient, OfClassifiedPixels) {
+    check_network(pixels(), 4, {1, 2}, false, {true, 0, 2e-5});
+}
+
 // Has records that copy all slices.
 class CopiedSlices : public ChoiceSource {
   public:

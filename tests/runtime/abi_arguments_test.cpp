@@ -250,6 +250,67 @@ TEST(AbiArguments, LabelsAreClasses) {
                                        ", but must be a class: 0 to 9");
     }
     EXPECT_EQ(network.state()[1], 1u);
+    labels[2] = 5;
+    ports[1].ignored = -100;
+    labels[1] = -100;
+    EXPECT_EQ(step(), EMULSION_OK);
+    labels[2] = -1;
+    EXPECT_EQ(step(), EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(),
+              "input 'label' of sample 2 is -1, but must be a class: 0 to 9, or -100 for what does "
+              "not count");
+}
+
+TEST(AbiArguments, LabelsOfPixelsAreClasses) {
+    FakeLibrary fake;
+    emulsion_port ports[2] = {fake.input_ports[0], {}};
+    ports[1] = {"mask", EMULSION_I32, 3, 1, 2, 0, 0, {1, 2, 3}, 6 * sizeof(std::int32_t)};
+    fake.info.inputs = ports;
+    fake.info.input_count = 2;
+    FakeNetwork network(fake, 1);
+    alignas(64) float x[kBatch * kWidth] = {}, y[16], loss[16];
+    alignas(64) std::int32_t labels[16] = {};
+    const void* inputs[] = {x, labels};
+    void* outputs[] = {y, loss};
+    emulsion_call call = {2, 0, inputs, outputs};
+    labels[11] = 2;
+    EXPECT_EQ(emulsion_library_step(&fake.library, network.instance(), &call, 0.1f),
+              EMULSION_INVALID_ARGUMENT);
+    EXPECT_EQ(network.error(),
+              "input 'mask' of sample 1, row 1, column 2 is 2, but must be a class: 0 to 1");
+}
+
+TEST(AbiArguments, DistributionsSumToOne) {
+    FakeLibrary fake;
+    emulsion_port ports[2] = {fake.input_ports[0], {}};
+    ports[1] = {"target", EMULSION_F32, 1, 1, 0, 0, 1, {4}, 4 * sizeof(float)};
+    fake.info.inputs = ports;
+    fake.info.input_count = 2;
+    FakeNetwork network(fake, 1);
+    alignas(64) float x[kBatch * kWidth] = {}, y[16], loss[16];
+    alignas(64) float target[16] = {0.25f, 0.25f, 0.5f, 0, 0.9995f};
+    const void* inputs[] = {x, target};
+    void* outputs[] = {y, loss};
+    emulsion_call call = {2, 0, inputs, outputs};
+    const auto step = [&] {
+        return emulsion_library_step(&fake.library, network.instance(), &call, 0.1f);
+    };
+    EXPECT_EQ(step(), EMULSION_OK) << network.error();
+    const std::string fix = ", but must be a distribution: values of 0 or more that sum to 1";
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const struct {
+        float value;
+        const char* fault;
+    } cases[] = {{0.5f, " sums to 500 thousandths"},
+                 {2, " sums to 2000 thousandths"},
+                 {1e30f, " sums to a million or more"},
+                 {-1, " is negative or no number at class 0"},
+                 {nan, " is negative or no number at class 0"}};
+    for (const auto& [value, fault] : cases) {
+        target[4] = value;
+        EXPECT_EQ(step(), EMULSION_INVALID_ARGUMENT);
+        EXPECT_EQ(network.error(), std::string("input 'target' of sample 1") + fault + fix);
+    }
 }
 
 // ---- Pools ----

@@ -5,6 +5,7 @@
 #include "runtime/program/session.h"
 #include "runtime/support/text.h"
 #include "tests/runtime/train_support.h"
+#include "tests/support/fake_memory.h"
 
 namespace emulsion {
 namespace {
@@ -198,6 +199,30 @@ TEST_F(TrainRunTest, SeveralClassifiersAreResumed) {
     const ProgramResult resumed = train(second);
     ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
     EXPECT_EQ(read_lines(resumed.out)[1]["heads"]["b"], 17.0 / 50) << resumed.out;
+}
+
+// What a loss wants beside one class index is brought by a program of the user's own.
+TEST_F(TrainRunTest, InputsThatThisProgramDoesNotFeed) {
+    const struct {
+        int type, rank, distribution;
+        const char* fault;
+    } cases[] = {
+        {EMULSION_I32, 3, 0, "also reads 'wanted' (a class index for each pixel)"},
+        {EMULSION_F32, 1, 1, "also reads 'wanted' (distributions over classes)"},
+        {EMULSION_F32, 1, 0, "also reads 'wanted' (numbers)"},
+    };
+    for (const auto& [type, rank, distribution, fault] : cases) {
+        use_fake_network({});
+        emulsion_port& port = fake().train_inputs[1];
+        port.name = "wanted";
+        port.type = type, port.rank = rank, port.distribution = distribution;
+        const ProgramResult result = train({});
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_EQ(result.err,
+                  std::string("error: fake: this program feeds one picture and its class index, "
+                              "but the network ") +
+                      fault + "\n  fix: call the training library from a program of your own\n");
+    }
 }
 
 // A label that a further classifier does not know is found in the data, before training.
