@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <type_traits>
@@ -406,8 +407,11 @@ Tensor maxout(const Tensor& x, int units, const MaxoutOptions& options = {},
 Tensor rbf(const Tensor& x, int units, const RbfOptions& options = {},
            Place where = Place::current());
 
-// (F) to (F): probabilities that sum to 1. classify() takes scores, not these.
+// Over the features of a sample, or over the channels of each pixel of a map: probabilities that
+// sum to 1, or their logarithms. classify() takes scores, not these.
 Tensor softmax(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
+Tensor log_softmax(const Tensor& x, const LayerOptions& options = {},
+                   Place where = Place::current());
 
 // Over some axes, 0 being the channels or the features, 1 the height, 2 the width; these get extent
 // 1, so the result can be combined with x again: x * sigmoid(mean(x, {1, 2})).
@@ -738,15 +742,63 @@ Optimizer adagrad(const AdagradOptions& options = {});
 Optimizer adadelta(const AdadeltaOptions& options = {});
 Optimizer rmsprop(const RmspropOptions& options = {});
 
-// A loss counts with its weight in the sum of all losses of the model.
+// A loss counts with its weight in the sum of all losses of the model. With a name its outputs are
+// NAME.scores, NAME.prediction, NAME.correct and so on; where there are several losses, training
+// hands out each as NAME.loss, before its weight.
 struct ClassifyOptions {
-    std::string label = "label";  // the input that holds the class index
+    std::string label = "label";             // the input that holds class indices
+    double label_smoothing = 0;              // this share is wanted of all classes alike
+    std::vector<double> class_weights = {};  // one a class; the mean divides by those of the labels
+    // The label of what does not count; unless said, -100 of pixels and none of samples.
+    std::optional<int64_t> ignored = {};
     double weight = 1;
-    std::string name = {};  // its outputs are NAME.scores, NAME.probabilities and NAME.correct
+    std::string name = {};
+};
+struct CrossEntropyOptions {
+    std::string target = "target";  // the input that holds a probability for each score
+    double label_smoothing = 0;
+    double weight = 1;
+    std::string name = {};
+};
+struct BinaryCrossEntropyOptions {
+    std::string target = "target";  // the input that holds 0, 1 or what is between
+    double positive_weight = 1;     // of the share of 1 in the target
+    double weight = 1;
+    std::string name = {};
+};
+struct HingeOptions {
+    std::string target = "target";  // the input that holds -1 and 1
+    bool squared = false;
+    double weight = 1;
+    std::string name = {};
+};
+struct MultiMarginOptions {
+    std::string label = "label";  // the input that holds class indices
+    double margin = 1;
+    bool squared = false;
+    double weight = 1;
+    std::string name = {};
 };
 struct MeanSquaredErrorOptions {
     std::string target = "target";  // the input that holds the wanted values
     bool half_sum = false;          // half the sum over the features instead of their mean
+    double weight = 1;
+    std::string name = {};
+};
+struct MeanAbsoluteErrorOptions {
+    std::string target = "target";
+    double weight = 1;
+    std::string name = {};
+};
+struct HuberOptions {
+    std::string target = "target";
+    double delta = 1;  // up to this difference the loss is square, beyond it grows evenly
+    double weight = 1;
+    std::string name = {};
+};
+struct SmoothL1Options {
+    std::string target = "target";
+    double beta = 1;  // as delta of huber
     double weight = 1;
     std::string name = {};
 };
@@ -779,11 +831,40 @@ class Model {
     // several classifiers all but one have a name; "the" accuracy, loss of validation and class of
     // a picture are those of the one without a name, else of the first in the model, and the
     // programs show the accuracy of each by its name.
+    // Of scores (K, H, W) each pixel is classified, with a map (1, H, W) of class indices: a mean
+    // over the pixels that count, whose number is "counted"; the accuracy is correct / counted.
     void classify(const Tensor& scores, const ClassifyOptions& options = {},
                   Place where = Place::current());
-    // The mean of (prediction - target)^2 over features and samples; also the output "prediction".
+    // Softmax cross-entropy of scores, (K) or (K, H, W), with a distribution, which a program
+    // refuses where it does not sum to 1; also the outputs "scores" and "probabilities".
+    void cross_entropy(const Tensor& scores, const CrossEntropyOptions& options = {},
+                       Place where = Place::current());
+    // Cross-entropy of the sigmoid of each score with its target: takes scores (logits) of any
+    // shape; the output "prediction" is their sigmoid.
+    void binary_cross_entropy(const Tensor& scores, const BinaryCrossEntropyOptions& options = {},
+                              Place where = Place::current());
+    // The mean of max(0, 1 - target * score), squared if so; also the output "prediction".
+    void hinge(const Tensor& scores, const HingeOptions& options = {},
+               Place where = Place::current());
+    // The hinge loss of several classes: the sum over the others of max(0, margin - score of the
+    // label + their score), squared if so, divided by their number and the label's class; also the
+    // outputs "scores" and "correct".
+    void multi_margin(const Tensor& scores, const MultiMarginOptions& options = {},
+                      Place where = Place::current());
+    // The mean of (prediction - target)^2 over features and samples; also the output "prediction",
+    // as of the three losses below.
     void mean_squared_error(const Tensor& prediction, const MeanSquaredErrorOptions& options = {},
                             Place where = Place::current());
+    // The mean of |prediction - target|.
+    void mean_absolute_error(const Tensor& prediction, const MeanAbsoluteErrorOptions& options = {},
+                             Place where = Place::current());
+    // The mean of d^2 / 2 where |d| = |prediction - target| is at most delta, else of
+    // delta * (|d| - delta / 2).
+    void huber(const Tensor& prediction, const HuberOptions& options = {},
+               Place where = Place::current());
+    // huber divided by beta: of box regression. A beta of 0 is mean_absolute_error.
+    void smooth_l1(const Tensor& prediction, const SmoothL1Options& options = {},
+                   Place where = Place::current());
     // Any other loss: the mean of `value` over everything.
     void loss(const Tensor& value, const LossOptions& options = {}, Place where = Place::current());
 

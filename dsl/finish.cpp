@@ -145,8 +145,12 @@ Network assemble(const ModelState& state) {
     network.classes = state.classes;
     network.normalization = state.normalization;
     GraphBuilder builder = state.builder;
-    if (Value loss = total_loss(builder, state.losses); loss.defined())
+    if (Value loss = total_loss(builder, state.losses); loss.defined()) {
+        for (const internal::LossTerm& term : state.losses) {
+            if (state.losses.size() > 1) builder.output(term.name + ".loss", term.value);
+        }
         builder.output("loss", loss);
+    }
     network.graph = apply_patterns(remove_unused(builder.build()), state);
     network.rates = rates_of(network.graph, state);
     return network;

@@ -157,8 +157,8 @@ void Model::output(const std::string& name, const Tensor& value, Place place) {
     const bool is_reserved = is_for_training(name);
     if (is_reserved || !internal::is_layer_name(name)) {
         state_->mistake("name", fmt::format("'{}' is no name for an output", name),
-                        is_reserved ? "choose another name: a classifier hands out loss and "
-                                      "correct, or NAME.correct, itself"
+                        is_reserved ? "choose another name: the model hands out loss, correct and "
+                                      "counted, and those of a NAME, itself"
                                     : "use a letter, then letters, digits, '_', '-' and '.'",
                         where);
         return;

@@ -19,7 +19,8 @@ namespace emulsion::internal {
 
 // One term of the model's loss.
 struct LossTerm {
-    Value value;  // f32[]
+    std::string name;  // of its layer
+    Value value;       // f32[]
     double weight = 1;
     SourceLocation where;
 };

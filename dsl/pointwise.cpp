@@ -71,8 +71,14 @@ Tensor sigmoid(const Tensor& x, const LayerOptions& options, Place where) {
 Tensor softmax(const Tensor& x, const LayerOptions& options, Place where) {
     return write_layer("softmax", options.name, {x}, where,
                        [](Layer& layer, const std::vector<Value>& in) {
-                           layer.expect_features(in[0]);
                            return layer.add("", "softmax", {layer.plain_features(in[0])});
+                       });
+}
+
+Tensor log_softmax(const Tensor& x, const LayerOptions& options, Place where) {
+    return write_layer("log_softmax", options.name, {x}, where,
+                       [](Layer& layer, const std::vector<Value>& in) {
+                           return layer.add("", "log_softmax", {layer.plain_features(in[0])});
                        });
 }
 

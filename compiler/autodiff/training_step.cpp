@@ -233,7 +233,7 @@ Graph training_step(const Network& network) {
     GraphBuilder builder(forward);
     builder.output("loss", loss->value);
     for (const Result& result : forward.results()) {
-        if (result.kind == Result::Kind::output && is_count(result.name))
+        if (result.kind == Result::Kind::output && is_measure(result.name))
             builder.output(result.name, result.value);
         if (result.kind == Result::Kind::update) builder.update(result.target, result.value);
     }

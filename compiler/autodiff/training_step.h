@@ -5,7 +5,7 @@
 
 namespace emulsion {
 
-// Results: outputs "loss" and, for each classifier, its count; a gradient for each trained
+// Results: outputs "loss" and the measures beside it; a gradient for each trained
 // parameter; updates of parameters, optimiser state and running statistics. Frozen parameters get
 // neither gradient nor state, and cost no backward work; a batch norm whose weights are both frozen
 // keeps its running statistics and normalises by them.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <optional>
 #include <set>
@@ -250,11 +251,15 @@ Network read_network(const std::string& path) {
 
 // Checks
 
-bool is_count(std::string_view output) {
-    return output == "correct" || output.ends_with(".correct");
+bool is_measure(std::string_view output) {
+    if (output.ends_with(".loss")) return true;
+    return std::ranges::any_of(std::array{"correct", "counted"}, [&](std::string_view count) {
+        return output == count ||
+               (output.ends_with(count) && output[output.size() - count.size() - 1] == '.');
+    });
 }
 
-bool is_for_training(std::string_view output) { return output == "loss" || is_count(output); }
+bool is_for_training(std::string_view output) { return output == "loss" || is_measure(output); }
 
 bool is_trained(const Network& network) { return network.graph.find_output("loss") != nullptr; }
 

@@ -5,12 +5,15 @@
 // then "label" or "target"), its parameters carry initialisers and the freezing flag, its states
 // (running statistics) start values.
 //     output "loss"            f32[], the mean over the samples: what is differentiated
-//     output "correct"         f32[], of a classifier: how many samples have the label's score as
-//                              their best; "NAME.correct" of one with a name
+//     output "correct"         f32[], of a classifier: how many samples, or pixels, have the
+//     label's
+//                              score as their best; "NAME.correct" of one with a name
+//     output "counted"         f32[], of one that ignores labels: how many count
+//     output "NAME.loss"       f32[], of each loss where there are several, before its weight
 //     output "scores", "probabilities" and others by name: what inference hands out
 //     update %bn.running_mean <- %value: written by a training step, absent from inference
-// Training hands out "loss" and the counts, inference every other output; each drops what it does
-// not need, inputs too. Dropout and batch norm stand in their training form; a pass gives them
+// Training hands out "loss" and these numbers, inference every other output; each drops what it
+// does not need, inputs too. Dropout and batch norm stand in their training form; a pass gives them
 // their inference form.
 #pragma once
 
@@ -37,11 +40,11 @@ struct Network {
 
 bool operator==(const Network& a, const Network& b);
 
-// Whether an output of this name is a classifier's count of right answers: "correct" or
-// "NAME.correct".
-bool is_count(std::string_view output);
+// Whether an output of this name is a number of the training step beside its loss: "correct" and
+// "counted", or ending in ".correct", ".counted" or ".loss".
+bool is_measure(std::string_view output);
 
-// Whether training alone hands it out: "loss" and the counts.
+// Whether training alone hands it out: "loss" and the measures.
 bool is_for_training(std::string_view output);
 
 // Whether there is something to train: a network without a loss is for inference only.

@@ -246,22 +246,25 @@ void check_outputs(const Network& network) {
     }
 }
 
-void check_counts(const Network& network) {
+void check_measures(const Network& network) {
     for (const Result& result : network.graph.results()) {
-        if (result.kind != Result::Kind::output || !is_count(result.name)) continue;
+        if (result.kind != Result::Kind::output || !is_measure(result.name)) continue;
+        const bool is_loss = result.name.ends_with(".loss");
         const TensorType& type = network.graph.type(result.value);
         if (type != plain_type({})) {
             fail("count",
-                 fmt::format("the output '{}' has type {}, but outputs of this name count right "
-                             "answers: one number of type f32[]",
-                             result.name, to_string(type)),
+                 fmt::format("the output '{}' has type {}, but outputs of this name {}: one number "
+                             "of type f32[]",
+                             result.name, to_string(type),
+                             is_loss ? "are losses" : "count right answers"),
                  "give the output another name");
         }
         if (!is_trained(network)) {
             fail("count",
-                 fmt::format("the output '{}' counts right answers in training, but the model '{}' "
-                             "has no loss to train with",
-                             result.name, network.name),
+                 fmt::format("the output '{}' {} in training, but the model '{}' has no loss to "
+                             "train with",
+                             result.name, is_loss ? "is a loss" : "counts right answers",
+                             network.name),
                  "give the model a loss, or the output another name");
         }
     }
@@ -318,7 +321,7 @@ void check_classes(const Network& network) {
              "end it with classify(scores), or name no classes");
     }
     const TensorType& type = network.graph.type(scores->value);
-    if (type.shape.size() != 1 || type.shape[0] != static_cast<int64_t>(network.classes.size())) {
+    if (type.shape.empty() || type.shape[0] != static_cast<int64_t>(network.classes.size())) {
         fail("classes",
              fmt::format("{} classes are named, but the scores are {}", network.classes.size(),
                          to_string(type)),
@@ -331,7 +334,7 @@ void check_classes(const Network& network) {
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
     for (auto check : {check_name, check_lengths, check_sources, check_input, check_loss,
-                       check_gradients, check_outputs, check_counts, check_classes,
+                       check_gradients, check_outputs, check_measures, check_classes,
                        check_normalization, check_optimizer, check_rates, check_schedule}) {
         try {
             check(network);

@@ -76,6 +76,17 @@ int main(int argc, char** argv) {
     m.classify(dense(features, 4), {.label = "kind", .name = "aux"});
     m.mean_squared_error(features, {.target = "wanted", .half_sum = true, .weight = 0.1});
     m.loss(features, {.weight = 1e-4});
+    m.classify(conv(y, 3), {.label = "mask", .ignored = 255, .name = "pixels"});
+    m.cross_entropy(dense(features, 4),
+                    {.target = "shares", .label_smoothing = 0.1, .name = "shares"});
+    m.binary_cross_entropy(features,
+                           {.target = "tags", .positive_weight = 2, .weight = 0.1, .name = "tags"});
+    m.hinge(features, {.target = "sides", .squared = true, .name = "sides"});
+    m.multi_margin(dense(features, 4), {.label = "kind", .margin = 0.5, .name = "margin"});
+    m.mean_absolute_error(features, {.target = "wanted", .name = "l1"});
+    m.huber(features, {.target = "wanted", .delta = 2, .name = "robust"});
+    m.smooth_l1(features, {.target = "wanted", .beta = 0.5, .name = "smooth"});
+    m.output("logarithms", log_softmax(features));
     m.optimizer(adam(
         {.learning_rate = 0.002,
          .weight_decay = 0.01,

@@ -69,9 +69,11 @@ TEST(Model, LossesAddUpWithTheirWeights) {
     m.classify(dense(x, 3), {.weight = 0.3, .name = "aux"});
     m.mean_squared_error(x, {.half_sum = true});
     Network network = finished(m);
-    EXPECT_EQ(outputs_of(network),
-              (std::vector<std::string>{"correct", "scores", "probabilities", "aux.correct",
-                                        "aux.scores", "aux.probabilities", "prediction", "loss"}));
+    EXPECT_EQ(
+        outputs_of(network),
+        (std::vector<std::string>{"correct", "scores", "probabilities", "aux.correct", "aux.scores",
+                                  "aux.probabilities", "prediction", "classify1.loss", "aux.loss",
+                                  "mean_squared_error1.loss", "loss"}));
     EXPECT_EQ(node_text(network, "aux.mean.weighted"),
               "%aux.mean.weighted = scale(%aux.mean) {factor=0.3} : f32[]");
     EXPECT_EQ(node_text(network, "loss.total"),
@@ -81,6 +83,66 @@ TEST(Model, LossesAddUpWithTheirWeights) {
     EXPECT_EQ(
         node_text(network, "mean_squared_error1.halves"),
         "%mean_squared_error1.halves = scale(%mean_squared_error1.sums) {factor=0.5} : f32[n]");
+}
+
+TEST(Model, WhatCountsOfAClassifier) {
+    Model m("m");
+    Tensor x = dense(m.input("x", {4}), 3);
+    m.classify(x, {.label_smoothing = 0.1, .class_weights = {1, 2, 0.5}, .ignored = -1});
+    Network network = finished(m);
+    EXPECT_EQ(outputs_of(network),
+              (std::vector<std::string>{"correct", "counted", "scores", "probabilities", "loss"}));
+    EXPECT_EQ(node_text(network, "classify1"),
+              "%classify1 = softmax_cross_entropy(%dense1.biased, %label) {label_smoothing=0.1, "
+              "class_weights=[1,2,0.5], ignored=[-1]} : f32[n], f32[n]");
+    EXPECT_EQ(node_text(network, "classify1.counted.each"),
+              "%classify1.counted.each = label_weight(%label) {ignored=[-1]} : f32[n]");
+    EXPECT_EQ(node_text(network, "classify1.mean"),
+              "%classify1.mean = weighted_mean(%classify1.sum, %classify1.weight) : f32[]");
+    EXPECT_TRUE(parse_network(print(network), "m.emu") == network);
+}
+
+TEST(Model, PixelsAreClassifiedAndMayBeIgnored) {
+    Model m("m");
+    m.classify(conv(m.input("image", {1, 8, 6}), 3, {.padding = same}));
+    m.classes({"a", "b", "c"});
+    Network network = finished(m);
+    EXPECT_EQ(node_text(network, "label"), "%label = input() : i32[n,1,8,6]");
+    EXPECT_EQ(node_text(network, "classify1"),
+              "%classify1 = softmax_cross_entropy(%conv1.biased, %label) {ignored=[-100]} : "
+              "f32[n,1,8,6], f32[n,1,8,6]");
+    EXPECT_EQ(node_text(network, "classify1.mean"),
+              "%classify1.mean = weighted_mean(%classify1.sum, %classify1.counted) : f32[]");
+    EXPECT_EQ(node_text(network, "classify1.probabilities"),
+              "%classify1.probabilities = softmax(%conv1.biased) : f32[n,3,8,6]");
+}
+
+TEST(Model, LossesOfEveryKind) {
+    Model m("m");
+    Tensor x = dense(m.input("x", {4}), 3);
+    m.cross_entropy(x, {.label_smoothing = 0.1, .name = "shares"});
+    m.binary_cross_entropy(x, {.target = "tags", .positive_weight = 2, .name = "several"});
+    m.hinge(x, {.target = "sides", .squared = true, .name = "side"});
+    m.multi_margin(x, {.margin = 0.5, .name = "margin"});
+    m.mean_absolute_error(x, {.target = "box", .name = "l1"});
+    m.huber(x, {.target = "box", .delta = 0.5, .name = "robust"});
+    m.smooth_l1(x, {.target = "box", .beta = 0.25, .name = "smooth"});
+    Network network = finished(m);
+    const std::string x_name = "%dense1.biased";
+    EXPECT_EQ(node_text(network, "shares.each"), "%shares.each = distribution_cross_entropy(" +
+                                                     x_name +
+                                                     ", %target) {label_smoothing=0.1} : f32[n]");
+    EXPECT_EQ(node_text(network, "several.each"), "%several.each = binary_cross_entropy(" + x_name +
+                                                      ", %tags) {positive_weight=2} : f32[n,3]");
+    EXPECT_EQ(node_text(network, "side.square"),
+              "%side.square = multiply(%side.each, %side.each) : f32[n,3]");
+    EXPECT_EQ(node_text(network, "margin.each"),
+              "%margin.each = multi_margin(" + x_name +
+                  ", %label) {margin=0.5, squared=false} : f32[n], f32[n]");
+    EXPECT_EQ(node_text(network, "robust.each"),
+              "%robust.each = huber(" + x_name + ", %box) {delta=0.5} : f32[n,3]");
+    EXPECT_EQ(node_text(network, "smooth"), "%smooth = scale(%smooth.mean) {factor=4} : f32[]");
+    EXPECT_TRUE(parse_network(print(network), "m.emu") == network);
 }
 
 TEST(Model, BatchNormUpdatesItsStatistics) {
