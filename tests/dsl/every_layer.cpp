@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
                         .output_padding = 0,
                         .groups = 2,
                         .bias = false});
-    y = upsample(crop(y, {1, 0, 2, 1}), {.size = {16, 8}, .mode = Interpolation::bilinear});
+    y = upsample(crop(y, {1, 0, 2, 1}), {.mode = Interpolation::bilinear, .size = {16, 8}});
     IndexedPool largest = max_pool_with_indices(y, {.window = 2});
     y = y + max_unpool(largest.value, largest);
     std::vector<Tensor> halves = split(y, 2, {.axis = 0});
