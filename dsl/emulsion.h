@@ -646,7 +646,9 @@ ScheduleSpec warm_up(const WarmUpOptions& options);
 //     clip_norm     all gradients together are scaled down to this norm, where theirs is larger;
 //                   reads every gradient once more, and libraries built with --update=at-once keep
 //                   all of them until the norm is known
-// Only one of the last two; penalties join what is clipped.
+// Only one of the last two; penalties join what is clipped. With `adjustable` the trainer's options
+// --weight-decay and --momentum (of sgd and rmsprop) may give other values than these: they are
+// part of the state then, which costs a little where they are 0.
 
 struct SgdOptions {
     double learning_rate = 0.01;
@@ -657,6 +659,7 @@ struct SgdOptions {
     double l1 = 0;
     double clip_value = 0;
     double clip_norm = 0;
+    bool adjustable = false;
     ScheduleSpec schedule = cosine_rate();
 };
 
@@ -675,6 +678,7 @@ struct AdamOptions {
     double l1 = 0;
     double clip_value = 0;
     double clip_norm = 0;
+    bool adjustable = false;
     ScheduleSpec schedule = cosine_rate();
 };
 
@@ -690,6 +694,7 @@ struct AdamwOptions {
     double l1 = 0;
     double clip_value = 0;
     double clip_norm = 0;
+    bool adjustable = false;
     ScheduleSpec schedule = cosine_rate();
 };
 
@@ -702,6 +707,7 @@ struct AdagradOptions {
     double l1 = 0;
     double clip_value = 0;
     double clip_norm = 0;
+    bool adjustable = false;
     ScheduleSpec schedule = cosine_rate();
 };
 
@@ -713,6 +719,7 @@ struct AdadeltaOptions {
     double l1 = 0;
     double clip_value = 0;
     double clip_norm = 0;
+    bool adjustable = false;
     ScheduleSpec schedule = cosine_rate();
 };
 
@@ -728,6 +735,7 @@ struct RmspropOptions {
     double l1 = 0;
     double clip_value = 0;
     double clip_norm = 0;
+    bool adjustable = false;
     ScheduleSpec schedule = cosine_rate();
 };
 

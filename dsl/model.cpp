@@ -230,6 +230,7 @@ OptimizerSpec spec_of(const char* kind, const Options& options) {
     spec.l1 = options.l1;
     spec.clip_value = options.clip_value;
     spec.clip_norm = options.clip_norm;
+    spec.adjustable = options.adjustable;
     return spec;
 }
 

@@ -27,7 +27,8 @@ struct Buffer {
     double value = 0;  // at the start
 };
 
-// How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'….
+// How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'…;
+// where the settings are adjustable and it has a momentum, that stands before the rate.
 struct UpdateRule {
     std::string op, attributes;
     std::string ending;  // of the node's name
@@ -35,12 +36,14 @@ struct UpdateRule {
     std::vector<SharedState> shared;
 };
 
+int scalars_of(const OptimizerSpec& spec) { return spec.adjustable ? 2 : 1; }
+
 UpdateRule sgd_rule(const OptimizerSpec& spec, double decay) {
-    if (spec.momentum == 0)
+    if (spec.momentum == 0 && !spec.adjustable)
         return {"sgd_plain", fmt::format("{{weight_decay={}}}", decay), "sgd", {}, {}};
     return {"sgd_update",
-            fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}}}", spec.momentum,
-                        spec.nesterov, spec.damped, decay),
+            fmt::format("{{momentum={}, nesterov={}, damped={}, weight_decay={}, scalars={}}}",
+                        spec.momentum, spec.nesterov, spec.damped, decay, scalars_of(spec)),
             "sgd",
             {{"momentum"}},
             {}};
@@ -75,16 +78,16 @@ UpdateRule adadelta_rule(const OptimizerSpec& spec, double decay) {
 }
 
 UpdateRule rmsprop_rule(const OptimizerSpec& spec, double decay) {
-    UpdateRule rule{
-        "rmsprop_update",
-        fmt::format("{{rho={}, epsilon={}, inside={}, centered={}, momentum={}, "
-                    "weight_decay={}}}",
-                    spec.rho, spec.epsilon, spec.inside, spec.centered, spec.momentum, decay),
-        "rmsprop",
-        {{"squares"}},
-        {}};
+    UpdateRule rule{"rmsprop_update",
+                    fmt::format("{{rho={}, epsilon={}, inside={}, centered={}, momentum={}, "
+                                "weight_decay={}, scalars={}}}",
+                                spec.rho, spec.epsilon, spec.inside, spec.centered, spec.momentum,
+                                decay, scalars_of(spec)),
+                    "rmsprop",
+                    {{"squares"}},
+                    {}};
     if (spec.centered) rule.buffers.push_back({"mean"});
-    if (spec.momentum != 0) rule.buffers.push_back({"momentum"});
+    if (spec.momentum != 0 || spec.adjustable) rule.buffers.push_back({"momentum"});
     return rule;
 }
 
@@ -116,6 +119,10 @@ class OptimizerWriter {
         rate->name = "learning_rate";
         rates_[1] = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
         for (const SharedState& shared : rule_of(spec_, 0).shared) add_shared(shared);
+        if (!spec_.adjustable) return;
+        decay_ = state("optimizer.weight_decay", plain_type({}), spec_.weight_decay);
+        if (spec_.kind == "sgd" || spec_.kind == "rmsprop")
+            momentum_ = state("optimizer.momentum", plain_type({}), spec_.momentum);
     }
 
     void write(const std::vector<Trained>& trained) {
@@ -128,7 +135,8 @@ class OptimizerWriter {
         builder_.gradient(trained.parameter, trained.gradient);
         const std::string name = builder_.graph().node(trained.parameter).name;
         const bool decays = builder_.graph().op_as<Parameter>(trained.parameter)->decay;
-        const UpdateRule rule = rule_of(spec_, decays ? spec_.weight_decay : 0);
+        const UpdateRule rule =
+            rule_of(spec_, decays && !spec_.adjustable ? spec_.weight_decay : 0);
         const Value weights{trained.parameter, 0};
         std::vector<Value> operands = {weights, shaped(trained, name, decays)};
         for (const Buffer& buffer : rule.buffers) {
@@ -136,9 +144,10 @@ class OptimizerWriter {
                 state(name + "." + buffer.name, builder_.type(weights), buffer.value));
         }
         operands.insert(operands.end(), shared_.begin(), shared_.end());
+        if (momentum_.defined()) operands.push_back(momentum_);
         operands.push_back(rate_of(name));
         const Value next = add(name + "." + rule.ending, rule.op, rule.attributes, operands);
-        builder_.update(trained.parameter, next);
+        builder_.update(trained.parameter, decayed(next, operands, name, decays));
         for (size_t i = 0; i < rule.buffers.size(); i++)
             builder_.update(operands[2 + i].node, {next.node, static_cast<int>(i) + 1});
     }
@@ -153,12 +162,24 @@ class OptimizerWriter {
         }
         if (clip_factor_.defined())
             gradient = add(clipped, "multiply", "", {gradient, clip_factor_});
+        if (decay_.defined() && decays && !spec_.decoupled) {
+            gradient = add(name + ".penalized", "l2_penalty", "",
+                           {gradient, {trained.parameter, 0}, decay_});
+        }
         if (spec_.l1 != 0 && decays) {
             gradient =
                 add(name + ".penalized", "l1_penalty", fmt::format("{{factor={}}}", spec_.l1),
                     {gradient, {trained.parameter, 0}});
         }
         return gradient;
+    }
+
+    // The weights behind a decay apart from the gradient that the update does not make itself.
+    Value decayed(Value next, const std::vector<Value>& operands, const std::string& name,
+                  bool decays) {
+        if (!decay_.defined() || !decays || !spec_.decoupled) return next;
+        return add(name + ".decayed", "decay_weights", "",
+                   {next, operands.front(), operands.back(), decay_});
     }
 
     // The sums of squares one after another, in the order of the parameters.
@@ -209,6 +230,7 @@ class OptimizerWriter {
     const std::map<std::string, double>& factors_;  // of the rate, by parameter
     std::map<double, Value> rates_;                 // by factor
     std::vector<Value> shared_;                     // as after this step
+    Value decay_, momentum_;                        // where they are adjustable
     Value clip_factor_;                             // of all gradients, where a norm bounds them
 };
 

@@ -82,9 +82,12 @@ void OptimizerSpec::extras(Fields& f) {
     f.field("clip_value", clip_value);
     f.field("clip_norm", clip_norm);
     f.field("l1", l1);
+    f.field("adjustable", adjustable);
 }
 
-bool OptimizerSpec::has_extras() const { return clip_value != 0 || clip_norm != 0 || l1 != 0; }
+bool OptimizerSpec::has_extras() const {
+    return clip_value != 0 || clip_norm != 0 || l1 != 0 || adjustable;
+}
 
 bool operator==(const Network& a, const Network& b) {
     return a.name == b.name && a.graph == b.graph && a.optimizer == b.optimizer &&

@@ -33,7 +33,8 @@ namespace {
 // Attributes that kinds got later on, with the value that means what was so before. They are
 // printed where they have another: so the text of a model, which signatures and records are made
 // of, is that of former versions. An empty list stands for nothing.
-constexpr std::pair<std::string_view, int64_t> kLaterFields[] = {{"axis", 0}, {"groups", 1}};
+constexpr std::pair<std::string_view, int64_t> kLaterFields[] = {
+    {"axis", 0}, {"groups", 1}, {"scalars", 1}};
 constexpr std::pair<std::string_view, double> kLaterNumbers[] = {{"label_smoothing", 0}};
 constexpr std::string_view kLaterLists[] = {"class_weights", "ignored"};
 

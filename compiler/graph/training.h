@@ -86,6 +86,9 @@ struct OptimizerSpec {
     double clip_value = 0;
     double clip_norm = 0;
     double l1 = 0;  // the penalty l1 * |w|, of the weights that decay
+    // Weight decay and momentum are numbers of the state, "optimizer.weight_decay" and
+    // "optimizer.momentum", which begin as they are here and may be set before a run.
+    bool adjustable = false;
 
     void fields(Fields& f);  // those of the kind, in printed order
     void extras(Fields& f);  // those of every kind, printed behind them where it has any

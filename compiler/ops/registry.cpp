@@ -47,6 +47,7 @@
 #include "compiler/ops/sum_squares.h"
 #include "compiler/ops/transpose.h"
 #include "compiler/ops/unfactor.h"
+#include "compiler/ops/weight_decay.h"
 #include "compiler/ops/winograd.h"
 
 namespace emulsion {
@@ -97,6 +98,7 @@ constexpr Entry kOps[] = {
     {"conv2d_backward_filter", make<Conv2dBackwardFilter>},
     {"crop", make<Crop>},
     {"crop_backward", make<CropBackward>},
+    {"decay_weights", make<DecayWeights>},
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
@@ -128,6 +130,7 @@ constexpr Entry kOps[] = {
     {"input", make<Input>},
     {"keep_old", make<KeepOld>},
     {"l1_penalty", make<L1Penalty>},
+    {"l2_penalty", make<L2Penalty>},
     {"label_weight", make<LabelWeight>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},

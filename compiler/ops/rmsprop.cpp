@@ -10,8 +10,9 @@ namespace emulsion {
 // Shape
 
 std::vector<TensorType> RmspropUpdate::infer(std::span<const TensorType> inputs) const {
+    expect_scalars(scalars);
     const auto count = static_cast<size_t>(tensors());
-    expect_update(inputs, count + 1, 1);
+    expect_update(inputs, count + 1, static_cast<size_t>(scalars));
     expect_number(rho, "rho");
     expect_epsilon(epsilon);
     expect_number(momentum, "momentum");
@@ -36,8 +37,10 @@ std::vector<Halide::Expr> RmspropUpdate::evaluate(const LowerContext&,
         spread = choose(spread < zero, zero, spread);
     }
     Strict step = d / (inside ? square_root(spread + eps) : square_root(spread) + eps);
-    if (momentum != 0) {
-        step = Strict(operands[operands.size() - 2]) * Strict(momentum) + step;
+    if (has_momentum()) {
+        const size_t at = operands.size() - 1 - static_cast<size_t>(scalars);  // of the buffer
+        const Strict beta = scalars == 2 ? Strict(operands[at + 1]) : Strict(momentum);
+        step = Strict(operands[at]) * beta + step;
         next.push_back(step);
     }
     next[0] = w - rate * step;

@@ -19,7 +19,8 @@ std::vector<TensorType> SgdPlain::infer(std::span<const TensorType> inputs) cons
 }
 
 std::vector<TensorType> SgdUpdate::infer(std::span<const TensorType> inputs) const {
-    expect_update(inputs, 3, 1);
+    expect_scalars(scalars);
+    expect_update(inputs, 3, static_cast<size_t>(scalars));
     expect_number(momentum, "momentum");
     expect_number(weight_decay, "weight decay");
     return {inputs[0], inputs[0]};
@@ -33,9 +34,10 @@ Exprs SgdPlain::evaluate(const LowerContext&, const Exprs& operands, const Exprs
 }
 
 Exprs SgdUpdate::evaluate(const LowerContext&, const Exprs& operands, const Exprs&) const {
-    const Strict w(operands[0]), m(operands[2]), rate(operands[3]), beta(momentum);
+    const Strict w(operands[0]), m(operands[2]), rate(operands.back());
+    const Strict beta = scalars == 2 ? Strict(operands[3]) : Strict(momentum);
     Strict d = decayed(operands[1], w, weight_decay);
-    if (damped) d = d * Strict(1 - momentum);
+    if (damped) d = d * (scalars == 2 ? Strict(1.0F) - beta : Strict(1 - momentum));
     const Strict next = m * beta + d;
     const Strict step = nesterov ? next * beta + d : next;
     return {w - rate * step, next};

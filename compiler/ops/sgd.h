@@ -1,7 +1,7 @@
 // Stochastic gradient descent. All operands but the rate have the type of the weights w.
 //
 //     sgd_plain(w, g, rate) -> w'              w - rate * (g + weight_decay * w)
-//     sgd_update(w, g, m, rate) -> w', m'      with d = g + weight_decay * w:
+//     sgd_update(w, g, m[, momentum], rate) -> w', m'      with d = g + weight_decay * w:
 //         m' = momentum * m + d                (damped: momentum * m + (1 - momentum) * d)
 //         w' = w - rate * m'                   (nesterov: w - rate * (momentum * m' + d))
 //
@@ -35,15 +35,17 @@ class SgdUpdate : public PointwiseOp {
         f.field("nesterov", nesterov);
         f.field("damped", damped);
         f.field("weight_decay", weight_decay);
+        f.field("scalars", scalars);
     }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     double momentum = 0.9;
     bool nesterov = false;
     bool damped = false;
     double weight_decay = 0;
+    int64_t scalars = 1;  // 2: the momentum, in place of the attribute, and the rate
 
   protected:
-    int arity() const override { return 4; }
+    int arity() const override { return 3 + static_cast<int>(scalars); }
     int output_count() const override { return 2; }
     std::vector<Halide::Expr> evaluate(const LowerContext&,
                                        const std::vector<Halide::Expr>& operands,

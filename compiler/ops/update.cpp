@@ -27,6 +27,11 @@ void expect_update(std::span<const TensorType> inputs, size_t tensors, size_t sc
     }
 }
 
+void expect_scalars(int64_t scalars) {
+    if (scalars == 1 || scalars == 2) return;
+    fail("attribute", fmt::format("scalars is {}", scalars), "give it 1 or 2");
+}
+
 // Lowering
 
 Strict decayed(const Strict& gradient, const Strict& w, double weight_decay) {

@@ -75,6 +75,8 @@ std::string settings_json(const RunFacts& facts) {
               {"threads", facts.threads},
               {"device", facts.device->option},
               {"schedule", schedule_name(settings.schedule.kind)}};
+    if (settings.momentum) json["momentum"] = *settings.momentum;
+    if (settings.weight_decay) json["weight_decay"] = *settings.weight_decay;
     if (!settings.best.empty()) json["best"] = settings.best;
     if (settings.patience > 0) json["patience"] = settings.patience;
     if (settings.keep > 0) json["keep"] = settings.keep;

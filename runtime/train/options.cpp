@@ -20,7 +20,8 @@ namespace emulsion {
 namespace {
 
 struct Numbers {
-    std::string epochs, steps, learning_rate, schedule, batch, seed, validation, threads, variant;
+    std::string epochs, steps, learning_rate, momentum, decay, schedule, batch, seed, validation,
+        threads, variant;
     std::string minutes, split, best, patience, keep, resume, log_every, top, ema;
     DataTexts data;
     DeviceOptions device;
@@ -43,6 +44,11 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
                    concat("the optimizer's rate, the highest of most schedules (",
                           network.learning_rate, ")"))
         ->type_name("RATE");
+    app.add_option("--momentum", numbers->momentum,
+                   "instead of the model's, where its optimizer is built with .adjustable = true")
+        ->type_name("SHARE");
+    app.add_option("--weight-decay", numbers->decay, "the same of the weight decay")
+        ->type_name("FACTOR");
     app.add_option(
            "--schedule", numbers->schedule,
            concat("of the rate over the run: ", list_schedules(), " (", network.schedule, ")"))
@@ -183,6 +189,11 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
         options->learning_rate =
             parse_number("--learning-rate", numbers.learning_rate, 0.0, kMostRate);
     }
+    if (!numbers.momentum.empty())
+        options->momentum = parse_number("--momentum", numbers.momentum, 0.0, 1.0);
+    if (!numbers.decay.empty())
+        options->weight_decay =
+            parse_number("--weight-decay", numbers.decay, 0.0, kMostWeightDecay);
     if (!numbers.schedule.empty()) {
         options->schedule = find_schedule(numbers.schedule);
         if (!options->schedule) {

@@ -17,6 +17,7 @@ namespace emulsion {
 
 // Of a run; a checkpoint tells of every epoch, within kMostCheckpointHead.
 constexpr int64_t kMostEpochs = 100000;
+constexpr double kMostWeightDecay = 1e6;
 constexpr int64_t kMostSteps = 1000000000000;
 constexpr int kMostTop = 1000000;         // classes
 constexpr double kMostDecay = 0.9999999;  // of an average; single floats know no more
@@ -36,7 +37,7 @@ struct TrainOptions {
     std::optional<std::string> split;  // kRandomSplit or kLeadingSplit
     std::string init;                  // weights file to begin with
     std::optional<int64_t> epochs, steps;
-    std::optional<double> learning_rate;
+    std::optional<double> learning_rate, momentum, weight_decay;
     std::optional<ScheduleKind> schedule;
     std::optional<int> batch;
     std::optional<uint64_t> seed;

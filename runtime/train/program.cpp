@@ -2,6 +2,7 @@
 #include "runtime/train/program.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -101,6 +102,7 @@ int TrainProgram::exit_code() {
 void TrainProgram::prepare() {
     check_memory(options_.device, session_.sizes());
     begin_state();
+    check_numbers();
     load_data();
     check_length();
     begin_weights();
@@ -200,6 +202,48 @@ void TrainProgram::begin_average(double decay) {
     average_.emplace(decay, session_.info(), *infer_.info(), session_.sizes(), session_.memory());
     weights_.take_from(average_->memory());
     keeper_.keep_more(average_->parts());
+}
+
+namespace {
+
+// What the state has for an option, by name.
+struct StateNumber {
+    const char *option, *name;
+    std::optional<double> value;
+};
+
+std::array<StateNumber, 2> numbers_of(std::optional<double> momentum,
+                                      std::optional<double> weight_decay) {
+    return {{{"--momentum", "optimizer.momentum", momentum},
+             {"--weight-decay", "optimizer.weight_decay", weight_decay}}};
+}
+
+}  // namespace
+
+// Of a run that goes on, the state has them already.
+void TrainProgram::check_numbers() const {
+    for (const StateNumber& number : numbers_of(options_.momentum, options_.weight_decay)) {
+        if (!number.value) continue;
+        const float* stored = session_.state_number(number.name);
+        if (stored == nullptr) {
+            throw UsageError(number.option, "is compiled into this program, or of no use to it",
+                             "leave the option out, or build the model with .adjustable = true in "
+                             "the options of its optimizer");
+        }
+        if (!resumes_ || *stored == static_cast<float>(*number.value)) continue;
+        throw UsageError(
+            number.option,
+            concat("is ", *number.value, ", but the run of the checkpoint has ", *stored),
+            "leave the option out with --resume, or begin a new run in another folder");
+    }
+}
+
+// REQUIRES: initial parameters and state.
+void TrainProgram::set_numbers() {
+    const RunSettings& settings = state_.settings;
+    for (const StateNumber& number : numbers_of(settings.momentum, settings.weight_decay)) {
+        if (number.value) *session_.state_number(number.name) = static_cast<float>(*number.value);
+    }
 }
 
 void TrainProgram::load_data() {
@@ -305,6 +349,7 @@ RunFacts TrainProgram::facts() const {
 
 void TrainProgram::test_rates() {
     if (!initial_) session_.initialize(state_.settings.seed);
+    set_numbers();
     session_.bind(options_.variant);
     const std::vector<RatePoint> points = run_rate_test(
         session_, *loader_, state_.settings.schedule.base, options_.steps.value_or(kRateTestSteps));
@@ -324,8 +369,10 @@ void TrainProgram::train() {
         say_resumed();
     } else if (initial_) {
         reporter_->init(options_.init, *initial_);
+        set_numbers();
     } else {
         session_.initialize(state_.settings.seed);
+        set_numbers();
     }
     if (measures_kernels()) {
         profile_.start(session_.info().batch, state_.settings.batch, kProfileWarmUp);

@@ -39,6 +39,8 @@ class TrainProgram {
     void begin_weights();
     void choose_best();
     void begin_average(double decay);
+    void check_numbers() const;
+    void set_numbers();
     void load_data();
     void check_length();
     std::string checkpoint_file() const;

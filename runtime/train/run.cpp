@@ -85,6 +85,8 @@ void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("ema", settings.ema, 0.0, kMostDecay);
     fields("top", settings.top, 0, kMostTop);
     fields("confusion", settings.confusion);
+    fields("momentum", settings.momentum, 0.0, 1.0);
+    fields("weight_decay", settings.weight_decay, 0.0, kMostWeightDecay);
     fields("schedule", settings.schedule);
 }
 

@@ -96,6 +96,17 @@ void TrainingSession::initialize(uint64_t seed) {
     check(library_.init(seed, &blocks_.memory()), "init");
 }
 
+float* TrainingSession::state_number(const char* name) const {
+    for (int i = 0; i < info_.tensor_count; i++) {
+        const emulsion_tensor& tensor = info_.tensors[i];
+        if (tensor.memory_class != EMULSION_STATE || tensor.rank != 0) continue;
+        if (std::string_view(tensor.name) != name) continue;
+        auto* state = static_cast<char*>(memory().block[EMULSION_STATE]);
+        return reinterpret_cast<float*>(state + tensor.offset);
+    }
+    return nullptr;
+}
+
 void TrainingSession::bind(int variant, KernelProfile* profile) {
     emulsion_options options{};
     options.threads = threads_;

@@ -45,6 +45,9 @@ class TrainingSession {
     int label_classes() const;
 
     void initialize(uint64_t seed);  // parameters and state
+    // A number of the state in memory(), such as "optimizer.momentum", or null where the library
+    // has none of this name.
+    float* state_number(const char* name) const;
     // Takes parameters and state to where they are trained. `profile`, or null, measures every step
     // and must outlive the session.
     void bind(int variant, KernelProfile* profile = nullptr);

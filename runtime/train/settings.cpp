@@ -104,6 +104,8 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.ema = options.ema.value_or(0.0);
     settings.top = options.top.value_or(0);
     settings.confusion = options.confusion;
+    settings.momentum = options.momentum;
+    settings.weight_decay = options.weight_decay;
     Schedule& schedule = settings.schedule;
     schedule = schedule_of(network);
     if (options.schedule) schedule = chosen_schedule(*options.schedule, schedule);

@@ -5,6 +5,7 @@
 // another one where both change it at the same steps.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "runtime/program/description.h"
@@ -36,6 +37,8 @@ struct RunSettings {
     double ema = 0.0;        // decay of the averaged weights; 0: there are none
     int top = 0;             // validation and test count labels among so many best; 0: no
     bool confusion = false;  // they count which classes are taken for which
+    // Given in place of what the network was built with, where its optimiser is adjustable.
+    std::optional<double> momentum, weight_decay;
 
     // What messages call the data.
     const std::string& data_name() const { return images.empty() ? data : images; }

@@ -39,6 +39,17 @@ std::string length_text(const RunFacts& facts, int64_t total) {
     return text;
 }
 
+// "rmsprop, momentum 0.9; given: momentum 0.5".
+std::string optimizer_text(const RunFacts& facts) {
+    std::string given;
+    const auto add = [&](const char* name, const std::optional<double>& value) {
+        if (value) given += concat(given.empty() ? "; given: " : ", ", name, " ", *value);
+    };
+    add("momentum", facts.settings->momentum);
+    add("weight decay", facts.settings->weight_decay);
+    return facts.network->optimizer + given;
+}
+
 std::string variant_text(const RunFacts& facts) {
     if (!facts.device->is_processor()) return facts.device->interface;
     if (facts.variant > 0) return facts.info->variants[facts.variant - 1];
@@ -289,7 +300,7 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
         {"run", length_text(facts, total)},
         {"seed", concat(settings.seed)},
         {"threads", concat(facts.threads)},
-        {"optimizer", facts.network->optimizer},
+        {"optimizer", optimizer_text(facts)},
         {"rate", describe_schedule(settings.schedule)},
     };
     if (settings.ema > 0) rows.push_back({"average", concat("weights, decay ", settings.ema)});

@@ -70,6 +70,11 @@ class Descent {
         }
     }
 
+    void set(const std::string& state, double value) {
+        ASSERT_TRUE(sources_.contains(state)) << state;
+        sources_[state].values = {value};
+    }
+
     const Values& w() const { return sources_.at("w").values; }
     double b() const { return sources_.at("b").values[0]; }
     const Graph& graph() const { return graph_; }
@@ -101,6 +106,13 @@ constexpr Case kCases[] = {
     {"rmsprop_momentum", 0.005, "rmsprop {rho=0.99, momentum=0.9, weight_decay=0.1}"},
     {"rmsprop_centered", 0.01, "rmsprop {centered=true, epsilon=1e-3}"},
     {"rmsprop_both", 0.002, "rmsprop {centered=true, momentum=0.8, epsilon=1e-3}"},
+    // The same with decay and momentum as state.
+    {"sgd_nesterov", 0.02, "sgd {momentum=0.9, nesterov=true, weight_decay=0.1, adjustable=true}"},
+    {"adamw", 0.05,
+     "adam {beta1=0.8, beta2=0.99, weight_decay=0.1, decoupled=true, adjustable=true}"},
+    {"adagrad_decay", 0.1,
+     "adagrad {epsilon=1e-10, initial=0.1, weight_decay=0.1, adjustable=true}"},
+    {"rmsprop_both", 0.002, "rmsprop {centered=true, momentum=0.8, epsilon=1e-3, adjustable=true}"},
 };
 
 // Stored weights by case and step.
@@ -116,7 +128,7 @@ std::map<std::string, std::map<int, Values>> stored_paths() {
 
 TEST(Optimizers, AHundredStepsFollowTheStoredValues) {
     const auto paths = stored_paths();
-    ASSERT_EQ(paths.size(), std::size(kCases));
+    ASSERT_EQ(paths.size(), 15u);
     for (const Case& each : kCases) {
         SCOPED_TRACE(each.name);
         Descent descent(std::string("optimizer ") + each.optimizer, {1, -2, 0.5});
@@ -132,6 +144,25 @@ TEST(Optimizers, AHundredStepsFollowTheStoredValues) {
             if (path.contains(t)) expect_near(descent.w(), path.at(t), 1e-5);
         }
     }
+}
+
+// w^2 / 2 from 1, which the state alone makes plain descent, momentum and decay of.
+TEST(Optimizers, DecayAndMomentumOfTheState) {
+    Descent descent("optimizer sgd {momentum=0.9, weight_decay=0.5, adjustable=true}", {1, 0, 0},
+                    1);
+    const auto step = [&] { descent.step({descent.w()[0], 0, 0}, 0, 0.1); };
+    descent.set("optimizer.weight_decay", 0);
+    descent.set("optimizer.momentum", 0);
+    step();
+    EXPECT_NEAR(descent.w()[0], 0.9, 1e-6);
+    descent.set("optimizer.momentum", 0.9);  // the buffer has 1
+    step();
+    EXPECT_NEAR(descent.w()[0], 0.72, 1e-6);
+    descent.set("optimizer.weight_decay", 0.5);
+    descent.set("optimizer.momentum", 0);
+    step();
+    EXPECT_NEAR(descent.w()[0], 0.72 - 0.1 * 1.5 * 0.72, 1e-6);
+    EXPECT_EQ(descent.b(), 1);  // does not decay
 }
 
 TEST(Optimizers, AdaDeltaTakesRootsOfBothAverages) {  // case O7

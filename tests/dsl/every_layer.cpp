@@ -95,7 +95,9 @@ int main(int argc, char** argv) {
          .clip_norm = 10,
          .schedule = warm_up({.steps = 3, .epochs = 1, .then = cosine_rate({.final = 1e-5})})}));
     for (const Optimizer& other :
-         {sgd({.momentum = 0.9, .schedule = step_rate({.every = 3, .in_epochs = true})}),
+         {sgd({.momentum = 0.9,
+               .adjustable = true,
+               .schedule = step_rate({.every = 3, .in_epochs = true})}),
           adamw({.clip_value = 1, .schedule = multi_step_rate({.at = {5, 9}, .gamma = 0.5})}),
           adagrad({.initial = 0.1, .schedule = exponential_rate({.every = 1, .gamma = 0.99})}),
           adadelta({.rho = 0.95, .schedule = linear_rate({.final = 0.1})}),

@@ -261,16 +261,17 @@ TEST(Model, OptimisersReachTheNetwork) {
     EXPECT_EQ(text_of(adamw({.l1 = 0.5, .schedule = warm_up({.steps = 3})})),
               "optimizer adam {learning_rate=0.001, weight_decay=0.01, beta1=0.9, beta2=0.999, "
               "epsilon=1e-08, form=\"outside\", decoupled=true, bias_correction=true, "
-              "clip_value=0, clip_norm=0, l1=0.5}\n"
+              "clip_value=0, clip_norm=0, l1=0.5, adjustable=false}\n"
               "schedule cosine {final=0, warm_up=3, warm_up_epochs=0, in_epochs=false}\n");
     EXPECT_EQ(text_of(adagrad({.initial = 0.1, .clip_norm = 2, .schedule = linear_rate()})),
               "optimizer adagrad {learning_rate=0.01, weight_decay=0, epsilon=1e-10, initial=0.1, "
-              "clip_value=0, clip_norm=2, l1=0}\n"
+              "clip_value=0, clip_norm=2, l1=0, adjustable=false}\n"
               "schedule linear {final=0}\n");
-    EXPECT_EQ(text_of(adadelta({.clip_value = 3, .schedule = one_cycle_rate()})),
-              "optimizer adadelta {learning_rate=1, weight_decay=0, rho=0.9, epsilon=1e-06, "
-              "clip_value=3, clip_norm=0, l1=0}\n"
-              "schedule one_cycle {rise=0.3, start=0.04, end=4e-06}\n");
+    EXPECT_EQ(
+        text_of(adadelta({.clip_value = 3, .adjustable = true, .schedule = one_cycle_rate()})),
+        "optimizer adadelta {learning_rate=1, weight_decay=0, rho=0.9, epsilon=1e-06, "
+        "clip_value=3, clip_norm=0, l1=0, adjustable=true}\n"
+        "schedule one_cycle {rise=0.3, start=0.04, end=4e-06}\n");
     EXPECT_EQ(text_of(rmsprop({.centered = true, .schedule = cyclic_rate({.in_epochs = true})})),
               "optimizer rmsprop {learning_rate=0.01, weight_decay=0, rho=0.99, epsilon=1e-08, "
               "inside=false, centered=true, momentum=0}\n"

@@ -41,6 +41,16 @@ TEST(Rmsprop, AgreesWithTheReference) {
     }
 }
 
+TEST(Rmsprop, MomentumAsAnOperand) {
+    RmspropUpdate op = rmsprop(true, 0);
+    op.scalars = 2;
+    const TensorType type = plain_type({17, 3});
+    check_lowering(op,
+                   {{type, type, type, type, type, kScalar, kScalar},
+                    {Fill::normal, Fill::normal, Fill::positive}},
+                   1e-5);
+}
+
 // Equal gradients have no deviation; epsilon is what is left, inside or outside of the root.
 TEST(Rmsprop, CenteredOnEqualGradients) {
     for (bool inside : {false, true}) {

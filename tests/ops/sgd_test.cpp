@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/graph/text.h"
 #include "tests/support/check_op.h"
 #include "tests/support/run_graph.h"
 
@@ -50,6 +51,11 @@ TEST(Sgd, AgreesWithTheReference) {
             check_lowering(op, {{type, type, type, kScalar}, {}});
             EXPECT_TRUE(is_inlinable(op, {type, type, type, kScalar}));
         }
+        for (int form = 0; form < 4; form += 3) {  // the momentum as an operand
+            SgdUpdate op = sgd(0, form % 2 == 1, form >= 2);
+            op.scalars = 2;
+            check_lowering(op, {{type, type, type, kScalar, kScalar}, {}});
+        }
         SgdPlain plain;
         plain.weight_decay = 0.25;
         check_lowering(plain, {{type, type, kScalar}, {}});
@@ -79,6 +85,20 @@ TEST(Sgd, DecayDoesNotDependOnTheBatch) {  // case O4: the gradient is the mean 
         op, {make_tensor(kOne, 1, {2}), make_tensor(kOne, 1, {3}), make_tensor(kScalar, 1, {0.1})},
         1);
     expect_near(result[0].values, {1.6}, 1e-6);
+}
+
+TEST(Sgd, TextOfAMomentumThatIsAnOperand) {
+    SgdUpdate op;
+    EXPECT_EQ(print_attributes(op), "{momentum=0.9, nesterov=false, damped=false, weight_decay=0}");
+    op.scalars = 2;
+    EXPECT_EQ(print_attributes(op),
+              "{momentum=0.9, nesterov=false, damped=false, weight_decay=0, scalars=2}");
+    auto bad = std::make_shared<SgdUpdate>();
+    bad->scalars = 3;
+    EXPECT_EQ(node_error(bad, {kScalar}),
+              "net.cpp:7: error[attribute]: sgd_update 'it': scalars is 3\n"
+              "    operand 'a' f32[] from net.cpp:1\n"
+              "  fix: give it 1 or 2");
 }
 
 TEST(Sgd, RefusesAGradientOfAnotherShape) {

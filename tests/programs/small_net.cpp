@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
                          .epsilon = 0.1,
                          .centered = true,
                          .momentum = 0.9,
-                         .clip_norm = 1}));
+                         .clip_norm = 1,
+                         .adjustable = true}));
     return compile(m, argc, argv);
 }

@@ -38,6 +38,14 @@ refused 1 "none.safetensors" ./small-infer --weights none.safetensors --data sma
 mkdir broken && head -c 1000 norm/checkpoint >broken/checkpoint
 refused 1 "broken/checkpoint" ./small-train --data small --checkpoint broken --resume
 refused 1 "belong" ./lenet-train --data data --checkpoint norm --resume
+# Momentum and decay that are given make another run, which goes on with them.
+./small-train --data small --steps 5 --momentum 0.5 --weight-decay 0.25 --checkpoint given >given.out 2>given.err ||
+    fault "training: $(cat given.err)"
+grep -qF "; given: momentum 0.5, weight decay 0.25" given.err || fault "the settings are $(cat given.err)"
+if cmp -s norm/weights.safetensors given/weights.safetensors; then fault "momentum and decay change nothing"; fi
+refused 2 "is 0.9, but the run of the checkpoint has 0.5" ./small-train --checkpoint given --resume --momentum 0.9
+./small-train --checkpoint given --resume --steps 6 --momentum 0.5 >given.out 2>given.err ||
+    fault "training on: $(cat given.err)"
 touch file
 refused 1 "file/run" ./small-train --data small --checkpoint file/run
 refused 2 "--threads" ./small-train --data small --threads 0

@@ -14,6 +14,7 @@
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/rmsprop.h"
 #include "compiler/ops/sgd.h"
+#include "compiler/ops/weight_decay.h"
 #include "tests/reference/interpreter.h"
 
 namespace emulsion::reference {
@@ -35,13 +36,14 @@ std::vector<Tensor> sgd_plain(const Call& call) {
 std::vector<Tensor> sgd_update(const Call& call) {
     const auto& op = call.as<SgdUpdate>();
     Tensor w = call.output(0), m = call.output(1);
+    const double momentum = op.scalars == 2 ? only(call.input(3)) : op.momentum;
     for (size_t i = 0; i < w.values.size(); i++) {
         const double old = call.input(0).values[i];
         const double d =
-            (call.input(1).values[i] + op.weight_decay * old) * (op.damped ? 1 - op.momentum : 1);
-        m.values[i] = op.momentum * call.input(2).values[i] + d;
-        w.values[i] =
-            old - only(call.input(3)) * (op.nesterov ? op.momentum * m.values[i] + d : m.values[i]);
+            (call.input(1).values[i] + op.weight_decay * old) * (op.damped ? 1 - momentum : 1);
+        m.values[i] = momentum * call.input(2).values[i] + d;
+        w.values[i] = old - only(*call.inputs.back()) *
+                                (op.nesterov ? momentum * m.values[i] + d : m.values[i]);
     }
     return {w, m};
 }
@@ -124,8 +126,9 @@ std::vector<Tensor> rmsprop_update(const Call& call) {
         }
         double step =
             d / (op.inside ? std::sqrt(spread + op.epsilon) : std::sqrt(spread) + op.epsilon);
-        if (op.momentum != 0) {
-            step += op.momentum * call.input(k + 1).values[i];
+        if (op.has_momentum()) {
+            const double momentum = op.scalars == 2 ? only(call.input(k + 2)) : op.momentum;
+            step += momentum * call.input(k + 1).values[i];
             next[k].values[i] = step;
         }
         next[0].values[i] = old - only(*call.inputs.back()) * step;
@@ -160,6 +163,22 @@ std::vector<Tensor> l1_penalty(const Call& call) {
         g.values[i] = call.input(0).values[i] + (w > 0 ? factor : w < 0 ? -factor : 0);
     }
     return {g};
+}
+
+std::vector<Tensor> l2_penalty(const Call& call) {
+    Tensor g = call.output();
+    for (size_t i = 0; i < g.values.size(); i++) {
+        g.values[i] = call.input(0).values[i] + only(call.input(2)) * call.input(1).values[i];
+    }
+    return {g};
+}
+
+std::vector<Tensor> decay_weights(const Call& call) {
+    Tensor w = call.output();
+    const double factor = only(call.input(2)) * only(call.input(3));
+    for (size_t i = 0; i < w.values.size(); i++)
+        w.values[i] = call.input(0).values[i] - factor * call.input(1).values[i];
+    return {w};
 }
 
 using Words = std::array<uint32_t, 4>;
@@ -233,10 +252,12 @@ void add_optimizer(Table& table) {
     table["adam_update"] = adam_update;
     table["clip_factor"] = clip_factor;
     table["clip_value"] = clip_value;
+    table["decay_weights"] = decay_weights;
     table["dropout"] = dropout;
     table["gaussian_noise"] = gaussian_noise;
     table["keep_old"] = keep_old;
     table["l1_penalty"] = l1_penalty;
+    table["l2_penalty"] = l2_penalty;
     table["rmsprop_update"] = rmsprop_update;
     table["sgd_plain"] = sgd_plain;
     table["sgd_update"] = sgd_update;

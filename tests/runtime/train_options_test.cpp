@@ -127,6 +127,19 @@ TEST_F(TrainOptionsTest, SchedulesThatLackSomething) {
                        "  fix: add --validation 0.1, or --schedule constant\n");
 }
 
+TEST_F(TrainOptionsTest, NumbersThatAreCompiledIn) {
+    for (const std::string option : {"--momentum", "--weight-decay"}) {
+        expect_usage_error({"--data", "x", option, "0.5"},
+                           "error: " + option +
+                               ": is compiled into this program, or of no use to it\n"
+                               "  fix: leave the option out, or build the model with .adjustable = "
+                               "true in the options of its optimizer\n");
+    }
+    expect_usage_error({"--data", "x", "--momentum", "1.5"},
+                       "error: --momentum: '1.5' is not a number from 0 to 1\n"
+                       "  fix: write it with a decimal point, such as 0.05\n");
+}
+
 TEST_F(TrainOptionsTest, ValidationIsNoFraction) {
     const ProgramResult result = run_fake_train({"--data", "x", "--validation", "half"});
     EXPECT_EQ(result.exit_code, 2);
