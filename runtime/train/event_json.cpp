@@ -24,6 +24,8 @@ Json metrics_json(const Metrics& metrics, bool has_loss) {
     json["samples"] = metrics.samples;
     for (const HeadCount& head : metrics.heads)
         json["heads"][head.name] = metrics.share(head.correct);
+    for (const NamedLoss& each : metrics.losses)
+        json["losses"][each.name] = metrics.share(each.value);
     return json;
 }
 

@@ -98,6 +98,7 @@ void TrainingLoop::take(const StepResult& result) {
     if (result.fault != nullptr) fail_not_finite(result.fault, state_.step + 1);
     under_way_ = 0;
     state_.sums.add(result.loss, result.correct, batch_.samples);
+    state_.sums.add_losses(result.losses, batch_.samples);
     state_.part.reset();
     state_.step++;
     run_steps_++;

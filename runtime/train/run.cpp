@@ -33,11 +33,17 @@ void list_fields(auto& fields, Is<HeadCount> auto& head) {
     fields("correct", head.correct, 0.0, static_cast<double>(kMostSamples));
 }
 
+void list_fields(auto& fields, Is<NamedLoss> auto& loss) {
+    fields("name", loss.name);
+    fields("sum", loss.value);
+}
+
 void list_fields(auto& fields, Is<Metrics> auto& metrics) {
     fields("loss_sum", metrics.loss_sum);
     fields("correct", metrics.correct, 0.0, static_cast<double>(kMostSamples));
     fields("samples", metrics.samples, int64_t(0), kMostSamples);
     fields.list_if_any("heads", metrics.heads);
+    fields.list_if_any("losses", metrics.losses);
 }
 
 void list_fields(auto& fields, Is<TopCount> auto& top) {

@@ -73,6 +73,11 @@ void TrainingSession::find_outputs() {
     loss_output_ = -1;
     heads_ = find_heads(info_, "correct");
     for (const Head& head : heads_) counts_.push_back({head.name});
+    for (const Head& head : find_heads(info_, "loss")) {
+        if (head.name.empty()) continue;
+        loss_heads_.push_back(head);
+        losses_.push_back({head.name});
+    }
     for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
         const std::string_view name = port.name;
@@ -150,6 +155,8 @@ StepResult TrainingSession::step_in_parts(const Batch& batch, float learning_rat
     const uint64_t step = number;
     std::vector<HeadCount> counts = counts_;
     for (HeadCount& count : counts) count.correct = 0.0;
+    std::vector<NamedLoss> losses = losses_;
+    for (NamedLoss& each : losses) each.value = 0.0;
     double loss = 0.0;
     gradients_.assign(sizes().bytes[EMULSION_GRADIENTS] / sizeof(float), 0.0f);
     uint64_t part = 0;
@@ -167,6 +174,7 @@ StepResult TrainingSession::step_in_parts(const Batch& batch, float learning_rat
         const double share = static_cast<double>(samples) / batch.samples;
         loss += share * result.loss;
         for (size_t i = 0; i < counts.size(); i++) counts[i].correct += counts_[i].correct;
+        for (size_t i = 0; i < losses.size(); i++) losses[i].value += share * losses_[i].value;
         add_gradients(static_cast<float>(share));
     }
     std::memcpy(memory().block[EMULSION_GRADIENTS], gradients_.data(),
@@ -174,7 +182,8 @@ StepResult TrainingSession::step_in_parts(const Batch& batch, float learning_rat
     check(library_.update(blocks_.instance(), learning_rate), "update");
     number = step + 1;
     counts_ = std::move(counts);
-    return {true, nullptr, loss, counts_};
+    losses_ = std::move(losses);
+    return {true, nullptr, loss, counts_, losses_};
 }
 
 void TrainingSession::copy_part(const Batch& batch, int begin, int samples) {
@@ -215,7 +224,10 @@ StepResult TrainingSession::read_result(int status, const char* action) {
     check(status, action);
     result.loss = read_output(loss_output_);
     for (size_t i = 0; i < heads_.size(); i++) counts_[i].correct = read_output(heads_[i].output);
+    for (size_t i = 0; i < losses_.size(); i++)
+        losses_[i].value = read_output(loss_heads_[i].output);
     result.correct = counts_;
+    result.losses = losses_;
     return result;
 }
 

@@ -18,6 +18,7 @@ struct StepResult {
     const char* fault = nullptr;  // what was NaN or infinite, so that no parameter was updated
     double loss = 0.0;            // mean over the samples
     std::span<const HeadCount> correct;  // as Metrics::add takes them; until the next step
+    std::span<const NamedLoss> losses;   // as Metrics::add_losses takes them; until the next step
 };
 
 // The most pictures of a step: what the library is compiled for; on a processor, where updates are
@@ -89,6 +90,8 @@ class TrainingSession {
     int loss_output_ = 0;
     std::vector<Head> heads_;
     std::vector<HeadCount> counts_;  // of the last step
+    std::vector<Head> loss_heads_;   // where there are several losses: of each
+    std::vector<NamedLoss> losses_;  // of the last step
     std::vector<const void*> inputs_;
     std::vector<AlignedBlock> outputs_;
     std::vector<void*> output_pointers_;

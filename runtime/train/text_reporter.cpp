@@ -105,8 +105,8 @@ struct Column {
     size_t width;
 };
 
-// Of one part of the data: loss, accuracy, and the accuracy of each further classifier with a name.
-// Without metrics the cells are "-".
+// Of one part of the data: loss, accuracy, the accuracy of each further classifier with a name, and
+// of training each loss where there are several. Without metrics the cells are "-".
 void add_part(std::vector<Column>& columns, const EpochRecord& record, const Metrics* metrics,
               const std::string& loss, const std::string& prefix) {
     const bool is_training = prefix.empty();
@@ -118,6 +118,11 @@ void add_part(std::vector<Column>& columns, const EpochRecord& record, const Met
         const std::string title = prefix + one_line(head.name);
         columns.push_back({title, metrics ? head_cell(*metrics, head.name) : "-",
                            std::max(title.size(), size_t{9})});
+    }
+    for (size_t i = 0; is_training && i < record.metrics.losses.size(); i++) {
+        const NamedLoss& each = record.metrics.losses[i];
+        const std::string title = one_line(each.name) + " loss";
+        columns.push_back({title, fixed(record.metrics.share(each.value), 4), title.size()});
     }
 }
 

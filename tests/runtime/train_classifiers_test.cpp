@@ -201,6 +201,28 @@ TEST_F(TrainRunTest, SeveralClassifiersAreResumed) {
     EXPECT_EQ(read_lines(resumed.out)[1]["heads"]["b"], 17.0 / 50) << resumed.out;
 }
 
+// Each of several losses is shown by its name, and goes on with the sum of its first part. `aux` is
+// two thirds of the whole.
+TEST_F(TrainRunTest, SeveralLosses) {
+    FakeNetwork network;
+    network.losses = {"main", "aux"};
+    use_fake_network(network);
+    const ProgramResult table = train({"--epochs", "1"});
+    EXPECT_TRUE(table.out.starts_with("epoch     loss   accuracy  main loss  aux loss       rate"))
+        << table.out;
+    const std::vector<std::string> run{"--checkpoint", folder_ / "run", "--json"};
+    auto first = run, second = run;
+    first.insert(first.end(), {"--steps", "5"});
+    second.insert(second.end(), {"--steps", "13", "--resume"});
+    ASSERT_EQ(train(first).exit_code, 0);
+    const ProgramResult resumed = train(second);
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    const auto epoch = read_lines(resumed.out)[1];
+    const double loss = epoch["loss"];
+    EXPECT_NEAR(epoch["losses"]["main"], loss / 3, 1e-6) << epoch;
+    EXPECT_NEAR(epoch["losses"]["aux"], 2 * loss / 3, 1e-6) << epoch;
+}
+
 // What a loss wants beside one class index is brought by a program of the user's own.
 TEST_F(TrainRunTest, InputsThatThisProgramDoesNotFeed) {
     const struct {

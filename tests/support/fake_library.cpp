@@ -157,6 +157,11 @@ int forward_backward(void* instance, const emulsion_call* call) {
         *static_cast<float*>(call->outputs[1 + h]) =
             h == 0 ? correct : static_cast<float>(first_class);
     }
+    const size_t losses = fake().network.losses.size();
+    for (size_t i = 0; i < losses; i++) {
+        *static_cast<float*>(call->outputs[1 + fake().network.heads.size() + i]) =
+            loss * 2 * static_cast<float>(i + 1) / static_cast<float>(losses * (losses + 1));
+    }
     if (fake().network.kind == FakeKind::kSoftmax) {
         float* mean = tensor_values(fake().train_tensors[2], memory);
         *mean += 0.1f * (loss - *mean);

@@ -37,6 +37,8 @@ struct FakeNetwork {
     // Classifiers by name, "" without one; without any the training library counts nothing. The
     // first is the model's, every further one takes each picture for the class 0.
     std::vector<std::string> heads = {""};
+    // Losses of which the network's is the sum: the i-th is i times the first.
+    std::vector<std::string> losses = {};
     int label_classes = 0;                 // that the training library states of its labels
     int infer_inputs = 1;                  // 2: the inference library needs another picture
     uint64_t workspace_bytes = 64;         // of the training library; a step writes to all of it

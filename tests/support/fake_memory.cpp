@@ -110,13 +110,14 @@ void fill_info(emulsion_info* info, int batch, const std::vector<emulsion_tensor
     std::fill_n(info->input_deviation, 4, f.network.deviation);
 }
 
-// A loss, and for each classifier its count and its scores.
+// A loss, for each classifier its count and its scores, and the losses it is the sum of.
 void lay_out_outputs() {
     Fake& f = fake();
     std::vector<std::string> heads = f.network.heads;
     f.count_names.clear();
     for (const std::string& head : heads)
         f.count_names.push_back(head.empty() ? "correct" : head + ".correct");
+    for (const std::string& loss : f.network.losses) f.count_names.push_back(loss + ".loss");
     f.score_names.clear();
     if (heads.empty()) heads = {""};
     for (const std::string& head : heads)

@@ -24,7 +24,7 @@ struct Fake {
     FakeNetwork network;
     FakeHooks hooks;
     std::vector<const char*> class_names;
-    std::vector<std::string> count_names, score_names;  // of the outputs, by classifier
+    std::vector<std::string> count_names, score_names;  // of the outputs
     std::vector<emulsion_tensor> train_tensors, infer_tensors;
     int64_t runs = 0;  // of the inference library
     int64_t downloads = 0;
