@@ -72,16 +72,16 @@ int main(int argc, char** argv) {
                   {.bias_init = Init::constant(0.1),
                    .activation = [](const Tensor& t) { return leaky_relu(t, {.slope = 0.2}); }}),
             3));
-    m.classify(dense(x, 4), {.weight = 0.5});
+    m.classify(dense(x, 4), {.label_smoothing = 0.1, .class_weights = {1, 2, 1, 1}, .weight = 0.5});
     m.classify(dense(features, 4), {.label = "kind", .name = "aux"});
     m.mean_squared_error(features, {.target = "wanted", .half_sum = true, .weight = 0.1});
     m.loss(features, {.weight = 1e-4});
     m.classify(conv(y, 3), {.label = "mask", .ignored = 255, .name = "pixels"});
     m.cross_entropy(dense(features, 4),
-                    {.target = "shares", .label_smoothing = 0.1, .name = "shares"});
+                    {.target = "share", .label_smoothing = 0.1, .name = "shares"});
     m.binary_cross_entropy(features,
-                           {.target = "tags", .positive_weight = 2, .weight = 0.1, .name = "tags"});
-    m.hinge(features, {.target = "sides", .squared = true, .name = "sides"});
+                           {.target = "tag", .positive_weight = 2, .weight = 0.1, .name = "tags"});
+    m.hinge(features, {.target = "side", .squared = true, .name = "sides"});
     m.multi_margin(dense(features, 4), {.label = "kind", .margin = 0.5, .name = "margin"});
     m.mean_absolute_error(features, {.target = "wanted", .name = "l1"});
     m.huber(features, {.target = "wanted", .delta = 2, .name = "robust"});
