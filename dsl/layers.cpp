@@ -437,7 +437,8 @@ Tensor subsample(const Tensor& x, const SubsampleOptions& options, Place where) 
                           {{"window", pair(options.window)}, {"stride", pair(options.window)}});
             const Value sum = layer.add("sum", "scale", {mean}, {{"factor", cells}});
             const Value w = layer.parameter("w", plain_type({channels}), Init::constant(1 / cells));
-            return add_bias(layer, layer.add("", "multiply", {sum, w}), channels);
+            Value b = layer.parameter("b", plain_type({channels}), Init::zeros());
+            return layer.add("biased", "add", {layer.add("", "multiply", {sum, w}), b});
         });
 }
 
