@@ -27,13 +27,14 @@ struct Buffer {
     double value = 0;  // at the start
 };
 
-// How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'…;
-// where the settings are adjustable and it has a momentum, that stands before the rate.
+// How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'…; one
+// that takes its momentum as an operand has it before the rate.
 struct UpdateRule {
     std::string op, attributes;
     std::string ending;  // of the node's name
     std::vector<Buffer> buffers;
     std::vector<SharedState> shared;
+    bool takes_momentum = false;
 };
 
 int scalars_of(const OptimizerSpec& spec) { return spec.adjustable ? 2 : 1; }
@@ -46,7 +47,8 @@ UpdateRule sgd_rule(const OptimizerSpec& spec, double decay) {
                         spec.momentum, spec.nesterov, spec.damped, decay, scalars_of(spec)),
             "sgd",
             {{"momentum"}},
-            {}};
+            {},
+            spec.adjustable};
 }
 
 UpdateRule adam_rule(const OptimizerSpec& spec, double decay) {
@@ -86,6 +88,7 @@ UpdateRule rmsprop_rule(const OptimizerSpec& spec, double decay) {
                     "rmsprop",
                     {{"squares"}},
                     {}};
+    rule.takes_momentum = spec.adjustable;
     if (spec.centered) rule.buffers.push_back({"mean"});
     if (spec.momentum != 0 || spec.adjustable) rule.buffers.push_back({"momentum"});
     return rule;
@@ -118,10 +121,11 @@ class OptimizerWriter {
         auto rate = std::make_shared<Scalar>(plain_type({}));
         rate->name = "learning_rate";
         rates_[1] = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
-        for (const SharedState& shared : rule_of(spec_, 0).shared) add_shared(shared);
+        const UpdateRule rule = rule_of(spec_, 0);
+        for (const SharedState& shared : rule.shared) add_shared(shared);
         if (!spec_.adjustable) return;
         decay_ = state("optimizer.weight_decay", plain_type({}), spec_.weight_decay);
-        if (spec_.kind == "sgd" || spec_.kind == "rmsprop")
+        if (rule.takes_momentum)
             momentum_ = state("optimizer.momentum", plain_type({}), spec_.momentum);
     }
 
