@@ -401,7 +401,8 @@ graph pixels {
   %b.w = parameter() {init="he", fan_in=18} : f32[4,18,1,1]
   %scores = conv2d(%bent, %b.w) : f32[n,4,6,7]
   %mask = input() : i32[n,1,6,7]
-  %cross = softmax_cross_entropy(%scores, %mask) {label_smoothing=0.1, class_weights=[1,2,0.5,3], ignored=[1]} : f32[n,1,6,7], f32[n,1,6,7]
+  %cross = softmax_cross_entropy(%scores, %mask) {label_smoothing=0.1, class_weights=[1,2,0.5,3],
+    ignored=[1]} : f32[n,1,6,7], f32[n,1,6,7]
   %sum = reduce(%cross:0) : f32[]
   %weights = label_weight(%mask) {class_weights=[1,2,0.5,3], ignored=[1]} : f32[n,1,6,7]
   %weight = reduce(%weights) : f32[]

@@ -64,8 +64,11 @@ TEST(SoftmaxRecipe, ManyRows) {
 
 // The losses on rows of scores of this shape, classes first, each with its backward.
 std::vector<Group> losses_of(const std::vector<int64_t>& shape, int batch) {
-    LabelAttributes attributes{0.1, std::vector<double>(static_cast<size_t>(shape[0]), 0.5), {1}};
-    attributes.class_weights[0] = 2;
+    LabelAttributes attributes{0.1, {}, {1}};
+    if (shape[0] <= 4096) {
+        attributes.class_weights.assign(static_cast<size_t>(shape[0]), 0.5);
+        attributes.class_weights[0] = 2;
+    }
     auto forward = std::make_shared<SoftmaxCrossEntropy>();
     static_cast<LabelAttributes&>(*forward) = attributes;
     const TensorType scores = batched_type(shape), loss = row_type(scores),
