@@ -87,8 +87,10 @@ std::string remedy_of_compiler(const fs::path& temporary) {
         remedy_of_compiler(temporary),
         {},
         {}};
-    const std::string header = text_of((include_folder() / "dsl/emulsion.h").string());
-    for (const UnknownOption& option : find_unknown_options(text_of(file), header)) {
+    std::string headers;
+    for (const char* header : {"dsl/emulsion.h", "dsl/training.h"})
+        headers += text_of((include_folder() / header).string());
+    for (const UnknownOption& option : find_unknown_options(text_of(file), headers)) {
         const std::string near = closest(option.name, {option.known.begin(), option.known.end()});
         diagnostic.notes.push_back(
             fmt::format("{}:{}: {} has no option '{}'; {}its options are {}", file, option.line,
