@@ -256,9 +256,9 @@ TEST(AbiArguments, LabelsAreClasses) {
     EXPECT_EQ(step(), EMULSION_OK);
     labels[2] = -1;
     EXPECT_EQ(step(), EMULSION_INVALID_ARGUMENT);
-    EXPECT_EQ(network.error(),
-              "input 'label' of sample 2 is -1, but must be a class: 0 to 9, or -100 for what does "
-              "not count");
+    EXPECT_STREQ(network.error(),
+                 "input 'label' of sample 2 is -1, but must be a class: 0 to 9, or -100 for what "
+                 "does not count");
 }
 
 TEST(AbiArguments, LabelsOfPixelsAreClasses) {
@@ -276,8 +276,8 @@ TEST(AbiArguments, LabelsOfPixelsAreClasses) {
     labels[11] = 2;
     EXPECT_EQ(emulsion_library_step(&fake.library, network.instance(), &call, 0.1f),
               EMULSION_INVALID_ARGUMENT);
-    EXPECT_EQ(network.error(),
-              "input 'mask' of sample 1, row 1, column 2 is 2, but must be a class: 0 to 1");
+    EXPECT_STREQ(network.error(),
+                 "input 'mask' of sample 1, row 1, column 2 is 2, but must be a class: 0 to 1");
 }
 
 TEST(AbiArguments, DistributionsSumToOne) {
