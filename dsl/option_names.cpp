@@ -78,7 +78,7 @@ size_t open_bracket(std::string_view code, size_t at) {
 std::vector<std::string> members_of(std::string_view code, std::string_view name) {
     const size_t begin = code.find("struct " + std::string(name) + " {");
     if (begin == kNone) return {};
-    const size_t end = code.find("};\n", begin);
+    const size_t end = code.find("\n};", begin);
     std::vector<std::string> members;
     for (size_t i = code.find(" =", begin); i < end; i = code.find(" =", i + 1))
         members.emplace_back(word_before(code, i));
