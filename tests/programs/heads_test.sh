@@ -39,7 +39,7 @@ expect(epoch["heads"]["first"], share_of_first("train"), "training")
 expect(epoch["accuracy"], epoch["heads"]["stripe"], "training")
 
 header, *epochs, weights, end = open("table.out").read().splitlines()
-expect(header.split(), "epoch loss accuracy stripe first rate img/s time".split(), "columns")
+expect(header.split(), "epoch loss accuracy stripe first stripe loss first loss rate img/s time".split(), "columns")
 first = f"{100 * share_of_first('train'):.2f}"
 expect(epochs[-1].split()[2:8], f"100.00 % 100.00 % {first} %".split(), "last epoch")
 wanted = f", stripe 100.00 %, first {100 * heads['first']:.2f} %"
