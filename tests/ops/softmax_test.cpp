@@ -173,7 +173,8 @@ TEST(MultiMargin, HasPyTorchsNumbers) {
     expect_near(run_op(op, {x, y}, 2)[0].values, {0, 5.07}, 1e-6);
     const double nan = std::numeric_limits<double>::quiet_NaN();
     const Tensor bad = reference::make_tensor(batched_type({3}), 2, {1, 2, nan, nan, 1, 2});
-    for (double loss : run_op(op, {bad, y}, 2)[0].values) EXPECT_TRUE(std::isnan(loss));
+    const Values losses = run_op(op, {bad, y}, 2)[0].values;
+    for (double loss : losses) EXPECT_TRUE(std::isnan(loss));
 }
 
 TEST(SoftmaxCrossEntropy, LargeScores) {  // case L1
