@@ -22,13 +22,11 @@ class Fields;
 //     cosine           from r down to `final` over the run along half a cosine
 //     cosine_restarts  the same over `every` steps, then again over `growth` times as many, …
 //     cyclic           in `every` steps from start * r up to r, in as many down again, …; each
-//     cycle
-//                      swings gamma times as far as the one before
+//                      cycle swings gamma times as far as the one before
 //     one_cycle        in the share `rise` of the run along a cosine from start * r up to r, then
 //                      down to end * r at the last step
 //     plateau          r, times gamma whenever the metric of the validation ("loss", "accuracy")
-//     has
-//                      not become better, by the share `threshold` of the best, for more than
+//                      has not become better, by the share `threshold` of the best, for more than
 //                      `patience` epochs; the `cooldown` epochs after that do not count; not below
 //                      end * r
 struct ScheduleSpec {
