@@ -10,14 +10,6 @@ namespace emulsion {
 
 namespace {
 
-// A field of RFC 4180: in quotes where it needs them.
-std::string field_text(const std::string& text) {
-    if (text.find_first_of(",\"\r\n") == text.npos) return text;
-    std::string field = "\"";
-    for (char c : text) field += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return field + "\"";
-}
-
 class CsvResults : public Results {
   public:
     CsvResults(const emulsion_info& info, const ResultsOptions& options)
@@ -54,16 +46,16 @@ void CsvResults::picture(const std::string& name, std::span<const float> scores,
     const size_t classes = std::min(static_cast<size_t>(options_.top), scores.size());
     std::string line = has_titles_ ? "" : titles(classes, label.has_value());
     has_titles_ = true;
-    line += field_text(name);
+    line += csv_cell(name);
     if (has_finite_scores(scores)) {
         for (const RankedClass& entry : rank_classes(scores, options_.top)) {
-            line += concat(",", field_text(class_name(options_.classes, entry.index)), ",",
+            line += concat(",", csv_cell(class_name(options_.classes, entry.index)), ",",
                            entry.index, ",", entry.score);
         }
     } else {
         for (size_t i = 0; i < classes; i++) line += ",,,";
     }
-    if (label) line += "," + field_text(class_name(options_.classes, *label));
+    if (label) line += "," + csv_cell(class_name(options_.classes, *label));
     print_results(line + "\n");
 }
 

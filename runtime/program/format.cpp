@@ -65,6 +65,13 @@ std::string pad_right(std::string_view text, size_t width) {
     return std::string(text) + std::string(width > columns ? width - columns : 0, ' ');
 }
 
+std::string csv_cell(const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+    std::string cell = "\"";
+    for (char c : text) cell += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return cell + "\"";
+}
+
 std::string format_table(const std::vector<std::vector<std::string>>& rows,
                          const std::vector<Align>& columns) {
     std::vector<size_t> widths(columns.size(), 0);

@@ -25,6 +25,9 @@ size_t display_width(std::string_view text);
 std::string pad_left(std::string_view text, size_t width);
 std::string pad_right(std::string_view text, size_t width);
 
+// A cell of CSV (RFC 4180): in quotes where what it holds has a meaning there.
+std::string csv_cell(const std::string& text);
+
 enum class Align { kLeft, kRight };
 
 // Rows of cells with two blanks between columns, each column as wide as its widest cell; no blanks

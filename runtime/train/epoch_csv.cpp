@@ -4,20 +4,13 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/program/format.h"
 #include "runtime/support/text.h"
 #include "runtime/train/best.h"
 
 namespace emulsion {
 
 namespace {
-
-// A name with what has a meaning in CSV stands in quotes.
-std::string cell(const std::string& name) {
-    if (name.find_first_of(",\"\r\n") == std::string::npos) return name;
-    std::string text = "\"";
-    for (char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return text + "\"";
-}
 
 std::string cell(const std::optional<double>& value) { return value ? concat(*value) : ""; }
 
@@ -40,8 +33,8 @@ std::string csv_header(const EpochRecord& record) {
     std::vector<std::string> cells{
         "epoch", "step", "loss", "accuracy", "validation_loss", "validation_accuracy"};
     for (const HeadCount& head : record.metrics.heads) {
-        cells.push_back(cell(head.name));
-        cells.push_back(cell("validation_" + head.name));
+        cells.push_back(csv_cell(head.name));
+        cells.push_back(csv_cell("validation_" + head.name));
     }
     cells.insert(cells.end(), {"validation_top", "learning_rate", "seconds", "images_per_second"});
     return join(cells);
