@@ -2,7 +2,6 @@
 #include "runtime/data/initial_weights.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <span>
 #include <utility>
@@ -11,18 +10,14 @@
 #include "runtime/data/foreign_names.h"
 #include "runtime/data/layout.h"
 #include "runtime/data/safetensors.h"
+#include "runtime/data/weight_values.h"
 #include "runtime/data/weights.h"
+#include "runtime/support/limits.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
 
 namespace {
-
-constexpr size_t kChunk = 1 << 18;  // elements read at once
-
-std::vector<int64_t> shape_of(const emulsion_tensor& tensor) {
-    return {tensor.shape, tensor.shape + tensor.rank};
-}
 
 // A tensor of the network and the one of its name in the file, or null.
 struct Pair {
@@ -30,7 +25,8 @@ struct Pair {
     const TensorEntry* theirs;
 
     bool fits() const {
-        return theirs != nullptr && theirs->type == "F32" && theirs->shape == shape_of(*own);
+        return theirs != nullptr && theirs->type == "F32" &&
+               std::ranges::equal(theirs->shape, shape_of(*own));
     }
 };
 
@@ -57,49 +53,25 @@ std::string first_text(std::string_view name, std::span<const int64_t> shape) {
     return concat(quoted(name), " ", shape_text(shape));
 }
 
-// Calls visit(first element, values) for the parts of the entry's data.
-template <typename Visit>
-void read_values(const ByteSource& input, const SafetensorsHeader& header, const TensorEntry& entry,
-                 Visit visit) {
-    std::vector<float> buffer(kChunk);
-    const uint64_t count = (entry.end - entry.begin) / sizeof(float);
-    for (uint64_t first = 0; first < count; first += kChunk) {
-        const std::span<float> part(buffer.data(), std::min<uint64_t>(kChunk, count - first));
-        input.read(header.data_begin + entry.begin + first * sizeof(float),
-                   {reinterpret_cast<uint8_t*>(part.data()), part.size_bytes()});
-        visit(first, std::span<const float>(part));
-    }
-}
-
 // Of all data, where the file says what they were.
 void check_checksum(const ByteSource& input, const SafetensorsHeader& header) {
-    const std::string* stored = header.find_metadata(kWeightsChecksumKey);
-    if (stored == nullptr) return;
-    Bytes buffer(kChunk * sizeof(float));
+    constexpr uint64_t kPart = kMebi;  // bytes read at once
+    if (header.find_metadata(kWeightsChecksumKey) == nullptr) return;
+    Bytes buffer(kPart);
     Checksum checksum;
-    for (uint64_t at = header.data_begin; at < input.size(); at += buffer.size()) {
-        const std::span<uint8_t> part(buffer.data(),
-                                      std::min<uint64_t>(buffer.size(), input.size() - at));
+    for (uint64_t at = header.data_begin; at < input.size(); at += kPart) {
+        const std::span<uint8_t> part(buffer.data(), std::min(kPart, input.size() - at));
         input.read(at, part);
         checksum.add(part);
     }
-    const std::string found = checksum_text(checksum.value());
-    if (*stored == found) return;
-    input.refuse(concat("the data are damaged: their checksum is ", found, ", but ",
-                        quoted(*stored), " was written with them"),
-                 "replace the file");
+    check_stored_checksum(input, header, checksum.value());
 }
 
 void check_finite(const ByteSource& input, const SafetensorsHeader& header,
                   const TensorEntry& entry) {
     read_values(input, header, entry, [&](uint64_t first, std::span<const float> values) {
-        for (size_t i = 0; i < values.size(); i++) {
-            if (std::isfinite(values[i])) continue;
-            input.refuse(
-                concat("tensor ", quoted(entry.name), " holds ",
-                       std::isnan(values[i]) ? "NaN" : "infinity", " at index ", first + i),
-                "give weights of an earlier step");
-        }
+        if (const auto fault = not_finite_text(entry, first, values))
+            input.refuse(*fault, kNotFiniteFix);
     });
 }
 
@@ -116,7 +88,8 @@ InitialWeights report_of(const std::vector<Pair>& pairs, const SafetensorsHeader
     InitialWeights report;
     std::vector<const TensorEntry*> used;
     for (const Pair& pair : pairs) {
-        const NamedShape own{pair.own->name, shape_of(*pair.own)};
+        const std::span<const int64_t> shape = shape_of(*pair.own);
+        const NamedShape own{pair.own->name, {shape.begin(), shape.end()}};
         if (pair.theirs == nullptr) {
             report.missing.push_back(own);
             continue;

@@ -2,7 +2,7 @@
 #include "runtime/data/weights.h"
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "runtime/data/checksum.h"
 #include "runtime/data/layout.h"
 #include "runtime/data/origin.h"
+#include "runtime/data/weight_values.h"
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/limits.h"
 #include "runtime/support/text.h"
@@ -19,14 +20,10 @@ namespace emulsion {
 namespace {
 
 constexpr const char* kFormat = "emulsion-weights-1";
-constexpr size_t kChunk = 1 << 18;  // elements read or written at once
+constexpr size_t kChunk = 1 << 18;  // elements written at once
 
 std::span<const emulsion_tensor> tensors_of(const emulsion_info& info) {
     return {info.tensors, static_cast<size_t>(info.tensor_count)};
-}
-
-std::span<const int64_t> shape_of(const emulsion_tensor& tensor) {
-    return {tensor.shape, static_cast<size_t>(tensor.rank)};
 }
 
 // Writing
@@ -164,41 +161,27 @@ std::vector<const emulsion_tensor*> match_tensors(const File& file,
 // Returns their checksum.
 template <typename Visit>
 uint64_t read_data(const File& file, Visit visit) {
-    std::vector<float> buffer(kChunk);
     Checksum checksum;
     for (size_t i = 0; i < file.header.tensors.size(); i++) {
-        const TensorEntry& entry = file.header.tensors[i];
-        const uint64_t count = (entry.end - entry.begin) / sizeof(float);
-        for (uint64_t first = 0; first < count; first += kChunk) {
-            const std::span<float> part(buffer.data(), std::min<uint64_t>(kChunk, count - first));
-            file.input.read(file.header.data_begin + entry.begin + first * sizeof(float),
-                            {reinterpret_cast<uint8_t*>(part.data()), part.size_bytes()});
-            checksum.add(bytes_of(part));
-            visit(i, first, std::span<const float>(part));
-        }
+        read_values(file.input, file.header, file.header.tensors[i],
+                    [&](uint64_t first, std::span<const float> values) {
+                        checksum.add(bytes_of(values));
+                        visit(i, first, values);
+                    });
     }
     return checksum.value();
 }
 
 // All values are finite and those that were written; returns their checksum.
 uint64_t check_values(const File& file) {
-    std::string not_finite;
+    std::optional<std::string> not_finite;
     const uint64_t checksum =
         read_data(file, [&](size_t index, uint64_t first, std::span<const float> values) {
-            for (size_t i = 0; i < values.size() && not_finite.empty(); i++) {
-                if (std::isfinite(values[i])) continue;
-                not_finite =
-                    concat("tensor ", quoted(file.header.tensors[index].name), " holds ",
-                           std::isnan(values[i]) ? "NaN" : "infinity", " at index ", first + i);
-            }
+            if (!not_finite)
+                not_finite = not_finite_text(file.header.tensors[index], first, values);
         });
-    const std::string* stored = file.header.find_metadata(kWeightsChecksumKey);
-    if (stored != nullptr && *stored != checksum_text(checksum)) {
-        file.refuse(concat("the data are damaged: their checksum is ", checksum_text(checksum),
-                           ", but ", quoted(*stored), " was written with them"),
-                    "replace the file");
-    }
-    if (!not_finite.empty()) file.refuse(not_finite, "give weights of an earlier step");
+    check_stored_checksum(file.input, file.header, checksum);
+    if (not_finite) file.refuse(*not_finite, kNotFiniteFix);
     return checksum;
 }
 
