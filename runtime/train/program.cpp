@@ -238,9 +238,10 @@ void TrainProgram::check_numbers() const {
     }
 }
 
-// REQUIRES: initial parameters and state.
-void TrainProgram::set_numbers() {
+// Parameters and state of a new run.
+void TrainProgram::begin_parameters() {
     const RunSettings& settings = state_.settings;
+    if (!initial_) session_.initialize(settings.seed);
     for (const StateNumber& number : numbers_of(settings.momentum, settings.weight_decay)) {
         if (number.value) *session_.state_number(number.name) = static_cast<float>(*number.value);
     }
@@ -348,8 +349,7 @@ RunFacts TrainProgram::facts() const {
 // Range test
 
 void TrainProgram::test_rates() {
-    if (!initial_) session_.initialize(state_.settings.seed);
-    set_numbers();
+    begin_parameters();
     session_.bind(options_.variant);
     const std::vector<RatePoint> points = run_rate_test(
         session_, *loader_, state_.settings.schedule.base, options_.steps.value_or(kRateTestSteps));
@@ -367,12 +367,9 @@ void TrainProgram::train() {
             "note: nothing is kept; add --checkpoint FOLDER to keep the trained weights\n");
     if (resumes_) {
         say_resumed();
-    } else if (initial_) {
-        reporter_->init(options_.init, *initial_);
-        set_numbers();
     } else {
-        session_.initialize(state_.settings.seed);
-        set_numbers();
+        if (initial_) reporter_->init(options_.init, *initial_);
+        begin_parameters();
     }
     if (measures_kernels()) {
         profile_.start(session_.info().batch, state_.settings.batch, kProfileWarmUp);

@@ -40,7 +40,7 @@ class TrainProgram {
     void choose_best();
     void begin_average(double decay);
     void check_numbers() const;
-    void set_numbers();
+    void begin_parameters();
     void load_data();
     void check_length();
     std::string checkpoint_file() const;
