@@ -89,23 +89,16 @@ void check_strict(const Layer& layer, const std::vector<int64_t>& map, Size wind
     }
 }
 
-// Behind the contraction of a layer: its bias and its activation.
+// Behind the contraction of a layer: its bias, one for each of the channels or of shape (C, H, W),
+// and its activation.
 template <class Options>
-Value finish_layer(Layer& layer, Value value, int64_t channels, const Options& options,
-                   const Place& where) {
+Value finish_layer(Layer& layer, Value value, const std::vector<int64_t>& bias_shape,
+                   const Options& options, const Place& where) {
     if (options.bias) {
         layer.expect_init_without_inputs(options.bias_init, "bias");
-        Value bias = layer.parameter("b", plain_type({channels}), options.bias_init);
-        value = layer.add("biased", "add", {value, bias});
+        Value bias = layer.parameter("b", plain_type(bias_shape), options.bias_init);
+        value = layer.add("biased", bias_shape.size() > 1 ? "add_map" : "add", {value, bias});
     }
-    return layer.activated(value, options.activation, where);
-}
-
-// The same with a bias of each position.
-Value finish_untied(Layer& layer, Value value, const ConvOptions& options, const Place& where) {
-    layer.expect_init_without_inputs(options.bias_init, "bias");
-    Value bias = layer.parameter("b", plain_type(layer.type(value).shape), options.bias_init);
-    value = layer.add("biased", "add_map", {value, bias});
     return layer.activated(value, options.activation, where);
 }
 
@@ -141,8 +134,9 @@ Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
                          {"dilation", pair(options.dilation)},
                          {"padding", padded.padding},
                          {"groups", int64_t{options.groups}}});
-    return options.bias && options.untied_bias ? finish_untied(layer, y, options, where)
-                                               : finish_layer(layer, y, filters, options, where);
+    const std::vector<int64_t> of_filters = {filters};
+    return finish_layer(layer, y, options.untied_bias ? layer.type(y).shape : of_filters, options,
+                        where);
 }
 
 // The extent that a transposed convolution makes of `in` cells, padding and output padding left
@@ -227,7 +221,7 @@ Value write_conv_transpose(Layer& layer, Value x, int filters, const ConvTranspo
                          {"padding", spread.padding},
                          {"groups", int64_t{options.groups}},
                          {"input", spread.size}});
-    return finish_layer(layer, y, filters, options, where);
+    return finish_layer(layer, y, {filters}, options, where);
 }
 
 }  // namespace
@@ -281,7 +275,7 @@ Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place wher
                            const TensorType& features = layer.type(in[0]);
                            Value w = layer.weights_of_features("w", units, features, options.init);
                            Value y = layer.add("", "dense", {in[0], w});
-                           return finish_layer(layer, y, units, options, where);
+                           return finish_layer(layer, y, {units}, options, where);
                        });
 }
 
