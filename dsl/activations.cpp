@@ -1,4 +1,4 @@
-// Activations beside those of pointwise.cpp.
+// Activations.
 #include "dsl/layer.h"
 
 namespace emulsion {
@@ -6,6 +6,39 @@ namespace emulsion {
 using internal::Layer;
 using internal::write_layer;
 using internal::write_node;
+
+namespace {
+
+// A node whose classes are features in the plain order, or the channels of a map.
+Tensor over_classes(const char* kind, const Tensor& x, const LayerOptions& options,
+                    const Place& where) {
+    return write_layer(kind, options.name, {x}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           return layer.add("", kind, {layer.plain_features(in[0])});
+                       });
+}
+
+}  // namespace
+
+Tensor relu(const Tensor& x, const LayerOptions& options, Place where) {
+    return write_node("relu", options.name, {x}, where);
+}
+
+Tensor relu6(const Tensor& x, const LayerOptions& options, Place where) {
+    return write_node("relu6", options.name, {x}, where);
+}
+
+Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options, Place where) {
+    return write_node("leaky_relu", options.name, {x}, where, {{"slope", options.slope}});
+}
+
+Tensor tanh(const Tensor& x, const LayerOptions& options, Place where) {
+    return write_node("tanh", options.name, {x}, where);
+}
+
+Tensor sigmoid(const Tensor& x, const LayerOptions& options, Place where) {
+    return write_node("sigmoid", options.name, {x}, where);
+}
 
 Tensor lecun_tanh(const Tensor& x, const LayerOptions& options, Place where) {
     return write_layer("lecun_tanh", options.name, {x}, where,
@@ -54,6 +87,14 @@ Tensor prelu(const Tensor& x, const PreluOptions& options, Place where) {
             Value slope = layer.parameter("slope", plain_type(shape), Init::constant(options.init));
             return layer.add("", "prelu", {value, slope});
         });
+}
+
+Tensor softmax(const Tensor& x, const LayerOptions& options, Place where) {
+    return over_classes("softmax", x, options, where);
+}
+
+Tensor log_softmax(const Tensor& x, const LayerOptions& options, Place where) {
+    return over_classes("log_softmax", x, options, where);
 }
 
 }  // namespace emulsion

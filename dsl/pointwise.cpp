@@ -1,4 +1,4 @@
-// Arithmetic, and the activations with an op of their own file.
+// Arithmetic and elementary functions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -47,40 +47,6 @@ Tensor of_two(std::string_view kind, const std::string& name, const Tensor& a, c
 }
 
 }  // namespace
-
-Tensor relu(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_node("relu", options.name, {x}, where);
-}
-
-Tensor relu6(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_node("relu6", options.name, {x}, where);
-}
-
-Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options, Place where) {
-    return write_node("leaky_relu", options.name, {x}, where, {{"slope", options.slope}});
-}
-
-Tensor tanh(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_node("tanh", options.name, {x}, where);
-}
-
-Tensor sigmoid(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_node("sigmoid", options.name, {x}, where);
-}
-
-Tensor softmax(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_layer("softmax", options.name, {x}, where,
-                       [](Layer& layer, const std::vector<Value>& in) {
-                           return layer.add("", "softmax", {layer.plain_features(in[0])});
-                       });
-}
-
-Tensor log_softmax(const Tensor& x, const LayerOptions& options, Place where) {
-    return write_layer("log_softmax", options.name, {x}, where,
-                       [](Layer& layer, const std::vector<Value>& in) {
-                           return layer.add("", "log_softmax", {layer.plain_features(in[0])});
-                       });
-}
 
 Tensor add(const Tensor& a, const Tensor& b, const LayerOptions& options, Place where) {
     return of_two("add", options.name, a, b, where);
