@@ -32,6 +32,8 @@ class StopSignals {
     StopSignals() = default;
 };
 
+inline bool is_stopped() { return StopSignals::of_process().arrived() != 0; }
+
 // Watches while it lives.
 class WatchSignals {
   public:

@@ -1,12 +1,10 @@
 // One run of the trainer, in three phases.
 //
-//   prepare   options against checkpoint, data and places to write: whatever is wrong is found
-//   here,
-//             before anything is trained, and ends the program
-//   train     the loop, to its end, to a signal, or to an error
-//   conclude  last checkpoint, weights, profile and trace, test: each is tried, whatever has become
-//   of the
-//             others, and every failure is printed
+//   prepare   (prepare.cpp) options against checkpoint, data and places to write: whatever is wrong
+//             is found here, before anything is trained, and ends the program
+//   train     (program.cpp) the loop, to its end, to a signal, or to an error
+//   conclude  (conclude.cpp) last checkpoint, weights, profile and trace, test: each is tried,
+//             whatever has become of the others, and every failure is printed
 //
 // The exit code is that of the worst that has happened: a failure, else the signal, else done.
 #pragma once

@@ -1,0 +1,256 @@
+// The first phase of a run; see program.h.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "runtime/support/atomic_file.h"
+#include "runtime/support/path.h"
+#include "runtime/support/text.h"
+#include "runtime/train/program.h"
+
+namespace emulsion {
+
+namespace {
+
+// Calls of two kinds, some with fewer pictures, make no profile of a step.
+void check_parts(const TrainOptions& options, const RunSettings& settings,
+                 const emulsion_info& info) {
+    if (settings.batch <= info.batch || (options.profile.empty() && options.trace.empty())) return;
+    throw UsageError(options.profile.empty() ? "--trace" : "--profile",
+                     concat("measures steps of at most ", info.batch,
+                            " pictures, but the run has batches of ", settings.batch),
+                     "leave the option out, or give a smaller --batch");
+}
+
+}  // namespace
+
+void TrainProgram::prepare() {
+    check_memory(options_.device, session_.sizes());
+    begin_state();
+    check_numbers();
+    load_data();
+    check_length();
+    begin_weights();
+    OutputPaths paths = outputs();
+    if (options_.dry_run) {
+        // The trials would be in the way of the trainer that holds the folder.
+        if (!paths.folder.empty() && is_held(paths.folder)) return;
+        // A dry run does not make the folder.
+        if (!is_folder(paths.folder)) {
+            paths.best.clear();
+            if (options_.weights.empty()) paths.weights.clear();
+        }
+    }
+    paths.data = files_of_run_data(state_.settings);
+    if (!paths.weights.empty()) {
+        paths.weights_bytes =
+            weights_file_bytes(session_.info(), *infer_.info(), trained_for_longest(state_));
+    }
+    paths.checkpoint_bytes =
+        checkpoint_file_bytes(session_.info(), session_.sizes(), to_position(state_),
+                              average_ ? average_->parts() : Blocks{});
+    check_outputs(paths);
+}
+
+// Settings of a new run, or the state of the checkpoint.
+void TrainProgram::begin_state() {
+    const std::string& folder = options_.checkpoint;
+    if (options_.resume == Resume::kYes && !has_checkpoint(folder)) {
+        throw RuntimeError(one_line(folder), "holds no checkpoint",
+                           "leave out --resume to begin a run there");
+    }
+    // What is there is looked at once nobody else can change it.
+    const bool is_auto = options_.resume == Resume::kAuto;
+    if (is_auto && !options_.dry_run) folder_.emplace(folder);
+    resumes_ = options_.resume == Resume::kYes || (is_auto && has_checkpoint(folder));
+    if (resumes_) {
+        if (!folder_ && !options_.dry_run) folder_.emplace(folder);
+        const auto average_of = [this](const RunPosition& position) {
+            begin_average(from_position(position, checkpoint_file()).settings.ema);
+            return average_ ? average_->parts() : Blocks{};
+        };
+        state_ = from_position(load_checkpoint(folder, session_.info(), session_.sizes(),
+                                               session_.memory(), average_of),
+                               checkpoint_file());
+        check_batch(state_, session_.info(), largest_batch(train_, options_.device),
+                    checkpoint_file());
+        check_parts(options_, state_.settings, session_.info());
+        return;
+    }
+    if (options_.data.empty() && options_.images.empty()) refuse_missing_data(options_);
+    state_.settings = new_settings(options_, session_.info(), network_);
+    check_parts(options_, state_.settings, session_.info());
+    choose_best();
+    begin_average(state_.settings.ema);
+    if (folder.empty()) return;
+    if (!folder_ && !options_.dry_run) folder_.emplace(folder);
+    if (options_.overwrite) return;
+    if (has_checkpoint(folder)) {
+        throw RuntimeError(one_line(folder), "holds the checkpoint of another run",
+                           "continue it with --resume, or begin anew with --overwrite");
+    }
+    if (!weights_files_in(folder).empty()) {
+        throw RuntimeError(one_line(folder), "holds the weights of another run",
+                           "choose another folder, or begin anew with --overwrite");
+    }
+}
+
+// By what an epoch of a new run is the best, where it is looked at and there is a place to keep it.
+void TrainProgram::choose_best() {
+    RunSettings& settings = state_.settings;
+    if (settings.validation.empty()) {
+        const char* option = options_.best ? "--best" : options_.patience ? "--patience" : nullptr;
+        if (option == nullptr) return;
+        throw UsageError(option, "needs a validation after every epoch",
+                         "add --validation, such as --validation 0.1");
+    }
+    if (options_.checkpoint.empty()) return;
+    const bool has_loss = find_score_output(*infer_.info()).kind == ScoreKind::kProbabilities;
+    if (settings.best.empty()) settings.best = has_loss ? "loss" : "accuracy";
+    if (settings.best != "loss" || has_loss) return;
+    throw UsageError("--best",
+                     "is loss, but the network gives no probabilities, so that its validation has "
+                     "none",
+                     "choose accuracy, or leave the option out");
+}
+
+// On a device the weights of every step would have to come back.
+void TrainProgram::begin_average(double decay) {
+    if (decay == 0.0) return;
+    if (!options_.device.is_processor()) {
+        throw UsageError(
+            resumes_ ? "--device" : "--ema",
+            concat("the averaged weights are kept on the processor, but the run is on ",
+                   options_.device.option),
+            "add --device cpu");
+    }
+    average_.emplace(decay, session_.info(), *infer_.info(), session_.sizes(), session_.memory());
+    weights_.take_from(average_->memory());
+    keeper_.keep_more(average_->parts());
+}
+
+namespace {
+
+// What the state has for an option, by name.
+struct StateNumber {
+    const char *option, *name;
+    std::optional<double> value;
+};
+
+std::array<StateNumber, 2> numbers_of(std::optional<double> momentum,
+                                      std::optional<double> weight_decay) {
+    return {{{"--momentum", "optimizer.momentum", momentum},
+             {"--weight-decay", "optimizer.weight_decay", weight_decay}}};
+}
+
+}  // namespace
+
+// Of a run that goes on, the state has them already.
+void TrainProgram::check_numbers() const {
+    for (const StateNumber& number : numbers_of(options_.momentum, options_.weight_decay)) {
+        if (!number.value) continue;
+        const float* stored = session_.state_number(number.name);
+        if (stored == nullptr) {
+            throw UsageError(number.option, "is compiled into this program, or of no use to it",
+                             "leave the option out, or build the model with .adjustable = true in "
+                             "the options of its optimizer");
+        }
+        if (!resumes_ || *stored == static_cast<float>(*number.value)) continue;
+        throw UsageError(
+            number.option,
+            concat("is ", *number.value, ", but the run of the checkpoint has ", *stored),
+            "leave the option out with --resume, or begin a new run in another folder");
+    }
+}
+
+// Parameters and state of a new run.
+void TrainProgram::begin_parameters() {
+    const RunSettings& settings = state_.settings;
+    if (!initial_) session_.initialize(settings.seed);
+    for (const StateNumber& number : numbers_of(settings.momentum, settings.weight_decay)) {
+        if (number.value) *session_.state_number(number.name) = static_cast<float>(*number.value);
+    }
+}
+
+void TrainProgram::load_data() {
+    const RunSettings stored = state_.settings;
+    if (resumes_) state_.settings = resumed_settings(stored, options_);
+    only_picture_input(*infer_.info());  // validation, weights and test would find it out last
+    DataRequest request;
+    request.shape = session_.shape();
+    request.classes = std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
+    if (infer_.info()->class_count == request.classes)
+        request.class_names = class_names(*infer_.info());
+    data_ = open_run_data(state_.settings, request);
+    const DataFacts facts = facts_of(data_, request);
+    if (resumes_) {
+        check_same_data(state_, *data_.train, facts);
+    } else {
+        state_.data_samples = data_.train->count();
+        state_.data_checksum = data_.train->checksum();
+        state_.data_facts = facts;
+    }
+    if (!data_.train->note.empty()) console_.note(data_.train->note + "\n");
+    const Normalizer normalizer(session_.shape().channels, session_.info());
+    LoaderOptions loading;
+    loading.batch = state_.settings.batch;
+    loading.seed = state_.settings.seed;
+    loading.workers = workers_for(*data_.train, options_.reading.readers);
+    loader_ = std::make_unique<Loader>(*data_.train, data_.split.train, normalizer, loading);
+    if (!resumes_) return;
+    check_place(state_, loader_->batches(), checkpoint_file());
+    check_heads(state_, session_.heads(), checkpoint_file());
+    stored_steps_ = stored.total_steps(loader_->batches());
+}
+
+// A file that does not fit is found out here.
+void TrainProgram::begin_weights() {
+    if (resumes_ || options_.init.empty()) return;
+    session_.initialize(state_.settings.seed);
+    initial_ = load_initial_weights(ByteSource(options_.init, "weights file"), session_.info(),
+                                    session_.memory(), *infer_.info());
+}
+
+// A length below what is done cannot be had, nor one whose history no checkpoint would hold.
+void TrainProgram::check_length() {
+    const auto batches = static_cast<int64_t>(loader_->batches());
+    const int64_t epochs = (total_steps() + batches - 1) / batches;
+    if (epochs > kMostEpochs) {
+        throw UsageError("--steps",
+                         concat(total_steps(), " steps of ", batches, " an epoch are ", epochs,
+                                " epochs; a run has at most ", kMostEpochs),
+                         concat("give at most ", kMostEpochs * batches));
+    }
+    const auto done = static_cast<int64_t>(state_.step);
+    if (total_steps() >= done) return;
+    const char* option = options_.steps ? "--steps" : "--epochs";
+    const int64_t given = options_.steps ? *options_.steps : options_.epochs.value_or(0);
+    throw UsageError(option,
+                     concat("is ", given, ", which is ", total_steps(),
+                            " steps in all, but the run of the checkpoint has done ", done),
+                     "give more, or leave the option out");
+}
+
+std::string TrainProgram::checkpoint_file() const {
+    return join_path(options_.checkpoint, kCheckpointName);
+}
+
+// Empty where none are to be kept.
+std::string TrainProgram::weights_file() const {
+    const bool is_given = !options_.weights.empty() || options_.checkpoint.empty();
+    return is_given ? options_.weights : join_path(options_.checkpoint, kWeightsName);
+}
+
+OutputPaths TrainProgram::outputs() const {
+    OutputPaths paths;
+    paths.folder = options_.checkpoint;
+    paths.weights = weights_file();
+    if (!state_.settings.best.empty()) paths.best = weights_.best_path();
+    if (options_.profile != kPrintProfile) paths.profile = options_.profile;
+    paths.trace = options_.trace;
+    paths.rate_test = options_.rate_test;
+    paths.init = options_.init;
+    return paths;
+}
+
+}  // namespace emulsion
