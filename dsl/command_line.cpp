@@ -18,6 +18,20 @@ namespace emulsion {
 
 namespace {
 
+// Their values are read by Settings, before this command line is.
+void add_settings(CLI::App* command, bool reads_file, const CommandLine& line) {
+    const auto check = [reads_file, &line](const std::vector<std::string>&) {
+        if (!reads_file || std::filesystem::path(line.file).extension() != ".emu") return;
+        fail("usage", fmt::format("--set is given, but '{}' has no settings", line.file),
+             "name a model file in C++, or leave --set out");
+    };
+    command
+        ->add_option_function<std::vector<std::string>>(
+            "--set", check, "NAME=VALUE of a setting of the model file; may be repeated")
+        ->allow_extra_args(false)
+        ->take_all();
+}
+
 void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     auto add = [&](const std::string& name, const std::string& help) {
         CLI::App* command = app.add_subcommand(name, help);
@@ -32,7 +46,7 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     CLI::App* show = add("show", "Print a stage of the compilation");
     add_build_options(show, line);
     add_show_options(show, line);
-    add("summary", "Print the table of layers");
+    CLI::App* summary = add("summary", "Print the table of layers");
     CLI::App* train =
         add("train",
             "Build, then run the trainer, which gets all options that build does not know; FILE "
@@ -51,6 +65,8 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     for (CLI::App* command : {build, show, train, tune})
         command->add_flag("--no-records", line.no_records,
                           "No records but those that --records names");
+    for (CLI::App* command : {build, show, summary, train, tune})
+        add_settings(command, reads_file, line);
     if (reads_file) add_records_command(app, line);
 }
 
@@ -141,6 +157,7 @@ int run_command(const CommandLine& line, const Network& network) {
     if (line.command == "show") return run_show(line, network);
     if (line.command != "summary") return run_build(line, network);
     fmt::print("{}", summary(network));
+    if (!line.settings.empty()) fmt::print("settings: {}\n", line.settings);
     return 0;
 }
 

@@ -30,6 +30,7 @@ struct CommandLine {
     TuneOptions tune;                  // of tune
     bool no_model = false;             // of tune: candidates are ranked by the recipes' constants
     std::string report;                // of tune: the page it writes, or empty
+    std::string settings;              // that the model file has asked for, with their values
     bool json = false;
     std::string action;              // of records: "list", "show", "merge", "prune", "export"
     std::vector<std::string> files;  // of records

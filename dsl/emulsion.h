@@ -22,6 +22,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "dsl/settings.h"
 #include "dsl/training.h"
 
 namespace emulsion {

@@ -1,14 +1,14 @@
-# emulsion_add_network(NAME FILE [INFERENCE] [BATCH N] [INFER_BATCH N...] [TARGET TARGET] [THREADS N] [OPTIONS ...])
+# emulsion_add_network(NAME FILE [INFERENCE] [BATCH N] [INFER_BATCH N...] [TARGET TARGET] [THREADS N] [SET NAME=VALUE...] [OPTIONS ...])
 #
 # Compiles the network in FILE (a model program or a .emu file), whose model is called NAME, and makes the targets
 #     NAME::train, NAME::infer    static libraries with their C headers
 #     NAME-train, NAME-infer      the programs (targets that build them; they lie beside the libraries)
 # With INFERENCE, for a model without a loss, those of inference alone.
 function(emulsion_add_network name file)
-    cmake_parse_arguments(PARSE_ARGV 2 network "INFERENCE" "BATCH;TARGET;THREADS" "INFER_BATCH;OPTIONS")
+    cmake_parse_arguments(PARSE_ARGV 2 network "INFERENCE" "BATCH;TARGET;THREADS" "INFER_BATCH;SET;OPTIONS")
     if(network_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "emulsion_add_network(${name}): unknown argument '${network_UNPARSED_ARGUMENTS}'\n"
-                            "  fix: use INFERENCE, BATCH, INFER_BATCH, TARGET, THREADS or OPTIONS")
+                            "  fix: use INFERENCE, BATCH, INFER_BATCH, TARGET, THREADS, SET or OPTIONS")
     endif()
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
     set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name})
@@ -24,6 +24,9 @@ function(emulsion_add_network name file)
     endif()
     foreach(batch ${network_INFER_BATCH})
         list(APPEND flags --infer-batch ${batch})
+    endforeach()
+    foreach(setting ${network_SET})
+        list(APPEND flags --set ${setting})
     endforeach()
 
     # The tool states its products in the dependency file, and refuses a model with other ones.

@@ -298,6 +298,30 @@ for command in "" build show summary train; do
     grep -q '^Usage: emulsion' out.txt && [ ! -s err.txt ] || fault "$command --help prints $(cat out.txt err.txt)"
 done
 
+# Settings of a model file
+cat >family.cpp <<'CPP'
+#include "dsl/emulsion.h"
+using namespace emulsion;
+
+int main(int argc, char** argv) {
+    Settings settings(argc, argv);
+    const int width = settings.integer("width", 4);
+    Model m("family" + std::to_string(width));
+    m.classify(dense(relu(dense(m.input("x", {3}), width)), 2));
+    return compile(m, settings);
+}
+CPP
+"$emulsion" summary family.cpp >out.txt || fault "a model with settings"
+[ "$(head -1 out.txt) $(tail -1 out.txt)" = "family4: layers of one sample settings: width=4" ] || fault "settings by default: $(cat out.txt)"
+"$emulsion" summary family.cpp --set width=6 >out.txt || fault "--set"
+[ "$(head -1 out.txt) $(tail -1 out.txt)" = "family6: layers of one sample settings: width=6" ] || fault "--set width=6: $(cat out.txt)"
+expect 1 "" $'family.cpp:6: error[setting]: the setting \'width\' is \'x\', which is not a whole number from 1 to 1048576\n  fix: write --set width=VALUE with a whole number from 1 to 1048576\n' \
+    "$emulsion" build family.cpp --set width=x
+expect 1 "" $'error[setting]: the model file has no setting \'width\'\n  fix: leave --set out, or ask for the setting with Settings::integer(), number(), boolean() or word()\n' \
+    "$emulsion" show lenet.cpp --set=width=3
+expect 2 "" $'emulsion: error[usage]: --set is given, but \'lenet.emu\' has no settings\n  fix: name a model file in C++, or leave --set out\n' \
+    "$emulsion" show lenet.emu --set width=3
+
 # The model program itself
 c++ -std=c++20 -O0 -I "$root" lenet.cpp -o lenet "$binary/lib/libemulsion.so" -Wl,-rpath,"$binary/lib" || fault "link"
 ./lenet summary >out.txt && cmp out.txt summary.txt || fault "./lenet summary"
