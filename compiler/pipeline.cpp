@@ -25,6 +25,7 @@
 #include "compiler/passes/pool_first.h"
 #include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
+#include "compiler/passes/two_axes.h"
 #include "compiler/plan/choices_text.h"
 #include "compiler/plan/plan.h"
 #include "compiler/plan/roofline.h"
@@ -40,9 +41,11 @@ Graph checked(Graph graph) {
     return graph;
 }
 
-Network pooled_first(const Network& network) {
+// The forward graph in the form that is differentiated.
+Network prepared(const Network& network) {
     Network result = network;
-    result.graph = checked(pool_first(network.graph));
+    result.graph = checked(two_axes(network.graph));
+    result.graph = checked(pool_first(result.graph));
     return result;
 }
 
@@ -52,7 +55,7 @@ Network pooled_first(const Network& network) {
 
 Graph training_graph(const Network& network, bool exact, int batch, bool update_at_once,
                      Choices* choices) {
-    Graph graph = checked(training_step(pooled_first(network)));
+    Graph graph = checked(training_step(prepared(network)));
     graph = checked(expand_batch_norm(graph));
     graph = checked(expand_group_norm(graph));
     graph = checked(simplify(graph));
@@ -67,7 +70,7 @@ Graph device_training_graph(const Network& network, bool exact, int batch, bool 
 }
 
 Graph inference_graph(const Network& network, bool exact, int batch, Choices* choices) {
-    Graph graph = checked(inference_form(pooled_first(network)));
+    Graph graph = checked(inference_form(prepared(network)));
     graph = checked(expand_group_norm(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));

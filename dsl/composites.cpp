@@ -14,7 +14,7 @@ using internal::write_layer;
 
 namespace {
 
-bool is_map(const Tensor& x) { return x.shape().size() == 3; }
+bool is_map(const Tensor& x) { return x.shape().size() > 1; }
 
 int channels_of(const Tensor& x) {
     const std::vector<int64_t> shape = x.shape();

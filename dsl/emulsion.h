@@ -40,8 +40,8 @@ using Place = std::source_location;
 class Tensor {
   public:
     Tensor() = default;
-    // {channels, height, width} or {features} of one sample; empty for a number, and after a
-    // mistake.
+    // {channels, height, width} or {features} of one sample, or {channels, length}, {channels,
+    // depth, height, width}; empty for a number, and after a mistake.
     std::vector<int64_t> shape() const;
 
   private:
@@ -53,28 +53,41 @@ class Tensor {
 
 // Options
 
-// A height and a width: `.kernel = 5` or `.kernel = {1, 7}`.
+// A number for each axis of positions of a map, all equal, `.kernel = 5`, or of a height and a
+// width,
+// `{1, 7}`, or of a depth, a height and a width, `{3, 5, 5}`.
 struct Size {
-    constexpr Size(int both) : h(both), w(both) {}
-    constexpr Size(int height, int width) : h(height), w(width) {}
-    int h, w;
+    constexpr Size(int all) : d(all), h(all), w(all), count(1) {}
+    constexpr Size(int height, int width) : d(1), h(height), w(width), count(2) {}
+    constexpr Size(int depth, int height, int width) : d(depth), h(height), w(width), count(3) {}
+    int d, h, w;
+    int count;  // numbers given
 };
 
-// Zeros around a map: `valid` (none), `same` (output = ceil(input / stride), an odd one goes right
-// and below), cells on all sides `2`, above and below, left and right `{1, 2}`, or `{top, bottom,
-// left, right}`.
+// Zeros around a map: `valid` (none), `same` (output = ceil(input / stride), an odd one goes right,
+// below and behind), cells on all sides `2`, or for each axis as those of Size, on both sides, or
+// for each side: `{before, after}` of a length, `{top, bottom, left, right}`, or `{front, back,
+// top, bottom, left, right}`.
 struct Padding {
-    constexpr Padding(int all) : Padding(all, all, all, all) {}
+    constexpr Padding(int all) : Padding(all, all, all, all, all, all, 1) {}
     constexpr Padding(int vertical, int horizontal)
-        : Padding(vertical, vertical, horizontal, horizontal) {}
-    constexpr Padding(int t, int b, int l, int r) : top(t), bottom(b), left(l), right(r) {}
+        : Padding(0, 0, vertical, vertical, horizontal, horizontal, 2) {}
+    constexpr Padding(int depth, int vertical, int horizontal)
+        : Padding(depth, depth, vertical, vertical, horizontal, horizontal, 3) {}
+    constexpr Padding(int t, int b, int l, int r) : Padding(0, 0, t, b, l, r, 4) {}
+    constexpr Padding(int f, int k, int t, int b, int l, int r) : Padding(f, k, t, b, l, r, 6) {}
     static constexpr Padding computed() {
         Padding padding(0);
         padding.is_same = true;
         return padding;
     }
-    int top, bottom, left, right;
-    bool is_same = false;  // the four sizes follow from input, kernel and stride
+    int front, back, top, bottom, left, right;
+    int count;             // numbers given
+    bool is_same = false;  // the sizes follow from input, kernel and stride
+
+  private:
+    constexpr Padding(int f, int k, int t, int b, int l, int r, int given)
+        : front(f), back(k), top(t), bottom(b), left(l), right(r), count(given) {}
 };
 inline constexpr Padding valid = Padding(0);
 inline constexpr Padding same = Padding::computed();
@@ -178,7 +191,7 @@ struct ConvTransposeOptions {
     Size stride = 1;
     Size dilation = 1;
     Padding padding = valid;
-    Size output_padding = 0;  // more cells below and to the right, fewer than the stride
+    Size output_padding = 0;  // more cells below, to the right and behind, fewer than the stride
     int groups = 1;           // of channels and of filters, each group a layer of its own
     bool bias = true;
     Init init = Init::he();
@@ -323,6 +336,9 @@ struct SqueezeExcitationOptions {
 };
 
 // Layers
+
+// Convolutions and poolings take maps (C, H, W), and in the same way lines (C, L) and volumes (C,
+// D, H, W), what Keras and PyTorch call 1D and 3D.
 
 // Cross-correlation of a map (C, H, W) with `filters` filters, and a bias for each: (filters, H',
 // W'). With k = dilation * (kernel - 1) + 1, H' = floor((H + padding - k) / stride) + 1; the cells
@@ -491,9 +507,9 @@ Tensor flip(const Tensor& x, const std::vector<int64_t>& axes, const LayerOption
 // it reads channels of every group (ShuffleNet).
 Tensor channel_shuffle(const Tensor& x, int groups, const LayerOptions& options = {},
                        Place where = Place::current());
-// A map `factor` times as high and wide, or of another `size`, smaller ones too. Cells look at the
-// place of their centre: `nearest` copies the cell there, `bilinear` weighs the four around it, as
-// PyTorch does without align_corners and Keras always does.
+// A map or a line `factor` times as high and wide, or of another `size`, smaller ones too. Cells
+// look at the place of their centre: `nearest` copies the cell there, `bilinear` weighs the four
+// around it, as PyTorch does without align_corners and Keras always does.
 Tensor upsample(const Tensor& x, const UpsampleOptions& options = {},
                 Place where = Place::current());
 
@@ -555,7 +571,9 @@ class Model {
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
 
-    // A tensor that each sample brings. The first input is the picture (or whatever is classified).
+    // A tensor that each sample brings: {features}, {channels, height, width}, {channels, length}
+    // or {channels, depth, height, width}. The first input is the picture (or whatever is
+    // classified).
     Tensor input(const std::string& name, const std::vector<int64_t>& shape,
                  Place where = Place::current());
 

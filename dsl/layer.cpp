@@ -128,6 +128,17 @@ void Layer::expect_map(Value x) const {
            "put it before the layers that flatten the map", {x});
 }
 
+void Layer::expect_any_map(Value x) const {
+    const TensorType& t = type(x);
+    if (t.batched && t.shape.size() >= 2 && t.shape.size() <= 4) return;
+    refuse(
+        "rank",
+        fmt::format("the input must be a map (n, channels, height, width), or one with a length, "
+                    "or a depth, height and width behind the channels, but is {}",
+                    to_string(t)),
+        "put it before the layers that flatten the map", {x});
+}
+
 void Layer::expect_features(Value x) const {
     const TensorType& t = type(x);
     if (t.batched && t.shape.size() == 1) return;

@@ -49,8 +49,10 @@ class Layer {
     // Throws Error[code] with kind and name of the layer in front, and the operands as notes.
     [[noreturn]] void refuse(std::string_view code, std::string_view message, std::string fix,
                              const std::vector<Value>& operands = {}) const;
-    // Refuses anything but a map (C, H, W), or anything but features (F), of each sample.
+    // Refuses anything but a map (C, H, W), but a map (C, L), (C, H, W) or (C, D, H, W), or but
+    // features (F), of each sample.
     void expect_map(Value x) const;
+    void expect_any_map(Value x) const;
     void expect_features(Value x) const;
     // Refuses an initialiser that asks for the number of inputs, which `what` has none of.
     void expect_init_without_inputs(const Init& init, std::string_view what) const;

@@ -110,14 +110,15 @@ Model::Model(const std::string& name, Place where) : state_(std::make_shared<Mod
 Tensor Model::input(const std::string& name, const std::vector<int64_t>& shape, Place where) {
     return internal::write_layer_of(
         state_, "input", name, {}, where, [&](internal::Layer& layer, const auto&) {
-            bool fits = shape.size() == 1 || shape.size() == 3;
+            bool fits = !shape.empty() && shape.size() <= 4;
             for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= kMostCells;
             if (!fits) {
-                layer.refuse("shape",
-                             fmt::format("[{}] is no shape of an input", fmt::join(shape, ",")),
-                             fmt::format("give {{features}} or {{channels, height, width}}, each "
-                                         "from 1 to {}",
-                                         kMostCells));
+                layer.refuse(
+                    "shape", fmt::format("[{}] is no shape of an input", fmt::join(shape, ",")),
+                    fmt::format("give {{features}}, {{channels, length}}, {{channels, height, "
+                                "width}} or {{channels, depth, height, width}}, each from 1 "
+                                "to {}",
+                                kMostCells));
             }
             return layer.input(layer.name(), batched_type(shape));
         });

@@ -1,4 +1,5 @@
 // Layers that move values: cut, join, pad, turn and resize them.
+#include <fmt/args.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -6,6 +7,7 @@
 
 #include "compiler/graph/limits.h"
 #include "dsl/layer.h"
+#include "dsl/window_options.h"
 
 namespace emulsion {
 
@@ -15,7 +17,7 @@ using internal::write_layer;
 
 namespace {
 
-using Numbers = std::vector<int64_t>;
+using internal::Numbers;
 
 // An axis of x, which has that many.
 size_t checked_axis(const Layer& layer, const TensorType& x, int64_t axis) {
@@ -206,79 +208,101 @@ Tensor channel_shuffle(const Tensor& x, int groups, const LayerOptions& options,
 
 namespace {
 
-// Refuses cells of a side below 0, and those that follow from a window.
-void check_sides(const Layer& layer, const Padding& cells) {
+// Cells of each side of a map with so many axes of positions; refuses those below 0, and those that
+// follow from a window.
+Numbers checked_sides(const Layer& layer, const Padding& cells, size_t axes) {
     if (cells.is_same) {
         layer.refuse("attribute", "the cells are `same`, which is said of a window's padding alone",
                      "give the cells of each side");
     }
-    if (std::min({cells.top, cells.bottom, cells.left, cells.right}) >= 0) return;
-    layer.refuse("attribute",
-                 fmt::format("the cells are {} above, {} below, {} left and {} right, but must be "
-                             "0 or more",
-                             cells.top, cells.bottom, cells.left, cells.right),
-                 "give 0 where a side stays as it is");
+    Numbers sides = internal::sides_of(layer, "padding", cells, axes);
+    if (std::ranges::min(sides) >= 0) return sides;
+    const char* words = axes == 1   ? "{} before and {} behind"
+                        : axes == 2 ? "{} above, {} below, {} left and {} right"
+                                    : "{} in front, {} behind, {} above, {} below, {} left and {} "
+                                      "right";
+    fmt::dynamic_format_arg_store<fmt::format_context> numbers;
+    for (int64_t side : sides) numbers.push_back(side);
+    layer.refuse(
+        "attribute",
+        fmt::format("the cells are {}, but must be 0 or more", fmt::vformat(words, numbers)),
+        "give 0 where a side stays as it is");
 }
 
 }  // namespace
 
 Tensor pad(const Tensor& x, const Padding& padding, const PadOptions& options, Place where) {
-    return write_layer("pad", options.name, {x}, where,
-                       [&](Layer& layer, const std::vector<Value>& in) {
-                           layer.expect_map(in[0]);
-                           check_sides(layer, padding);
-                           const Border& border = options.border;
-                           const char* kind = border.kind[0] == '\0' ? "constant" : border.kind;
-                           return layer.add("", "pad", in,
-                                            {{"before", Numbers{0, padding.top, padding.left}},
-                                             {"after", Numbers{0, padding.bottom, padding.right}},
-                                             {"border", std::string(kind)},
-                                             {"value", border.value}});
-                       });
+    return write_layer(
+        "pad", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_any_map(in[0]);
+            const Numbers sides = checked_sides(layer, padding, layer.type(in[0]).shape.size() - 1);
+            const Border& border = options.border;
+            const char* kind = border.kind[0] == '\0' ? "constant" : border.kind;
+            return layer.add("", "pad", in,
+                             {{"before", internal::cells_before(sides)},
+                              {"after", internal::cells_after(sides)},
+                              {"border", std::string(kind)},
+                              {"value", border.value}});
+        });
 }
 
 Tensor crop(const Tensor& x, const Padding& cells, const LayerOptions& options, Place where) {
     return write_layer(
         "crop", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-            layer.expect_map(in[0]);
-            check_sides(layer, cells);
-            const Numbers map = layer.type(in[0]).shape;
-            const int64_t height = map[1] - cells.top - cells.bottom;
-            const int64_t width = map[2] - cells.left - cells.right;
-            if (height < 1 || width < 1) {
+            layer.expect_any_map(in[0]);
+            const Numbers map = layer.type(in[0]).shape,
+                          all = internal::positions_of(layer.type(in[0]));
+            const Numbers sides = checked_sides(layer, cells, all.size());
+            Numbers count = map, cut;
+            for (size_t axis = 0; axis < all.size(); axis++) {
+                cut.push_back(sides[2 * axis] + sides[2 * axis + 1]);
+                count[axis + 1] -= cut.back();
+            }
+            if (std::ranges::min(count) < 1) {
                 layer.refuse(
                     "shape",
-                    fmt::format("nothing is left of the {}x{} map without {} rows and {} "
-                                "columns",
-                                map[1], map[2], cells.top + cells.bottom, cells.left + cells.right),
+                    all.size() == 2
+                        ? fmt::format("nothing is left of the {} map without {} rows and {} "
+                                      "columns",
+                                      by(all), cut[0], cut[1])
+                        : fmt::format("nothing is left of the {} map without {} cells", by(all),
+                                      by(cut)),
                     "cut off less", in);
             }
             return layer.add("", "crop", in,
-                             {{"begin", Numbers{0, cells.top, cells.left}},
-                              {"count", Numbers{map[0], height, width}},
-                              {"step", Numbers{1, 1, 1}}});
+                             {{"begin", internal::cells_before(sides)},
+                              {"count", count},
+                              {"step", Numbers(map.size(), 1)}});
         });
 }
 
 Tensor upsample(const Tensor& x, const UpsampleOptions& options, Place where) {
     return write_layer(
         "upsample", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-            layer.expect_map(in[0]);
-            const Numbers map = layer.type(in[0]).shape;
+            const TensorType type = layer.type(in[0]);
+            const bool is_line = type.batched && type.shape.size() == 2;
+            if (!is_line) layer.expect_map(in[0]);
+            const Numbers positions = internal::positions_of(type);
             const bool has_size = options.size.h != 0 || options.size.w != 0;
-            const Size given = has_size ? options.size : options.factor;
-            if (given.h < 1 || given.w < 1) {
+            const char* what = has_size ? "size" : "factor";
+            Numbers size = internal::numbers_of(
+                layer, what, has_size ? options.size : options.factor, positions.size());
+            if (std::ranges::min(size) < 1) {
                 layer.refuse("attribute",
-                             fmt::format("the {} is {}x{}, but must be 1x1 or more",
-                                         has_size ? "size" : "factor", given.h, given.w),
+                             fmt::format("the {} is {}, but must be {} or more", what, by(size),
+                                         is_line ? "1" : "1x1"),
                              "choose whole numbers from 1 on");
             }
-            const Numbers size = {has_size ? given.h : map[1] * given.h,
-                                  has_size ? given.w : map[2] * given.w};
-            const bool is_nearest = options.mode == Interpolation::nearest;
-            return layer.add(
-                "", "resize", in,
-                {{"size", size}, {"mode", std::string(is_nearest ? "nearest" : "bilinear")}});
+            for (size_t axis = 0; axis < size.size() && !has_size; axis++)
+                size[axis] *= positions[axis];
+            const std::string mode =
+                options.mode == Interpolation::nearest ? "nearest" : "bilinear";
+            if (!is_line) return layer.add("", "resize", in, {{"size", size}, {"mode", mode}});
+            const Value row =
+                layer.add("row", "view", in, {{"shape", Numbers{type.shape[0], 1, positions[0]}}});
+            const Value resized = layer.add("resized", "resize", {row},
+                                            {{"size", Numbers{1, size[0]}}, {"mode", mode}});
+            return layer.add("", "view", {resized}, {{"shape", Numbers{type.shape[0], size[0]}}});
         });
 }
 

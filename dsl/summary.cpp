@@ -11,6 +11,7 @@
 
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/crop.h"
+#include "compiler/ops/flatten.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/pad.h"
 #include "compiler/ops/pool_attributes.h"
@@ -22,74 +23,97 @@ namespace emulsion {
 
 namespace {
 
-struct Field {
-    ReceptiveField vertical, horizontal;
-};
+using Numbers = std::vector<int64_t>;
+// One for each axis of positions; of features, those of the map they come from.
+using Field = std::vector<ReceptiveField>;
 
-// The window of a node over its first input: its own, or the whole map where the node folds it into
-// features.
-Window window_of(const Graph& graph, int index) {
+// The last axes; those in front that are missing see a cell each.
+Field aligned(Field field, size_t axes) {
+    if (field.size() < axes) field.insert(field.begin(), axes - field.size(), ReceptiveField());
+    field.erase(field.begin(), field.end() - static_cast<std::ptrdiff_t>(axes));
+    return field;
+}
+
+size_t axes_of(const Numbers& shape) { return shape.empty() ? 0 : shape.size() - 1; }
+
+// A window of one cell along each axis.
+Window one_cell(size_t axes) {
+    return {Numbers(axes, 1), Numbers(axes, 1), Numbers(axes, 1), Numbers(2 * axes, 0)};
+}
+
+// The window of a node over its first input, of so many axes: its own, or the whole map where the
+// node folds it into features.
+Window window_of(const Graph& graph, int index, size_t axes) {
     const Node& node = graph.node(index);
-    const std::vector<int64_t>& in = graph.type(node.inputs[0]).shape;
-    if (const auto* conv = graph.op_as<Conv2d>(index)) {
-        const std::vector<int64_t>& filter = graph.type(node.inputs[1]).shape;
-        return conv->window(filter[2], filter[3]);
-    }
+    const Numbers& in = graph.type(node.inputs[0]).shape;
+    const Numbers& out = node.types[0].shape;
+    if (const auto* conv = graph.op_as<Conv2d>(index))
+        return conv->window_of(graph.type(node.inputs[1]));
     if (const auto* pool = graph.op_as<PoolAttributes>(index)) return pool->sliding();
-    if (const auto* pad = graph.op_as<Pad>(index); pad != nullptr && in.size() == 3) {
-        return {.size = {1, 1},
-                .padding = {pad->before[1], pad->after[1], pad->before[2], pad->after[2]}};
+    Window window = one_cell(axes);
+    if (in.size() < 2) return window;
+    const auto* pad = graph.op_as<Pad>(index);
+    const auto* crop = graph.op_as<Crop>(index);
+    const bool may_fold = out.size() < 2 || graph.op_as<View>(index) != nullptr ||
+                          graph.op_as<ReduceAxes>(index) != nullptr;
+    for (size_t axis = 0; axis < axes; axis++) {
+        if (pad != nullptr) {
+            window.padding[2 * axis] = pad->before[axis + 1];
+            window.padding[2 * axis + 1] = pad->after[axis + 1];
+        } else if (crop != nullptr) {
+            window.stride[axis] = crop->step[axis + 1];
+            window.padding[2 * axis] = -crop->begin[axis + 1];
+        } else if (may_fold) {
+            const size_t behind = axes - axis;  // the place of the axis from the end
+            const bool stays = out.size() > behind && out[out.size() - behind] == in[axis + 1];
+            if (!stays) window.size[axis] = in[axis + 1];
+        }
     }
-    if (const auto* crop = graph.op_as<Crop>(index); crop != nullptr && in.size() == 3) {
-        return {.size = {1, 1},
-                .stride = {crop->step[1], crop->step[2]},
-                .padding = {-crop->begin[1], 0, -crop->begin[2], 0}};
-    }
-    if (const auto* sum = graph.op_as<ReduceAxes>(index); sum != nullptr && in.size() == 3) {
-        const std::vector<int64_t>& out = node.types[0].shape;
-        return {{out[1] < in[1] ? in[1] : 1, out[2] < in[2] ? in[2] : 1}};
-    }
-    if (in.size() == 3 && node.types[0].shape.size() < 3) return {{in[1], in[2]}};
-    return {{1, 1}};
+    return window;
 }
 
 // The field behind a node, from that of its operands.
 Field field_through(const Graph& graph, int index, const Field& field) {
     const Node& node = graph.node(index);
-    const std::vector<int64_t>& in = graph.type(node.inputs[0]).shape;
-    const std::vector<int64_t>& out = node.types[0].shape;
-    if (const auto* transposed = graph.op_as<Conv2dBackwardData>(index)) {
-        const std::vector<int64_t>& filter = graph.type(node.inputs[1]).shape;
-        const Window window = transposed->window(filter[2], filter[3]);
-        return {back_through(field.vertical, window, 0), back_through(field.horizontal, window, 1)};
+    const Numbers& in = graph.type(node.inputs[0]).shape;
+    const Numbers& out = node.types[0].shape;
+    const auto* transposed = graph.op_as<Conv2dBackwardData>(index);
+    const auto* unpool = graph.op_as<MaxPoolBackward>(index);
+    const auto* resize = graph.op_as<Resize>(index);
+    const Window window = transposed != nullptr ? transposed->window_of(graph.type(node.inputs[1]))
+                          : unpool != nullptr   ? unpool->sliding()
+                                                : window_of(graph, index, field.size());
+    Field result;
+    for (size_t axis = 0; axis < field.size(); axis++) {
+        const int at = static_cast<int>(axis);
+        if (transposed != nullptr || unpool != nullptr) {
+            result.push_back(back_through(field[axis], window, at));
+        } else if (resize != nullptr && in.size() == 3) {
+            result.push_back(
+                resized(field[axis], in[axis + 1], out[axis + 1], resize->mode == "nearest"));
+        } else {
+            result.push_back(through(field[axis], window, at));
+        }
     }
-    if (const auto* unpool = graph.op_as<MaxPoolBackward>(index)) {
-        return {back_through(field.vertical, unpool->sliding(), 0),
-                back_through(field.horizontal, unpool->sliding(), 1)};
-    }
-    if (const auto* resize = graph.op_as<Resize>(index); resize != nullptr && in.size() == 3) {
-        const bool is_nearest = resize->mode == "nearest";
-        return {resized(field.vertical, in[1], out[1], is_nearest),
-                resized(field.horizontal, in[2], out[2], is_nearest)};
-    }
-    const Window window = window_of(graph, index);
-    return {through(field.vertical, window, 0), through(field.horizontal, window, 1)};
+    return out.size() < 2 ? result : aligned(result, axes_of(out));
 }
 
 Field field_of(const Graph& graph, int index, const std::vector<Field>& fields) {
+    const Node& node = graph.node(index);
+    if (node.inputs.empty()) return Field(axes_of(node.types[0].shape));
+    size_t axes = axes_of(graph.type(node.inputs[0]).shape);
     Field result;
-    bool is_first = true;
-    for (Value input : graph.node(index).inputs) {
+    for (Value input : node.inputs) {
         if (!graph.type(input).batched) continue;
         const Field& field = fields[static_cast<size_t>(input.node)];
-        if (is_first || field.vertical.size > result.vertical.size)
-            result.vertical = field.vertical;
-        if (is_first || field.horizontal.size > result.horizontal.size)
-            result.horizontal = field.horizontal;
-        is_first = false;
+        if (axes == 0) axes = field.size();
+        const Field other = aligned(field, axes);
+        if (result.empty()) result = other;
+        for (size_t axis = 0; axis < axes; axis++) {
+            if (other[axis].size > result[axis].size) result[axis] = other[axis];
+        }
     }
-    if (is_first) return result;
-    return field_through(graph, index, result);
+    return result.empty() ? result : field_through(graph, index, result);
 }
 
 std::vector<TensorType> input_types(const Graph& graph, const Node& node) {
@@ -132,11 +156,11 @@ void add_node(LayerRow& row, const Graph& graph, size_t index, const Field& fiel
         return;
     }
     if (graph.op_as<State>(static_cast<int>(index)) != nullptr) return;
-    const bool is_preparation = row.op.empty() || row.op == "pad" || row.op == "flip";
+    const bool is_preparation =
+        row.op.empty() || row.op == "pad" || row.op == "flip" || row.op == "view";
     if (is_preparation) row.op = std::string(node.op->kind());
     row.output = node.types[0];
-    row.vertical = field.vertical;
-    row.horizontal = field.horizontal;
+    row.fields = field;
     row.multiply_adds += node.op->multiply_adds(input_types(graph, node));
     if (node.op->op_class() == OpClass::view) return;
     for (const TensorType& type : node.types) {
@@ -197,23 +221,28 @@ std::string kibibytes(int64_t bytes) {
     return fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024);
 }
 
-// A whole number, or one with its decimals.
+// What `number` says of each axis: one where all agree, else "3x5"; whole numbers, or with their
+// decimals.
 template <class Number>
-std::string both(Number vertical, Number horizontal) {
-    return vertical == horizontal ? fmt::format("{}", vertical)
-                                  : fmt::format("{}x{}", vertical, horizontal);
+std::string of_axes(const Field& field, const Number& number) {
+    std::string text;
+    bool is_one = true;
+    for (const ReceptiveField& axis : field) {
+        is_one = is_one && number(axis) == number(field[0]);
+        text += fmt::format("{}{}", text.empty() ? "" : "x", number(axis));
+    }
+    return is_one ? fmt::to_string(number(field[0])) : text;
 }
 
 // "14 every 4 from -6": cells seen, distance to the next output's field, first cell of the first
 // one.
 std::string field_text(const LayerRow& row) {
-    auto first = [](const ReceptiveField& field) {
-        return static_cast<int64_t>(
-            std::floor(field.offset - static_cast<double>(field.size - 1) / 2));
-    };
-    return fmt::format("{} every {} from {}", both(row.vertical.size, row.horizontal.size),
-                       both(row.vertical.jump, row.horizontal.jump),
-                       both(first(row.vertical), first(row.horizontal)));
+    return fmt::format(
+        "{} every {} from {}", of_axes(row.fields, [](const ReceptiveField& f) { return f.size; }),
+        of_axes(row.fields, [](const ReceptiveField& f) { return f.jump; }),
+        of_axes(row.fields, [](const ReceptiveField& f) {
+            return static_cast<int64_t>(std::floor(f.offset - static_cast<double>(f.size - 1) / 2));
+        }));
 }
 
 std::string shape_text(const TensorType& type) {
@@ -226,7 +255,7 @@ std::vector<std::string> cells_of(const LayerRow& row) {
             shape_text(row.output),
             row.parameters == 0 ? "" : grouped(row.parameters),
             row.multiply_adds == 0 ? "" : grouped(row.multiply_adds),
-            row.output.shape.size() == 3 ? field_text(row) : "",
+            row.output.shape.size() > 1 && !row.fields.empty() ? field_text(row) : "",
             kibibytes(row.bytes)};
 }
 

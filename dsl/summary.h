@@ -16,7 +16,7 @@ struct LayerRow {
     TensorType output;          // of its last node that another layer, the loss or an output reads
     int64_t parameters = 0;     // trained or frozen values
     int64_t multiply_adds = 0;  // of one sample
-    ReceptiveField vertical, horizontal;
+    std::vector<ReceptiveField> fields;  // of each axis of positions
     int64_t bytes = 0;  // of all values the layer computes, for one sample
 };
 

@@ -1,5 +1,5 @@
 // add_map(x [n,C,H,W], b [C,H,W]) -> [n,C,H,W]: a parameter for each position of a map, added to
-// every sample: an untied bias.
+// every sample: an untied bias. Maps may have one to three axes of positions.
 //
 // sum_samples(x [n,C,H,W]) -> [C,H,W]: the sum over samples, hence its gradient.
 #pragma once

@@ -75,17 +75,28 @@ std::vector<TensorType> Unflatten::infer(std::span<const TensorType> inputs) con
 
 std::vector<TensorType> View::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 1);
-    expect_positions(inputs[0], "input");
+    const bool is_filter = !inputs[0].batched && inputs[0].shape.size() > 2;
+    if (is_filter) {
+        expect_f32(inputs[0], "input");
+    } else {
+        expect_positions(inputs[0], "input");
+    }
     const std::vector<int64_t>& from = inputs[0].shape;
-    if (shape.size() < 2 || shape[0] != from[0] ||
+    const std::ptrdiff_t kept = is_filter ? 2 : 1;
+    if (static_cast<std::ptrdiff_t>(shape.size()) <= kept ||
+        !std::equal(from.begin(), from.begin() + kept, shape.begin()) ||
         bounded_product(shape) != element_count(inputs[0])) {
         fail("shape",
-             fmt::format("[{}] is no view of {}: it must have the same channels, and as many "
-                         "positions",
-                         fmt::join(shape, ","), to_string(inputs[0])),
-             "give it two axes or more, or flatten the map first");
+             fmt::format("[{}] is no view of {}: it must have the same {}", fmt::join(shape, ","),
+                         to_string(inputs[0]),
+                         is_filter ? "filters and channels, and as many taps"
+                                   : "channels, and as many positions"),
+             is_filter ? "give it the first two numbers of the filter"
+                       : "give it two axes or more, or flatten the map first");
     }
-    return {batched_type(shape)};
+    TensorType type = inputs[0];
+    type.shape = shape;
+    return {type};
 }
 
 // Gradient
@@ -112,7 +123,7 @@ std::vector<Value> View::gradient(GradientContext& context) const {
 
 namespace {
 
-// The place in memory of a position of a map, beside its samples.
+// The place in memory of a position of a map, beside its samples, or of a weight.
 Expr memory_index(const TensorType& type, const std::vector<Expr>& at) {
     const std::vector<int64_t> extents = memory_extents(type);
     Expr index = at[extents.size() - 1];
@@ -120,7 +131,7 @@ Expr memory_index(const TensorType& type, const std::vector<Expr>& at) {
     return index;
 }
 
-// The position of a map at a place in memory, beside its samples.
+// What lies at a place in memory, beside its samples.
 std::vector<Expr> position_at(const TensorType& type, Expr index) {
     const std::vector<int64_t> extents = memory_extents(type);
     std::vector<Expr> at;
@@ -156,7 +167,7 @@ std::vector<Func> View::lower(const LowerContext& context, const std::vector<Fun
     const std::vector<Var> vars = coordinates(context.outputs[0]);
     std::vector<Expr> at =
         position_at(context.inputs[0], memory_index(context.outputs[0], as_exprs(vars)));
-    at.push_back(vars.back());
+    if (context.outputs[0].batched) at.emplace_back(vars.back());
     Func out(context.name);
     out(vars) = inputs[0](at);
     return {out};

@@ -7,7 +7,7 @@
 // Maps of other ranks are flattened as (C, 1, W) or (C, D * H, W): their memory is the same.
 //
 // view(x [n,C,…]) {shape} -> [n,shape]: the same channels, their positions counted along other
-// axes. f32[n,8,4,6] with shape=[8,24] gives f32[n,8,24].
+// axes, or those of a filter: f32[n,8,4,6] with shape=[8,24] gives f32[n,8,24].
 #pragma once
 
 #include "compiler/graph/op.h"

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/axes.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
+#include "compiler/ops/positions.h"
 #include "compiler/ops/strict.h"
 #include "compiler/ops/window_lowering.h"
 #include "compiler/support/diagnostic.h"
@@ -40,15 +42,18 @@ void expect_index(const TensorType& index, const TensorType& value, std::string_
 
 std::vector<TensorType> MaxPool::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 1);
-    expect_map(inputs[0], "input");
+    expect_any_map(inputs[0], "input");
     const TensorType value = result_type(inputs[0]);
     if (sliding().taps() > kMostTaps) {
         fail(
             "window",
             fmt::format(
                 "the window {} has {} cells, but the winner's number is kept in one byte, up to {}",
-                by(window[0], window[1]), sliding().taps(), kMostTaps),
-            "use two poolings in a row, or a window of at most 16x16");
+                by(window), sliding().taps(), kMostTaps),
+            fmt::format("use two poolings in a row, or a window of at most {}",
+                        window.size() == 1   ? "256"
+                        : window.size() == 2 ? "16x16"
+                                             : "6x6x6"));
     }
     TensorType index = value;
     index.element = ElementType::u8;
@@ -64,15 +69,13 @@ std::vector<TensorType> MaxPoolBackward::infer(std::span<const TensorType> input
 
 std::vector<TensorType> MaxPoolWinners::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 2);
-    expect_map(inputs[0], "input");
+    expect_any_map(inputs[0], "input");
     const TensorType type = result_type(inputs[0]);
     expect_index(inputs[1], type, "result");
     return {type};
 }
 
-bool MaxPool::tiles(const TensorType& type) const {
-    return sliding().tiles(type.shape[1], type.shape[2]);
-}
+bool MaxPool::tiles(const TensorType& type) const { return tiles_map(type); }
 
 OpClass MaxPoolBackward::op_class() const {
     return covers_once(input) ? OpClass::gather : OpClass::window;
@@ -84,7 +87,7 @@ std::vector<Value> MaxPool::gradient(GradientContext& context) const {
     auto op = std::make_shared<MaxPoolBackward>();
     static_cast<PoolAttributes&>(*op) = *this;
     const std::vector<int64_t>& x = context.type(context.inputs[0]).shape;
-    op->input = {x[1], x[2]};
+    op->input.assign(x.begin() + 1, x.end());
     return {context.add("dx", op, {context.gradients[0], context.outputs[1]})};
 }
 
@@ -98,7 +101,7 @@ std::vector<Value> MaxPoolWinners::gradient(GradientContext& context) const {
     auto op = std::make_shared<MaxPoolBackward>();
     static_cast<PoolAttributes&>(*op) = *this;
     const std::vector<int64_t>& x = context.type(context.inputs[0]).shape;
-    op->input = {x[1], x[2]};
+    op->input.assign(x.begin() + 1, x.end());
     return {context.add("dx", op, {context.gradients[0], context.inputs[1]}), Value()};
 }
 
@@ -139,55 +142,74 @@ PoolTap pool_tap(const Window& window, int axis, int64_t in, const Expr& out, in
     return {position.at, position.at - first};
 }
 
+// One position of a window over `in`.
+struct WindowReader {
+    const Window& window;
+    const std::vector<int64_t>& map;   // C, then the extents
+    const std::vector<Var>& position;  // c, x, y, …, n
+    const Func& in;
+
+    // Of the taps along `axis` and those behind it, where `at` has the cells of the axes in front.
+    // Each row is decided by itself, which keeps the expressions short.
+    Winner winner(int axis, std::vector<Expr>& at) const {
+        const size_t coordinate = coordinate_of(map.size(), static_cast<size_t>(axis) + 1);
+        Winner best;
+        for (int64_t k = 0; k < window.size[static_cast<size_t>(axis)]; k++) {
+            const PoolTap tap =
+                pool_tap(window, axis, map[static_cast<size_t>(axis) + 1], position[coordinate], k);
+            at[coordinate] = tap.at;
+            if (axis + 1 == window.axes()) {
+                const Expr value = in(at);
+                best.meet({value, tap.number, value});
+                continue;
+            }
+            Winner row = winner(axis + 1, at);
+            row.number += tap.number * as_int(numbers_behind(window, axis));
+            best.meet(row);
+        }
+        return best;
+    }
+
+    // Taps that share their place along an axis and those in front of it.
+    static int64_t numbers_behind(const Window& window, int axis) {
+        int64_t count = 1;
+        for (int i = axis + 1; i < window.axes(); i++) count *= window.size[static_cast<size_t>(i)];
+        return count;
+    }
+};
+
 }  // namespace
 
 // A tap outside the map reads the nearest cell inside and bears that cell's number, so it changes
-// nothing: the cells of a window still come in ascending order. Rows are decided one by one, which
-// keeps the expressions short.
+// nothing: the cells of a window still come in ascending order.
 std::vector<Func> MaxPool::lower(const LowerContext& context,
                                  const std::vector<Func>& inputs) const {
-    const std::vector<int64_t>& shape = context.inputs[0].shape;
     const Window w = sliding();
-    Var c("c"), x("x"), y("y"), n("n");
-    Winner best;
-    for (int64_t ky = 0; ky < w.size[0]; ky++) {
-        const PoolTap row = pool_tap(w, 0, shape[1], y, ky);
-        Winner best_of_row;
-        for (int64_t kx = 0; kx < w.size[1]; kx++) {
-            const PoolTap cell = pool_tap(w, 1, shape[2], x, kx);
-            const Expr tap = inputs[0](c, cell.at, row.at, n);
-            best_of_row.meet({tap, cell.number, tap});
-        }
-        best_of_row.number += row.number * as_int(w.size[1]);
-        best.meet(best_of_row);
-    }
-    Func value(context.name + "__value"), index(context.name + "__index");  // (c, x, y, n)
+    const std::vector<Var> vars = coordinates(context.outputs[0]);  // c, x, y, …, n
+    std::vector<Expr> at = as_exprs(vars);
+    const Winner best = WindowReader{w, context.inputs[0].shape, vars, inputs[0]}.winner(0, at);
+    Func value(context.name + "__value"), index(context.name + "__index");
     // A NaN (or infinities of both signs) in the window goes on to the test of the loss.
-    value(c, x, y, n) = choose(is_number(Strict(best.sum)), best.value, best.sum);
-    index(c, x, y, n) = Halide::cast<uint8_t>(best.number);
+    value(vars) = choose(is_number(Strict(best.sum)), best.value, best.sum);
+    index(vars) = Halide::cast<uint8_t>(best.number);
     return {value, index};
 }
 
 // The sum runs over the windows that hold a cell from the last one to the first.
 std::vector<Func> MaxPoolBackward::lower(const LowerContext& context,
                                          const std::vector<Func>& inputs) const {
-    const std::vector<int64_t>& dy = context.inputs[0].shape;
     const Window w = sliding();
-    Var c("c"), x("x"), y("y"), n("n");
+    const std::vector<Var> vars = coordinates(context.outputs[0]);
     Expr sum;
-    for (int back_y = 0; back_y < most_readers(w, 0); back_y++) {
-        for (int back_x = 0; back_x < most_readers(w, 1); back_x++) {
-            const Reader rx = reader_window(w, 1, input[1], dy[2], x, back_x);
-            const Reader ry = reader_window(w, 0, input[0], dy[1], y, back_y);
-            const Expr winner = Halide::cast<int32_t>(inputs[1](c, rx.at, ry.at, n));
-            const Expr wins = winner == ry.tap * as_int(w.size[1]) + rx.tap;
-            const Expr term =
-                value_or_zero(rx.inside && ry.inside && wins, inputs[0](c, rx.at, ry.at, n));
-            sum = sum.defined() ? Expr(Strict(sum) + Strict(term)) : term;
-        }
-    }
-    Func dx(context.name);  // (c, x, y, n)
-    dx(c, x, y, n) = sum;
+    for_each_reader(w, [&](const std::vector<Expr>& back) {
+        const ReaderWindow reader(w, input, context.inputs[0].shape, vars, back);
+        const Expr winner = Halide::cast<int32_t>(inputs[1](reader.at));
+        const Expr term =
+            value_or_zero(reader.inside && winner == reader.tap, inputs[0](reader.at));
+        sum = sum.defined() ? Expr(Strict(sum) + Strict(term)) : term;
+    });
+    Func dx(context.name);
+    dx(vars) = sum;
     return {dx};
 }
 
@@ -195,15 +217,18 @@ std::vector<Func> MaxPoolWinners::lower(const LowerContext& context,
                                         const std::vector<Func>& inputs) const {
     const std::vector<int64_t>& map = context.inputs[0].shape;
     const Window w = sliding();
-    Var c("c"), x("x"), y("y"), n("n");
-    const Expr winner = Halide::cast<int32_t>(inputs[1](c, x, y, n));
-    const auto cell = [&](const Expr& out, size_t axis, const Expr& tap) {
-        const Expr first = out * as_int(stride[axis]) - as_int(w.before(static_cast<int>(axis)));
-        return Halide::clamp(first + tap, 0, as_int(map[axis + 1] - 1));
-    };
-    const int columns = as_int(w.size[1]);
-    Func out(context.name);  // (c, x, y, n)
-    out(c, x, y, n) = inputs[0](c, cell(x, 1, winner % columns), cell(y, 0, winner / columns), n);
+    const std::vector<Var> vars = coordinates(context.outputs[0]);
+    std::vector<Expr> at = as_exprs(vars);
+    Expr number = Halide::cast<int32_t>(inputs[1](at));
+    for (size_t axis = w.size.size(); axis-- > 0;) {
+        Expr& cell = at[coordinate_of(map.size(), axis + 1)];
+        const Expr first = cell * as_int(stride[axis]) - as_int(w.before(static_cast<int>(axis)));
+        const Expr tap = axis == 0 ? number : number % as_int(w.size[axis]);
+        cell = Halide::clamp(first + tap, 0, as_int(map[axis + 1] - 1));
+        if (axis > 0) number = number / as_int(w.size[axis]);
+    }
+    Func out(context.name);
+    out(vars) = inputs[0](at);
     return {out};
 }
 

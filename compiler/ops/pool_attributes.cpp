@@ -2,7 +2,7 @@
 #include "compiler/ops/pool_attributes.h"
 
 #include "compiler/ops/expect.h"
-#include "compiler/support/diagnostic.h"
+#include "compiler/ops/positions.h"
 
 namespace emulsion {
 
@@ -15,25 +15,32 @@ void PoolAttributes::visit(Fields& f) {
 
 TensorType PoolAttributes::result_type(const TensorType& input) const {
     const Window w = sliding();
-    check_window(w, input.shape[1], input.shape[2], "window");
+    const auto positions = std::span(input.shape).subspan(1);
+    check_window(w, positions, "window");
     check_pool_padding(w);
-    return batched_type(
-        {input.shape[0], w.positions(0, input.shape[1]), w.positions(1, input.shape[2])});
+    std::vector<int64_t> shape = {input.shape[0]};
+    for (int axis = 0; axis < w.axes(); axis++)
+        shape.push_back(w.positions(axis, positions[static_cast<size_t>(axis)]));
+    return batched_type(shape);
 }
 
 TensorType PoolAttributes::input_type(const TensorType& gradient,
                                       const std::vector<int64_t>& input) const {
-    expect_map(gradient, "gradient");
-    if (input.size() != 2 || input[0] < 1 || input[1] < 1) {
-        fail("attribute", "input must be a height and a width", "give input=[height,width]");
-    }
-    const TensorType type = batched_type({gradient.shape[0], input[0], input[1]});
+    expect_any_map(gradient, "gradient");
+    expect_extents("input", input, gradient);
+    std::vector<int64_t> shape = {gradient.shape[0]};
+    shape.insert(shape.end(), input.begin(), input.end());
+    const TensorType type = batched_type(shape);
     expect_gradient_of(gradient, result_type(type));
     return type;
 }
 
-bool PoolAttributes::covers_once(const std::vector<int64_t>& input) const {
-    return input.size() == 2 && window.size() == 2 && sliding().tiles(input[0], input[1]);
+bool PoolAttributes::covers_once(std::span<const int64_t> input) const {
+    return input.size() == window.size() && sliding().tiles(input);
+}
+
+bool PoolAttributes::tiles_map(const TensorType& type) const {
+    return type.shape.size() == 3 && covers_once(std::span(type.shape).subspan(1));
 }
 
 }  // namespace emulsion

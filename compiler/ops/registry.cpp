@@ -25,6 +25,7 @@
 #include "compiler/ops/expand.h"
 #include "compiler/ops/extremes.h"
 #include "compiler/ops/flatten.h"
+#include "compiler/ops/fold_filter.h"
 #include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/group_norm.h"
 #include "compiler/ops/keep_old.h"
@@ -113,6 +114,7 @@ constexpr Entry kOps[] = {
     {"factor", make<Factor>},
     {"flatten", make<Flatten>},
     {"flip", make<Flip>},
+    {"fold_filter", make<FoldFilter>},
     {"gaussian_noise", make<GaussianNoise>},
     {"gelu", make<Gelu>},
     {"gelu_backward", make<GeluBackward>},
@@ -198,6 +200,7 @@ constexpr Entry kOps[] = {
     {"transpose", make<Transpose>},
     {"unfactor", make<Unfactor>},
     {"unflatten", make<Unflatten>},
+    {"unfold_filter", make<UnfoldFilter>},
     {"view", make<View>},
     {"weighted_mean", make<WeightedMean>},
     {"winograd_conv2d", make<WinogradConv2d>},

@@ -1,7 +1,7 @@
-// rotate_filter(w [O,I,KH,KW]) -> [I,O,KH,KW] with both spatial axes reversed: r(i, o, p, q) = w(o,
-// i, KH-1-p, KW-1-q). With it the data gradient of a convolution is a convolution. Example:
-// f32[32,16,5,5] gives f32[16,32,5,5].
-// With `groups` G, [O,I,KH,KW] becomes [G*I,O/G,KH,KW], the filters of each group by themselves.
+// rotate_filter(w [O,I,KH,KW]) -> [I,O,KH,KW] with the axes of its taps, one to three, reversed:
+// r(i, o, p, q) = w(o, i, KH-1-p, KW-1-q). With it the data gradient of a convolution is a
+// convolution. Example: f32[32,16,5,5] gives f32[16,32,5,5]. With `groups` G, [O,I,KH,KW] becomes
+// [G*I,O/G,KH,KW], the filters of each group by themselves.
 #pragma once
 
 #include "compiler/graph/op.h"

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "compiler/graph/limits.h"
-#include "compiler/ops/expect.h"
+#include "compiler/ops/positions.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -19,13 +21,21 @@ constexpr int64_t kLargest = 1 << 20;
 
 size_t at(int axis) { return static_cast<size_t>(axis); }
 
-void check_list(std::string_view name, const std::vector<int64_t>& values, size_t count,
-                int64_t least) {
+// What a list of numbers for the axes holds, or of two for each.
+const char* names_of(size_t axes, bool has_sides) {
+    if (axes == 1) return has_sides ? "[before,after]" : "[length]";
+    if (axes == 2) return has_sides ? "[top,bottom,left,right]" : "[height,width]";
+    return has_sides ? "[front,back,top,bottom,left,right]" : "[depth,height,width]";
+}
+
+void check_list(std::string_view name, const std::vector<int64_t>& values, size_t axes,
+                bool has_sides, int64_t least) {
+    const size_t count = has_sides ? 2 * axes : axes;
     if (values.size() != count) {
         fail("attribute",
-             fmt::format("{} needs {} numbers, but is [{}]", name, count, fmt::join(values, ",")),
-             count == 4 ? fmt::format("give {}=[top,bottom,left,right]", name)
-                        : fmt::format("give {}=[height,width]", name));
+             fmt::format("{} needs {} number{}, but is [{}]", name, count, count == 1 ? "" : "s",
+                         fmt::join(values, ",")),
+             fmt::format("give {}={}", name, names_of(axes, has_sides)));
     }
     for (int64_t value : values) {
         if (value >= least && value <= kLargest) continue;
@@ -53,53 +63,60 @@ bool Window::leaves(int axis, int64_t in) const {
            (positions(axis, in) - 1) * stride[at(axis)] + covered(axis) - before(axis) > in;
 }
 
-bool Window::tiles(int64_t height, int64_t width) const {
-    return stride == size && std::ranges::all_of(dilation, [](int64_t d) { return d == 1; }) &&
-           std::ranges::all_of(padding, [](int64_t p) { return p == 0; }) &&
-           height % size[0] == 0 && width % size[1] == 0;
+int64_t Window::taps() const {
+    return std::accumulate(size.begin(), size.end(), int64_t{1}, std::multiplies<>());
 }
 
-void check_window(const Window& window, int64_t height, int64_t width, std::string_view what) {
-    check_list(what, window.size, 2, 1);
-    check_list("stride", window.stride, 2, 1);
-    check_list("dilation", window.dilation, 2, 1);
-    check_list("padding", window.padding, 4, 0);
-    const int64_t padded_height = height + window.before(0) + window.after(0);
-    const int64_t padded_width = width + window.before(1) + window.after(1);
-    if (std::max(padded_height, padded_width) > kMostElements) {
+bool Window::tiles(std::span<const int64_t> extents) const {
+    bool divides = true;
+    for (size_t axis = 0; axis < size.size(); axis++)
+        divides = divides && extents[axis] % size[axis] == 0;
+    return divides && stride == size &&
+           std::ranges::all_of(dilation, [](int64_t d) { return d == 1; }) &&
+           std::ranges::all_of(padding, [](int64_t p) { return p == 0; });
+}
+
+void check_window(const Window& window, std::span<const int64_t> extents, std::string_view what) {
+    const size_t axes = extents.size();
+    check_list(what, window.size, axes, /*has_sides=*/false, 1);
+    check_list("stride", window.stride, axes, /*has_sides=*/false, 1);
+    check_list("dilation", window.dilation, axes, /*has_sides=*/false, 1);
+    check_list("padding", window.padding, axes, /*has_sides=*/true, 0);
+    std::vector<int64_t> padded, covered, smaller, larger;
+    for (int axis = 0; axis < window.axes(); axis++) {
+        padded.push_back(extents[at(axis)] + window.before(axis) + window.after(axis));
+        covered.push_back(window.covered(axis));
+        smaller.push_back(std::min(covered.back(), padded.back()));
+        larger.push_back(std::max(covered.back(), padded.back()));
+    }
+    if (std::ranges::max(padded) > kMostElements) {
         fail("size",
-             fmt::format("the padded input {} has more than {} cells along an axis",
-                         by(padded_height, padded_width), kMostElements),
+             fmt::format("the padded input {} has more than {} cells along an axis", by(padded),
+                         kMostElements),
              "use a smaller input or less padding");
     }
-    if (window.covered(0) <= padded_height && window.covered(1) <= padded_width) return;
-    const bool dilated = window.covered(0) != window.size[0] || window.covered(1) != window.size[1];
-    const bool padded = padded_height != height || padded_width != width;
+    if (smaller == covered) return;
+    const bool dilated = covered != window.size;
+    const bool is_padded = !std::ranges::equal(padded, extents);
     fail("window",
-         fmt::format("the {} {}{} is larger than its {}input {}",
-                     by(window.size[0], window.size[1]), what,
-                     dilated ? fmt::format(", with dilation {} covering {},",
-                                           by(window.dilation[0], window.dilation[1]),
-                                           by(window.covered(0), window.covered(1)))
+         fmt::format("the {} {}{} is larger than its {}input {}", by(window.size), what,
+                     dilated ? fmt::format(", with dilation {} covering {},", by(window.dilation),
+                                           by(covered))
                              : "",
-                     padded ? "padded " : "", by(padded_height, padded_width)),
+                     is_padded ? "padded " : "", by(padded)),
          fmt::format("use a {} {} at most {}, or pad the input to at least {}", what,
-                     dilated ? "that covers" : "of",
-                     by(std::min(window.covered(0), padded_height),
-                        std::min(window.covered(1), padded_width)),
-                     by(std::max(window.covered(0), padded_height),
-                        std::max(window.covered(1), padded_width))));
+                     dilated ? "that covers" : "of", by(smaller), by(larger)));
 }
 
 void check_pool_padding(const Window& window) {
-    for (int axis = 0; axis < 2; axis++) {
+    for (int axis = 0; axis < window.axes(); axis++) {
         const int64_t padding = std::max(window.before(axis), window.after(axis));
         const int64_t size = window.size[at(axis)];
         if (padding < size) continue;
         fail("padding",
              fmt::format("the padding {} is as wide as the window {} along the {}: a window would "
                          "hold no cell of the map",
-                         padding, size, axis == 0 ? "height" : "width"),
+                         padding, size, position_name(window.size.size(), at(axis))),
              fmt::format("pad at most {} per side, or use a window of at least {}", size - 1,
                          padding + 1));
     }

@@ -8,19 +8,21 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 namespace emulsion {
 
-// All in order h, w.
+// One number for each axis of positions, in their order: l, or h, w, or d, h, w.
 struct Window {
     std::vector<int64_t> size;
     std::vector<int64_t> stride = {1, 1};
     std::vector<int64_t> dilation = {1, 1};
-    std::vector<int64_t> padding = {0, 0, 0, 0};  // top, bottom, left, right
+    std::vector<int64_t> padding = {0, 0, 0, 0};  // of each axis before and after: top, bottom, …
     bool ceil = false;
 
+    int axes() const { return static_cast<int>(size.size()); }
     int64_t before(int axis) const { return padding[static_cast<size_t>(2 * axis)]; }
     int64_t after(int axis) const { return padding[static_cast<size_t>(2 * axis + 1)]; }
     // Cells from the first tap to the last one.
@@ -29,15 +31,15 @@ struct Window {
     int64_t positions(int axis, int64_t in) const;
     // Whether a tap of some position lies outside an axis of `in` cells.
     bool leaves(int axis, int64_t in) const;
-    // Whether the windows neither overlap nor leave cells of a `height` by `width` map out.
-    bool tiles(int64_t height, int64_t width) const;
-    int64_t taps() const { return size[0] * size[1]; }
+    // Whether the windows neither overlap nor leave cells of a map of these extents out.
+    bool tiles(std::span<const int64_t> extents) const;
+    int64_t taps() const;
 };
 
-// Whether the window is well formed and fits into a map; `what` is "filter" or "window". Throws
-// Error[attribute] for lists of wrong length and numbers out of range, Error[window] where it is
-// larger than the padded map.
-void check_window(const Window& window, int64_t height, int64_t width, std::string_view what);
+// Whether the window is well formed and fits into a map of these extents; `what` is "filter" or
+// "window". Throws Error[attribute] for lists of wrong length and numbers out of range,
+// Error[window] where it is larger than the padded map.
+void check_window(const Window& window, std::span<const int64_t> extents, std::string_view what);
 
 // Pooling only: padding as wide as the window makes windows without a cell. Throws Error[padding].
 void check_pool_padding(const Window& window);

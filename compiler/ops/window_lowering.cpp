@@ -1,6 +1,8 @@
 // Positions that a sliding window reads, clamped into the map.
 #include "compiler/ops/window_lowering.h"
 
+#include "compiler/ops/axes.h"
+
 namespace emulsion {
 
 using Halide::Expr;
@@ -52,6 +54,41 @@ Reader reader_window(const Window& window, int axis, int64_t in, int64_t positio
 int most_readers(const Window& window, int axis) {
     const auto index = static_cast<size_t>(axis);
     return as_int((window.size[index] + window.stride[index] - 1) / window.stride[index]);
+}
+
+int64_t most_readers(const Window& window) {
+    int64_t count = 1;
+    for (int axis = 0; axis < window.axes(); axis++) count *= most_readers(window, axis);
+    return count;
+}
+
+void for_each_reader(const Window& window,
+                     const std::function<void(const std::vector<Expr>& back)>& visit) {
+    for (int64_t i = 0; i < most_readers(window); i++) {
+        std::vector<Expr> back(window.size.size());
+        int64_t rest = i;
+        for (int axis = window.axes(); axis-- > 0;) {
+            back[static_cast<size_t>(axis)] = as_int(rest % most_readers(window, axis));
+            rest /= most_readers(window, axis);
+        }
+        visit(back);
+    }
+}
+
+ReaderWindow::ReaderWindow(const Window& window, const std::vector<int64_t>& extents,
+                           const std::vector<int64_t>& dy, const std::vector<Halide::Var>& vars,
+                           const std::vector<Expr>& back)
+    : at(vars.begin(), vars.end()) {
+    int64_t below = 1;  // taps that share their place along an axis and those in front of it
+    for (size_t axis = extents.size(); axis-- > 0;) {
+        Expr& cell = at[coordinate_of(dy.size(), axis + 1)];
+        const Reader reader = reader_window(window, static_cast<int>(axis), extents[axis],
+                                            dy[axis + 1], cell, back[axis]);
+        cell = reader.at;
+        tap = tap.defined() ? times(reader.tap, below) + tap : reader.tap;
+        inside = inside.defined() ? inside && reader.inside : reader.inside;
+        below *= window.size[axis];
+    }
 }
 
 Expr value_or_zero(const Expr& inside, const Expr& value) {

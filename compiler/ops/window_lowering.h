@@ -3,6 +3,9 @@
 
 #include <Halide.h>
 
+#include <functional>
+#include <vector>
+
 #include "compiler/graph/limits.h"
 #include "compiler/ops/window.h"
 
@@ -35,8 +38,25 @@ struct Reader {
 Reader reader_window(const Window& window, int axis, int64_t in, int64_t positions,
                      const Halide::Expr& cell, const Halide::Expr& back);
 
-// The most windows that hold one cell of an axis.
+// The most windows that hold one cell of an axis, and of a map.
 int most_readers(const Window& window, int axis);
+int64_t most_readers(const Window& window);
+
+// The windows that hold a cell, counted back from the last one along each axis of the map, by axis:
+// the last axis fastest.
+void for_each_reader(const Window& window,
+                     const std::function<void(const std::vector<Halide::Expr>& back)>& visit);
+
+// One of them: its position among the windows `dy` (C, then how many there are along each axis), as
+// (c, x, y, …, n), and the number of its tap that reads the cell `vars` (c, x, y, …, n) of a map of
+// these extents.
+struct ReaderWindow {
+    ReaderWindow(const Window& window, const std::vector<int64_t>& extents,
+                 const std::vector<int64_t>& dy, const std::vector<Halide::Var>& vars,
+                 const std::vector<Halide::Expr>& back);
+    std::vector<Halide::Expr> at;
+    Halide::Expr tap, inside;
+};
 
 // `value` where `inside`, else zero; no select where that is always so.
 Halide::Expr value_or_zero(const Halide::Expr& inside, const Halide::Expr& value);

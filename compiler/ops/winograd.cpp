@@ -98,7 +98,7 @@ std::vector<TensorType> WinogradConv2d::infer(std::span<const TensorType> inputs
              fmt::format("pass it through winograd_filter with tile={} first", tile));
     }
     const Window window{{kernel, kernel}, {1, 1}, {1, 1}, padding};
-    check_window(window, x[1], x[2], "filter");
+    check_window(window, std::span(x).subspan(1), "filter");
     return {batched_type({u[0], window.positions(0, x[1]), window.positions(1, x[2])})};
 }
 

@@ -45,8 +45,8 @@ int64_t choose_tile(int64_t kernel, int64_t height, int64_t width, int batch) {
 // `w` is O, I, KH, KW.
 bool fits(const Conv2d& conv, const std::vector<int64_t>& w) {
     const std::vector<int64_t> one = {1, 1};
-    return w[2] == w[3] && conv.stride == one && conv.dilation == one && conv.groups == 1 &&
-           w[0] % kBlock == 0 && w[1] % kBlock == 0;
+    return w.size() == 4 && w[2] == w[3] && conv.stride == one && conv.dilation == one &&
+           conv.groups == 1 && w[0] % kBlock == 0 && w[1] % kBlock == 0;
 }
 
 std::string method_of(int64_t tile) {

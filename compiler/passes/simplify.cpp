@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "compiler/graph/text.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/expand.h"
@@ -17,13 +19,13 @@ bool rotate(Rewriter& r, int index) {
     const auto* op = r.from().op_as<Conv2dBackwardData>(index);
     if (op == nullptr || op->rotated) return false;
     const Node& node = r.from().node(index);
-    const std::vector<int64_t>& w = r.from().type(node.inputs[1]).shape;  // O, I, KH, KW
+    const std::vector<int64_t>& w = r.from().type(node.inputs[1]).shape;  // O, I, KH, KW, …
     Value dy = r.at(node.inputs[0]);
     Value rotated = r.add("rotate_filter", fmt::format("{{groups={}}}", op->groups),
                           {r.at(node.inputs[1])}, node.name + ".rotated", node.where);
-    std::vector<int64_t> padding(4);
-    bool one = op->stride[0] == 1 && op->stride[1] == 1;
-    for (size_t i = 0; i < 4; i++) {
+    std::vector<int64_t> padding(op->padding.size());
+    bool one = std::ranges::all_of(op->stride, [](int64_t stride) { return stride == 1; });
+    for (size_t i = 0; i < padding.size(); i++) {
         padding[i] = op->dilation[i / 2] * (w[2 + i / 2] - 1) - op->padding[i];
         one = one && padding[i] >= 0;
     }

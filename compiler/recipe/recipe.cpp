@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "compiler/graph/text.h"
+#include "compiler/ops/conv2d.h"
 
 namespace emulsion {
 
@@ -62,12 +63,25 @@ std::string to_string(const Tiling& tiling) {
     return text;
 }
 
+namespace {
+
+// Whether the anchor is a convolution of lines or volumes, which passes/two_axes.h leaves where a
+// gradient op is written out. Recipes of convolutions know maps.
+bool convolves_no_map(const Group& group) {
+    if (group.anchor < 0) return false;
+    const auto* conv = group.body.op_as<ConvAttributes>(group.anchor);
+    return conv != nullptr && conv->stride.size() != 2;
+}
+
+}  // namespace
+
 bool can_run(const Recipe& recipe, const Group& group, const Isa& isa, bool exact) {
     if (recipe.is_for_devices() != isa.is_device()) return false;
     if (exact && !recipe.is_exact()) return false;
     if (!recipe.sums_strips() && !group.strip_sums().empty()) return false;
     if (!recipe.stores_prologue() && !group.stored_prologues().empty()) return false;
     if (!recipe.takes_pitches() && !group.pitches.empty()) return false;
+    if (!recipe.is_last_resort() && convolves_no_map(group)) return false;
     return recipe.applies(group, isa);
 }
 

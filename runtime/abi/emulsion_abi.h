@@ -150,10 +150,10 @@ typedef struct emulsion_memory {
  * file; in memory the first axis is split into blocks of 16 (the last block padded with zeros),
  * innermost, and the second axis of a matrix that reads a flattened map is the map's (C, H, W),
  * stored channels innermost:
- *   rank 0  []              memory one value
- *   rank 1  [O]             memory [O/16][16]
- *   rank 2  [O, I]          memory [O/16][I][16], or [O/16][H][W][C][16] where flattened[0] > 0
- *   rank 4  [O, I, KH, KW]  memory [O/16][KH][KW][I][16], and so any rank above 2 */
+ *   rank 0  []: one value; rank 1  [O]: [O/16][16]
+ *   rank 2  [O, I]: [O/16][I][16], or [O/16][H][W][C][16] where flattened[0] > 0
+ *   rank 3  [O, I, K]: [O/16][K][I][16]; rank 4  [O, I, KH, KW]: [O/16][KH][KW][I][16]
+ *   rank 5  [O, I, KD, KH, KW]: [O/16][KD][KH][KW][I][16], and so any rank above 2 */
 typedef struct emulsion_tensor {
     const char* name;     /* logical name, such as "conv1.w" */
     int32_t type;         /* emulsion_type */

@@ -23,7 +23,7 @@ int64_t parameters(int channels, int filters, Size kernel, bool bias = true) {
 // The receptive field of the map of `layer`.
 ReceptiveField field_of(const Network& network, const std::string& layer) {
     for (const LayerRow& row : layer_rows(network)) {
-        if (row.name == layer) return row.vertical;
+        if (row.name == layer) return row.fields.at(0);
     }
     ADD_FAILURE() << "no layer " << layer;
     return {};

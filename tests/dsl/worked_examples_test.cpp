@@ -120,11 +120,10 @@ TEST(WorkedExamples, TransposedConvolution) {
 TEST(WorkedExamples, ConvolutionAlongARow) {
     for (int n = 1; n <= 6; n++) {
         Model m("m");
-        EXPECT_EQ(conv(m.input("x", {1, 1, 6}), 1, {.kernel = {1, n}}).shape(),
-                  (Shape{1, 1, 6 - n + 1}));
+        EXPECT_EQ(conv(m.input("x", {1, 6}), 1, {.kernel = n}).shape(), (Shape{1, 6 - n + 1}));
     }
     Model m("m");
-    EXPECT_EQ(conv(m.input("x", {1, 1, 6}), 1, {.kernel = {1, 7}}).shape(), Shape{});
+    EXPECT_EQ(conv(m.input("x", {1, 6}), 1, {.kernel = 7}).shape(), Shape{});
 }
 
 // Over 6 inputs, kernel 3 and padding 1 are a banded matrix: 16 weights set, at stride 2 it is 8.
@@ -141,9 +140,9 @@ TEST(WorkedExamples, ConvolutionAsABandedMatrix) {
         EXPECT_EQ(std::ranges::count_if(matrix, [](double w) { return w != 0; }), weights_set);
         const Values x = {1, -2, 4, 7, -3, 6};
         const ConvOptions options = {
-            .kernel = {1, 3}, .stride = {1, stride}, .padding = {0, 1}, .bias = false, .name = "c"};
-        const Values convolved = run_layer(
-            {1, 1, 6}, x, [&](Tensor t) { return conv(t, 1, options); }, {{"c.w", kernel}});
+            .kernel = 3, .stride = stride, .padding = 1, .bias = false, .name = "c"};
+        const Values convolved =
+            run_layer({1, 6}, x, [&](Tensor t) { return conv(t, 1, options); }, {{"c.w", kernel}});
         const Values multiplied =
             run_layer({6}, x,
                       [&](Tensor t) {

@@ -4,7 +4,7 @@ using namespace emulsion;
 
 int main(int argc, char** argv) {
     Model m("inputs");
-    Tensor flat = m.input("flat", {28, 28});
+    Tensor flat = m.input("flat", {28, 0});
     Tensor x = m.input("image", {1, 28, 28});
     Tensor label = m.input("label", {10});
     Tensor scores = dense(flatten(x), 10, {.name = "target"});

@@ -233,7 +233,7 @@ TEST(OpErrors, AttributesOfLosses) {
 TEST(OpErrors, Rank) {
     EXPECT_EQ(
         node_error(std::make_shared<Conv2d>(), {batched_type({400}), kFilter}),
-        R"(net.cpp:7: error[rank]: conv2d 'it': the input must be a map (n, channels, height, width), but is f32[n,400]
+        R"(net.cpp:7: error[rank]: conv2d 'it': the input must be a map (n, channels, height, width), or one with a length, or a depth, height and width behind the channels, but is f32[n,400]
     operand 'a' f32[n,400] from net.cpp:1
     operand 'b' f32[32,16,5,5] from net.cpp:2
   fix: put it before the layers that flatten the map)");
@@ -251,7 +251,7 @@ TEST(OpErrors, Rank) {
   fix: flatten it first)");
     EXPECT_EQ(
         node_error(std::make_shared<MaxPool>(), {plain_type({16, 12, 12})}),
-        R"(net.cpp:7: error[rank]: max_pool 'it': the input must be a map (n, channels, height, width), but is f32[16,12,12]
+        R"(net.cpp:7: error[rank]: max_pool 'it': the input must be a map (n, channels, height, width), or one with a length, or a depth, height and width behind the channels, but is f32[16,12,12]
     operand 'a' f32[16,12,12] from net.cpp:1
   fix: put it before the layers that flatten the map)");
     EXPECT_EQ(

@@ -256,8 +256,7 @@ std::string check_seed(uint64_t seed) {
     return result.ok ? result.output : result.failure + "\n";
 }
 
-TEST(RandomNetworks, ComputeWhatTheReferenceDoes) {
-    const Seeds range = seeds_to_test(12);
+void check_seeds(const Seeds& range) {
     const auto start = std::chrono::steady_clock::now();
     uint64_t failed = 0;
     for (uint64_t seed = range.first; seed <= range.last; seed++) {
@@ -274,6 +273,13 @@ TEST(RandomNetworks, ComputeWhatTheReferenceDoes) {
     }
     if (range.is_given)
         std::cout << fmt::format("{} networks, {} fail\n", range.last - range.first + 1, failed);
+}
+
+TEST(RandomNetworks, ComputeWhatTheReferenceDoes) { check_seeds(seeds_to_test(12)); }
+
+TEST(RandomNetworks, OfLinesAndVolumesComputeWhatTheReferenceDoes) {
+    if (seeds_to_test(12).is_given) GTEST_SKIP() << "those seeds are tested";
+    check_seeds({kOtherAxes + 1, kOtherAxes + 2, /*is_given=*/false});
 }
 
 }  // namespace

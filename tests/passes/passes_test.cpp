@@ -12,6 +12,7 @@
 #include "compiler/passes/pool_first.h"
 #include "compiler/passes/separate_results.h"
 #include "compiler/passes/simplify.h"
+#include "compiler/passes/two_axes.h"
 #include "tests/support/golden.h"
 #include "tests/support/graph_results.h"
 
@@ -32,6 +33,11 @@ std::string run_pass(Graph (*pass)(const Graph&), const Graph& graph) {
 TEST(PoolFirst, Cases) {
     expect_golden_cases("passes/pool_first.txt",
                         [](const Graph& graph) { return run_pass(pool_first, graph); });
+}
+
+TEST(TwoAxes, Cases) {
+    expect_golden_cases("passes/two_axes.txt",
+                        [](const Graph& graph) { return run_pass(two_axes, graph); });
 }
 
 TEST(Simplify, Cases) {

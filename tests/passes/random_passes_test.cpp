@@ -11,9 +11,9 @@
 namespace emulsion::test {
 namespace {
 
-TEST(RandomNetworks, PassesKeepTheirValues) {
+void expect_values_kept(uint64_t first, uint64_t last) {
     int trained = 0;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = first; seed <= last; seed++) {
         Network network = random_network(seed);
         SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + print(network));
         verify(network.graph);
@@ -26,6 +26,11 @@ TEST(RandomNetworks, PassesKeepTheirValues) {
         if (::testing::Test::HasFailure()) return;
     }
     EXPECT_GT(trained, 100);  // the networks are not too simple
+}
+
+TEST(RandomNetworks, PassesKeepTheirValues) { expect_values_kept(1, 60); }
+TEST(RandomNetworks, PassesKeepTheirValuesOfLinesAndVolumes) {
+    expect_values_kept(kOtherAxes + 1, kOtherAxes + 60);
 }
 
 }  // namespace

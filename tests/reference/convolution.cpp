@@ -1,9 +1,11 @@
-// Convolution of maps and its gradients: every multiplication of the forward sum, in the direction
-// asked, a row of neighbours at a time.
+// Convolution of lines, maps and volumes, and its gradients: every multiplication of the forward
+// sum, in the direction asked, a row of neighbours at a time.
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "compiler/ops/conv2d.h"
+#include "compiler/ops/fold_filter.h"
 #include "compiler/ops/rotate_filter.h"
 #include "tests/reference/interpreter.h"
 
@@ -11,70 +13,118 @@ namespace emulsion::reference {
 
 namespace {
 
-// A row of multiplications: y(n,o,i,j) += x(n,c,h,w) * f(o,f,p,q) for `count` neighbours j, where
-// w moves by `step` each time, and c is channel f of the group of o.
+// A number for each of three axes; those in front that are missing are of one cell.
+using Three = std::array<int64_t, 3>;
+
+// The last numbers of a list, which begin at `first`, with `missing` in front.
+Three three(const std::vector<int64_t>& list, size_t first, int64_t missing = 1) {
+    Three result;
+    result.fill(missing);
+    std::copy(list.begin() + static_cast<std::ptrdiff_t>(first), list.end(),
+              result.end() - static_cast<std::ptrdiff_t>(list.size() - first));
+    return result;
+}
+
+int64_t product(const Three& t) { return t[0] * t[1] * t[2]; }
+
+// A row of multiplications: y += x * w for `count` neighbours, x `step` further on each time. x and
+// y are the places of the first ones in (n, c, …) and (n, o, …); w is tap `tap` of channel f, which
+// is channel c of the map, in filter o.
 struct Row {
-    int64_t n, o, c, f, i, j, h, w, p, q, count, step;
+    int64_t x, y, o, c, f, tap, count, step;
 };
 
-struct Sizes {
-    int64_t samples, out_channels, channels, height, width, kernel_height, kernel_width, out_height,
-        out_width;
-};
+struct Convolution {
+    int64_t samples, out_channels, channels, groups;
+    Three in, kernel, out, stride, dilation, before;
 
-// The positions j of a row whose tap q lies inside the map.
-void clip(const Sizes& s, const ConvAttributes& a, Row& t) {
-    const int64_t first = t.q * a.dilation[1] - a.padding[2];  // column of j = 0
-    t.step = a.stride[1];
-    t.j = first < 0 ? (-first + t.step - 1) / t.step : 0;
-    t.w = first + t.j * t.step;
-    t.count = t.w < s.width ? std::min(s.out_width - t.j, (s.width - 1 - t.w) / t.step + 1) : 0;
-}
+    Convolution(const ConvAttributes& a, int64_t samples, const std::vector<int64_t>& x,
+                const std::vector<int64_t>& kernel, const std::vector<int64_t>& y)
+        : samples(samples),
+          out_channels(y[0]),
+          channels(x[0]),
+          groups(a.groups),
+          in(three(x, 1)),
+          kernel(three(kernel, 2)),
+          out(three(y, 1)),
+          stride(three(a.stride, 0)),
+          dilation(three(a.dilation, 0)),
+          before{} {
+        for (size_t axis = a.stride.size(); axis-- > 0;)
+            before[3 - a.stride.size() + axis] = a.padding[2 * axis];
+    }
 
-// All rows of the convolution of one sample's output channel.
-template <class Visit>
-void visit_rows(const Sizes& s, const ConvAttributes& a, int64_t n, int64_t o, const Visit& visit) {
-    Row t{};
-    t.n = n;
-    t.o = o;
-    const int64_t each = s.channels / a.groups;
-    for (t.f = 0; t.f < each; t.f++)
-        for (t.p = 0; t.p < s.kernel_height; t.p++)
-            for (t.q = 0; t.q < s.kernel_width; t.q++) {
-                t.c = o / (s.out_channels / a.groups) * each + t.f;
-                clip(s, a, t);
-                for (t.i = 0; t.count > 0 && t.i < s.out_height; t.i++) {
-                    t.h = t.i * a.stride[0] - a.padding[0] + t.p * a.dilation[0];
-                    if (t.h >= 0 && t.h < s.height) visit(t);
-                }
+    // The place of weight `row` in the filter.
+    int64_t weight(const Row& row) const {
+        return (row.o * (channels / groups) + row.f) * product(kernel) + row.tap;
+    }
+    // The same in a filter that rotate_filter made.
+    int64_t rotated_weight(const Row& row) const {
+        const int64_t each = out_channels / groups;
+        return (row.c * each + row.o % each) * product(kernel) + product(kernel) - 1 - row.tap;
+    }
+
+    // All rows of one sample's output channel.
+    template <class Visit>
+    void visit_rows(int64_t n, int64_t o, const Visit& visit) const {
+        Row t{};
+        t.o = o;
+        const int64_t each = channels / groups;
+        for (t.f = 0; t.f < each; t.f++) {
+            t.c = o / (out_channels / groups) * each + t.f;
+            for (t.tap = 0; t.tap < product(kernel); t.tap++) visit_tap(n, t, visit);
+        }
+    }
+
+    template <class Visit>
+    void visit_tap(int64_t n, Row& t, const Visit& visit) const {
+        const Three tap = {t.tap / kernel[2] / kernel[1], t.tap / kernel[2] % kernel[1],
+                           t.tap % kernel[2]};
+        const auto cell = [&](size_t axis, int64_t position) {
+            return position * stride[axis] - before[axis] + tap[axis] * dilation[axis];
+        };
+        const int64_t left = cell(2, 0);  // the column that position 0 reads
+        const int64_t first = left < 0 ? (-left + stride[2] - 1) / stride[2] : 0;
+        const int64_t column = cell(2, first);
+        t.step = stride[2];
+        t.count = column < in[2] ? std::min(out[2] - first, (in[2] - 1 - column) / t.step + 1) : 0;
+        if (t.count <= 0) return;
+        for (int64_t i = 0; i < out[0]; i++)
+            for (int64_t j = 0; j < out[1]; j++) {
+                const int64_t d = cell(0, i), h = cell(1, j);
+                if (d < 0 || d >= in[0] || h < 0 || h >= in[1]) continue;
+                t.x = (((n * channels + t.c) * in[0] + d) * in[1] + h) * in[2] + column;
+                t.y = (((n * out_channels + t.o) * out[0] + i) * out[1] + j) * out[2] + first;
+                visit(t);
             }
-}
+    }
 
-// Every row once. Two threads share the samples, or the output channels where results are summed
-// over samples.
-template <class Visit>
-void for_each_row(const Sizes& s, const ConvAttributes& a, bool by_samples, const Visit& visit) {
-    const auto half = [&](int64_t first) {
-        for (int64_t n = by_samples ? first : 0; n < s.samples; n += by_samples ? 2 : 1)
-            for (int64_t o = by_samples ? 0 : first; o < s.out_channels; o += by_samples ? 1 : 2)
-                visit_rows(s, a, n, o, visit);
-    };
-    std::thread other(half, 1);
-    half(0);
-    other.join();
-}
+    // Every row once. Two threads share the samples, or the output channels where results are
+    // summed over samples.
+    template <class Visit>
+    void for_each_row(bool by_samples, const Visit& visit) const {
+        const auto half = [&](int64_t first) {
+            for (int64_t n = by_samples ? first : 0; n < samples; n += by_samples ? 2 : 1)
+                for (int64_t o = by_samples ? 0 : first; o < out_channels; o += by_samples ? 1 : 2)
+                    visit_rows(n, o, visit);
+        };
+        std::thread other(half, 1);
+        half(0);
+        other.join();
+    }
+};
 
 std::vector<Tensor> conv2d(const Call& call) {
     const Tensor &x = call.input(0), &w = call.input(1);
     Tensor y = call.output();
-    const auto &xs = x.type.shape, &ws = w.type.shape, &ys = y.type.shape;
-    for_each_row({call.samples, ws[0], xs[0], xs[1], xs[2], ws[2], ws[3], ys[1], ys[2]},
-                 call.as<Conv2d>(), /*by_samples=*/true, [&](const Row& t) {
-                     double* to = &y.at(t.n, t.o, t.i, t.j);
-                     const double* from = &x.values[x.offset({t.n, t.c, t.h, t.w})];
-                     const double factor = w.at(t.o, t.f, t.p, t.q);
-                     for (int64_t k = 0; k < t.count; k++) to[k] += from[k * t.step] * factor;
-                 });
+    const Convolution conv(call.as<Conv2d>(), call.samples, x.type.shape, w.type.shape,
+                           y.type.shape);
+    conv.for_each_row(/*by_samples=*/true, [&](const Row& t) {
+        double* to = y.values.data() + t.y;
+        const double* from = x.values.data() + t.x;
+        const double factor = w.values[static_cast<size_t>(conv.weight(t))];
+        for (int64_t k = 0; k < t.count; k++) to[k] += from[k * t.step] * factor;
+    });
     return {y};
 }
 
@@ -82,33 +132,28 @@ std::vector<Tensor> conv2d_backward_data(const Call& call) {
     const auto& op = call.as<Conv2dBackwardData>();
     const Tensor &dy = call.input(0), &w = call.input(1);
     Tensor dx = call.output();
-    const auto &xs = dx.type.shape, &ws = w.type.shape, &ys = dy.type.shape;
-    const auto weight = [&](const Row& t) {
-        return op.rotated ? w.at(t.c, t.o % (ys[0] / op.groups), ws[2] - 1 - t.p, ws[3] - 1 - t.q)
-                          : w.at(t.o, t.f, t.p, t.q);
-    };
-    for_each_row({call.samples, ys[0], xs[0], xs[1], xs[2], ws[2], ws[3], ys[1], ys[2]}, op,
-                 /*by_samples=*/true, [&](const Row& t) {
-                     double* to = &dx.at(t.n, t.c, t.h, t.w);
-                     const double* from = &dy.values[dy.offset({t.n, t.o, t.i, t.j})];
-                     const double factor = weight(t);
-                     for (int64_t k = 0; k < t.count; k++) to[k * t.step] += from[k] * factor;
-                 });
+    const Convolution conv(op, call.samples, dx.type.shape, w.type.shape, dy.type.shape);
+    conv.for_each_row(/*by_samples=*/true, [&](const Row& t) {
+        double* to = dx.values.data() + t.x;
+        const double* from = dy.values.data() + t.y;
+        const int64_t place = op.rotated ? conv.rotated_weight(t) : conv.weight(t);
+        const double factor = w.values[static_cast<size_t>(place)];
+        for (int64_t k = 0; k < t.count; k++) to[k * t.step] += from[k] * factor;
+    });
     return {dx};
 }
 
 std::vector<Tensor> conv2d_backward_filter(const Call& call) {
     const Tensor &x = call.input(0), &dy = call.input(1);
     Tensor dw = call.output();
-    const auto &xs = x.type.shape, &ws = dw.type.shape, &ys = dy.type.shape;
-    for_each_row({call.samples, ws[0], xs[0], xs[1], xs[2], ws[2], ws[3], ys[1], ys[2]},
-                 call.as<Conv2dBackwardFilter>(), /*by_samples=*/false, [&](const Row& t) {
-                     const double* a = &x.values[x.offset({t.n, t.c, t.h, t.w})];
-                     const double* b = &dy.values[dy.offset({t.n, t.o, t.i, t.j})];
-                     double sum = 0;
-                     for (int64_t k = 0; k < t.count; k++) sum += a[k * t.step] * b[k];
-                     dw.at(t.o, t.f, t.p, t.q) += sum;
-                 });
+    const Convolution conv(call.as<Conv2dBackwardFilter>(), call.samples, x.type.shape,
+                           dw.type.shape, dy.type.shape);
+    conv.for_each_row(/*by_samples=*/false, [&](const Row& t) {
+        const double *a = x.values.data() + t.x, *b = dy.values.data() + t.y;
+        double sum = 0;
+        for (int64_t k = 0; k < t.count; k++) sum += a[k * t.step] * b[k];
+        dw.values[static_cast<size_t>(conv.weight(t))] += sum;
+    });
     return {dw};
 }
 
@@ -117,13 +162,44 @@ std::vector<Tensor> rotate_filter(const Call& call) {
     Tensor r = call.output();
     const auto& s = w.type.shape;
     const int64_t each = s[0] / call.as<RotateFilter>().groups;  // filters of a group
+    const int64_t taps = product(three(s, 2));
     for (int64_t o = 0; o < s[0]; o++)
         for (int64_t i = 0; i < s[1]; i++)
-            for (int64_t p = 0; p < s[2]; p++)
-                for (int64_t q = 0; q < s[3]; q++)
-                    r.at(o / each * s[1] + i, o % each, s[2] - 1 - p, s[3] - 1 - q) =
-                        w.at(o, i, p, q);
+            for (int64_t tap = 0; tap < taps; tap++) {
+                const int64_t turned = (o / each * s[1] + i) * each + o % each;
+                r.values[static_cast<size_t>(turned * taps + taps - 1 - tap)] =
+                    w.values[static_cast<size_t>((o * s[1] + i) * taps + tap)];
+            }
     return {r};
+}
+
+// Moves a tap in depth among the channels, or back: visit(place in the filter, place in the folded
+// one).
+template <class Visit>
+void for_each_folded(const std::vector<int64_t>& filter, bool interleaved, const Visit& visit) {
+    const int64_t rest = filter[3] * filter[4];
+    for (int64_t o = 0; o < filter[0]; o++)
+        for (int64_t i = 0; i < filter[1]; i++)
+            for (int64_t d = 0; d < filter[2]; d++)
+                for (int64_t k = 0; k < rest; k++) {
+                    const int64_t channel = interleaved ? i * filter[2] + d : d * filter[1] + i;
+                    visit(static_cast<size_t>(((o * filter[1] + i) * filter[2] + d) * rest + k),
+                          static_cast<size_t>((o * filter[1] * filter[2] + channel) * rest + k));
+                }
+}
+
+std::vector<Tensor> fold_filter(const Call& call) {
+    Tensor y = call.output();
+    for_each_folded(call.input(0).type.shape, call.as<FoldFilter>().interleaved,
+                    [&](size_t from, size_t to) { y.values[to] = call.input(0).values[from]; });
+    return {y};
+}
+
+std::vector<Tensor> unfold_filter(const Call& call) {
+    Tensor y = call.output();
+    for_each_folded(y.type.shape, call.as<UnfoldFilter>().interleaved,
+                    [&](size_t to, size_t from) { y.values[to] = call.input(0).values[from]; });
+    return {y};
 }
 
 }  // namespace
@@ -132,7 +208,9 @@ void add_convolution(Table& table) {
     table["conv2d"] = conv2d;
     table["conv2d_backward_data"] = conv2d_backward_data;
     table["conv2d_backward_filter"] = conv2d_backward_filter;
+    table["fold_filter"] = fold_filter;
     table["rotate_filter"] = rotate_filter;
+    table["unfold_filter"] = unfold_filter;
 }
 
 }  // namespace emulsion::reference

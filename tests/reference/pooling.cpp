@@ -1,6 +1,6 @@
 // Pooling: windows cut to the map, cell by cell.
 #include <algorithm>
-#include <functional>
+#include <array>
 
 #include "compiler/ops/average_pool.h"
 #include "compiler/ops/max_pool.h"
@@ -10,90 +10,141 @@ namespace emulsion::reference {
 
 namespace {
 
-// The cells of a window that lie inside the map: rows top … bottom - 1, columns left … right - 1,
-// and where the whole window begins.
-struct Cut {
-    int64_t n, c, i, j;  // sample, channel, position
-    int64_t first_row, first_column, top, bottom, left, right;
-};
+// A number for each of three axes; those in front that are missing are of one cell.
+using Three = std::array<int64_t, 3>;
 
-void for_each_window(int64_t samples, const std::vector<int64_t>& map,
-                     const std::vector<int64_t>& out, const PoolAttributes& a,
-                     const std::function<void(const Cut&)>& visit) {
-    for (int64_t n = 0; n < samples; n++)
-        for (int64_t c = 0; c < map[0]; c++)
-            for (int64_t i = 0; i < out[1]; i++)
-                for (int64_t j = 0; j < out[2]; j++) {
-                    const int64_t row = i * a.stride[0] - a.padding[0],
-                                  column = j * a.stride[1] - a.padding[2];
-                    visit({n, c, i, j, row, column, std::max<int64_t>(row, 0),
-                           std::min(row + a.window[0], map[1]), std::max<int64_t>(column, 0),
-                           std::min(column + a.window[1], map[2])});
-                }
+// The last numbers of a list, which begin at `first`, with `missing` in front.
+Three three(const std::vector<int64_t>& list, size_t first, int64_t missing = 1) {
+    Three result;
+    result.fill(missing);
+    std::copy(list.begin() + static_cast<std::ptrdiff_t>(first), list.end(),
+              result.end() - static_cast<std::ptrdiff_t>(list.size() - first));
+    return result;
 }
 
+// One window: its place among all windows, where it begins, and its cells that lie inside the map,
+// begin … end - 1 along each axis.
+struct Cut {
+    size_t place;
+    Three first, begin, end;
+};
+
+struct Windows {
+    int64_t maps;  // of all samples
+    Three map, out, size, stride, before, after;
+
+    Windows(const Call& call, const std::vector<int64_t>& map, const std::vector<int64_t>& out,
+            const PoolAttributes& a)
+        : maps(call.samples * map[0]),
+          map(three(map, 1)),
+          out(three(out, 1)),
+          size(three(a.window, 0)),
+          stride(three(a.stride, 0)),
+          before{},
+          after{} {
+        for (size_t axis = 0; axis < a.window.size(); axis++) {
+            before[3 - a.window.size() + axis] = a.padding[2 * axis];
+            after[3 - a.window.size() + axis] = a.padding[2 * axis + 1];
+        }
+    }
+
+    // visit(window, m) for every window of every map m.
+    template <class Visit>
+    void for_each(const Visit& visit) const {
+        Cut w{};
+        for (int64_t m = 0; m < maps; m++)
+            for (int64_t i = 0; i < out[0]; i++)
+                for (int64_t j = 0; j < out[1]; j++)
+                    for (int64_t k = 0; k < out[2]; k++) {
+                        const Three at = {i, j, k};
+                        for (size_t axis = 0; axis < 3; axis++) {
+                            w.first[axis] = at[axis] * stride[axis] - before[axis];
+                            w.begin[axis] = std::max<int64_t>(w.first[axis], 0);
+                            w.end[axis] = std::min(w.first[axis] + size[axis], map[axis]);
+                        }
+                        visit(w, m);
+                        w.place++;
+                    }
+    }
+
+    // The place of a cell in map m.
+    size_t cell(int64_t m, int64_t d, int64_t h, int64_t v) const {
+        return static_cast<size_t>(((m * map[0] + d) * map[1] + h) * map[2] + v);
+    }
+    // visit(place, number of the tap) for the cells of a window inside the map.
+    template <class Visit>
+    void for_each_cell(const Cut& w, int64_t m, const Visit& visit) const {
+        for (int64_t d = w.begin[0]; d < w.end[0]; d++)
+            for (int64_t h = w.begin[1]; h < w.end[1]; h++)
+                for (int64_t v = w.begin[2]; v < w.end[2]; v++) {
+                    const int64_t number =
+                        ((d - w.first[0]) * size[1] + h - w.first[1]) * size[2] + v - w.first[2];
+                    visit(cell(m, d, h, v), number);
+                }
+    }
+    // The place of the cell with this number.
+    size_t numbered(const Cut& w, int64_t m, double number) const {
+        const auto tap = static_cast<int64_t>(number);
+        return cell(m, w.first[0] + tap / size[2] / size[1], w.first[1] + tap / size[2] % size[1],
+                    w.first[2] + tap % size[2]);
+    }
+    // Cells that the mean divides by.
+    double count(const Cut& w, bool with_padding) const {
+        int64_t cells = 1;
+        for (size_t axis = 0; axis < 3; axis++) {
+            const int64_t far =
+                std::min(w.first[axis] + size[axis], map[axis] + after[axis]) - w.first[axis];
+            cells *= with_padding ? far : w.end[axis] - w.begin[axis];
+        }
+        return static_cast<double>(cells);
+    }
+};
+
 std::vector<Tensor> max_pool(const Call& call) {
-    const auto& op = call.as<MaxPool>();
     const Tensor& x = call.input(0);
     Tensor value = call.output(0), index = call.output(1);
-    for_each_window(call.samples, x.type.shape, value.type.shape, op, [&](const Cut& w) {
-        int64_t row = w.top, column = w.left;
-        for (int64_t h = w.top; h < w.bottom; h++)
-            for (int64_t v = w.left; v < w.right; v++)
-                if (x.at(w.n, w.c, h, v) > x.at(w.n, w.c, row, column)) {
-                    row = h;
-                    column = v;
-                }
-        value.at(w.n, w.c, w.i, w.j) = x.at(w.n, w.c, row, column);
-        index.at(w.n, w.c, w.i, w.j) =
-            static_cast<double>((row - w.first_row) * op.window[1] + column - w.first_column);
+    const Windows windows(call, x.type.shape, value.type.shape, call.as<MaxPool>());
+    windows.for_each([&](const Cut& w, int64_t m) {
+        bool is_first = true;
+        windows.for_each_cell(w, m, [&](size_t cell, int64_t number) {
+            if (!is_first && !(x.values[cell] > value.values[w.place])) return;
+            is_first = false;
+            value.values[w.place] = x.values[cell];
+            index.values[w.place] = static_cast<double>(number);
+        });
     });
     return {value, index};
 }
 
 std::vector<Tensor> max_pool_backward(const Call& call) {
-    const auto& op = call.as<MaxPoolBackward>();
     const Tensor &dy = call.input(0), &index = call.input(1);
     Tensor dx = call.output();
-    for_each_window(call.samples, dx.type.shape, dy.type.shape, op, [&](const Cut& w) {
-        const auto tap = static_cast<int64_t>(index.at(w.n, w.c, w.i, w.j));
-        dx.at(w.n, w.c, w.first_row + tap / op.window[1], w.first_column + tap % op.window[1]) +=
-            dy.at(w.n, w.c, w.i, w.j);
+    const Windows windows(call, dx.type.shape, dy.type.shape, call.as<MaxPoolBackward>());
+    windows.for_each([&](const Cut& w, int64_t m) {
+        dx.values[windows.numbered(w, m, index.values[w.place])] += dy.values[w.place];
     });
     return {dx};
 }
 
 std::vector<Tensor> max_pool_winners(const Call& call) {
-    const auto& op = call.as<MaxPoolWinners>();
     const Tensor &x = call.input(0), &index = call.input(1);
     Tensor y = call.output();
-    for_each_window(call.samples, x.type.shape, y.type.shape, op, [&](const Cut& w) {
-        const auto tap = static_cast<int64_t>(index.at(w.n, w.c, w.i, w.j));
-        y.at(w.n, w.c, w.i, w.j) =
-            x.at(w.n, w.c, w.first_row + tap / op.window[1], w.first_column + tap % op.window[1]);
+    const Windows windows(call, x.type.shape, y.type.shape, call.as<MaxPoolWinners>());
+    windows.for_each([&](const Cut& w, int64_t m) {
+        y.values[w.place] = x.values[windows.numbered(w, m, index.values[w.place])];
     });
     return {y};
-}
-
-// Cells that the mean divides by.
-double cells(const Cut& w, const PoolAttributes& a, const std::vector<int64_t>& map,
-             bool count_padding) {
-    if (!count_padding) return static_cast<double>((w.bottom - w.top) * (w.right - w.left));
-    const int64_t rows = std::min(w.first_row + a.window[0], map[1] + a.padding[1]) - w.first_row;
-    const int64_t columns =
-        std::min(w.first_column + a.window[1], map[2] + a.padding[3]) - w.first_column;
-    return static_cast<double>(rows * columns);
 }
 
 std::vector<Tensor> average_pool(const Call& call) {
     const auto& op = call.as<AveragePool>();
     const Tensor& x = call.input(0);
     Tensor y = call.output();
-    for_each_window(call.samples, x.type.shape, y.type.shape, op, [&](const Cut& w) {
+    const Windows windows(call, x.type.shape, y.type.shape, op);
+    windows.for_each([&](const Cut& w, int64_t m) {
         double sum = 0;
-        for (int64_t h = w.top; h < w.bottom; h++)
-            for (int64_t v = w.left; v < w.right; v++) sum += x.at(w.n, w.c, h, v);
-        y.at(w.n, w.c, w.i, w.j) = sum / cells(w, op, x.type.shape, op.count_padding);
+        windows.for_each_cell(w, m, [&](size_t cell, int64_t) { sum += x.values[cell]; });
+        y.values[w.place] = sum / windows.count(w, op.count_padding);
     });
     return {y};
 }
@@ -102,11 +153,10 @@ std::vector<Tensor> average_pool_backward(const Call& call) {
     const auto& op = call.as<AveragePoolBackward>();
     const Tensor& dy = call.input(0);
     Tensor dx = call.output();
-    for_each_window(call.samples, dx.type.shape, dy.type.shape, op, [&](const Cut& w) {
-        const double share =
-            dy.at(w.n, w.c, w.i, w.j) / cells(w, op, dx.type.shape, op.count_padding);
-        for (int64_t h = w.top; h < w.bottom; h++)
-            for (int64_t v = w.left; v < w.right; v++) dx.at(w.n, w.c, h, v) += share;
+    const Windows windows(call, dx.type.shape, dy.type.shape, op);
+    windows.for_each([&](const Cut& w, int64_t m) {
+        const double share = dy.values[w.place] / windows.count(w, op.count_padding);
+        windows.for_each_cell(w, m, [&](size_t cell, int64_t) { dx.values[cell] += share; });
     });
     return {dx};
 }

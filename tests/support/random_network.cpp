@@ -656,6 +656,8 @@ class RandomModel {
 
 }  // namespace
 
-Network random_network(uint64_t seed) { return RandomModel(seed).build(); }
+Network random_network(uint64_t seed) {
+    return seed >= kOtherAxes ? random_axes_network(seed - kOtherAxes) : RandomModel(seed).build();
+}
 
 }  // namespace emulsion::test

@@ -14,4 +14,11 @@ namespace emulsion::test {
 // multiply-adds that the reference evaluates it in milliseconds.
 Network random_network(uint64_t seed);
 
+// The same of lines (C, L), with an odd seed, and of volumes (C, D, H, W): convolutions, transposed
+// ones, poolings, norms and what joins them.
+Network random_axes_network(uint64_t seed);
+
+// From this seed on, random_network() is a random_axes_network() of what the seed is beyond it.
+inline constexpr uint64_t kOtherAxes = 1000000;
+
 }  // namespace emulsion::test
