@@ -298,7 +298,7 @@ void check_normalization(const Network& network) {
     const Node* image = first_input(network.graph);
     if (image == nullptr || (normalization.mean.empty() && normalization.deviation.empty())) return;
     const std::vector<int64_t>& shape = image->types[0].shape;
-    size_t channels = shape.size() == 3 ? static_cast<size_t>(shape[0]) : 1;
+    size_t channels = shape.size() > 1 ? static_cast<size_t>(shape[0]) : 1;
     if (normalization.mean.size() != channels || normalization.deviation.size() != channels) {
         fail("normalization",
              fmt::format("normalization has {} means and {} deviations, but '{}' has {} channels",

@@ -50,9 +50,14 @@ void Normalizer::apply(const uint8_t* pixels, uint64_t pixel_count, float* value
             return look_up<2>(pixels, pixel_count, table_.data(), values);
         case 3:
             return look_up<3>(pixels, pixel_count, table_.data(), values);
-        default:
+        case 4:
             return look_up<4>(pixels, pixel_count, table_.data(), values);
+        default:
+            break;
     }
+    const auto channels = static_cast<uint64_t>(channels_);
+    for (uint64_t i = 0; i < pixel_count * channels; i++)
+        values[i] = table_[i % channels * 256 + pixels[i]];
 }
 
 }  // namespace emulsion

@@ -14,7 +14,7 @@ namespace emulsion {
 class Normalizer {
   public:
     // `mean` and `deviation` hold one value for each channel; null for both means x = pixel / 255.
-    // REQUIRES: 1 <= channels <= 4, deviations > 0.
+    // REQUIRES: 1 <= channels, deviations > 0.
     Normalizer(int channels, const float* mean, const float* deviation);
 
     // That of a library: its input_mean and input_deviation where `normalized` is 1.

@@ -119,9 +119,26 @@ void check_elements(const ByteSource& file, const NpyHeader& header) {
                     "give an array whose first axis counts the rows");
 }
 
+// The same of a line (C, L) or a volume (C, D, H, W).
+bool is_row_channels_first(const ByteSource& file, const std::vector<uint64_t>& row,
+                           const DataRequest& request) {
+    const std::vector<uint64_t> first(request.axes.begin(), request.axes.end());
+    std::vector<uint64_t> last(first.begin() + 1, first.end());
+    last.push_back(first[0]);
+    if (row == first || row == std::vector{request.shape.elements()}) return true;
+    if (row == last) return false;
+    file.refuse(
+        concat("a row has the shape ", tuple_text(row), "; the network expects ", tuple_text(first),
+               ", ", tuple_text(last), " or (", request.shape.elements(), ")"),
+        "give data of the network's size, or change the input of the model");
+}
+
 // Whether the axes behind the first are those of channels first, or last; refused otherwise.
-bool is_channels_first(const ByteSource& file, const NpyHeader& header, const PictureShape& shape) {
+bool is_channels_first(const ByteSource& file, const NpyHeader& header,
+                       const DataRequest& request) {
+    const PictureShape& shape = request.shape;
     const std::vector<uint64_t> row(header.shape.begin() + 1, header.shape.end());
+    if (!request.axes.empty()) return is_row_channels_first(file, row, request);
     const auto c = static_cast<uint64_t>(shape.channels);
     const auto h = static_cast<uint64_t>(shape.height), w = static_cast<uint64_t>(shape.width);
     using Axes = std::vector<uint64_t>;
@@ -136,8 +153,9 @@ bool is_channels_first(const ByteSource& file, const NpyHeader& header, const Pi
 // [n][row], each from C, H, W to H, W, C where channels are first.
 template <typename T>
 std::vector<T> read_rows(const ByteSource& file, const NpyHeader& header, uint64_t count,
-                         const PictureShape& shape) {
-    const bool is_first = is_channels_first(file, header, shape);
+                         const DataRequest& request) {
+    const PictureShape& shape = request.shape;
+    const bool is_first = is_channels_first(file, header, request);
     const uint64_t elements = shape.elements();
     const auto channels = static_cast<uint64_t>(shape.channels);
     const uint64_t pixels = elements / channels;
@@ -163,7 +181,7 @@ std::unique_ptr<Source> read_numbers(const ByteSource& file, const NpyHeader& he
     auto table = std::make_unique<Table>();
     set_facts(table.get(), file.name(), request);
     table->scale = request.scale;
-    table->numbers = read_rows<float>(file, header, count, request.shape);
+    table->numbers = read_rows<float>(file, header, count, request);
     const uint64_t elements = request.shape.elements();
     for (uint64_t i = 0; i < table->numbers.size(); i++) {
         const double scaled = static_cast<double>(table->numbers[i]) / request.scale;
@@ -258,7 +276,7 @@ std::unique_ptr<Source> read_npy(const std::string& images, const std::string& l
     } else {
         auto dataset = std::make_unique<Dataset>();
         set_facts(dataset.get(), images, request);
-        dataset->pixels = read_rows<uint8_t>(file, header, count, request.shape);
+        dataset->pixels = read_rows<uint8_t>(file, header, count, request);
         source = std::move(dataset);
     }
     source->labels = std::move(known);

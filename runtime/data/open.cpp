@@ -77,11 +77,24 @@ Dataset read_cifar_part(const std::string& folder, Part part, const DataRequest&
     return read_cifar(files, request.shape, request.classes, request.limits());
 }
 
+// Refuses pictures where the network reads rows of numbers.
+void check_kind(bool has_numbers, const std::string& name, const DataRequest& request) {
+    if (request.axes.empty() || has_numbers) return;
+    throw RuntimeError(
+        one_line(name),
+        concat("holds pictures, but the network reads ",
+               request.axes.size() == 2 ? "lines of numbers" : "volumes of numbers"),
+        "give rows of numbers: --images FILE.npy --labels FILE.npy, or --data FILE.csv");
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
                                     const DataRequest& request) {
     const Place place = find_place(name_or_path);
+    check_kind(
+        place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
+        name_or_path, request);
     switch (place.kind) {
         case Kind::kMadeUp:
         case Kind::kIdx:
@@ -105,6 +118,7 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
 
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {
     if (is_npy(files.images)) return read_npy(files.images, files.labels, request);
+    check_kind(/*has_numbers=*/false, files.images, request);
     if (files.labels.empty())
         return keep(read_idx_pictures(files.images, request.shape, request.limits()));
     return keep(read_idx_dataset({files.images, files.labels}, request.shape, request.classes,

@@ -24,6 +24,9 @@ namespace emulsion {
 // What the network needs, and what the caller wants of the data.
 struct DataRequest {
     PictureShape shape;
+    // Of a network that reads no pictures, but rows of numbers, the axes of one: (C, L) or (C, D,
+    // H, W), which `shape` is another sight of.
+    std::vector<int64_t> axes = {};
     int classes = 0;
     // [classes] that labels and folders are matched with; empty: their order decides.
     std::vector<std::string> class_names;

@@ -33,6 +33,7 @@ DataRequest make_request(const InferOptions& options, const emulsion_info& info,
                          const DataFacts& facts) {
     DataRequest request;
     request.shape = only_picture_input(info);
+    request.axes = row_axes(info.inputs[0]);
     request.classes = find_score_output(info).classes;
     request.class_names = facts.classes;
     if (facts.classes.empty() && info.class_count == request.classes)
@@ -67,6 +68,10 @@ std::string picture_file_name(uint64_t index, const std::string& class_text) {
 
 void write_pictures(const InferOptions& options, const emulsion_info& info) {
     DataRequest request = make_request(options, info, {});
+    if (!request.axes.empty()) {
+        throw UsageError("--write-pictures", "is for networks that read pictures",
+                         "leave the option out");
+    }
     request.take = static_cast<uint64_t>(options.take.value_or(kDefaultPictures));
     const auto set = open_set(options, request);
     const std::vector<std::string>& names =
@@ -175,6 +180,10 @@ std::unique_ptr<Results> make_results(const InferOptions& options, const emulsio
 }
 
 int classify(InferenceSession& session, const InferOptions& options) {
+    if (!row_axes(session.info().inputs[0]).empty() && !options.has_set()) {
+        throw UsageError("pictures", "are no input of a network that reads rows of numbers",
+                         "give rows of numbers: --images FILE.npy, or --data FILE.csv");
+    }
     const DataFacts facts =
         load_weights(options.weights, session.info(), session.memory(), session.info());
     check_facts(options, facts, session);

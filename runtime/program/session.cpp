@@ -34,14 +34,26 @@ AlignedBlock allocate_aligned(uint64_t bytes) {
     return AlignedBlock(block);
 }
 
+std::vector<int64_t> row_axes(const emulsion_port& port) {
+    const bool is_row =
+        port.type == EMULSION_F32 && port.batched == 1 && (port.rank == 2 || port.rank == 4);
+    return is_row ? std::vector<int64_t>(port.shape, port.shape + port.rank)
+                  : std::vector<int64_t>();
+}
+
 PictureShape picture_input(const emulsion_port& port, const std::string& network) {
+    if (const std::vector<int64_t> axes = row_axes(port); !axes.empty()) {
+        const int64_t height = axes.size() == 2 ? 1 : axes[1] * axes[2];
+        return {static_cast<int>(axes[0]), static_cast<int>(height), static_cast<int>(axes.back())};
+    }
     const bool is_picture = port.type == EMULSION_F32 && port.rank == 3 && port.batched == 1 &&
                             (port.shape[0] == 1 || port.shape[0] == 3);
     if (!is_picture) {
         throw RuntimeError(
             concat(network, ", input ", quoted(port.name)),
             concat("has shape ", shape_text({port.shape, static_cast<size_t>(port.rank)}),
-                   ", but this program feeds pictures: f32 [1 or 3, height, width]"),
+                   ", but this program feeds pictures, f32 [1 or 3, height, width], or rows of "
+                   "numbers, f32 [channels, length] or [channels, depth, height, width]"),
             "declare the input so and reshape it in the model, or call the library from a program "
             "of your own");
     }

@@ -178,6 +178,7 @@ void TrainProgram::load_data() {
     only_picture_input(*infer_.info());  // validation, weights and test would find it out last
     DataRequest request;
     request.shape = session_.shape();
+    request.axes = row_axes(infer_.info()->inputs[0]);
     request.classes = std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
     if (infer_.info()->class_count == request.classes)
         request.class_names = class_names(*infer_.info());

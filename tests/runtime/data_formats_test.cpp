@@ -352,6 +352,34 @@ TEST(DataNpy, NumbersAndPixels) {
               (std::vector<float>{0, 0.2f, 0.4f, 0.6f, 0.8f, 1.0f}));
 }
 
+// Lines (C, L) and volumes (C, D, H, W), channels first and last; in a row channels are innermost.
+TEST(DataNpy, LinesAndVolumes) {
+    TestFolder folder;
+    DataRequest line = table_request({2, 1, 3});
+    line.axes = {2, 3};
+    const auto row = [&](const std::string& shape, const DataRequest& request) {
+        put_file(folder / "x.npy", make_npy("<f4", shape, floats({1, 2, 3, 4, 5, 6})));
+        const auto source = open_source({folder / "x.npy", ""}, request);
+        return row_of(*source, 0, Normalizer(2, nullptr, nullptr));
+    };
+    EXPECT_EQ(row("(1, 2, 3)", line), (std::vector<float>{1, 4, 2, 5, 3, 6}));
+    EXPECT_EQ(row("(1, 3, 2)", line), (std::vector<float>{1, 2, 3, 4, 5, 6}));
+    DataRequest volume = table_request({1, 6, 1});
+    volume.axes = {1, 2, 3, 1};
+    EXPECT_EQ(row("(1, 1, 2, 3, 1)", volume).size(), 6);
+    const std::string refusal = message_of([&] { row("(1, 1, 3, 2, 1)", volume); }, folder.path());
+    EXPECT_EQ(
+        refusal,
+        "DIR/x.npy: a row has the shape (1, 3, 2, 1); the network expects (1, 2, 3, 1), (2, 3, "
+        "1, 1) or (6)\n  fix: give data of the network's size, or change the input of the "
+        "model");
+    put_file(folder / "a/x.png", std::string_view("no picture"));
+    EXPECT_EQ(message_of([&] { open_source(folder.path(), Part::train, line); }, folder.path()),
+              "DIR: holds pictures, but the network reads lines of numbers\n  fix: give rows of "
+              "numbers: --images FILE.npy --labels FILE.npy, or --data FILE.csv");
+    EXPECT_EQ(open_source("synthetic:4", Part::train, line)->count(), 4);
+}
+
 TEST(DataNpy, WhatIsWrongIsSaid) {
     TestFolder folder;
     const auto refusal = [&](const Bytes& images, const Bytes& labels = {}) {
