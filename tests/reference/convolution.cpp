@@ -1,29 +1,17 @@
 // Convolution of lines, maps and volumes, and its gradients: every multiplication of the forward
 // sum, in the direction asked, a row of neighbours at a time.
 #include <algorithm>
-#include <array>
 #include <thread>
 
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/fold_filter.h"
 #include "compiler/ops/rotate_filter.h"
+#include "tests/reference/axes.h"
 #include "tests/reference/interpreter.h"
 
 namespace emulsion::reference {
 
 namespace {
-
-// A number for each of three axes; those in front that are missing are of one cell.
-using Three = std::array<int64_t, 3>;
-
-// The last numbers of a list, which begin at `first`, with `missing` in front.
-Three three(const std::vector<int64_t>& list, size_t first, int64_t missing = 1) {
-    Three result;
-    result.fill(missing);
-    std::copy(list.begin() + static_cast<std::ptrdiff_t>(first), list.end(),
-              result.end() - static_cast<std::ptrdiff_t>(list.size() - first));
-    return result;
-}
 
 int64_t product(const Three& t) { return t[0] * t[1] * t[2]; }
 
@@ -38,14 +26,14 @@ struct Convolution {
     int64_t samples, out_channels, channels, groups;
     Three in, kernel, out, stride, dilation, before;
 
-    Convolution(const ConvAttributes& a, int64_t samples, const std::vector<int64_t>& x,
-                const std::vector<int64_t>& kernel, const std::vector<int64_t>& y)
-        : samples(samples),
+    Convolution(const ConvAttributes& a, int64_t n, const std::vector<int64_t>& x,
+                const std::vector<int64_t>& w, const std::vector<int64_t>& y)
+        : samples(n),
           out_channels(y[0]),
           channels(x[0]),
           groups(a.groups),
           in(three(x, 1)),
-          kernel(three(kernel, 2)),
+          kernel(three(w, 2)),
           out(three(y, 1)),
           stride(three(a.stride, 0)),
           dilation(three(a.dilation, 0)),

@@ -1,26 +1,14 @@
 // Pooling: windows cut to the map, cell by cell.
 #include <algorithm>
-#include <array>
 
 #include "compiler/ops/average_pool.h"
 #include "compiler/ops/max_pool.h"
+#include "tests/reference/axes.h"
 #include "tests/reference/interpreter.h"
 
 namespace emulsion::reference {
 
 namespace {
-
-// A number for each of three axes; those in front that are missing are of one cell.
-using Three = std::array<int64_t, 3>;
-
-// The last numbers of a list, which begin at `first`, with `missing` in front.
-Three three(const std::vector<int64_t>& list, size_t first, int64_t missing = 1) {
-    Three result;
-    result.fill(missing);
-    std::copy(list.begin() + static_cast<std::ptrdiff_t>(first), list.end(),
-              result.end() - static_cast<std::ptrdiff_t>(list.size() - first));
-    return result;
-}
 
 // One window: its place among all windows, where it begins, and its cells that lie inside the map,
 // begin … end - 1 along each axis.
@@ -33,11 +21,11 @@ struct Windows {
     int64_t maps;  // of all samples
     Three map, out, size, stride, before, after;
 
-    Windows(const Call& call, const std::vector<int64_t>& map, const std::vector<int64_t>& out,
+    Windows(const Call& call, const std::vector<int64_t>& x, const std::vector<int64_t>& y,
             const PoolAttributes& a)
-        : maps(call.samples * map[0]),
-          map(three(map, 1)),
-          out(three(out, 1)),
+        : maps(call.samples * x[0]),
+          map(three(x, 1)),
+          out(three(y, 1)),
           size(three(a.window, 0)),
           stride(three(a.stride, 0)),
           before{},
