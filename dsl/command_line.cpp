@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "compiler/support/closest.h"
 #include "dsl/build_command.h"
 #include "dsl/records_command.h"
 #include "dsl/show_command.h"
@@ -83,6 +84,36 @@ void check_file(const std::string& file) {
     }
 }
 
+// What is wrong with words that no command is, or else with options that the command has not.
+Diagnostic usage_fault(const CLI::App& app, const std::string& program,
+                       const std::vector<std::string>& words, const std::string& what) {
+    std::vector<std::string> known;
+    const std::vector<CLI::App*> given = app.get_subcommands();
+    if (given.empty()) {
+        for (const CLI::App* command : app.get_subcommands({}))
+            known.push_back(command->get_name());
+    } else {
+        for (const CLI::Option* option : given[0]->get_options()) {
+            for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+        }
+    }
+    for (const std::string& written : words) {
+        const std::string word = written.substr(0, written.find('='));
+        if (word.starts_with('-') == given.empty() || std::ranges::count(known, word) > 0) continue;
+        const std::string near =
+            suggest(word, {known.begin(), known.end()}, Vocabulary::commands).to_string(word);
+        if (given.empty()) {
+            return {"usage",
+                    fmt::format("'{}' is no command", word),
+                    near.empty() ? fmt::format("choose one of {}", fmt::join(known, ", ")) : near,
+                    {},
+                    {}};
+        }
+        if (!near.empty()) return {"usage", what, near, {}, {}};
+    }
+    return {"usage", what, fmt::format("see {} --help", program), {}, {}};
+}
+
 // Takes what stands behind "--" off the words of train: it is the trainer's.
 std::vector<std::string> take_rest(std::vector<std::string>& words) {
     auto dashes = std::find(words.begin(), words.end(), "--");
@@ -111,6 +142,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
     CommandLine line;
     std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const std::vector<std::string> rest = take_rest(words);
+    const std::vector<std::string> written = words;
     CLI::App app(reads_file ? "Compiles convolutional networks into native code"
                             : fmt::format("The model {}, and its compiler", program),
                  program);
@@ -133,8 +165,8 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         return {line, 0};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};
-        fmt::print(stderr, "{}: error[usage]: {}\n  fix: see {} --help\n", program, error.what(),
-                   program);
+        fmt::print(stderr, "{}: {}\n", program,
+                   to_string(usage_fault(app, program, written, error.what())));
     } catch (const Error& error) {
         fmt::print(stderr, "{}: {}\n", program, error.what());
     }

@@ -74,7 +74,8 @@ std::string remedy_of_compiler(const fs::path& temporary) {
     return "mend what the compiler reports above";
 }
 
-// The compiler has failed; where that may be for an option that does not exist, it is named.
+// The compiler has failed; where that may be for an option or a function that does not
+// exist, it is named.
 [[noreturn]] void fail_to_compile(const std::string& file, int status, const fs::path& temporary) {
     constexpr uint64_t kMostBytes = uint64_t{16} << 20;
     const auto text_of = [](const std::string& path) {
@@ -90,13 +91,25 @@ std::string remedy_of_compiler(const fs::path& temporary) {
     std::string headers;
     for (const char* header : {"dsl/emulsion.h", "dsl/training.h"})
         headers += text_of((include_folder() / header).string());
-    for (const UnknownOption& option : find_unknown_options(text_of(file), headers)) {
-        const std::string near = closest(option.name, {option.known.begin(), option.known.end()});
+    const std::string model = text_of(file);
+    for (const UnknownOption& option : find_unknown_options(model, headers)) {
+        const std::string near =
+            suggest(option.name, {option.known.begin(), option.known.end()}, Vocabulary::options)
+                .to_string(option.name);
         diagnostic.notes.push_back(
-            fmt::format("{}:{}: {} has no option '{}'; {}its options are {}", file, option.line,
-                        option.function, option.name,
-                        near.empty() ? "" : fmt::format("the closest is '{}', ", near),
+            fmt::format("{}:{}: {} has no option '{}'; {}{}its options are {}", file, option.line,
+                        option.function, option.name, near, near.empty() ? "" : ", ",
                         fmt::join(option.known, ", ")));
+    }
+    const CalledFunctions functions = find_unknown_functions(model, headers);
+    for (const UnknownFunction& called : functions.unknown) {
+        const Suggestion near = suggest(
+            called.name, {functions.known.begin(), functions.known.end()}, Vocabulary::layers);
+        if (near.word.empty() || (called.is_member && !near.is_meant)) continue;
+        diagnostic.notes.push_back(fmt::format(
+            "{}:{}: {}", file, called.line,
+            near.is_meant ? near.to_string(called.name)
+                          : fmt::format("'{}' may be meant as '{}'", called.name, near.word)));
     }
     throw Error(std::move(diagnostic));
 }

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstddef>
 #include <map>
+#include <set>
 
 namespace emulsion {
 
@@ -121,6 +122,73 @@ std::vector<UnknownOption> find_unknown_options(std::string_view model, std::str
         unknown.push_back({static_cast<int>(line), found->first, name, found->second});
     }
     return unknown;
+}
+
+namespace {
+
+using Words = std::set<std::string, std::less<>>;
+
+// Where the bracket that is opened at `at` is closed, or the end.
+size_t closing_bracket(std::string_view code, size_t at) {
+    int depth = 0;
+    for (size_t i = at; i < code.size(); i++) {
+        if (code[i] == '(') depth++;
+        if (code[i] == ')' && --depth == 0) return i;
+    }
+    return code.size();
+}
+
+// Words in front of a round bracket; of the header, those that a model file may name.
+Words functions_of(std::string_view header, bool is_for_models) {
+    Words functions;
+    for (size_t i = header.find('('); i != kNone; i = header.find('(', i + 1)) {
+        const std::string_view name = word_before(header, i);
+        const std::string_view inside = header.substr(i, closing_bracket(header, i) - i);
+        const bool fits = !is_for_models || inside.find("Place where") != kNone ||
+                          inside.find("Options& options") != kNone;
+        if (fits && !name.empty()) functions.emplace(name);
+    }
+    return functions;
+}
+
+// Whether what stands before the name is a type, so that the name is declared here.
+bool is_declared(std::string_view code, size_t name_begin) {
+    const size_t end = skip_blanks_back(code, name_begin);
+    if (end == 0) return false;
+    if (code[end - 1] == '&' || code[end - 1] == '*' || code[end - 1] == '>')
+        return end < 2 || code[end - 2] != '-';  // but for ->
+    const std::string_view word = word_before(code, end);
+    return !word.empty() && word != "return" && word != "else" && word != "case";
+}
+
+bool is_keyword(std::string_view word) {
+    for (const char* keyword : {"if", "for", "while", "switch", "return", "sizeof", "catch"}) {
+        if (word == keyword) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+CalledFunctions find_unknown_functions(std::string_view model, std::string_view header) {
+    const std::string header_code = code_of(header), code = code_of(model);
+    const Words known = functions_of(header_code, /*is_for_models=*/true);
+    Words settled = functions_of(header_code, /*is_for_models=*/false);
+    std::vector<UnknownFunction> unknown;
+    for (size_t i = code.find('('); i != kNone; i = code.find('(', i + 1)) {
+        const std::string name(word_before(code, i));
+        if (name.empty() || is_keyword(name) || settled.contains(name)) continue;
+        const size_t begin = skip_blanks_back(code, i) - name.size();
+        const bool is_member = begin > 0 && (code[begin - 1] == '.' || code[begin - 1] == ':' ||
+                                             (begin > 1 && code.compare(begin - 2, 2, "->") == 0));
+        if (is_member && begin > 1 && word_before(code, begin - 2) == "std") continue;
+        settled.insert(name);
+        if (!is_member && is_declared(code, begin)) continue;
+        const auto line =
+            1 + std::count(code.begin(), code.begin() + static_cast<ptrdiff_t>(begin), '\n');
+        unknown.push_back({static_cast<int>(line), name, is_member});
+    }
+    return {unknown, {known.begin(), known.end()}};
 }
 
 }  // namespace emulsion

@@ -11,6 +11,7 @@
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
+#include "compiler/support/closest.h"
 #include "compiler/support/text_file.h"
 #include "runtime/support/limits.h"
 
@@ -145,8 +146,12 @@ Spec parse_spec(TextReader& reader, const std::string& what,
     Spec spec;
     spec.kind = reader.word();
     if (std::find(kinds.begin(), kinds.end(), spec.kind) == kinds.end()) {
+        const std::string near =
+            suggest(spec.kind, {kinds.begin(), kinds.end()}, Vocabulary::layers)
+                .to_string(spec.kind);
         reader.fail("unknown_kind", fmt::format("'{}' is no {}", spec.kind, what),
-                    fmt::format("write one of {}", fmt::join(kinds, ", ")));
+                    fmt::format("{}{}write one of {}", near, near.empty() ? "" : "; ",
+                                fmt::join(kinds, ", ")));
     }
     parse_fields(reader, what + " " + spec.kind, [&](Fields& f) {
         spec.fields(f);

@@ -176,6 +176,29 @@ std::string print(const Graph& graph, bool with_locations) {
     return text + "}\n";
 }
 
+namespace {
+
+class FieldNames : public Fields {
+  public:
+    std::vector<std::string> names;
+    void field(std::string_view name, bool&) override { names.emplace_back(name); }
+    void field(std::string_view name, int64_t&) override { names.emplace_back(name); }
+    void field(std::string_view name, double&) override { names.emplace_back(name); }
+    void field(std::string_view name, std::string&) override { names.emplace_back(name); }
+    void field(std::string_view name, std::vector<int64_t>&) override { names.emplace_back(name); }
+    void field(std::string_view name, std::vector<double>&) override { names.emplace_back(name); }
+};
+
+std::string suggestion_of_field(const std::function<void(Fields&)>& visit,
+                                const std::string& unknown) {
+    FieldNames fields;
+    visit(fields);
+    return suggest(unknown, {fields.names.begin(), fields.names.end()}, Vocabulary::options)
+        .to_string(unknown);
+}
+
+}  // namespace
+
 void parse_attributes(TextReader& reader, Op& op) {
     parse_fields(reader, fmt::format("op {}", op.kind()),
                  [&](Fields& fields) { op.fields(fields); });
@@ -195,10 +218,11 @@ void parse_fields(TextReader& reader, std::string_view owner,
         ParseField parse(reader, name);
         visit(parse);
         if (!parse.found) {
-            std::string attributes = print_fields(visit);
-            reader.fail(
-                "unknown_attribute", fmt::format("{} has no attribute '{}'", owner, name),
-                fmt::format("its attributes are {}", attributes.empty() ? "none" : attributes));
+            const std::string attributes = print_fields(visit);
+            const std::string near = suggestion_of_field(visit, name);
+            reader.fail("unknown_attribute", fmt::format("{} has no attribute '{}'", owner, name),
+                        fmt::format("{}{}its attributes are {}", near, near.empty() ? "" : "; ",
+                                    attributes.empty() ? "none" : attributes));
         }
         if (reader.peek() != '}') reader.expect(",");
     }
@@ -287,10 +311,8 @@ class GraphParser {
         std::unique_ptr<Op> op = make_op(kind);
         if (!op) {
             if (reader_.at_end()) reader_.expect("(");  // a word cut short is no unknown op
-            const std::string near = closest(kind, op_kinds());
             reader_.fail("unknown_op", fmt::format("'{}' uses the unknown op '{}'", name, kind),
-                         near.empty() ? "use an op that compiler/ops/registry.cpp lists"
-                                      : fmt::format("the closest op is '{}'", near));
+                         remedy_for_op(kind));
         }
         reader_.expect("(");
         std::vector<Value> inputs;

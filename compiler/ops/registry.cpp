@@ -50,6 +50,7 @@
 #include "compiler/ops/unfactor.h"
 #include "compiler/ops/weight_decay.h"
 #include "compiler/ops/winograd.h"
+#include "compiler/support/closest.h"
 
 namespace emulsion {
 
@@ -215,6 +216,13 @@ std::unique_ptr<Op> make_op(std::string_view kind) {
     const Entry* entry = std::ranges::lower_bound(kOps, kind, {}, &Entry::kind);
     if (entry == std::end(kOps) || entry->kind != kind) return nullptr;
     return entry->make();
+}
+
+std::string remedy_for_op(std::string_view unknown) {
+    const Suggestion near = suggest(unknown, op_kinds(), Vocabulary::layers);
+    if (!near.word.empty()) return near.to_string(unknown, "op");
+    return "use an op that 'emulsion ops' lists; one of your own is known to the model file that "
+           "registers it, and nowhere else";
 }
 
 std::vector<std::string_view> op_kinds() {

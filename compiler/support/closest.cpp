@@ -1,8 +1,13 @@
-// Levenshtein's distance, one row of the table at a time.
+// Levenshtein's distance, one row of the table at a time; synonyms are looked up before it.
 #include "compiler/support/closest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cctype>
 #include <numeric>
+
+#include "compiler/support/synonyms.h"
 
 namespace emulsion {
 
@@ -23,18 +28,78 @@ size_t distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
+// What stands behind the last dot or colon: "nn.Conv2d" is "Conv2d".
+std::string_view last_part(std::string_view word) {
+    const size_t end = word.find_last_of(".:");
+    return end == std::string_view::npos ? word : word.substr(end + 1);
+}
+
+// The bare word, then the same without what names of other tools often end in.
+std::vector<std::string> forms_of(std::string_view word) {
+    std::vector<std::string> forms = {bare(last_part(word))};
+    for (std::string_view ending : {"layer", "1d", "2d", "3d"}) {
+        const std::string& last = forms.back();
+        if (last.size() > ending.size() + 1 && last.ends_with(ending))
+            forms.push_back(last.substr(0, last.size() - ending.size()));
+    }
+    return forms;
+}
+
+// The first of the blank-separated words that is known.
+std::string first_known(std::string_view words, const std::vector<std::string_view>& known) {
+    for (std::string_view word : words_of(words)) {
+        if (std::ranges::find(known, word) != known.end()) return std::string(word);
+    }
+    return "";
+}
+
 }  // namespace
 
+std::string bare(std::string_view word) {
+    std::string letters;
+    for (char c : word) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (std::isalnum(byte) != 0) letters += static_cast<char>(std::tolower(byte));
+    }
+    return letters;
+}
+
 std::string closest(std::string_view word, const std::vector<std::string_view>& words) {
+    const std::string letters = bare(word);
     std::string_view found;
-    size_t least = word.size() / 2 + 1;
+    size_t least = (letters.size() + 1) / 3 + 1;
     for (std::string_view candidate : words) {
-        const size_t edits = distance(word, candidate);
+        const size_t edits = distance(letters, bare(candidate));
         if (edits >= least) continue;
         least = edits;
         found = candidate;
     }
-    return std::string(found);
+    return letters.empty() ? "" : std::string(found);
+}
+
+std::string Suggestion::to_string(std::string_view unknown, std::string_view what) const {
+    if (word.empty()) return "";
+    if (!is_meant)
+        return fmt::format("the closest {}{}is '{}'", what, what.empty() ? "" : " ", word);
+    return fmt::format("'{}' is called '{}' here{}{}", unknown, word, remark.empty() ? "" : ", ",
+                       remark);
+}
+
+Suggestion suggest(std::string_view word, const std::vector<std::string_view>& known,
+                   Vocabulary vocabulary) {
+    for (const std::string& form : forms_of(word)) {
+        for (const Synonyms& same : synonyms(vocabulary)) {
+            const std::vector<std::string_view> names = words_of(same.names);
+            const std::vector<std::string_view> others = words_of(same.others);
+            const bool is_here =
+                bare(names[0]) == form || std::ranges::find(others, form) != others.end();
+            if (!is_here) continue;
+            if (const std::string found = first_known(same.names, known); !found.empty())
+                return {found, /*is_meant=*/true,
+                        found == same.remarked ? std::string(same.remark) : ""};
+        }
+    }
+    return {closest(word, known)};
 }
 
 }  // namespace emulsion

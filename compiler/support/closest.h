@@ -7,8 +7,30 @@
 
 namespace emulsion {
 
+// What words are names of.
+enum class Vocabulary { layers, options, commands };
+
+// A word to write in place of another, empty where none is near.
+struct Suggestion {
+    std::string word;
+    bool is_meant = false;    // it means the same; else it is merely written alike
+    std::string remark = {};  // how to write it: "with {groups=1}"
+    // "'Conv2D' is called 'conv' here", "the closest op is 'conv2d'" (`what` is "op", or nothing),
+    // or empty.
+    std::string to_string(std::string_view unknown, std::string_view what = "") const;
+};
+
+// Of the words that are known, the first that means what `word` means to users of other tools
+// (synonyms.h), else the closest.
+Suggestion suggest(std::string_view word, const std::vector<std::string_view>& known,
+                   Vocabulary vocabulary);
+
 // The word that the fewest insertions, deletions and replacements turn `word` into, the first of
-// equals; empty where they outnumber half of the letters of `word`: then another word is meant.
+// equals; capitals, '_' and '-' do not count. Empty where they outnumber a third of the letters of
+// `word`: then another word is meant.
 std::string closest(std::string_view word, const std::vector<std::string_view>& words);
+
+// Small letters and digits of the word alone.
+std::string bare(std::string_view word);
 
 }  // namespace emulsion

@@ -13,7 +13,6 @@
 #include <functional>
 #include <thread>
 
-#include "compiler/support/closest.h"
 #include "compiler/support/diagnostic.h"
 #include "compiler/support/interrupts.h"
 #include "compiler/support/process.h"
@@ -195,15 +194,6 @@ TEST(Host, MakesOutputFolders) {
     make_output_folder(folder.path() / "x/y");
     EXPECT_TRUE(std::filesystem::is_directory(folder.path() / "x/y"));
     EXPECT_TRUE(std::filesystem::is_empty(folder.path() / "x/y"));
-}
-
-TEST(Host, ClosestWord) {
-    EXPECT_EQ(closest("conv2", {"add", "conv2d", "dense"}), "conv2d");
-    EXPECT_EQ(closest("maxpool", {"average_pool", "max_pool"}), "max_pool");
-    EXPECT_EQ(closest("convolve", {"concatenate", "conv2d"}), "conv2d");
-    EXPECT_EQ(closest("conv2d_transpose", {"concatenate", "conv2d"}), "");
-    EXPECT_EQ(closest("upsample", {"scale", "softmax"}), "");
-    EXPECT_EQ(closest("", {"add", "sub"}), "");
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ TEST(Text, ValuesOfAttributes) {
               "attributes are none");
     EXPECT_EQ(error_of_line("%y = scale(%x) {factr=1} : f32[n,3,4,4]"),
               "net.emu:3: error[unknown_attribute]: op scale has no attribute 'factr'\n"
-              "  fix: its attributes are {factor=1}");
+              "  fix: the closest is 'factor'; its attributes are {factor=1}");
 }
 
 TEST(Text, Types) {

@@ -1,0 +1,214 @@
+// The tables. Of rows with the same word elsewhere, the first counts that has a name known where
+// the word was found.
+#include "compiler/support/synonyms.h"
+
+#include <algorithm>
+
+namespace emulsion {
+
+namespace {
+
+constexpr Synonyms kLayers[] = {
+    {"conv conv2d", "convolution convolve crosscorrelation xcorr spatialconvolution pointwiseconv"},
+    {"depthwise_conv conv2d", "depthwiseconv depthwiseconvolution depthwise dwconv", "conv2d",
+     "with as many groups as channels"},
+    {"conv_transpose conv2d_backward_data",
+     "deconv deconvolution transposedconv transposedconvolution convtransposed convtranspose2d "
+     "conv2dtranspose convolutiontranspose fractionalconv fullconvolution upconv upconvolution"},
+    {"dense", "linear fullyconnected fc innerproduct gemm matmul mlp affine addmm"},
+    {"max_pool", "maxpooling maxpooling2d maxpool maximumpool"},
+    {"average_pool", "avgpool averagepooling averagepooling2d avgpooling meanpool"},
+    {"global_average_pool reduce",
+     "globalaveragepooling globalaveragepooling2d globalavgpool gap adaptiveavgpool", "reduce",
+     "with {keep_samples=true, keep_channels=true, mean=true}"},
+    {"global_max_pool", "globalmaxpooling globalmaxpooling2d globalmaxpool adaptivemaxpool"},
+    {"max_unpool max_pool_backward", "unpool unpooling maxunpooling"},
+    {"subsample", "subsampling trainablesubsampling"},
+    {"relu", "rectifier rectifiedlinear rectifiedlinearunit"},
+    {"relu6", "relusix"},
+    {"leaky_relu", "lrelu leakyrectifier"},
+    {"prelu", "parametricrelu parametricrectifier"},
+    {"silu", "swish swish1"},
+    {"hard_swish", "hswish hardsilu"},
+    {"hard_sigmoid", "hsigmoid"},
+    {"sigmoid", "logistic expit"},
+    {"tanh", "hyperbolictangent tangenthyperbolic"},
+    {"gelu", "gaussianerrorlinearunit"},
+    {"elu", "exponentiallinearunit"},
+    {"softplus", "smoothrelu"},
+    {"log_softmax", "logsoftmax"},
+    {"rbf", "radialbasis radialbasisfunction"},
+    {"batch_norm", "batchnormalization batchnormalisation bn"},
+    {"layer_norm group_norm", "layernormalization layernormalisation ln", "group_norm",
+     "with {groups=1}"},
+    {"group_norm", "groupnormalization groupnormalisation gn instancenorm instancenormalization"},
+    {"local_response_norm", "lrn localresponsenormalization localresponsenormalisation"},
+    {"concatenate", "concat cat join"},
+    {"flatten", "ravel"},
+    {"reshape view", "unflatten"},
+    {"transpose", "permute swapaxes"},
+    {"upsample resize",
+     "upsampling upsampling2d interpolate resizebilinear resizenearest unsample"},
+    {"channel_shuffle", "shufflechannels"},
+    {"pad", "zeropadding zeropadding2d zeropad constantpad reflectionpad replicationpad"},
+    {"crop", "cropping cropping2d"},
+    {"slice", "narrow stridedslice gather select"},
+    {"split", "chunk unbind"},
+    {"flip", "reverse mirror fliplr flipud"},
+    {"spatial_dropout", "spatialdropout featuredropout dropout2d"},
+    {"gaussian_noise", "noise"},
+    {"dropout", "drop alphadropout"},
+    {"squeeze_excitation", "se seblock squeezeexcite squeezeandexcitation"},
+    {"add", "plus sum eltwiseadd residual shortcut"},
+    {"subtract", "sub minus"},
+    {"multiply", "mul times hadamard"},
+    {"divide", "div truediv"},
+    {"maximum", "max"},
+    {"minimum", "min"},
+    {"mean reduce_axes", "avg average reducemean", "reduce_axes", "with {mean=true}"},
+    {"sum reduce_axes", "reducesum"},
+    {"clip", "clamp hardtanh cliptorange"},
+    {"pow power", "powf square"},
+    {"reciprocal", "inverse"},
+    {"negate", "neg"},
+    {"input", "inputlayer placeholder"},
+    {"parameter", "variable weight weights"},
+    {"classify softmax_cross_entropy",
+     "crossentropyloss categoricalcrossentropy sparsecategoricalcrossentropy nllloss "
+     "softmaxwithloss softmaxloss"},
+    {"binary_cross_entropy", "bce bceloss bcewithlogitsloss binarycrossentropywithlogits"},
+    {"mean_squared_error", "mse mseloss l2loss euclideanloss"},
+    {"mean_absolute_error absolute_error", "mae l1loss"},
+    {"smooth_l1 huber", "smoothl1loss"},
+    {"huber", "huberloss"},
+    {"multi_margin", "multimarginloss multiclasshinge categoricalhinge"},
+    {"hinge", "hingeloss"},
+    {"adamw adam", "adamweightdecay", "adam", "with {decoupled=true}"},
+    {"rmsprop", "rmspropoptimizer"},
+    {"sgd", "momentum nesterov gradientdescent stochasticgradientdescent"},
+    {"cosine_rate cosine", "cosineannealing cosineannealinglr cosinedecay"},
+    {"cosine_restarts_rate cosine_restarts",
+     "cosineannealingwarmrestarts cosinedecayrestarts sgdr warmrestarts"},
+    {"step_rate step", "steplr stepdecay staircase"},
+    {"multi_step_rate multi_step", "multisteplr piecewiseconstantdecay piecewiseconstant"},
+    {"exponential_rate exponential", "exponentiallr exponentialdecay"},
+    {"polynomial_rate polynomial", "polynomiallr polynomialdecay poly"},
+    {"linear_rate linear", "linearlr lineardecay"},
+    {"cyclic_rate cyclic", "cycliclr triangular"},
+    {"one_cycle_rate one_cycle", "onecyclelr onecycle superconvergence"},
+    {"plateau_rate plateau", "reducelronplateau reduceonplateau"},
+    {"warm_up", "warmup linearwarmup"},
+};
+
+constexpr Synonyms kOptions[] = {
+    {"kernel", "kernelsize ksize filtersize kernelshape k"},
+    {"window", "poolsize kernelsize kernel ksize size kernelshape"},
+    {"stride", "strides step subsample"},
+    {"dilation", "dilationrate dilations rate atrous"},
+    {"padding", "pad pads bordermode"},
+    {"border", "paddingmode padmode mode fillmode"},
+    {"groups", "group numgroups cardinality"},
+    {"multiplier", "depthmultiplier channelmultiplier"},
+    {"output_padding", "outputpad adj"},
+    {"bias", "usebias biasterm"},
+    {"untied_bias", "perpositionbias"},
+    {"init", "kernelinitializer weightinitializer initializer weightfiller"},
+    {"bias_init", "biasinitializer biasfiller"},
+    {"activation", "act nonlinearity activationfn"},
+    {"round_up ceil", "ceilmode ceil roundup"},
+    {"count_padding", "countincludepad includepad"},
+    {"rate", "p prob probability droprate dropprob keepprob"},
+    {"epsilon", "eps"},
+    {"momentum", "decay"},
+    {"slope", "negativeslope alpha leak"},
+    {"alpha", "a scale"},
+    {"approximate", "tanh approx"},
+    {"factor", "scalefactor scale"},
+    {"mode", "interpolation method"},
+    {"size", "outputsize localsize depthradius n targetsize"},
+    {"axis axes", "dim dims"},
+    {"axes axis", "dim dims"},
+    {"order", "perm dims permutation"},
+    {"begin", "start offset"},
+    {"end", "stop"},
+    {"deviation", "std stddev sigma"},
+    {"ratio", "reduction squeezeratio reductionratio"},
+    {"pieces", "poolsize k numpieces"},
+    {"learning_rate", "lr rate eta baselr"},
+    {"beta1", "beta1 betas b1"},
+    {"beta2", "b2"},
+    {"weight_decay", "l2 wd kernelregularizer regularization decay"},
+    {"l1", "l1penalty l1regularization"},
+    {"clip_norm", "clip clipnorm globalclipnorm maxgradnorm gradclip gradientclip maxnorm"},
+    {"clip_value", "clipvalue"},
+    {"rho", "alpha decay smoothing"},
+    {"nesterov", "usenesterov"},
+    {"damped", "dampening"},
+    {"schedule", "lrschedule scheduler lrscheduler learningrateschedule"},
+    {"label_smoothing", "smoothing labelsmooth"},
+    {"class_weights", "weights classweight weight"},
+    {"ignored", "ignoreindex ignorelabel ignore"},
+    {"weight", "lossweight lambda coefficient"},
+    {"label", "labels y target"},
+    {"target", "targets labels y label"},
+    {"positive_weight", "posweight"},
+    {"squared", "power p"},
+    {"gamma", "decayrate factor"},
+    {"every", "stepsize decaysteps period t0"},
+    {"growth", "tmult"},
+    {"final", "etamin endlearningrate minlr"},
+    {"end", "minlr etamin"},
+    {"name", "id layername"},
+};
+
+constexpr Synonyms kCommands[] = {
+    {"build", "compile make export"},
+    {"show", "print dump draw visualize visualise plot inspect view"},
+    {"summary", "info describe layers table plotmodel"},
+    {"train", "fit learn run"},
+    {"tune", "autotune optimize optimise search schedule"},
+    {"ops", "operators operations oplist functions list"},
+    {"records", "record database"},
+    {"--batch", "batchsize bs minibatch b"},
+    {"--infer-batch", "inferbatchsize inferencebatch testbatch"},
+    {"--output", "out outdir outputdir dir o destination"},
+    {"--threads", "numthreads nthreads cpus workers t"},
+    {"--jobs", "parallel processes j"},
+    {"--target", "arch march device backend isa"},
+    {"--emit", "stage print"},
+    {"--minutes", "time budget timeout"},
+    {"--exact", "nowinograd strict precise"},
+    {"--kernel", "kernelsize filter filtersize"},
+    {"--window", "kernelsize poolsize kernel"},
+    {"--stride", "strides"},
+    {"--padding", "pad pads"},
+    {"--dilation", "dilationrate rate"},
+    {"--size", "input inputsize shape"},
+    {"--layer", "node name"},
+};
+
+}  // namespace
+
+std::span<const Synonyms> synonyms(Vocabulary vocabulary) {
+    switch (vocabulary) {
+        case Vocabulary::layers:
+            return kLayers;
+        case Vocabulary::options:
+            return kOptions;
+        case Vocabulary::commands:
+            return kCommands;
+    }
+    return {};
+}
+
+std::vector<std::string_view> words_of(std::string_view list) {
+    std::vector<std::string_view> words;
+    while (!list.empty()) {
+        const size_t end = std::min(list.find(' '), list.size());
+        words.push_back(list.substr(0, end));
+        list.remove_prefix(std::min(end + 1, list.size()));
+    }
+    return words;
+}
+
+}  // namespace emulsion
