@@ -10,6 +10,7 @@
 
 #include "compiler/support/closest.h"
 #include "dsl/build_command.h"
+#include "dsl/ops_command.h"
 #include "dsl/records_command.h"
 #include "dsl/show_command.h"
 #include "dsl/summary.h"
@@ -69,6 +70,7 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     for (CLI::App* command : {build, show, summary, train, tune})
         add_settings(command, reads_file, line);
     if (reads_file) add_records_command(app, line);
+    if (reads_file) add_ops_command(app, line);
 }
 
 // Checks
@@ -154,6 +156,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         std::reverse(words.begin(), words.end());  // as CLI11 takes them
         app.parse(words);
         CLI::App* command = app.get_subcommands().at(0);
+        if (line.command == "ops") return {line, 0};
         check_build_options(command, line);
         if (line.command == "show") check_show_options(command, line);
         if (line.command == "tune") check_tune_options(command, line);

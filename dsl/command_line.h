@@ -13,7 +13,8 @@
 namespace emulsion {
 
 struct CommandLine {
-    std::string command;             // "build", "show", "summary", "train", "tune" or "records"
+    std::string command;             // "build", "show", "summary", "train", "tune", "records" or
+                                     // "ops"
     std::string file;                // the model, for `emulsion`
     std::vector<std::string> given;  // the command's options, as words: "--batch=64"
     std::string stage = "graph";     // of show
@@ -35,6 +36,7 @@ struct CommandLine {
     std::string action;              // of records: "list", "show", "merge", "prune", "export"
     std::vector<std::string> files;  // of records
     std::string target_file;
+    std::string op;       // of ops: the one that is described, or empty
     std::string machine;  // of a build: whose records hold, build_records.h; of records export
 };
 

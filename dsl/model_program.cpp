@@ -22,6 +22,7 @@
 #include "compiler/support/process.h"
 #include "compiler/support/temporary_folder.h"
 #include "dsl/depfile.h"
+#include "dsl/include_folder.h"
 #include "dsl/option_names.h"
 #include "runtime/support/file.h"
 
@@ -30,15 +31,6 @@ namespace emulsion {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The folder from which dsl/emulsion.h is included: beside an installed library, else that of the
-// build's sources.
-fs::path include_folder() {
-    fs::path installed = library_folder().parent_path() / "include";
-    std::error_code error;
-    if (fs::exists(installed / "dsl/emulsion.h", error)) return installed;
-    return EMULSION_SOURCE_DIR;
-}
 
 // A name that no program takes for an option.
 std::string as_argument(const std::string& file) {

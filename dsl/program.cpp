@@ -5,6 +5,7 @@
 #include "dsl/build_records.h"
 #include "dsl/command_line.h"
 #include "dsl/model_program.h"
+#include "dsl/ops_command.h"
 #include "dsl/records_command.h"
 #include "dsl/run_main.h"
 
@@ -16,6 +17,7 @@ int run(int argc, char** argv) {
     if (!parsed.line) return parsed.exit_code;
     CommandLine& line = *parsed.line;
     if (line.command == "records") return run_records(line);
+    if (line.command == "ops") return run_ops(line);
     add_files_beside_model(line);
     if (std::filesystem::path(line.file).extension() != ".emu") return run_model_file(line);
     line.dependencies = {line.file};

@@ -2,6 +2,8 @@
 #include "compiler/ops/registry.h"
 
 #include <algorithm>
+#include <map>
+#include <typeinfo>
 
 #include "compiler/ops/activations.h"
 #include "compiler/ops/adadelta.h"
@@ -51,6 +53,7 @@
 #include "compiler/ops/weight_decay.h"
 #include "compiler/ops/winograd.h"
 #include "compiler/support/closest.h"
+#include "compiler/support/diagnostic.h"
 
 namespace emulsion {
 
@@ -58,13 +61,17 @@ namespace {
 
 struct Entry {
     std::string_view kind;
-    std::unique_ptr<Op> (*make)();
+    OpEntry op;
+    std::string_view no_gradient = {};  // why there is none, unless its class or name say so
 };
 
 template <class T>
-std::unique_ptr<Op> make() {
-    return std::make_unique<T>();
-}
+constexpr OpEntry make = op_entry<T>();
+
+constexpr std::string_view kIsGradient = "is a gradient";
+constexpr std::string_view kOfUpdate = "belongs to the update";  // behind all gradients
+constexpr std::string_view kOfPass = "is made by a pass";        // behind differentiation
+constexpr std::string_view kOfNorm = "is a part of a norm";      // which has the gradient
 
 // Sorted by name.
 constexpr Entry kOps[] = {
@@ -72,27 +79,27 @@ constexpr Entry kOps[] = {
     {"abs_backward", make<AbsBackward>},
     {"absolute_error", make<AbsoluteError>},
     {"absolute_error_backward", make<AbsoluteErrorBackward>},
-    {"adadelta_update", make<AdadeltaUpdate>},
-    {"adagrad_update", make<AdagradUpdate>},
-    {"adam_correction", make<AdamCorrection>},
-    {"adam_update", make<AdamUpdate>},
+    {"adadelta_update", make<AdadeltaUpdate>, kOfUpdate},
+    {"adagrad_update", make<AdagradUpdate>, kOfUpdate},
+    {"adam_correction", make<AdamCorrection>, kOfUpdate},
+    {"adam_update", make<AdamUpdate>, kOfUpdate},
     {"add", make<Add>},
     {"add_map", make<AddMap>},
     {"average_pool", make<AveragePool>},
     {"average_pool_backward", make<AveragePoolBackward>},
     {"batch_norm", make<BatchNorm>},
     {"batch_norm_backward", make<BatchNormBackward>},
-    {"batch_norm_coefficients", make<BatchNormCoefficients>},
-    {"batch_norm_factor", make<BatchNormFactor>},
-    {"batch_norm_fold", make<BatchNormFold>},
+    {"batch_norm_coefficients", make<BatchNormCoefficients>, kOfNorm},
+    {"batch_norm_factor", make<BatchNormFactor>, kOfNorm},
+    {"batch_norm_fold", make<BatchNormFold>, kOfPass},
     {"binary_cross_entropy", make<BinaryCrossEntropy>},
     {"binary_cross_entropy_backward", make<BinaryCrossEntropyBackward>},
     {"channel_shuffle", make<ChannelShuffle>},
     {"channel_sum", make<ChannelSum>},
     {"clip", make<Clip>},
     {"clip_backward", make<ClipBackward>},
-    {"clip_factor", make<ClipFactor>},
-    {"clip_value", make<ClipValue>},
+    {"clip_factor", make<ClipFactor>, kOfUpdate},
+    {"clip_value", make<ClipValue>, kOfUpdate},
     {"concatenate", make<Concatenate>},
     {"constant", make<Constant>},
     {"conv2d", make<Conv2d>},
@@ -100,7 +107,7 @@ constexpr Entry kOps[] = {
     {"conv2d_backward_filter", make<Conv2dBackwardFilter>},
     {"crop", make<Crop>},
     {"crop_backward", make<CropBackward>},
-    {"decay_weights", make<DecayWeights>},
+    {"decay_weights", make<DecayWeights>, kOfUpdate},
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
@@ -119,9 +126,9 @@ constexpr Entry kOps[] = {
     {"gaussian_noise", make<GaussianNoise>},
     {"gelu", make<Gelu>},
     {"gelu_backward", make<GeluBackward>},
-    {"group_coefficients", make<GroupCoefficients>},
+    {"group_coefficients", make<GroupCoefficients>, kOfNorm},
     {"group_norm", make<GroupNorm>},
-    {"group_statistics", make<GroupStatistics>},
+    {"group_statistics", make<GroupStatistics>, kOfNorm},
     {"hard_sigmoid", make<HardSigmoid>},
     {"hard_sigmoid_backward", make<HardSigmoidBackward>},
     {"hard_swish", make<HardSwish>},
@@ -131,9 +138,9 @@ constexpr Entry kOps[] = {
     {"huber", make<Huber>},
     {"huber_backward", make<HuberBackward>},
     {"input", make<Input>},
-    {"keep_old", make<KeepOld>},
-    {"l1_penalty", make<L1Penalty>},
-    {"l2_penalty", make<L2Penalty>},
+    {"keep_old", make<KeepOld>, kOfUpdate},
+    {"l1_penalty", make<L1Penalty>, kOfUpdate},
+    {"l2_penalty", make<L2Penalty>, kOfUpdate},
     {"label_weight", make<LabelWeight>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
@@ -144,19 +151,19 @@ constexpr Entry kOps[] = {
     {"max_pool_winners", make<MaxPoolWinners>},
     {"maximum", make<Maximum>},
     {"maximum_backward", make<MaximumBackward>},
-    {"merge_moments", make<MergeMoments>},
+    {"merge_moments", make<MergeMoments>, kOfNorm},
     {"minimum", make<Minimum>},
     {"multi_margin", make<MultiMargin>},
     {"multi_margin_backward", make<MultiMarginBackward>},
     {"multiply", make<Multiply>},
     {"negate", make<Negate>},
-    {"normalize", make<Normalize>},
+    {"normalize", make<Normalize>, kOfNorm},
     {"not_finite", make<NotFinite>},
     {"pad", make<Pad>},
     {"pad_backward", make<PadBackward>},
     {"parameter", make<Parameter>},
-    {"partial_dots", make<PartialDots>},
-    {"partial_moments", make<PartialMoments>},
+    {"partial_dots", make<PartialDots>, kOfNorm},
+    {"partial_moments", make<PartialMoments>, kOfNorm},
     {"power", make<Power>},
     {"prelu", make<Prelu>},
     {"prelu_backward", make<PreluBackward>},
@@ -170,15 +177,15 @@ constexpr Entry kOps[] = {
     {"relu_backward", make<ReluBackward>},
     {"resize", make<Resize>},
     {"resize_backward", make<ResizeBackward>},
-    {"rmsprop_update", make<RmspropUpdate>},
+    {"rmsprop_update", make<RmspropUpdate>, kOfUpdate},
     {"rotate_filter", make<RotateFilter>},
-    {"running_average", make<RunningAverage>},
+    {"running_average", make<RunningAverage>, kOfNorm},
     {"scalar", make<Scalar>},
     {"scale", make<Scale>},
-    {"scale_filter", make<ScaleFilter>},
+    {"scale_filter", make<ScaleFilter>, kOfPass},
     {"scale_shift", make<ScaleShift>},
-    {"sgd_plain", make<SgdPlain>},
-    {"sgd_update", make<SgdUpdate>},
+    {"sgd_plain", make<SgdPlain>, kOfUpdate},
+    {"sgd_update", make<SgdUpdate>, kOfUpdate},
     {"shift", make<Shift>},
     {"sigmoid", make<Sigmoid>},
     {"sigmoid_backward", make<SigmoidBackward>},
@@ -194,7 +201,7 @@ constexpr Entry kOps[] = {
     {"sqrt", make<Sqrt>},
     {"state", make<State>},
     {"subtract", make<Subtract>},
-    {"sum_samples", make<SumSamples>},
+    {"sum_samples", make<SumSamples>, kIsGradient},
     {"sum_squares", make<SumSquares>},
     {"tanh", make<Tanh>},
     {"tanh_backward", make<TanhBackward>},
@@ -204,18 +211,69 @@ constexpr Entry kOps[] = {
     {"unfold_filter", make<UnfoldFilter>},
     {"view", make<View>},
     {"weighted_mean", make<WeightedMean>},
-    {"winograd_conv2d", make<WinogradConv2d>},
-    {"winograd_filter", make<WinogradFilter>},
+    {"winograd_conv2d", make<WinogradConv2d>, kOfPass},
+    {"winograd_filter", make<WinogradFilter>, kOfPass},
 };
 
 static_assert(std::ranges::is_sorted(kOps, {}, &Entry::kind));
 
+// Those of the user.
+using OwnOps = std::map<std::string, OpEntry, std::less<>>;
+OwnOps& own_ops() {
+    static OwnOps ops;
+    return ops;
+}
+
+const Entry* find_built_in(std::string_view kind) {
+    const Entry* entry = std::ranges::lower_bound(kOps, kind, {}, &Entry::kind);
+    return entry == std::end(kOps) || entry->kind != kind ? nullptr : entry;
+}
+
+bool is_op_name(std::string_view name) {
+    const auto is_small = [](char c) { return c >= 'a' && c <= 'z'; };
+    return !name.empty() && is_small(name[0]) && std::ranges::all_of(name, [&](char c) {
+        return is_small(c) || (c >= '0' && c <= '9') || c == '_';
+    });
+}
+
 }  // namespace
 
+const OpEntry* find_op(std::string_view kind) {
+    if (const Entry* entry = find_built_in(kind)) return &entry->op;
+    const auto own = own_ops().find(kind);
+    return own == own_ops().end() ? nullptr : &own->second;
+}
+
+bool is_built_in(std::string_view kind) { return find_built_in(kind) != nullptr; }
+
+std::string_view why_no_gradient(std::string_view kind) {
+    const Entry* entry = find_built_in(kind);
+    if (entry == nullptr) return "";
+    if (!entry->no_gradient.empty()) return entry->no_gradient;
+    if (entry->op.make()->op_class() == OpClass::source) return "has no operands";
+    if (entry->op.has_gradient) return "";
+    return kind.find("_backward") != std::string_view::npos ? kIsGradient : "";
+}
+
+void register_op(const OpEntry& entry) {
+    const std::string kind(entry.make()->kind());
+    if (!is_op_name(kind))
+        fail("op", fmt::format("'{}' is no name for an op", kind),
+             "let kind() return a small letter, then small letters, digits and '_'");
+    if (is_built_in(kind))
+        fail("op", fmt::format("the compiler has an op '{}' of its own", kind),
+             "let kind() return another name");
+    const std::unique_ptr<Op> known = own_ops().emplace(kind, entry).first->second.make();
+    const std::unique_ptr<Op> given = entry.make();
+    const Op &first = *known, &second = *given;
+    if (typeid(first) != typeid(second))
+        fail("op", fmt::format("two classes are registered as the op '{}'", kind),
+             "let kind() of one of them return another name");
+}
+
 std::unique_ptr<Op> make_op(std::string_view kind) {
-    const Entry* entry = std::ranges::lower_bound(kOps, kind, {}, &Entry::kind);
-    if (entry == std::end(kOps) || entry->kind != kind) return nullptr;
-    return entry->make();
+    const OpEntry* entry = find_op(kind);
+    return entry == nullptr ? nullptr : entry->make();
 }
 
 std::string remedy_for_op(std::string_view unknown) {
@@ -228,6 +286,8 @@ std::string remedy_for_op(std::string_view unknown) {
 std::vector<std::string_view> op_kinds() {
     std::vector<std::string_view> kinds;
     for (const Entry& entry : kOps) kinds.push_back(entry.kind);
+    for (const auto& [kind, entry] : own_ops()) kinds.push_back(kind);
+    std::ranges::sort(kinds);
     return kinds;
 }
 

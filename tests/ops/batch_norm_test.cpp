@@ -193,6 +193,7 @@ TEST(BatchNormParts, AgreeWithTheReference) {
         BatchNormCoefficients coefficients;
         coefficients.count = 12;
         check_lowering(coefficients, {{c, c, c, c}, {Fill::normal, Fill::positive}});
+        check_lowering(BatchNormFactor(), {{c, c}, {Fill::normal, Fill::positive}});
         check_lowering(BatchNormBackward(), {{map, map, c, c, c, c}, {}});
         check_lowering(BatchNormFold(),
                        {{c, c, c, c}, {Fill::normal, Fill::normal, Fill::normal, Fill::positive}});
