@@ -13,6 +13,7 @@
 #include "dsl/ops_command.h"
 #include "dsl/records_command.h"
 #include "dsl/show_command.h"
+#include "dsl/show_window.h"
 #include "dsl/summary.h"
 #include "dsl/tune_command.h"
 
@@ -48,6 +49,7 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     CLI::App* show = add("show", "Print a stage of the compilation");
     add_build_options(show, line);
     add_show_options(show, line);
+    add_window_options(show, /*describes=*/reads_file, line);
     CLI::App* summary = add("summary", "Print the table of layers");
     CLI::App* train =
         add("train",
@@ -158,9 +160,11 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         CLI::App* command = app.get_subcommands().at(0);
         if (line.command == "ops") return {line, 0};
         check_build_options(command, line);
+        if (line.command == "show") check_window_options(command, line);
         if (line.command == "show") check_show_options(command, line);
         if (line.command == "tune") check_tune_options(command, line);
-        if (reads_file && line.command != "records") check_file(line.file);
+        const bool is_drawn = line.command == "show" && is_drawn_layer(line);
+        if (reads_file && line.command != "records" && !is_drawn) check_file(line.file);
         line.given = given_options(*command);
         line.rest = command->remaining();
         line.rest.insert(line.rest.end(), rest.begin(), rest.end());

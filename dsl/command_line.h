@@ -12,12 +12,22 @@
 
 namespace emulsion {
 
+// What show draws, as words of the command line.
+struct ShownWindow {
+    std::string layer;  // of the model
+    std::string svg;    // the file that it is drawn into, or empty
+    std::string size = "5", kernel = "3", window = "2", stride, padding = "valid", dilation = "1",
+                output_padding = "0";
+    bool round_up = false;
+};
+
 struct CommandLine {
     std::string command;             // "build", "show", "summary", "train", "tune", "records" or
                                      // "ops"
     std::string file;                // the model, for `emulsion`
     std::vector<std::string> given;  // the command's options, as words: "--batch=64"
     std::string stage = "graph";     // of show
+    ShownWindow shown;               // of show
     std::string profile;             // of show: what the stage "roofline" reads
     BuildOptions options;
     std::string expected_name;     // of build: what the model must be called, or empty

@@ -8,6 +8,7 @@
 #include "dsl/ops_command.h"
 #include "dsl/records_command.h"
 #include "dsl/run_main.h"
+#include "dsl/show_window.h"
 
 namespace {
 
@@ -18,6 +19,7 @@ int run(int argc, char** argv) {
     CommandLine& line = *parsed.line;
     if (line.command == "records") return run_records(line);
     if (line.command == "ops") return run_ops(line);
+    if (line.command == "show" && is_drawn_layer(line)) return run_show_described(line);
     add_files_beside_model(line);
     if (std::filesystem::path(line.file).extension() != ".emu") return run_model_file(line);
     line.dependencies = {line.file};

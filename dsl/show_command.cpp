@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "dsl/build_records.h"
+#include "dsl/show_window.h"
 #include "schedules/library.h"
 
 namespace emulsion {
@@ -97,6 +98,7 @@ bool has_part(const CommandLine& line, std::string_view option) {
 }
 
 int run_show(const CommandLine& line, const Network& network) {
+    if (!line.shown.layer.empty()) return run_show_layer(line, network);
     const BuildRecords records = has_part(line, "--records") ? records_of(line) : BuildRecords();
     BuildOptions options = line.options;
     options.records = records.source.get();
