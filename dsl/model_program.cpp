@@ -37,6 +37,25 @@ std::string as_argument(const std::string& file) {
     return file[0] == '-' || file[0] == '@' ? "./" + file : file;
 }
 
+std::vector<std::string> split_at_colons(const std::string& list) {
+    std::vector<std::string> parts;
+    std::istringstream stream(list);
+    for (std::string part; std::getline(stream, part, ':');) {
+        if (!part.empty()) parts.push_back(part);
+    }
+    return parts;
+}
+
+// What dsl/own_op.h wants: the headers of Halide, as the compiler takes them, and those of fmt
+// without its library.
+void add_flags_of_own_ops(std::vector<std::string>& command) {
+    for (const std::string& folder : split_at_colons(EMULSION_HALIDE_HEADERS))
+        command.insert(command.end(), {"-isystem", folder});
+    for (const std::string& definition : split_at_colons(EMULSION_HALIDE_FLAGS))
+        command.push_back("-D" + definition);
+    command.push_back("-DFMT_HEADER_ONLY");
+}
+
 std::vector<std::string> compile_command(const std::string& file, const fs::path& program,
                                          const fs::path& dependencies) {
     fs::path libraries = library_folder();
@@ -44,10 +63,12 @@ std::vector<std::string> compile_command(const std::string& file, const fs::path
     command.insert(command.end(), {"-std=c++20", "-O0", "-I", include_folder().string()});
     std::istringstream flags(EMULSION_MODEL_FLAGS);
     for (std::string flag; flags >> flag;) command.push_back(flag);
+    add_flags_of_own_ops(command);
     command.insert(command.end(),
                    {"-MMD", "-MT", "x", "-MF", dependencies.string(), as_argument(file), "-o",
-                    program.string(), (libraries / "libemulsion.so").string(),
-                    "-Wl,-rpath," + libraries.string()});
+                    program.string(), (libraries / "libemulsion.so").string(), "-Wl,--as-needed",
+                    EMULSION_HALIDE_LIBRARY, "-Wl,-rpath," + libraries.string(),
+                    "-Wl,-rpath," + fs::path(EMULSION_HALIDE_LIBRARY).parent_path().string()});
     return command;
 }
 

@@ -11,6 +11,7 @@
 #include "compiler/codegen/cache.h"
 #include "compiler/codegen/device/lowering.h"
 #include "compiler/codegen/lowered.h"
+#include "compiler/codegen/own_ops.h"
 #include "compiler/recipe/kernel_context.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/memory_file.h"
@@ -169,8 +170,8 @@ std::vector<KernelAttempt> try_compile_kernels(const std::vector<PlannedKernel>&
     for (size_t i = 0; i < kernels.size(); i++) {
         std::string identity = kernels[i].identity(isa);
         attempts[i].kernel.symbol = "k_" + hash_text(identity);
-        keys.push_back(
-            hash_text(identity + (options.checked ? " checked " : " ") + build_identity()));
+        keys.push_back(hash_text(identity + (options.checked ? " checked " : " ") +
+                                 build_identity() + own_ops_identity(kernels[i].group)));
         std::optional<CacheEntry> entry;
         if (use_cache) entry = cache.find(keys[i]);
         if (entry) {
