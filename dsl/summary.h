@@ -2,26 +2,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "compiler/graph/network.h"
-#include "compiler/ops/window.h"
+#include "compiler/plan/layer_rows.h"
 
 namespace emulsion {
-
-// One layer: the nodes that share its name, parameters and states included.
-struct LayerRow {
-    std::string name;
-    std::string op;             // of the layer's first node: "conv2d"
-    TensorType output;          // of its last node that another layer, the loss or an output reads
-    int64_t parameters = 0;     // trained or frozen values
-    int64_t multiply_adds = 0;  // of one sample
-    std::vector<ReceptiveField> fields;  // of each axis of positions
-    int64_t bytes = 0;  // of all values the layer computes, for one sample
-};
-
-// Layers in the order of the graph, inputs first; losses and what only they need are left out.
-std::vector<LayerRow> layer_rows(const Network& network);
 
 // All trained and frozen values of the network.
 int64_t parameter_count(const Network& network);

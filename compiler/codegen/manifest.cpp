@@ -7,6 +7,7 @@
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
+#include "compiler/plan/layer_rows.h"
 #include "compiler/support/hash.h"
 #include "runtime/abi/device.h"
 
@@ -396,7 +397,17 @@ std::string description_text(const Network& network, const Plan* train, const Pl
               {"parameters", parameter_count(network)},
               {"multiply_adds", multiply_adds(network.graph)},
               {"defaults", {{"epochs", 5}}}};
-    if (train != nullptr) json["batch"] = train->variants.back().batches.back().batch;
+    if (train == nullptr) return json.dump();
+    json["batch"] = train->variants.back().batches.back().batch;
+    for (const LayerRow& row : layer_rows(network)) {
+        json["layers"].push_back({{"name", row.name},
+                                  {"op", row.op},
+                                  {"inputs", row.inputs},
+                                  {"output", row.output.shape},
+                                  {"parameters", row.parameters},
+                                  {"multiply_adds", row.multiply_adds},
+                                  {"bytes", row.bytes}});
+    }
     return json.dump();
 }
 

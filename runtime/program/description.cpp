@@ -49,6 +49,21 @@ void read(const Json& parent, const char* name, T* value) {
     if (found != parent.end() && !found->is_null()) convert(*found, value);
 }
 
+void read_layers(const Json& json, std::vector<LayerFacts>* layers) {
+    const auto found = json.find("layers");
+    if (found == json.end() || !found->is_array()) return;
+    for (const Json& each : *found) {
+        LayerFacts& layer = layers->emplace_back();
+        read(each, "name", &layer.name);
+        read(each, "op", &layer.op);
+        read(each, "inputs", &layer.inputs);
+        read(each, "output", &layer.output);
+        read(each, "parameters", &layer.parameters);
+        read(each, "multiply_adds", &layer.multiply_adds);
+        read(each, "bytes", &layer.bytes);
+    }
+}
+
 // "sgd, momentum 0.9, nesterov": what is zero or off is left out.
 std::string describe_optimizer(const Json& optimizer) {
     std::string text = optimizer.value("kind", "");
@@ -83,6 +98,7 @@ NetworkDescription parse_description(const char* text) {
         read(schedule, "kind", &description.schedule);
         description.schedule_fields = schedule.dump(-1, ' ', false, Json::error_handler_t::replace);
         read(find_object(json, "defaults"), "epochs", &description.default_epochs);
+        read_layers(json, &description.layers);
     } catch (const Json::exception& error) {
         refuse(error.what());
     }

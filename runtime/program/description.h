@@ -8,6 +8,14 @@
 
 namespace emulsion {
 
+// A row of the layer table that `emulsion summary` prints, of one sample.
+struct LayerFacts {
+    std::string name, op;
+    std::vector<std::string> inputs;  // names of the layers whose values it reads
+    std::vector<int64_t> output;      // shape
+    int64_t parameters = 0, multiply_adds = 0, bytes = 0;
+};
+
 struct NetworkDescription {
     std::string version, network, signature;
     std::vector<int> infer_batches{1};
@@ -18,6 +26,7 @@ struct NetworkDescription {
     int threads = 0;                     // that the schedules were chosen for
     int64_t parameters = 0, multiply_adds = 0;
     int64_t default_epochs = 5;
+    std::vector<LayerFacts> layers;  // of a training program
 };
 
 // Throws RuntimeError where the text is no JSON object or a field has another type.
