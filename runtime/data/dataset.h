@@ -24,6 +24,7 @@ struct Dataset : Source {
     uint64_t bytes() const override { return pixels.size() + labels.size() * sizeof(int32_t); }
     // CRC-32 of the pixels and labels.
     uint32_t checksum() const override;
+    bool has_pictures() const override { return shape.channels == 1 || shape.channels == 3; }
     Picture picture_at(uint64_t index) const override {
         return {shape, {picture(index), picture(index) + shape.elements()}};
     }

@@ -22,6 +22,7 @@ struct PictureFiles : Source {
     bool is_in_memory() const override { return false; }
     uint64_t bytes() const override;
     uint32_t checksum() const override { return sum; }
+    bool has_pictures() const override { return true; }
     Picture picture_at(uint64_t index) const override {
         return read_picture(paths[index], shape, *rule);
     }

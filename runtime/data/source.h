@@ -52,6 +52,8 @@ struct Source {
     // Tells these data from others, as --resume does: of all that is in memory, or of names and
     // sizes of the files.
     virtual uint32_t checksum() const = 0;
+    // Whether rows are pictures, which picture_at gives.
+    virtual bool has_pictures() const { return false; }
     // The picture of a row before it is normalised, of the network's size. Throws RuntimeError
     // where rows are numbers.
     virtual Picture picture_at(uint64_t index) const;

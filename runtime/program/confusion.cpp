@@ -18,6 +18,12 @@ void Confusion::add(int label, std::optional<int> found) {
     if (found) counts_[row * pictures_.size() + static_cast<size_t>(*found)]++;
 }
 
+void Confusion::add(int label, int found, int64_t count) {
+    const auto row = static_cast<size_t>(label);
+    pictures_[row] += count;
+    counts_[row * pictures_.size() + static_cast<size_t>(found)] += count;
+}
+
 int64_t Confusion::count(int label, int found) const {
     return counts_[static_cast<size_t>(label) * pictures_.size() + static_cast<size_t>(found)];
 }

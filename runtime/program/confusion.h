@@ -15,6 +15,8 @@ class Confusion {
     // One picture. `found` is the class it was taken for; nothing where its scores are not finite,
     // which counts as wrong. REQUIRES: both in [0, classes).
     void add(int label, std::optional<int> found);
+    // So many pictures of the label that were taken for the class `found`.
+    void add(int label, int found, int64_t count);
 
     int classes() const { return static_cast<int>(pictures_.size()); }
     // Pictures of the label that were taken for the class `found`.

@@ -9,6 +9,12 @@
 
 namespace emulsion {
 
+namespace {
+
+constexpr int kMistakeSide = 96;  // pixels, of a picture in a report
+
+}  // namespace
+
 void TrainProgram::conclude() {
     if (!end_) return;
     attempt([this] { keeper_.save(CheckpointKeeper::Need::kMust); });
@@ -19,6 +25,8 @@ void TrainProgram::conclude() {
     }
     attempt([this] { report_measured(); });
     if (end_ == LoopEnd::kComplete) attempt([this] { test(); });
+    attempt([this] { report_mistakes(); });
+    attempt([this] { reporter_->end(); });
     if (end_ == LoopEnd::kInterrupted) say_stopped();
     if (end_ == LoopEnd::kComplete && is_stopped()) say_skipped();
 }
@@ -61,6 +69,10 @@ void TrainProgram::report_measured() {
                              ", so nothing was measured\n"));
         return;
     }
+    KernelTimes times{call.samples, call.seconds, {}};
+    for (const KernelTime& time : call.kernels)
+        times.kernels.emplace_back(session_.info().kernels[time.kernel], time.seconds);
+    reporter_->measured(times, static_cast<int64_t>(state_.step));
     if (has_trace()) {
         attempt([&] {
             write_trace(options_.trace, profile_facts(), profile_.trace());
@@ -88,6 +100,15 @@ void TrainProgram::test() {
     const auto result = evaluate_now(*data_.test, whole_set(data_.test->count()));
     owes_test_ = !result;
     if (result) reporter_->test(*result, result_step_);
+}
+
+void TrainProgram::report_mistakes() {
+    if (!mistakes_ || mistaken_ == nullptr || is_stopped()) return;
+    const std::vector<ShownMistake> shown =
+        show_mistakes(*mistaken_, mistakes_->worst(), kMistakeSide);
+    const bool is_result = end_ == LoopEnd::kComplete;
+    if (!shown.empty())
+        reporter_->mistakes(shown, is_result ? result_step_ : static_cast<int64_t>(state_.step));
 }
 
 void TrainProgram::say_stopped() {

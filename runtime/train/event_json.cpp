@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "runtime/support/base64.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -151,6 +152,29 @@ std::string epoch_json(const EpochRecord& record, int64_t step) {
 
 std::string weights_json(const std::string& path, int64_t step) {
     return dump({{"event", "weights"}, {"path", path}, {"step", step}});
+}
+
+std::string times_json(const KernelTimes& times, int64_t step) {
+    Json json{{"event", "times"},
+              {"step", step},
+              {"samples", times.samples},
+              {"seconds", times.seconds},
+              {"kernels", Json::array()}};
+    for (const auto& [kernel, seconds] : times.kernels)
+        json["kernels"].push_back({{"kernel", kernel}, {"seconds", seconds}});
+    return dump(json);
+}
+
+std::string mistakes_json(const std::vector<ShownMistake>& mistakes, int64_t step) {
+    Json json{{"event", "mistakes"}, {"step", step}, {"pictures", Json::array()}};
+    for (const ShownMistake& each : mistakes) {
+        json["pictures"].push_back({{"picture", each.name},
+                                    {"label", each.label},
+                                    {"class", each.found},
+                                    {"score", each.score},
+                                    {"png", to_base64(each.png)}});
+    }
+    return dump(json);
 }
 
 std::string test_json(const Evaluation& evaluation, int64_t step) {

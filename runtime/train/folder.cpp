@@ -167,6 +167,7 @@ void check_outputs(const OutputPaths& paths) {
     check_output("--profile", paths.profile, /*bytes=*/1, paths);
     check_output("--trace", paths.trace, /*bytes=*/1, paths);
     check_output("--rate-test", paths.rate_test, /*bytes=*/1, paths);
+    check_output("--report", paths.report, /*bytes=*/1, paths);
     check_checkpoint_room(paths);
     check_pair("--weights", paths.weights, "the best weights", paths.best);
     check_pair("--profile", paths.profile, "the best weights", paths.best);
@@ -174,6 +175,11 @@ void check_outputs(const OutputPaths& paths) {
     check_pair("--profile", paths.profile, "the weights", paths.weights);
     check_pair("--trace", paths.trace, "the weights", paths.weights);
     check_pair("--trace", paths.trace, "the profile", paths.profile);
+    check_pair("--report", paths.report, "the best weights", paths.best);
+    check_pair("--report", paths.report, "the weights", paths.weights);
+    check_pair("--report", paths.report, "the profile", paths.profile);
+    check_pair("--report", paths.report, "the trace", paths.trace);
+    check_pair("--report", paths.report, "the losses of --rate-test", paths.rate_test);
 }
 
 }  // namespace emulsion

@@ -39,8 +39,17 @@ class JoinedReporters : public Reporter {
     void profile(const CallProfile& profile, const emulsion_info& info) override {
         for (const auto& each : reporters_) each->profile(profile, info);
     }
+    void measured(const KernelTimes& times, int64_t step) override {
+        for (const auto& each : reporters_) each->measured(times, step);
+    }
     void test(const Evaluation& evaluation, int64_t step) override {
         for (const auto& each : reporters_) each->test(evaluation, step);
+    }
+    void mistakes(const std::vector<ShownMistake>& mistakes, int64_t step) override {
+        for (const auto& each : reporters_) each->mistakes(mistakes, step);
+    }
+    void end() override {
+        for (const auto& each : reporters_) each->end();
     }
 
   private:

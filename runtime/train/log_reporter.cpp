@@ -109,6 +109,12 @@ class LogReporter : public Reporter {
     void weights(const std::string& path, int64_t step) override {
         events_.append(weights_json(path, step));
     }
+    void measured(const KernelTimes& times, int64_t step) override {
+        events_.append(times_json(times, step));
+    }
+    void mistakes(const std::vector<ShownMistake>& mistakes, int64_t step) override {
+        events_.append(mistakes_json(mistakes, step));
+    }
     void test(const Evaluation& evaluation, int64_t step) override {
         events_.append(test_json(evaluation, step));
     }

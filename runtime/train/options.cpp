@@ -56,8 +56,8 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
     app.add_option("--rate-test", options->rate_test,
                    concat("no run, but a range test: ", kRateTestSteps,
                           " steps, or as many as --steps, with rates from a thousandth of the "
-                          "rate to a thousand times it; the losses go to this file (CSV) and as a "
-                          "drawing to standard output"))
+                          "rate to a thousand times it; the losses go to this file (CSV), as a "
+                          "drawing to standard output, and as a picture to the page of --report"))
         ->type_name("FILE");
     app.add_option("--batch", numbers->batch,
                    concat("pictures of one step (", info.batch,
@@ -143,11 +143,17 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
                  "load the data, print settings, rates and memory, and end")
         ->group(output);
     app.add_option("--history", options->history,
-                   "print the epochs of the run in this folder and end; with --csv as CSV, with "
-                   "--json as JSON")
+                   "print the epochs of the run in this folder, with curves of loss and accuracy, "
+                   "and end; with --csv as CSV, with --json as JSON")
         ->type_name("FOLDER")
         ->group(output);
     app.add_flag("--csv", options->csv, "the epochs of --history as CSV")->group(output);
+    app.add_option("--report", options->report,
+                   "a page of HTML of the run, or of that of --history: curves, classes, layers, "
+                   "memory, filters and the surest mistakes; adds --confusion to a new run, and "
+                   "times of the layers with --profile")
+        ->type_name("FILE")
+        ->group(output);
     app.add_option("--log-every", numbers->log_every,
                    "a line of progress every N steps, or every N minutes: 100, 5m")
         ->type_name("N|Nm")
@@ -344,11 +350,12 @@ CommandLineResult parse_train_options(int argc, const char* const* argv,
         return CommandLineResult::kShown;
     }
     if (!options->history.empty()) {
-        print_history(*options);
+        print_history(*options, library, network);
         return CommandLineResult::kShown;
     }
     read_numbers(numbers, info, options);
     check_combination(*options);
+    options->confusion |= !options->report.empty();
     options->device = find_device(info, library.device, numbers.device.wanted);
     check_variant(options->device, options->variant);
     if (!numbers.batch.empty()) {

@@ -250,6 +250,7 @@ OutputPaths TrainProgram::outputs() const {
     if (options_.profile != kPrintProfile) paths.profile = options_.profile;
     paths.trace = options_.trace;
     paths.rate_test = options_.rate_test;
+    paths.report = options_.report;
     paths.init = options_.init;
     return paths;
 }

@@ -16,19 +16,22 @@ namespace emulsion {
 
 namespace {
 
+constexpr size_t kMostMistakes = 24;  // that a report shows
+
 constexpr int kProfileWarmUp = 1;  // steps
 
 TerminalStyle bar_of(const TrainOptions& options) {
     return options.quiet || options.no_progress ? TerminalStyle{} : detect_terminal(stderr);
 }
 
-// What the console shows, and the logs in the folder of the run.
+// What the console shows, the logs in the folder of the run, and the files asked for.
 std::unique_ptr<Reporter> make_reporter(const TrainOptions& options, Console& console) {
     auto shown = options.json ? make_json_reporter(console) : make_text_reporter(console);
-    if (options.checkpoint.empty()) return shown;
     std::vector<std::unique_ptr<Reporter>> reporters;
     reporters.push_back(std::move(shown));
-    reporters.push_back(make_log_reporter(options.checkpoint, console));
+    if (!options.checkpoint.empty())
+        reporters.push_back(make_log_reporter(options.checkpoint, console));
+    if (!options.report.empty()) reporters.push_back(make_page_reporter(options.report));
     return join_reporters(std::move(reporters));
 }
 
@@ -98,6 +101,7 @@ RunFacts TrainProgram::facts() const {
     if (facts.class_names.empty()) facts.class_names = state_.data_facts.classes;
     facts.resumed = resumes_ ? &state_ : nullptr;
     facts.command = &options_.command;
+    facts.weights = &weights_.memory();
     return facts;
 }
 
@@ -109,6 +113,8 @@ void TrainProgram::test_rates() {
     const std::vector<RatePoint> points = run_rate_test(
         session_, *loader_, state_.settings.schedule.base, options_.steps.value_or(kRateTestSteps));
     write_file(options_.rate_test, rate_test_csv(points));
+    if (!options_.report.empty())
+        write_file(options_.report, rate_test_page(session_.info().network, points));
     console_.results(options_.json ? rate_test_json(points) : rate_test_text(points));
     console_.note(concat("losses written to ", one_line(options_.rate_test), "\n"));
 }
@@ -196,10 +202,13 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
     std::optional<Confusion> confusion;
     if (settings.top > 0) top = TopCount{settings.top, 0.0};
     if (settings.confusion) confusion.emplace(inference_->classes());
+    if (shows_mistakes()) mistakes_.emplace(kMostMistakes);
+    mistaken_ = &source;
     const auto count = [&](uint32_t index, std::span<const float> scores) {
         if (index >= source.labels.size()) return;
         const int32_t label = source.labels[index];
         if (top && is_among_best(scores, label, top->classes)) top->correct++;
+        if (mistakes_) mistakes_->add(index, label, scores);
         if (!confusion) return;
         std::optional<int> found;
         if (has_finite_scores(scores))

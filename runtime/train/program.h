@@ -60,6 +60,7 @@ class TrainProgram {
     void report_measured();
     void report_profile(const CallProfile& call);
     void test();
+    void report_mistakes();
     void say_stopped();
     void say_skipped();
 
@@ -67,6 +68,7 @@ class TrainProgram {
     int exit_code();
     bool has_profile() const { return !options_.profile.empty(); }
     bool has_trace() const { return !options_.trace.empty(); }
+    bool shows_mistakes() const { return !options_.report.empty(); }
     // Of either.
     bool measures_kernels() const { return has_profile() || has_trace(); }
     ProfileFacts profile_facts() const;
@@ -88,6 +90,8 @@ class TrainProgram {
     RunData data_;
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<InferenceSession> inference_;  // made at the first evaluation
+    std::optional<MistakeList> mistakes_;          // of the last evaluation, where they are shown,
+    const Source* mistaken_ = nullptr;             // and what it looked at
     CheckpointKeeper keeper_;
     WeightsKeeper weights_;
     std::optional<WeightAverage> average_;

@@ -8,6 +8,7 @@
 #include "runtime/program/format.h"
 #include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"
+#include "runtime/train/page.h"
 #include "runtime/train/schedule.h"
 
 namespace emulsion {
@@ -84,24 +85,54 @@ std::string rate_test_json(std::span<const RatePoint> points) {
     return text;
 }
 
+namespace {
+
+constexpr const char* kNothing =
+    "the loss was not finite, or far higher, after fewer than 3 steps: there is nothing to draw";
+
+std::string advice_of(std::span<const RatePoint> points) {
+    const auto lowest = std::ranges::min_element(points, {}, &RatePoint::smooth);
+    return concat("falls fastest at rate ", format_significant(points[steepest(points)].rate, 3),
+                  ", is lowest at rate ", format_significant(lowest->rate, 3));
+}
+
+}  // namespace
+
+std::string rate_test_page(const std::string& network, std::span<const RatePoint> points) {
+    const std::string head = concat("<h1>", html_text(network), ": range test</h1>\n");
+    if (points.size() < 3) return html_page(network, head + "<p>" + html_text(kNothing) + "</p>\n");
+    // What the loss rises to at the end would press the rest together.
+    const double most = 1.5 * points.front().smooth;
+    ChartCurve curves[2] = {{"loss", {}, {}}, {"smooth", {}, {}}};
+    HtmlTable table{"points", {"rate", "loss", "smooth"}, 0, {}};
+    for (const RatePoint& point : points) {
+        for (ChartCurve& curve : curves) curve.x.push_back(std::log10(point.rate));
+        curves[0].y.push_back(std::min(point.loss, most));
+        curves[1].y.push_back(std::min(point.smooth, most));
+        table.rows.push_back(
+            {format_significant(point.rate, 4), fixed(point.loss, 4), fixed(point.smooth, 4)});
+    }
+    return html_page(network,
+                     head + concat("<p id=\"advice\">The loss ", advice_of(points), ".</p>\n") +
+                         html_chart("range", "loss", "power of ten of the rate", curves) +
+                         "<details><summary>all steps</summary>\n" + html_table(table) +
+                         "</details>\n");
+}
+
 std::string rate_test_text(std::span<const RatePoint> points) {
     constexpr int kWidth = 60, kHeight = 10;
-    if (points.size() < 3)
-        return "the loss was not finite, or far higher, after fewer than 3 steps: there is nothing "
-               "to draw\n";
+    if (points.size() < 3) return concat(kNothing, "\n");
     const double first = points.front().smooth;
     const auto lowest = std::ranges::min_element(points, {}, &RatePoint::smooth);
     std::vector<float> heights;  // above the lowest, as high as the first at most
     for (const RatePoint& point : points) {
         heights.push_back(static_cast<float>(std::min(point.smooth, first) - lowest->smooth));
     }
-    const RatePoint& fastest = points[steepest(points)];
     return concat("loss over rates from ", format_significant(points.front().rate, 3), " to ",
                   format_significant(points.back().rate, 3), "\n") +
            draw_curve(heights, {kWidth, kHeight, format_significant(first, 4),
                                 format_significant(lowest->smooth, 4)}) +
-           concat("falls fastest at rate ", format_significant(fastest.rate, 3),
-                  ", is lowest at rate ", format_significant(lowest->rate, 3), "\n");
+           advice_of(points) + "\n";
 }
 
 }  // namespace emulsion

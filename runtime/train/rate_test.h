@@ -38,4 +38,8 @@ std::string rate_test_json(std::span<const RatePoint> points);
 // and the rate where it falls fastest.
 std::string rate_test_text(std::span<const RatePoint> points);
 
+// A page of HTML: the losses as curves over the rates, cut off at one and a half times the first,
+// and the rates that the text names.
+std::string rate_test_page(const std::string& network, std::span<const RatePoint> points);
+
 }  // namespace emulsion

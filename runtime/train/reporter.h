@@ -1,13 +1,16 @@
 // What happens in a run, one function an event, for whoever shows it. There is one file for each
-// form: text_reporter.cpp, json_reporter.cpp, log_reporter.cpp. An event that a form does not show
-// it leaves out.
+// form: text_reporter.cpp, json_reporter.cpp, csv_reporter.cpp, log_reporter.cpp,
+// page_reporter.cpp; a new one is one more, and a line where a run
+// chooses among them. An event that a form does not show it leaves out.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/data/initial_weights.h"
+#include "runtime/program/mistakes.h"
 #include "runtime/program/profile.h"
 #include "runtime/train/console.h"
 #include "runtime/train/run.h"
@@ -23,12 +26,22 @@ struct RunFacts {
     uint64_t train_pictures = 0, validation_pictures = 0, test_pictures = 0;
     bool holds_out = false;  // those of validation are a share of the training part
     uint64_t steps_per_epoch = 1;
-    int threads = 1;
+    int threads = 1;  // 0: not known, nor is the variant
     int variant = 0;  // as in emulsion_options
     const Device* device = nullptr;
     std::vector<std::string> class_names = {};          // the network's, or those of the data
     const RunState* resumed = nullptr;                  // where a resumed run goes on
     const std::vector<std::string>* command = nullptr;  // that the program was called with
+    // The weights as they are saved, laid out as those of `info`; whole whenever an epoch or the
+    // end is told. Null where they are in a file alone.
+    const emulsion_memory* weights = nullptr;
+};
+
+// Seconds of the kernels of a step, by their line in emulsion_info.
+struct KernelTimes {
+    int samples = 1;
+    double seconds = 0.0;  // of the whole step
+    std::vector<std::pair<std::string, double>> kernels;
 };
 
 class Reporter {
@@ -48,8 +61,15 @@ class Reporter {
     virtual void epoch(const EpochRecord&, int64_t) {}
     // The file of the result, which is of step `step`, and what the test says of it.
     virtual void weights(const std::string&, int64_t) {}
+    // What --profile has measured, to be shown; what every --profile has, wherever it goes.
     virtual void profile(const CallProfile&, const emulsion_info&) {}
+    virtual void measured(const KernelTimes&, int64_t) {}
     virtual void test(const Evaluation&, int64_t) {}
+    // The pictures of the test, or else of the last validation, that are mistaken most surely,
+    // where somebody has asked for them.
+    virtual void mistakes(const std::vector<ShownMistake>&, int64_t) {}
+    // Nothing follows. Throws RuntimeError where what is kept until then cannot be written.
+    virtual void end() {}
 };
 
 // `console` must outlive the reporter. `has_validation` and `top` are those of the settings, until
@@ -61,8 +81,13 @@ std::unique_ptr<Reporter> make_json_reporter(Console& console);
 std::unique_ptr<Reporter> make_log_reporter(const std::string& folder, Console& console);
 // Of CSV, the epochs alone.
 std::unique_ptr<Reporter> make_csv_reporter(Console& console);
+// One page of HTML in the file, written at the end.
+std::unique_ptr<Reporter> make_page_reporter(std::string path);
 // Tells one after the other.
 std::unique_ptr<Reporter> join_reporters(std::vector<std::unique_ptr<Reporter>> reporters);
+
+// Settings for people, each with its name.
+std::vector<std::vector<std::string>> settings_rows(const RunFacts& facts);
 
 // Settings and memory for people. With `has_rates` the learning rates of chosen steps follow: what
 // --dry-run prints.

@@ -293,7 +293,7 @@ std::string initial_text(const std::string& path, const InitialWeights& initial)
                   tensors_text("left over there", texts_of(initial.left_over)));
 }
 
-std::string settings_text(const RunFacts& facts, bool has_rates) {
+std::vector<std::vector<std::string>> settings_rows(const RunFacts& facts) {
     const RunSettings& settings = *facts.settings;
     const int64_t total = settings.total_steps(facts.steps_per_epoch);
     std::vector<std::vector<std::string>> rows{
@@ -318,9 +318,17 @@ std::string settings_text(const RunFacts& facts, bool has_rates) {
     if (!device.empty()) rows.insert(rows.begin() + 2, {"device", device});
     if (!facts.device->is_processor())
         std::erase_if(rows, [](const auto& row) { return row[0] == "threads"; });
-    std::string text = format_table(rows, {Align::kLeft, Align::kLeft});
+    if (facts.threads == 0)
+        std::erase_if(rows,
+                      [](const auto& row) { return row[0] == "threads" || row[0] == "variant"; });
+    return rows;
+}
+
+std::string settings_text(const RunFacts& facts, bool has_rates) {
+    std::string text = format_table(settings_rows(facts), {Align::kLeft, Align::kLeft});
     if (!has_rates) return text + concat("memory     ", memory_text(*facts.sizes), "\n");
-    const Schedule schedule = settings.rates(facts.steps_per_epoch);
+    const int64_t total = facts.settings->total_steps(facts.steps_per_epoch);
+    const Schedule schedule = facts.settings->rates(facts.steps_per_epoch);
     std::vector<std::vector<std::string>> rates;
     for (int64_t step : steps_to_show(total)) {
         rates.push_back(

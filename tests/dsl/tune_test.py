@@ -2,18 +2,18 @@
 and that a build takes the records."""
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 
-from processes import processes_of
-from tuning import EMULSION, Work, check, faults
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from pages import Page, seen_in_browser  # noqa: E402
+from processes import processes_of  # noqa: E402
+from tuning import EMULSION, Work, check, faults  # noqa: E402
 
 
 class TuningWork(Work):
@@ -146,42 +146,9 @@ def check_ends(work):
     end_at_once(work, 3, 0, is_locked=True)
 
 
-class Page(HTMLParser):
-    """Elements by their name, each with its attributes and text; what does not nest is a fault."""
-    EMPTY = {"meta", "line", "circle", "polyline"}
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.found = [], []
-        self.feed(text)
-        self.close()
-        check(not self.open, f"elements stay open: {[name for name, _ in self.open]}")
-
-    def handle_starttag(self, name, attributes):
-        element = (dict(attributes), [])
-        self.found.append((name, *element))
-        if name not in self.EMPTY:
-            self.open.append((name, element))
-
-    def handle_startendtag(self, name, attributes):
-        self.found.append((name, dict(attributes), []))
-
-    def handle_endtag(self, name):
-        if name in self.EMPTY:
-            return
-        check(self.open and self.open[-1][0] == name, f"</{name}> closes {self.open[-1:]}")
-        self.open.pop()
-
-    def handle_data(self, data):
-        for _, (_, text) in self.open:
-            text.append(data)
-
-    def texts(self, name):
-        return ["".join(text) for found, _, text in self.found if found == name]
-
-
 def check_page_text(text, kernels, timed, with_loops):
     page = Page(text)
+    check(not page.faults, f"the page: {page.faults}")
     cells = page.texts("td")
     rows = [cells[i:i + 12] for i in range(0, len(cells), 12)]
     check([row[0] for row in rows] == [kernel["kernel"] for kernel in kernels], f"rows of the page: {rows}")
@@ -220,10 +187,8 @@ def check_page(work):
     path = work.folder / "page.html"
     check_page_text(path.read_text(), events[-1]["kernels"], timed, True)
     check((CHOICES in path.read_text()) == any(e["event"] == "choice" for e in events), "the choices are not on the page")
-    browser = shutil.which("chromium")
-    if browser:
-        seen = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{path}"],
-                              text=True, capture_output=True, timeout=120).stdout
+    seen = seen_in_browser(path)
+    if seen is not None:
         check_page_text(seen, events[-1]["kernels"], timed, True)
     journal = sqlite3.connect(work.folder / "page.journal")
     journal.execute("INSERT INTO confirmations SELECT kernel, recipe, version, max(tiling), 20, 10, 0.1, 0, 1 FROM trials "

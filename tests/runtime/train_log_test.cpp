@@ -2,6 +2,7 @@
 // --resume=auto, with which a job that is started again needs no other command.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -321,7 +322,12 @@ TEST_F(TrainLogTest, HistoryOfARun) {
         return result.out;
     };
     const auto table = lines_of(history({}));
-    ASSERT_EQ(table.size(), 6u);
+    ASSERT_GT(table.size(), 7u);
+    EXPECT_EQ(table[6], "loss: * training, o validation");
+    EXPECT_NE(std::find(table.begin(), table.end(), "accuracy: * training, o validation"),
+              table.end());
+    EXPECT_TRUE(table.back().starts_with("best epoch ")) << table.back();
+    EXPECT_NE(table.back().find(": validation loss "), table.back().npos) << table.back();
     EXPECT_EQ(table[0],
               "epoch     loss   accuracy  valid. loss  valid. acc       rate     img/s    time");
     EXPECT_TRUE(table[5].starts_with("    5  ")) << table[5];
@@ -329,6 +335,20 @@ TEST_F(TrainLogTest, HistoryOfARun) {
     auto logged = told_events(read_text(log("run")));
     logged.resize(5);
     EXPECT_EQ(told_events(history({"--json"})), logged);
+    // With the times of the log; what is no event of a run is passed over.
+    EXPECT_EQ(lines_of(history({"--csv"})), lines_of(read_text(csv("run"))));
+    write_file(log("run"), R"({"event":"epoch","epoch":2,"seconds":60,"images_per_second":1234}
+[]
+{"event":1}
+{"event":"epoch","epoch":1e99,"seconds":1,"images_per_second":1}
+{"event":"epoch","epoch":1,"seconds":-1,"images_per_second":1}
+nonsense
+)");
+    const auto timed = lines_of(history({}));
+    EXPECT_TRUE(timed[1].ends_with("       -       -")) << timed[1];
+    EXPECT_TRUE(timed[2].ends_with("   1,234    1:00")) << timed[2];
+    std::filesystem::remove(log("run"));
+    EXPECT_TRUE(lines_of(history({}))[2].ends_with("       -       -"));
     const ProgramResult none = run_fake_train({"--history", folder_.path()});
     EXPECT_EQ(none.exit_code, 1);
     EXPECT_EQ(none.err, "error: " + folder_.path() +

@@ -37,11 +37,23 @@ TEST(RateTest, Texts) {
               "to draw\n");
 }
 
+TEST(RateTest, PageOfHostileNetworks) {
+    const auto points = points_of({4, 3.5, 1, 0.5, 2, 1e300});
+    const std::string page = rate_test_page("<a>", points);
+    EXPECT_NE(page.find("<h1>&lt;a&gt;: range test</h1>"), page.npos);
+    EXPECT_NE(page.find("The loss falls fastest at rate 2, is lowest at rate 4."), page.npos);
+    EXPECT_NE(page.find("aria-label=\"loss\""), page.npos);
+    EXPECT_NE(page.find(">6</text>"), page.npos) << "the curve is cut off at 1.5 times 4";
+    const std::string nothing = rate_test_page("a", std::span(points).first(2));
+    EXPECT_NE(nothing.find("there is nothing to draw"), nothing.npos);
+}
+
 // The fake network learns; its loss falls with rates that are large enough. Nothing is kept but the
 // file, and the same test has the same losses.
 TEST_F(TrainRunTest, RatesGrowFromStepToStep) {
     const auto test_rates = [&](const char* file) {
-        return train({"--learning-rate", "0.1", "--rate-test", folder_ / file, "--steps", "31"});
+        return train({"--learning-rate", "0.1", "--rate-test", folder_ / file, "--steps", "31",
+                      "--report", folder_ / "page.html"});
     };
     const ProgramResult result = test_rates("a.csv");
     ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -49,6 +61,8 @@ TEST_F(TrainRunTest, RatesGrowFromStepToStep) {
     EXPECT_NE(result.err.find("losses written to "), std::string::npos) << result.err;
     const std::string csv = read_text(folder_ / "a.csv");
     EXPECT_EQ(csv.substr(0, csv.find(',', 17)), "rate,loss,smooth\n1e-04");
+    const std::string page = read_text(folder_ / "page.html");
+    EXPECT_NE(page.find("<td>1e-04</td>"), page.npos);
     EXPECT_EQ(test_rates("b.csv").exit_code, 0);
     EXPECT_EQ(read_text(folder_ / "b.csv"), csv);
 }
