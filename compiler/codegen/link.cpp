@@ -211,8 +211,9 @@ std::vector<std::string> link_command(const TemporaryFolder& folder, const std::
         command.push_back((libraries / name).string());
     }
     for (const char* flag :
-         {"-static-libstdc++", "-static-libgcc", "-Wl,-Bstatic", "-lpng", "-ljpeg", "-lz",
-          "-Wl,-Bdynamic", "-lpthread", "-lm", "-Wl,--gc-sections", "-Wl,--build-id=none", "-s"}) {
+         {"-static-libstdc++", "-static-libgcc", "-Wl,-Bstatic", "-lprotobuf-lite", "-lpng",
+          "-ljpeg", "-lz", "-Wl,-Bdynamic", "-lpthread", "-lm", "-Wl,--gc-sections",
+          "-Wl,--build-id=none", "-s"}) {
         command.emplace_back(flag);
     }
     return command;

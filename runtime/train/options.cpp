@@ -154,6 +154,12 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
                    "times of the layers with --profile")
         ->type_name("FILE")
         ->group(output);
+    app.add_option("--tensorboard", options->tensorboard,
+                   "event files for TensorBoard: loss, accuracy, rate and speed, histograms of the "
+                   "weights, the first filters, the surest mistakes and the graph of layers; a "
+                   "resumed run adds to them")
+        ->type_name("FOLDER")
+        ->group(output);
     app.add_option("--log-every", numbers->log_every,
                    "a line of progress every N steps, or every N minutes: 100, 5m")
         ->type_name("N|Nm")
@@ -275,6 +281,7 @@ void check_combination(const TrainOptions& options) {
         for (const auto& [is_given, option] :
              {std::pair{!options.checkpoint.empty(), "--checkpoint"},
               std::pair{!options.weights.empty(), "--weights"},
+              std::pair{!options.tensorboard.empty(), "--tensorboard"},
               std::pair{options.epochs.has_value(), "--epochs"},
               std::pair{options.dry_run, "--dry-run"}}) {
             if (!is_given) continue;

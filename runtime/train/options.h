@@ -57,6 +57,7 @@ struct TrainOptions {
     std::string trace;        // file, or empty: none
     std::string rate_test;    // file, or empty: a run, no range test
     std::string report;       // file of a page, or empty: none
+    std::string tensorboard;  // folder, or empty: none
     std::string history;      // folder of a run whose epochs are printed, instead of training
     int64_t line_steps = 0;
     double line_minutes = 0;

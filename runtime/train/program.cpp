@@ -32,6 +32,8 @@ std::unique_ptr<Reporter> make_reporter(const TrainOptions& options, Console& co
     if (!options.checkpoint.empty())
         reporters.push_back(make_log_reporter(options.checkpoint, console));
     if (!options.report.empty()) reporters.push_back(make_page_reporter(options.report));
+    if (!options.tensorboard.empty())
+        reporters.push_back(make_tensorboard_reporter(options.tensorboard, console));
     return join_reporters(std::move(reporters));
 }
 

@@ -68,7 +68,9 @@ class TrainProgram {
     int exit_code();
     bool has_profile() const { return !options_.profile.empty(); }
     bool has_trace() const { return !options_.trace.empty(); }
-    bool shows_mistakes() const { return !options_.report.empty(); }
+    bool shows_mistakes() const {
+        return !options_.report.empty() || !options_.tensorboard.empty();
+    }
     // Of either.
     bool measures_kernels() const { return has_profile() || has_trace(); }
     ProfileFacts profile_facts() const;

@@ -1,6 +1,6 @@
 // What happens in a run, one function an event, for whoever shows it. There is one file for each
 // form: text_reporter.cpp, json_reporter.cpp, csv_reporter.cpp, log_reporter.cpp,
-// page_reporter.cpp; a new one is one more, and a line where a run
+// page_reporter.cpp, tensorboard_reporter.cpp; a new one is one more, and a line where a run
 // chooses among them. An event that a form does not show it leaves out.
 #pragma once
 #include <cstdint>
@@ -83,6 +83,8 @@ std::unique_ptr<Reporter> make_log_reporter(const std::string& folder, Console& 
 std::unique_ptr<Reporter> make_csv_reporter(Console& console);
 // One page of HTML in the file, written at the end.
 std::unique_ptr<Reporter> make_page_reporter(std::string path);
+// Event files of TensorBoard in the folder, appended as the run goes on.
+std::unique_ptr<Reporter> make_tensorboard_reporter(std::string folder, Console& console);
 // Tells one after the other.
 std::unique_ptr<Reporter> join_reporters(std::vector<std::unique_ptr<Reporter>> reporters);
 

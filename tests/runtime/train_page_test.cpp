@@ -158,6 +158,9 @@ TEST_F(ReportTest, Refusals) {
     const ProgramResult result = train({"--epochs", "1", "--report", none});
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_TRUE(result.err.starts_with("error: --report " + none + ": ")) << result.err;
+    EXPECT_EQ(train({"--rate-test", folder_ / "r.csv", "--tensorboard", page_}).err,
+              "error: --tensorboard: cannot be combined with --rate-test, which keeps nothing\n"
+              "  fix: leave one of the two out\n");
     EXPECT_EQ(train({"--weights", page_, "--report", page_}).err,
               "error: --report " + page_ +
                   ": is the place of the weights\n"
@@ -176,6 +179,16 @@ TEST_F(ReportTest, Refusals) {
                   "/weights.safetensors: is of another network than fake\n"
                   "  fix: give --report to the program that has trained the run\n");
     EXPECT_FALSE(std::filesystem::exists(page_));
+}
+
+// Found out before the first step.
+TEST_F(ReportTest, TensorboardFolderThatCannotBe) {
+    write_file(folder_ / "file", "");
+    const ProgramResult result = train({"--epochs", "1", "--tensorboard", folder_ / "file"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_NE(result.err.find("error: " + (folder_ / "file") + "/train: "), result.err.npos)
+        << result.err;
 }
 
 }  // namespace
