@@ -37,15 +37,47 @@ std::optional<double> share(int64_t part, int64_t whole) {
 
 }  // namespace
 
-std::optional<double> Confusion::precision(int which) const {
+int64_t Confusion::taken_for(int which) const {
     int64_t found = 0;
     for (int label = 0; label < classes(); label++) found += count(label, which);
-    return share(count(which, which), found);
+    return found;
+}
+
+std::optional<double> Confusion::precision(int which) const {
+    return share(count(which, which), taken_for(which));
 }
 
 std::optional<double> Confusion::recall(int which) const {
     return share(count(which, which), pictures(which));
 }
+
+std::optional<double> Confusion::iou(int which) const {
+    const int64_t both = count(which, which);
+    return share(both, pictures(which) + taken_for(which) - both);
+}
+
+namespace {
+
+std::optional<double> mean_of(const Confusion& confusion,
+                              std::optional<double> (Confusion::*share_of)(int) const) {
+    double sum = 0.0;
+    int count = 0;
+    for (int which = 0; which < confusion.classes(); which++) {
+        const std::optional<double> value = (confusion.*share_of)(which);
+        if (value) sum += *value, count++;
+    }
+    return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<double> Confusion::mean_recall() const { return mean_of(*this, &Confusion::recall); }
+
+std::optional<double> Confusion::mean_precision() const {
+    return mean_of(*this, &Confusion::precision);
+}
+
+std::optional<double> Confusion::mean_iou() const { return mean_of(*this, &Confusion::iou); }
 
 bool is_among_best(std::span<const float> scores, int32_t label, int count) {
     const auto target = static_cast<size_t>(label);
@@ -65,14 +97,18 @@ std::string percent(const std::optional<double>& value) {
 }
 
 std::string shares_text(const Confusion& confusion, std::span<const std::string> names) {
-    std::vector<std::vector<std::string>> rows{{"class", "", "pictures", "recall", "precision"}};
+    std::vector<std::vector<std::string>> rows{
+        {"class", "", "pictures", "recall", "precision", "IoU"}};
     for (int c = 0; c < confusion.classes(); c++) {
         rows.push_back({concat(c), one_line(class_name(names, c)),
                         format_thousands(static_cast<double>(confusion.pictures(c))),
-                        percent(confusion.recall(c)), percent(confusion.precision(c))});
+                        percent(confusion.recall(c)), percent(confusion.precision(c)),
+                        percent(confusion.iou(c))});
     }
-    return format_table(rows,
-                        {Align::kRight, Align::kLeft, Align::kRight, Align::kRight, Align::kRight});
+    rows.push_back({"", "mean", "", percent(confusion.mean_recall()),
+                    percent(confusion.mean_precision()), percent(confusion.mean_iou())});
+    return format_table(rows, {Align::kRight, Align::kLeft, Align::kRight, Align::kRight,
+                               Align::kRight, Align::kRight});
 }
 
 std::string matrix_text(const Confusion& confusion) {

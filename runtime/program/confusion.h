@@ -29,7 +29,18 @@ class Confusion {
     // Of the pictures of the class, the share that were taken for it; nothing where there are none.
     std::optional<double> recall(int which) const;
 
+    // Jaccard's index of the class: of the pictures that are of it or were taken for it, the share
+    // that are both; nothing where there are none.
+    std::optional<double> iou(int which) const;
+
+    // Means over the classes that have such a share; nothing where none has.
+    std::optional<double> mean_recall() const;
+    std::optional<double> mean_precision() const;
+    std::optional<double> mean_iou() const;
+
   private:
+    int64_t taken_for(int which) const;
+
     std::vector<int64_t> counts_;    // [label][found]
     std::vector<int64_t> pictures_;  // [label]
 };

@@ -42,6 +42,8 @@ struct Evaluation {
         0;  // pictures whose scores are NaN or infinite; they count as wrong, without a loss
     std::optional<TopCount> top = std::nullopt;         // where the caller has counted them
     std::optional<Confusion> confusion = std::nullopt;  // the same
+    // Of the confusion, which a checkpoint does not hold.
+    std::optional<double> mean_recall = std::nullopt, mean_iou = std::nullopt;
 };
 
 // Called for each picture in the order of the subset, with its index in the source.

@@ -12,11 +12,15 @@
 
 namespace emulsion {
 
-// Whether there is such a metric: "loss", where less is better, or "accuracy", where more is.
+// Whether there is such a metric: "loss", where less is better, or, where more is, "accuracy",
+// "top" (of --top), or "recall" or "iou", means over the classes.
 bool is_metric(std::string_view name);
+inline constexpr std::string_view kMetricNames = "loss, accuracy, top, recall or iou";
+// Whether the metric is counted with a confusion alone.
+bool needs_confusion(std::string_view metric);
 
-// The value of an epoch's validation; nothing where it has none. A loss that is not finite, or one
-// of a validation with scores that are not, is none: it never counts as better.
+// The value of an epoch's validation; nothing where it has none. A value that is not finite, and
+// the loss of a validation with scores that are not, is none: it never counts as better.
 std::optional<double> metric_value(const EpochRecord& record, std::string_view metric);
 
 // The best epoch, of equal ones the first; null where none has a value.

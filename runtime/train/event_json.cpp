@@ -32,7 +32,8 @@ Json metrics_json(const Metrics& metrics, bool has_loss) {
 
 Json share_json(const std::optional<double>& share) { return share ? Json(*share) : Json(nullptr); }
 
-// "confusion": a row for each label, "recall" and "precision" of each class.
+// "confusion": a row for each label; "recall", "precision" and "iou" of each class, and their
+// means.
 Json confusion_json(const Confusion& confusion) {
     Json json;
     for (int label = 0; label < confusion.classes(); label++) {
@@ -42,7 +43,11 @@ Json confusion_json(const Confusion& confusion) {
         json["confusion"].push_back(row);
         json["recall"].push_back(share_json(confusion.recall(label)));
         json["precision"].push_back(share_json(confusion.precision(label)));
+        json["iou"].push_back(share_json(confusion.iou(label)));
     }
+    json["mean_recall"] = share_json(confusion.mean_recall());
+    json["mean_precision"] = share_json(confusion.mean_precision());
+    json["mean_iou"] = share_json(confusion.mean_iou());
     return json;
 }
 

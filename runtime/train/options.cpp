@@ -125,9 +125,10 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
         ->group(keep);
     app.add_option("--best", numbers->best,
                    "what makes an epoch's validation the best: its weights are kept as "
-                   "CHECKPOINT/weights-best.safetensors (loss, where the network gives "
-                   "probabilities, else accuracy)")
-        ->type_name("loss|accuracy")
+                   "CHECKPOINT/weights-best.safetensors: loss, accuracy, top (of --top), recall "
+                   "or iou, means over the classes (loss, where the network gives probabilities, "
+                   "else accuracy)")
+        ->type_name("METRIC")
         ->group(keep);
     app.add_option("--patience", numbers->patience,
                    "end after so many epochs without a better one; the best one's weights are the "
@@ -229,7 +230,7 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
     if (!numbers.best.empty()) {
         if (!is_metric(numbers.best)) {
             throw UsageError("--best", concat("there is no metric ", quoted(numbers.best)),
-                             "choose loss or accuracy");
+                             concat("choose ", kMetricNames));
         }
         options->best = numbers.best;
     }

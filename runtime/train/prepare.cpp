@@ -6,6 +6,7 @@
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
+#include "runtime/train/best.h"
 #include "runtime/train/program.h"
 
 namespace emulsion {
@@ -107,6 +108,10 @@ void TrainProgram::choose_best() {
     if (options_.checkpoint.empty()) return;
     const bool has_loss = find_score_output(*infer_.info()).kind == ScoreKind::kProbabilities;
     if (settings.best.empty()) settings.best = has_loss ? "loss" : "accuracy";
+    if (settings.best == "top" && settings.top == 0)
+        throw UsageError("--best", "is top, but nothing says of how many classes",
+                         "add --top, such as --top 5");
+    settings.confusion |= needs_confusion(settings.best);
     if (settings.best != "loss" || has_loss) return;
     throw UsageError("--best",
                      "is loss, but the network gives no probabilities, so that its validation has "

@@ -222,6 +222,10 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
         evaluate(*inference_, source, subset,
                  {.visit = count, .stop = is_stopped, .readers = options_.reading.readers});
     result.top = top;
+    if (confusion) {
+        result.mean_recall = confusion->mean_recall();
+        result.mean_iou = confusion->mean_iou();
+    }
     result.confusion = std::move(confusion);
     if (is_stopped()) return std::nullopt;
     return result;

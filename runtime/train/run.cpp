@@ -57,6 +57,8 @@ void list_fields(auto& fields, Is<Evaluation> auto& evaluation) {
     fields("has_loss", evaluation.has_loss);
     fields("not_finite", evaluation.not_finite, int64_t(0), kMostSamples);
     fields("top", evaluation.top);
+    fields("mean_recall", evaluation.mean_recall, 0.0, 1.0);
+    fields("mean_iou", evaluation.mean_iou, 0.0, 1.0);
 }
 
 void list_fields(auto& fields, Is<EpochRecord> auto& record) {

@@ -97,12 +97,19 @@ TEST(ConfusionTest, RecallAndPrecisionByHand) {
     EXPECT_EQ(confusion.precision(1), 1.0);
     EXPECT_EQ(confusion.recall(2), std::nullopt);
     EXPECT_EQ(confusion.precision(2), std::nullopt);
+    EXPECT_EQ(confusion.iou(0), 2.0 / 4);
+    EXPECT_EQ(confusion.iou(1), 1.0 / 2);
+    EXPECT_EQ(confusion.iou(2), std::nullopt);
+    EXPECT_EQ(confusion.mean_recall(), (2.0 / 3 + 0.5) / 2);
+    EXPECT_EQ(confusion.mean_iou(), 0.5);
+    EXPECT_EQ(Confusion(2).mean_recall(), std::nullopt);
     const std::vector<std::string> names{"cat", "dog", "bird"};
     EXPECT_EQ(confusion_text(confusion, names),
-              "class        pictures   recall  precision\n"
-              "    0  cat          3  66.67 %    66.67 %\n"
-              "    1  dog          2  50.00 %   100.00 %\n"
-              "    2  bird         0        -          -\n"
+              "class        pictures   recall  precision      IoU\n"
+              "    0  cat          3  66.67 %    66.67 %  50.00 %\n"
+              "    1  dog          2  50.00 %   100.00 %  50.00 %\n"
+              "    2  bird         0        -          -        -\n"
+              "       mean            58.33 %    83.33 %  50.00 %\n"
               "taken for  0  1  2\n"
               "class 0    2  .  .\n"
               "class 1    1  1  .\n"
@@ -154,11 +161,20 @@ TEST_F(TrainRunTest, TopAndConfusion) {
         EXPECT_EQ(found["top"]["classes"], 2);
         EXPECT_EQ(found["top"]["accuracy"], among_two / 30.0);
         EXPECT_EQ(found["recall"][1], counts[1][1] / 10.0);
+        EXPECT_EQ(found["mean_recall"], (found["recall"][0].get<double>() + counts[1][1] / 10.0 +
+                                         found["recall"][2].get<double>()) /
+                                            3);
+        double overlap = 0.0;  // of 10 pictures a class
+        for (size_t c = 0; c < 3; c++) {
+            const int taken = counts[0][c] + counts[1][c] + counts[2][c];
+            overlap += counts[c][c] / (10.0 + taken - counts[c][c]);
+        }
+        EXPECT_DOUBLE_EQ(found["mean_iou"], overlap / 3);
     }
     const ProgramResult table = train(text);
     EXPECT_NE(table.out.find("  valid. acc  valid. top 2  "), std::string::npos) << table.out;
     EXPECT_NE(table.out.find(", top 2 "), std::string::npos) << table.out;
-    EXPECT_NE(table.out.find("\nclass     pictures "), std::string::npos) << table.out;
+    EXPECT_NE(table.out.find("\nclass        pictures "), std::string::npos) << table.out;
     EXPECT_NE(table.out.find("\ntaken for "), std::string::npos) << table.out;
     // A resumed run counts on, and its history and log tell of it.
     const ProgramResult resumed =

@@ -187,10 +187,48 @@ TEST(FindBest, OfWhatTheHistoryHolds) {
     EXPECT_EQ(epochs_since_best(history, "loss"), 2);
     EXPECT_EQ(find_best(history, "accuracy"), &history[1]);
     EXPECT_EQ(epochs_since_best(history, "accuracy"), 3);
+    EXPECT_EQ(find_best(history, "top"), nullptr);
+    EXPECT_EQ(find_best(history, "recall"), nullptr);
+    history[1].validation->top = TopCount{2, 1.0};
+    history[2].validation->top = TopCount{2, 0.75};
+    history[0].validation->mean_recall = NAN;
+    history[2].validation->mean_recall = 0.0;
+    history[3].validation->mean_iou = 0.25;
+    history[4].validation->mean_iou = 0.5;
+    EXPECT_EQ(find_best(history, "top"), &history[1]);
+    EXPECT_EQ(find_best(history, "recall"), &history[2]);
+    EXPECT_EQ(find_best(history, "iou"), &history[4]);
     history.resize(1);
     EXPECT_EQ(find_best(history, "loss"), nullptr);
+    EXPECT_EQ(find_best(history, "recall"), nullptr);
     EXPECT_EQ(epochs_since_best(history, "loss"), 1);
     EXPECT_EQ(find_best({}, "loss"), nullptr);
+}
+
+// Of equal recalls the first; a resumed run finds the same in its checkpoint.
+TEST_F(TrainWeightsTest, TheBestByMeanRecall) {
+    const std::vector<std::string> options{"--epochs",        "3",    "--best", "recall",
+                                           "--learning-rate", "0.002"};
+    ASSERT_EQ(begin("run", options).exit_code, 0);
+    const auto logged = read_lines(read_text(folder_ / "run/log.jsonl"));
+    double best = -1.0;
+    std::string epoch;
+    for (const auto& line : logged) {
+        if (line["event"] != "epoch" || line["validation"]["mean_recall"] <= best) continue;
+        best = line["validation"]["mean_recall"];
+        epoch = line["epoch"].dump();
+    }
+    EXPECT_GT(best, 0.0);
+    EXPECT_EQ(fact_of(file("run", "weights-best.safetensors"), "epoch"), epoch);
+    const ProgramResult history = run_fake_train({"--history", folder_ / "run"});
+    EXPECT_NE(history.out.find("best epoch " + epoch + ": validation recall "), std::string::npos)
+        << history.out;
+    EXPECT_EQ(begin("top", {"--best", "top"}).err,
+              "error: --best: is top, but nothing says of how many classes\n"
+              "  fix: add --top, such as --top 5\n");
+    EXPECT_EQ(begin("f", {"--best", "f"}).err,
+              "error: --best: there is no metric 'f'\n"
+              "  fix: choose loss, accuracy, top, recall or iou\n");
 }
 
 TEST_F(TrainWeightsTest, TheLastEpochsAreKept) {
