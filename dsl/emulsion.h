@@ -327,6 +327,38 @@ struct HighwayOptions {
     std::string name = {};
 };
 
+// The index that stands for none; of an edge list, kNoEdge.
+inline constexpr int64_t kNoIndex = INT64_MIN;
+inline constexpr int64_t kNoEdge = -1;
+
+struct EmbeddingOptions {
+    int64_t padding_index = kNoIndex;  // the index of no word: zeros, and no gradient
+    Init init = Init::normal(1);       // of the table
+    std::string name = {};
+};
+
+struct IndexOptions {
+    int row = 0;                       // of an index with rows, such as an edge list
+    int64_t padding_index = kNoIndex;  // the index of no column
+    std::string name = {};
+};
+
+enum class Neighbors { sum, mean };
+struct NeighborPoolOptions {
+    Neighbors mode = Neighbors::mean;
+    std::string name = {};
+};
+
+struct GraphConvOptions {
+    bool normalize = true;   // by the degrees of both ends of an edge
+    bool self_loops = true;  // each vertex is a neighbour of its own
+    bool bias = true;
+    Init init = Init::glorot();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
+    std::string name = {};
+};
+
 struct SqueezeExcitationOptions {
     int ratio = 16;                        // channels for each unit of the squeezed layer
     int units = 0;                         // of the squeezed layer; 0: by the ratio, at least 1
@@ -537,6 +569,38 @@ Tensor spatial_dropout(const Tensor& x, const DropoutOptions& options = {},
 Tensor gaussian_noise(const Tensor& x, const GaussianNoiseOptions& options = {},
                       Place where = Place::current());
 
+// Indices and graphs: an index is an input of Model::indices.
+
+// (L) to (width, L): for each index the vector of that word in a trained table, `NAME.w` of shape
+// (width, vocabulary), the transpose of PyTorch's and Keras's. Its gradient is summed over the
+// words that occur alone. Vectors learnt elsewhere come in a file of weights, and
+// m.freeze("NAME.w") keeps them. An index beyond the vocabulary is refused when the program runs.
+Tensor embedding(const Tensor& index, int vocabulary, int width,
+                 const EmbeddingOptions& options = {}, Place where = Place::current());
+// (C, V) to (C, L): column index[l] of x for each l; zeros for the padding index.
+Tensor gather(const Tensor& x, const Tensor& index, const IndexOptions& options = {},
+              Place where = Place::current());
+// (C, L) to (C, columns): the sum of the values whose index is the column's, in their order; those
+// of the padding index go nowhere.
+Tensor scatter_sum(const Tensor& values, const Tensor& index, int columns,
+                   const IndexOptions& options = {}, Place where = Place::current());
+
+// A graph is a tensor (C, V), the features of each vertex, with an edge list (2, E), an index whose
+// row 0 is where each edge begins and row 1 where it ends (PyTorch Geometric's edge_index). V and E
+// are the most that a sample has: what is left of the list is -1, and a vertex without edges is
+// nobody's neighbour. An edge without direction stands there twice, once each way.
+
+// (C, V) to (C, V): the sum or the mean of the neighbours from which an edge comes; zeros where
+// there are none.
+Tensor neighbor_pool(const Tensor& x, const Tensor& edges, const NeighborPoolOptions& options = {},
+                     Place where = Place::current());
+// (C, V) to (filters, V): with the weights W (filters, C) and the edges and self-loops A,
+//     y = D^-1/2 A D^-1/2 (W x) + b,  D the number of edges that end at a vertex, at least 1
+// (Kipf and Welling, Semi-supervised Classification with Graph Convolutional Networks, 2017,
+// equation 2). Without `normalize`, y = A (W x) + b. Of a whole graph, flatten(mean(y, {1})).
+Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
+                  const GraphConvOptions& options = {}, Place where = Place::current());
+
 // Layers made of others
 
 // gate * layer + (1 - gate) * x, where the gate is a sigmoid layer of x: dense, or a convolution.
@@ -576,6 +640,12 @@ class Model {
     // classified).
     Tensor input(const std::string& name, const std::vector<int64_t>& shape,
                  Place where = Place::current());
+
+    // Whole numbers that each sample brings, (length) or (rows, length): words of a text, ends of
+    // edges. The layers that read them say how many there are to choose from; the library and the
+    // programs refuse a call with others.
+    Tensor indices(const std::string& name, const std::vector<int64_t>& shape,
+                   Place where = Place::current());
 
     // A trained tensor of the model's own: a number {}, one value for each channel {C}, or a map
     // {C, H, W}, any extent of it 1 where the value is to be repeated: `x * m.parameter("gain",

@@ -76,6 +76,12 @@ Value Layer::parameter(std::string_view part, TensorType type, const Init& init,
     return model_->builder.add(std::move(op), {}, name_of(part), where_);
 }
 
+Value Layer::constant(std::string_view part, TensorType type, double value) {
+    auto op = std::make_shared<Constant>(std::move(type));
+    op->value = value;
+    return model_->builder.add(std::move(op), {}, name_of(part), where_);
+}
+
 Value Layer::state(std::string_view part, std::vector<int64_t> shape, double value) {
     auto op = std::make_shared<State>(plain_type(std::move(shape)));
     op->value = value;

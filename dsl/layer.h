@@ -37,6 +37,8 @@ class Layer {
               const Attributes& attributes = {});
     Value parameter(std::string_view part, TensorType type, const Init& init, int64_t fan_in = 0,
                     int64_t fan_out = 0);
+    // A tensor of this type that holds one number everywhere.
+    Value constant(std::string_view part, TensorType type, double value);
     Value state(std::string_view part, std::vector<int64_t> shape, double value);
     // The model's input of this name and type, made at its first use. Throws Error[name] where the
     // name is taken by something else.

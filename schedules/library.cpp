@@ -5,6 +5,7 @@
 #include "schedules/cpu/maps/fallback.h"
 #include "schedules/cpu/maps/pointwise.h"
 #include "schedules/cpu/maps/pool.h"
+#include "schedules/cpu/maps/scatter.h"
 #include "schedules/cpu/matmul/matmul.h"
 #include "schedules/cpu/sums/reduction.h"
 #include "schedules/cpu/sums/softmax.h"
@@ -39,6 +40,7 @@ RecipeLibrary make_library() {
     library.push_back(std::make_unique<Pointwise>());
     library.push_back(std::make_unique<Pool>());
     library.push_back(std::make_unique<Reduction>());
+    library.push_back(std::make_unique<Scatter>());
     library.push_back(std::make_unique<SoftmaxRows>());
     library.push_back(std::make_unique<Winograd>());
     library.push_back(std::make_unique<WinogradFilterTransform>());

@@ -83,7 +83,8 @@ Network read_network(const std::string& path);
 // types that there are (code source), a scalar "loss" that parameters reach, or no loss and another
 // output (code loss), no gradients (gradient), outputs that inference can compute (output), counts
 // that are one number beside a loss (count), an image as first input (input), as many class names
-// as scores (classes), a mean and a deviation for each channel (normalization), rates in range
+// as scores (classes), a mean and a deviation for each channel (normalization), indices that are
+// inputs (index), rates in range
 // (optimizer, schedule; rates: of parameters that there are), a name (name). REQUIRES:
 // verify(graph) passes.
 std::vector<Diagnostic> network_faults(const Network& network);

@@ -284,12 +284,35 @@ void check_input(const Network& network) {
              "start it with an input");
     }
     const TensorType& type = image->types[0];
-    if (!type.batched || type.element != ElementType::f32 || type.shape.empty()) {
+    if (!type.batched || type.element == ElementType::u8 || type.shape.empty()) {
         fail("input",
-             fmt::format(
-                 "the first input '{}' is {}, but must be what is classified: f32 for each sample",
-                 image->name, to_string(type)),
+             fmt::format("the first input '{}' is {}, but must be what is classified: f32, or "
+                         "i32 with an axis of indices, for each sample",
+                         image->name, to_string(type)),
              "write the picture's input before all others");
+    }
+}
+
+// Indices are checked where they enter a program: what is computed is not.
+void check_indices(const Network& network) {
+    const Graph& graph = network.graph;
+    for (const Node& node : graph.nodes()) {
+        std::vector<TensorType> types;
+        for (Value value : node.inputs) types.push_back(graph.type(value));
+        for (size_t k = 0; k < types.size(); k++) {
+            const int from = node.inputs[k].node;
+            const bool is_index =
+                types[k].element == ElementType::i32 && node.op->index_limit(k, types) > 0;
+            if (!is_index || graph.op_as<Input>(from) != nullptr) continue;
+            throw Error({"index",
+                         fmt::format("{} '{}' takes its indices from {} '{}', but only those of an "
+                                     "input are checked",
+                                     node.op->kind(), node.name, graph.node(from).op->kind(),
+                                     graph.node(from).name),
+                         "give it an input of type i32",
+                         node.where,
+                         {}});
+        }
     }
 }
 
@@ -297,6 +320,12 @@ void check_normalization(const Network& network) {
     const Normalization& normalization = network.normalization;
     const Node* image = first_input(network.graph);
     if (image == nullptr || (normalization.mean.empty() && normalization.deviation.empty())) return;
+    if (image->types[0].element != ElementType::f32) {
+        fail("normalization",
+             fmt::format("the first input '{}' holds indices, which are not normalised",
+                         image->name),
+             "leave the normalization out");
+    }
     const std::vector<int64_t>& shape = image->types[0].shape;
     size_t channels = shape.size() > 1 ? static_cast<size_t>(shape[0]) : 1;
     if (normalization.mean.size() != channels || normalization.deviation.size() != channels) {
@@ -333,8 +362,8 @@ void check_classes(const Network& network) {
 
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
-    for (auto check : {check_name, check_lengths, check_sources, check_input, check_loss,
-                       check_gradients, check_outputs, check_measures, check_classes,
+    for (auto check : {check_name, check_lengths, check_sources, check_input, check_indices,
+                       check_loss, check_gradients, check_outputs, check_measures, check_classes,
                        check_normalization, check_optimizer, check_rates, check_schedule}) {
         try {
             check(network);

@@ -28,6 +28,7 @@
 #include "compiler/ops/extremes.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/fold_filter.h"
+#include "compiler/ops/gather.h"
 #include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/group_norm.h"
 #include "compiler/ops/keep_old.h"
@@ -41,6 +42,7 @@
 #include "compiler/ops/resize.h"
 #include "compiler/ops/rmsprop.h"
 #include "compiler/ops/rotate_filter.h"
+#include "compiler/ops/scatter_sum.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/slice.h"
 #include "compiler/ops/smooth_activations.h"
@@ -123,6 +125,7 @@ constexpr Entry kOps[] = {
     {"flatten", make<Flatten>},
     {"flip", make<Flip>},
     {"fold_filter", make<FoldFilter>},
+    {"gather", make<Gather>},
     {"gaussian_noise", make<GaussianNoise>},
     {"gelu", make<Gelu>},
     {"gelu_backward", make<GeluBackward>},
@@ -184,6 +187,7 @@ constexpr Entry kOps[] = {
     {"scale", make<Scale>},
     {"scale_filter", make<ScaleFilter>, kOfPass},
     {"scale_shift", make<ScaleShift>},
+    {"scatter_sum", make<ScatterSum>},
     {"sgd_plain", make<SgdPlain>, kOfUpdate},
     {"sgd_update", make<SgdUpdate>, kOfUpdate},
     {"shift", make<Shift>},

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/data/dataset.h"
+#include "runtime/data/index_rows.h"
 #include "runtime/data/table.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
@@ -143,6 +144,7 @@ bool is_channels_first(const ByteSource& file, const NpyHeader& header,
     const auto h = static_cast<uint64_t>(shape.height), w = static_cast<uint64_t>(shape.width);
     using Axes = std::vector<uint64_t>;
     if (row == Axes{c, h, w} || row == Axes{c * h * w}) return true;
+    if (h == 1 && row == Axes{c, w}) return true;
     if (row == Axes{h, w, c}) return false;
     if (c == 1 && row == Axes{h, w}) return true;
     file.refuse(concat("a row has the shape ", tuple_text(row), "; the network expects (", c, ", ",
@@ -201,6 +203,39 @@ int64_t whole_number(const uint8_t* bytes, uint64_t length, bool is_signed) {
     return static_cast<int64_t>(value);
 }
 
+void expect_whole(const ByteSource& file, const NpyHeader& header, const char* what) {
+    constexpr std::string_view kTypes[] = {"|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8"};
+    if (std::find(std::begin(kTypes), std::end(kTypes), header.type) == std::end(kTypes)) {
+        file.refuse(
+            concat("the ", what, " are of type ", quoted(header.type), "; expected whole numbers"),
+            "save array.astype('int32')");
+    }
+    check_elements(file, header);
+}
+
+// The numbers come in the order of the axes and go to the network's, row by row.
+std::unique_ptr<Source> read_indices(const ByteSource& file, const NpyHeader& header,
+                                     uint64_t count, const DataRequest& request) {
+    auto rows = make_index_rows(file.name(), request);
+    const bool is_first = is_channels_first(file, header, request.shape);
+    const uint64_t elements = request.shape.elements(), each = element_bytes(header);
+    const auto channels = static_cast<uint64_t>(request.shape.channels);
+    const uint64_t places = elements / channels;
+    const bool is_signed = header.type[1] == 'i';
+    Bytes row(elements * each);
+    rows->numbers.reserve(count * elements);
+    for (uint64_t i = 0; i < count; i++) {
+        file.read(header.begin + i * row.size(), row);
+        for (uint64_t e = 0; e < elements; e++) {
+            const uint64_t from = is_first ? e % channels * places + e / channels : e;
+            const int64_t number = whole_number(row.data() + from * each, each, is_signed);
+            // Beyond 63 bits, an unsigned one would look negative.
+            add_index(*rows, is_signed ? number : number < 0 ? INT64_MAX : number, request.indices);
+        }
+    }
+    return rows;
+}
+
 }  // namespace
 
 bool is_npy(const std::string& path) {
@@ -217,12 +252,7 @@ std::vector<int32_t> read_npy_labels(const std::string& path, int classes) {
     const ByteSource file(path, ".npy file");
     const NpyHeader header = read_header(file);
     const std::string_view type = header.type;
-    constexpr std::string_view kTypes[] = {"|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8"};
-    if (std::find(std::begin(kTypes), std::end(kTypes), type) == std::end(kTypes)) {
-        file.refuse(concat("the labels are of type ", quoted(type), "; expected whole numbers"),
-                    "save array.astype('int32')");
-    }
-    check_elements(file, header);
+    expect_whole(file, header, "labels");
     if (header.shape.size() != 1) {
         file.refuse(
             concat("the labels have the shape ", tuple_text(header.shape), "; expected one axis"),
@@ -250,7 +280,10 @@ std::unique_ptr<Source> read_npy(const std::string& images, const std::string& l
                                  const DataRequest& request) {
     const ByteSource file(images, ".npy file");
     const NpyHeader header = read_header(file);
-    if (header.type != "|u1" && header.type != "<f4") {
+    const bool is_indices = request.indices.limit > 0;
+    if (is_indices) {
+        expect_whole(file, header, "indices");
+    } else if (header.type != "|u1" && header.type != "<f4") {
         file.refuse(concat("the array is of type ", quoted(header.type),
                            "; '|u1' (uint8) and '<f4' (float32) are read"),
                     "save array.astype('uint8') or array.astype('float32')");
@@ -258,7 +291,7 @@ std::unique_ptr<Source> read_npy(const std::string& images, const std::string& l
     check_elements(file, header);
     const uint64_t count = std::min(request.take, header.shape[0]);
     PictureShape stored = request.shape;
-    if (header.type == "<f4") stored.channels *= 4;  // bytes of a value
+    if (is_indices || header.type == "<f4") stored.channels *= 4;  // bytes of a value
     check_data_bytes(count, stored, request.bytes, images);
     std::vector<int32_t> known;
     if (!labels.empty()) {
@@ -271,7 +304,9 @@ std::unique_ptr<Source> read_npy(const std::string& images, const std::string& l
         known.resize(count);
     }
     std::unique_ptr<Source> source;
-    if (header.type == "<f4") {
+    if (is_indices) {
+        source = read_indices(file, header, count, request);
+    } else if (header.type == "<f4") {
         source = read_numbers(file, header, count, request);
     } else {
         auto dataset = std::make_unique<Dataset>();

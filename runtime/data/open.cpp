@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "runtime/data/cifar.h"
+#include "runtime/data/index_rows.h"
 #include "runtime/data/picture_files.h"
 #include "runtime/data/synthetic.h"
 #include "runtime/data/table.h"
@@ -87,11 +88,27 @@ void check_kind(bool has_numbers, const std::string& name, const DataRequest& re
         "give rows of numbers: --images FILE.npy --labels FILE.npy, or --data FILE.csv");
 }
 
+constexpr const char* kIndexFix =
+    "give rows of indices: --images FILE.npy --labels FILE.npy, or --data FILE.csv";
+
+std::unique_ptr<Source> open_indices(const Place& place, const std::string& name, Part part,
+                                     const DataRequest& request) {
+    if (place.kind == Kind::kCsv) return read_index_csv(place.path, request);
+    if (place.kind == Kind::kMadeUp) {
+        const uint64_t count = std::min(*synthetic_count(name), request.take);
+        check_data_bytes(count, {request.shape.channels * 4, 1, request.shape.width}, request.bytes,
+                         name);
+        return make_synthetic_indices(count, part, request);
+    }
+    throw RuntimeError(one_line(name), "holds pictures, but the network reads indices", kIndexFix);
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
                                     const DataRequest& request) {
     const Place place = find_place(name_or_path);
+    if (request.indices.limit > 0) return open_indices(place, name_or_path, part, request);
     check_kind(
         place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
         name_or_path, request);
@@ -118,6 +135,10 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
 
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {
     if (is_npy(files.images)) return read_npy(files.images, files.labels, request);
+    if (request.indices.limit > 0) {
+        throw RuntimeError(one_line(files.images), "is no .npy file, but the network reads indices",
+                           kIndexFix);
+    }
     check_kind(/*has_numbers=*/false, files.images, request);
     if (files.labels.empty())
         return keep(read_idx_pictures(files.images, request.shape, request.limits()));

@@ -34,6 +34,7 @@ DataRequest make_request(const InferOptions& options, const emulsion_info& info,
     DataRequest request;
     request.shape = only_picture_input(info);
     request.axes = row_axes(info.inputs[0]);
+    request.indices = index_range(info.inputs[0]);
     request.classes = find_score_output(info).classes;
     request.class_names = facts.classes;
     if (facts.classes.empty() && info.class_count == request.classes)
@@ -180,6 +181,10 @@ std::unique_ptr<Results> make_results(const InferOptions& options, const emulsio
 }
 
 int classify(InferenceSession& session, const InferOptions& options) {
+    if (index_range(session.info().inputs[0]).limit > 0 && !options.has_set()) {
+        throw UsageError("pictures", "are no input of a network that reads indices",
+                         "give rows of indices: --images FILE.npy, or --data FILE.csv");
+    }
     if (!row_axes(session.info().inputs[0]).empty() && !options.has_set()) {
         throw UsageError("pictures", "are no input of a network that reads rows of numbers",
                          "give rows of numbers: --images FILE.npy, or --data FILE.csv");

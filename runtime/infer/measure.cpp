@@ -25,17 +25,27 @@ class Noise {
         return static_cast<float>(static_cast<int32_t>(bits_ >> 32)) / 2147483648.0f;
     }
 
+    int32_t below(int32_t limit) {
+        next();
+        return static_cast<int32_t>((bits_ >> 33) % static_cast<uint64_t>(limit));
+    }
+
   private:
     uint64_t bits_ = 1;
 };
 
-// [samples][H][W][C]
+// [samples][H][W][C], or indices
 AlignedBlock random_images(const InferenceSession& session, int samples) {
     const uint64_t count = session.shape().elements() * static_cast<uint64_t>(samples);
     AlignedBlock block = allocate_aligned(count * sizeof(float));
     float* values = static_cast<float*>(block.get());
     Noise noise;
-    for (uint64_t i = 0; i < count; i++) values[i] = noise.next();
+    const int64_t limit = index_range(session.info().inputs[0]).limit;
+    auto* indices = static_cast<int32_t*>(block.get());
+    for (uint64_t i = 0; i < count; i++) {
+        if (limit == 0) values[i] = noise.next();
+        if (limit > 0) indices[i] = noise.below(static_cast<int32_t>(limit));
+    }
     return block;
 }
 

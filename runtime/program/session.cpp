@@ -41,7 +41,16 @@ std::vector<int64_t> row_axes(const emulsion_port& port) {
                   : std::vector<int64_t>();
 }
 
+IndexRange index_range(const emulsion_port& port) {
+    return port.type == EMULSION_I32 ? IndexRange{port.classes, port.ignored} : IndexRange{};
+}
+
 PictureShape picture_input(const emulsion_port& port, const std::string& network) {
+    if (index_range(port).limit > 0 && (port.rank == 1 || port.rank == 2) && port.batched == 1) {
+        const bool has_rows = port.rank == 2;
+        return {has_rows ? static_cast<int>(port.shape[0]) : 1, 1,
+                static_cast<int>(port.shape[has_rows ? 1 : 0])};
+    }
     if (const std::vector<int64_t> axes = row_axes(port); !axes.empty()) {
         const int64_t height = axes.size() == 2 ? 1 : axes[1] * axes[2];
         return {static_cast<int>(axes[0]), static_cast<int>(height), static_cast<int>(axes.back())};
@@ -52,8 +61,8 @@ PictureShape picture_input(const emulsion_port& port, const std::string& network
         throw RuntimeError(
             concat(network, ", input ", quoted(port.name)),
             concat("has shape ", shape_text({port.shape, static_cast<size_t>(port.rank)}),
-                   ", but this program feeds pictures, f32 [1 or 3, height, width], or rows of "
-                   "numbers, f32 [channels, length] or [channels, depth, height, width]"),
+                   ", but this program feeds pictures, f32 [1 or 3, height, width], rows of numbers, "
+                   "f32 [channels, length] or [channels, depth, height, width], or indices"),
             "declare the input so and reshape it in the model, or call the library from a program "
             "of your own");
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/abi/program.h"
+#include "runtime/data/open.h"
 #include "runtime/data/picture.h"
 #include "runtime/program/memory.h"
 
@@ -50,13 +51,17 @@ struct FreeAligned {
 using AlignedBlock = std::unique_ptr<void, FreeAligned>;
 AlignedBlock allocate_aligned(uint64_t bytes);
 
-// The picture a network reads: its one f32 input of shape C, H, W; or its row of numbers, (C, L) or
-// (C, D, H, W), as a picture of shape C, 1, L or C, D * H, W. Throws RuntimeError where the inputs
-// are others, as the programs feed these alone.
+// The picture a network reads: its one f32 input of shape C, H, W; its row of numbers, (C, L) or
+// (C, D, H, W), as a picture of shape C, 1, L or C, D * H, W; or its indices, (L) or (R, L), as a
+// picture of shape 1, 1, L or R, 1, L. Throws RuntimeError where the inputs are others, as the
+// programs feed these alone.
 PictureShape picture_input(const emulsion_port& port, const std::string& network);
 
 // The axes of an input that is a row of numbers, (C, L) or (C, D, H, W); of a picture, none.
 std::vector<int64_t> row_axes(const emulsion_port& port);
+
+// The numbers that an input of indices takes; of other inputs, none.
+IndexRange index_range(const emulsion_port& port);
 
 // The picture of a network with one input. Throws RuntimeError where it has others.
 PictureShape only_picture_input(const emulsion_info& info);

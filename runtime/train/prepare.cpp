@@ -184,6 +184,7 @@ void TrainProgram::load_data() {
     DataRequest request;
     request.shape = session_.shape();
     request.axes = row_axes(infer_.info()->inputs[0]);
+    request.indices = index_range(infer_.info()->inputs[0]);
     request.classes = std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
     if (infer_.info()->class_count == request.classes)
         request.class_names = class_names(*infer_.info());

@@ -37,8 +37,11 @@ namespace {
 
 std::string describe(const emulsion_port& port) {
     const char* contents = "numbers";
-    if (port.type == EMULSION_I32)
-        contents = port.rank == 0 ? "class indices" : "a class index for each pixel";
+    if (port.type == EMULSION_I32) {
+        contents = port.rank == 0   ? "class indices"
+                   : port.rank == 3 ? "a class index for each pixel"
+                                    : "indices";
+    }
     if (port.distribution != 0) contents = "distributions over classes";
     return concat(quoted(port.name), " (", contents, ")");
 }
@@ -52,7 +55,7 @@ void TrainingSession::find_inputs() {
         const emulsion_port& port = info_.inputs[i];
         if (port.type == EMULSION_I32 && port.rank == 0 && labels++ == 0) {
             label_input_ = i;
-        } else if (port.type == EMULSION_F32 && pictures++ == 0) {
+        } else if ((port.type == EMULSION_F32 || i == 0) && pictures++ == 0) {
             picture_input_ = i;
         } else {
             others += concat(others.empty() ? " " : ", ", describe(port));

@@ -33,6 +33,7 @@ const Table& table() {
         add_convolution(t);
         add_dense(t);
         add_elementary(t);
+        add_index(t);
         add_loss(t);
         add_normalization(t);
         add_optimizer(t);

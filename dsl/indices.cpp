@@ -1,0 +1,167 @@
+// Layers that read and write at indices: embeddings, and what runs along the edges of a graph.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "compiler/graph/limits.h"
+#include "compiler/ops/sources.h"
+#include "dsl/layer.h"
+
+namespace emulsion {
+
+using internal::Access;
+using internal::composite_name;
+using internal::Layer;
+using internal::write_layer;
+
+namespace {
+
+constexpr int64_t kMostPlaces = 1 << 20;       // of an index along an axis
+constexpr int64_t kSources = 0, kTargets = 1;  // rows of an edge list
+
+std::vector<int64_t> ignored_of(int64_t padding_index) {
+    return padding_index == kNoIndex ? std::vector<int64_t>{} : std::vector{padding_index};
+}
+
+void check_count(const Layer& layer, std::string_view what, int64_t count) {
+    if (count >= 1) return;
+    layer.refuse("attribute", fmt::format("it has {} {}, but must have 1 or more", count, what),
+                 fmt::format("give the number of {}", what));
+}
+
+// That x is (C, V) and `edges` an edge list (2, E).
+void expect_graph(const Layer& layer, Value x, Value edges) {
+    const TensorType &vertices = layer.type(x), &list = layer.type(edges);
+    if (!vertices.batched || vertices.shape.size() != 2) {
+        layer.refuse("rank",
+                     fmt::format("the vertices must be (n, features, vertices), but are {}",
+                                 to_string(vertices)),
+                     "reshape them to {features, vertices}", {x});
+    }
+    if (list.element == ElementType::i32 && list.shape.size() == 2 && list.shape[0] == 2) return;
+    layer.refuse("index",
+                 fmt::format("the edges must be i32[n,2,edges], but are {}", to_string(list)),
+                 "declare them with m.indices(\"edges\", {2, edges})", {edges});
+}
+
+// What arrives at each vertex along the edges, summed: of x (C, V), or of each edge alone.
+Value arriving(Layer& layer, const std::string& part, Value messages, Value edges,
+               int64_t vertices) {
+    return layer.add(part, "scatter_sum", {messages, edges},
+                     {{"columns", vertices}, {"row", kTargets}, {"ignored", std::vector{kNoEdge}}});
+}
+
+Value neighbour_sum(Layer& layer, const std::string& part, Value x, Value edges) {
+    const int64_t vertices = layer.type(x).shape[1];
+    const Value sent = layer.add(part.empty() ? "sent" : part + ".sent", "gather", {x, edges},
+                                 {{"row", kSources}, {"ignored", std::vector{kNoEdge}}});
+    return arriving(layer, part, sent, edges, vertices);
+}
+
+// Edges that end at each vertex: (1, V).
+Value degree_of(Layer& layer, Value edges, int64_t vertices) {
+    const Value ones = layer.constant("ones", batched_type({1, layer.type(edges).shape[1]}), 1);
+    return arriving(layer, "degree", ones, edges, vertices);
+}
+
+}  // namespace
+
+Tensor Model::indices(const std::string& name, const std::vector<int64_t>& shape, Place where) {
+    return internal::write_layer_of(
+        state_, "indices", name, {}, where, [&](Layer& layer, const auto&) {
+            bool fits = shape.size() == 1 || shape.size() == 2;
+            for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= kMostPlaces;
+            if (!fits) {
+                layer.refuse("shape",
+                             fmt::format("[{}] is no shape of indices", fmt::join(shape, ",")),
+                             fmt::format("give {{length}} or {{rows, length}}, each from 1 to {}",
+                                         kMostPlaces));
+            }
+            return layer.input(layer.name(), batched_type(shape, ElementType::i32));
+        });
+}
+
+Tensor gather(const Tensor& x, const Tensor& index, const IndexOptions& options, Place where) {
+    return internal::write_node(
+        "gather", options.name, {x, index}, where,
+        {{"row", int64_t{options.row}}, {"ignored", ignored_of(options.padding_index)}});
+}
+
+Tensor scatter_sum(const Tensor& values, const Tensor& index, int columns,
+                   const IndexOptions& options, Place where) {
+    return internal::write_node("scatter_sum", options.name, {values, index}, where,
+                                {{"columns", int64_t{columns}},
+                                 {"row", int64_t{options.row}},
+                                 {"ignored", ignored_of(options.padding_index)}});
+}
+
+Tensor embedding(const Tensor& index, int vocabulary, int width, const EmbeddingOptions& options,
+                 Place where) {
+    return write_layer(
+        "embedding", options.name, {index}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            check_count(layer, "words", vocabulary);
+            check_count(layer, "numbers for each word", width);
+            layer.expect_init_without_inputs(options.init, "table");
+            const Value table = layer.parameter("w", plain_type({width, vocabulary}), options.init);
+            return layer.add("", "gather", {table, in[0]},
+                             {{"ignored", ignored_of(options.padding_index)}});
+        });
+}
+
+Tensor neighbor_pool(const Tensor& x, const Tensor& edges, const NeighborPoolOptions& options,
+                     Place where) {
+    return write_layer("neighbor_pool", options.name, {x, edges}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           expect_graph(layer, in[0], in[1]);
+                           if (options.mode == Neighbors::sum)
+                               return neighbour_sum(layer, "", in[0], in[1]);
+                           const Value sum = neighbour_sum(layer, "sum", in[0], in[1]);
+                           const Value one = layer.constant("one", plain_type({}), 1);
+                           const Value degree = degree_of(layer, in[1], layer.type(in[0]).shape[1]);
+                           const Value divisor = layer.add("divisor", "maximum", {degree, one});
+                           return layer.add("", "divide", {sum, divisor});
+                       });
+}
+
+// The features of a vertex are mapped first, so that edges carry `filters` numbers.
+Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
+                  const GraphConvOptions& options, Place where) {
+    const std::string name = composite_name(x, "graph_conv", options.name);
+    const std::vector<int64_t> shape = x.shape();
+    if (shape.size() != 2) {  // a mistake, or no graph: the layer says so
+        return write_layer("graph_conv", name, {x, edges}, where,
+                           [&](Layer& layer, const std::vector<Value>& in) {
+                               expect_graph(layer, in[0], in[1]);
+                               return in[0];
+                           });
+    }
+    const Tensor mapped = reshape(
+        conv(reshape(x, {shape[0], 1, shape[1]}, {.name = name + ".row"}, where), filters,
+             {.kernel = 1, .bias = false, .init = options.init, .name = name + ".mapped"}, where),
+        {filters, shape[1]}, {.name = name + ".vertices"}, where);
+    return write_layer(
+        "graph_conv", name, {mapped, edges}, where,
+        [&](Layer& layer, const std::vector<Value>& in) {
+            expect_graph(layer, in[0], in[1]);
+            Value factor, h = in[0];
+            if (options.normalize) {
+                Value degree = degree_of(layer, in[1], shape[1]);
+                degree = options.self_loops
+                             ? layer.add("loops", "shift", {degree}, {{"term", 1.0}})
+                             : layer.add("loops", "maximum",
+                                         {degree, layer.constant("one", plain_type({}), 1)});
+                factor = layer.add("factor", "power", {degree}, {{"exponent", -0.5}});
+                h = layer.add("scaled", "multiply", {h, factor});
+            }
+            Value y = neighbour_sum(layer, "neighbors", h, in[1]);
+            if (options.self_loops) y = layer.add("looped", "add", {y, h});
+            if (options.normalize) y = layer.add("normalized", "multiply", {y, factor});
+            if (options.bias) {
+                layer.expect_init_without_inputs(options.bias_init, "bias");
+                y = layer.add("biased", "add",
+                              {y, layer.parameter("b", plain_type({filters}), options.bias_init)});
+            }
+            return layer.activated(y, options.activation, where);
+        });
+}
+
+}  // namespace emulsion

@@ -1,0 +1,96 @@
+// Reading and summing at indices: values, gradients through each other, what is refused.
+#include <gtest/gtest.h>
+
+#include "compiler/graph/text.h"
+#include "compiler/ops/gather.h"
+#include "compiler/ops/scatter_sum.h"
+#include "tests/support/check_op.h"
+#include "tests/support/run_graph.h"
+
+namespace emulsion::test {
+namespace {
+
+using reference::Tensor;
+using Values = std::vector<double>;
+
+TensorType indices(std::vector<int64_t> shape) {
+    return batched_type(std::move(shape), ElementType::i32);
+}
+
+std::shared_ptr<Gather> gather(int64_t row = 0, std::vector<int64_t> ignored = {}) {
+    return std::make_shared<Gather>(IndexAttributes{row, std::move(ignored)});
+}
+
+std::shared_ptr<ScatterSum> scatter_sum(int64_t columns, bool sum_samples = false, int64_t row = 0,
+                                        std::vector<int64_t> ignored = {}) {
+    auto op = std::make_shared<ScatterSum>(IndexAttributes{row, std::move(ignored)});
+    op->columns = columns;
+    op->sum_samples = sum_samples;
+    return op;
+}
+
+TEST(Gather, AgreesWithTheReferenceAndItsGradient) {
+    check_op(gather(), {{plain_type({17, 5}), indices({7})}, {}, 3, 5});
+    check_op(gather(0, {2}), {{plain_type({32, 3}), indices({4})}, {}, 2, 3});
+    check_op(gather(), {{plain_type({1, 1}), indices({1})}, {}, 1, 1});
+    check_op(gather(1, {0}), {{batched_type({5, 6}), indices({2, 11})}, {}, 3, 6});
+    check_op(gather(), {{batched_type({19, 2}), indices({3})}, {}, 1, 2});
+}
+
+TEST(ScatterSum, AgreesWithTheReferenceAndItsGradient) {
+    check_op(scatter_sum(5), {{batched_type({17, 9}), indices({9})}, {}, 3, 5});
+    check_op(scatter_sum(4, false, 1, {3}), {{batched_type({3, 7}), indices({2, 7})}, {}, 2, 4});
+    check_op(scatter_sum(1), {{batched_type({1, 1}), indices({1})}, {}, 1, 1});
+    check_op(scatter_sum(6, true), {{batched_type({18, 4}), indices({4})}, {}, 3, 6});
+}
+
+// Columns 2, none, 0 and 2 again, of a table and of what goes back to it.
+TEST(Gather, ReadsColumnsAndSumsWhatGoesBack) {
+    const Tensor table = reference::make_tensor(plain_type({2, 3}), 1, {1, 2, 3, 4, 5, 6});
+    const Tensor index = reference::make_tensor(indices({4}), 1, {2, -1, 0, 2});
+    EXPECT_EQ(run_op(*gather(0, {-1}), {table, index}, 1)[0].values,
+              (Values{3, 0, 1, 3, 6, 0, 4, 6}));
+    const Tensor dy =
+        reference::make_tensor(batched_type({2, 4}), 1, {1, 10, 100, 1000, 2, 20, 200, 2000});
+    EXPECT_EQ(run_op(*scatter_sum(3, true, 0, {-1}), {dy, index}, 1)[0].values,
+              (Values{100, 0, 1001, 200, 0, 2002}));
+}
+
+// Whatever stands where an index should: no column, and no address outside.
+TEST(Gather, StaysInsideForAnyNumber) {
+    const Tensor table = reference::make_tensor(plain_type({1, 3}), 1, {1, 2, 3});
+    const Tensor index =
+        reference::make_tensor(indices({4}), 1, {3, -7, 2147483647, -2147483648.0});
+    EXPECT_EQ(run_op(*gather(), {table, index}, 1)[0].values, (Values{0, 0, 0, 0}));
+    const Tensor values = reference::make_tensor(batched_type({1, 4}), 1, {1, 2, 3, 4});
+    EXPECT_EQ(run_op(*scatter_sum(3), {values, index}, 1)[0].values, (Values{0, 0, 0}));
+}
+
+TEST(Index, KnowsItsLimit) {
+    const std::vector<TensorType> types = {plain_type({4, 9}), indices({3})};
+    EXPECT_EQ(gather()->index_limit(1, types), 9);
+    EXPECT_EQ(gather()->index_limit(0, types), 0);
+    EXPECT_EQ(gather(0, {-1})->ignored_index(1), -1);
+    EXPECT_EQ(gather()->ignored_index(1), std::nullopt);
+    EXPECT_EQ(scatter_sum(6)->index_limit(1, types), 6);
+    EXPECT_EQ(print_attributes(*scatter_sum(6, true, 0, {-1})),
+              " {columns=6, sum_samples=true, ignored=[-1]}");
+}
+
+TEST(Index, RefusesWhatIsNone) {
+    const TensorType table = plain_type({4, 9});
+    EXPECT_EQ(node_error(gather(), {batched_type({4, 9, 1}), indices({3})}), "");
+    EXPECT_EQ(node_error(gather(), {table, batched_type({3})}), "");
+    EXPECT_EQ(node_error(gather(2), {table, indices({2, 3})}), "");
+    EXPECT_EQ(node_error(gather(0, {1, 2}), {table, indices({3})}), "");
+    EXPECT_EQ(node_error(gather(), {table, indices({})}), "");
+}
+
+TEST(ScatterSum, RefusesValuesOfAnotherLength) {
+    EXPECT_EQ(node_error(scatter_sum(5), {batched_type({4, 3}), indices({2, 7})}), "");
+    EXPECT_EQ(node_error(scatter_sum(5), {batched_type({4}), indices({7})}), "");
+    EXPECT_EQ(node_error(scatter_sum(0), {batched_type({4, 7}), indices({7})}), "");
+}
+
+}  // namespace
+}  // namespace emulsion::test

@@ -1,0 +1,32 @@
+// Sums at indices, of each sample and of all.
+#include <gtest/gtest.h>
+
+#include "compiler/ops/scatter_sum.h"
+#include "tests/schedules/recipe_support.h"
+
+namespace emulsion::test {
+namespace {
+
+Group scatter(int64_t channels, int64_t places, int64_t columns, bool sum_samples, int batch) {
+    auto op = std::make_shared<ScatterSum>();
+    op->columns = columns;
+    op->sum_samples = sum_samples;
+    op->ignored = {2};
+    return group_of(
+        op, {batched_type({channels, places}), batched_type({places}, ElementType::i32)}, batch);
+}
+
+TEST(ScatterRecipe, AgreesWithTheReference) {
+    check_recipe("scatter", scatter(17, 7, 5, false, 3), {.classes = 5});
+    check_recipe("scatter", scatter(1, 1, 1, false, 1), {.classes = 1});
+    check_recipe("scatter", scatter(35, 3, 6, true, 4), {.classes = 6});
+}
+
+// As many bytes as make several tasks.
+TEST(ScatterRecipe, InParallel) {
+    check_recipe("scatter", scatter(48, 20, 700, true, 3), {.classes = 700, .all_isas = false});
+    check_recipe("scatter", scatter(40, 20, 300, false, 4), {.classes = 300, .all_isas = false});
+}
+
+}  // namespace
+}  // namespace emulsion::test
