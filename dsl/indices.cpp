@@ -8,8 +8,6 @@
 
 namespace emulsion {
 
-using internal::Access;
-using internal::composite_name;
 using internal::Layer;
 using internal::write_layer;
 
@@ -122,37 +120,45 @@ Tensor neighbor_pool(const Tensor& x, const Tensor& edges, const NeighborPoolOpt
                        });
 }
 
+namespace {
+
+// x (C, V) times weights, a convolution of one tap: (filters, V).
+Value mapped(Layer& layer, Value x, int filters, const Init& init) {
+    const std::vector<int64_t> shape = layer.type(x).shape;
+    const Value w =
+        layer.parameter("w", plain_type({filters, shape[0], 1, 1}), init, shape[0], filters);
+    const Value row =
+        layer.add("row", "view", {x}, {{"shape", std::vector<int64_t>{shape[0], 1, shape[1]}}});
+    const Value y = layer.add("mapped", "conv2d", {row, w});
+    return layer.add("vertices", "view", {y}, {{"shape", std::vector<int64_t>{filters, shape[1]}}});
+}
+
+// D^-1/2, for each vertex: (1, V).
+Value degree_factor(Layer& layer, Value edges, int64_t vertices, bool self_loops) {
+    const Value degree = degree_of(layer, edges, vertices);
+    const Value counted =
+        self_loops
+            ? layer.add("loops", "shift", {degree}, {{"term", 1.0}})
+            : layer.add("loops", "maximum", {degree, layer.constant("one", plain_type({}), 1)});
+    return layer.add("factor", "power", {counted}, {{"exponent", -0.5}});
+}
+
+}  // namespace
+
 // The features of a vertex are mapped first, so that edges carry `filters` numbers.
 Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
                   const GraphConvOptions& options, Place where) {
-    const std::string name = composite_name(x, "graph_conv", options.name);
-    const std::vector<int64_t> shape = x.shape();
-    if (shape.size() != 2) {  // a mistake, or no graph: the layer says so
-        return write_layer("graph_conv", name, {x, edges}, where,
-                           [&](Layer& layer, const std::vector<Value>& in) {
-                               expect_graph(layer, in[0], in[1]);
-                               return in[0];
-                           });
-    }
-    const Tensor mapped = reshape(
-        conv(reshape(x, {shape[0], 1, shape[1]}, {.name = name + ".row"}, where), filters,
-             {.kernel = 1, .bias = false, .init = options.init, .name = name + ".mapped"}, where),
-        {filters, shape[1]}, {.name = name + ".vertices"}, where);
     return write_layer(
-        "graph_conv", name, {mapped, edges}, where,
+        "graph_conv", options.name, {x, edges}, where,
         [&](Layer& layer, const std::vector<Value>& in) {
             expect_graph(layer, in[0], in[1]);
-            Value factor, h = in[0];
+            check_count(layer, "filters", filters);
+            Value factor, h = mapped(layer, in[0], filters, options.init);
             if (options.normalize) {
-                Value degree = degree_of(layer, in[1], shape[1]);
-                degree = options.self_loops
-                             ? layer.add("loops", "shift", {degree}, {{"term", 1.0}})
-                             : layer.add("loops", "maximum",
-                                         {degree, layer.constant("one", plain_type({}), 1)});
-                factor = layer.add("factor", "power", {degree}, {{"exponent", -0.5}});
+                factor = degree_factor(layer, in[1], layer.type(h).shape[1], options.self_loops);
                 h = layer.add("scaled", "multiply", {h, factor});
             }
-            Value y = neighbour_sum(layer, "neighbors", h, in[1]);
+            Value y = neighbour_sum(layer, "", h, in[1]);
             if (options.self_loops) y = layer.add("looped", "add", {y, h});
             if (options.normalize) y = layer.add("normalized", "multiply", {y, factor});
             if (options.bias) {

@@ -35,15 +35,15 @@ void expect_index(const TensorType& index, const IndexAttributes& attributes) {
 
 void expect_values_at(const TensorType& values, const TensorType& index, std::string_view what) {
     if (!values.batched || values.shape.size() != 2) {
-        fail(
-            "rank",
-            fmt::format("the {} must be (n, channels, length), but is {}", what, to_string(values)),
-            "give it one column of channels for each index");
+        fail("rank",
+             fmt::format("the {} must be (n, channels, length), but are {}", what,
+                         to_string(values)),
+             "give it one column of channels for each index");
     }
     expect_f32(values, what);
     if (values.shape[1] == places_of(index)) return;
     fail("shape",
-         fmt::format("the {} has {} columns, but there are {} indices", what, values.shape[1],
+         fmt::format("the {} have {} columns, but there are {} indices", what, values.shape[1],
                      places_of(index)),
          fmt::format("give it {} columns", places_of(index)));
 }

@@ -42,17 +42,37 @@ static void name_place(emulsion_instance* instance, const emulsion_port* port, i
     }
 }
 
-/* An input of class indices holds classes, or what says that it does not count. */
+/* The same for value `k` of an input of indices, (L) or (R, L): "input 'edges' of sample 3, row 1,
+ * place 17". */
+static void name_index(emulsion_instance* instance, const emulsion_port* port, int64_t k) {
+    const int64_t each = (int64_t)(port->bytes / sizeof(int32_t));
+    const int64_t rows = port->rank > 1 ? port->shape[0] : 1;
+    emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "input '");
+    emulsion_append(instance, port->name);
+    emulsion_append(instance, "' of sample ");
+    emulsion_append_number(instance, k / each);
+    if (port->rank > 1) {
+        emulsion_append(instance, ", row ");
+        emulsion_append_number(instance, k % rows);
+    }
+    emulsion_append(instance, ", place ");
+    emulsion_append_number(instance, k % each / rows);
+}
+
+/* An input of class indices holds classes, one of indices what they count, or what says that it
+ * does not count. */
 static int check_labels(emulsion_instance* instance, const emulsion_port* port,
                         const int32_t* labels, int64_t samples) {
     const int64_t count = samples * (int64_t)(port->bytes / sizeof(int32_t));
     for (int64_t k = 0; k < count; k++) {
         if (labels[k] >= 0 && labels[k] < port->classes) continue;
         if (port->ignored != 0 && labels[k] == port->ignored) continue;
-        name_place(instance, port, k);
+        const int is_index = port->rank == 1 || port->rank == 2;
+        (is_index ? name_index : name_place)(instance, port, k);
         emulsion_append(instance, " is ");
         emulsion_append_number(instance, labels[k]);
-        emulsion_append(instance, ", but must be a class: 0 to ");
+        emulsion_append(
+            instance, is_index ? ", but must be an index: 0 to " : ", but must be a class: 0 to ");
         emulsion_append_number(instance, port->classes - 1);
         if (port->ignored != 0) {
             emulsion_append(instance, ", or ");

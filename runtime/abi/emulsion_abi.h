@@ -171,14 +171,16 @@ typedef struct emulsion_tensor {
  * library hands out "loss", the mean over the samples, and of each classifier "correct" or, where
  * it has a name, "NAME.correct": how many samples, or pixels, of the call it has right; with
  * "counted" beside it where labels may say "does not count". Of several losses each has an output
- * "NAME.loss", before its weight. A label map is [samples][H][W], its shape {1, H, W}. */
+ * "NAME.loss", before its weight. A label map is [samples][H][W], its shape {1, H, W}. Indices are
+ * [samples][L], or, of shape {R, L}, [samples][L][R]: an edge list is pairs, its shape {2, L}. */
 typedef struct emulsion_port {
     const char* name;
     int32_t type;
     int32_t rank;    /* of one sample */
     int32_t batched; /* 0: one value per call, such as the loss */
-    int32_t classes; /* of an input of class indices: a call is refused, with the sample and its
-                        label, where one is neither in 0 .. classes - 1 nor `ignored`; else 0 */
+    int32_t classes; /* of an input of class indices, or of words or vertices: a call is refused,
+                        with the sample and its index, where one is neither in 0 .. classes - 1 nor
+                        `ignored`; else 0 */
     int32_t ignored; /* the index of what does not count, such as -100; 0 where there is none */
     int32_t distribution; /* 1: along the channels, or features, values of 0 or more that sum to 1,
                              to a thousandth: a call is refused, with the sample, where not */

@@ -79,17 +79,56 @@ TEST(Index, KnowsItsLimit) {
 
 TEST(Index, RefusesWhatIsNone) {
     const TensorType table = plain_type({4, 9});
-    EXPECT_EQ(node_error(gather(), {batched_type({4, 9, 1}), indices({3})}), "");
-    EXPECT_EQ(node_error(gather(), {table, batched_type({3})}), "");
-    EXPECT_EQ(node_error(gather(2), {table, indices({2, 3})}), "");
-    EXPECT_EQ(node_error(gather(0, {1, 2}), {table, indices({3})}), "");
-    EXPECT_EQ(node_error(gather(), {table, indices({})}), "");
+    EXPECT_EQ(
+        node_error(gather(), {batched_type({4, 9, 1}), indices({3})}),
+        R"(net.cpp:7: error[rank]: gather 'it': the columns must be a parameter (channels, columns) or of each sample (n, channels, columns), but are f32[n,4,9,1]
+    operand 'a' f32[n,4,9,1] from net.cpp:1
+    operand 'b' i32[n,3] from net.cpp:2
+  fix: give it a tensor with these two axes)");
+    EXPECT_EQ(
+        node_error(gather(), {table, batched_type({3})}),
+        R"(net.cpp:7: error[index]: gather 'it': the index must be i32[n,length] or i32[n,rows,length], but is f32[n,3]
+    operand 'a' f32[4,9] from net.cpp:1
+    operand 'b' f32[n,3] from net.cpp:2
+  fix: give it an input of indices)");
+    EXPECT_EQ(
+        node_error(gather(2), {table, indices({2, 3})}),
+        R"(net.cpp:7: error[attribute]: gather 'it': row 2 of the index is asked for, but i32[n,2,3] has 2
+    operand 'a' f32[4,9] from net.cpp:1
+    operand 'b' i32[n,2,3] from net.cpp:2
+  fix: choose a row from 0 to 1)");
+    EXPECT_EQ(
+        node_error(gather(0, {1, 2}), {table, indices({3})}),
+        R"(net.cpp:7: error[attribute]: gather 'it': 2 indices are to be ignored, but one can be
+    operand 'a' f32[4,9] from net.cpp:1
+    operand 'b' i32[n,3] from net.cpp:2
+  fix: give what does not count one index)");
+    EXPECT_EQ(
+        node_error(gather(), {table, indices({})}),
+        R"(net.cpp:7: error[index]: gather 'it': the index must be i32[n,length] or i32[n,rows,length], but is i32[n]
+    operand 'a' f32[4,9] from net.cpp:1
+    operand 'b' i32[n] from net.cpp:2
+  fix: give it an input of indices)");
 }
 
 TEST(ScatterSum, RefusesValuesOfAnotherLength) {
-    EXPECT_EQ(node_error(scatter_sum(5), {batched_type({4, 3}), indices({2, 7})}), "");
-    EXPECT_EQ(node_error(scatter_sum(5), {batched_type({4}), indices({7})}), "");
-    EXPECT_EQ(node_error(scatter_sum(0), {batched_type({4, 7}), indices({7})}), "");
+    EXPECT_EQ(
+        node_error(scatter_sum(5), {batched_type({4, 3}), indices({2, 7})}),
+        R"(net.cpp:7: error[shape]: scatter_sum 'it': the values have 3 columns, but there are 7 indices
+    operand 'a' f32[n,4,3] from net.cpp:1
+    operand 'b' i32[n,2,7] from net.cpp:2
+  fix: give it 7 columns)");
+    EXPECT_EQ(
+        node_error(scatter_sum(5), {batched_type({4}), indices({7})}),
+        R"(net.cpp:7: error[rank]: scatter_sum 'it': the values must be (n, channels, length), but are f32[n,4]
+    operand 'a' f32[n,4] from net.cpp:1
+    operand 'b' i32[n,7] from net.cpp:2
+  fix: give it one column of channels for each index)");
+    EXPECT_EQ(node_error(scatter_sum(0), {batched_type({4, 7}), indices({7})}),
+              R"(net.cpp:7: error[attribute]: scatter_sum 'it': the number of columns is 0
+    operand 'a' f32[n,4,7] from net.cpp:1
+    operand 'b' i32[n,7] from net.cpp:2
+  fix: give it one column or more)");
 }
 
 }  // namespace
