@@ -163,6 +163,9 @@ struct ConvOptions {
     bool strict = false;  // refuses a map that the last position does not end at: see conv()
     int groups = 1;       // of channels and of filters, each group a convolution of its own
     bool flip = false;    // true convolution: the filter turned round in both directions
+    // The channels that each filter reads, as LeNet-5's C3 has them: weights (pairs, 1, KH, KW), in
+    // the order of the filters, their channels ascending. Empty: all.
+    std::vector<std::vector<int>> connections = {};
     bool bias = true;
     bool untied_bias = false;  // the bias is one of each position, not of each filter
     Init init = Init::he();
@@ -193,6 +196,32 @@ struct ConvTransposeOptions {
     Padding padding = valid;
     Size output_padding = 0;  // more cells below, to the right and behind, fewer than the stride
     int groups = 1;           // of channels and of filters, each group a layer of its own
+    bool bias = true;
+    Init init = Init::he();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
+    std::string name = {};
+};
+
+struct LocallyConnectedOptions {
+    Size kernel = 3;
+    Size stride = 1;
+    Size dilation = 1;
+    Padding padding = valid;
+    bool bias = true;  // one of each filter and position
+    Init init = Init::he();
+    Init bias_init = Init::zeros();
+    Activation activation = Activation();
+    std::string name = {};
+};
+
+enum class Offsets { per_position, per_tap };
+struct DeformConvOptions {
+    Size kernel = 3;
+    Size stride = 1;
+    Size dilation = 1;
+    Padding padding = valid;
+    Offsets offsets = Offsets::per_position;  // where none are given
     bool bias = true;
     Init init = Init::he();
     Init bias_init = Init::zeros();
@@ -388,6 +417,20 @@ Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options = {},
 // with `same`, H' = stride * H.
 Tensor conv_transpose(const Tensor& x, int filters, const ConvTransposeOptions& options = {},
                       Place where = Place::current());
+// A convolution whose filters are others at each position, as Keras's LocallyConnected2D: (C, H, W)
+// to (filters, H', W'), with weights (filters, KH * KW * C, H', W') in the order p, q, c of a
+// patch, H' * W' times those of a convolution.
+Tensor locally_connected(const Tensor& x, int filters, const LocallyConnectedOptions& options = {},
+                         Place where = Place::current());
+// A convolution each tap of which reads at an offset of its own, between cells bilinear, zeros
+// outside. `offsets` are (2 * KH * KW, H', W'), down and right for each tap in turn, in cells, as
+// torchvision's deform_conv2d takes them.
+Tensor deform_conv(const Tensor& x, const Tensor& offsets, int filters,
+                   const DeformConvOptions& options = {}, Place where = Place::current());
+// The same with offsets that are learnt, from zero on: by a convolution of the same kernel,
+// NAME.offsets, or as parameters of each tap, NAME.offsets (2 * KH * KW).
+Tensor deform_conv(const Tensor& x, int filters, const DeformConvOptions& options = {},
+                   Place where = Place::current());
 // (F) to (units): a weighted sum of all features, and a bias, for each unit.
 Tensor dense(const Tensor& x, int units, const DenseOptions& options = {},
              Place where = Place::current());

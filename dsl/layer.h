@@ -80,6 +80,11 @@ class Layer {
     SourceLocation where_;
 };
 
+// The filter (filters, channels, taps …) of a convolution whose options name the channels that each
+// filter reads.
+Value connected_filter(Layer& layer, int filters, int64_t channels,
+                       const std::vector<int64_t>& kernel, const ConvOptions& options);
+
 // Writes one layer of `kind` on the operands: `body` gets the layer and the operands' values and
 // returns the result. The result is poisoned where an operand is, where operands belong to
 // different models, or where `body` throws Error.

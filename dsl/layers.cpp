@@ -85,8 +85,10 @@ Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
     if (options.strict) check_strict(layer, positions, window, padding);
     const int64_t taps = product(window.size);
     const int64_t in = channels / options.groups, out = filters / options.groups;
-    Value w = layer.parameter("w", filter_type(filters, in, window.size), options.init, in * taps,
-                              out * taps);
+    Value w = options.connections.empty()
+                  ? layer.parameter("w", filter_type(filters, in, window.size), options.init,
+                                    in * taps, out * taps)
+                  : internal::connected_filter(layer, filters, channels, window.size, options);
     if (options.flip) {
         Numbers axes(positions.size());
         std::iota(axes.begin(), axes.end(), 2);

@@ -17,8 +17,10 @@
 #include "compiler/ops/channel_sum.h"
 #include "compiler/ops/clip.h"
 #include "compiler/ops/concatenate.h"
+#include "compiler/ops/connect_filter.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/crop.h"
+#include "compiler/ops/deform_sample.h"
 #include "compiler/ops/dense.h"
 #include "compiler/ops/distribution_cross_entropy.h"
 #include "compiler/ops/dropout.h"
@@ -34,6 +36,7 @@
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/label_weight.h"
+#include "compiler/ops/local_dense.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/multi_margin.h"
@@ -103,6 +106,8 @@ constexpr Entry kOps[] = {
     {"clip_factor", make<ClipFactor>, kOfUpdate},
     {"clip_value", make<ClipValue>, kOfUpdate},
     {"concatenate", make<Concatenate>},
+    {"connect_filter", make<ConnectFilter>},
+    {"connect_filter_backward", make<ConnectFilterBackward>},
     {"constant", make<Constant>},
     {"conv2d", make<Conv2d>},
     {"conv2d_backward_data", make<Conv2dBackwardData>},
@@ -110,6 +115,9 @@ constexpr Entry kOps[] = {
     {"crop", make<Crop>},
     {"crop_backward", make<CropBackward>},
     {"decay_weights", make<DecayWeights>, kOfUpdate},
+    {"deform_sample", make<DeformSample>},
+    {"deform_sample_backward_data", make<DeformSampleBackwardData>},
+    {"deform_sample_backward_offsets", make<DeformSampleBackwardOffsets>},
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
@@ -147,6 +155,9 @@ constexpr Entry kOps[] = {
     {"label_weight", make<LabelWeight>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
+    {"local_dense", make<LocalDense>},
+    {"local_dense_backward_data", make<LocalDenseBackwardData>},
+    {"local_dense_backward_weights", make<LocalDenseBackwardWeights>},
     {"log", make<Log>},
     {"log_softmax", make<LogSoftmax>},
     {"max_pool", make<MaxPool>},

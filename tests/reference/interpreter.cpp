@@ -34,6 +34,7 @@ const Table& table() {
         add_dense(t);
         add_elementary(t);
         add_index(t);
+        add_local(t);
         add_loss(t);
         add_normalization(t);
         add_optimizer(t);

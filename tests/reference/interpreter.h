@@ -43,6 +43,7 @@ void add_elementary(Table& table);
 void add_pooling(Table& table);
 void add_structure(Table& table);
 void add_index(Table& table);
+void add_local(Table& table);
 void add_loss(Table& table);
 void add_normalization(Table& table);
 void add_optimizer(Table& table);

@@ -2,6 +2,7 @@
 #include "schedules/cpu/maps/scatter.h"
 
 #include "compiler/graph/limits.h"
+#include "compiler/ops/deform_sample.h"
 #include "compiler/ops/scatter_sum.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
@@ -17,16 +18,37 @@ using Halide::RDom;
 using Halide::Stage;
 using Halide::TailStrategy;
 using Halide::Var;
+using Halide::VarOrRVar;
 
 namespace {
 
 constexpr double kSerialBytes = 128e3;  // below this one thread is enough
 
+// A map that starts as zeros, `inside` being its coordinates between channels and samples, and to
+// which an update adds along `places`.
+void schedule_channels(Func map, const std::vector<VarOrRVar>& inside,
+                       const std::vector<VarOrRVar>& places, bool parallel) {
+    const Var c("c"), n("n"), co("co"), ci("ci"), task("task");
+    const auto schedule = [&](Stage stage, const std::vector<VarOrRVar>& loops) {
+        std::vector<VarOrRVar> order = {ci};
+        order.insert(order.end(), loops.begin(), loops.end());
+        order.emplace_back(co);
+        order.emplace_back(n);
+        stage.split(c, co, ci, kLanes, TailStrategy::GuardWithIf)
+            .vectorize(ci)
+            .reorder(order)
+            .fuse(co, n, task);
+        if (parallel) stage.parallel(task);
+    };
+    schedule(map, inside);
+    schedule(map.update(), places);
+}
+
 // y: (c, x, n)
 Func of_each_sample(const KernelContext& context, const ScatterSum& op, bool parallel) {
     const Group& group = context.group();
     const Func values = context.operand(0);
-    const Var c("c"), x("x"), n("n"), co("co"), ci("ci"), task("task");
+    const Var c("c"), x("x"), n("n");
     const RDom r(0, to_int(places_of(group.anchor_input(1))), "r");
     const Column column =
         column_at(context.operand(1), group.anchor_input(1), op, op.columns, r, n);
@@ -34,18 +56,31 @@ Func of_each_sample(const KernelContext& context, const ScatterSum& op, bool par
     y(c, x, n) = 0.0F;
     y(c, column.at, n) =
         Strict(y(c, column.at, n)) + choose(column.counts, Expr(values(c, r, n)), 0.0F);
-    const auto tasks = [&](Stage stage) {
-        stage.fuse(co, n, task);
-        if (parallel) stage.parallel(task);
-    };
-    y.split(c, co, ci, kLanes, TailStrategy::GuardWithIf).vectorize(ci).reorder(ci, x, co, n);
-    tasks(y);
-    y.update()
-        .split(c, co, ci, kLanes, TailStrategy::GuardWithIf)
-        .vectorize(ci)
-        .reorder(ci, r, co, n);
-    tasks(y.update());
+    schedule_channels(y, {x}, {r}, parallel);
     return y;
+}
+
+// y: (c, x, y, n); a place adds to the four cells around it.
+Func of_places(const KernelContext& context, const DeformSampleBackwardData& op, bool parallel) {
+    const Group& group = context.group();
+    const Func values = context.operand(0);
+    const std::vector<int64_t>& from = group.anchor_input(0).shape;
+    const int height = to_int(op.input[0]), width = to_int(op.input[1]);
+    const Var c("c"), x("x"), y("y"), n("n");
+    const RDom r(0, 4, 0, to_int(from[2]), 0, to_int(from[1]), "r");
+    const DeformPlace place =
+        deform_place(op, context.operand(1), op.input[0], op.input[1], r.y, r.z, n);
+    const Expr a = r.x / 2, b = r.x % 2, row = place.y + a, column = place.x + b;
+    const Expr inside = row >= 0 && row < height && column >= 0 && column < width;
+    const Strict down = choose(a == 0, Strict(1.0F) - Strict(place.down), place.down);
+    const Strict right = choose(b == 0, Strict(1.0F) - Strict(place.right), place.right);
+    const Expr at_x = Halide::clamp(column, 0, width - 1), at_y = Halide::clamp(row, 0, height - 1);
+    const Strict term = down * right * Strict(Expr(values(c, r.y, r.z, n)));
+    Func dx("dx");
+    dx(c, x, y, n) = 0.0F;
+    dx(c, at_x, at_y, n) = Strict(dx(c, at_x, at_y, n)) + choose(inside, term, 0.0F);
+    schedule_channels(dx, {x, y}, {r.x, r.y, r.z}, parallel);
+    return dx;
 }
 
 // y: (lane, i, k)
@@ -74,9 +109,10 @@ Func of_all_samples(const KernelContext& context, const ScatterSum& op, bool par
 
 }  // namespace
 
-bool Scatter::applies(const Group& group, const Isa& isa) const {
-    return !isa.is_device() && anchor_as<ScatterSum>(group) != nullptr && !group.has_epilogue() &&
-           group.body.results().size() == 1;
+bool Scatter::applies(const Group& group, const Isa&) const {
+    const bool is_known = anchor_as<ScatterSum>(group) != nullptr ||
+                          anchor_as<DeformSampleBackwardData>(group) != nullptr;
+    return is_known && !group.has_epilogue() && group.body.results().size() == 1;
 }
 
 double Scatter::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
@@ -84,8 +120,11 @@ double Scatter::cost(const Group& group, const Tiling&, const Isa&, const Machin
 }
 
 std::vector<Func> Scatter::build(KernelContext& context, const Tiling&) const {
-    const auto& op = *anchor_as<ScatterSum>(context.group());
-    const bool parallel = traffic_bytes(context.group()) > kSerialBytes;
+    const Group& group = context.group();
+    const bool parallel = traffic_bytes(group) > kSerialBytes;
+    if (const auto* places = anchor_as<DeformSampleBackwardData>(group))
+        return {of_places(context, *places, parallel)};
+    const auto& op = *anchor_as<ScatterSum>(group);
     return {op.sum_samples ? of_all_samples(context, op, parallel)
                            : of_each_sample(context, op, parallel)};
 }

@@ -1,6 +1,7 @@
 // Sums at indices, of each sample and of all.
 #include <gtest/gtest.h>
 
+#include "compiler/ops/deform_sample.h"
 #include "compiler/ops/scatter_sum.h"
 #include "tests/schedules/recipe_support.h"
 
@@ -26,6 +27,18 @@ TEST(ScatterRecipe, AgreesWithTheReference) {
 TEST(ScatterRecipe, InParallel) {
     check_recipe("scatter", scatter(48, 20, 700, true, 3), {.classes = 700, .all_isas = false});
     check_recipe("scatter", scatter(40, 20, 300, false, 4), {.classes = 300, .all_isas = false});
+}
+
+TEST(ScatterRecipe, AddsToTheCellsAroundAPlace) {
+    auto op = std::make_shared<DeformSampleBackwardData>();
+    op->kernel = {2, 3};
+    op->padding = {0, 0, 1, 1};
+    op->input = {3, 4};
+    const auto group = [&](int64_t channels, int batch) {
+        return group_of(op, {batched_type({channels, 4, 12}), batched_type({12, 2, 4})}, batch);
+    };
+    check_recipe("scatter", group(19, 3));
+    check_recipe("scatter", group(300, 4), {.all_isas = false});
 }
 
 }  // namespace
