@@ -114,7 +114,7 @@ Places places_of(const Layer& layer, const Numbers& map, int filters, const Opti
 // Refuses a window that does not fit into the map.
 void check_fit(const Layer& layer, const Places& places, const Numbers& map) {
     try {
-        check_window(places.window(), map[1], map[2], "filter");
+        check_window(places.window(), std::span(map).subspan(1), "filter");
     } catch (const Error& error) {
         const Diagnostic& fault = error.diagnostic();
         layer.refuse(fault.code, fault.message, fault.fix);
