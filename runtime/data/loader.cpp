@@ -67,6 +67,11 @@ struct Claim {
 
 void check_arguments(const Source& source, const std::vector<uint32_t>& subset,
                      const LoaderOptions& options) {
+    if (options.augmenter != nullptr && !source.has_pictures()) {
+        throw RuntimeError(one_line(source.source),
+                           "holds numbers, but the network augments pictures",
+                           "give data of pictures, or add --no-augment");
+    }
     const uint64_t count = source.count();
     const auto outside =
         std::find_if(subset.begin(), subset.end(), [&](uint32_t index) { return index >= count; });
@@ -93,7 +98,7 @@ struct Loader::State {
     void start_threads();
     void stop();
     void run();  // a thread
-    void read(const Claim& claim);
+    void read(const Claim& claim, AugmentMemory* memory);
 
     // Under the mutex.
     Slot& last_slot() { return slots[(head + opened - 1) % slots.size()]; }
@@ -123,6 +128,7 @@ struct Loader::State {
     bool is_held = false;  // the caller uses the slot before head
     bool is_paused = false, is_stopped = false;
 
+    AugmentMemory own_memory;  // of next(), where there are no threads
     std::vector<std::thread> threads;
 };
 
@@ -193,14 +199,19 @@ void Loader::State::finish(const Claim& claim) {
     if (active == 0) is_idle.notify_one();
 }
 
-void Loader::State::read(const Claim& claim) {
+void Loader::State::read(const Claim& claim, AugmentMemory* memory) {
     const uint64_t elements = source.shape.elements();
     for (uint64_t i = claim.first; i < claim.first + claim.count; i++) {
         const uint32_t index = claim.slot->indices[i];
         float* row = claim.slot->images.get() + i * elements;
         claim.slot->labels[i] = index < source.labels.size() ? source.labels[index] : 0;
         try {
-            source.read(index, normalizer, row);
+            if (options.augmenter == nullptr) {
+                source.read(index, normalizer, row);
+            } else {
+                options.augmenter->write_row(source.picture_at(index), claim.slot->batch.epoch,
+                                             index, normalizer, memory, row);
+            }
         } catch (...) {
             claim.slot->errors[i] = std::current_exception();
             std::fill_n(row, elements, 0.0f);
@@ -209,6 +220,7 @@ void Loader::State::read(const Claim& claim) {
 }
 
 void Loader::State::run() {
+    AugmentMemory memory;
     std::unique_lock lock(mutex);
     while (true) {
         has_work.wait(lock, [&] { return is_stopped || (!is_paused && can_claim()); });
@@ -216,7 +228,7 @@ void Loader::State::run() {
         const Claim claim = claim_rows();
         if (can_claim()) has_work.notify_one();
         lock.unlock();
-        read(claim);
+        read(claim, &memory);
         lock.lock();
         finish(claim);
     }
@@ -296,7 +308,7 @@ const Batch& Loader::next() {
     }
     if (state.threads.empty() && state.opened == 0) {
         const Claim claim = state.claim_rows();
-        state.read(claim);
+        state.read(claim, &state.own_memory);
         state.finish(claim);
     }
     Slot& slot = state.slots[state.head];
@@ -312,8 +324,8 @@ const Batch& Loader::next() {
     return slot.batch;
 }
 
-int workers_for(const Source& source, int threads) {
-    return source.is_in_memory() ? 1 : std::max(threads, 1);
+int workers_for(const Source& source, int threads, bool is_augmented) {
+    return source.is_in_memory() && !is_augmented ? 1 : std::max(threads, 1);
 }
 
 std::vector<uint32_t> epoch_order(std::vector<uint32_t> subset, uint64_t seed, uint64_t epoch) {

@@ -4,8 +4,8 @@
 // the order of (seed, epoch). The stream goes on from epoch to epoch without a pause. A position
 // is (epoch, batch) alone, so a run resumes anywhere and gets the same batches, however many
 // threads read them. Memory is bounded: the ring, which is taken and touched at construction, and
-// what the source takes for one row in each thread. No row is read further ahead than the ring
-// holds.
+// what source and augmenter take for one row in each thread. No row is read further ahead than the
+// ring holds.
 #pragma once
 #include <cstdint>
 #include <exception>
@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/data/augmenter.h"
 #include "runtime/data/normalize.h"
 #include "runtime/data/source.h"
 
@@ -28,10 +29,12 @@ struct LoaderOptions {
     bool is_once = false;  // the stream ends with its first epoch
     // A row that cannot be read is a row of zeros with its error; otherwise next() throws it.
     bool keeps_errors = false;
+    // What happens to each picture, in each epoch anew; null: nothing. It must outlive the loader.
+    const Augmenter* augmenter = nullptr;
 };
 
-// Threads worth having for a source: one where it is in memory.
-int workers_for(const Source& source, int threads);
+// Threads worth having for a source: one where it is in memory and is not augmented.
+int workers_for(const Source& source, int threads, bool is_augmented = false);
 
 // Valid until the next call of `next` or `start`. Buffers are aligned to EMULSION_ALIGNMENT.
 struct Batch {
@@ -47,7 +50,8 @@ struct Batch {
 class Loader {
   public:
     // `source` must outlive the loader. Throws RuntimeError where the batch is not positive, the
-    // subset is empty or leaves the source, or the system refuses a thread.
+    // subset is empty or leaves the source, an augmented source has no pictures, or the system
+    // refuses a thread.
     Loader(const Source& source, std::vector<uint32_t> subset, const Normalizer& normalizer,
            const LoaderOptions& options);
     ~Loader();  // stops the threads
@@ -62,9 +66,9 @@ class Loader {
     // RuntimeError where there is no such place.
     void start(uint64_t epoch, uint64_t batch);
 
-    // Waits for the next batch and gives the former one back. Calls no malloc, but for what the
-    // source needs. Throws the error of the first row of the batch that could not be read, and
-    // again at every further call. Serves one thread. REQUIRES: the stream has not ended.
+    // Waits for the next batch and gives the former one back. Calls no malloc, but for what source
+    // and augmenter need. Throws the error of the first row of the batch that could not be read,
+    // and again at every further call. Serves one thread. REQUIRES: the stream has not ended.
     const Batch& next();
 
   private:

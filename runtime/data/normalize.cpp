@@ -1,6 +1,8 @@
 // One table look-up a value: the three roundings happen once for each of the 256 pixel values.
 #include "runtime/data/normalize.h"
 
+#include <algorithm>
+
 namespace emulsion {
 
 Normalizer::Normalizer(int channels, const float* mean, const float* deviation)
@@ -32,13 +34,31 @@ void look_up(const uint8_t* pixels, uint64_t pixel_count, const float* table, fl
     }
 }
 
+// numbers, values: [pixel_count][C], which may be one; mean, deviation: [C].
+template <int C>
+void divide(const float* numbers, uint64_t pixel_count, const float* mean, const float* deviation,
+            float* values) {
+    for (uint64_t i = 0; i < pixel_count; i++, numbers += C, values += C) {
+        for (int c = 0; c < C; c++) values[c] = (numbers[c] - mean[c]) / deviation[c];
+    }
+}
+
 }  // namespace
 
 void Normalizer::apply(const float* numbers, uint64_t pixel_count, float* values) const {
-    const auto channels = static_cast<uint64_t>(channels_);
-    for (uint64_t i = 0; i < pixel_count * channels; i++) {
-        const uint64_t c = i % channels;
-        values[i] = mean_.empty() ? numbers[i] : (numbers[i] - mean_[c]) / deviation_[c];
+    if (mean_.empty()) {
+        std::copy_n(numbers, pixel_count * static_cast<uint64_t>(channels_), values);
+        return;
+    }
+    switch (channels_) {
+        case 1:
+            return divide<1>(numbers, pixel_count, mean_.data(), deviation_.data(), values);
+        case 2:
+            return divide<2>(numbers, pixel_count, mean_.data(), deviation_.data(), values);
+        case 3:
+            return divide<3>(numbers, pixel_count, mean_.data(), deviation_.data(), values);
+        default:
+            return divide<4>(numbers, pixel_count, mean_.data(), deviation_.data(), values);
     }
 }
 

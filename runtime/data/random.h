@@ -10,7 +10,14 @@
 namespace emulsion {
 
 // What a stream of numbers is for; streams of one seed are independent.
-enum class Stream : uint32_t { shuffle = 1, split = 2, pattern = 3, noise = 4 };
+enum class Stream : uint32_t {
+    shuffle = 1,
+    split = 2,
+    pattern = 3,
+    noise = 4,
+    augment = 5,
+    augment_field = 6
+};
 
 std::array<uint32_t, 4> philox(const std::array<uint32_t, 4>& counter, uint64_t key);
 

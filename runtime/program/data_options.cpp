@@ -44,7 +44,8 @@ void add_data_options(CLI::App& app, DataTexts* texts) {
         ->type_name("NUMBER")
         ->group(kGroup);
     app.add_option("--readers", texts->readers,
-                   "threads that read and decode pictures (all CPUs this process may use); results "
+                   "threads that read, decode and augment pictures (all CPUs this process may "
+                   "use); results "
                    "do not depend on it")
         ->type_name("N")
         ->group(kGroup);

@@ -78,6 +78,28 @@ std::string describe_optimizer(const Json& optimizer) {
     return text;
 }
 
+// A kind or a fill that this version does not know would be left out in silence.
+Augmentation read_augmentation(const Json& json) {
+    Augmentation augmentation;
+    std::string fill(fill_name(augmentation.fill));
+    read(json, "fill", &fill);
+    const std::optional<Fill> found = find_fill(fill);
+    if (!found) refuse(concat("there is no fill ", quoted(fill)));
+    augmentation.fill = *found;
+    read(json, "fill_value", &augmentation.fill_value);
+    read(json, "untouched", &augmentation.untouched);
+    for (const Json& each : json.value("pieces", Json::array())) {
+        const std::string name = each.value("kind", "");
+        const AugmentKind* kind = find_augment_kind(name);
+        if (kind == nullptr) refuse(concat("there is no augmentation ", quoted(name)));
+        AugmentPiece piece = usual_piece(name);
+        for (size_t i = 0; i < kind->fields.size(); i++)
+            read(each, std::string(kind->fields[i].name).c_str(), &piece.values[i]);
+        augmentation.pieces.push_back(std::move(piece));
+    }
+    return augmentation;
+}
+
 }  // namespace
 
 NetworkDescription parse_description(const char* text) {
@@ -97,6 +119,7 @@ NetworkDescription parse_description(const char* text) {
         const Json schedule = find_object(json, "schedule");
         read(schedule, "kind", &description.schedule);
         description.schedule_fields = schedule.dump(-1, ' ', false, Json::error_handler_t::replace);
+        description.augmentation = read_augmentation(find_object(json, "augmentation"));
         read(find_object(json, "defaults"), "epochs", &description.default_epochs);
         read_layers(json, &description.layers);
     } catch (const Json::exception& error) {

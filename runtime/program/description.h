@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/data/augmentation.h"
+
 namespace emulsion {
 
 // A row of the layer table that `emulsion summary` prints, of one sample.
@@ -23,6 +25,7 @@ struct NetworkDescription {
     double learning_rate = 0.01;
     std::string schedule = "cosine";
     std::string schedule_fields = "{}";  // of the schedule, as a JSON object
+    Augmentation augmentation;           // of the pictures that are trained on
     int threads = 0;                     // that the schedules were chosen for
     int64_t parameters = 0, multiply_adds = 0;
     int64_t default_epochs = 5;

@@ -85,6 +85,7 @@ std::string settings_json(const RunFacts& facts) {
               {"schedule", schedule_name(settings.schedule.kind)}};
     if (settings.momentum) json["momentum"] = *settings.momentum;
     if (settings.weight_decay) json["weight_decay"] = *settings.weight_decay;
+    if (!settings.augmentation.empty()) json["augmentation"] = settings.augmentation;
     if (!settings.best.empty()) json["best"] = settings.best;
     if (settings.patience > 0) json["patience"] = settings.patience;
     if (settings.keep > 0) json["keep"] = settings.keep;

@@ -168,6 +168,8 @@ void check_outputs(const OutputPaths& paths) {
     check_output("--trace", paths.trace, /*bytes=*/1, paths);
     check_output("--rate-test", paths.rate_test, /*bytes=*/1, paths);
     check_output("--report", paths.report, /*bytes=*/1, paths);
+    check_output("--augment-preview", paths.preview, /*bytes=*/1, paths);
+    check_output("--augment-ablation", paths.ablation, /*bytes=*/1, paths);
     check_checkpoint_room(paths);
     check_pair("--weights", paths.weights, "the best weights", paths.best);
     check_pair("--profile", paths.profile, "the best weights", paths.best);

@@ -38,7 +38,7 @@ bool is_held(const std::string& folder);
 // Where a run writes; empty: nowhere.
 struct OutputPaths {
     std::string folder;  // of checkpoints
-    std::string weights, best, profile, trace, rate_test, report;
+    std::string weights, best, profile, trace, rate_test, report, preview, ablation;
     std::string init;               // what the run reads: weights,
     std::vector<std::string> data;  // and files of the data set
     uint64_t checkpoint_bytes = 0, weights_bytes = 0;

@@ -64,7 +64,8 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
                           "); more than these are computed in parts, whose gradients make one "
                           "update: on a processor, where updates are apart"))
         ->type_name("N");
-    app.add_option("--seed", numbers->seed, "of initial weights, shuffling and split (1)")
+    app.add_option("--seed", numbers->seed,
+                   "of initial weights, shuffling, split and augmentation (1)")
         ->type_name("N");
     app.add_option("--init", options->init,
                    "begin with the weights of this file (safetensors) that fit by name and shape, "
@@ -80,6 +81,17 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
            "which pictures of each class are held out: random, by the seed, or leading, the "
            "first ones (random)")
         ->type_name("NAME");
+    app.add_flag("--no-augment", options->no_augment,
+                 "train on the pictures as they are, whatever the model's augmentation");
+    app.add_option("--augment-preview", options->preview,
+                   "no run, but a picture (PNG): a row for each of the first pictures of the run, "
+                   "first as it is, then as the epochs have it")
+        ->type_name("FILE");
+    app.add_option("--augment-ablation", options->ablation,
+                   "no run that is kept, but one without augmentation, one with each part of it "
+                   "alone, one with all; what the last validation of each finds goes to this file "
+                   "(CSV) and as a table to standard output")
+        ->type_name("FILE");
     app.add_option("--ema", numbers->ema,
                    "validate, test and write an exponential moving average of the weights with "
                    "this decay, such as 0.999 (on the processor)")
@@ -257,6 +269,30 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
     options->reading = read_data_options(numbers.data);
 }
 
+// What draws or compares augmentations keeps nothing else.
+void check_augmentation(const TrainOptions& options) {
+    const bool draws = !options.preview.empty();
+    if (!draws && options.ablation.empty()) return;
+    const char* mode = draws ? "--augment-preview" : "--augment-ablation";
+    for (const auto& [is_given, option] :
+         {std::pair{draws && !options.ablation.empty(), "--augment-ablation"},
+          std::pair{!options.rate_test.empty(), "--rate-test"},
+          std::pair{!options.checkpoint.empty(), "--checkpoint"},
+          std::pair{!options.weights.empty(), "--weights"},
+          std::pair{options.ema.has_value(), "--ema"},
+          std::pair{!options.profile.empty(), "--profile"},
+          std::pair{!options.trace.empty(), "--trace"}, std::pair{options.dry_run, "--dry-run"},
+          std::pair{options.no_augment, "--no-augment"}}) {
+        if (!is_given) continue;
+        throw UsageError(option, concat("cannot be combined with ", mode),
+                         "leave one of the two out");
+    }
+    if (!draws && !options.validation) {
+        throw UsageError("--augment-ablation", "needs a validation to compare by",
+                         "add --validation, such as --validation 0.1");
+    }
+}
+
 void check_combination(const TrainOptions& options) {
     if (options.epochs && options.steps) {
         throw UsageError("--steps", "cannot be combined with --epochs",
@@ -278,6 +314,7 @@ void check_combination(const TrainOptions& options) {
         if (is_given && options.checkpoint.empty())
             throw UsageError(option, "needs the folder of the run", "add --checkpoint FOLDER");
     }
+    check_augmentation(options);
     if (!options.rate_test.empty()) {
         for (const auto& [is_given, option] :
              {std::pair{!options.checkpoint.empty(), "--checkpoint"},

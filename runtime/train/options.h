@@ -52,13 +52,15 @@ struct TrainOptions {
     Device device;           // of the training library
     std::string checkpoint;  // folder
     std::optional<double> checkpoint_minutes;
-    std::string weights;      // file; CHECKPOINT/weights.safetensors where a folder is given
-    std::string profile;      // file, kPrintProfile, or empty: none
-    std::string trace;        // file, or empty: none
-    std::string rate_test;    // file, or empty: a run, no range test
-    std::string report;       // file of a page, or empty: none
-    std::string tensorboard;  // folder, or empty: none
-    std::string history;      // folder of a run whose epochs are printed, instead of training
+    std::string weights;            // file; CHECKPOINT/weights.safetensors where a folder is given
+    std::string profile;            // file, kPrintProfile, or empty: none
+    std::string trace;              // file, or empty: none
+    std::string rate_test;          // file, or empty: a run, no range test
+    std::string report;             // file of a page, or empty: none
+    std::string tensorboard;        // folder, or empty: none
+    std::string preview, ablation;  // files of --augment-preview, --augment-ablation, or empty
+    bool no_augment = false;
+    std::string history;  // folder of a run whose epochs are printed, instead of training
     int64_t line_steps = 0;
     double line_minutes = 0;
     Resume resume = Resume::kNo;

@@ -198,16 +198,51 @@ void TrainProgram::load_data() {
         state_.data_facts = facts;
     }
     if (!data_.train->note.empty()) console_.note(data_.train->note + "\n");
+    check_augmentation();
+    if (!state_.settings.augmentation.empty())
+        augmenter_.emplace(network_.augmentation, session_.shape(), state_.settings.seed);
     const Normalizer normalizer(session_.shape().channels, session_.info());
-    LoaderOptions loading;
-    loading.batch = state_.settings.batch;
-    loading.seed = state_.settings.seed;
-    loading.workers = workers_for(*data_.train, options_.reading.readers);
-    loader_ = std::make_unique<Loader>(*data_.train, data_.split.train, normalizer, loading);
+    loader_ =
+        std::make_unique<Loader>(*data_.train, data_.split.train, normalizer, loader_options());
     if (!resumes_) return;
     check_place(state_, loader_->batches(), checkpoint_file());
     check_heads(state_, session_.heads(), checkpoint_file());
     stored_steps_ = stored.total_steps(loader_->batches());
+}
+
+// The model's augmentation, and that of the run, which goes on with no other.
+void TrainProgram::check_augmentation() const {
+    const Augmentation& augmentation = network_.augmentation;
+    const PictureShape& shape = session_.shape();
+    const char* mode = options_.no_augment         ? "--no-augment"
+                       : !options_.preview.empty() ? "--augment-preview"
+                                                   : "--augment-ablation";
+    const bool needs_one =
+        options_.no_augment || !options_.preview.empty() || !options_.ablation.empty();
+    if (needs_one && augmentation.empty()) {
+        throw UsageError(
+            mode, "is of no use: the model has no augmentation",
+            "give it one with augment({...}) and build it anew, or leave the option out");
+    }
+    if (const auto fault = find_fault(augmentation, shape.height, shape.width))
+        throw RuntimeError("network description", fault->what, fault->fix);
+    const std::string own = to_text(augmentation);
+    const std::string& stored = state_.settings.augmentation;
+    if (stored.empty() || stored == own) return;
+    throw RuntimeError(one_line(checkpoint_file()),
+                       concat("its run augments pictures by ", one_line(stored),
+                              ", but this program ", own.empty() ? "does not" : "by " + own),
+                       "build the program with that augmentation to resume this run");
+}
+
+LoaderOptions TrainProgram::loader_options() const {
+    LoaderOptions options;
+    options.batch = state_.settings.batch;
+    options.seed = state_.settings.seed;
+    options.augmenter = augmenter_ ? &*augmenter_ : nullptr;
+    options.workers =
+        workers_for(*data_.train, options_.reading.readers, options.augmenter != nullptr);
+    return options;
 }
 
 // A file that does not fit is found out here.
@@ -257,6 +292,8 @@ OutputPaths TrainProgram::outputs() const {
     paths.trace = options_.trace;
     paths.rate_test = options_.rate_test;
     paths.report = options_.report;
+    paths.preview = options_.preview;
+    paths.ablation = options_.ablation;
     paths.init = options_.init;
     return paths;
 }

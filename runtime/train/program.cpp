@@ -59,8 +59,11 @@ int TrainProgram::run() {
         return exit_code();
     }
     const WatchSignals watch;
-    if (!options_.rate_test.empty()) {
-        attempt([this] { test_rates(); });
+    for (const auto& [file, mode] : {std::pair{&options_.rate_test, &TrainProgram::test_rates},
+                                     std::pair{&options_.preview, &TrainProgram::draw_preview},
+                                     std::pair{&options_.ablation, &TrainProgram::ablate}}) {
+        if (file->empty()) continue;
+        attempt([this, mode] { (this->*mode)(); });
         return exit_code();
     }
     attempt([this] { train(); });

@@ -40,6 +40,8 @@ class TrainProgram {
     void check_numbers() const;
     void begin_parameters();
     void load_data();
+    void check_augmentation() const;
+    LoaderOptions loader_options() const;
     void check_length();
     std::string checkpoint_file() const;
     std::string weights_file() const;
@@ -47,6 +49,10 @@ class TrainProgram {
     RunFacts facts() const;
 
     void test_rates();
+    // augment_modes.cpp
+    void draw_preview();
+    void ablate();
+    std::optional<Evaluation> train_with(const Augmentation& augmentation);
 
     void train();
     void say_resumed();
@@ -90,6 +96,7 @@ class TrainProgram {
     std::optional<InitialWeights> initial_;  // of --init
     int64_t stored_steps_ = 0;               // length of the run as the checkpoint has it
     RunData data_;
+    std::optional<Augmenter> augmenter_;  // of the run's pictures, where it has one
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<InferenceSession> inference_;  // made at the first evaluation
     std::optional<MistakeList> mistakes_;          // of the last evaluation, where they are shown,

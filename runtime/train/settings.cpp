@@ -92,6 +92,7 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     if (options.reading.rule) settings.resize = to_text(*options.reading.rule);
     settings.scale = options.reading.scale.value_or(1.0);
     settings.split = options.split == kLeadingSplit ? kLeadingSplit : "";
+    if (!options.no_augment) settings.augmentation = to_text(network.augmentation);
     settings.epochs = options.epochs.value_or(network.default_epochs);
     settings.steps = options.steps.value_or(0);
     settings.batch = options.batch.value_or(info.batch);
@@ -145,6 +146,13 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
     if (options.reading.scale) check_equal("--scale", *options.reading.scale, stored.scale);
     if (options.split) {
         check_equal("--split", *options.split, stored.split.empty() ? kRandomSplit : stored.split);
+    }
+    if (options.no_augment && !stored.augmentation.empty()) {
+        throw UsageError(
+            "--no-augment",
+            concat("is given, but the run of the checkpoint augments its pictures by ",
+                   one_line(stored.augmentation)),
+            "leave the option out with --resume, or begin a new run in another folder");
     }
     RunSettings settings = stored;
     if (!options.data.empty() || !options.images.empty()) {

@@ -24,6 +24,7 @@ struct RunSettings {
     std::string resize;          // a PictureRule as text, or empty: what the data want
     double scale = 1.0;          // see table.h
     std::string split;           // kLeadingSplit, or empty: kRandomSplit
+    std::string augmentation;    // the network's as text, or empty: none
     int64_t epochs = 1;
     int64_t steps = 0;  // 0: epochs decide the length
     int batch = 1;

@@ -308,6 +308,8 @@ std::vector<std::vector<std::string>> settings_rows(const RunFacts& facts) {
         {"optimizer", optimizer_text(facts)},
         {"rate", describe_schedule(settings.schedule)},
     };
+    if (!settings.augmentation.empty())
+        rows.push_back({"augmented", one_line(settings.augmentation)});
     if (settings.ema > 0) rows.push_back({"average", concat("weights, decay ", settings.ema)});
     if (settings.patience > 0) {
         rows.push_back(

@@ -121,6 +121,78 @@ TEST(DataLoader, ResumesAnywhereWithTheSameBatches) {
     }
 }
 
+// All pictures of the batches from here on, augmented.
+std::vector<float> augmented_rows(Loader& loader, int batches) {
+    std::vector<float> rows;
+    for (int i = 0; i < batches; i++) {
+        const Batch& batch = loader.next();
+        rows.insert(rows.end(), batch.images, batch.images + batch.samples * 6);
+    }
+    return rows;
+}
+
+Augmentation all_kinds() {
+    Augmentation augmentation{{}, Fill::reflect, 0, 0.1};
+    for (const AugmentKind& kind : augment_kinds()) {
+        AugmentPiece piece = usual_piece(kind.name);
+        for (double& value : piece.values) value = value == 0 ? 1 : value;
+        piece.values[0] = 0.5;
+        augmentation.pieces.push_back(piece);
+    }
+    return augmentation;
+}
+
+// Whoever reads them, and wherever the stream begins, a sample is the same in the same epoch.
+TEST(DataLoader, AugmentedPicturesDependOnNoThreadAndNoOrder) {
+    const Dataset dataset = make_dataset(23);
+    const Augmenter augmenter(all_kinds(), dataset.shape, 11);
+    std::vector<float> expected;
+    for (int workers : {0, 1, 2, 3, 4}) {
+        const LoaderOptions options{
+            .batch = 4, .seed = 11, .workers = workers, .augmenter = &augmenter};
+        Loader loader(dataset, whole_set(23), kPlain, options);
+        const std::vector<float> rows = augmented_rows(loader, 18);
+        if (expected.empty()) expected = rows;
+        EXPECT_EQ(rows, expected) << workers;
+        EXPECT_NE(std::vector(rows.begin(), rows.begin() + 138),
+                  std::vector(rows.begin() + 138, rows.begin() + 276));
+        loader.start(1, 2);
+        EXPECT_EQ(augmented_rows(loader, 10),
+                  std::vector(expected.begin() + 138 + 48, expected.end()));
+    }
+    // In another order of the data, and alone.
+    AugmentMemory memory;
+    std::vector<float> row(6);
+    const std::vector<uint32_t> order = epoch_order(whole_set(23), 11, 2);
+    augmenter.write_row(dataset.picture_at(order[5]), 2, order[5], kPlain, &memory, row.data());
+    EXPECT_EQ(row, std::vector(expected.begin() + 276 + 30, expected.begin() + 276 + 36));
+}
+
+// Rows of numbers.
+struct Numbers : Source {
+    Numbers() {
+        source = "numbers.csv";
+        shape = {1, 3, 2};
+    }
+    uint64_t count() const override { return 4; }
+    void read(uint64_t, const Normalizer&, float*) const override {}
+    bool is_in_memory() const override { return true; }
+    uint64_t bytes() const override { return 0; }
+    uint32_t checksum() const override { return 0; }
+};
+
+TEST(DataLoader, NumbersAreNotAugmented) {
+    const Numbers numbers;
+    const Augmenter augmenter(all_kinds(), numbers.shape, 11);
+    EXPECT_EQ(testing::message_of([&] {
+                  Loader(numbers, whole_set(4), kPlain, {.batch = 4, .augmenter = &augmenter});
+              }),
+              "numbers.csv: holds numbers, but the network augments pictures\n"
+              "  fix: give data of pictures, or add --no-augment");
+    EXPECT_EQ(workers_for(numbers, 3), 1);
+    EXPECT_EQ(workers_for(numbers, 3, /*is_augmented=*/true), 3);
+}
+
 TEST(DataLoader, StartDropsWhatIsPrepared) {
     const Dataset dataset = make_dataset(60);
     Loader loader(dataset, whole_set(60), kPlain, {.batch = 3, .is_shuffled = false});
