@@ -22,6 +22,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "dsl/augmentation.h"
 #include "dsl/settings.h"
 #include "dsl/training.h"
 
@@ -749,6 +750,10 @@ class Model {
     // The picture's channels become (pixel / 255 - mean) / deviation.
     void normalize(const std::vector<double>& mean, const std::vector<double>& deviation,
                    Place where = Place::current());
+    // What happens to each picture that is trained on, in each epoch anew; those of validation,
+    // test and inference stay as they are.
+    void augment(const std::vector<AugmentPiece>& pieces, const AugmentationOptions& options = {},
+                 Place where = Place::current());
     // Keeps the weights of all layers that match as they are: '*' stands for any text ("conv*",
     // "conv1.w"). A batch norm whose gamma and beta are both frozen normalises by its running
     // statistics in training too, and these stay as they are; dropout goes on dropping.

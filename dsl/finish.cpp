@@ -144,6 +144,7 @@ Network assemble(const ModelState& state) {
     network.schedule = state.schedule;
     network.classes = state.classes;
     network.normalization = state.normalization;
+    network.augmentation = state.augmentation;
     GraphBuilder builder = state.builder;
     if (Value loss = total_loss(builder, state.losses); loss.defined()) {
         for (const internal::LossTerm& term : state.losses) {
@@ -188,6 +189,7 @@ SourceLocation place_of(const Diagnostic& diagnostic, const ModelState& state) {
     SourceLocation place = state.where;
     if (diagnostic.code == "classes") place = state.classes_where;
     if (diagnostic.code == "normalization") place = state.normalization_where;
+    if (diagnostic.code == "augmentation") place = state.augmentation_where;
     if (diagnostic.code == "optimizer" || diagnostic.code == "schedule")
         place = state.optimizer_where;
     return place.file.empty() ? state.where : place;
@@ -209,7 +211,8 @@ FinishedModel finish(const Model& model) {
         // A name or a loss that is wrong already has its own mistake.
         bool is_known = fault.code == "name" || (fault.code == "loss" && state.loss_is_poisoned) ||
                         (fault.code == "input" && network.graph.results().empty()) ||
-                        (fault.code == "classes" && state.loss_is_poisoned);
+                        (fault.code == "classes" && state.loss_is_poisoned) ||
+                        (fault.code == "augmentation" && state.loss_is_poisoned);
         if (is_known) continue;
         if (fault.where.file.empty()) fault.where = place_of(fault, state);
         result.mistakes.push_back(std::move(fault));

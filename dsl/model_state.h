@@ -57,6 +57,8 @@ struct ModelState {
     SourceLocation classes_where;
     Normalization normalization;
     SourceLocation normalization_where;
+    Augmentation augmentation;
+    SourceLocation augmentation_where;
     std::vector<Pattern> frozen, undecayed;
     std::vector<RatePattern> rates;
 

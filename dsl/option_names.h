@@ -14,8 +14,8 @@ struct UnknownOption {
     std::vector<std::string> known;  // the options of the function, in order
 };
 
-// In the text of a model file, by that of dsl/emulsion.h and dsl/training.h. Text that is no C++
-// gives what it gives.
+// In the text of a model file, by that of dsl/emulsion.h, dsl/training.h and dsl/augmentation.h.
+// Text that is no C++ gives what it gives.
 std::vector<UnknownOption> find_unknown_options(std::string_view model, std::string_view header);
 
 // A function that the model file calls and neither declares nor finds in the header. Not each is a

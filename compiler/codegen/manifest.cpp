@@ -49,6 +49,21 @@ Json spec_json(Spec spec) {
     return json;
 }
 
+Json augmentation_json(Augmentation augmentation) {
+    Json json = Json::object();
+    JsonFields fields(json);
+    std::string fill(fill_name(augmentation.fill));
+    visit_augmentation(augmentation, fill, fields);
+    json["pieces"] = Json::array();
+    for (AugmentPiece& piece : augmentation.pieces) {
+        Json numbers{{"kind", piece.kind}};
+        JsonFields piece_fields(numbers);
+        visit_piece(piece, piece_fields);
+        json["pieces"].push_back(std::move(numbers));
+    }
+    return json;
+}
+
 int64_t parameter_count(const Network& network) {
     int64_t count = 0;
     for (int i = 0; i < static_cast<int>(network.graph.nodes().size()); i++) {
@@ -217,6 +232,8 @@ std::string manifest_text(const std::string& name, const Network& network, const
         json["optimizer"] = spec_json(network.optimizer);
         json["schedule"] = spec_json(network.schedule);
         if (!network.rates.empty()) json["rates"] = network.rates;
+        if (!network.augmentation.empty())
+            json["augmentation"] = augmentation_json(network.augmentation);
         json["update"] = plan.update_at_once ? "at-once" : "apart";
     }
     for (const PlannedPort& port : plan.inputs) json["inputs"].push_back(port_json(port));
@@ -399,6 +416,8 @@ std::string description_text(const Network& network, const Plan* train, const Pl
               {"defaults", {{"epochs", 5}}}};
     if (train == nullptr) return json.dump();
     json["batch"] = train->variants.back().batches.back().batch;
+    if (!network.augmentation.empty())
+        json["augmentation"] = augmentation_json(network.augmentation);
     for (const LayerRow& row : layer_rows(network)) {
         json["layers"].push_back({{"name", row.name},
                                   {"op", row.op},

@@ -93,7 +93,18 @@ bool OptimizerSpec::has_extras() const {
 bool operator==(const Network& a, const Network& b) {
     return a.name == b.name && a.graph == b.graph && a.optimizer == b.optimizer &&
            a.schedule == b.schedule && a.rates == b.rates && a.classes == b.classes &&
-           a.normalization == b.normalization;
+           a.normalization == b.normalization && a.augmentation == b.augmentation;
+}
+
+void visit_piece(AugmentPiece& piece, Fields& fields) {
+    const auto names = find_augment_kind(piece.kind)->fields;
+    for (size_t i = 0; i < names.size(); i++) fields.field(names[i].name, piece.values[i]);
+}
+
+void visit_augmentation(Augmentation& augmentation, std::string& fill, Fields& fields) {
+    fields.field("fill", fill);
+    fields.field("fill_value", augmentation.fill_value);
+    fields.field("untouched", augmentation.untouched);
 }
 
 // Text
@@ -136,6 +147,50 @@ Normalization parse_normalization(TextReader& reader) {
     normalization.deviation = parse_numbers(reader, "deviation");
     reader.expect("}");
     return normalization;
+}
+
+std::string print_augmentation(Augmentation augmentation) {
+    std::string fill(fill_name(augmentation.fill));
+    std::vector<std::string> pieces;
+    for (AugmentPiece& piece : augmentation.pieces) {
+        pieces.push_back(piece.kind + " " +
+                         print_fields([&](Fields& f) { visit_piece(piece, f); }));
+    }
+    return fmt::format("{} [{}]",
+                       print_fields([&](Fields& f) { visit_augmentation(augmentation, fill, f); }),
+                       fmt::join(pieces, ", "));
+}
+
+AugmentPiece parse_piece(TextReader& reader) {
+    const std::string kind = reader.word();
+    if (find_augment_kind(kind) == nullptr) {
+        std::vector<std::string_view> kinds;
+        for (const AugmentKind& each : augment_kinds()) kinds.push_back(each.name);
+        reader.fail("unknown_kind", fmt::format("'{}' is no augmentation", kind),
+                    fmt::format("write one of {}", fmt::join(kinds, ", ")));
+    }
+    AugmentPiece piece = usual_piece(kind);
+    parse_fields(reader, "augmentation " + kind, [&](Fields& f) { visit_piece(piece, f); });
+    return piece;
+}
+
+Augmentation parse_augmentation(TextReader& reader) {
+    Augmentation augmentation;
+    std::string name(fill_name(augmentation.fill));
+    parse_fields(reader, "augmentation",
+                 [&](Fields& f) { visit_augmentation(augmentation, name, f); });
+    const std::optional<Fill> fill = find_fill(name);
+    if (!fill) {
+        reader.fail("unknown_kind", fmt::format("'{}' is no fill of an augmentation", name),
+                    "write constant, nearest, reflect or wrap");
+    }
+    augmentation.fill = *fill;
+    reader.expect("[");
+    while (!reader.accept("]")) {
+        augmentation.pieces.push_back(parse_piece(reader));
+        if (reader.peek() != ']') reader.expect(",");
+    }
+    return augmentation;
 }
 
 // Reads the kind, which must be one of `kinds`, and the fields of that kind. `what` is "optimizer"
@@ -199,6 +254,8 @@ void parse_headers(TextReader& reader, Network& network) {
             network.rates = parse_rates(reader);
         } else if (accept("normalization")) {
             network.normalization = parse_normalization(reader);
+        } else if (accept("augmentation")) {
+            network.augmentation = parse_augmentation(reader);
         } else if (accept("classes")) {
             network.classes = parse_classes(reader);
         } else {
@@ -224,6 +281,8 @@ std::string print(const Network& network) {
                             fmt::join(network.normalization.mean, ","),
                             fmt::join(network.normalization.deviation, ","));
     }
+    if (!network.augmentation.empty())
+        text += fmt::format("augmentation {}\n", print_augmentation(network.augmentation));
     if (!network.classes.empty()) {
         std::vector<std::string> quoted;
         for (const std::string& name : network.classes) quoted.push_back(quote(name));

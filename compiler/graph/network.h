@@ -24,6 +24,7 @@
 
 #include "compiler/graph/graph.h"
 #include "compiler/graph/training.h"
+#include "runtime/data/augmentation.h"
 
 namespace emulsion {
 
@@ -36,6 +37,7 @@ struct Network {
         rates;                         // of parameters: factors of the learning rate other than 1
     std::vector<std::string> classes;  // names by index, or empty
     Normalization normalization;
+    Augmentation augmentation;  // of the pictures that are trained on
 };
 
 bool operator==(const Network& a, const Network& b);
@@ -57,13 +59,19 @@ bool is_trained(const Network& network);
 //     schedule cosine {final=0}
 //     rates {conv1.b=2, conv1.w=0.1}
 //     normalization {mean=[0.286], deviation=[0.353]}
+//     augmentation {fill="constant", fill_value=0, untouched=0} [rotate {probability=1, low=-9, …
 //     classes ["shirt", "bag"]
 //     graph lenet {
 //       …
 //     }
 //
-// Rates, normalization and classes are left out where empty.
+// Rates, normalization, augmentation and classes are left out where empty.
 std::string print(const Network& network);
+
+// Visits the numbers of a piece of an augmentation, and what an augmentation has beside its pieces.
+// REQUIRES: there is the piece's kind.
+void visit_piece(AugmentPiece& piece, Fields& fields);
+void visit_augmentation(Augmentation& augmentation, std::string& fill, Fields& fields);
 
 // Visits what the text of a spec has: the fields of its kind, then the extras where it has any.
 template <class Spec>
@@ -73,7 +81,7 @@ void visit_printed(Spec& spec, Fields& fields) {
 }
 
 // `file` names the text in messages. Throws what parse_graph throws, Error[unknown_attribute],
-// [unknown_kind] (of optimizer or schedule), or what verify_network finds.
+// [unknown_kind] (of optimizer, schedule or augmentation), or what verify_network finds.
 Network parse_network(std::string_view text, const std::string& file);
 
 // parse_network of a file's content; Error[file] where it cannot be read or has over 64 MiB.
@@ -83,9 +91,9 @@ Network read_network(const std::string& path);
 // types that there are (code source), a scalar "loss" that parameters reach, or no loss and another
 // output (code loss), no gradients (gradient), outputs that inference can compute (output), counts
 // that are one number beside a loss (count), an image as first input (input), as many class names
-// as scores (classes), a mean and a deviation for each channel (normalization), indices that are
-// inputs (index), rates in range
-// (optimizer, schedule; rates: of parameters that there are), a name (name). REQUIRES:
+// as scores (classes), a mean and a deviation for each channel (normalization), augmentations that
+// fit the pictures (augmentation), indices that are inputs (index), rates in range (optimizer,
+// schedule; rates: of parameters that there are), a name (name). REQUIRES:
 // verify(graph) passes.
 std::vector<Diagnostic> network_faults(const Network& network);
 

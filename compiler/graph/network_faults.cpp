@@ -340,6 +340,27 @@ void check_normalization(const Network& network) {
         check_range("normalization", "a deviation", deviation, 1e-6, 1e6);
 }
 
+void check_augmentation(const Network& network) {
+    const Augmentation& augmentation = network.augmentation;
+    const Node* image = first_input(network.graph);
+    if (image == nullptr || augmentation.empty()) return;
+    if (!is_trained(network)) {
+        fail("augmentation",
+             fmt::format("the model '{}' augments pictures, but has no loss to train with",
+                         network.name),
+             "give the model a loss, or leave the augmentation out");
+    }
+    const std::vector<int64_t>& shape = image->types[0].shape;
+    if (shape.size() != 3 || shape[0] > 4) {
+        fail("augmentation",
+             fmt::format("pictures of 1 to 4 channels can be augmented, but '{}' is {}",
+                         image->name, to_string(image->types[0])),
+             "give the model an input {channels, height, width}, or leave the augmentation out");
+    }
+    if (const auto fault = find_fault(augmentation, shape[1], shape[2]))
+        fail("augmentation", fault->what, fault->fix);
+}
+
 void check_classes(const Network& network) {
     const Result* scores = network.graph.find_output("scores");
     if (network.classes.empty()) return;
@@ -362,9 +383,10 @@ void check_classes(const Network& network) {
 
 std::vector<Diagnostic> network_faults(const Network& network) {
     std::vector<Diagnostic> faults;
-    for (auto check : {check_name, check_lengths, check_sources, check_input, check_indices,
-                       check_loss, check_gradients, check_outputs, check_measures, check_classes,
-                       check_normalization, check_optimizer, check_rates, check_schedule}) {
+    for (auto check :
+         {check_name, check_lengths, check_sources, check_input, check_indices, check_loss,
+          check_gradients, check_outputs, check_measures, check_classes, check_normalization,
+          check_augmentation, check_optimizer, check_rates, check_schedule}) {
         try {
             check(network);
         } catch (const Error& error) {
