@@ -138,8 +138,10 @@ void Dataset::read(uint64_t index, const Normalizer& normalizer, float* row) con
 
 uint32_t Dataset::checksum() const {
     uLong sum = crc32_z(0, pixels.data(), pixels.size());
-    sum = crc32_z(sum, reinterpret_cast<const Bytef*>(labels.data()),
-                  labels.size() * sizeof(int32_t));
+    for (const std::vector<int32_t>* each : {&labels, &targets}) {
+        sum = crc32_z(sum, reinterpret_cast<const Bytef*>(each->data()),
+                      each->size() * sizeof(int32_t));
+    }
     return static_cast<uint32_t>(sum);
 }
 

@@ -143,7 +143,7 @@ Loader::State::State(const Source& rows, std::vector<uint32_t> indices, const No
     const auto batch = static_cast<uint64_t>(options.batch);
     for (Slot& slot : slots) {
         slot.images = make_aligned<float>(batch * source.shape.elements());
-        slot.labels = make_aligned<int32_t>(batch);
+        slot.labels = make_aligned<int32_t>(batch * source.target.elements());
         slot.indices.resize(batch);
         slot.errors.resize(batch);
     }
@@ -200,11 +200,11 @@ void Loader::State::finish(const Claim& claim) {
 }
 
 void Loader::State::read(const Claim& claim, AugmentMemory* memory) {
-    const uint64_t elements = source.shape.elements();
+    const uint64_t elements = source.shape.elements(), targets = source.target.elements();
     for (uint64_t i = claim.first; i < claim.first + claim.count; i++) {
         const uint32_t index = claim.slot->indices[i];
         float* row = claim.slot->images.get() + i * elements;
-        claim.slot->labels[i] = index < source.labels.size() ? source.labels[index] : 0;
+        int32_t* target = claim.slot->labels.get() + i * targets;
         try {
             if (options.augmenter == nullptr) {
                 source.read(index, normalizer, row);
@@ -212,9 +212,11 @@ void Loader::State::read(const Claim& claim, AugmentMemory* memory) {
                 options.augmenter->write_row(source.picture_at(index), claim.slot->batch.epoch,
                                              index, normalizer, memory, row);
             }
+            source.read_target(index, target);
         } catch (...) {
             claim.slot->errors[i] = std::current_exception();
             std::fill_n(row, elements, 0.0f);
+            std::fill_n(target, targets, 0);
         }
     }
 }
@@ -276,7 +278,9 @@ uint64_t Loader::batches() const { return state_->batches(); }
 uint64_t Loader::samples() const { return state_->subset.size(); }
 
 uint64_t Loader::bytes() const {
-    const uint64_t sample = state_->source.shape.elements() * sizeof(float) + sizeof(int32_t);
+    const Source& source = state_->source;
+    const uint64_t sample =
+        source.shape.elements() * sizeof(float) + source.target.elements() * sizeof(int32_t);
     return state_->slots.size() * static_cast<uint64_t>(state_->options.batch) * sample;
 }
 

@@ -38,11 +38,12 @@ int workers_for(const Source& source, int threads, bool is_augmented = false);
 
 // Valid until the next call of `next` or `start`. Buffers are aligned to EMULSION_ALIGNMENT.
 struct Batch {
-    const float* images = nullptr;    // [batch][H][W][C]; past `samples` the content is old
-    const int32_t* labels = nullptr;  // [batch]
-    int samples = 0;                  // 1 .. batch; fewer than batch at most at the end of an epoch
-    uint64_t epoch = 0, index = 0;    // index of the batch in its epoch
-    bool is_last = false;             // the last one of its epoch
+    const float* images = nullptr;  // [batch][H][W][C]; past `samples` the content is old
+    // [batch][source.target.elements()]: class indices, or the bits of numbers.
+    const int32_t* labels = nullptr;
+    int samples = 0;                // 1 .. batch; fewer than batch at most at the end of an epoch
+    uint64_t epoch = 0, index = 0;  // index of the batch in its epoch
+    bool is_last = false;           // the last one of its epoch
     std::span<const uint32_t> indices;           // [samples], of the rows in the source
     std::span<const std::exception_ptr> errors;  // [samples], null where the row was read
 };

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -275,6 +276,86 @@ std::vector<int32_t> read_npy_labels(const std::string& path, int classes) {
 }
 
 }  // namespace
+
+namespace {
+
+void check_npy_type(const ByteSource& file, const NpyHeader& header, const char* wanted,
+                    std::span<const std::string_view> types) {
+    if (std::find(types.begin(), types.end(), std::string_view(header.type)) != types.end()) return;
+    file.refuse(concat("what rows are trained towards is of type ", quoted(header.type),
+                       "; expected ", wanted),
+                types.size() == 1 ? "save array.astype('float32')" : "save array.astype('uint8')");
+}
+
+// Class indices of the pixels of n maps.
+std::vector<int32_t> read_npy_maps(const ByteSource& file, const NpyHeader& header,
+                                   const DataRequest& request) {
+    const PictureShape& shape = request.target.shape;
+    const std::vector<uint64_t> wanted{header.shape[0], static_cast<uint64_t>(shape.height),
+                                       static_cast<uint64_t>(shape.width)};
+    if (header.shape != wanted) {
+        file.refuse(
+            concat("the maps have the shape ", tuple_text(header.shape),
+                   "; the network is trained towards (n, ", shape.height, ", ", shape.width, ")"),
+            "give a class index for each pixel that the network classifies");
+    }
+    const uint64_t each = element_bytes(header), elements = shape.elements();
+    std::vector<int32_t> maps;
+    maps.reserve(header.shape[0] * elements);
+    Bytes row(elements * each);
+    for (uint64_t n = 0; n < header.shape[0]; n++) {
+        file.read(header.begin + n * row.size(), row);
+        for (uint64_t i = 0; i < elements; i++) {
+            const int64_t value = whole_number(row.data() + i * each, each, header.type[1] == 'i');
+            const bool is_ignored = request.target.ignored && value == *request.target.ignored;
+            if (!is_ignored && (value < 0 || value >= request.classes)) {
+                file.refuse(
+                    concat("row ", n, " holds the class index ", value, ", but the network has ",
+                           request.classes, " classes (indices 0 to ", request.classes - 1, ")"),
+                    "correct it, or give the model more classes");
+            }
+            maps.push_back(static_cast<int32_t>(value));
+        }
+    }
+    return maps;
+}
+
+// The bits of numbers, in the order H, W, C.
+std::vector<int32_t> read_npy_numbers(const ByteSource& file, NpyHeader header,
+                                      const DataRequest& request) {
+    const TargetForm& target = request.target;
+    if (header.shape.size() == 1 && target.elements() == 1) header.shape.push_back(1);
+    const auto numbers = read_rows<float>(file, header, header.shape[0], target.shape);
+    std::vector<int32_t> bits(numbers.size());
+    for (size_t i = 0; i < numbers.size(); i++) {
+        if (!std::isfinite(numbers[i]))
+            file.refuse(concat("row ", i / target.elements(), " holds NaN or infinity"),
+                        "leave the row out, or correct it");
+        std::memcpy(&bits[i], &numbers[i], sizeof(float));
+    }
+    return bits;
+}
+
+}  // namespace
+
+std::vector<int32_t> read_npy_targets(const std::string& path, const DataRequest& request) {
+    static constexpr std::string_view kWhole[] = {"|u1", "|i1", "<u2", "<i2",
+                                                  "<u4", "<i4", "<u8", "<i8"};
+    static constexpr std::string_view kFloat[] = {"<f4"};
+    const ByteSource file(path, ".npy file");
+    const NpyHeader header = read_header(file);
+    const bool is_map = request.target.kind == TargetKind::kMap;
+    if (is_map) {
+        check_npy_type(file, header, "whole numbers", kWhole);
+    } else {
+        check_npy_type(file, header, "'<f4' (float32)", kFloat);
+    }
+    check_elements(file, header);
+    PictureShape stored = request.target.shape;
+    stored.channels *= static_cast<int>(sizeof(int32_t));
+    check_data_bytes(header.shape[0], stored, request.bytes, path);
+    return is_map ? read_npy_maps(file, header, request) : read_npy_numbers(file, header, request);
+}
 
 std::unique_ptr<Source> read_npy(const std::string& images, const std::string& labels,
                                  const DataRequest& request) {

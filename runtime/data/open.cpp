@@ -6,6 +6,7 @@
 
 #include "runtime/data/cifar.h"
 #include "runtime/data/index_rows.h"
+#include "runtime/data/masks.h"
 #include "runtime/data/picture_files.h"
 #include "runtime/data/synthetic.h"
 #include "runtime/data/table.h"
@@ -103,12 +104,33 @@ std::unique_ptr<Source> open_indices(const Place& place, const std::string& name
     throw RuntimeError(one_line(name), "holds pictures, but the network reads indices", kIndexFix);
 }
 
+// Data of what is no class of a row.
+std::unique_ptr<Source> open_targets(const Place& place, Part part, const DataRequest& request) {
+    const bool is_map = request.target.kind == TargetKind::kMap;
+    if (is_map && place.kind == Kind::kTree)
+        return open_mask_folder(part_of(place.path, part), request);
+    if (place.kind == Kind::kList)
+        return is_map ? open_mask_list(place.path, request) : open_number_list(place.path, request);
+    if (!is_map && place.kind == Kind::kCsv) return read_csv(place.path, request);
+    throw RuntimeError(
+        one_line(place.path),
+        is_map ? "holds no masks, but the network classifies each pixel"
+               : concat("holds no numbers to be predicted, but the network is trained towards ",
+                        request.target.elements(), request.target.elements() == 1 ? "" : " each"),
+        is_map
+            ? "give a folder with images/ and masks/, a list of pictures and masks, or "
+              "--images FILE --labels FILE.npy"
+            : "give a .csv file or a list of pictures with the numbers of each, or --images FILE "
+              "--labels FILE.npy");
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
                                     const DataRequest& request) {
     const Place place = find_place(name_or_path);
     if (request.indices.limit > 0) return open_indices(place, name_or_path, part, request);
+    if (request.target.kind != TargetKind::kLabel) return open_targets(place, part, request);
     check_kind(
         place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
         name_or_path, request);
@@ -134,6 +156,19 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
 }
 
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {
+    if (request.target.kind != TargetKind::kLabel && !files.labels.empty()) {
+        auto source = open_source(DataFiles{files.images, ""}, request);
+        source->targets = read_npy_targets(files.labels, request);
+        source->target = request.target;
+        const uint64_t rows = source->targets.size() / request.target.elements();
+        if (rows < source->count() || (rows > source->count() && source->count() < request.take)) {
+            throw RuntimeError(one_line(files.labels),
+                               concat("holds ", rows, rows == 1 ? " row, but " : " rows, but ",
+                                      quoted(files.images), " holds ", source->count()),
+                               "give files that belong together");
+        }
+        return source;
+    }
     if (is_npy(files.images)) return read_npy(files.images, files.labels, request);
     if (request.indices.limit > 0) {
         throw RuntimeError(one_line(files.images), "is no .npy file, but the network reads indices",

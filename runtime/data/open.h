@@ -8,7 +8,10 @@
 //   FILE.bin           records as CIFAR's
 //   FILE.so[:ARGUMENT] a reader of the user's own (see user_rows.h)
 //   FILE               a list of pictures: a path and a label a line
-// Two files, of pictures or numbers and of labels, are IDX or .npy, told apart by content.
+// For a network with a class index for each pixel: FOLDER with `images` and `masks`, or a list of
+// pictures and masks (see masks.h). For one that is trained towards numbers: FILE.csv and lists
+// with the numbers in the place of the label. Both: two files, the second a .npy of maps or
+// numbers. Two files, of pictures or numbers and of labels, are IDX or .npy, told apart by content.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -41,6 +44,7 @@ struct DataRequest {
     int classes = 0;
     // [classes] that labels and folders are matched with; empty: their order decides.
     std::vector<std::string> class_names;
+    TargetForm target;              // what rows are trained towards; labels are of classes
     bool may_lack_classes = false;  // data of some of the class_names alone are fine
     // How pictures of another size become rows. Nothing: picture files are resized as
     // kDefaultRule says, and other data must have the network's size.

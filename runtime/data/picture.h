@@ -7,6 +7,7 @@
 // and oversized files are refused by name; the size is judged by the header, before any memory is
 // taken.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -75,6 +76,14 @@ Picture convert_channels(const Picture& picture, int channels);
 // The picture with the network's channels; throws RuntimeError where height or width differ, with
 // both sizes.
 Picture fit_picture(Picture picture, const PictureShape& shape, const std::string& name);
+
+// The class indices that a PNG holds, one channel: grey values or indices into a palette, of 8 bits
+// or less, as they are. Throws RuntimeError where the bytes are no such file.
+Picture decode_index_png(std::span<const uint8_t> bytes, const std::string& name);
+
+// PNG of indices into a palette of red, green and blue. REQUIRES: one channel, and every index
+// below the length of the palette, which is at most 256.
+Bytes encode_index_png(const Picture& indices, std::span<const std::array<uint8_t, 3>> palette);
 
 // PNG of 1 or 3 channels, 8 bits; equal pixels give equal bytes.
 Bytes encode_png(const Picture& picture);

@@ -250,14 +250,26 @@ std::unique_ptr<Source> open_tree(const std::string& folder, const DataRequest& 
 
 namespace {
 
-struct ListLine {
-    std::string path, label;
-};
+// Where the last `fields` words of the line begin; npos where nothing stands in front of them.
+size_t begin_of_fields(std::string_view line, uint64_t fields) {
+    size_t begin = line.size();
+    for (uint64_t i = 0; i < fields; i++) {
+        const size_t end = begin == 0 ? line.npos : line.find_last_not_of(" \t", begin - 1);
+        const size_t blank = end == line.npos ? end : line.find_last_of(" \t", end);
+        if (blank == line.npos) return blank;
+        begin = blank + 1;
+    }
+    return begin;
+}
 
-std::vector<ListLine> read_list(const std::string& path) {
+}  // namespace
+
+std::vector<ListLine> read_list(const std::string& path, uint64_t fields,
+                                const std::string& example) {
     const Bytes bytes = read_file(path, kMostListFile, "list of pictures");
     std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     std::vector<ListLine> lines;
+    const std::string fix = concat("write one picture a line, such as \"", example, "\"");
     for (uint64_t number = 1; !rest.empty(); number++) {
         const size_t end = std::min(rest.find('\n'), rest.size());
         std::string_view line = rest.substr(0, end);
@@ -265,23 +277,29 @@ std::vector<ListLine> read_list(const std::string& path) {
         while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t'))
             line.remove_suffix(1);
         if (line.empty()) continue;
-        const size_t blank = line.find_last_of(" \t");
-        const size_t last = blank == line.npos ? blank : line.find_last_not_of(" \t", blank);
+        const std::string where = concat(one_line(path), ":", number);
+        const size_t begin = begin_of_fields(line, fields);
+        const size_t last =
+            begin == line.npos || begin == 0 ? line.npos : line.find_last_not_of(" \t", begin - 1);
         if (last == line.npos) {
-            throw RuntimeError(
-                concat(one_line(path), ":", number),
-                concat("expected a path, a blank and a label, found ", quoted(line.substr(0, 80))),
-                "write one picture a line, such as \"cats/1.jpg cat\"");
+            throw RuntimeError(where,
+                               concat("expected a path, a blank and ",
+                                      fields == 1 ? "a label" : concat(fields, " values"),
+                                      ", found ", quoted(line.substr(0, 80))),
+                               fix);
         }
         lines.push_back(
-            {std::string(line.substr(0, last + 1)), std::string(line.substr(blank + 1))});
+            {std::string(line.substr(0, last + 1)), std::string(line.substr(begin)), where});
     }
-    if (lines.empty()) {
-        throw RuntimeError(one_line(path), "the list names no pictures",
-                           "write one picture a line, such as \"cats/1.jpg cat\"");
-    }
+    if (lines.empty()) throw RuntimeError(one_line(path), "the list names no pictures", fix);
     return lines;
 }
+
+std::string listed_path(const std::string& list, const std::string& path) {
+    return path.starts_with('/') ? path : join_path(folder_of(list), path);
+}
+
+namespace {
 
 void check_label(uint64_t label, int classes, const std::string& where) {
     if (label < static_cast<uint64_t>(classes)) return;
@@ -315,7 +333,7 @@ void label_by_name(const std::string& path, const std::vector<ListLine>& lines,
 }  // namespace
 
 std::unique_ptr<Source> open_list(const std::string& path, const DataRequest& request) {
-    const std::vector<ListLine> lines = read_list(path);
+    const std::vector<ListLine> lines = read_list(path, 1, "cats/1.jpg cat");
     auto files = make_files(path, request);
     const bool has_numbers = std::all_of(lines.begin(), lines.end(), [](const ListLine& line) {
         return parse_unsigned(line.label).has_value();
@@ -326,10 +344,8 @@ std::unique_ptr<Source> open_list(const std::string& path, const DataRequest& re
         label_by_name(path, lines, request, files.get());
     }
     Sum sum;
-    const std::string folder = folder_of(path);
     for (const ListLine& line : lines) {
-        files->paths.push_back(line.path.starts_with('/') ? line.path
-                                                          : join_path(folder, line.path));
+        files->paths.push_back(listed_path(path, line.path));
         sum.add(concat(line.path, " ", line.label, "\n"));
     }
     files->sum = sum.value();

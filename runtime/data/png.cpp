@@ -1,5 +1,6 @@
 // PNG through libpng. Its errors arrive by longjmp, so the functions between setjmp and libpng hold
 // no object with a destructor; what they need lives in PngReader.
+#include <array>
 #include <csetjmp>
 #include <cstring>
 
@@ -36,7 +37,9 @@ class PngReader {
     }
 
     // Both return false after an error of libpng, described by problem().
-    bool read_header(const PictureLimits& limits);
+    // As pixels, or as indices: a byte each, of grey and palettes alone.
+    enum class Content { kPixels, kIndices };
+    bool read_header(const PictureLimits& limits, Content content = Content::kPixels);
     bool read_pixels(png_bytep* rows);
 
     int orientation() {
@@ -67,7 +70,7 @@ class PngReader {
     char problem_[128] = {};
 };
 
-bool PngReader::read_header(const PictureLimits& limits) {
+bool PngReader::read_header(const PictureLimits& limits, Content content) {
     if (setjmp(jump_) != 0) return false;
     png_set_read_fn(png_, this, on_read);
     png_set_user_limits(png_, limits.side, limits.side);
@@ -79,8 +82,12 @@ bool PngReader::read_header(const PictureLimits& limits) {
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT,
                                 reinterpret_cast<png_const_bytep>("eXIf"), 1);
     png_read_info(png_, info_);
-    png_set_scale_16(png_);  // round(v * 255 / 65535)
-    png_set_expand(png_);    // palette to RGB, 1, 2, 4 bits to 8, transparent colour to alpha
+    if (content == Content::kIndices) {
+        png_set_packing(png_);  // 1, 2, 4 bits to 8, as they are
+    } else {
+        png_set_scale_16(png_);  // round(v * 255 / 65535)
+        png_set_expand(png_);    // palette to RGB, 1, 2, 4 bits to 8, transparent colour to alpha
+    }
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
     return true;
@@ -107,8 +114,10 @@ unsigned pixel_bits(uint8_t depth, uint8_t color_type) {
 
 }  // namespace
 
-Picture decode_png(std::span<const uint8_t> bytes, const std::string& name,
-                   const PictureLimits& limits) {
+namespace {
+
+Picture read_png(std::span<const uint8_t> bytes, const std::string& name,
+                 const PictureLimits& limits, PngReader::Content content, int* orientation) {
     if (bytes.size() < kHeaderBytes || std::memcmp(bytes.data() + 12, "IHDR", 4) != 0) {
         refuse_damaged("PNG", "no header", name);
     }
@@ -116,7 +125,7 @@ Picture decode_png(std::span<const uint8_t> bytes, const std::string& name,
                bytes.size(), 8 * kDeflateFactor / pixel_bits(bytes[24], bytes[25]));
     PngReader reader(bytes);
     if (!reader.is_ready()) throw std::bad_alloc();
-    if (!reader.read_header(limits)) refuse_damaged("PNG", reader.problem(), name);
+    if (!reader.read_header(limits, content)) refuse_damaged("PNG", reader.problem(), name);
     Picture picture{reader.shape(), {}};
     picture.pixels.resize(picture.shape.elements());
     const size_t row_bytes =
@@ -126,7 +135,60 @@ Picture decode_png(std::span<const uint8_t> bytes, const std::string& name,
         rows.push_back(picture.pixels.data() + y * row_bytes);
     }
     if (!reader.read_pixels(rows.data())) refuse_damaged("PNG", reader.problem(), name);
-    return turn_upright(drop_alpha(std::move(picture)), reader.orientation());
+    *orientation = reader.orientation();
+    return picture;
+}
+
+}  // namespace
+
+Picture decode_png(std::span<const uint8_t> bytes, const std::string& name,
+                   const PictureLimits& limits) {
+    int orientation = 1;
+    Picture picture = read_png(bytes, name, limits, PngReader::Content::kPixels, &orientation);
+    return turn_upright(drop_alpha(std::move(picture)), orientation);
+}
+
+Picture decode_index_png(std::span<const uint8_t> bytes, const std::string& name) {
+    constexpr uint8_t kGrey = 0, kPalette = 3;  // colour types
+    constexpr std::string_view kSignature = "\x89PNG\r\n\x1a\n";
+    const bool is_png = bytes.size() >= kHeaderBytes &&
+                        std::memcmp(bytes.data(), kSignature.data(), kSignature.size()) == 0;
+    const bool is_index = is_png && (bytes[25] == kGrey || bytes[25] == kPalette) && bytes[24] <= 8;
+    if (!is_index) {
+        throw RuntimeError(one_line(name),
+                           is_png ? concat("the mask has ", int{bytes[24]},
+                                           " bits and the colour type ", int{bytes[25]},
+                                           " of PNG; a class index is a grey value or "
+                                           "an index into a palette, of 8 bits or less")
+                                  : std::string("the mask is no PNG file"),
+                           "save masks as PNG of one channel that holds class indices");
+    }
+    int orientation = 1;
+    Picture mask = read_png(bytes, name, {}, PngReader::Content::kIndices, &orientation);
+    return turn_upright(std::move(mask), orientation);
+}
+
+Bytes encode_index_png(const Picture& indices, std::span<const std::array<uint8_t, 3>> palette) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = static_cast<png_uint_32>(indices.shape.width);
+    image.height = static_cast<png_uint_32>(indices.shape.height);
+    image.format = PNG_FORMAT_RGB_COLORMAP;
+    image.colormap_entries = static_cast<png_uint_32>(palette.size());
+    png_alloc_size_t size = 0;
+    const auto write = [&](void* bytes) {
+        return png_image_write_to_memory(&image, bytes, &size, /*convert_to_8_bit=*/0,
+                                         indices.pixels.data(), /*row_stride=*/0, palette.data());
+    };
+    Bytes bytes;
+    if (write(nullptr) != 0) bytes.resize(size);
+    if (bytes.empty() || write(bytes.data()) == 0) {
+        throw RuntimeError(
+            "", concat("cannot write a PNG of ", to_text(indices.shape), ": ", image.message),
+            "give a picture of one channel that is not empty");
+    }
+    bytes.resize(size);
+    return bytes;
 }
 
 Bytes encode_png(const Picture& picture) {

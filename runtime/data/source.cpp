@@ -1,10 +1,21 @@
 // See source.h.
 #include "runtime/data/source.h"
 
+#include <algorithm>
+
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
+
+void Source::read_target(uint64_t index, int32_t* target_row) const {
+    if (targets.empty()) {
+        *target_row = index < labels.size() ? labels[index] : 0;
+        return;
+    }
+    const uint64_t elements = target.elements();
+    std::copy_n(targets.begin() + static_cast<ptrdiff_t>(index * elements), elements, target_row);
+}
 
 std::string Source::name_of(uint64_t index) const { return concat(index); }
 

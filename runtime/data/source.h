@@ -15,6 +15,7 @@
 
 #include "runtime/data/normalize.h"
 #include "runtime/data/resize.h"
+#include "runtime/data/target.h"
 
 namespace emulsion {
 
@@ -23,6 +24,11 @@ struct Source {
     PictureShape shape;           // of one row
     int classes = 0;              // labels are 0 .. classes - 1
     std::vector<int32_t> labels;  // [n], or empty where they are not known
+    // What rows are trained towards: their labels, or else maps or numbers.
+    TargetForm target;
+    // [n][target.elements()], where they are in memory: class indices, or the bits of numbers in
+    // the order H, W, C.
+    std::vector<int32_t> targets;
     // [classes], where the data themselves name their classes.
     std::vector<std::string> class_names;
     // How pictures of another size become rows; nothing where none does.
@@ -43,6 +49,9 @@ struct Source {
     // Writes the row to `row`, shape.elements() values. REQUIRES: index < count(); the normalizer
     // has the channels of `shape`.
     virtual void read(uint64_t index, const Normalizer& normalizer, float* row) const = 0;
+    // Writes what the row is trained towards, target.elements() values: its label (0 where none is
+    // known), or what `targets` has of it.
+    virtual void read_target(uint64_t index, int32_t* target_row) const;
     // What results and messages call a row.
     virtual std::string name_of(uint64_t index) const;
     // Whether reading a row only copies memory, so that more than one thread gains nothing.

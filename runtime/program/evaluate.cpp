@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <cstring>
+#include <string_view>
 
 #include "runtime/data/loader.h"
 #include "runtime/program/format.h"
+#include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
 namespace emulsion {
@@ -49,16 +52,141 @@ void add_picture(const InferenceSession& session, int sample, int32_t label,
     result->metrics.add(loss, counts, 1);
 }
 
+// Adds the pixels of one picture: `labels` [H][W], of each the class index.
+void add_map(const InferenceSession& session, const MapOutput& map, int sample,
+             std::span<const int32_t> labels, const Source& source, const EvaluateOptions& options,
+             Evaluation* result) {
+    const auto scores = session.output(map.index, sample);  // [H][W][K]
+    const auto classes = static_cast<size_t>(map.shape.channels);
+    double loss = 0.0;
+    HeadCount count;
+    int64_t pixels = 0;
+    bool is_finite = true;
+    for (size_t i = 0; i < labels.size(); i++) {
+        const int32_t label = labels[i];
+        if (source.target.ignored && label == *source.target.ignored) continue;
+        const auto pixel = scores.subspan(i * classes, classes);
+        const bool has_scores = has_finite_scores(pixel);
+        is_finite &= has_scores;
+        std::optional<int> found;
+        if (has_scores)
+            found = static_cast<int>(std::max_element(pixel.begin(), pixel.end()) - pixel.begin());
+        if (options.visit_pixel) options.visit_pixel(label, found);
+        count.correct += found == label ? 1.0 : 0.0;
+        if (has_scores && result->has_loss)
+            loss -= std::log(double{std::max(pixel[static_cast<size_t>(label)], FLT_MIN)});
+        pixels++;
+    }
+    result->not_finite += is_finite ? 0 : 1;
+    if (pixels > 0) result->metrics.add(loss / static_cast<double>(pixels), {&count, 1}, pixels);
+}
+
+// Adds the squared error of one picture's prediction.
+void add_numbers(std::span<const float> prediction, std::span<const int32_t> bits,
+                 Evaluation* result) {
+    double sum = 0.0;
+    for (size_t i = 0; i < bits.size(); i++) {
+        float target;
+        std::memcpy(&target, &bits[i], sizeof target);
+        const double error = double{prediction[i]} - double{target};
+        sum += error * error;
+    }
+    const bool is_finite = std::isfinite(sum);
+    result->not_finite += is_finite ? 0 : 1;
+    result->metrics.add(is_finite ? sum / static_cast<double>(bits.size()) : 0.0, {}, 1);
+}
+
+// Compares each picture of the session's last run with what its row is trained towards.
+class Comparison {
+  public:
+    Comparison(const InferenceSession& session, const Source& source,
+               const EvaluateOptions& options, Evaluation* result)
+        : session_(session), source_(source), options_(options), result_(result) {
+        for (const Head& head : session.heads()) counts_.push_back({head.name});
+        if (counts_.empty()) counts_.emplace_back();
+        const TargetForm& target = source.target;
+        result->has_loss = has_evaluation_loss(session.info(), target.kind);
+        result->counts_pixels = target.kind == TargetKind::kMap;
+        if (target.kind == TargetKind::kMap) map_ = map_of(session.info(), target.shape);
+        if (target.kind == TargetKind::kNumbers)
+            prediction_ = find_prediction(session.info(), target.shape);
+    }
+
+    void add(const Batch& batch, int sample) {
+        const uint32_t index = batch.indices[static_cast<size_t>(sample)];
+        const uint64_t elements = source_.target.elements();
+        const std::span<const int32_t> target{
+            batch.labels + static_cast<uint64_t>(sample) * elements, elements};
+        switch (source_.target.kind) {
+            case TargetKind::kLabel:
+                if (index < source_.labels.size())
+                    add_picture(session_, sample, target[0], counts_, result_);
+                break;
+            case TargetKind::kMap:
+                add_map(session_, *map_, sample, target, source_, options_, result_);
+                break;
+            case TargetKind::kNumbers:
+                add_numbers(session_.output(prediction_, sample), target, result_);
+                break;
+        }
+    }
+
+  private:
+    static std::optional<MapOutput> map_of(const emulsion_info& info, const PictureShape& shape) {
+        const auto map = map_output_of(info);
+        if (map && map->shape.height == shape.height && map->shape.width == shape.width) return map;
+        throw RuntimeError(info.network,
+                           concat("hands out no scores of ", shape.height, " x ", shape.width,
+                                  " pixels for each class"),
+                           "end the model with classify(scores)");
+    }
+
+    const InferenceSession& session_;
+    const Source& source_;
+    const EvaluateOptions& options_;
+    Evaluation* result_;
+    std::vector<HeadCount> counts_;
+    std::optional<MapOutput> map_;
+    int prediction_ = 0;
+};
+
 }  // namespace
+
+bool has_evaluation_loss(const emulsion_info& info, TargetKind kind) {
+    if (kind == TargetKind::kNumbers) return true;
+    if (kind == TargetKind::kLabel) {
+        const auto scores = score_output_of(info);
+        return scores && scores->kind == ScoreKind::kProbabilities;
+    }
+    const auto map = map_output_of(info);
+    return map && map->kind == ScoreKind::kProbabilities;
+}
+
+int find_prediction(const emulsion_info& info, const PictureShape& shape) {
+    const std::string_view wanted = "prediction";
+    const std::string ending = concat(".", wanted);
+    int named = -1, first = -1;
+    for (int i = info.output_count; i-- > 0;) {
+        const emulsion_port& port = info.outputs[i];
+        if (port.type != EMULSION_F32 || port.batched != 1) continue;
+        if (port.bytes != shape.elements() * sizeof(float)) continue;
+        if (port.name == wanted) return i;
+        if (std::string_view(port.name).ends_with(ending)) named = i;
+        first = i;
+    }
+    if (named >= 0) return named;
+    if (first >= 0) return first;
+    throw RuntimeError(info.network,
+                       concat("hands out nothing of the shape ", to_text(shape),
+                              " that its predictions are compared with"),
+                       "end the model with mean_squared_error(prediction)");
+}
 
 Evaluation evaluate(InferenceSession& session, const Source& source,
                     std::span<const uint32_t> subset, const EvaluateOptions& options) {
     Evaluation result;
-    result.has_loss = session.score_kind() == ScoreKind::kProbabilities;
+    Comparison comparison(session, source, options, &result);
     if (subset.empty()) return result;
-    std::vector<HeadCount> counts;
-    for (const Head& head : session.heads()) counts.push_back({head.name});
-    if (counts.empty()) counts.emplace_back();
     LoaderOptions loading;
     const size_t most = static_cast<size_t>(options.batch > 0 ? options.batch : session.batch());
     loading.batch = static_cast<int>(std::min(most, subset.size()));
@@ -82,8 +210,8 @@ Evaluation evaluate(InferenceSession& session, const Source& source,
                 continue;
             }
             if (options.visit) options.visit(index, session.scores(sample));
-            if (index < source.labels.size())
-                add_picture(session, sample, source.labels[index], counts, &result);
+            if (options.visit_sample) options.visit_sample(index, sample);
+            comparison.add(batch, sample);
         }
     }
     return result;
@@ -91,11 +219,14 @@ Evaluation evaluate(InferenceSession& session, const Source& source,
 
 std::string accuracy_text(const Evaluation& evaluation) {
     const Metrics& metrics = evaluation.metrics;
-    std::string text =
-        concat("accuracy ", format_percent(metrics.accuracy().value_or(0.0), 2), " (",
-               fixed(metrics.correct.value_or(0.0), 0), " of ", metrics.samples, ")");
+    std::string text;
+    if (metrics.correct) {
+        text = concat("accuracy ", format_percent(metrics.accuracy().value_or(0.0), 2), " (",
+                      fixed(*metrics.correct, 0), " of ", metrics.samples,
+                      evaluation.counts_pixels ? " pixels)" : ")");
+    }
     if (evaluation.has_loss && evaluation.not_finite == 0)
-        text += concat(", loss ", fixed(metrics.loss(), 4));
+        text += concat(text.empty() ? "" : ", ", "loss ", fixed(metrics.loss(), 4));
     for (const HeadCount& head : metrics.heads) {
         const double share = metrics.share(head.correct);
         text += concat(", ", one_line(head.name), " ", format_percent(share, 2));
@@ -105,7 +236,7 @@ std::string accuracy_text(const Evaluation& evaluation) {
                        format_percent(metrics.share(evaluation.top->correct), 2));
     }
     if (evaluation.not_finite > 0)
-        text += concat(", scores not finite for ", evaluation.not_finite);
+        text += concat(text.empty() ? "" : ", ", "scores not finite for ", evaluation.not_finite);
     return text + "\n";
 }
 

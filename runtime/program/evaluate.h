@@ -36,10 +36,14 @@ struct TopCount {
 };
 
 struct Evaluation {
-    Metrics metrics;        // the loss holds where has_loss is true
-    bool has_loss = false;  // the network gives probabilities: loss = -ln(probability of the label)
-    int64_t not_finite =
-        0;  // pictures whose scores are NaN or infinite; they count as wrong, without a loss
+    Metrics metrics;  // the loss holds where has_loss is true
+    // The network gives probabilities: loss = -ln(probability of the label); or it predicts
+    // numbers: loss = the mean squared error.
+    bool has_loss = false;
+    // What metrics.samples counts: pictures, or pixels of maps that a label counts for.
+    bool counts_pixels = false;
+    // Pictures whose scores are NaN or infinite; they count as wrong, without a loss.
+    int64_t not_finite = 0;
     std::optional<TopCount> top = std::nullopt;         // where the caller has counted them
     std::optional<Confusion> confusion = std::nullopt;  // the same
     // Of the confusion, which a checkpoint does not hold.
@@ -51,6 +55,11 @@ using ScoreVisitor = std::function<void(uint32_t index, std::span<const float> s
 
 struct EvaluateOptions {
     ScoreVisitor visit = nullptr;
+    // The same for whoever looks at other outputs of the session, whose sample it is.
+    std::function<void(uint32_t index, int sample)> visit_sample = nullptr;
+    // Called for each pixel that counts, with its class index and that of the best score, or
+    // nothing where a score is not finite.
+    std::function<void(int32_t label, std::optional<int> found)> visit_pixel = nullptr;
     // Called for a picture that cannot be read, which then counts nowhere; null: the error is
     // thrown.
     std::function<void(uint32_t index, const std::exception_ptr& error)> fail = nullptr;
@@ -59,6 +68,13 @@ struct EvaluateOptions {
     int batch = 0;    // pictures of a run; 0: as many as the library takes
     int readers = 1;  // threads that read ahead while the network runs, unless all is in memory
 };
+
+// Whether an evaluation of the network has a loss, for data of this kind.
+bool has_evaluation_loss(const emulsion_info& info, TargetKind kind);
+
+// The f32 output that is compared with numbers of this shape: "prediction" or "NAME.prediction",
+// else the first of the shape. Throws RuntimeError where there is none.
+int find_prediction(const emulsion_info& info, const PictureShape& shape);
 
 // Runs the pictures of `subset`. Throws RuntimeError. Memory is that of the Loader.
 Evaluation evaluate(InferenceSession& session, const Source& source,

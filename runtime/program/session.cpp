@@ -103,7 +103,7 @@ std::vector<Head> find_heads(const emulsion_info& info, std::string_view what) {
     return heads;
 }
 
-ScoreOutput find_score_output(const emulsion_info& info) {
+std::optional<ScoreOutput> score_output_of(const emulsion_info& info) {
     const auto output = [&](int i, ScoreKind kind) {
         return ScoreOutput{i, static_cast<int>(info.outputs[i].shape[0]), kind};
     };
@@ -117,8 +117,42 @@ ScoreOutput find_score_output(const emulsion_info& info) {
         if (std::string_view(port.name) == "scores") break;
     }
     if (best >= 0) return output(best, ScoreKind::kScores);
+    return std::nullopt;
+}
+
+ScoreOutput find_score_output(const emulsion_info& info) {
+    if (const auto output = score_output_of(info)) return *output;
     throw RuntimeError(info.network, "has no output that is one vector of scores a picture",
                        "call the inference library from a program of your own");
+}
+
+ScoreKind score_kind_of(const emulsion_info& info) {
+    const auto output = score_output_of(info);
+    return output ? output->kind : ScoreKind::kScores;
+}
+
+std::optional<MapOutput> map_output_of(const emulsion_info& info) {
+    for (const std::string_view wanted : {kProbabilities, std::string_view("scores")}) {
+        for (int i = 0; i < info.output_count; i++) {
+            const emulsion_port& port = info.outputs[i];
+            if (port.type != EMULSION_F32 || port.rank != 3 || port.batched != 1) continue;
+            const std::string_view name = port.name;
+            if (port.shape[0] < 2 || (name != wanted && !name.ends_with(concat(".", wanted))))
+                continue;
+            return MapOutput{
+                i,
+                {static_cast<int>(port.shape[0]), static_cast<int>(port.shape[1]),
+                 static_cast<int>(port.shape[2])},
+                wanted == kProbabilities ? ScoreKind::kProbabilities : ScoreKind::kScores};
+        }
+    }
+    return std::nullopt;
+}
+
+int classes_of(const emulsion_info& info) {
+    if (const auto scores = score_output_of(info)) return scores->classes;
+    const auto map = map_output_of(info);
+    return map ? map->shape.channels : 0;
 }
 
 InferenceSession::InferenceSession(const emulsion_infer_library& library,
@@ -126,7 +160,7 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
     : library_(library),
       info_(*library.info()),
       shape_(only_picture_input(info_)),
-      score_output_(find_score_output(info_)),
+      score_output_(score_output_of(info_)),
       heads_(find_heads(info_, kProbabilities)),
       blocks_(query_sizes(library, options.threads, options.device)) {
     for (int i = 0; i < info_.output_count; i++) {
@@ -161,16 +195,17 @@ void InferenceSession::run(const float* images, int samples) {
 }
 
 std::span<const float> InferenceSession::scores(int sample) const {
-    return output_of(score_output_.index, sample);
+    if (!score_output_) return {};
+    return output(score_output_->index, sample);
 }
 
 std::span<const float> InferenceSession::probabilities(const Head& head, int sample) const {
-    return output_of(head.output, sample);
+    return output(head.output, sample);
 }
 
-std::span<const float> InferenceSession::output_of(int output, int sample) const {
-    const void* block = outputs_[static_cast<size_t>(output)].get();
-    const auto count = static_cast<size_t>(info_.outputs[output].shape[0]);
+std::span<const float> InferenceSession::output(int index, int sample) const {
+    const void* block = outputs_[static_cast<size_t>(index)].get();
+    const size_t count = info_.outputs[index].bytes / sizeof(float);
     return {static_cast<const float*>(block) + static_cast<size_t>(sample) * count, count};
 }
 

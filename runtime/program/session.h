@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,13 +28,27 @@ struct Head {
 std::vector<Head> find_heads(const emulsion_info& info, std::string_view what);
 
 // Where a network's scores are: an f32 output, one vector a picture: the "probabilities" of the
-// classifier that decides, else "scores", else the first there is. Throws RuntimeError where there
-// is none.
+// classifier that decides, else "scores", else the first there is. `find` throws RuntimeError where
+// there is none.
 struct ScoreOutput {
     int index = 0, classes = 0;
     ScoreKind kind = ScoreKind::kScores;
 };
+std::optional<ScoreOutput> score_output_of(const emulsion_info& info);
 ScoreOutput find_score_output(const emulsion_info& info);
+ScoreKind score_kind_of(const emulsion_info& info);  // kScores where there are none
+
+// Where the scores of every pixel are: the first f32 output of shape K, H, W, K of 2 at least,
+// called "probabilities" or "NAME.probabilities", else "scores" or "NAME.scores".
+struct MapOutput {
+    int index = 0;
+    PictureShape shape;  // K, H, W
+    ScoreKind kind = ScoreKind::kScores;
+};
+std::optional<MapOutput> map_output_of(const emulsion_info& info);
+
+// The classes that the network tells apart, of pictures or else of pixels; 0 where of neither.
+int classes_of(const emulsion_info& info);
 
 struct SessionOptions {
     int threads = 1;
@@ -79,8 +94,10 @@ class InferenceSession {
     const emulsion_sizes& sizes() const { return blocks_.sizes(); }
     const PictureShape& shape() const { return shape_; }
     int batch() const { return info_.batch; }
-    int classes() const { return score_output_.classes; }
-    ScoreKind score_kind() const { return score_output_.kind; }
+    int classes() const { return classes_of(info_); }
+    // Whether there is one vector of scores a picture; without, scores() is empty.
+    bool has_scores() const { return score_output_.has_value(); }
+    ScoreKind score_kind() const { return score_kind_of(info_); }
     // Those with probabilities; the scores are the first one's where there is one.
     const std::vector<Head>& heads() const { return heads_; }
 
@@ -92,15 +109,16 @@ class InferenceSession {
     void run(const float* images, int samples);
     std::span<const float> scores(int sample) const;
     std::span<const float> probabilities(const Head& head, int sample) const;
+    // An output of type f32 as it lies in memory: [K], or [H][W][C]. REQUIRES: it is batched.
+    std::span<const float> output(int index, int sample) const;
 
   private:
-    std::span<const float> output_of(int output, int sample) const;
     void check(int status, const char* action) const;
 
     const emulsion_infer_library& library_;
     const emulsion_info& info_;
     PictureShape shape_;
-    ScoreOutput score_output_;
+    std::optional<ScoreOutput> score_output_;
     std::vector<Head> heads_;
     MemoryBlocks blocks_;
     std::vector<AlignedBlock> outputs_;  // [samples][...] each

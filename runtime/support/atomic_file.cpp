@@ -182,6 +182,17 @@ void AtomicFile::write(std::span<const uint8_t> bytes) {
     }
 }
 
+void AtomicFile::rewrite(uint64_t place, std::span<const uint8_t> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t count =
+            pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(place));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("write", errno);
+        place += static_cast<uint64_t>(count);
+        bytes = bytes.subspan(static_cast<size_t>(count));
+    }
+}
+
 void AtomicFile::sync() {
     if (options_.durable && fsync(descriptor_) != 0) fail("write", errno);
 }

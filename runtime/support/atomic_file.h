@@ -34,6 +34,10 @@ class AtomicFile {
 
     void write(std::span<const uint8_t> bytes);
 
+    // Replaces bytes that are written, from `place` on: a header that counts what follows it.
+    // REQUIRES: place + bytes.size() bytes were written.
+    void rewrite(uint64_t place, std::span<const uint8_t> bytes);
+
     // Forces the bytes to the disk. commit() does so too: a writer of several files calls it for
     // each before the first commit, so that a full disk leaves all former files.
     void sync();

@@ -99,6 +99,7 @@ void TrainProgram::begin_state() {
 // By what an epoch of a new run is the best, where it is looked at and there is a place to keep it.
 void TrainProgram::choose_best() {
     RunSettings& settings = state_.settings;
+    check_metrics();
     if (settings.validation.empty()) {
         const char* option = options_.best ? "--best" : options_.patience ? "--patience" : nullptr;
         if (option == nullptr) return;
@@ -106,7 +107,7 @@ void TrainProgram::choose_best() {
                          "add --validation, such as --validation 0.1");
     }
     if (options_.checkpoint.empty()) return;
-    const bool has_loss = find_score_output(*infer_.info()).kind == ScoreKind::kProbabilities;
+    const bool has_loss = has_evaluation_loss(*infer_.info(), session_.target().kind);
     if (settings.best.empty()) settings.best = has_loss ? "loss" : "accuracy";
     if (settings.best == "top" && settings.top == 0)
         throw UsageError("--best", "is top, but nothing says of how many classes",
@@ -117,6 +118,23 @@ void TrainProgram::choose_best() {
                      "is loss, but the network gives no probabilities, so that its validation has "
                      "none",
                      "choose accuracy, or leave the option out");
+}
+
+// Options that count what the network does not have are refused.
+void TrainProgram::check_metrics() const {
+    const RunSettings& settings = state_.settings;
+    const TargetKind kind = session_.target().kind;
+    if (kind == TargetKind::kLabel) return;
+    const bool is_map = kind == TargetKind::kMap;
+    const char* option = settings.top > 0                         ? "--top"
+                         : settings.confusion && !is_map          ? "--confusion"
+                         : settings.best == "accuracy" && !is_map ? "--best"
+                                                                  : nullptr;
+    if (option == nullptr) return;
+    throw UsageError(option,
+                     is_map ? "counts classes of pictures, but the network classifies each pixel"
+                            : "counts classes, but the network is trained towards numbers",
+                     "leave the option out");
 }
 
 // On a device the weights of every step would have to come back.
@@ -185,7 +203,8 @@ void TrainProgram::load_data() {
     request.shape = session_.shape();
     request.axes = row_axes(infer_.info()->inputs[0]);
     request.indices = index_range(infer_.info()->inputs[0]);
-    request.classes = std::min(find_score_output(*infer_.info()).classes, session_.label_classes());
+    request.target = session_.target();
+    request.classes = std::min(classes_of(*infer_.info()), session_.label_classes());
     if (infer_.info()->class_count == request.classes)
         request.class_names = class_names(*infer_.info());
     data_ = open_run_data(state_.settings, request);

@@ -221,9 +221,14 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
                 static_cast<int>(std::max_element(scores.begin(), scores.end()) - scores.begin());
         confusion->add(label, found);
     };
-    Evaluation result =
-        evaluate(*inference_, source, subset,
-                 {.visit = count, .stop = is_stopped, .readers = options_.reading.readers});
+    const auto count_pixel = [&](int32_t label, std::optional<int> found) {
+        if (confusion) confusion->add(label, found);
+    };
+    Evaluation result = evaluate(*inference_, source, subset,
+                                 {.visit = count,
+                                  .visit_pixel = count_pixel,
+                                  .stop = is_stopped,
+                                  .readers = options_.reading.readers});
     result.top = top;
     if (confusion) {
         result.mean_recall = confusion->mean_recall();

@@ -36,6 +36,7 @@ class TrainProgram {
     void begin_state();
     void begin_weights();
     void choose_best();
+    void check_metrics() const;
     void begin_average(double decay);
     void check_numbers() const;
     void begin_parameters();

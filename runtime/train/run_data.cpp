@@ -70,9 +70,14 @@ void check_used(const RunSettings& settings, const Source& source) {
 void split_shares(const RunSettings& settings, RunData* data) {
     const Fraction share = parse_fraction(settings.validation, "--validation");
     const Source& train = *data->train;
+    const bool has_labels = !train.labels.empty();
+    // Without classes all rows are of one.
+    const std::vector<int32_t> labels =
+        has_labels ? train.labels : std::vector<int32_t>(train.count(), 0);
+    const int classes = has_labels ? train.classes : 1;
     data->split = settings.split == kLeadingSplit
-                      ? split_leading(train.labels, train.classes, share)
-                      : split_by_class(train.labels, train.classes, share, settings.seed);
+                      ? split_leading(labels, classes, share)
+                      : split_by_class(labels, classes, share, settings.seed);
     if (!data->split.validation.empty() && !data->split.train.empty()) return;
     throw RuntimeError("--validation",
                        concat(settings.validation, " of ", train.count(), " pictures leaves ",

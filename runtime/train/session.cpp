@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -48,23 +49,48 @@ std::string describe(const emulsion_port& port) {
 
 }  // namespace
 
+// What the port is trained towards; nothing where it is fed with something else.
+static std::optional<TargetForm> target_of(const emulsion_port& port) {
+    const auto extent = [&](int axis) { return static_cast<int>(port.shape[axis]); };
+    TargetForm target;
+    if (port.batched != 1 || port.distribution != 0) return std::nullopt;
+    if (port.type == EMULSION_I32 && port.rank == 0) return target;
+    if (port.rank == 3) target.shape = {extent(0), extent(1), extent(2)};
+    if (port.type == EMULSION_I32 && port.rank == 3) {
+        target.kind = TargetKind::kMap;
+        if (port.ignored != 0) target.ignored = port.ignored;
+        return target;
+    }
+    if (port.type != EMULSION_F32 || port.rank == 0 || port.rank == 2) return std::nullopt;
+    target.kind = TargetKind::kNumbers;
+    if (port.rank == 1) target.shape = {extent(0), 1, 1};
+    return target;
+}
+
 void TrainingSession::find_inputs() {
-    int labels = 0, pictures = 0;
-    std::string others;  // than the first picture and the first label
+    int targets = 0, pictures = 0;
+    std::string others;  // than the first picture and the first target
     for (int i = 0; i < info_.input_count; i++) {
         const emulsion_port& port = info_.inputs[i];
-        if (port.type == EMULSION_I32 && port.rank == 0 && labels++ == 0) {
-            label_input_ = i;
-        } else if ((port.type == EMULSION_F32 || i == 0) && pictures++ == 0) {
+        if ((port.type == EMULSION_F32 || i == 0) && pictures == 0) {
+            pictures = 1;
             picture_input_ = i;
+            continue;
+        }
+        const std::optional<TargetForm> target = target_of(port);
+        if (target && targets == 0) {
+            targets = 1;
+            label_input_ = i;
+            target_ = *target;
         } else {
             others += concat(others.empty() ? " " : ", ", describe(port));
         }
     }
-    if (!others.empty() || labels == 0 || pictures == 0) {
+    if (!others.empty() || targets == 0 || pictures == 0) {
         throw RuntimeError(
             info_.network,
-            concat("this program feeds one picture and its class index, but the network ",
+            concat("this program feeds one picture and what it is trained towards, a class index, "
+                   "one for each pixel, or numbers, but the network ",
                    others.empty() ? "reads only one of them" : "also reads", others),
             "call the training library from a program of your own");
     }
@@ -145,8 +171,10 @@ StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     const int status = library_.step(blocks_.instance(), &call, learning_rate);
     if (profile_ != nullptr && status == EMULSION_OK) profile_->end_call(batch.samples);
     const bool has_result = !later || is_under_way_;
+    const int samples = is_under_way_ ? samples_under_way_ : batch.samples;
     is_under_way_ = later && status == EMULSION_OK;
-    if (has_result) return read_result(status, "step");
+    samples_under_way_ = batch.samples;
+    if (has_result) return read_result(status, "step", samples);
     check(status, "step");
     return {};
 }
@@ -168,8 +196,8 @@ StepResult TrainingSession::step_in_parts(const Batch& batch, float learning_rat
         copy_part(batch, begin, samples);
         number = step | part << kPartShift;
         const emulsion_call call{samples, 0, inputs_.data(), output_pointers_.data()};
-        const StepResult result =
-            read_result(library_.forward_backward(blocks_.instance(), &call), "forward_backward");
+        const StepResult result = read_result(library_.forward_backward(blocks_.instance(), &call),
+                                              "forward_backward", samples);
         if (result.fault != nullptr) {
             number = step;
             return result;
@@ -193,13 +221,15 @@ void TrainingSession::copy_part(const Batch& batch, int begin, int samples) {
     const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(samples),
                most = static_cast<size_t>(info_.batch);
     const size_t bytes = info_.inputs[picture_input_].bytes;
+    const uint64_t targets = target_.elements();
     if (!part_pictures_) {
         part_pictures_ = allocate_aligned(most * bytes);
-        part_labels_ = allocate_aligned(most * sizeof(int32_t));
+        part_labels_ = allocate_aligned(most * targets * sizeof(int32_t));
     }
     std::memcpy(part_pictures_.get(), batch.images + first * (bytes / sizeof(float)),
                 count * bytes);
-    std::memcpy(part_labels_.get(), batch.labels + first, count * sizeof(int32_t));
+    std::memcpy(part_labels_.get(), batch.labels + first * targets,
+                count * targets * sizeof(int32_t));
     inputs_[static_cast<size_t>(picture_input_)] = part_pictures_.get();
     inputs_[static_cast<size_t>(label_input_)] = part_labels_.get();
 }
@@ -213,10 +243,22 @@ void TrainingSession::add_gradients(float weight) {
 StepResult TrainingSession::wait() {
     if (!is_under_way_) return {};
     is_under_way_ = false;
-    return read_result(library_.wait(blocks_.instance()), "wait");
+    return read_result(library_.wait(blocks_.instance()), "wait", samples_under_way_);
 }
 
-StepResult TrainingSession::read_result(int status, const char* action) {
+// Of a map the share of its pixels that count, times the pictures, as Metrics takes it.
+double TrainingSession::read_correct(const Head& head, int samples) const {
+    const double correct = read_output(head.output);
+    if (target_.kind != TargetKind::kMap) return correct;
+    double pixels = static_cast<double>(target_.elements()) * samples;
+    const std::string name = concat(head.name, head.name.empty() ? "" : ".", "counted");
+    for (int i = 0; i < info_.output_count; i++) {
+        if (info_.outputs[i].name == name) pixels = read_output(i);
+    }
+    return pixels > 0 ? correct / pixels * samples : 0.0;
+}
+
+StepResult TrainingSession::read_result(int status, const char* action, int samples) {
     StepResult result;
     result.is_there = true;
     if (status == EMULSION_NOT_FINITE) {
@@ -226,7 +268,8 @@ StepResult TrainingSession::read_result(int status, const char* action) {
     }
     check(status, action);
     result.loss = read_output(loss_output_);
-    for (size_t i = 0; i < heads_.size(); i++) counts_[i].correct = read_output(heads_[i].output);
+    for (size_t i = 0; i < heads_.size(); i++)
+        counts_[i].correct = read_correct(heads_[i], samples);
     for (size_t i = 0; i < losses_.size(); i++)
         losses_[i].value = read_output(loss_heads_[i].output);
     result.correct = counts_;

@@ -29,7 +29,8 @@ int largest_batch(const emulsion_train_library& library, const Device& device);
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
-    // outputs: one picture, one i32 label; outputs "loss" and the classifiers' counts. Throws
+    // outputs: one picture, and one i32 label, one map of them, or one tensor of f32 numbers;
+    // outputs "loss" and the classifiers' counts. Throws
     // RuntimeError where the network has others.
     TrainingSession(const emulsion_train_library& library, int threads, const Device& device);
     ~TrainingSession();  // unbinds
@@ -42,6 +43,8 @@ class TrainingSession {
     const PictureShape& shape() const { return shape_; }
     // Those that count right answers, the one that decides first.
     const std::vector<Head>& heads() const { return heads_; }
+    // What the network is trained towards.
+    const TargetForm& target() const { return target_; }
     // The classes that a label may name, or INT32_MAX where the network does not say.
     int label_classes() const;
 
@@ -74,8 +77,9 @@ class TrainingSession {
     StepResult step_in_parts(const Batch& batch, float learning_rate);
     void copy_part(const Batch& batch, int begin, int samples);
     void add_gradients(float weight);
-    StepResult read_result(int status, const char* action);
+    StepResult read_result(int status, const char* action, int samples);
     double read_output(int index) const;
+    double read_correct(const Head& head, int samples) const;
 
     const emulsion_train_library& library_;
     const emulsion_info& info_;
@@ -83,10 +87,12 @@ class TrainingSession {
     Device device_;
     bool is_bound_ = false;
     bool is_under_way_ = false;  // a step
+    int samples_under_way_ = 0;
     KernelProfile* profile_ = nullptr;
     PictureShape shape_;
     MemoryBlocks blocks_;
     int picture_input_ = 0, label_input_ = 0;
+    TargetForm target_;
     int loss_output_ = 0;
     std::vector<Head> heads_;
     std::vector<HeadCount> counts_;  // of the last step

@@ -239,28 +239,53 @@ TEST_F(TrainRunTest, SeveralLosses) {
     EXPECT_NEAR(epoch["losses"]["aux"], 2 * loss / 3, 1e-6) << epoch;
 }
 
-// What a loss wants beside one class index is brought by a program of the user's own.
+// What a loss wants beside one class index, a map of them or numbers is brought by a program of the
+// user's own.
 TEST_F(TrainRunTest, InputsThatThisProgramDoesNotFeed) {
     const struct {
-        int type, rank, distribution;
+        int type, rank;
         const char* fault;
     } cases[] = {
-        {EMULSION_I32, 3, 0, "also reads 'wanted' (a class index for each pixel)"},
-        {EMULSION_F32, 1, 1, "also reads 'wanted' (distributions over classes)"},
-        {EMULSION_F32, 1, 0, "also reads 'wanted' (numbers)"},
+        {EMULSION_F32, 1, "also reads 'wanted' (distributions over classes)"},
+        {EMULSION_I32, 2, "also reads 'wanted' (a class index for each pixel)"},
     };
-    for (const auto& [type, rank, distribution, fault] : cases) {
+    for (const auto& [type, rank, fault] : cases) {
         use_fake_network({});
         emulsion_port& port = fake().train_inputs[1];
         port.name = "wanted";
-        port.type = type, port.rank = rank, port.distribution = distribution;
+        port.type = type, port.rank = rank, port.distribution = type == EMULSION_F32 ? 1 : 0;
         const ProgramResult result = train({});
         EXPECT_EQ(result.exit_code, 1);
         EXPECT_EQ(result.err,
-                  std::string("error: fake: this program feeds one picture and its class index, "
-                              "but the network ") +
+                  std::string("error: fake: this program feeds one picture and what it is trained "
+                              "towards, a class index, one for each pixel, or numbers, but the "
+                              "network ") +
                       fault + "\n  fix: call the training library from a program of your own\n");
     }
+}
+
+// Of data that hold another kind of target, what would fit is named.
+TEST_F(TrainRunTest, DataOfAnotherKindOfTarget) {
+    emulsion_port& port = fake().train_inputs[1];
+    port.type = EMULSION_I32, port.rank = 3, port.classes = 3;
+    port.shape[0] = 1, port.shape[1] = port.shape[2] = 4;
+    const std::string data = folder_.path();
+    EXPECT_EQ(
+        train({}).err,
+        "error: " + data +
+            ": holds no masks, but the network classifies each pixel\n  fix: "
+            "give a folder with images/ and masks/, a list of pictures and masks, or --images "
+            "FILE --labels FILE.npy\n");
+    port.type = EMULSION_F32, port.rank = 1, port.shape[0] = 2;
+    EXPECT_EQ(
+        train({}).err,
+        "error: " + data +
+            ": holds no numbers to be predicted, but the network is trained "
+            "towards 2 each\n  fix: give a .csv file or a list of pictures with the numbers of "
+            "each, or --images FILE --labels FILE.npy\n");
+    EXPECT_EQ(train({"--top", "2"}).err,
+              "error: --top: counts classes, but the network is trained towards numbers\n"
+              "  fix: leave the option out\n");
 }
 
 // A label that a further classifier does not know is found in the data, before training.
