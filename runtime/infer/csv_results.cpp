@@ -13,10 +13,9 @@ namespace {
 class CsvResults : public Results {
   public:
     CsvResults(const emulsion_info& info, const ResultsOptions& options)
-        : options_(options), kind_(find_score_output(info).kind) {}
+        : options_(options), kind_(score_kind_of(info)) {}
 
-    void picture(const std::string& name, std::span<const float> scores,
-                 std::optional<int> label) override;
+    void picture(const PictureResult& result) override;
     void end_of_pictures() override {}
     // The lines of pictures say it, and are all that such a file holds.
     void accuracy(const Evaluation&) override {}
@@ -24,27 +23,32 @@ class CsvResults : public Results {
     void profile(const CallProfile&) override {}
 
   private:
-    std::string titles(size_t classes, bool has_label) const;
+    std::string titles(size_t classes, const PictureResult& result) const;
 
     const ResultsOptions options_;
     ScoreKind kind_;
     bool has_titles_ = false;
 };
 
-std::string CsvResults::titles(size_t classes, bool has_label) const {
+std::string CsvResults::titles(size_t classes, const PictureResult& result) const {
     const char* score = kind_ == ScoreKind::kProbabilities ? "probability" : "score";
     std::string line = "picture";
     for (size_t i = 0; i < classes; i++) {
         const std::string end = i > 0 ? concat(i + 1) : "";
         line += concat(",class", end, ",index", end, ",", score, end);
     }
-    return line + (has_label ? ",label\n" : "\n");
+    if (result.label) line += ",label";
+    for (const OutputValues& output : result.outputs) {
+        for (size_t i = 0; i < output.values.size(); i++)
+            line += concat(",", output.port->name, ".", i);
+    }
+    return line + "\n";
 }
 
-void CsvResults::picture(const std::string& name, std::span<const float> scores,
-                         std::optional<int> label) {
+void CsvResults::picture(const PictureResult& result) {
+    const auto& [name, scores, label, outputs] = result;
     const size_t classes = std::min(static_cast<size_t>(options_.top), scores.size());
-    std::string line = has_titles_ ? "" : titles(classes, label.has_value());
+    std::string line = has_titles_ ? "" : titles(classes, result);
     has_titles_ = true;
     line += csv_cell(name);
     if (has_finite_scores(scores)) {
@@ -56,6 +60,9 @@ void CsvResults::picture(const std::string& name, std::span<const float> scores,
         for (size_t i = 0; i < classes; i++) line += ",,,";
     }
     if (label) line += "," + csv_cell(class_name(options_.classes, *label));
+    for (const OutputValues& output : outputs) {
+        for (size_t i = 0; i < output.values.size(); i++) line += concat(",", output.at(i));
+    }
     print_results(line + "\n");
 }
 

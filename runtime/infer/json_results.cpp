@@ -17,10 +17,9 @@ void print(const Json& json) {
 class JsonResults : public Results {
   public:
     JsonResults(const emulsion_info& info, const ResultsOptions& options)
-        : info_(info), options_(options), kind_(find_score_output(info).kind) {}
+        : info_(info), options_(options), kind_(score_kind_of(info)) {}
 
-    void picture(const std::string& name, std::span<const float> scores,
-                 std::optional<int> label) override;
+    void picture(const PictureResult& result) override;
     void end_of_pictures() override {}
     void accuracy(const Evaluation& evaluation) override;
     void benchmark(const BenchmarkResult& result, int threads, const Device& device) override;
@@ -36,11 +35,22 @@ class JsonResults : public Results {
     ScoreKind kind_;
 };
 
-void JsonResults::picture(const std::string& name, std::span<const float> scores,
-                          std::optional<int> label) {
+// Nested lists of the output's shape from `axis` on; `place` counts the values.
+Json nested(const OutputValues& output, size_t axis, size_t* place) {
+    if (axis == output.shape().size()) return output.at((*place)++);
+    Json list = Json::array();
+    for (int64_t i = 0; i < output.shape()[axis]; i++)
+        list.push_back(nested(output, axis + 1, place));
+    return list;
+}
+
+void JsonResults::picture(const PictureResult& result) {
+    const auto& [name, scores, label, outputs] = result;
     const char* score = kind_ == ScoreKind::kProbabilities ? "probability" : "score";
     Json json{{"picture", name}};
-    if (has_finite_scores(scores)) {
+    if (scores.empty()) {
+        // The network gives no classes.
+    } else if (has_finite_scores(scores)) {
         const auto ranked = rank_classes(scores, options_.top);
         json["class"] = name_of(ranked[0].index);
         json["index"] = ranked[0].index;
@@ -54,14 +64,21 @@ void JsonResults::picture(const std::string& name, std::span<const float> scores
         json["error"] = "scores are not finite";
     }
     if (label) json["label"] = name_of(*label);
+    for (const OutputValues& output : outputs) {
+        size_t place = 0;
+        json["outputs"][output.port->name] = nested(output, 0, &place);
+    }
     print(json);
 }
 
 void JsonResults::accuracy(const Evaluation& evaluation) {
     const Metrics& metrics = evaluation.metrics;
-    Json json{{"accuracy", metrics.accuracy().value_or(0.0)},
-              {"correct", static_cast<int64_t>(metrics.correct.value_or(0.0))},
-              {"pictures", metrics.samples}};
+    Json json;
+    if (metrics.correct) {
+        json["accuracy"] = metrics.accuracy().value_or(0.0);
+        json["correct"] = static_cast<int64_t>(*metrics.correct);
+    }
+    json[evaluation.counts_pixels ? "pixels" : "pictures"] = metrics.samples;
     if (evaluation.has_loss && evaluation.not_finite == 0) json["loss"] = metrics.loss();
     for (const HeadCount& head : metrics.heads)
         json["heads"][head.name] = metrics.share(head.correct);

@@ -16,6 +16,7 @@ namespace {
 struct Numbers {
     std::string take, threads, top, variant, part, batch;
     DataTexts data;
+    ViewTexts view;
     DeviceOptions device;
 };
 
@@ -35,6 +36,20 @@ void add_options(CLI::App& app, const emulsion_info& info, InferOptions* options
         ->type_name("K");
     app.add_flag("--json", options->json, "print one JSON object a line");
     app.add_flag("--csv", options->csv, "print a CSV line for each picture");
+    app.add_option("--output", options->outputs,
+                   "with --json and --csv: the values of this output of the network too, such as "
+                   "inner features; with --save-outputs: these alone; may be repeated")
+        ->type_name("NAME")
+        ->allow_extra_args(false)
+        ->take_all();
+    app.add_option("--save-outputs", options->save_outputs,
+                   "write what the network hands out to this folder, NAME.npy (float32, a row a "
+                   "picture) and the names of the pictures to pictures.txt")
+        ->type_name("FOLDER");
+    app.add_option("--save-masks", options->save_masks,
+                   "of a network that classifies each pixel: write the classes of each picture's "
+                   "pixels to this folder, a PNG of indices with a palette")
+        ->type_name("FOLDER");
     app.add_option("--batch", numbers->batch,
                    concat("pictures that run at once, at most ", info.batch, " (", info.batch, ")"))
         ->type_name("N");
@@ -64,6 +79,7 @@ void add_options(CLI::App& app, const emulsion_info& info, InferOptions* options
         ->type_name("FOLDER")
         ->group(set);
     add_data_options(app, &numbers->data);
+    add_view_options(app, &options->view, &numbers->view);
     const char* speed = "Speed";
     app.add_flag("--benchmark", options->benchmark,
                  "measure latency, and throughput of every batch")
@@ -86,6 +102,7 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, InferOption
     if (!numbers.batch.empty())
         options->batch = static_cast<int>(parse_count("--batch", numbers.batch, 1, info.batch));
     options->reading = read_data_options(numbers.data);
+    read_view_options(numbers.view, &options->view);
     options->variant = find_variant(info, numbers.variant);
     read_option([&] { synthetic_count(options->data); });
     if (numbers.part.empty()) return;
@@ -106,6 +123,15 @@ void check_unread(const Numbers& numbers, const std::string& problem, const std:
     if (!numbers.data.fit.empty()) refuse("--fit", problem, fix);
     if (!numbers.data.scale.empty()) refuse("--scale", problem, fix);
     if (!numbers.data.readers.empty()) refuse("--readers", problem, fix);
+}
+
+// Of the outputs and further modes, where none are shown.
+void check_outputs_unread(const InferOptions& options, const std::string& problem,
+                          const std::string& fix) {
+    if (options.view.mode() != nullptr) refuse(options.view.mode(), problem, fix);
+    if (!options.outputs.empty()) refuse("--output", problem, fix);
+    if (!options.save_outputs.empty()) refuse("--save-outputs", problem, fix);
+    if (!options.save_masks.empty()) refuse("--save-masks", problem, fix);
 }
 
 // Speed is measured with random pictures: what names others, or says how to show them, is refused.
@@ -132,6 +158,7 @@ void check_measurement(const InferOptions& options, const Numbers& numbers) {
     if (!options.list.empty()) refuse("--list", problem, fix);
     if (options.csv) refuse("--csv", problem, fix);
     if (options.batch) refuse("--batch", problem, fix);
+    check_outputs_unread(options, problem, fix);
     check_unread(numbers, problem, fix);
     if (options.stays_awake && !options.benchmark) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
@@ -146,11 +173,40 @@ void check_writing(const InferOptions& options, const Numbers& numbers) {
     if (options.json) refuse("--json", problem, fix);
     if (options.csv) refuse("--csv", problem, fix);
     if (options.batch) refuse("--batch", problem, fix);
+    check_outputs_unread(options, problem, fix);
     if (!numbers.data.readers.empty()) refuse("--readers", problem, fix);
     if (!options.weights.empty()) refuse("--weights", problem, fix);
     if (!numbers.threads.empty()) refuse("--threads", problem, fix);
     if (!numbers.variant.empty()) refuse("--variant", problem, fix);
     if (numbers.device.wanted != "cpu") refuse("--device", problem, fix);
+}
+
+// What the further modes read, and show in their own way.
+void check_view(const InferOptions& options) {
+    const std::string mode = options.view.mode();
+    const std::string problem = concat("cannot be combined with ", mode);
+    const bool is_surface = mode == "--loss-surface", is_filters = mode == "--filters";
+    const bool has_table = mode == "--detect" || mode == "--nearest";
+    const char* fix = "leave one of the two out";
+    if (!options.save_outputs.empty()) refuse("--save-outputs", problem, fix);
+    if (!options.save_masks.empty()) refuse("--save-masks", problem, fix);
+    if (!options.outputs.empty() && mode != "--feature-maps") refuse("--output", problem, fix);
+    if (options.top && mode != "--nearest") refuse("--top", problem, fix);
+    if (options.json && !has_table) refuse("--json", problem, fix);
+    if (options.csv && !has_table) refuse("--csv", problem, fix);
+    if (options.has_set() && !is_surface)
+        refuse(options.data.empty() ? "--idx" : "--data", problem,
+               is_filters ? fix : "name picture files and folders");
+    if (options.has_files() && (is_surface || is_filters)) refuse("pictures", problem, fix);
+    if (is_surface && !options.has_set())
+        refuse(mode.c_str(), "needs a data set with labels", "add --data NAME");
+    if (!is_surface && !is_filters && !options.has_files())
+        refuse("pictures", "there is nothing to look at",
+               concat(options.program, " --weights FILE ", mode, " ... PICTURE..."));
+    if (options.weights.empty()) {
+        refuse("--weights", "is missing",
+               "give the weights.safetensors that the trainer has written");
+    }
 }
 
 // Refuses combinations that leave open what is meant.
@@ -179,10 +235,15 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
         refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
     }
     if (options.measures()) return check_measurement(options, numbers);
+    if (!options.outputs.empty() && !options.json && !options.csv && options.save_outputs.empty()) {
+        refuse("--output", "has no place in the table of classes",
+               "add --json, --csv or --save-outputs FOLDER");
+    }
     if (options.stays_awake) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }
     if (!options.write_pictures.empty()) return check_writing(options, numbers);
+    if (options.view.mode() != nullptr) return check_view(options);
     const bool has_labels = !options.data.empty() || !options.labels.empty();
     if (options.top && !options.take && !options.csv && has_labels) {
         refuse("--top", "has no part in the accuracy of a set with labels",

@@ -7,6 +7,7 @@
 
 #include "runtime/abi/program.h"
 #include "runtime/data/idx.h"
+#include "runtime/infer/view_options.h"
 #include "runtime/program/command_line.h"
 #include "runtime/program/data_options.h"
 #include "runtime/program/device.h"
@@ -24,9 +25,12 @@ struct InferOptions {
     std::optional<Part> part;  // of --data; test
     std::string idx, labels;   // one file each, IDX or .npy
     DataOptions reading;
-    std::optional<int> batch;     // pictures of a run; as many as the library takes
-    std::optional<int64_t> take;  // the first pictures only
-    std::string write_pictures;   // folder
+    std::optional<int> batch;              // pictures of a run; as many as the library takes
+    std::optional<int64_t> take;           // the first pictures only
+    std::string write_pictures;            // folder
+    std::vector<std::string> outputs;      // by name, beside the class
+    std::string save_outputs, save_masks;  // folders
+    ViewOptions view;
     int threads = 1;
     int variant = 0;  // as in emulsion_options
     Device device;
@@ -39,6 +43,9 @@ struct InferOptions {
     bool has_trace() const { return !trace.empty(); }
     bool measures() const { return benchmark || has_profile() || has_trace(); }
     bool has_set() const { return !data.empty() || !idx.empty(); }
+    bool has_outputs() const {
+        return !outputs.empty() || !save_outputs.empty() || !save_masks.empty();
+    }
     bool has_files() const { return !pictures.empty() || !list.empty(); }
 };
 

@@ -8,17 +8,25 @@
 #include <vector>
 
 #include "runtime/infer/measure.h"
+#include "runtime/infer/outputs.h"
 #include "runtime/program/evaluate.h"
 #include "runtime/program/profile.h"
 
 namespace emulsion {
 
+// Of one picture.
+struct PictureResult {
+    std::string name;
+    std::span<const float> scores;  // empty: the network gives none
+    std::optional<int> label;
+    std::span<const OutputValues> outputs;  // those asked for by name
+};
+
 class Results {
   public:
     virtual ~Results() = default;
-    // The classes of one picture. Scores that are not finite are never shown as a class.
-    virtual void picture(const std::string& name, std::span<const float> scores,
-                         std::optional<int> label) = 0;
+    // Scores that are not finite are never shown as a class.
+    virtual void picture(const PictureResult& result) = 0;
     virtual void end_of_pictures() = 0;
     // Over a labelled set.
     virtual void accuracy(const Evaluation& evaluation) = 0;
@@ -40,7 +48,8 @@ std::unique_ptr<Results> make_text_results(const emulsion_info& info,
 std::unique_ptr<Results> make_json_results(const emulsion_info& info,
                                            const ResultsOptions& options);
 // A line of titles, then one a picture: picture, class, index, probability (or score), the same
-// three of every further class asked for, and the label where it is known. Quoted as RFC 4180 says.
+// three of every further class asked for, the label where it is known, and the values of each
+// output asked for, "NAME.0" and so on, in the order C, H, W. Quoted as RFC 4180 says.
 std::unique_ptr<Results> make_csv_results(const emulsion_info& info, const ResultsOptions& options);
 
 }  // namespace emulsion

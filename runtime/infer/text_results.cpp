@@ -12,10 +12,9 @@ namespace {
 class TextResults : public Results {
   public:
     TextResults(const emulsion_info& info, const ResultsOptions& options)
-        : info_(info), options_(options), kind_(find_score_output(info).kind) {}
+        : info_(info), options_(options), kind_(score_kind_of(info)) {}
 
-    void picture(const std::string& name, std::span<const float> scores,
-                 std::optional<int> label) override;
+    void picture(const PictureResult& result) override;
     void end_of_pictures() override;
     void accuracy(const Evaluation& evaluation) override {
         print_results(accuracy_text(evaluation));
@@ -39,8 +38,9 @@ class TextResults : public Results {
     std::vector<std::vector<std::string>> rows_;
 };
 
-void TextResults::picture(const std::string& name, std::span<const float> scores,
-                          std::optional<int> label) {
+void TextResults::picture(const PictureResult& result) {
+    const auto& [name, scores, label, outputs] = result;
+    if (scores.empty()) return;
     std::vector<std::string> row{one_line(name)};
     if (has_finite_scores(scores)) {
         const auto ranked = rank_classes(scores, options_.top);
