@@ -15,6 +15,7 @@
 #include "dsl/show_command.h"
 #include "dsl/show_window.h"
 #include "dsl/summary.h"
+#include "dsl/sweep_command.h"
 #include "dsl/tune_command.h"
 
 namespace emulsion {
@@ -71,8 +72,15 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
                           "No records but those that --records names");
     for (CLI::App* command : {build, show, summary, train, tune})
         add_settings(command, reads_file, line);
-    if (reads_file) add_records_command(app, line);
-    if (reads_file) add_ops_command(app, line);
+    if (!reads_file) return;
+    CLI::App* sweep = add("sweep",
+                          "Train the model file with many settings, and print which are the best; "
+                          "the trainer gets all options that build does not know; FILE stands "
+                          "before them");
+    add_build_options(sweep, line);
+    add_sweep_options(sweep, line);
+    add_records_command(app, line);
+    add_ops_command(app, line);
 }
 
 // Checks
@@ -118,10 +126,11 @@ Diagnostic usage_fault(const CLI::App& app, const std::string& program,
     return {"usage", what, fmt::format("see {} --help", program), {}, {}};
 }
 
-// Takes what stands behind "--" off the words of train: it is the trainer's.
+// Takes what stands behind "--" off the words of train and sweep: it is the trainer's.
 std::vector<std::string> take_rest(std::vector<std::string>& words) {
     auto dashes = std::find(words.begin(), words.end(), "--");
-    if (words.empty() || words[0] != "train" || dashes == words.end()) return {};
+    const bool has_trainer = !words.empty() && (words[0] == "train" || words[0] == "sweep");
+    if (!has_trainer || dashes == words.end()) return {};
     std::vector<std::string> rest(dashes + 1, words.end());
     words.erase(dashes, words.end());
     return rest;
@@ -165,6 +174,8 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         if (line.command == "tune") check_tune_options(command, line);
         const bool is_drawn = line.command == "show" && is_drawn_layer(line);
         if (reads_file && line.command != "records" && !is_drawn) check_file(line.file);
+        if (line.command == "sweep" && command->count("--output") == 0)
+            line.options.output = "sweep";
         line.given = given_options(*command);
         line.rest = command->remaining();
         line.rest.insert(line.rest.end(), rest.begin(), rest.end());

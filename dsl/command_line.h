@@ -21,9 +21,16 @@ struct ShownWindow {
     bool round_up = false;
 };
 
+struct SweepOptions {
+    std::vector<std::string> axes;  // "width=16,32"
+    std::string limit_macs, limit_parameters;
+    std::optional<int> random;
+    uint64_t seed = 1;
+};
+
 struct CommandLine {
-    std::string command;             // "build", "show", "summary", "train", "tune", "records" or
-                                     // "ops"
+    // "build", "show", "summary", "train", "sweep", "tune", "records" or "ops"
+    std::string command;
     std::string file;                // the model, for `emulsion`
     std::vector<std::string> given;  // the command's options, as words: "--batch=64"
     std::string stage = "graph";     // of show
@@ -42,6 +49,7 @@ struct CommandLine {
     bool no_model = false;             // of tune: candidates are ranked by the recipes' constants
     std::string report;                // of tune: the page it writes, or empty
     std::string settings;              // that the model file has asked for, with their values
+    SweepOptions sweep;                // of sweep
     bool json = false;
     std::string action;              // of records: "list", "show", "merge", "prune", "export"
     std::vector<std::string> files;  // of records

@@ -9,6 +9,7 @@
 #include "dsl/records_command.h"
 #include "dsl/run_main.h"
 #include "dsl/show_window.h"
+#include "dsl/sweep_command.h"
 
 namespace {
 
@@ -20,6 +21,7 @@ int run(int argc, char** argv) {
     if (line.command == "records") return run_records(line);
     if (line.command == "ops") return run_ops(line);
     if (line.command == "show" && is_drawn_layer(line)) return run_show_described(line);
+    if (line.command == "sweep") return run_sweep(line);
     add_files_beside_model(line);
     if (std::filesystem::path(line.file).extension() != ".emu") return run_model_file(line);
     line.dependencies = {line.file};
