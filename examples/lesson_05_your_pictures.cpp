@@ -1,0 +1,52 @@
+// Lesson 5: your own folder of pictures.
+//
+// Put pictures (PNG, JPEG, BMP, PPM; of any size) into a folder for each class:
+//
+//     pictures/disc/a.png  pictures/disc/b.jpg  ...  pictures/square/c.png  ...
+//
+// 1. Build libraries and programs of the network below. It has a setting: how wide it is.
+//
+//     emulsion build lesson_05_your_pictures.cpp -o out --batch 16 --set width=8
+//
+// 2. Train it. A quarter of the pictures of each class is kept apart and looked at after every
+// epoch; the folder `run` gets checkpoints, the weights, and logs. The same command with `--resume`
+// goes on where it was stopped.
+//
+//     out/shapes-train --data pictures --validation 0.25 --epochs 15 --checkpoint run
+//
+// 3. Classify pictures: a table, or JSON with what the network hands out besides.
+//
+//     out/shapes-infer --weights run/weights.safetensors pictures/disc
+//     out/shapes-infer --weights run/weights.safetensors --json --output features pictures/square
+//
+// 4. Look at it: the filters of its first layer, and which part of a picture its class hangs on.
+//
+//     out/shapes-infer --weights run/weights.safetensors --filters filters.png
+//     out/shapes-infer --weights run/weights.safetensors --occlusion why pictures/disc
+//
+// 5. Find pictures that are like others, by their features.
+//
+//     out/shapes-infer --weights run/weights.safetensors --nearest pictures --top 3 pictures/disc
+//
+// 6. Which width is enough? Train several, each in a process, and compare.
+//
+//     emulsion sweep lesson_05_your_pictures.cpp --set width=4,8 --batch 16 --data pictures
+//     --validation 0.25 --epochs 4
+#include "dsl/emulsion.h"
+
+using namespace emulsion;
+
+int main(int argc, char** argv) {
+    Settings settings(argc, argv);
+    const int width = settings.integer("width", 16);
+    Model m("shapes");
+    // Pictures of another size are resized to this one, in training and inference alike.
+    Tensor x = m.input("image", {3, 24, 24});
+    x = max_pool(relu(batch_norm(conv(x, width, {.kernel = 5, .padding = same}))), {.window = 2});
+    x = relu(batch_norm(conv(x, 2 * width, {.kernel = 3, .padding = same})));
+    x = global_average_pool(x);
+    m.output("features", x);
+    m.classify(dense(x, 2));  // as many classes as folders; their names travel with the weights
+    m.optimizer(adam({.learning_rate = 0.01}));
+    return compile(m, settings);
+}
