@@ -74,6 +74,19 @@ Tensor highway(const Tensor& x, const Tensor& layer, const HighwayOptions& optio
     return add(taken, carried, {.name = name}, where);
 }
 
+// One number a sample, which is 1 before some are dropped.
+Tensor stochastic_depth(const Tensor& layer, const StochasticDepthOptions& options, Place where) {
+    const std::string name = composite_name(layer, "stochastic_depth", options.name);
+    Tensor one = layer;
+    for (int64_t axis = 0; axis < static_cast<int64_t>(layer.shape().size()); axis++) {
+        const std::string part = fmt::format("{}.cell{}", name, axis);
+        one = slice(one, {.axis = axis, .end = 1, .name = part}, where);
+    }
+    one = shift(scale(one, 0, {.name = name + ".zero"}, where), 1, {.name = name + ".one"}, where);
+    const Tensor kept = dropout(one, {.rate = options.rate, .name = name + ".kept"}, where);
+    return multiply(layer, kept, {.name = name}, where);
+}
+
 Tensor squeeze_excitation(const Tensor& x, const SqueezeExcitationOptions& options, Place where) {
     const std::string name = composite_name(x, "squeeze_excitation", options.name);
     const int channels = channels_of(x);
@@ -90,6 +103,65 @@ Tensor squeeze_excitation(const Tensor& x, const SqueezeExcitationOptions& optio
                .name = name + ".excite"},
               where);
     return multiply(x, s, {.name = name}, where);
+}
+
+Tensor mish(const Tensor& x, const LayerOptions& options, Place where) {
+    const std::string name = composite_name(x, "mish", options.name);
+    const Tensor gate =
+        tanh(softplus(x, {.name = name + ".softplus"}, where), {.name = name + ".gate"}, where);
+    return multiply(x, gate, {.name = name}, where);
+}
+
+// With i and j the place in a square, channels are (c, i, j) outside and (i, j, c) here: axes that
+// are neighbours change places by transposing.
+Tensor pixel_shuffle(const Tensor& x, int factor, const LayerOptions& options, Place where) {
+    const std::string name = composite_name(x, "pixel_shuffle", options.name);
+    const std::vector<int64_t> shape = x.shape();
+    const int64_t r = factor;
+    if (shape.size() != 3 || r < 1 || shape[0] % (r * r) != 0) {
+        return write_layer(
+            "pixel_shuffle", name, {x}, where,
+            [&](Layer& layer, const std::vector<Value>& in) -> Value {
+                layer.expect_map(in[0]);
+                layer.refuse(
+                    "channels",
+                    fmt::format("the factor is {}, whose square does not divide the channels of {}",
+                                r, to_string(layer.type(in[0]))),
+                    "choose a factor from 1 on whose square divides them", in);
+            });
+    }
+    const int64_t c = shape[0] / (r * r), h = shape[1], w = shape[2];
+    Tensor y = channel_shuffle(x, static_cast<int>(c), {.name = name + ".squares"}, where);
+    y = reshape(y, {r, r, c * h * w}, {.name = name + ".columns"}, where);
+    y = transpose(y, {0, 2, 1}, {.name = name + ".wide"}, where);
+    y = reshape(y, {r, c * h, w * r}, {.name = name + ".rows"}, where);
+    y = transpose(y, {1, 0, 2}, {.name = name + ".high"}, where);
+    return reshape(y, {c, h * r, w * r}, {.name = name}, where);
+}
+
+Tensor pixel_unshuffle(const Tensor& x, int factor, const LayerOptions& options, Place where) {
+    const std::string name = composite_name(x, "pixel_unshuffle", options.name);
+    const std::vector<int64_t> shape = x.shape();
+    const int64_t r = factor;
+    if (shape.size() != 3 || r < 1 || shape[1] % r != 0 || shape[2] % r != 0) {
+        return write_layer(
+            "pixel_unshuffle", name, {x}, where,
+            [&](Layer& layer, const std::vector<Value>& in) -> Value {
+                layer.expect_map(in[0]);
+                layer.refuse(
+                    "shape",
+                    fmt::format("the factor is {}, which does not divide height and width of {}", r,
+                                to_string(layer.type(in[0]))),
+                    "choose a factor from 1 on that divides both", in);
+            });
+    }
+    const int64_t c = shape[0], h = shape[1] / r, w = shape[2] / r;
+    Tensor y = reshape(x, {c * h, r, w * r}, {.name = name + ".rows"}, where);
+    y = transpose(y, {1, 0, 2}, {.name = name + ".apart"}, where);
+    y = reshape(y, {r, c * h * w, r}, {.name = name + ".columns"}, where);
+    y = transpose(y, {0, 2, 1}, {.name = name + ".narrow"}, where);
+    y = reshape(y, {r * r * c, h, w}, {.name = name + ".squares"}, where);
+    return channel_shuffle(y, static_cast<int>(r * r), {.name = name}, where);
 }
 
 }  // namespace emulsion

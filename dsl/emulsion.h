@@ -389,6 +389,11 @@ struct GraphConvOptions {
     std::string name = {};
 };
 
+struct StochasticDepthOptions {
+    double rate = 0.2;  // the share of samples whose layer is left out
+    std::string name = {};
+};
+
 struct SqueezeExcitationOptions {
     int ratio = 16;                        // channels for each unit of the squeezed layer
     int units = 0;                         // of the squeezed layer; 0: by the ratio, at least 1
@@ -483,6 +488,8 @@ Tensor hard_sigmoid(const Tensor& x, const LayerOptions& options = {},
                     Place where = Place::current());
 Tensor hard_swish(const Tensor& x, const LayerOptions& options = {},
                   Place where = Place::current());
+// x * tanh(log(1 + e^x))
+Tensor mish(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 // log(1 + e^x)
 Tensor softplus(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 // x times the share of the standard normal distribution below x
@@ -583,6 +590,12 @@ Tensor flip(const Tensor& x, const std::vector<int64_t>& axes, const LayerOption
 // it reads channels of every group (ShuffleNet).
 Tensor channel_shuffle(const Tensor& x, int groups, const LayerOptions& options = {},
                        Place where = Place::current());
+// (C * factor^2, H, W) to (C, H * factor, W * factor): the channels c * factor^2 + i * factor + j
+// become the cells in row i and column j of a square, and the other way round (space to depth).
+Tensor pixel_shuffle(const Tensor& x, int factor, const LayerOptions& options = {},
+                     Place where = Place::current());
+Tensor pixel_unshuffle(const Tensor& x, int factor, const LayerOptions& options = {},
+                       Place where = Place::current());
 // A map or a line `factor` times as high and wide, or of another `size`, smaller ones too. Cells
 // look at the place of their centre: `nearest` copies the cell there, `bilinear` weighs the four
 // around it, as PyTorch does without align_corners and Keras always does.
@@ -598,6 +611,9 @@ Tensor batch_norm(const Tensor& x, const BatchNormOptions& options = {},
 // channel. In training and in inference alike.
 Tensor group_norm(const Tensor& x, int groups, const GroupNormOptions& options = {},
                   Place where = Place::current());
+// The same over the positions of each channel by itself.
+Tensor instance_norm(const Tensor& x, const GroupNormOptions& options = {},
+                     Place where = Place::current());
 // The same over all values of a sample. gamma and beta are of a channel, where PyTorch has one of
 // each for every value of a map.
 Tensor layer_norm(const Tensor& x, const LayerNormOptions& options = {},
@@ -651,6 +667,10 @@ Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
 // `layer` has the shape of x.
 Tensor highway(const Tensor& x, const Tensor& layer, const HighwayOptions& options = {},
                Place where = Place::current());
+// A layer that is left out of a share of the samples, in front of a residual sum: x + its result.
+// The others are scaled by 1 / (1 - rate); nothing in inference.
+Tensor stochastic_depth(const Tensor& layer, const StochasticDepthOptions& options = {},
+                        Place where = Place::current());
 // Each channel of a map times a gate that two dense layers make of the means of all channels:
 // NAME.squeeze and NAME.excite.
 Tensor squeeze_excitation(const Tensor& x, const SqueezeExcitationOptions& options = {},

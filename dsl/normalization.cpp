@@ -62,6 +62,12 @@ Tensor group_norm(const Tensor& x, int groups, const GroupNormOptions& options, 
     return write_group_norm("group_norm", options.name, x, groups, options.epsilon, where);
 }
 
+Tensor instance_norm(const Tensor& x, const GroupNormOptions& options, Place where) {
+    const std::vector<int64_t> shape = x.shape();
+    return write_group_norm("instance_norm", options.name, x, shape.empty() ? 1 : shape[0],
+                            options.epsilon, where);
+}
+
 Tensor layer_norm(const Tensor& x, const LayerNormOptions& options, Place where) {
     return write_group_norm("layer_norm", options.name, x, 1, options.epsilon, where);
 }

@@ -54,6 +54,8 @@ int main(int argc, char** argv) {
               {.shared = true, .init = 0.1});
     x = gaussian_noise(spatial_dropout(x, {.rate = 0.2}), {.deviation = 0.05});
     x = local_response_norm(group_norm(x, 3), {.size = 3, .average = true});
+    x = x + stochastic_depth(mish(instance_norm(x, {.epsilon = 1e-3})), {.rate = 0.1});
+    x = pixel_shuffle(pixel_unshuffle(x, 2), 2);
     Tensor gain = m.parameter("gain", {}, Init::ones());
     Tensor place = m.parameter("place", {3, 2, 2}, Init::normal(0.1));
     x = gain * layer_norm(elu(x, {.alpha = 0.5}) + place, {.epsilon = 1e-3});

@@ -46,6 +46,22 @@ TEST(Structure, PadAndCrop) {
               "f32[n,4,8,9]");
 }
 
+TEST(Structure, PixelShuffle) {
+    Model m("m");
+    Tensor x = m.input("image", {8, 3, 5});
+    EXPECT_EQ(pixel_shuffle(x, 2).shape(), (Shape{2, 6, 10}));
+    EXPECT_EQ(pixel_unshuffle(pixel_shuffle(x, 2), 2).shape(), (Shape{8, 3, 5}));
+    EXPECT_EQ(pixel_unshuffle(x, 1).shape(), (Shape{8, 3, 5}));
+    EXPECT_EQ(mistake([](Tensor t) { pixel_shuffle(t, 3); }),
+              "error[channels]: pixel_shuffle 'pixel_shuffle1': the factor is 3, whose square does "
+              "not divide the channels of f32[n,4,6,5]\n"
+              "  fix: choose a factor from 1 on whose square divides them");
+    EXPECT_EQ(mistake([](Tensor t) { pixel_unshuffle(t, 2); }),
+              "error[shape]: pixel_unshuffle 'pixel_unshuffle1': the factor is 2, which does not "
+              "divide height and width of f32[n,4,6,5]\n"
+              "  fix: choose a factor from 1 on that divides both");
+}
+
 TEST(Structure, SliceAsNumPyDoes) {
     Model m("m");
     Tensor x = m.input("image", {4, 6, 5});
