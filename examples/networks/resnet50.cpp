@@ -5,18 +5,6 @@
 using namespace emulsion;
 using namespace emulsion::blocks;
 
-namespace {
-
-// relu(body(x) + shortcut(x)): the 3x3 convolution works on a quarter of the channels.
-Tensor bottleneck(Tensor x, int width, int stride) {
-    Tensor y = relu(conv_norm(x, width, 1));
-    y = relu(conv_norm(y, width, 3, stride));
-    y = conv_norm(y, 4 * width, 1);
-    return relu(y + shortcut(x, 4 * width, stride));
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
     struct Stage {
         int width, blocks, stride;

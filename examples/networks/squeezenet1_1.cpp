@@ -1,17 +1,10 @@
 // SqueezeNet 1.1 for photographs of 224x224 in a thousand classes: fire modules, and no dense layer
 // at the end.
-#include "dsl/emulsion.h"
+#include "examples/networks/blocks.h"
 using namespace emulsion;
+using namespace emulsion::blocks;
 
 namespace {
-
-// Few channels feed many: half of them by 1x1, half by 3x3 convolutions, side by side.
-Tensor fire(Tensor x, int squeeze, int expand) {
-    x = relu(conv(x, squeeze, {.kernel = 1}));
-    Tensor one = relu(conv(x, expand, {.kernel = 1}));
-    Tensor three = relu(conv(x, expand, {.kernel = 3, .padding = 1}));
-    return concatenate({one, three});
-}
 
 Tensor pool(Tensor x) { return max_pool(x, {.window = 3, .stride = 2, .round_up = true}); }
 

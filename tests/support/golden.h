@@ -22,7 +22,8 @@ void expect_golden(const std::string& name, const std::string& text);
 // tests/golden/NAME.graph.txt
 Network golden_network(const std::string& name);
 
-// Each network of examples/networks/ and the batch that examples/CMakeLists.txt compiles it for.
+// The networks of examples/networks/ whose kernels are measured, and the batch that
+// examples/CMakeLists.txt compiles each for.
 struct ExampleNetwork {
     const char* name;
     int batch;
