@@ -6,6 +6,7 @@
 #include "compiler/ops/connect_filter.h"
 #include "compiler/ops/window.h"
 #include "dsl/layer.h"
+#include "dsl/window_options.h"
 
 namespace emulsion {
 
@@ -66,9 +67,8 @@ using internal::write_layer;
 
 namespace {
 
-using Numbers = std::vector<int64_t>;
+using internal::Numbers;
 
-constexpr int kMostCells = 1 << 15;  // of a kernel, stride or dilation along an axis
 constexpr int kMostFilters = 1 << 20;
 
 // Kernel, stride, dilation and padding of a layer over a map (C, H, W).
@@ -78,15 +78,6 @@ struct Places {
     Window window() const { return {kernel, stride, dilation, padding, /*ceil=*/false}; }
 };
 
-Numbers pair_of(const Layer& layer, std::string_view what, Size size) {
-    if (std::min(size.h, size.w) >= 1 && std::max(size.h, size.w) <= kMostCells)
-        return {size.h, size.w};
-    layer.refuse("attribute",
-                 fmt::format("the {} is {}x{}, but must be 1 to {} both ways", what, size.h, size.w,
-                             kMostCells),
-                 fmt::format("choose a {} in this range", what));
-}
-
 template <class Options>
 Places places_of(const Layer& layer, const Numbers& map, int filters, const Options& options) {
     if (filters < 1 || filters > kMostFilters) {
@@ -94,21 +85,12 @@ Places places_of(const Layer& layer, const Numbers& map, int filters, const Opti
                      fmt::format("it has {} filters, but must have 1 to {}", filters, kMostFilters),
                      "choose the number of filters in this range");
     }
-    Places places{pair_of(layer, "kernel", options.kernel),
-                  pair_of(layer, "stride", options.stride),
-                  pair_of(layer, "dilation", options.dilation),
-                  {}};
-    const Padding& padding = options.padding;
-    if (!padding.is_same) {
-        places.padding = {padding.top, padding.bottom, padding.left, padding.right};
-        return places;
-    }
-    for (size_t axis = 0; axis < 2; axis++) {
-        for (int64_t cells : same_padding(map[axis + 1], places.kernel[axis], places.stride[axis],
-                                          places.dilation[axis]))
-            places.padding.push_back(cells);
-    }
-    return places;
+    const internal::WindowOptions window{
+        internal::checked_numbers(layer, "kernel", options.kernel, 2),
+        internal::checked_numbers(layer, "stride", options.stride, 2),
+        internal::checked_numbers(layer, "dilation", options.dilation, 2)};
+    return {window.size, window.stride, window.dilation,
+            internal::resolved_padding(layer, options.padding, {map[1], map[2]}, window)};
 }
 
 // Refuses a window that does not fit into the map.

@@ -60,9 +60,10 @@ PictureShape picture_input(const emulsion_port& port, const std::string& network
     if (!is_picture) {
         throw RuntimeError(
             concat(network, ", input ", quoted(port.name)),
-            concat("has shape ", shape_text({port.shape, static_cast<size_t>(port.rank)}),
-                   ", but this program feeds pictures, f32 [1 or 3, height, width], rows of numbers, "
-                   "f32 [channels, length] or [channels, depth, height, width], or indices"),
+            concat(
+                "has shape ", shape_text({port.shape, static_cast<size_t>(port.rank)}),
+                ", but this program feeds pictures, f32 [1 or 3, height, width], rows of numbers, "
+                "f32 [channels, length] or [channels, depth, height, width], or indices"),
             "declare the input so and reshape it in the model, or call the library from a program "
             "of your own");
     }
