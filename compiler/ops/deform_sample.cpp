@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
@@ -28,7 +30,8 @@ void expect_kernel(const DeformAttributes& op) {
 // Type of the offsets for a map of height by width cells.
 TensorType offsets_type(const DeformAttributes& op, int64_t height, int64_t width) {
     expect_kernel(op);
-    check_window(op.window(), height, width, "filter");
+    const std::array<int64_t, 2> extents = {height, width};
+    check_window(op.window(), extents, "filter");
     return batched_type(
         {2 * op.taps(), op.window().positions(0, height), op.window().positions(1, width)});
 }

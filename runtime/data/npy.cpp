@@ -218,7 +218,7 @@ void expect_whole(const ByteSource& file, const NpyHeader& header, const char* w
 std::unique_ptr<Source> read_indices(const ByteSource& file, const NpyHeader& header,
                                      uint64_t count, const DataRequest& request) {
     auto rows = make_index_rows(file.name(), request);
-    const bool is_first = is_channels_first(file, header, request.shape);
+    const bool is_first = is_channels_first(file, header, request);
     const uint64_t elements = request.shape.elements(), each = element_bytes(header);
     const auto channels = static_cast<uint64_t>(request.shape.channels);
     const uint64_t places = elements / channels;
