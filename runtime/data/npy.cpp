@@ -325,7 +325,10 @@ std::vector<int32_t> read_npy_numbers(const ByteSource& file, NpyHeader header,
                                       const DataRequest& request) {
     const TargetForm& target = request.target;
     if (header.shape.size() == 1 && target.elements() == 1) header.shape.push_back(1);
-    const auto numbers = read_rows<float>(file, header, header.shape[0], target.shape);
+    DataRequest rows = request;  // that are targets
+    rows.shape = target.shape;
+    rows.axes.clear();
+    const auto numbers = read_rows<float>(file, header, header.shape[0], rows);
     std::vector<int32_t> bits(numbers.size());
     for (size_t i = 0; i < numbers.size(); i++) {
         if (!std::isfinite(numbers[i]))
