@@ -21,7 +21,6 @@ struct Dataset : Source {
     uint64_t count() const override;
     void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
     bool is_in_memory() const override { return true; }
-    bool has_pictures() const override { return true; }
     uint64_t bytes() const override { return pixels.size() + labels.size() * sizeof(int32_t); }
     // CRC-32 of the pixels and labels.
     uint32_t checksum() const override;

@@ -20,7 +20,6 @@ struct PictureFiles : Source {
     void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
     std::string name_of(uint64_t index) const override { return paths[index]; }
     bool is_in_memory() const override { return false; }
-    bool has_pictures() const override { return true; }
     uint64_t bytes() const override;
     uint32_t checksum() const override { return sum; }
     bool has_pictures() const override { return true; }
