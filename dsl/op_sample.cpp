@@ -45,6 +45,12 @@ const Types& tried_types() {
                      plain_type({}, i32),
                      batched_type({}, i32),
                      batched_type({1, 8, 8}, i32),
+                     batched_type({kChannels, kChannels}),
+                     batched_type({kChannels}, i32),
+                     batched_type({2, 8, 8}),
+                     plain_type({1, 1, 3, 3}),
+                     plain_type({kChannels, kChannels, 8, 8}),
+                     plain_type({kChannels, kChannels, 3, 3, 3}),
                      batched_type({kChannels, 4, 4}, u8),
                      batched_type({kChannels, 8, 8}, u8)};
     }();
