@@ -12,13 +12,13 @@
 #include <optional>
 #include <utility>
 
+#include <tensorboard.pb.h>
 #include "runtime/data/layout.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
 #include "runtime/train/event_file.h"
 #include "runtime/train/filters.h"
 #include "runtime/train/reporter.h"
-#include "tensorboard.pb.h"
 
 namespace emulsion {
 
