@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "compiler/plan/layer_rows.h"
+#include "compiler/codegen/layer_rows.h"
 
 namespace emulsion {
 

@@ -5,9 +5,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "compiler/codegen/layer_rows.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
-#include "compiler/plan/layer_rows.h"
 #include "compiler/support/hash.h"
 #include "runtime/abi/device.h"
 
