@@ -10,12 +10,23 @@ int main(int argc, char** argv) {
     Tensor x = m.input("image", {1, 36, 32});  // channels, height, width
     x = tanh(subsample(conv(x, 4, {.kernel = 5, .init = init})));
     // Two maps of each map alone, then one of every pair.
-    Tensor alone = depthwise_conv(x, {.multiplier = 2, .init = init});
-    const std::vector<Tensor> maps = split(x, 4);
-    Tensor pairs = concatenate({maps[0], maps[1], maps[0], maps[2], maps[0], maps[3],  //
-                                maps[1], maps[2], maps[1], maps[3], maps[2], maps[3]});
-    pairs = conv(pairs, 6, {.groups = 6, .init = init});
-    x = tanh(subsample(concatenate({alone, pairs})));
+    x = conv(x, 14,
+             {.connections = {{0},
+                              {0},
+                              {1},
+                              {1},
+                              {2},
+                              {2},
+                              {3},
+                              {3},
+                              {0, 1},
+                              {0, 2},
+                              {0, 3},
+                              {1, 2},
+                              {1, 3},
+                              {2, 3}},
+              .init = init});
+    x = tanh(subsample(x));
     // A unit reads the whole of its map, of 7x6.
     x = depthwise_conv(x, {.kernel = {7, 6}, .init = init, .activation = tanh});
     m.binary_cross_entropy(dense(flatten(x), 1, {.init = init}), {.target = "face"});

@@ -19,9 +19,9 @@ for file in "$root"/examples/networks/*.cpp; do networks+=("$(basename "$file" .
 {
     sed -n 's/^#include <.*>$/&/p' "$root"/examples/networks/*.cpp | sort -u
     printf '#include "examples/networks/blocks.h"\n#include <string_view>\n'
-    for net in "${networks[@]}"; do printf 'namespace %s {\n#include "examples/networks/%s.cpp"\n}\n' "$net" "$net"; done
+    for net in "${networks[@]}"; do printf 'namespace net_%s {\n#include "examples/networks/%s.cpp"\n}\n' "$net" "$net"; done
     printf 'int main(int, char** argv) {\n    int argc = 0;\n    while (argv[argc + 1] != nullptr) argc++;\n'
-    for net in "${networks[@]}"; do printf '    if (std::string_view(argv[1]) == "%s") return %s::main(argc, argv + 1);\n' "$net" "$net"; done
+    for net in "${networks[@]}"; do printf '    if (std::string_view(argv[1]) == "%s") return net_%s::main(argc, argv + 1);\n' "$net" "$net"; done
     printf '}\n'
 } >all.cpp
 c++ -std=c++20 -O0 -Wall -Wextra -Wshadow -Wconversion -Wpedantic -Werror -I "$root" all.cpp -o all "$binary/lib/libemulsion.so" -Wl,-rpath,"$binary/lib" ||
@@ -50,6 +50,8 @@ enet 377,758
 face_finder 951
 googlenet 13,378,280
 googlenet auxiliary=false 6,998,552
+graph_classifier 8,962
+graph_classifier vertices=true 642
 highway 141,760
 image_filters 0
 image_filters classify=true 1,970
@@ -57,6 +59,7 @@ inception_v2 11,285,224
 inception_v3 23,834,568
 inception_v3 auxiliary=true 27,161,264
 inception_v4 42,679,816
+kim_sentences 11,619,902
 lenet 454,922
 lenet5 60,840
 lenet_family 61,706
