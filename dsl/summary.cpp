@@ -1,3 +1,4 @@
+// See summary.h.
 #include "dsl/summary.h"
 
 #include <fmt/ranges.h>
