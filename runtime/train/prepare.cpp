@@ -243,6 +243,12 @@ void TrainProgram::check_augmentation() const {
             mode, "is of no use: the model has no augmentation",
             "give it one with augment({...}) and build it anew, or leave the option out");
     }
+    if (!augmentation.empty() && session_.target().kind == TargetKind::kMap) {
+        throw RuntimeError(network_.network,
+                           "augments pictures, but is trained towards a class of each pixel, which "
+                           "no augmentation follows",
+                           "take augment({...}) out of the model and build it anew");
+    }
     if (const auto fault = find_fault(augmentation, shape.height, shape.width))
         throw RuntimeError("network description", fault->what, fault->fix);
     const std::string own = to_text(augmentation);
