@@ -67,7 +67,7 @@ TEST(StoredLayers, CompiledLayersComputeWhatPyTorchDoes) {
     check(selected(layer_cases(),
                    {"conv_strided_dilated", "conv_depthwise", "conv_transpose_groups",
                     "max_pool_up", "average_pool_counted", "group_norm", "local_response_norm",
-                    "gelu", "pixel_shuffle", "upsample_bilinear"}),
+                    "gelu", "conv_volume", "conv_line", "pixel_shuffle", "upsample_bilinear"}),
           "pytorch.txt");
 }
 

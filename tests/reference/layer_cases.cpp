@@ -80,6 +80,17 @@ WrittenCases convolutions() {
                          {.kernel = {3, 2}, .stride = 2, .dilation = {2, 3}, .padding = {1, 2}})},
         {"conv_transpose_groups",
          transposed_case({4, 3, 3}, 4, {.stride = 2, .padding = 1, .groups = 2})},
+        {"conv_line", conv_case({3, 9}, 2, {.kernel = 4, .stride = 2, .padding = 1})},
+        {"conv_transpose_line", transposed_case({2, 4}, 3, {.stride = 2, .output_padding = 1})},
+        {"conv_volume",
+         conv_case({2, 3, 5, 3}, 3,
+                   {.kernel = {2, 3, 1}, .stride = {1, 2, 1}, .padding = {1, 1, 0}})},
+        {"embedding",
+         {{3, 5},
+          [](Model& m, const Tensor& x, const std::string& name) {
+              return x + embedding(m.indices(name + ".index", {5}), 6, 3, {.name = name});
+          },
+          {}}},
         {"dense", named_case({5}, [](const Tensor& x, const std::string& name) {
              return dense(x, 3, {.name = name});
          })}};
@@ -93,6 +104,9 @@ WrittenCases pools() {
     return {
         {"max_pool", plain_case({2, 7, 5}, [=](const Tensor& x) { return max_pool(x, three); })},
         {"max_pool_up", plain_case({2, 6, 5}, [=](const Tensor& x) { return max_pool(x, up); })},
+        {"max_pool_volume", plain_case({2, 4, 3, 5}, [](const Tensor& x) { return max_pool(x); })},
+        {"average_pool_line",
+         plain_case({2, 8}, [=](const Tensor& x) { return average_pool(x, three); })},
         {"average_pool",
          plain_case({2, 7, 5}, [=](const Tensor& x) { return average_pool(x, three); })},
         {"average_pool_counted",
@@ -120,6 +134,7 @@ WrittenCases norms() {
         return group_norm(x, 3, {.name = name});
     };
     return {{"batch_norm", named_case({3, 2, 4}, batch)},
+            {"batch_norm_volume", named_case({2, 2, 1, 3}, batch)},
             {"batch_norm_features", named_case({5}, batch)},
             {"group_norm", named_case({6, 2, 3}, groups)},
             {"instance_norm", named_case({3, 3, 4},

@@ -21,6 +21,23 @@ def conv_transpose(channels, filters, kernel, **options):
         x, case.weight("w", channels, filters, *kernel), case.weight("b", filters * options.get("groups", 1)), **options)
 
 
+def line(case, x):
+    return F.conv1d(x, case.weight("w", 2, 3, 4), case.weight("b", 2), stride=2, padding=1)
+
+
+def line_transpose(case, x):
+    return F.conv_transpose1d(x, case.weight("w", 2, 3, 3), case.weight("b", 3), stride=2, output_padding=1)
+
+
+def volume(case, x):
+    return F.conv3d(x, case.weight("w", 3, 2, 2, 3, 1), case.weight("b", 3), stride=(1, 2, 1), padding=(1, 1, 0))
+
+
+def embedding(case, x):
+    table = case.weight("w", 3, 6)  # (width, vocabulary)
+    return x + F.embedding(labels(f"{case.name}.index", (SAMPLES, 5)), table.T).transpose(1, 2)
+
+
 def batch_norm(case, x):
     channels = x.shape[1]
     mean, variance = values(f"{case.name}.running_mean", (channels,)), case.positive("running_variance", channels)
@@ -52,10 +69,16 @@ LAYERS = {
     "conv_transpose_wide": ((2, 3, 2), conv_transpose(2, 2, (2, 4), stride=(1, 3), output_padding=(0, 2))),
     "conv_transpose_dilated": ((2, 3, 4), conv_transpose(2, 3, (3, 2), stride=2, dilation=(2, 3), padding=(1, 2))),
     "conv_transpose_groups": ((4, 3, 3), conv_transpose(4, 2, (3, 3), stride=2, padding=1, groups=2)),
+    "conv_line": ((3, 9), line),
+    "conv_transpose_line": ((2, 4), line_transpose),
+    "conv_volume": ((2, 3, 5, 3), volume),
+    "embedding": ((3, 5), embedding),
     "dense": ((5,), lambda case, x: F.linear(x, case.weight("w", 3, 5), case.weight("b", 3))),
     # Pooling
     "max_pool": ((2, 7, 5), lambda case, x: F.max_pool2d(x, 3, 2, 1)),
     "max_pool_up": ((2, 6, 5), lambda case, x: F.max_pool2d(x, (3, 2), 2, ceil_mode=True)),
+    "max_pool_volume": ((2, 4, 3, 5), lambda case, x: F.max_pool3d(x, 2)),
+    "average_pool_line": ((2, 8), lambda case, x: F.avg_pool1d(x, 3, 2, 1, count_include_pad=False)),
     "average_pool": ((2, 7, 5), lambda case, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
     "average_pool_counted": ((2, 7, 5), lambda case, x: F.avg_pool2d(x, 3, 2, 1)),
     "average_pool_up": ((2, 6, 5), lambda case, x: F.avg_pool2d(x, (3, 2), 2, ceil_mode=True, count_include_pad=False)),
@@ -64,6 +87,7 @@ LAYERS = {
     "max_unpool": ((2, 4, 6), lambda case, x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)),
     # Normalisation
     "batch_norm": ((3, 2, 4), batch_norm),
+    "batch_norm_volume": ((2, 2, 1, 3), batch_norm),
     "batch_norm_features": ((5,), batch_norm),
     "group_norm": ((6, 2, 3), lambda case, x: F.group_norm(x, 3, case.weight("gamma", 6), case.weight("beta", 6))),
     "instance_norm": ((3, 3, 4), lambda case, x: F.instance_norm(x, None, None, case.weight("gamma", 3), case.weight("beta", 3))),
