@@ -351,9 +351,9 @@ void check_augmentation(const Network& network) {
              "give the model a loss, or leave the augmentation out");
     }
     const std::vector<int64_t>& shape = image->types[0].shape;
-    if (shape.size() != 3 || shape[0] > 4) {
+    if (shape.size() != 3 || (shape[0] != 1 && shape[0] != 3)) {
         fail("augmentation",
-             fmt::format("pictures of 1 to 4 channels can be augmented, but '{}' is {}",
+             fmt::format("pictures of 1 or 3 channels can be augmented, but '{}' is {}",
                          image->name, to_string(image->types[0])),
              "give the model an input {channels, height, width}, or leave the augmentation out");
     }
