@@ -1,7 +1,8 @@
 // What is suggested in place of a word that is unknown.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cctype>
+#include <algorithm>
 
 #include "compiler/ops/registry.h"
 #include "compiler/support/closest.h"
