@@ -9,6 +9,7 @@
 
 #include "runtime/data/loader.h"
 #include "runtime/program/format.h"
+#include "runtime/program/regression.h"
 #include "runtime/support/error.h"
 #include "runtime/support/text.h"
 
@@ -83,17 +84,13 @@ void add_map(const InferenceSession& session, const MapOutput& map, int sample,
 
 // Adds the squared error of one picture's prediction.
 void add_numbers(std::span<const float> prediction, std::span<const int32_t> bits,
-                 Evaluation* result) {
-    double sum = 0.0;
-    for (size_t i = 0; i < bits.size(); i++) {
-        float target;
-        std::memcpy(&target, &bits[i], sizeof target);
-        const double error = double{prediction[i]} - double{target};
-        sum += error * error;
-    }
-    const bool is_finite = std::isfinite(sum);
+                 RegressionErrors* errors, Evaluation* result) {
+    std::vector<float> targets(bits.size());
+    std::memcpy(targets.data(), bits.data(), bits.size_bytes());
+    RegressionErrors own;
+    const bool is_finite = own.add(prediction, targets) && errors->add(prediction, targets);
     result->not_finite += is_finite ? 0 : 1;
-    result->metrics.add(is_finite ? sum / static_cast<double>(bits.size()) : 0.0, {}, 1);
+    result->metrics.add(is_finite ? own.mean_squared().value_or(0.0) : 0.0, {}, 1);
 }
 
 // Compares each picture of the session's last run with what its row is trained towards.
@@ -126,9 +123,22 @@ class Comparison {
                 add_map(session_, *map_, sample, target, source_, options_, result_);
                 break;
             case TargetKind::kNumbers:
-                add_numbers(session_.output(prediction_, sample), target, result_);
+                add_numbers(session_.output(prediction_, sample), target, &errors_, result_);
                 break;
         }
+    }
+
+    // The errors of numbers, as losses of the result: "mae", "rmse" and, where it is defined, "r2".
+    void end() {
+        const std::optional<double> squared = errors_.mean_squared();
+        if (!squared) return;
+        const auto samples = static_cast<double>(result_->metrics.samples);
+        const auto add = [&](const char* name, double value) {
+            result_->metrics.losses.push_back({name, value * samples});
+        };
+        add("mae", errors_.mean_absolute().value_or(0.0));
+        add("rmse", std::sqrt(*squared));
+        if (const std::optional<double> r2 = errors_.r2()) add("r2", *r2);
     }
 
   private:
@@ -148,6 +158,7 @@ class Comparison {
     std::vector<HeadCount> counts_;
     std::optional<MapOutput> map_;
     int prediction_ = 0;
+    RegressionErrors errors_;  // where numbers are predicted
 };
 
 }  // namespace
@@ -214,6 +225,7 @@ Evaluation evaluate(InferenceSession& session, const Source& source,
             comparison.add(batch, sample);
         }
     }
+    comparison.end();
     return result;
 }
 
@@ -227,6 +239,8 @@ std::string accuracy_text(const Evaluation& evaluation) {
     }
     if (evaluation.has_loss && evaluation.not_finite == 0)
         text += concat(text.empty() ? "" : ", ", "loss ", fixed(metrics.loss(), 4));
+    for (const NamedLoss& error : metrics.losses)
+        text += concat(", ", error.name, " ", fixed(metrics.share(error.value), 4));
     for (const HeadCount& head : metrics.heads) {
         const double share = metrics.share(head.correct);
         text += concat(", ", one_line(head.name), " ", format_percent(share, 2));

@@ -53,6 +53,10 @@ Json confusion_json(const Confusion& confusion) {
 
 Json evaluation_json(const Evaluation& evaluation) {
     Json json = metrics_json(evaluation.metrics, evaluation.has_loss && evaluation.not_finite == 0);
+    if (json.contains("losses")) {  // of predicted numbers
+        json["errors"] = json["losses"];
+        json.erase("losses");
+    }
     if (evaluation.not_finite > 0) json["not_finite"] = evaluation.not_finite;
     if (evaluation.top) {
         json["top"] = {{"classes", evaluation.top->classes},

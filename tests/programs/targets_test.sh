@@ -54,6 +54,11 @@ diff -u err.txt - <<'TEXT' || fault "--best accuracy"
 error: --best: counts classes, but the network is trained towards numbers
   fix: leave the option out
 TEXT
+./numbers-train --data rows.csv --validation 0.25 --best recall --checkpoint b --steps 1 2>err.txt && fault "--best recall passes"
+diff -u err.txt - <<'TEXT' || fault "--best recall"
+error: --best: counts classes, but the network is trained towards numbers
+  fix: leave the option out
+TEXT
 
 python3 - <<'PYTHON' || fault "the programs count otherwise than by hand"
 import json, struct, zlib
@@ -120,6 +125,9 @@ assert rows[0][-2:] == ["prediction.0", "prediction.1"] and len(rows) == 4, rows
 for row, wanted in zip(rows[1:], values):
     assert all(abs(float(a) - b) < 0.1 for a, b in zip(row[-2:], wanted)), (row, wanted)
 epochs = [json.loads(line) for line in open("line.out")]
+last = [line["validation"] for line in epochs if line["event"] == "epoch"][-1]
+errors = last["errors"]
+assert abs(errors["rmse"] ** 2 - last["loss"]) < 1e-9 and 0 < errors["mae"] <= errors["rmse"] and 0.9 < errors["r2"] < 1, last
 found = [line["validation"]["loss"] for line in epochs if line["event"] == "epoch"]
 assert found[-1] < 1e-2 * found[0], found
 PYTHON
