@@ -161,10 +161,11 @@ void add_output_options(CLI::App& app, TrainOptions* options, Numbers* numbers) 
         ->type_name("FOLDER")
         ->group(output);
     app.add_flag("--csv", options->csv, "the epochs of --history as CSV")->group(output);
-    app.add_option("--report", options->report,
-                   "a page of HTML of the run, or of that of --history: curves, classes, layers, "
-                   "memory, filters and the surest mistakes; adds --confusion to a new run, and "
-                   "times of the layers with --profile")
+    app.add_option(
+           "--report", options->report,
+           "a page of HTML of the run, or of that of --history: curves, classes (counted as "
+           "by --confusion), layers, memory, filters and the surest mistakes, and with "
+           "--profile the times of the layers")
         ->type_name("FILE")
         ->group(output);
     app.add_option("--tensorboard", options->tensorboard,
@@ -400,7 +401,6 @@ CommandLineResult parse_train_options(int argc, const char* const* argv,
     }
     read_numbers(numbers, info, options);
     check_combination(*options);
-    options->confusion |= !options->report.empty();
     options->device = find_device(info, library.device, numbers.device.wanted);
     check_variant(options->device, options->variant);
     if (!numbers.batch.empty()) {

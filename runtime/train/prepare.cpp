@@ -126,10 +126,11 @@ void TrainProgram::check_metrics() const {
     const TargetKind kind = session_.target().kind;
     if (kind == TargetKind::kLabel) return;
     const bool is_map = kind == TargetKind::kMap;
-    const char* option = settings.top > 0                         ? "--top"
-                         : settings.confusion && !is_map          ? "--confusion"
-                         : settings.best == "accuracy" && !is_map ? "--best"
-                                                                  : nullptr;
+    const bool counts_classes = !settings.best.empty() && settings.best != "loss";
+    const char* option = settings.top > 0                ? "--top"
+                         : counts_classes && !is_map     ? "--best"
+                         : settings.confusion && !is_map ? "--confusion"
+                                                         : nullptr;
     if (option == nullptr) return;
     throw UsageError(option,
                      is_map ? "counts classes of pictures, but the network classifies each pixel"
@@ -195,6 +196,18 @@ void TrainProgram::begin_parameters() {
     }
 }
 
+namespace {
+
+// The kinds up to "elastic" do.
+bool moves_pixels(const Augmentation& augmentation) {
+    const AugmentKind* last = find_augment_kind("elastic");
+    return std::ranges::any_of(augmentation.pieces, [&](const AugmentPiece& piece) {
+        return find_augment_kind(piece.kind) <= last && piece.values[0] > 0;
+    });
+}
+
+}  // namespace
+
 void TrainProgram::load_data() {
     const RunSettings stored = state_.settings;
     if (resumes_) state_.settings = resumed_settings(stored, options_);
@@ -220,6 +233,11 @@ void TrainProgram::load_data() {
     check_augmentation();
     if (!state_.settings.augmentation.empty())
         augmenter_.emplace(network_.augmentation, session_.shape(), state_.settings.seed);
+    if (augmenter_ && session_.target().kind == TargetKind::kNumbers &&
+        moves_pixels(network_.augmentation)) {
+        console_.note(
+            "note: the augmentation moves pixels; the numbers that are trained towards stay\n");
+    }
     const Normalizer normalizer(session_.shape().channels, session_.info());
     loader_ =
         std::make_unique<Loader>(*data_.train, data_.split.train, normalizer, loader_options());
@@ -243,11 +261,14 @@ void TrainProgram::check_augmentation() const {
             mode, "is of no use: the model has no augmentation",
             "give it one with augment({...}) and build it anew, or leave the option out");
     }
-    if (!augmentation.empty() && session_.target().kind == TargetKind::kMap) {
+    const PictureShape& target = session_.target().shape;
+    const bool has_map = target.height * target.width > 1;
+    if (has_map && moves_pixels(augmentation) && !state_.settings.augmentation.empty()) {
         throw RuntimeError(network_.network,
-                           "augments pictures, but is trained towards a class of each pixel, which "
-                           "no augmentation follows",
-                           "take augment({...}) out of the model and build it anew");
+                           "its augmentation moves pixels, but the values of each pixel that it is "
+                           "trained towards stay where they are",
+                           "leave flips, turns, crops and the like out of augment({...}), or add "
+                           "--no-augment");
     }
     if (const auto fault = find_fault(augmentation, shape.height, shape.width))
         throw RuntimeError("network description", fault->what, fault->fix);

@@ -206,7 +206,8 @@ std::optional<Evaluation> TrainProgram::evaluate_now(const Source& source,
     std::optional<TopCount> top;
     std::optional<Confusion> confusion;
     if (settings.top > 0) top = TopCount{settings.top, 0.0};
-    if (settings.confusion && inference_->classes() > 0) confusion.emplace(inference_->classes());
+    if ((settings.confusion || !options_.report.empty()) && inference_->classes() > 0)
+        confusion.emplace(inference_->classes());
     if (shows_mistakes()) mistakes_.emplace(kMostMistakes);
     mistaken_ = &source;
     const auto count = [&](uint32_t index, std::span<const float> scores) {
