@@ -98,8 +98,10 @@ void check_window(const Window& window, std::span<const int64_t> extents, std::s
     if (smaller == covered) return;
     const bool dilated = covered != window.size;
     const bool is_padded = !std::ranges::equal(padded, extents);
+    const std::string name = axes == 1 ? fmt::format("{} of {}", what, window.size[0])
+                                       : fmt::format("{} {}", by(window.size), what);
     fail("window",
-         fmt::format("the {} {}{} is larger than its {}input {}", by(window.size), what,
+         fmt::format("the {}{} is larger than its {}input {}", name,
                      dilated ? fmt::format(", with dilation {} covering {},", by(window.dilation),
                                            by(covered))
                              : "",

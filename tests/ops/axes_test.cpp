@@ -153,7 +153,7 @@ TEST(Axes, RefusalsNameTheAxes) {
     operand 'b' f32[4,2,3,3] from net.cpp:2
   fix: give it a parameter with 3 axes)");
     EXPECT_EQ(node_error(line, {batched_type({2, 6}), plain_type({4, 2, 7})}),
-              R"(net.cpp:7: error[window]: conv2d 'it': the 7 filter is larger than its input 6
+              R"(net.cpp:7: error[window]: conv2d 'it': the filter of 7 is larger than its input 6
     operand 'a' f32[n,2,6] from net.cpp:1
     operand 'b' f32[4,2,7] from net.cpp:2
   fix: use a filter of at most 6, or pad the input to at least 7)");
