@@ -4,7 +4,6 @@
 #include "dsl/op_sample.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -73,16 +72,16 @@ const std::vector<Filling>& fillings() {
 class FillLists : public Fields {
   public:
     explicit FillLists(const Filling& filling) : filling_(filling) {}
+    bool found = false;
     void field(std::string_view, bool&) override {}
     void field(std::string_view, int64_t&) override {}
     void field(std::string_view, double&) override {}
     void field(std::string_view, std::string&) override {}
     void field(std::string_view name, std::vector<int64_t>& value) override {
-        if (name == "input") {
-            value = filling_.input;
-        } else if (value.empty() || name == "shape" || name == "factors") {
-            value = filling_.list;
-        }
+        const bool is_input = name == "input";
+        if (!is_input && !value.empty() && name != "shape" && name != "factors") return;
+        value = is_input ? filling_.input : filling_.list;
+        found = true;
     }
     void field(std::string_view, std::vector<double>&) override {}
 
@@ -90,14 +89,12 @@ class FillLists : public Fields {
     const Filling& filling_;
 };
 
-// Sets the whole number with this place among those of the op.
-class SetNumber : public Fields {
+class SetGroups : public Fields {
   public:
-    explicit SetNumber(int place) : place_(place) {}
     bool found = false;
     void field(std::string_view, bool&) override {}
-    void field(std::string_view, int64_t& value) override {
-        if (place_-- != 0) return;
+    void field(std::string_view name, int64_t& value) override {
+        if (name != "groups") return;
         value = kChannels;
         found = true;
     }
@@ -105,9 +102,6 @@ class SetNumber : public Fields {
     void field(std::string_view, std::string&) override {}
     void field(std::string_view, std::vector<int64_t>&) override {}
     void field(std::string_view, std::vector<double>&) override {}
-
-  private:
-    int place_;
 };
 
 enum class Answer { taken, refused, wrong_count };
@@ -153,12 +147,17 @@ std::optional<Types> find_three_blocks(const Op& op, size_t count) {
     return std::nullopt;
 }
 
-std::optional<Types> find_inputs(const Op& op) {
+// Whether thousands of combinations are tried, or hundreds.
+enum class Search { quick, thorough };
+
+std::optional<Types> find_inputs(const Op& op, Search search) {
     for (size_t count = 1; count <= kMostOperands; count++) {
         if (ask(op, Types(count, tried_types()[0])) == Answer::wrong_count) continue;
-        if (std::optional<Types> found = find_two_blocks(op, count)) return found;
-        if (count < 3) continue;
-        if (std::optional<Types> found = find_three_blocks(op, count)) return found;
+        if (search == Search::quick) {
+            if (std::optional<Types> found = find_two_blocks(op, count)) return found;
+        } else if (count >= 3) {
+            if (std::optional<Types> found = find_three_blocks(op, count)) return found;
+        }
     }
     return std::nullopt;
 }
@@ -191,15 +190,19 @@ struct Taken {
     std::shared_ptr<Op> op;
     Types inputs;
 };
-std::optional<Taken> find_taken(const std::function<std::shared_ptr<Op>()>& make_one) {
-    const std::shared_ptr<Op> plain = make_one();
-    if (const std::optional<Types> inputs = find_inputs(*plain)) return Taken{plain, *inputs};
-    for (const Filling& filling : fillings()) {
-        const std::shared_ptr<Op> op = make_one();
-        FillLists fill(filling);
-        op->fields(fill);
-        if (*op == *plain) return std::nullopt;  // has no list to be filled
-        if (const std::optional<Types> inputs = find_inputs(*op)) return Taken{op, *inputs};
+std::optional<Taken> find_taken(std::string_view kind) {
+    for (const Search search : {Search::quick, Search::thorough}) {
+        const std::shared_ptr<Op> plain = make_op(kind);
+        if (const std::optional<Types> inputs = find_inputs(*plain, search))
+            return Taken{plain, *inputs};
+        for (const Filling& filling : fillings()) {
+            const std::shared_ptr<Op> op = make_op(kind);
+            FillLists fill(filling);
+            op->fields(fill);
+            if (!fill.found) break;
+            if (const std::optional<Types> inputs = find_inputs(*op, search))
+                return Taken{op, *inputs};
+        }
     }
     return std::nullopt;
 }
@@ -208,23 +211,16 @@ std::optional<Taken> find_taken(const std::function<std::shared_ptr<Op>()>& make
 
 std::vector<Group> samples_of_op(std::string_view kind) {
     std::vector<Group> groups;
-    const auto try_one = [&](const std::function<std::shared_ptr<Op>()>& make_one) {
-        if (std::optional<Taken> taken = find_taken(make_one))
-            groups.push_back(group_of(taken->op, taken->inputs));
-    };
     if (make_op(kind)->op_class() == OpClass::source) return {};
-    try_one([&] { return make_op(kind); });
-    for (int place = 0;; place++) {
-        SetNumber set(place);
-        make_op(kind)->fields(set);
-        if (!set.found) return groups;
-        try_one([&] {
-            std::shared_ptr<Op> op = make_op(kind);
-            SetNumber again(place);
-            op->fields(again);
-            return op;
-        });
-    }
+    if (const std::optional<Taken> taken = find_taken(kind))
+        groups.push_back(group_of(taken->op, taken->inputs));
+    const std::shared_ptr<Op> grouped = make_op(kind);
+    SetGroups set;
+    grouped->fields(set);
+    if (!set.found) return groups;
+    if (const std::optional<Types> inputs = find_inputs(*grouped, Search::quick))
+        groups.push_back(group_of(grouped, *inputs));
+    return groups;
 }
 
 std::vector<std::string_view> recipes_for(const std::vector<Group>& groups,

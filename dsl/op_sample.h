@@ -10,8 +10,8 @@
 namespace emulsion {
 
 // Groups of the op alone, as the plan forms them, of small shapes: one with its default attributes
-// where it takes any operands then, else with some in their place, and one more for each attribute
-// that counts (groups, say) set to 16, where that fits. Empty where nothing tried is taken.
+// where it takes any operands then, else with some in their place, and one more of 16 groups where
+// it has groups. Empty where nothing tried is taken.
 std::vector<Group> samples_of_op(std::string_view kind);
 
 // The names of the recipes that run one of these groups, of processors or of devices, in the

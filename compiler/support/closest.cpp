@@ -67,7 +67,7 @@ std::string bare(std::string_view word) {
 std::string closest(std::string_view word, const std::vector<std::string_view>& words) {
     const std::string letters = bare(word);
     std::string_view found;
-    size_t least = (letters.size() + 1) / 3 + 1;
+    size_t least = std::min((letters.size() + 1) / 3, letters.size() / 4 + 1) + 1;
     for (std::string_view candidate : words) {
         const size_t edits = distance(letters, bare(candidate));
         if (edits >= least) continue;

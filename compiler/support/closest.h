@@ -27,7 +27,7 @@ Suggestion suggest(std::string_view word, const std::vector<std::string_view>& k
 
 // The word that the fewest insertions, deletions and replacements turn `word` into, the first of
 // equals; capitals, '_' and '-' do not count. Empty where they outnumber a third of the letters of
-// `word`: then another word is meant.
+// `word`, or one and a quarter of them: then another word is meant.
 std::string closest(std::string_view word, const std::vector<std::string_view>& words);
 
 // Small letters and digits of the word alone.

@@ -148,6 +148,7 @@ TEST(Suggestions, FunctionsThatAModelCalls) {
 }
 
 TEST(Suggestions, ClosestWord) {
+    EXPECT_EQ(closest("size", {"slice"}), "");
     EXPECT_EQ(closest("conv2", {"add", "conv2d", "dense"}), "conv2d");
     EXPECT_EQ(closest("maxpool", {"average_pool", "max_pool"}), "max_pool");
     EXPECT_EQ(closest("MaxPool", {"average_pool", "max_pool"}), "max_pool");

@@ -66,7 +66,7 @@ TEST(WindowPicture, CountsOfTransposedConvolutions) {
     // 2x2 cells among 5 zeros, two cells around them: 7x7 in all, and 5x5 positions.
     EXPECT_EQ(picture({.kernel = 3, .stride = 2}, 2, 2), (Counts{4, 40, 5, 9, 25}));
     EXPECT_EQ(picture({.kernel = 3, .stride = 2, .padding = 1, .output_padding = 1}, 3, 3),
-              (Counts{9, 24, 16, 9, 36}));
+              (Counts{9, 39, 16, 9, 36}));
     EXPECT_EQ(picture({.kernel = 2, .stride = 1}, 3, 4), (Counts{12, 18, 0, 4, 20}));
     EXPECT_EQ(picture({.kernel = 1, .stride = 2}, 2, 2), (Counts{4, 0, 5, 1, 9}));
     EXPECT_EQ(picture({.kernel = 1, .stride = 2, .output_padding = 1}, 2, 2),
