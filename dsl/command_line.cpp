@@ -107,6 +107,7 @@ Diagnostic usage_fault(const CLI::App& app, const std::string& program,
     } else {
         for (const CLI::Option* option : given[0]->get_options()) {
             for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+            for (const std::string& name : option->get_snames()) known.push_back("-" + name);
         }
     }
     for (const std::string& written : words) {

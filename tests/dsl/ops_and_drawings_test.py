@@ -80,7 +80,7 @@ def main():
         refused(2, "error[usage]: 'net.emu' is no command\n  fix: choose one of build, show, summary, train, tune, sweep, records, ops",
                 "net.emu")
         refused(2, "error[usage]: The following arguments were not expected: 8 --batch-size\n"
-                   "  fix: '--batch-size' is called '--batch' here", "build", "net.emu", "--batch-size", "8")
+                   "  fix: '--batch-size' is called '--batch' here", "build", "net.emu", "-o", "out", "--batch-size", "8")
         refused(2, "error[usage]: The following argument was not expected: --treads=2\n"
                    "  fix: the closest is '--threads'", "build", "net.emu", "--treads=2")
         refused(2, "error[usage]: The following argument was not expected: --qqq\n  fix: see emulsion --help",
