@@ -76,11 +76,8 @@ std::vector<TensorType> Unflatten::infer(std::span<const TensorType> inputs) con
 std::vector<TensorType> View::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 1);
     const bool is_filter = !inputs[0].batched && inputs[0].shape.size() > 2;
-    if (is_filter) {
-        expect_f32(inputs[0], "input");
-    } else {
-        expect_positions(inputs[0], "input");
-    }
+    if (!is_filter && (!inputs[0].batched || inputs[0].shape.size() < 2))
+        expect_map(inputs[0], "input");
     const std::vector<int64_t>& from = inputs[0].shape;
     const std::ptrdiff_t kept = is_filter ? 2 : 1;
     if (static_cast<std::ptrdiff_t>(shape.size()) <= kept ||

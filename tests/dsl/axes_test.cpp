@@ -95,13 +95,11 @@ TEST(Axes, TheSummaryOfALine) {
     EXPECT_EQ(rows[1].parameters, (2 * 5 + 1) * 8);
     EXPECT_EQ(rows[1].multiply_adds, 8 * 48 * 2 * 5);
     const std::string table = summary(finished(m));
-    EXPECT_NE(table.find("conv1                 conv2d        8 x 48           88          3,840  "
-                         "5 every 2 from 0"),
-              std::string::npos)
-        << table;
-    EXPECT_NE(table.find("16 x 20         400          7,680  23 every 4 from 0"),
-              std::string::npos)
-        << table;
+    for (const char* cells :
+         {"8 x 48           88          3,840  5 every 2 from 0", "8 x 24 ", " 7 every 4 from 0",
+          "16 x 20         400          7,680  23 every 4 from 0"}) {
+        EXPECT_NE(table.find(cells), std::string::npos) << cells << "\n" << table;
+    }
 }
 
 TEST(Axes, TheSummaryOfAVolume) {
@@ -109,10 +107,11 @@ TEST(Axes, TheSummaryOfAVolume) {
     Tensor x = conv(m.input("clip", {1, 8, 16, 16}), 4, {.kernel = {3, 5, 5}, .padding = same});
     m.classify(dense(flatten(max_pool(x, {.window = {1, 2, 2}})), 3));
     const std::string table = summary(finished(m));
-    EXPECT_NE(table.find("4 x 8 x 16 x 16         304        614,400  3x5x5 every 1 from -1x-2x-2"),
-              std::string::npos)
-        << table;
-    EXPECT_NE(table.find("3x6x6 every 1x2x2 from -1x-2x-2"), std::string::npos) << table;
+    for (const char* cells :
+         {"4 x 8 x 16 x 16         304        614,400  3x5x5 every 1 from -1x-2x-2",
+          " 3x6x6 every 1x2x2 from -1x-2x-2"}) {
+        EXPECT_NE(table.find(cells), std::string::npos) << cells << "\n" << table;
+    }
 }
 
 // What stands between two layers of a line is done on maps: no view is left between them.
