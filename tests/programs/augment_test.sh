@@ -36,8 +36,10 @@ cmp -s whole/weights.safetensors plain/weights.safetensors && fault "augmentatio
 
 # Killed some times within the first steps, then left alone.
 for moment in 0.02 0.04 0.07 0.03 0.11; do
-    timeout -s KILL "$moment" ./augment-train --data data --validation 0.2 --epochs 8 --quiet --checkpoint killed --resume=auto \
-        --checkpoint-minutes 0.00001 --readers 3 >/dev/null 2>&1
+    {
+        timeout -s KILL "$moment" ./augment-train --data data --validation 0.2 --epochs 8 --quiet --checkpoint killed \
+            --resume=auto --checkpoint-minutes 0.00001 --readers 3
+    } >/dev/null 2>&1
 done
 run killed --resume=auto >/dev/null || fault "the last of the killed runs"
 same_weights whole killed
@@ -54,7 +56,7 @@ PYTHON
 grep -q '"kind": "elastic"' augment_train.json || fault "the manifest of training says nothing of it"
 grep -q augmentation augment_infer.json && fault "the manifest of inference says something of it"
 
-./augment_pixels-train --data pixels --steps 1 2>err.txt && fault "an augmentation that masks do not follow passes"
+./augment_pixels-train --data pixels --steps 1 --quiet 2>err.txt && fault "an augmentation that masks do not follow passes"
 diff -u err.txt - <<'TEXT' || fault "an augmentation that masks do not follow"
 error: augment_pixels: its augmentation moves pixels, but the values of each pixel that it is trained towards stay where they are
   fix: leave flips, turns, crops and the like out of augment({...}), or add --no-augment
