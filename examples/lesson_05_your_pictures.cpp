@@ -28,10 +28,8 @@
 //
 //     out/shapes-infer --weights run/weights.safetensors --nearest pictures --top 3 pictures/disc
 //
-// 6. Which width is enough? Train several, each in a process, and compare.
-//
-//     emulsion sweep lesson_05_your_pictures.cpp --set width=4,8 --batch 16 --data pictures
-//     --validation 0.25 --epochs 4
+// Which width is enough? `emulsion sweep FILE --set width=4,8,16 --data pictures --validation 0.25`
+// trains one network after the other, a process each, and ranks them.
 #include "dsl/emulsion.h"
 
 using namespace emulsion;

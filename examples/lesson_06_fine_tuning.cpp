@@ -16,7 +16,7 @@
 // 3. Begin with the weights of lesson 5. The trainer says what it has taken, and what it begins
 // anew: the last layer, whose shape is another one.
 //
-//     tuned/more_shapes-train --data more --init run/weights.safetensors --epochs 20 --weights w
+//     tuned/more_shapes-train --data more --init run/weights.safetensors --epochs 60 --weights w
 //
 // 4. The rest is as before.
 //
@@ -37,6 +37,6 @@ int main(int argc, char** argv) {
     // m.learning_rate("conv*", 0.1) the first ones learn slowly.
     m.freeze("conv*");
     m.freeze("batch_norm*");
-    m.optimizer(adam({.learning_rate = 0.03}));
+    m.optimizer(adam({.learning_rate = 0.1}));
     return compile(m, argc, argv);
 }

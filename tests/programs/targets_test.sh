@@ -45,7 +45,7 @@ TEXT
 ./pixels-train --data fashion-mnist --steps 1 >out.txt 2>err.txt && fault "classes pass for masks"
 grep -q 'holds no masks, but the network classifies each pixel' err.txt || fault "$(cat err.txt)"
 
-./numbers-train --data rows.csv --epochs 60 --validation 0.25 --checkpoint line --json >line.out 2>line.err ||
+./numbers-train --data rows.csv --epochs 300 --validation 0.25 --checkpoint line --json >line.out 2>line.err ||
     fault "training towards numbers: $(cat line.err)"
 ./numbers-infer --weights line/weights.safetensors --data rows.csv --json >numbers.out || fault "inference of numbers"
 ./numbers-infer --weights line/weights.safetensors --data rows.csv --csv --output prediction --take 3 >rows.out || fault "rows of numbers"
