@@ -118,7 +118,7 @@ class TwoAxes {
   public:
     explicit TwoAxes(Rewriter& rewriter) : rewriter_(rewriter) {}
 
-    bool rewrite(int index) { return lift_line(index) || fold_volume(index); }
+    bool rewrite(int index) { return lift_line(index) || fold_volume(index) || norm_volume(index); }
 
   private:
     const Graph& from() const { return rewriter_.from(); }
@@ -170,6 +170,23 @@ class TwoAxes {
     }
 
     bool fold_volume(int index);
+
+    // A norm of a volume is that of a map of all depths' rows: the same memory.
+    bool norm_volume(int index) {
+        const Node& node = from().node(index);
+        const std::string_view kind = node.op->kind();
+        if (kind != "batch_norm" && kind != "group_norm") return false;
+        const Numbers& shape = node.types[0].shape;
+        if (shape.size() != 4) return false;
+        Site site(rewriter_, node);
+        std::vector<Value> inputs = rewriter_.at(node.inputs);
+        inputs[0] = site.view(inputs[0], {shape[0], shape[1] * shape[2], shape[3]}, ".map");
+        const Value map = rewriter_.builder().add(node.op, inputs, node.name, node.where);
+        rewriter_.replace(index, 0, site.view(map, shape, ".volume"));
+        for (int k = 1; k < static_cast<int>(node.types.size()); k++)
+            rewriter_.replace(index, k, {map.node, k});
+        return true;
+    }
 
     Rewriter& rewriter_;
     std::map<Value, Value> maps_;  // of the old graph's lines, and filters of lines

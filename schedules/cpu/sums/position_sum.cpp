@@ -54,7 +54,7 @@ MapShape::MapShape(const TensorType& type) : extents(memory_extents(type)), batc
     if (rank > 0) channels = to_int(extents[0]);
     if (batched) {
         if (rank > 1) width = to_int(extents[1]);
-        if (rank > 2) height = to_int(extents[2]);
+        for (size_t i = 2; i < rank; i++) height *= to_int(extents[i]);
         return;
     }
     if (rank == 1) {
@@ -70,9 +70,14 @@ MapShape::MapShape(const TensorType& type) : extents(memory_extents(type)), batc
 
 std::vector<Expr> MapShape::at(const Expr& c, const Expr& x, const Expr& y, const Expr& n) const {
     if (batched) {
-        const std::vector<Expr> all = {c, x, y};
-        std::vector<Expr> result(all.begin(),
-                                 all.begin() + static_cast<std::ptrdiff_t>(extents.size()));
+        std::vector<Expr> result = {c, x};
+        result.resize(std::min<size_t>(extents.size(), 2));
+        Expr row = y;  // of all axes behind the rows, one after another
+        for (size_t i = 2; i < extents.size(); i++) {
+            const bool is_last = i + 1 == extents.size();
+            result.push_back(is_last ? row : row % to_int(extents[i]));
+            if (!is_last) row = row / to_int(extents[i]);
+        }
         result.push_back(n);
         return result;
     }
