@@ -120,7 +120,7 @@ TEST(Axes, LinesAreMapsToTheRecipes) {
     x = max_pool(conv(x, 8, {.kernel = 3, .name = "second"}) + crop(x, 1));
     m.classify(dense(flatten(x), 3));
     const std::string text = print(two_axes(finished(m).graph));
-    EXPECT_NE(text.find("%second = conv2d(%relu1, %second.w.filter)"), std::string::npos) << text;
+    EXPECT_NE(text.find("%second = conv2d(%relu1, %second.filter)"), std::string::npos) << text;
     EXPECT_NE(text.find("%flatten1 = flatten(%max_pool1.line)"), std::string::npos) << text;
 }
 
