@@ -50,9 +50,11 @@ TEST(Indices, EmbeddingReadsTheTable) {
     const Tensor x = embedding(words, 3, 2, {.padding_index = 0, .name = "e"});
     EXPECT_EQ(x.shape(), (Shape{2, 4}));
     m.output("y", x);
-    EXPECT_EQ(node_text(finished(m), "e"), "%e = gather(%e.w, %words) {ignored=[0]} : f32[n,2,4]");
+    EXPECT_EQ(node_text(finished(m), "e"),
+              "%e = gather(%e.w, %words) {row=0, ignored=[0]} : f32[n,2,4]");
     EXPECT_EQ(node_text(finished(m), "e.w"),
-              "%e.w = parameter() {init=\"normal\", scale=1} : f32[2,3]");
+              "%e.w = parameter() {init=\"normal\", scale=1, fan_in=0, fan_out=0, trained=true, "
+              "decay=true} : f32[2,3]");
     EXPECT_EQ(run(m, {{"words", {2, 0, 1, 2}}, {"e.w", {1, 2, 3, 4, 5, 6}}}),
               (Values{3, 0, 2, 3, 6, 0, 5, 6}));
 }
@@ -69,7 +71,8 @@ TEST(Indices, GatherAndScatterOfRows) {
     EXPECT_EQ(node_text(finished(m), "ends"),
               "%ends = gather(%embedding1, %edges) {row=1, ignored=[-1]} : f32[n,5,3]");
     EXPECT_EQ(node_text(finished(m), "sums"),
-              "%sums = scatter_sum(%ends, %edges) {columns=7} : f32[n,5,7]");
+              "%sums = scatter_sum(%ends, %edges) {columns=7, sum_samples=false, row=0} : "
+              "f32[n,5,7]");
 }
 
 // A path 0 - 1 - 2 and a vertex 3 by itself; each edge stands there both ways, two are left over.
@@ -178,7 +181,7 @@ TEST(Indices, MistakesNameBoth) {
             "  fix: declare them with m.indices(\"edges\", {2, edges})"}));
 }
 
-// Indices that are computed would not be checked.
+// No op computes indices, which would not be checked.
 TEST(Indices, AreInputs) {
     const auto fault = [](const std::string& text) {
         try {
@@ -188,8 +191,7 @@ TEST(Indices, AreInputs) {
         }
         return std::string();
     };
-    EXPECT_EQ(
-        fault(R"(network m
+    EXPECT_EQ(fault(R"(network m
 graph m {
   %words = input() : i32[n,2,3]
   %w = parameter() {init="normal", scale=1} : f32[4,9]
@@ -198,9 +200,9 @@ graph m {
   output "x" %x
 }
 )"),
-        "m.emu:6: error[index]: gather 'x' takes its indices from view 'other', but only those "
-        "of an input are checked\n"
-        "  fix: give it an input of type i32");
+              "m.emu:5: error[element]: view 'other': the input must be f32, but is i32[n,2,3]\n"
+              "    operand 'words' i32[n,2,3] from m.emu:3\n"
+              "  fix: give it f32 values as input");
 }
 
 }  // namespace

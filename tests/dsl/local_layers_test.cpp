@@ -76,25 +76,20 @@ TEST(LocallyConnected, HasAFilterForEachPosition) {
 
 // With the same filter everywhere it is the convolution; then position (0, 0) gets twice that.
 TEST(LocallyConnected, IsTheConvolutionWhereFiltersAreEqual) {
-    for (const bool is_padded : {false, true}) {
-        const Padding padding = is_padded ? same : valid;
-        const int64_t positions = is_padded ? 25 : 9;
-        Values w;
-        for (double tap : kW) w.insert(w.end(), static_cast<size_t>(positions), tap);
-        const auto layer = [&](const Tensor& x) {
-            return locally_connected(x, 1, {.padding = padding, .bias = false, .name = "l"});
-        };
-        Values expected =
-            run_layer(kFive, kX,
-                      [&](const Tensor& x) {
-                          return conv(x, 1, {.padding = padding, .bias = false, .name = "c"});
-                      },
-                      {{"c.w", kW}});
-        EXPECT_EQ(run_layer(kFive, kX, layer, {{"l.w", w}}), expected);
-        for (size_t tap = 0; tap < 9; tap++) w[tap * static_cast<size_t>(positions)] *= 2;
-        expected[0] *= 2;
-        EXPECT_EQ(run_layer(kFive, kX, layer, {{"l.w", w}}), expected);
-    }
+    constexpr size_t kPositions = 25;
+    Values w;
+    for (double tap : kW) w.insert(w.end(), kPositions, tap);
+    const auto layer = [](const Tensor& x) {
+        return locally_connected(x, 1, {.padding = same, .bias = false, .name = "l"});
+    };
+    Values expected = run_layer(
+        kFive, kX,
+        [](const Tensor& x) { return conv(x, 1, {.padding = same, .bias = false, .name = "c"}); },
+        {{"c.w", kW}});
+    EXPECT_EQ(run_layer(kFive, kX, layer, {{"l.w", w}}), expected);
+    for (size_t tap = 0; tap < kW.size(); tap++) w[tap * kPositions] *= 2;
+    expected[0] *= 2;
+    EXPECT_EQ(run_layer(kFive, kX, layer, {{"l.w", w}}), expected);
 }
 
 Values deformed(const Values& offsets) {
@@ -180,7 +175,7 @@ TEST(LocalLayers, MistakesNameBoth) {
             "its input 4x5\n"
             "  fix: use a filter of at most 4x5, or pad the input to at least 6x6",
             "error[rank]: locally_connected 'locally_connected3': the input must be a map (n, "
-            "channels, height, width), but is f32[n,40]\n"
+            "channels, height, width), but is f32[n,40]{2,4,5}\n"
             "  fix: put it before the layers that flatten the map",
             "error[shape]: deform_sample 'deform_conv1.sampled': the offsets are f32[n,2,4,5], but "
             "must be f32[n,18,2,3]: down and right for each tap, at each position\n"
