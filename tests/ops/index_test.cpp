@@ -74,7 +74,7 @@ TEST(Index, KnowsItsLimit) {
     EXPECT_EQ(gather()->ignored_index(1), std::nullopt);
     EXPECT_EQ(scatter_sum(6)->index_limit(1, types), 6);
     EXPECT_EQ(print_attributes(*scatter_sum(6, true, 0, {-1})),
-              " {columns=6, sum_samples=true, row=0, ignored=[-1]}");
+              "{columns=6, sum_samples=true, row=0, ignored=[-1]}");
 }
 
 TEST(Index, RefusesWhatIsNone) {
