@@ -95,7 +95,12 @@ std::map<std::string, StoredCase> read_stored(const std::string& file) {
 }
 
 void write_case(Model& m, const std::string& name, const WrittenCase& written) {
-    const Tensor x = m.input(name + ".x", written.x) + m.parameter(name + ".dx", written.x);
+    // Parameters are features or maps; lines and volumes begin as maps, too.
+    std::vector<int64_t> shape = written.x;
+    if (shape.size() == 2) shape.insert(shape.begin() + 1, 1);
+    if (shape.size() == 4) shape = {shape[0], shape[1] * shape[2], shape[3]};
+    Tensor x = m.input(name + ".x", shape) + m.parameter(name + ".dx", shape);
+    if (shape != written.x) x = reshape(x, written.x);
     if (written.loss) return written.loss(m, x, name);
     const Tensor y = written.layer(m, x, name);
     m.output(name + ".y", y);
@@ -136,7 +141,7 @@ void expect_stored(const std::string& name, const StoredCase& stored, const Grap
 
 void expect_stored_plainly(const WrittenCases& written,
                            const std::map<std::string, StoredCase>& stored) {
-    constexpr double kTolerance = 2e-8;  // eight digits are stored
+    constexpr double kTolerance = 6e-8;  // eight digits are stored
     for (const auto& [name, each] : written) {
         ASSERT_TRUE(stored.contains(name)) << name;
         Model m("layer");
