@@ -80,13 +80,11 @@ std::vector<std::string> refused(const std::vector<AugmentPiece>& pieces) {
     return mistakes_of(m);
 }
 
-TEST(Augmentation, MistakesNameTheLine) {
-    const std::vector<std::string> found = refused({rotate(300)});
-    ASSERT_EQ(found.size(), 1u);
-    EXPECT_EQ(found[0].substr(found[0].find("error")),
-              "error[augmentation]: rotate: low is -300, which is not between -180 and 180\n"
-              "  fix: choose a value from -180 to 180");
-    EXPECT_EQ(found[0].find("line "), 0u);
+TEST(Augmentation, MistakesAreNamed) {
+    EXPECT_EQ(refused({rotate(300)}),
+              (std::vector<std::string>{
+                  "error[augmentation]: rotate: low is -300, which is not between -180 and 180\n"
+                  "  fix: choose a value from -180 to 180"}));
     EXPECT_EQ(refused({random_flip({.probability = -1})}).size(), 1u);
     EXPECT_EQ(refused({random_crop(1, {.height = 10, .width = 10})}), std::vector<std::string>{});
     EXPECT_EQ(refused({random_crop(1, {.height = 11})}).size(), 1u);
