@@ -9,10 +9,12 @@
 
 #include "compiler/graph/text.h"
 #include "compiler/ops/average_pool.h"
+#include "compiler/ops/batch_norm.h"
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/crop.h"
 #include "compiler/ops/expand.h"
+#include "compiler/ops/group_norm.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/pad.h"
 #include "compiler/passes/rewriter.h"
@@ -174,8 +176,8 @@ class TwoAxes {
     // A norm of a volume is that of a map of all depths' rows: the same memory.
     bool norm_volume(int index) {
         const Node& node = from().node(index);
-        const std::string_view kind = node.op->kind();
-        if (kind != "batch_norm" && kind != "group_norm") return false;
+        if (from().op_as<BatchNorm>(index) == nullptr && from().op_as<GroupNorm>(index) == nullptr)
+            return false;
         const Numbers& shape = node.types[0].shape;
         if (shape.size() != 4) return false;
         Site site(rewriter_, node);

@@ -22,6 +22,9 @@ REWRITES = {
     "compiler/passes/pool_first.cpp": {"max_pool"},  # moves it
     # turns a data gradient round; moves work above unflatten, but what names its shape
     "compiler/passes/simplify.cpp": {"conv2d", "expand", "flatten"},
+    # writes those with windows, and the norms, over lines and volumes as those over maps
+    "compiler/passes/two_axes.cpp": {"average_pool", "batch_norm", "concatenate", "conv2d", "crop", "expand", "group_norm",
+                                     "max_pool", "pad"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"compiler/ops/(\w+)\.h"', re.MULTILINE)
 KIND = re.compile(r'kind(?:\(\))?\s*[=!]=\s*"|"\s*[=!]=\s*[\w.>()-]*kind\(\)')
