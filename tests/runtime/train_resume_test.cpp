@@ -201,7 +201,8 @@ TEST_F(TrainResumeTest, PositionsAreReadBack) {
     state.history.resize(1);
     state.history[0].epoch = 1;
     state.history[0].learning_rate = 0.05f;
-    state.history[0].validation = Evaluation{{1.5, 2.0, 3, {{"b", 1}}}, true, 1};
+    state.history[0].validation =
+        Evaluation{{1.5, 2.0, 3, {{"b", 1}}}, /*has_loss=*/true, /*counts_pixels=*/false, 1};
     const RunPosition position = to_position(state);
     const RunState found = from_position(position, "checkpoint");
     EXPECT_EQ(to_position(found).metrics, position.metrics);
@@ -226,7 +227,7 @@ TEST_F(TrainResumeTest, ThereIsRoomForTheLongestHistory) {
     record.epoch = kMostEpochs;
     record.metrics = longest;
     record.learning_rate = 1.2345678e-38f;
-    record.validation = Evaluation{longest, false, INT64_MAX / 2};
+    record.validation = Evaluation{.metrics = longest, .not_finite = INT64_MAX / 2};
     RunState state;
     state.history.assign(1000, record);
     const uint64_t each = to_position(state).metrics.size() / state.history.size();

@@ -177,7 +177,7 @@ TEST_F(TrainWeightsTest, NotANumberIsNeverBetter) {
 TEST(FindBest, OfWhatTheHistoryHolds) {
     const auto epoch = [](double loss, double correct) {
         EpochRecord record;
-        record.validation = Evaluation{{loss, correct, 1, {}}, true, 0};
+        record.validation = Evaluation{{loss, correct, 1, {}}, /*has_loss=*/true};
         return record;
     };
     std::vector<EpochRecord> history{epoch(NAN, 0),  epoch(3, 0.5),          epoch(2, 0.5),
