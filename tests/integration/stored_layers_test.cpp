@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "tests/dsl/dsl_support.h"
+#include "dsl/finish.h"
 #include "tests/integration/guarded_support.h"
 #include "tests/reference/layer_cases.h"
 #include "tests/reference/unknown_layer_cases.h"
@@ -47,7 +47,7 @@ GraphResults unpacked(const RawResults& results, const Graph& graph) {
 void check(const WrittenCases& written, const std::string& file) {
     Model m("stored");
     for (const auto& [name, each] : written) write_case(m, name, each);
-    const Network network = finished(m);
+    const Network network = finish(m).network.value();
     LibraryOptions options;
     options.batch = kStoredSamples;
     options.infer_batches = {kStoredSamples};
