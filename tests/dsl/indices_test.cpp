@@ -181,7 +181,7 @@ TEST(Indices, MistakesNameBoth) {
             "  fix: declare them with m.indices(\"edges\", {2, edges})"}));
 }
 
-// No op computes indices, which would not be checked.
+// What an op makes of them, even a view, is not checked.
 TEST(Indices, AreInputs) {
     const auto fault = [](const std::string& text) {
         try {
@@ -200,9 +200,9 @@ graph m {
   output "x" %x
 }
 )"),
-              "m.emu:5: error[element]: view 'other': the input must be f32, but is i32[n,2,3]\n"
-              "    operand 'words' i32[n,2,3] from m.emu:3\n"
-              "  fix: give it f32 values as input");
+              "m.emu:6: error[index]: gather 'x' takes its indices from view 'other', but only "
+              "those of an input are checked\n"
+              "  fix: give it an input of type i32");
 }
 
 }  // namespace
