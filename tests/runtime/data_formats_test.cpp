@@ -2,6 +2,8 @@
 // said with its name.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include <cmath>
 #include <cstring>
 
@@ -360,7 +362,7 @@ TEST(DataNpy, LinesAndVolumes) {
     const auto row = [&](const std::string& shape, const DataRequest& request) {
         put_file(folder / "x.npy", make_npy("<f4", shape, floats({1, 2, 3, 4, 5, 6})));
         const auto source = open_source({folder / "x.npy", ""}, request);
-        return row_of(*source, 0, Normalizer(2, nullptr, nullptr));
+        return row_of(*source, 0, Normalizer(request.shape.channels, nullptr, nullptr));
     };
     EXPECT_EQ(row("(1, 2, 3)", line), (std::vector<float>{1, 4, 2, 5, 3, 6}));
     EXPECT_EQ(row("(1, 3, 2)", line), (std::vector<float>{1, 2, 3, 4, 5, 6}));
@@ -373,6 +375,7 @@ TEST(DataNpy, LinesAndVolumes) {
         "DIR/x.npy: a row has the shape (1, 3, 2, 1); the network expects (1, 2, 3, 1), (2, 3, "
         "1, 1) or (6)\n  fix: give data of the network's size, or change the input of the "
         "model");
+    std::filesystem::create_directory(folder / "a");
     put_file(folder / "a/x.png", std::string_view("no picture"));
     EXPECT_EQ(message_of([&] { open_source(folder.path(), Part::train, line); }, folder.path()),
               "DIR: holds pictures, but the network reads lines of numbers\n  fix: give rows of "
