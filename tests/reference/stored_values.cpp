@@ -60,7 +60,7 @@ std::string result_name(const std::string& name, const std::string& what) {
 void expect_values(const std::string& what, const std::vector<double>& actual,
                    const std::vector<double>& expected, double tolerance) {
     ASSERT_EQ(actual.size(), expected.size()) << what;
-    double largest = 1e-9;  // below it is what rounding leaves of zero
+    double largest = 100 * tolerance;  // below it is what rounding leaves of zero
     for (const double value : expected) largest = std::max(largest, std::fabs(value));
     for (size_t i = 0; i < expected.size(); i++) {
         // !(… <= …), so that a NaN is a difference
