@@ -247,7 +247,7 @@ TEST_F(TrainRunTest, InputsThatThisProgramDoesNotFeed) {
         const char* fault;
     } cases[] = {
         {EMULSION_F32, 1, "also reads 'wanted' (distributions over classes)"},
-        {EMULSION_I32, 2, "also reads 'wanted' (a class index for each pixel)"},
+        {EMULSION_I32, 2, "also reads 'wanted' (indices)"},
     };
     for (const auto& [type, rank, fault] : cases) {
         use_fake_network({});

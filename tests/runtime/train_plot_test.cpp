@@ -32,7 +32,7 @@ TEST(TextPlot, WhatIsNotFiniteIsLeftOut) {
 
 TEST(TextPlot, EqualAndExtremeValues) {
     const PlotSeries equal[] = {{"training", '*', {0.5, 0.5}}};
-    EXPECT_EQ(plot_text("x", equal, 2, 3), "x: * training\n0.5 |\n    |**\n0.5 |\n     1  2\n");
+    EXPECT_EQ(plot_text("x", equal, 2, 3), "x: * training\n0.5 |\n    |**\n0.5 |\n     1 2\n");
     const double most = std::numeric_limits<double>::max();
     const PlotSeries extreme[] = {{"training", '*', {-most, 0, most}}};
     const std::string text = plot_text("x", extreme, 3, 3);

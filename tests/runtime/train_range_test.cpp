@@ -62,7 +62,7 @@ TEST_F(TrainRunTest, RatesGrowFromStepToStep) {
     const std::string csv = read_text(folder_ / "a.csv");
     EXPECT_EQ(csv.substr(0, csv.find(',', 17)), "rate,loss,smooth\n1e-04");
     const std::string page = read_text(folder_ / "page.html");
-    EXPECT_NE(page.find("<td>1e-04</td>"), page.npos);
+    EXPECT_NE(page.find("<td>0.0001</td>"), page.npos);
     EXPECT_EQ(test_rates("b.csv").exit_code, 0);
     EXPECT_EQ(read_text(folder_ / "b.csv"), csv);
 }

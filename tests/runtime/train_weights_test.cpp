@@ -385,7 +385,8 @@ TEST_F(TrainWeightsTest, OptionsThatDoNotFit) {
                "--patience: needs a validation after every epoch\n  fix: add --validation, such as "
                "--validation 0.1\n"},
           Case{{"--best", "f1", "--checkpoint", run},
-               "--best: there is no metric 'f1'\n  fix: choose loss or accuracy\n"},
+               "--best: there is no metric 'f1'\n  fix: choose loss, accuracy, top, recall or "
+               "iou\n"},
           Case{{"--keep", "2"},
                "--keep: needs the folder of the run\n  fix: add --checkpoint "
                "FOLDER\n"},
