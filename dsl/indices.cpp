@@ -148,26 +148,22 @@ Value degree_factor(Layer& layer, Value edges, int64_t vertices, bool self_loops
 // The features of a vertex are mapped first, so that edges carry `filters` numbers.
 Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
                   const GraphConvOptions& options, Place where) {
-    return write_layer(
-        "graph_conv", options.name, {x, edges}, where,
-        [&](Layer& layer, const std::vector<Value>& in) {
-            expect_graph(layer, in[0], in[1]);
-            check_count(layer, "filters", filters);
-            Value factor, h = mapped(layer, in[0], filters, options.init);
-            if (options.normalize) {
-                factor = degree_factor(layer, in[1], layer.type(h).shape[1], options.self_loops);
-                h = layer.add("scaled", "multiply", {h, factor});
-            }
-            Value y = neighbour_sum(layer, "", h, in[1]);
-            if (options.self_loops) y = layer.add("looped", "add", {y, h});
-            if (options.normalize) y = layer.add("normalized", "multiply", {y, factor});
-            if (options.bias) {
-                layer.expect_init_without_inputs(options.bias_init, "bias");
-                y = layer.add("biased", "add",
-                              {y, layer.parameter("b", plain_type({filters}), options.bias_init)});
-            }
-            return layer.activated(y, options.activation, where);
-        });
+    return write_layer("graph_conv", options.name, {x, edges}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           expect_graph(layer, in[0], in[1]);
+                           check_count(layer, "filters", filters);
+                           Value factor, h = mapped(layer, in[0], filters, options.init);
+                           if (options.normalize) {
+                               factor = degree_factor(layer, in[1], layer.type(h).shape[1],
+                                                      options.self_loops);
+                               h = layer.add("scaled", "multiply", {h, factor});
+                           }
+                           Value y = neighbour_sum(layer, "", h, in[1]);
+                           if (options.self_loops) y = layer.add("looped", "add", {y, h});
+                           if (options.normalize)
+                               y = layer.add("normalized", "multiply", {y, factor});
+                           return internal::finish_layer(layer, y, {filters}, options, where);
+                       });
 }
 
 }  // namespace emulsion

@@ -85,6 +85,19 @@ class Layer {
 Value connected_filter(Layer& layer, int filters, int64_t channels,
                        const std::vector<int64_t>& kernel, const ConvOptions& options);
 
+// Behind the contraction of a layer: its bias, one for each of the channels or of shape (C, H, W),
+// and its activation.
+template <class Options>
+Value finish_layer(Layer& layer, Value value, const std::vector<int64_t>& bias_shape,
+                   const Options& options, const Place& where) {
+    if (options.bias) {
+        layer.expect_init_without_inputs(options.bias_init, "bias");
+        Value bias = layer.parameter("b", plain_type(bias_shape), options.bias_init);
+        value = layer.add("biased", bias_shape.size() > 1 ? "add_map" : "add", {value, bias});
+    }
+    return layer.activated(value, options.activation, where);
+}
+
 // Writes one layer of `kind` on the operands: `body` gets the layer and the operands' values and
 // returns the result. The result is poisoned where an operand is, where operands belong to
 // different models, or where `body` throws Error.

@@ -13,12 +13,14 @@ namespace emulsion {
 
 using internal::Access;
 using internal::checked_numbers;
+using internal::finish_layer;
 using internal::Layer;
 using internal::Numbers;
 using internal::numbers_of;
 using internal::Padded;
 using internal::positions_of;
 using internal::resolved_padding;
+using internal::window_of;
 using internal::WindowOptions;
 using internal::write_layer;
 
@@ -37,32 +39,11 @@ int64_t product(const Numbers& numbers) {
     return std::accumulate(numbers.begin(), numbers.end(), int64_t{1}, std::multiplies<>());
 }
 
-// The numbers of a convolution's or a pooling's options, for each axis of the map.
-template <class Options>
-WindowOptions window_of(const Layer& layer, const Options& options, size_t axes) {
-    return {checked_numbers(layer, "kernel", options.kernel, axes),
-            checked_numbers(layer, "stride", options.stride, axes),
-            checked_numbers(layer, "dilation", options.dilation, axes)};
-}
-
 // A filter (filters, channels, taps …).
 TensorType filter_type(int64_t filters, int64_t channels, const Numbers& kernel) {
     Numbers shape = {filters, channels};
     shape.insert(shape.end(), kernel.begin(), kernel.end());
     return plain_type(shape);
-}
-
-// Behind the contraction of a layer: its bias, one for each of the channels or of shape (C, H, W),
-// and its activation.
-template <class Options>
-Value finish_layer(Layer& layer, Value value, const std::vector<int64_t>& bias_shape,
-                   const Options& options, const Place& where) {
-    if (options.bias) {
-        layer.expect_init_without_inputs(options.bias_init, "bias");
-        Value bias = layer.parameter("b", plain_type(bias_shape), options.bias_init);
-        value = layer.add("biased", bias_shape.size() > 1 ? "add_map" : "add", {value, bias});
-    }
-    return layer.activated(value, options.activation, where);
 }
 
 void check_groups(const Layer& layer, int64_t channels, int filters, int groups) {

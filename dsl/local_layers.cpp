@@ -62,6 +62,7 @@ Value connected_filter(Layer& layer, int filters, int64_t channels,
 
 }  // namespace internal
 
+using internal::finish_layer;
 using internal::Layer;
 using internal::write_layer;
 
@@ -85,10 +86,7 @@ Places places_of(const Layer& layer, const Numbers& map, int filters, const Opti
                      fmt::format("it has {} filters, but must have 1 to {}", filters, kMostFilters),
                      "choose the number of filters in this range");
     }
-    const internal::WindowOptions window{
-        internal::checked_numbers(layer, "kernel", options.kernel, 2),
-        internal::checked_numbers(layer, "stride", options.stride, 2),
-        internal::checked_numbers(layer, "dilation", options.dilation, 2)};
+    const internal::WindowOptions window = internal::window_of(layer, options, 2);
     return {window.size, window.stride, window.dilation,
             internal::resolved_padding(layer, options.padding, {map[1], map[2]}, window)};
 }
@@ -103,17 +101,6 @@ void check_fit(const Layer& layer, const Places& places, const Numbers& map) {
     }
 }
 
-template <class Options>
-Value biased(Layer& layer, Value value, const Numbers& shape, const Options& options,
-             const Place& where) {
-    if (options.bias) {
-        layer.expect_init_without_inputs(options.bias_init, "bias");
-        const Value b = layer.parameter("b", plain_type(shape), options.bias_init);
-        value = layer.add("biased", shape.size() > 1 ? "add_map" : "add", {value, b});
-    }
-    return layer.activated(value, options.activation, where);
-}
-
 // The patches of a map side by side along the channels, tap by tap: (KH * KW * C, H', W').
 Value patches_of(Layer& layer, Value x, const Places& places) {
     const Numbers map = layer.type(x).shape;
@@ -122,7 +109,7 @@ Value patches_of(Layer& layer, Value x, const Places& places) {
     if (std::ranges::any_of(pads, [](int64_t cells) { return cells > 0; })) {
         x = layer.add(
             "padded", "pad", {x},
-            {{"before", Numbers{0, pads[0], pads[2]}}, {"after", Numbers{0, pads[1], pads[3]}}});
+            {{"before", internal::cells_before(pads)}, {"after", internal::cells_after(pads)}});
     }
     const Numbers cells = {map[0], places.window().positions(0, map[1]),
                            places.window().positions(1, map[2])};
@@ -155,7 +142,7 @@ Tensor locally_connected(const Tensor& x, int filters, const LocallyConnectedOpt
                            const Value w = layer.parameter("w", plain_type(shape), options.init,
                                                            inputs, filters * places.taps());
                            const Value y = layer.add("", "local_dense", {patches, w});
-                           return biased(layer, y, layer.type(y).shape, options, where);
+                           return finish_layer(layer, y, layer.type(y).shape, options, where);
                        });
 }
 
@@ -173,7 +160,7 @@ Value write_deform_conv(Layer& layer, Value x, Value offsets, int filters, const
                                      {"dilation", places.dilation},
                                      {"padding", places.padding}});
     const Value y = layer.add("", "conv2d", {sampled, w}, {{"stride", places.kernel}});
-    return biased(layer, y, {filters}, options, where);
+    return finish_layer(layer, y, {filters}, options, where);
 }
 
 // The offsets of an option: (2 * KH * KW, H', W'), zero at first.

@@ -34,6 +34,14 @@ struct WindowOptions {
     Numbers size, stride, dilation;
 };
 
+// The numbers of a convolution's options, for each axis of the map.
+template <class Options>
+WindowOptions window_of(const Layer& layer, const Options& options, size_t axes) {
+    return {checked_numbers(layer, "kernel", options.kernel, axes),
+            checked_numbers(layer, "stride", options.stride, axes),
+            checked_numbers(layer, "dilation", options.dilation, axes)};
+}
+
 // The padding of a window over these positions.
 Numbers resolved_padding(const Layer& layer, const Padding& padding, const Numbers& positions,
                          const WindowOptions& window);

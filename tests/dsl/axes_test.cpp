@@ -11,8 +11,6 @@
 namespace emulsion {
 namespace {
 
-using Values = std::vector<double>;
-
 // What a layer makes of one sample 0, 1, 2, … of this shape.
 template <class LayerFunction>
 Values run_counted(const Shape& shape, const LayerFunction& layer) {

@@ -13,28 +13,6 @@
 namespace emulsion {
 namespace {
 
-using Values = std::vector<double>;
-using Sources = std::map<std::string, Values>;
-
-// The values of the output "y" of a model for one sample.
-Values run(const Model& m, const Sources& given) {
-    const Network network = finished(m);
-    EXPECT_EQ(parse_network(print(network), "m.emu"), network);
-    reference::Sources sources;
-    for (const auto& [name, values] : given) {
-        const int node = network.graph.find(name);
-        if (node < 0) {
-            ADD_FAILURE() << "no source " << name;
-            continue;
-        }
-        sources[name] = reference::make_tensor(network.graph.type({node, 0}), 1, values);
-    }
-    const Value y = network.graph.find_output("y")->value;
-    return test::run_graph(network.graph, sources,
-                           1)[static_cast<size_t>(y.node)][static_cast<size_t>(y.output)]
-        .values;
-}
-
 // Without the lines that name files.
 std::vector<std::string> without_operands(std::vector<std::string> texts) {
     for (std::string& text : texts) {

@@ -13,32 +13,6 @@
 namespace emulsion {
 namespace {
 
-using Values = std::vector<double>;
-using Sources = std::map<std::string, Values>;
-
-// What a layer makes of one map of these values.
-template <class Layer>
-Values run_layer(const Shape& shape, const Values& map, const Layer& layer, Sources given = {}) {
-    Model m("m");
-    m.output("y", layer(m.input("x", shape)));
-    const Network network = finished(m);
-    EXPECT_EQ(parse_network(print(network), "m.emu"), network);
-    given["x"] = map;
-    reference::Sources sources;
-    for (const auto& [name, values] : given) {
-        const int node = network.graph.find(name);
-        if (node < 0) {
-            ADD_FAILURE() << "no source " << name;
-            continue;
-        }
-        sources[name] = reference::make_tensor(network.graph.type({node, 0}), 1, values);
-    }
-    const Value y = network.graph.find_output("y")->value;
-    return test::run_graph(network.graph, sources,
-                           1)[static_cast<size_t>(y.node)][static_cast<size_t>(y.output)]
-        .values;
-}
-
 // Values of the parameters of a layer over a map.
 template <class Layer>
 int64_t parameters_of(const Shape& shape, const Layer& layer) {

@@ -14,37 +14,7 @@
 namespace emulsion {
 namespace {
 
-using Values = std::vector<double>;
-using Sources = std::map<std::string, Values>;
 using test::expect_near;
-
-// The values that the output "y" of a model has where its sources have these.
-Values run(const Model& m, const Sources& given) {
-    const Graph graph = finished(m).graph;
-    reference::Sources sources;
-    for (const auto& [name, values] : given) {
-        const int node = graph.find(name);
-        if (node < 0) {
-            ADD_FAILURE() << "no source " << name;
-            continue;
-        }
-        sources[name] = reference::make_tensor(graph.type({node, 0}), 1, values);
-    }
-    const Value y = graph.find_output("y")->value;
-    const reference::Values all = test::run_graph(graph, sources, 1);
-    return all[static_cast<size_t>(y.node)][static_cast<size_t>(y.output)].values;
-}
-
-// What `layer` makes of one map of these values.
-template <class Layer>
-Values run_layer(const Shape& shape, const Values& map, const Layer& layer,
-                 const Sources& weights = {}) {
-    Model m("example");
-    m.output("y", layer(m.input("x", shape)));
-    Sources sources = weights;
-    sources["x"] = map;
-    return run(m, sources);
-}
 
 Values first(Values values, size_t count) {
     values.resize(count);
