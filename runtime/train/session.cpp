@@ -47,10 +47,8 @@ std::string describe(const emulsion_port& port) {
     return concat(quoted(port.name), " (", contents, ")");
 }
 
-}  // namespace
-
 // What the port is trained towards; nothing where it is fed with something else.
-static std::optional<TargetForm> target_of(const emulsion_port& port) {
+std::optional<TargetForm> target_of(const emulsion_port& port) {
     const auto extent = [&](int axis) { return static_cast<int>(port.shape[axis]); };
     TargetForm target;
     if (port.batched != 1 || port.distribution != 0) return std::nullopt;
@@ -66,6 +64,8 @@ static std::optional<TargetForm> target_of(const emulsion_port& port) {
     if (port.rank == 1) target.shape = {extent(0), 1, 1};
     return target;
 }
+
+}  // namespace
 
 void TrainingSession::find_inputs() {
     int targets = 0, pictures = 0;
