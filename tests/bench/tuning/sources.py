@@ -25,7 +25,8 @@ def across(row):
             raise support.Missing("no candidate was timed")
         plan = support.run("show", layer, *words[:2], "--emit=plan", "--no-records", folder=folder).stdout
         signature = signature_of(folder)
-        for what, isa, machine in (("another instruction set", "avx2", begin["machine"]), ("another class", begin["isa"], OTHER)):
+        foreign = "avx512" if begin["isa"] == "avx2" else "avx2"
+        for what, isa, machine in (("another instruction set", foreign, begin["machine"]), ("another class", begin["isa"], OTHER)):
             file = folder / f"{isa}-{machine}.records"
             file.write_text(f"emulsion records 1\nmachine={machine} isa={isa} threads=1 recipe={tried['recipe']}@1 "
                             f"tiling=\"{tried['tiling']}\" default_us=20 tuned_us=10 spread=0.01 group={signature}\n")
