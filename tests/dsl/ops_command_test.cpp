@@ -11,6 +11,7 @@
 #include "dsl/op_page.h"
 #include "dsl/op_sample.h"
 #include "schedules/library.h"
+#include "tests/support/paths.h"
 
 namespace emulsion {
 namespace {
@@ -28,7 +29,7 @@ OpRow row_of(std::string_view kind) {
 }
 
 TEST(OpsCommand, NoRowHasAHole) {
-    const std::filesystem::path root = EMULSION_TEST_SOURCE_DIR;
+    const std::filesystem::path root = source_path("");
     for (std::string_view kind : op_kinds()) {
         if (!is_built_in(kind)) continue;  // of another test
         const OpRow row = row_of(kind);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/paths.h"
 #include "tests/support/run_program.h"
 
 namespace emulsion::test {
@@ -11,9 +12,9 @@ namespace {
 
 // "LINE FUNCTION NAME" of each.
 std::vector<std::string> found(const std::string& model) {
-    static const std::string header = read_text(EMULSION_TEST_SOURCE_DIR "/dsl/emulsion.h") +
-                                      read_text(EMULSION_TEST_SOURCE_DIR "/dsl/training.h") +
-                                      read_text(EMULSION_TEST_SOURCE_DIR "/dsl/augmentation.h");
+    static const std::string header = read_text(source_path("dsl/emulsion.h")) +
+                                      read_text(source_path("dsl/training.h")) +
+                                      read_text(source_path("dsl/augmentation.h"));
     std::vector<std::string> lines;
     for (const UnknownOption& option : find_unknown_options(model, header))
         lines.push_back(fmt::format("{} {} {}", option.line, option.function, option.name));

@@ -8,14 +8,14 @@
 #include "compiler/support/closest.h"
 #include "compiler/support/synonyms.h"
 #include "dsl/option_names.h"
+#include "tests/support/paths.h"
 #include "tests/support/run_program.h"
 
 namespace emulsion::test {
 namespace {
 
 std::string headers() {
-    return read_text(EMULSION_TEST_SOURCE_DIR "/dsl/emulsion.h") +
-           read_text(EMULSION_TEST_SOURCE_DIR "/dsl/training.h");
+    return read_text(source_path("dsl/emulsion.h")) + read_text(source_path("dsl/training.h"));
 }
 
 std::string op_for(std::string_view word) {

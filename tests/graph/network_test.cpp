@@ -11,13 +11,14 @@
 
 #include "tests/support/golden.h"
 #include "tests/support/message_of.h"
+#include "tests/support/paths.h"
 #include "tests/support/test_folder.h"
 
 namespace emulsion {
 namespace {
 
 std::string golden(const std::string& name) {
-    std::ifstream file(std::string(EMULSION_TEST_SOURCE_DIR) + "/tests/golden/" + name);
+    std::ifstream file(source_path("tests/golden/" + name));
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();

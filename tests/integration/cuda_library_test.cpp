@@ -21,6 +21,7 @@
 #include "tests/support/cuda_code.h"
 #include "tests/support/cuda_stand_in.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace emulsion::test {
 namespace {
@@ -38,8 +39,7 @@ const BuiltLibraries& lenet() {
 class CudaLibrary : public ::testing::Test {
   protected:
     CudaLibrary() {
-        static void* const library =
-            dlopen(EMULSION_TEST_BINARY_DIR "/tests/driver/libcuda.so.1", RTLD_NOW);
+        static void* const library = dlopen(binary_path("tests/driver/libcuda.so.1"), RTLD_NOW);
         if (library == nullptr) throw std::runtime_error(dlerror());
         use_ = reinterpret_cast<void (*)(const emulsion_cuda_driver*)>(
             dlsym(library, "use_cuda_stand_in"));

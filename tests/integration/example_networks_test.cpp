@@ -13,6 +13,7 @@
 
 #include "compiler/graph/text.h"
 #include "tests/integration/integration_support.h"
+#include "tests/support/paths.h"
 
 namespace emulsion::test {
 namespace {
@@ -61,9 +62,9 @@ constexpr Example kExamples[] = {
 
 // The network as its model file prints it.
 Network network_of(const Example& example) {
-    const std::string command = fmt::format(
-        "'{}/bin/emulsion' show '{}/examples/networks/{}.cpp' {}", EMULSION_TEST_BINARY_DIR,
-        EMULSION_TEST_SOURCE_DIR, example.file, example.settings);
+    const std::string command =
+        fmt::format("'{}' show '{}{}.cpp' {}", binary_path("bin/emulsion"),
+                    source_path("examples/networks/"), example.file, example.settings);
     std::string text;
     FILE* pipe = popen(command.c_str(), "r");
     char block[1 << 12];

@@ -12,6 +12,7 @@
 #include "runtime/data/picture.h"
 #include "runtime/support/error.h"
 #include "tests/runtime/data_support.h"
+#include "tests/support/paths.h"
 
 namespace emulsion {
 namespace {
@@ -253,18 +254,17 @@ TEST(DataPicture, NoPictureIsRefused) {
 }
 
 TEST(DataPicture, CutJpegIsRefusedByName) {
-    EXPECT_EQ(message_of([] { read_case("d9v-cut.jpg"); },
-                         EMULSION_TEST_SOURCE_DIR "/tests/runtime/files"),
+    EXPECT_EQ(message_of([] { read_case("d9v-cut.jpg"); }, source_path("tests/runtime/files")),
               "DIR/d9v-cut.jpg: the JPEG file is cut or damaged (Premature end of JPEG file)\n"
               "  fix: replace the file, or leave it out");
 }
 
 TEST(DataPicture, HugeHeaderIsRefusedWithoutMemory) {
     const long peak = testing::memory_of([] {
-        EXPECT_EQ(message_of([] { read_case("d17v-bomb.png"); },
-                             EMULSION_TEST_SOURCE_DIR "/tests/runtime/files"),
-                  "DIR/d17v-bomb.png: the picture has 60000 x 60000 pixels; the limit is 32768 "
-                  "a side and 67108864 in all\n  fix: scale the picture down");
+        EXPECT_EQ(
+            message_of([] { read_case("d17v-bomb.png"); }, source_path("tests/runtime/files")),
+            "DIR/d17v-bomb.png: the picture has 60000 x 60000 pixels; the limit is 32768 "
+            "a side and 67108864 in all\n  fix: scale the picture down");
     });
     EXPECT_LT(peak, 8 * 1024);
 }

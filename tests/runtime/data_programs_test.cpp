@@ -15,6 +15,7 @@
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
 #include "tests/runtime/train_support.h"
+#include "tests/support/paths.h"
 
 namespace emulsion {
 namespace {
@@ -226,7 +227,7 @@ TEST_F(DataProgramsTest, TwoFilesInThePlaceOfASet) {
 
 // The records of examples/reader.c: a label and 16 values.
 TEST_F(DataProgramsTest, AReaderOfTheUsersOwn) {
-    const std::string readers = EMULSION_TEST_BINARY_DIR "/tests/readers/";
+    const std::string readers = binary_path("tests/readers/");
     std::string records;
     for (int row = 0; row < 30; row++) {
         records += static_cast<char>(row % 3);
@@ -254,7 +255,7 @@ TEST_F(DataProgramsTest, AReaderOfTheUsersOwn) {
 }
 
 TEST_F(DataProgramsTest, AReaderThatFailsIsNamed) {
-    const std::string bad = EMULSION_TEST_BINARY_DIR "/tests/readers/bad_reader.so";
+    const std::string bad = binary_path("tests/readers/bad_reader.so");
     for (const auto& [fault, problem] :
          {std::pair("refuse", "nobody is at home"),
           std::pair("label", "label 9 at row 2, but the network has 3 classes (labels 0 to 2)"),

@@ -16,11 +16,12 @@
 #include "runtime/support/error.h"
 #include "runtime/support/path.h"
 #include "tests/runtime/data_support.h"
+#include "tests/support/paths.h"
 
 namespace emulsion::testing {
 
 std::string file_path(std::string_view name) {
-    return join_path(EMULSION_TEST_SOURCE_DIR "/tests/runtime/files", name);
+    return join_path(source_path("tests/runtime/files"), name);
 }
 
 std::string message_of(const std::function<void()>& body, std::string_view folder) {

@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "compiler/plan/choice.h"
+#include "tests/support/paths.h"
 #include "tests/support/test_folder.h"
 
 namespace emulsion::test {
@@ -21,8 +22,7 @@ namespace {
 
 // The path of one of NVIDIA's tools, "" where it is missing.
 std::string tool_named(const std::string& name) {
-    const std::filesystem::path packages =
-        std::filesystem::path(EMULSION_TEST_SOURCE_DIR) / ".venv/lib";
+    const std::filesystem::path packages(source_path(".venv/lib"));
     std::error_code error;
     for (const auto& python : std::filesystem::directory_iterator(packages, error)) {
         const std::filesystem::path tool = python.path() / "site-packages/nvidia/cu13/bin" / name;

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "compiler/graph/text.h"
+#include "tests/support/paths.h"
 
 namespace emulsion::test {
 
@@ -15,7 +16,7 @@ namespace {
 
 std::string path_of(const std::string& name) {
     const char* folder = std::getenv("EMULSION_SOURCE_DIR");
-    return std::string(folder != nullptr ? folder : EMULSION_TEST_SOURCE_DIR) + "/tests/" + name;
+    return (folder != nullptr ? folder + std::string("/tests/") : source_path("tests/")) + name;
 }
 
 void write_golden(const std::string& name, const std::string& text) {

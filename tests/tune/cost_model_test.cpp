@@ -17,6 +17,7 @@
 #include "schedules/tune/search.h"
 #include "schedules/tune/signature.h"
 #include "tests/support/message_of.h"
+#include "tests/support/paths.h"
 #include "tests/support/test_folder.h"
 #include "tests/tune/tune_support.h"
 
@@ -213,7 +214,7 @@ TEST_F(CostModels, AreRefusedWhereTheRecipeRanksWhatItListsBetter) {
 
 // Winograd kernels of a small network, as a tuner has timed them on AuthenticAMD-26-2, 1 thread.
 TEST_F(CostModels, OfMeasuredWinogradRankKernelsThatTheyDoNotKnow) {
-    std::ifstream text(std::string(EMULSION_TEST_SOURCE_DIR) + "/tests/tune/measured/winograd.txt");
+    std::ifstream text(source_path("tests/tune/measured/winograd.txt"));
     ASSERT_TRUE(text);
     {
         Journal journal(folder_ / "j");
@@ -290,7 +291,7 @@ TEST_F(CostModels, LeaveBrokenLinesOut) {
 }
 
 TEST_F(CostModels, ThatAreShippedCanBeUsed) {
-    const std::filesystem::path folder(std::string(EMULSION_TEST_SOURCE_DIR) + "/schedules/tuned");
+    const std::filesystem::path folder(source_path("schedules/tuned"));
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
         if (entry.path().extension() != ".model") continue;
         parse_machine_class(entry.path().stem().string());
