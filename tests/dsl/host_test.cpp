@@ -98,7 +98,7 @@ TEST(Host, ASignalEndsToolsWhole) {
         TemporaryFolder folder;
         const std::string file = (folder.path() / "number").string();
         const int status = status_in_child([&] {
-            std::signal(SIGINT, SIG_DFL);
+            std::signal(signal, SIG_DFL);
             int arrived = 0;
             const std::string script =
                 fmt::format("sleep 1000 & echo $! >{}; kill -{} {}; wait", file, signal, getpid());
