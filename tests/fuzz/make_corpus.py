@@ -35,6 +35,12 @@ def png(color, depth, channels, *chunks, width=5, height=3, interlace=0):
             + chunk(b"IDAT", zlib.compress(row * height, 0)) + chunk(b"IEND", b""))
 
 
+def npy(kind, shape, data, fortran=False):
+    header = f"{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': ({', '.join(map(str, shape))},), }}"
+    text = header.encode() + b" " * (-(len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
 def safetensors(metadata, *tensors):
     header, data = {"__metadata__": metadata}, b""
     for name, shape, values in tensors:
@@ -74,6 +80,17 @@ def main():
     facts = {"format": "emulsion-weights-1", "network": "fake", "signature": "0123456789abcdef", "input": "[1,4,4]"}
     put("weights", "good", safetensors(facts, ("dense1.w", [3, 16], [0.5] * 48), ("dense1.b", [3], [1, 2, 3]),
                                        ("loss1.mean", [1], [0.25])))
+    put("index", "words", npy("<i4", (2, 3), struct.pack("<6i", 0, 4, 2, 1, 1, 3)))
+    put("index", "edges", npy("<i8", (1, 2, 2), struct.pack("<4q", 0, 299, -1, 7)))
+    put("index", "bytes", npy("|u1", (2, 3), bytes(range(5)) + b"\4"))
+    put("index", "columns", npy("<i4", (2, 3), bytes(24), True))
+    put("index", "words.csv", "label,a,b,c\n0,1,2,3\n2,4,0,0\n")
+    put("index", "edges.csv", "0,1,2,299,-1\n")
+    put("target", "maps", npy("|u1", (2, 2, 3), bytes([0, 1, 2, 3, 255, 0] * 2)))
+    put("target", "numbers", npy("<f4", (2, 2), struct.pack("<4f", 0.5, -1, 2, 1e9)))
+    put("target", "pictures", npy("<f4", (1, 3, 1, 2), struct.pack("<6f", *range(6))))
+    put("target", "rows.csv", "0.5,-1,1,2,3,4\n1e3,0,0,0,0,0\n")
+    put("target", "list", "faces/1.jpg 0.1 0.2 0.3 0.4 0.5 0.6\n\"a b.png\" 1 2 3 4 5 6\n")
     put("checkpoint", "good", checkpoint())
     for file in (tests / "errors").glob("*.emu"):
         put("model", file.stem, file.read_bytes())

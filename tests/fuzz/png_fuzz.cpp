@@ -1,5 +1,5 @@
-// PNG pictures: as they are, and with signature, checksums and compression mended, so that most
-// changes reach the pixels.
+// PNG pictures, and masks of class indices: as they are, and with signature, checksums and
+// compression mended, so that most changes reach the pixels.
 #include <zlib.h>
 
 #include <algorithm>
@@ -73,11 +73,22 @@ Bytes mended(fuzz::Data input) {
     return png;
 }
 
+void decode_mask(fuzz::Data input) {
+    fuzz::read([&] {
+        const Picture mask = decode_index_png(input, "mask");
+        fuzz::require(mask.shape.channels == 1 && mask.pixels.size() == mask.shape.elements(),
+                      "the mask has other pixels than its shape says");
+    });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const fuzz::Data input(data, size);
     if (is_picture(input)) fuzz::decode(input);
-    fuzz::decode(mended(input));
+    decode_mask(input);
+    const Bytes whole = mended(input);
+    fuzz::decode(whole);
+    decode_mask(whole);
     return 0;
 }
