@@ -274,7 +274,7 @@ struct AxisOptions {
     std::string name = {};
 };
 
-enum class Interpolation { nearest, bilinear };
+enum class Interpolation { nearest, bilinear, linear = bilinear, trilinear = bilinear };
 struct UpsampleOptions {
     Size factor = 2;
     Interpolation mode = Interpolation::nearest;
@@ -591,14 +591,15 @@ Tensor flip(const Tensor& x, const std::vector<int64_t>& axes, const LayerOption
 Tensor channel_shuffle(const Tensor& x, int groups, const LayerOptions& options = {},
                        Place where = Place::current());
 // (C * factor^2, H, W) to (C, H * factor, W * factor): the channels c * factor^2 + i * factor + j
-// become the cells in row i and column j of a square, and the other way round (space to depth).
+// become the cells in row i and column j of a square, and the other way round (space to depth). Of
+// a line `factor` channels are one, of a volume factor^3.
 Tensor pixel_shuffle(const Tensor& x, int factor, const LayerOptions& options = {},
                      Place where = Place::current());
 Tensor pixel_unshuffle(const Tensor& x, int factor, const LayerOptions& options = {},
                        Place where = Place::current());
-// A map or a line `factor` times as high and wide, or of another `size`, smaller ones too. Cells
-// look at the place of their centre: `nearest` copies the cell there, `bilinear` weighs the four
-// around it, as PyTorch does without align_corners and Keras always does.
+// A map `factor` times as high and wide, or of another `size`, smaller ones too. Cells look at the
+// place of their centre: `nearest` copies the cell there, `bilinear` weighs those on both sides of
+// it along each axis, as PyTorch does without align_corners and Keras always does.
 Tensor upsample(const Tensor& x, const UpsampleOptions& options = {},
                 Place where = Place::current());
 

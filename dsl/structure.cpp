@@ -204,6 +204,34 @@ Tensor channel_shuffle(const Tensor& x, int groups, const LayerOptions& options,
                        });
 }
 
+namespace {
+
+// A block of `factor` cells along each axis of positions.
+Tensor write_shuffle(std::string_view kind, std::string_view op, const Tensor& x, int factor,
+                     const LayerOptions& options, const Place& where) {
+    return write_layer(
+        kind, options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            layer.expect_any_map(in[0]);
+            if (factor < 1) {
+                layer.refuse("attribute",
+                             fmt::format("the factor is {}, but must be 1 or more", factor),
+                             "choose a whole number from 1 on");
+            }
+            const size_t axes = internal::positions_of(layer.type(in[0])).size();
+            return layer.add("", op, in, {{"block", Numbers(axes, factor)}});
+        });
+}
+
+}  // namespace
+
+Tensor pixel_shuffle(const Tensor& x, int factor, const LayerOptions& options, Place where) {
+    return write_shuffle("pixel_shuffle", "depth_to_space", x, factor, options, where);
+}
+
+Tensor pixel_unshuffle(const Tensor& x, int factor, const LayerOptions& options, Place where) {
+    return write_shuffle("pixel_unshuffle", "space_to_depth", x, factor, options, where);
+}
+
 // Size
 
 namespace {
@@ -279,30 +307,23 @@ Tensor crop(const Tensor& x, const Padding& cells, const LayerOptions& options, 
 Tensor upsample(const Tensor& x, const UpsampleOptions& options, Place where) {
     return write_layer(
         "upsample", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
-            const TensorType type = layer.type(in[0]);
-            const bool is_line = type.batched && type.shape.size() == 2;
-            if (!is_line) layer.expect_map(in[0]);
-            const Numbers positions = internal::positions_of(type);
-            const bool has_size = options.size.h != 0 || options.size.w != 0;
+            layer.expect_any_map(in[0]);
+            const Numbers positions = internal::positions_of(layer.type(in[0]));
+            const bool has_size = options.size.count > 1 || options.size.w != 0;
             const char* what = has_size ? "size" : "factor";
             Numbers size = internal::numbers_of(
                 layer, what, has_size ? options.size : options.factor, positions.size());
             if (std::ranges::min(size) < 1) {
                 layer.refuse("attribute",
                              fmt::format("the {} is {}, but must be {} or more", what, by(size),
-                                         is_line ? "1" : "1x1"),
+                                         by(Numbers(size.size(), 1))),
                              "choose whole numbers from 1 on");
             }
             for (size_t axis = 0; axis < size.size() && !has_size; axis++)
                 size[axis] *= positions[axis];
-            const std::string mode =
-                options.mode == Interpolation::nearest ? "nearest" : "bilinear";
-            if (!is_line) return layer.add("", "resize", in, {{"size", size}, {"mode", mode}});
-            const Value row =
-                layer.add("row", "view", in, {{"shape", Numbers{type.shape[0], 1, positions[0]}}});
-            const Value resized = layer.add("resized", "resize", {row},
-                                            {{"size", Numbers{1, size[0]}}, {"mode", mode}});
-            return layer.add("", "view", {resized}, {{"shape", Numbers{type.shape[0], size[0]}}});
+            const bool is_nearest = options.mode == Interpolation::nearest;
+            const std::string mode = is_nearest ? "nearest" : "bilinear";
+            return layer.add("", "resize", in, {{"size", size}, {"mode", mode}});
         });
 }
 

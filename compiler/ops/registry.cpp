@@ -22,6 +22,7 @@
 #include "compiler/ops/crop.h"
 #include "compiler/ops/deform_sample.h"
 #include "compiler/ops/dense.h"
+#include "compiler/ops/depth_to_space.h"
 #include "compiler/ops/distribution_cross_entropy.h"
 #include "compiler/ops/dropout.h"
 #include "compiler/ops/element_losses.h"
@@ -121,6 +122,7 @@ constexpr Entry kOps[] = {
     {"dense", make<Dense>},
     {"dense_backward_data", make<DenseBackwardData>},
     {"dense_backward_weights", make<DenseBackwardWeights>},
+    {"depth_to_space", make<DepthToSpace>},
     {"distribution_cross_entropy", make<DistributionCrossEntropy>},
     {"distribution_cross_entropy_backward", make<DistributionCrossEntropyBackward>},
     {"divide", make<Divide>},
@@ -212,6 +214,7 @@ constexpr Entry kOps[] = {
     {"softmax_cross_entropy", make<SoftmaxCrossEntropy>},
     {"softmax_cross_entropy_backward", make<SoftmaxCrossEntropyBackward>},
     {"softplus", make<Softplus>},
+    {"space_to_depth", make<SpaceToDepth>},
     {"spatial_dropout", make<SpatialDropout>},
     {"sqrt", make<Sqrt>},
     {"state", make<State>},

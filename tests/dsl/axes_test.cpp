@@ -83,6 +83,18 @@ TEST(Axes, ValuesOfPadsAndUpsampledLines) {
               (Values{0, 0, 1, 1, 2, 2}));
 }
 
+TEST(Axes, ValuesOfUpsampledVolumes) {
+    EXPECT_EQ(
+        run_counted({1, 2, 1, 2}, [](Tensor x) { return upsample(x, {.factor = {1, 2, 1}}); }),
+        (Values{0, 1, 0, 1, 2, 3, 2, 3}));
+    EXPECT_EQ(run_counted({1, 2, 2, 1},
+                          [](Tensor x) {
+                              return upsample(
+                                  x, {.mode = Interpolation::trilinear, .size = {1, 1, 2}});
+                          }),
+              (Values{1.5, 1.5}));
+}
+
 TEST(Axes, TheSummaryOfALine) {
     Model m("speech");
     Tensor x = max_pool(conv(m.input("sound", {2, 100}), 8, {.kernel = 5, .stride = 2}));

@@ -52,14 +52,20 @@ TEST(Structure, PixelShuffle) {
     EXPECT_EQ(pixel_shuffle(x, 2).shape(), (Shape{2, 6, 10}));
     EXPECT_EQ(pixel_unshuffle(pixel_shuffle(x, 2), 2).shape(), (Shape{8, 3, 5}));
     EXPECT_EQ(pixel_unshuffle(x, 1).shape(), (Shape{8, 3, 5}));
+    EXPECT_EQ(pixel_shuffle(m.input("line", {6, 5}), 3).shape(), (Shape{2, 15}));
+    EXPECT_EQ(pixel_unshuffle(m.input("volume", {1, 2, 4, 6}), 2).shape(), (Shape{8, 1, 2, 3}));
     EXPECT_EQ(mistake([](Tensor t) { pixel_shuffle(t, 3); }),
-              "error[channels]: pixel_shuffle 'pixel_shuffle1': the factor is 3, whose square does "
-              "not divide the channels of f32[n,4,6,5]\n"
-              "  fix: choose a factor from 1 on whose square divides them");
+              "error[channels]: depth_to_space 'pixel_shuffle1': the block 3x3 does not divide the "
+              "4 channels of f32[n,4,6,5]\n"
+              "  fix: choose a block whose number of cells divides the channels");
     EXPECT_EQ(mistake([](Tensor t) { pixel_unshuffle(t, 2); }),
-              "error[shape]: pixel_unshuffle 'pixel_unshuffle1': the factor is 2, which does not "
-              "divide height and width of f32[n,4,6,5]\n"
-              "  fix: choose a factor from 1 on that divides both");
+              "error[shape]: space_to_depth 'pixel_unshuffle1': the block 2x2 does not divide the "
+              "width 5 of f32[n,4,6,5]\n"
+              "  fix: choose a block that divides the map, or pad or crop the map");
+    EXPECT_EQ(mistake([](Tensor t) { pixel_shuffle(t, 0); }),
+              "error[attribute]: pixel_shuffle 'pixel_shuffle1': the factor is 0, but must be 1 or "
+              "more\n"
+              "  fix: choose a whole number from 1 on");
 }
 
 TEST(Structure, SliceAsNumPyDoes) {

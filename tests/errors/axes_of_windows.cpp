@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     max_pool(line, {.window = {2, 2}});
     pad(line, {1, -1});
     crop(volume, {1, 2, 3});
-    upsample(volume);
+    upsample(volume, {.factor = {2, 3}});
     Tensor x = max_pool(line, {.window = 9});
     m.classify(dense(flatten(x), 2));
     return compile(m, argc, argv);

@@ -1,10 +1,12 @@
 // Ops that move values: flatten, unflatten, view, factor, unfactor, concatenate, slice, crop,
-// transpose, channel_shuffle, flip; and parameters of every position, add_map.
+// transpose, channel_shuffle, depth_to_space, space_to_depth, flip; and parameters of every
+// position, add_map.
 #include <gtest/gtest.h>
 
 #include "compiler/ops/add_map.h"
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/crop.h"
+#include "compiler/ops/depth_to_space.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/slice.h"
 #include "compiler/ops/transpose.h"
@@ -196,6 +198,52 @@ TEST(Transpose, AgreesWithTheReferenceAndItsGradient) {
         R"(net.cpp:7: error[attribute]: transpose 'it': the order is [0,2,2], but f32[n,3,4,5] has axes 0 to 2 beside its samples
     operand 'a' f32[n,3,4,5] from net.cpp:1
   fix: name each axis once; 0 is the channels)");
+}
+
+template <class T>
+std::shared_ptr<T> with_block(std::vector<int64_t> block) {
+    auto op = std::make_shared<T>();
+    op->block = std::move(block);
+    return op;
+}
+
+TEST(DepthToSpace, AgreesWithTheReferenceAndItsGradient) {
+    check_op(with_block<DepthToSpace>({2, 3}), {{batched_type({18, 2, 5})}, {}, 2});
+    check_op(with_block<DepthToSpace>({1, 2}), {{batched_type({34, 3, 1})}, {}, 1});
+    check_op(with_block<DepthToSpace>({3}), {{batched_type({6, 4})}, {}, 2});
+    check_op(with_block<DepthToSpace>({2, 1, 3}), {{batched_type({12, 2, 3, 1})}, {}, 2});
+    check_op(with_block<SpaceToDepth>({2, 3}), {{batched_type({3, 4, 6})}, {}, 2});
+    check_op(with_block<SpaceToDepth>({5}), {{batched_type({17, 5})}, {}, 2});
+    check_op(with_block<SpaceToDepth>({2, 1, 3}), {{batched_type({2, 2, 1, 3})}, {}, 1});
+}
+
+TEST(DepthToSpace, CellsAreChannelsInOrder) {
+    const Tensor x = reference::make_tensor(batched_type({6, 1, 2}), 1,
+                                            {0, 10, 1, 11, 2, 12, 3, 13, 4, 14, 5, 15});
+    const Tensor y = run_op(*with_block<DepthToSpace>({2, 3}), {x}, 1)[0];
+    EXPECT_EQ(y.values, (Values{0, 1, 2, 10, 11, 12, 3, 4, 5, 13, 14, 15}));
+    EXPECT_EQ(run_op(*with_block<SpaceToDepth>({2, 3}), {y}, 1)[0], x);
+}
+
+TEST(DepthToSpace, Refusals) {
+    const TensorType map = batched_type({4, 3, 5});
+    EXPECT_EQ(
+        node_error(with_block<DepthToSpace>({3, 2}), {map}),
+        R"(net.cpp:7: error[channels]: depth_to_space 'it': the block 3x2 does not divide the 4 channels of f32[n,4,3,5]
+    operand 'a' f32[n,4,3,5] from net.cpp:1
+  fix: choose a block whose number of cells divides the channels)");
+    EXPECT_EQ(
+        node_error(with_block<DepthToSpace>({2}), {map}),
+        R"(net.cpp:7: error[attribute]: depth_to_space 'it': block must be a height and a width
+    operand 'a' f32[n,4,3,5] from net.cpp:1
+  fix: give block=[height,width])");
+    EXPECT_EQ(
+        node_error(with_block<SpaceToDepth>({3, 2}), {map}),
+        R"(net.cpp:7: error[shape]: space_to_depth 'it': the block 3x2 does not divide the width 5 of f32[n,4,3,5]
+    operand 'a' f32[n,4,3,5] from net.cpp:1
+  fix: choose a block that divides the map, or pad or crop the map)");
+    EXPECT_NE(node_error(with_block<SpaceToDepth>({2}), {batched_type({4})}).find("error[rank]"),
+              std::string::npos);
 }
 
 TEST(ChannelShuffle, AgreesWithTheReferenceAndItsGradient) {

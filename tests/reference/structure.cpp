@@ -4,6 +4,7 @@
 
 #include "compiler/ops/concatenate.h"
 #include "compiler/ops/crop.h"
+#include "compiler/ops/depth_to_space.h"
 #include "compiler/ops/expand.h"
 #include "compiler/ops/pad.h"
 #include "compiler/ops/reduce.h"
@@ -222,6 +223,25 @@ std::vector<Tensor> channel_shuffle(const Call& call) {
     });
 }
 
+// The place, in the map with more channels, of a place in the other one.
+Index in_depth(Index index, const std::vector<int64_t>& block) {
+    for (size_t a = 0; a < block.size(); a++) {
+        index[1] = index[1] * block[a] + index[a + 2] % block[a];
+        index[a + 2] /= block[a];
+    }
+    return index;
+}
+
+std::vector<Tensor> depth_to_space(const Call& call) {
+    return moved(
+        call, [&](const Index& index) { return in_depth(index, call.as<DepthToSpace>().block); });
+}
+
+std::vector<Tensor> space_to_depth(const Call& call) {
+    return scattered(
+        call, [&](const Index& index) { return in_depth(index, call.as<SpaceToDepth>().block); });
+}
+
 std::vector<Tensor> flip(const Call& call) {
     const size_t first = call.types[0].batched ? 1 : 0;
     return moved(call, [&](Index index) {
@@ -303,6 +323,7 @@ void add_structure(Table& table) {
     table["concatenate"] = concatenate;
     table["crop"] = crop;
     table["crop_backward"] = crop_backward;
+    table["depth_to_space"] = depth_to_space;
     table["expand"] = expand;
     table["factor"] = same_values;
     table["flatten"] = same_values;
@@ -315,6 +336,7 @@ void add_structure(Table& table) {
     table["resize_backward"] = resize_backward;
     table["slice"] = slice;
     table["slice_backward"] = slice_backward;
+    table["space_to_depth"] = space_to_depth;
     table["sum_samples"] = sum_samples;
     table["transpose"] = transpose;
     table["unfactor"] = same_values;
