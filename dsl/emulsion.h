@@ -373,8 +373,14 @@ struct IndexOptions {
     std::string name = {};
 };
 
-enum class Neighbors { sum, mean };
+// What is made of several vertices.
+enum class Neighbors { sum, mean, max };
 struct NeighborPoolOptions {
+    Neighbors mode = Neighbors::mean;
+    std::string name = {};
+};
+
+struct GraphPoolOptions {
     Neighbors mode = Neighbors::mean;
     std::string name = {};
 };
@@ -646,21 +652,34 @@ Tensor gather(const Tensor& x, const Tensor& index, const IndexOptions& options 
 Tensor scatter_sum(const Tensor& values, const Tensor& index, int columns,
                    const IndexOptions& options = {}, Place where = Place::current());
 
+// The same with the largest of them, and zeros where there is none. The gradient goes to the first
+// of equal values.
+Tensor scatter_max(const Tensor& values, const Tensor& index, int columns,
+                   const IndexOptions& options = {}, Place where = Place::current());
+
 // A graph is a tensor (C, V), the features of each vertex, with an edge list (2, E), an index whose
 // row 0 is where each edge begins and row 1 where it ends (PyTorch Geometric's edge_index). V and E
 // are the most that a sample has: what is left of the list is -1, and a vertex without edges is
 // nobody's neighbour. An edge without direction stands there twice, once each way.
 
-// (C, V) to (C, V): the sum or the mean of the neighbours from which an edge comes; zeros where
-// there are none.
+// (C, V) to (C, V): the sum, the mean or the largest of the neighbours from which an edge comes;
+// zeros where there are none.
 Tensor neighbor_pool(const Tensor& x, const Tensor& edges, const NeighborPoolOptions& options = {},
                      Place where = Place::current());
 // (C, V) to (filters, V): with the weights W (filters, C) and the edges and self-loops A,
 //     y = D^-1/2 A D^-1/2 (W x) + b,  D the number of edges that end at a vertex, at least 1
 // (Kipf and Welling, Semi-supervised Classification with Graph Convolutional Networks, 2017,
-// equation 2). Without `normalize`, y = A (W x) + b. Of a whole graph, flatten(mean(y, {1})).
+// equation 2). Without `normalize`, y = A (W x) + b.
 Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
                   const GraphConvOptions& options = {}, Place where = Place::current());
+// (C, V) to (C): the sum, the mean or the largest of all vertices.
+Tensor graph_pool(const Tensor& x, const GraphPoolOptions& options = {},
+                  Place where = Place::current());
+// (C, V) to (C, graphs): the same of each graph of a sample. `graph_of`, indices (V), says which
+// one a vertex belongs to, and -1 that it belongs to none, as what is left of V (PyTorch
+// Geometric's batch). Zeros for a graph without vertices.
+Tensor graph_pool(const Tensor& x, const Tensor& graph_of, int graphs,
+                  const GraphPoolOptions& options = {}, Place where = Place::current());
 
 // Layers made of others
 

@@ -26,39 +26,64 @@ void check_count(const Layer& layer, std::string_view what, int64_t count) {
                  fmt::format("give the number of {}", what));
 }
 
-// That x is (C, V) and `edges` an edge list (2, E).
+// That x is (C, V).
+void expect_vertices(const Layer& layer, Value x) {
+    const TensorType& vertices = layer.type(x);
+    if (vertices.batched && vertices.shape.size() == 2) return;
+    layer.refuse("rank",
+                 fmt::format("the vertices must be (n, features, vertices), but are {}",
+                             to_string(vertices)),
+                 "reshape them to {features, vertices}", {x});
+}
+
+// And `edges` an edge list (2, E).
 void expect_graph(const Layer& layer, Value x, Value edges) {
-    const TensorType &vertices = layer.type(x), &list = layer.type(edges);
-    if (!vertices.batched || vertices.shape.size() != 2) {
-        layer.refuse("rank",
-                     fmt::format("the vertices must be (n, features, vertices), but are {}",
-                                 to_string(vertices)),
-                     "reshape them to {features, vertices}", {x});
-    }
+    expect_vertices(layer, x);
+    const TensorType& list = layer.type(edges);
     if (list.element == ElementType::i32 && list.shape.size() == 2 && list.shape[0] == 2) return;
     layer.refuse("index",
                  fmt::format("the edges must be i32[n,2,edges], but are {}", to_string(list)),
                  "declare them with m.indices(\"edges\", {2, edges})", {edges});
 }
 
-// What arrives at each vertex along the edges, summed: of x (C, V), or of each edge alone.
-Value arriving(Layer& layer, const std::string& part, Value messages, Value edges,
-               int64_t vertices) {
-    return layer.add(part, "scatter_sum", {messages, edges},
-                     {{"columns", vertices}, {"row", kTargets}, {"ignored", std::vector{kNoEdge}}});
+// Where values go: to the columns that a row of an index names.
+struct Columns {
+    Value index;
+    int64_t row, count;
+};
+
+Value scattered(Layer& layer, const std::string& part, std::string_view op, Value values,
+                const Columns& to) {
+    return layer.add(part, op, {values, to.index},
+                     {{"columns", to.count}, {"row", to.row}, {"ignored", std::vector{kNoEdge}}});
 }
 
-Value neighbour_sum(Layer& layer, const std::string& part, Value x, Value edges) {
-    const int64_t vertices = layer.type(x).shape[1];
-    const Value sent = layer.add(part.empty() ? "sent" : part + ".sent", "gather", {x, edges},
-                                 {{"row", kSources}, {"ignored", std::vector{kNoEdge}}});
-    return arriving(layer, part, sent, edges, vertices);
+// Values that go to each column: (1, columns).
+Value counted(Layer& layer, const std::string& part, const Columns& to) {
+    const Value ones =
+        layer.constant("ones", batched_type({1, layer.type(to.index).shape.back()}), 1);
+    return scattered(layer, part, "scatter_sum", ones, to);
 }
 
-// Edges that end at each vertex: (1, V).
-Value degree_of(Layer& layer, Value edges, int64_t vertices) {
-    const Value ones = layer.constant("ones", batched_type({1, layer.type(edges).shape[1]}), 1);
-    return arriving(layer, "degree", ones, edges, vertices);
+// What becomes of the values (C, L) of each column: NAME.
+Value pooled(Layer& layer, Neighbors mode, Value values, const Columns& to) {
+    if (mode == Neighbors::max) return scattered(layer, "", "scatter_max", values, to);
+    const bool is_mean = mode == Neighbors::mean;
+    const Value sum = scattered(layer, is_mean ? "sum" : "", "scatter_sum", values, to);
+    if (!is_mean) return sum;
+    const Value one = layer.constant("one", plain_type({}), 1);
+    const Value divisor = layer.add("divisor", "maximum", {counted(layer, "degree", to), one});
+    return layer.add("", "divide", {sum, divisor});
+}
+
+// The vertex that each edge comes from.
+Value sent(Layer& layer, Value x, Value edges) {
+    return layer.add("sent", "gather", {x, edges},
+                     {{"row", kSources}, {"ignored", std::vector{kNoEdge}}});
+}
+
+Columns targets(const Layer& layer, Value x, Value edges) {
+    return {edges, kTargets, layer.type(x).shape[1]};
 }
 
 }  // namespace
@@ -92,6 +117,14 @@ Tensor scatter_sum(const Tensor& values, const Tensor& index, int columns,
                                  {"ignored", ignored_of(options.padding_index)}});
 }
 
+Tensor scatter_max(const Tensor& values, const Tensor& index, int columns,
+                   const IndexOptions& options, Place where) {
+    return internal::write_node("scatter_max", options.name, {values, index}, where,
+                                {{"columns", int64_t{columns}},
+                                 {"row", int64_t{options.row}},
+                                 {"ignored", ignored_of(options.padding_index)}});
+}
+
 Tensor embedding(const Tensor& index, int vocabulary, int width, const EmbeddingOptions& options,
                  Place where) {
     return write_layer(
@@ -110,13 +143,33 @@ Tensor neighbor_pool(const Tensor& x, const Tensor& edges, const NeighborPoolOpt
     return write_layer("neighbor_pool", options.name, {x, edges}, where,
                        [&](Layer& layer, const std::vector<Value>& in) {
                            expect_graph(layer, in[0], in[1]);
-                           if (options.mode == Neighbors::sum)
-                               return neighbour_sum(layer, "", in[0], in[1]);
-                           const Value sum = neighbour_sum(layer, "sum", in[0], in[1]);
-                           const Value one = layer.constant("one", plain_type({}), 1);
-                           const Value degree = degree_of(layer, in[1], layer.type(in[0]).shape[1]);
-                           const Value divisor = layer.add("divisor", "maximum", {degree, one});
-                           return layer.add("", "divide", {sum, divisor});
+                           return pooled(layer, options.mode, sent(layer, in[0], in[1]),
+                                         targets(layer, in[0], in[1]));
+                       });
+}
+
+Tensor graph_pool(const Tensor& x, const GraphPoolOptions& options, Place where) {
+    if (options.mode == Neighbors::max && x.shape().size() == 2) {
+        return global_max_pool(x, {.name = internal::composite_name(x, "graph_pool", options.name)},
+                               where);
+    }
+    return write_layer("graph_pool", options.name, {x}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           expect_vertices(layer, in[0]);
+                           return layer.add("", "reduce", in,
+                                            {{"keep_samples", true},
+                                             {"keep_channels", true},
+                                             {"mean", options.mode == Neighbors::mean}});
+                       });
+}
+
+Tensor graph_pool(const Tensor& x, const Tensor& graph_of, int graphs,
+                  const GraphPoolOptions& options, Place where) {
+    return write_layer("graph_pool", options.name, {x, graph_of}, where,
+                       [&](Layer& layer, const std::vector<Value>& in) {
+                           expect_vertices(layer, in[0]);
+                           check_count(layer, "graphs", graphs);
+                           return pooled(layer, options.mode, in[0], {in[1], 0, graphs});
                        });
 }
 
@@ -135,12 +188,12 @@ Value mapped(Layer& layer, Value x, int filters, const Init& init) {
 
 // D^-1/2, for each vertex: (1, V).
 Value degree_factor(Layer& layer, Value edges, int64_t vertices, bool self_loops) {
-    const Value degree = degree_of(layer, edges, vertices);
-    const Value counted =
+    const Value degree = counted(layer, "degree", {edges, kTargets, vertices});
+    const Value neighbours =
         self_loops
             ? layer.add("loops", "shift", {degree}, {{"term", 1.0}})
             : layer.add("loops", "maximum", {degree, layer.constant("one", plain_type({}), 1)});
-    return layer.add("factor", "power", {counted}, {{"exponent", -0.5}});
+    return layer.add("factor", "power", {neighbours}, {{"exponent", -0.5}});
 }
 
 }  // namespace
@@ -148,22 +201,22 @@ Value degree_factor(Layer& layer, Value edges, int64_t vertices, bool self_loops
 // The features of a vertex are mapped first, so that edges carry `filters` numbers.
 Tensor graph_conv(const Tensor& x, const Tensor& edges, int filters,
                   const GraphConvOptions& options, Place where) {
-    return write_layer("graph_conv", options.name, {x, edges}, where,
-                       [&](Layer& layer, const std::vector<Value>& in) {
-                           expect_graph(layer, in[0], in[1]);
-                           check_count(layer, "filters", filters);
-                           Value factor, h = mapped(layer, in[0], filters, options.init);
-                           if (options.normalize) {
-                               factor = degree_factor(layer, in[1], layer.type(h).shape[1],
-                                                      options.self_loops);
-                               h = layer.add("scaled", "multiply", {h, factor});
-                           }
-                           Value y = neighbour_sum(layer, "", h, in[1]);
-                           if (options.self_loops) y = layer.add("looped", "add", {y, h});
-                           if (options.normalize)
-                               y = layer.add("normalized", "multiply", {y, factor});
-                           return internal::finish_layer(layer, y, {filters}, options, where);
-                       });
+    return write_layer(
+        "graph_conv", options.name, {x, edges}, where,
+        [&](Layer& layer, const std::vector<Value>& in) {
+            expect_graph(layer, in[0], in[1]);
+            check_count(layer, "filters", filters);
+            Value factor, h = mapped(layer, in[0], filters, options.init);
+            if (options.normalize) {
+                factor = degree_factor(layer, in[1], layer.type(h).shape[1], options.self_loops);
+                h = layer.add("scaled", "multiply", {h, factor});
+            }
+            Value y =
+                pooled(layer, Neighbors::sum, sent(layer, h, in[1]), targets(layer, h, in[1]));
+            if (options.self_loops) y = layer.add("looped", "add", {y, h});
+            if (options.normalize) y = layer.add("normalized", "multiply", {y, factor});
+            return internal::finish_layer(layer, y, {filters}, options, where);
+        });
 }
 
 }  // namespace emulsion

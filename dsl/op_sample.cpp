@@ -46,6 +46,7 @@ const Types& tried_types() {
                      batched_type({1, 8, 8}, i32),
                      batched_type({kChannels, kChannels}),
                      batched_type({kChannels}, i32),
+                     batched_type({kChannels, kChannels}, i32),
                      batched_type({1, 8, 8}),
                      batched_type({2, 8, 8}),
                      plain_type({1, 1, 3, 3}),

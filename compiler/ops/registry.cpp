@@ -46,6 +46,7 @@
 #include "compiler/ops/resize.h"
 #include "compiler/ops/rmsprop.h"
 #include "compiler/ops/rotate_filter.h"
+#include "compiler/ops/scatter_max.h"
 #include "compiler/ops/scatter_sum.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/slice.h"
@@ -200,6 +201,8 @@ constexpr Entry kOps[] = {
     {"scale", make<Scale>},
     {"scale_filter", make<ScaleFilter>, kOfPass},
     {"scale_shift", make<ScaleShift>},
+    {"scatter_max", make<ScatterMax>},
+    {"scatter_max_backward", make<ScatterMaxBackward>},
     {"scatter_sum", make<ScatterSum>},
     {"sgd_plain", make<SgdPlain>, kOfUpdate},
     {"sgd_update", make<SgdUpdate>, kOfUpdate},

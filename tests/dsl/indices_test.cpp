@@ -76,6 +76,28 @@ TEST(Graphs, PoolingOverNeighbours) {
     };
     EXPECT_EQ(pooled(Neighbors::sum), (Values{2, 5, 2, 0}));
     EXPECT_EQ(pooled(Neighbors::mean), (Values{2, 2.5, 2, 0}));
+    EXPECT_EQ(pooled(Neighbors::max), (Values{2, 4, 2, 0}));
+}
+
+TEST(Graphs, PoolingOfWholeGraphs) {
+    const Values vertices = {1, 2, 4, 8, -1, -2, -4, -8};
+    const auto all = [&](Neighbors mode) {
+        Model m("graph");
+        m.output("y", graph_pool(m.input("x", {2, 4}), {.mode = mode}));
+        return run(m, {{"x", vertices}});
+    };
+    EXPECT_EQ(all(Neighbors::sum), (Values{15, -15}));
+    EXPECT_EQ(all(Neighbors::mean), (Values{3.75, -3.75}));
+    EXPECT_EQ(all(Neighbors::max), (Values{8, -1}));
+    const auto each = [&](Neighbors mode) {
+        Model m("graph");
+        const Tensor x = m.input("x", {2, 4});
+        m.output("y", graph_pool(x, m.indices("graph_of", {4}), 3, {.mode = mode}));
+        return run(m, {{"x", vertices}, {"graph_of", {2, 0, 2, -1}}});
+    };
+    EXPECT_EQ(each(Neighbors::sum), (Values{2, 0, 5, -2, 0, -5}));
+    EXPECT_EQ(each(Neighbors::mean), (Values{2, 0, 2.5, -2, 0, -2.5}));
+    EXPECT_EQ(each(Neighbors::max), (Values{2, 0, 4, -2, 0, -1}));
 }
 
 // Degrees with self-loops are 2, 3, 2, 1; the weight is 3 and the bias 0.5.
@@ -103,9 +125,11 @@ TEST(Graphs, WholeGraphsAndTheGradient) {
     const Tensor words = m.indices("atoms", {5}), edges = m.indices("edges", {2, 8});
     Tensor x =
         graph_conv(embedding(words, 10, 6, {.padding_index = -1}), edges, 7, {.activation = relu});
-    x = neighbor_pool(graph_conv(x, edges, 3), edges);
+    x = neighbor_pool(graph_conv(x, edges, 3), edges, {.mode = Neighbors::max});
     EXPECT_EQ(x.shape(), (Shape{3, 5}));
-    m.classify(dense(flatten(mean(x, {1})), 2));
+    x = graph_pool(neighbor_pool(x, edges));
+    EXPECT_EQ(x.shape(), Shape{3});
+    m.classify(dense(x, 2));
     const Network network = finished(m);
     EXPECT_EQ(parse_network(print(network), "m.emu"), network);
 }
@@ -124,6 +148,9 @@ TEST(Indices, MistakesNameBoth) {
     graph_conv(x, words, 3);
     graph_conv(reshape(x, {3, 20}), words, 3);
     neighbor_pool(reshape(x, {3, 20}), words);
+    graph_pool(x, {.mode = Neighbors::max});
+    graph_pool(reshape(x, {3, 20}), words, 0);
+    graph_pool(reshape(x, {3, 20}), words, 2);
     m.classify(dense(flatten(x), 2));
     const std::string table_fix =
         "\n  fix: use Init::zeros(), ones(), constant(value), normal(deviation) or uniform(bound)";
@@ -156,7 +183,15 @@ TEST(Indices, MistakesNameBoth) {
             "  fix: declare them with m.indices(\"edges\", {2, edges})",
             "error[index]: neighbor_pool 'neighbor_pool1': the edges must be i32[n,2,edges], but "
             "are i32[n,6]\n"
-            "  fix: declare them with m.indices(\"edges\", {2, edges})"}));
+            "  fix: declare them with m.indices(\"edges\", {2, edges})",
+            "error[rank]: graph_pool 'graph_pool1': the vertices must be (n, features, vertices), "
+            "but are f32[n,3,4,5]\n"
+            "  fix: reshape them to {features, vertices}",
+            "error[attribute]: graph_pool 'graph_pool2': it has 0 graphs, but must have 1 or more\n"
+            "  fix: give the number of graphs",
+            "error[shape]: scatter_sum 'graph_pool3.sum': the values have 20 columns, but there "
+            "are 6 indices\n"
+            "  fix: give it 6 columns"}));
 }
 
 // What an op makes of them, even a view, is not checked.

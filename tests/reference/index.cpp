@@ -1,5 +1,8 @@
-// Reading and summing at indices.
+// Reading, summing and the largest at indices.
+#include <cmath>
+
 #include "compiler/ops/gather.h"
+#include "compiler/ops/scatter_max.h"
 #include "compiler/ops/scatter_sum.h"
 #include "tests/reference/interpreter.h"
 
@@ -41,10 +44,44 @@ std::vector<Tensor> scatter_sum(const Call& call) {
     return {y};
 }
 
+std::vector<Tensor> scatter_max(const Call& call) {
+    const auto& op = call.as<ScatterMax>();
+    const Tensor &values = call.input(0), &index = call.input(1);
+    Tensor y = call.output(), winner = call.output(1);
+    for (double& place : winner.values) place = -1;
+    for (int64_t n = 0; n < call.samples; n++)
+        for (int64_t l = 0; l < values.type.shape[1]; l++) {
+            const int64_t column = column_of(index, op, n, l);
+            for (int64_t d = 0; column >= 0 && d < values.type.shape[0]; d++) {
+                const double value = values.at(n, d, l), best = y.at(n, d, column);
+                const bool wins = winner.at(n, d, column) < 0 || value > best ||
+                                  (std::isnan(value) && !std::isnan(best));
+                if (!wins) continue;
+                y.at(n, d, column) = value;
+                winner.at(n, d, column) = static_cast<double>(l);
+            }
+        }
+    return {y, winner};
+}
+
+std::vector<Tensor> scatter_max_backward(const Call& call) {
+    const Tensor &dy = call.input(0), &winner = call.input(1);
+    Tensor dx = call.output();
+    for (int64_t n = 0; n < call.samples; n++)
+        for (int64_t d = 0; d < dy.type.shape[0]; d++)
+            for (int64_t v = 0; v < dy.type.shape[1]; v++) {
+                const auto place = static_cast<int64_t>(winner.at(n, d, v));
+                if (place >= 0) dx.at(n, d, place) += dy.at(n, d, v);
+            }
+    return {dx};
+}
+
 }  // namespace
 
 void add_index(Table& table) {
     table["gather"] = gather;
+    table["scatter_max"] = scatter_max;
+    table["scatter_max_backward"] = scatter_max_backward;
     table["scatter_sum"] = scatter_sum;
 }
 

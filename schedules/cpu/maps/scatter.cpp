@@ -1,8 +1,9 @@
-// Sums at indices, by columns that the indices name.
+// Sums and maxima at indices, by columns that the indices name.
 #include "schedules/cpu/maps/scatter.h"
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/deform_sample.h"
+#include "compiler/ops/scatter_max.h"
 #include "compiler/ops/scatter_sum.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
@@ -24,8 +25,8 @@ namespace {
 
 constexpr double kSerialBytes = 128e3;  // below this one thread is enough
 
-// A map that starts as zeros, `inside` being its coordinates between channels and samples, and to
-// which an update adds along `places`.
+// A map that starts alike everywhere, `inside` being its coordinates between channels and samples,
+// and which an update changes along `places`.
 void schedule_channels(Func map, const std::vector<VarOrRVar>& inside,
                        const std::vector<VarOrRVar>& places, bool parallel) {
     const Var c("c"), n("n"), co("co"), ci("ci"), task("task");
@@ -58,6 +59,34 @@ Func of_each_sample(const KernelContext& context, const ScatterSum& op, bool par
         Strict(y(c, column.at, n)) + choose(column.counts, Expr(values(c, r, n)), 0.0F);
     schedule_channels(y, {x}, {r}, parallel);
     return y;
+}
+
+// Both results (c, x, n), of which the winners are found first.
+std::vector<Func> largest(const KernelContext& context, const ScatterMax& op, bool parallel) {
+    const Group& group = context.group();
+    const Func values = context.operand(0);
+    const int places = to_int(places_of(group.anchor_input(1)));
+    const Var c("c"), x("x"), n("n");
+    const RDom r(0, places, "r");
+    const Column column =
+        column_at(context.operand(1), group.anchor_input(1), op, op.columns, r, n);
+    Func best("best");
+    best(c, x, n) = -1;
+    const Expr before = Halide::clamp(best(c, column.at, n), -1, places - 1);
+    best(c, column.at, n) =
+        Halide::select(column.counts && wins(values, c, r, before, n), Expr(r), before);
+    schedule_channels(best, {x}, {r}, parallel);
+    best.compute_root()
+        .bound_storage(c, to_int(group.anchor_input(0).shape[0]))
+        .bound_storage(x, to_int(op.columns))
+        .bound_storage(n, group.batch);
+    const std::vector<Func> both = largest_of(values, best, places, "y");
+    std::vector<Func> results;
+    for (const Result& result : group.body.results()) {
+        results.push_back(both[static_cast<size_t>(result.value.output)]);
+        schedule_map(results.back(), group.body.type(result.value), group.batch);
+    }
+    return results;
 }
 
 // y: (c, x, y, n); a place adds to the four cells around it.
@@ -110,9 +139,11 @@ Func of_all_samples(const KernelContext& context, const ScatterSum& op, bool par
 }  // namespace
 
 bool Scatter::applies(const Group& group, const Isa&) const {
-    const bool is_known = anchor_as<ScatterSum>(group) != nullptr ||
-                          anchor_as<DeformSampleBackwardData>(group) != nullptr;
-    return is_known && !group.has_epilogue() && group.body.results().size() == 1;
+    if (group.has_epilogue()) return false;
+    if (anchor_as<ScatterMax>(group) != nullptr) return group.stored_prologues().empty();
+    const bool is_sum = anchor_as<ScatterSum>(group) != nullptr ||
+                        anchor_as<DeformSampleBackwardData>(group) != nullptr;
+    return is_sum && group.body.results().size() == 1;
 }
 
 double Scatter::cost(const Group& group, const Tiling&, const Isa&, const Machine& machine) const {
@@ -124,6 +155,7 @@ std::vector<Func> Scatter::build(KernelContext& context, const Tiling&) const {
     const bool parallel = traffic_bytes(group) > kSerialBytes;
     if (const auto* places = anchor_as<DeformSampleBackwardData>(group))
         return {of_places(context, *places, parallel)};
+    if (const auto* most = anchor_as<ScatterMax>(group)) return largest(context, *most, parallel);
     const auto& op = *anchor_as<ScatterSum>(group);
     return {op.sum_samples ? of_all_samples(context, op, parallel)
                            : of_each_sample(context, op, parallel)};
