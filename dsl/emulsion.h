@@ -223,6 +223,9 @@ struct DeformConvOptions {
     Size dilation = 1;
     Padding padding = valid;
     Offsets offsets = Offsets::per_position;  // where none are given
+    bool modulated = false;                   // where no mask is given: learns one
+    int offset_groups = 1;  // of channels that move together, with offsets and a mask of their own
+    int groups = 1;         // of channels and of filters, each group a convolution of its own
     bool bias = true;
     Init init = Init::he();
     Init bias_init = Init::zeros();
@@ -410,8 +413,8 @@ struct SqueezeExcitationOptions {
 
 // Layers
 
-// Convolutions and poolings take maps (C, H, W), and in the same way lines (C, L) and volumes (C,
-// D, H, W), what Keras and PyTorch call 1D and 3D.
+// Layers take maps (C, H, W), and in the same way lines (C, L) and volumes (C, D, H, W), what Keras
+// and PyTorch call 1D and 3D.
 
 // Cross-correlation of a map (C, H, W) with `filters` filters, and a bias for each: (filters, H',
 // W'). With k = dilation * (kernel - 1) + 1, H' = floor((H + padding - k) / stride) + 1; the cells
@@ -434,13 +437,18 @@ Tensor conv_transpose(const Tensor& x, int filters, const ConvTransposeOptions& 
 // patch, H' * W' times those of a convolution.
 Tensor locally_connected(const Tensor& x, int filters, const LocallyConnectedOptions& options = {},
                          Place where = Place::current());
-// A convolution each tap of which reads at an offset of its own, between cells bilinear, zeros
-// outside. `offsets` are (2 * KH * KW, H', W'), down and right for each tap in turn, in cells, as
-// torchvision's deform_conv2d takes them.
+// A convolution of a map or a line each tap of which reads at an offset of its own, between cells
+// bilinear, zeros outside. `offsets` are (2 * offset_groups * KH * KW, H', W'), down and right for
+// each tap in turn, in cells, as torchvision's deform_conv2d takes them; of a line one for each
+// tap.
 Tensor deform_conv(const Tensor& x, const Tensor& offsets, int filters,
                    const DeformConvOptions& options = {}, Place where = Place::current());
+// And what each tap reads times a factor of its own: `mask` is (offset_groups * KH * KW, H', W').
+Tensor deform_conv(const Tensor& x, const Tensor& offsets, const Tensor& mask, int filters,
+                   const DeformConvOptions& options = {}, Place where = Place::current());
 // The same with offsets that are learnt, from zero on: by a convolution of the same kernel,
-// NAME.offsets, or as parameters of each tap, NAME.offsets (2 * KH * KW).
+// NAME.offsets, or as parameters of each tap, NAME.offsets (2 * KH * KW). `modulated` also learns
+// the mask so, NAME.mask, as a sigmoid from 1/2 on.
 Tensor deform_conv(const Tensor& x, int filters, const DeformConvOptions& options = {},
                    Place where = Place::current());
 // (F) to (units): a weighted sum of all features, and a bias, for each unit.

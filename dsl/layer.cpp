@@ -152,6 +152,14 @@ void Layer::expect_features(Value x) const {
            "write flatten(x) in front of it", {x});
 }
 
+void Layer::expect_groups(int64_t channels, int64_t filters, int64_t groups) const {
+    if (groups >= 1 && channels % groups == 0 && filters % groups == 0) return;
+    refuse("groups",
+           fmt::format("{} channels and {} filters cannot be cut into {} equal groups", channels,
+                       filters, groups),
+           "choose a number of groups that divides both");
+}
+
 void Layer::expect_init_without_inputs(const Init& init, std::string_view what) const {
     for (const char* kind : {"zeros", "ones", "constant", "normal", "uniform"}) {
         if (init.kind == std::string_view(kind)) return;

@@ -56,6 +56,8 @@ class Layer {
     void expect_map(Value x) const;
     void expect_any_map(Value x) const;
     void expect_features(Value x) const;
+    // Refuses groups that do not divide both.
+    void expect_groups(int64_t channels, int64_t filters, int64_t groups) const;
     // Refuses an initialiser that asks for the number of inputs, which `what` has none of.
     void expect_init_without_inputs(const Init& init, std::string_view what) const;
     // The parameter NAME.PART (units, F) that reads features of this type, in their order.

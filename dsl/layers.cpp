@@ -46,14 +46,6 @@ TensorType filter_type(int64_t filters, int64_t channels, const Numbers& kernel)
     return plain_type(shape);
 }
 
-void check_groups(const Layer& layer, int64_t channels, int filters, int groups) {
-    if (groups >= 1 && channels % groups == 0 && filters % groups == 0) return;
-    layer.refuse("groups",
-                 fmt::format("{} channels and {} filters cannot be cut into {} equal groups",
-                             channels, filters, groups),
-                 "choose a number of groups that divides both");
-}
-
 // The convolution of a layer whose operand is a map.
 Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
                  const Place& where) {
@@ -61,7 +53,7 @@ Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
     const Numbers positions = positions_of(layer.type(x));
     const WindowOptions window = window_of(layer, options, positions.size());
     const int64_t channels = layer.type(x).shape[0];
-    check_groups(layer, channels, filters, options.groups);
+    layer.expect_groups(channels, filters, options.groups);
     const Numbers padding = resolved_padding(layer, options.padding, positions, window);
     if (options.strict) check_strict(layer, positions, window, padding);
     const int64_t taps = product(window.size);
@@ -155,7 +147,7 @@ Value write_conv_transpose(Layer& layer, Value x, int filters, const ConvTranspo
     const WindowOptions window = window_of(layer, options, positions.size());
     const int64_t channels = layer.type(x).shape[0];
     const Spread spread = spread_of(layer, positions, window, options);
-    check_groups(layer, channels, filters, options.groups);
+    layer.expect_groups(channels, filters, options.groups);
     const int64_t in = channels / options.groups, out = filters / options.groups;
     Value w = layer.parameter("w", filter_type(channels, out, window.size), options.init,
                               inputs_of_a_result(in, window), out * product(window.size));
@@ -254,7 +246,7 @@ Tensor pool(std::string_view kind, const Tensor& x, const PoolOptions& options, 
             layer.expect_any_map(in[0]);
             const Numbers positions = positions_of(layer.type(in[0]));
             const size_t axes = positions.size();
-            const bool is_window = options.stride.h == 0 && options.stride.w == 0;
+            const bool is_window = options.stride.count == 1 && options.stride.w == 0;
             const WindowOptions window = {
                 checked_numbers(layer, "window", options.window, axes),
                 checked_numbers(layer, "stride", is_window ? options.window : options.stride, axes),
