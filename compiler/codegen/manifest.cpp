@@ -75,11 +75,8 @@ int64_t parameter_count(const Network& network) {
 
 int64_t multiply_adds(const Graph& graph) {
     int64_t count = 0;
-    for (const Node& node : graph.nodes()) {
-        std::vector<TensorType> types;
-        for (Value value : node.inputs) types.push_back(graph.type(value));
-        count += node.op->multiply_adds(types);
-    }
+    for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++)
+        count += multiply_adds(graph, i);
     return count;
 }
 

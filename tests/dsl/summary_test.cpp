@@ -77,6 +77,32 @@ TEST(Summary, DenseLayers) {
     EXPECT_EQ(multiply_adds(network), 635200);
 }
 
+// From 3 maps of 32x32 to 6 of 28x28, weights without biases.
+TEST(Summary, LocallyConnectedAgainstConvolution) {
+    const auto count = [](const std::function<Tensor(Tensor)>& layer) {
+        Model m("m");
+        m.output("map", layer(m.input("image", {3, 32, 32})));
+        return parameter_count(finished(m));
+    };
+    const int64_t shared = count([](Tensor x) { return conv(x, 6, {.kernel = 5, .bias = false}); });
+    EXPECT_EQ(shared, 450);
+    EXPECT_EQ(count([](Tensor x) { return locally_connected(x, 6, {.kernel = 5, .bias = false}); }),
+              28 * 28 * shared);
+}
+
+// Multiply-adds of a separable convolution over those of the plain one: 1 / K + 1 / (p q).
+TEST(Summary, SeparableAgainstPlain) {
+    const auto count = [](const std::function<Tensor(Tensor)>& layers) {
+        Model m("m");
+        m.output("map", layers(m.input("image", {64, 16, 16})));
+        return multiply_adds(finished(m));
+    };
+    const int64_t plain = count([](Tensor x) { return conv(x, 128); });
+    const int64_t separable =
+        count([](Tensor x) { return conv(depthwise_conv(x), 128, {.kernel = 1}); });
+    EXPECT_EQ(separable * 128 * 9, plain * (128 + 9));
+}
+
 TEST(Summary, DenseAgainstConvolution) {
     // From 3 maps of 32x32 to 6 of 28x28: as one dense layer, 14,450,688 weights.
     Model m("m");
@@ -159,6 +185,61 @@ TEST(Summary, ReceptiveFieldOfAMean) {
     EXPECT_EQ(field_of(network, "map").size, 14);
     EXPECT_EQ(field_of(network, "channels").size, 3);
     EXPECT_EQ(field_of(network, "add1").size, 14);
+}
+
+// The row of `layer` without its memory, blanks pressed together.
+std::string row_of(const Network& network, const std::string& layer) {
+    const std::string table = summary(network);
+    const size_t begin = table.find("\n" + layer + " ") + 1, end = table.find('\n', begin);
+    std::string row;
+    for (const char c : table.substr(begin, end - begin)) {
+        if (c != ' ' || row.back() != ' ') row += c;
+    }
+    return row.substr(0, row.rfind(' ', row.rfind(' ') - 1));
+}
+
+TEST(Summary, RowsOfLayersOfSeveralNodes) {
+    Model m("m");
+    const Tensor x = m.input("image", {2, 8, 9});
+    m.output("a", locally_connected(x, 4, {.kernel = {3, 5}, .stride = {2, 1}, .padding = same}));
+    m.output("b", deform_conv(x, 4, {.stride = 2, .padding = 1}));
+    m.output("c", conv(x, 3, {.flip = true, .connections = {{0}, {1}, {0, 1}}}));
+    m.output(
+        "d",
+        conv(x, 3, {.padding = 1, .border = Border::reflect(), .connections = {{0}, {1}, {1}}}));
+    const Network network = finished(m);
+    EXPECT_EQ(row_of(network, "locally_connected1"),
+              "locally_connected1 locally_connected 4 x 4 x 9 4,464 4,320 3x5 every 2x1 from 0x-2");
+    EXPECT_EQ(row_of(network, "deform_conv1"),
+              "deform_conv1 deform_conv 4 x 4 x 5 418 7,920 3 every 2 from -1");
+    EXPECT_EQ(row_of(network, "conv1"), "conv1 conv2d 3 x 6 x 7 39 1,512 3 every 1 from 0");
+    EXPECT_EQ(row_of(network, "conv2"), "conv2 conv2d 3 x 8 x 9 30 1,944 3 every 1 from -1");
+}
+
+// Taps are moved from where a convolution reads, by what the offsets see.
+TEST(Summary, ReceptiveFieldOfOffsets) {
+    const auto field = [](int kernel) {
+        return field_of(classifier(12,
+                                   [&](const Tensor& x) {
+                                       const Tensor offsets =
+                                           conv(x, 18, {.kernel = kernel, .padding = same});
+                                       return deform_conv(conv(x, 4, {.padding = 1}), offsets, 4,
+                                                          {.padding = 1, .name = "moved"});
+                                   }),
+                        "moved");
+    };
+    EXPECT_EQ(field(1).size, 5);
+    EXPECT_EQ(field(7).size, 7);
+}
+
+TEST(Summary, ReceptiveFieldReachesOverAllPaths) {
+    const Network network = classifier(12, [](const Tensor& x) {
+        const Tensor left = slice(x, {.axis = 1, .end = 6});
+        const Tensor right = slice(conv(x, 3, {.padding = 1}), {.axis = 1, .begin = 4, .end = 10});
+        return add(left, right, {.name = "all"});
+    });
+    EXPECT_EQ(field_of(network, "all").size, 6);  // cells 0 and 3 to 5
+    EXPECT_EQ(field_of(network, "all").offset, 2.5);
 }
 
 TEST(Summary, RowsOfAnUnusedLayerAreLeftOut) {
