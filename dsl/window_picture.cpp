@@ -71,8 +71,8 @@ int64_t extent(const TensorType& type, size_t back) {
     return type.shape[type.shape.size() - 1 - back];
 }
 
-// A window has a stride and a padding for each axis of positions, and either its own size or that
-// of a filter.
+// A window has a stride and a padding for each axis of positions, and either its own size, a kernel
+// or that of a filter.
 bool has_window(const Graph& graph, const Node& node) {
     if (node.inputs.empty() || graph.type(node.inputs[0]).shape.size() < 2) return false;
     const WindowFields fields = fields_of(node);
@@ -96,8 +96,11 @@ PicturedAxis axis_of(const Graph& graph, const Layer& layer, size_t back) {
     PicturedAxis axis;
     axis.in = extent(graph.type(node.inputs[0]), back);
     axis.out = extent(node.types[0], back);
-    axis.taps =
-        fields.has("window") ? fields.at("window", back) : extent(graph.type(node.inputs[1]), back);
+    const bool is_deformed = fields.has("kernel");  // each tap is a cell of the result
+    axis.taps = fields.has("window") ? fields.at("window", back)
+                : is_deformed        ? fields.at("kernel", back)
+                                     : extent(graph.type(node.inputs[1]), back);
+    if (is_deformed) axis.out /= axis.taps;
     axis.dilation = fields.at("dilation", back);
     const int64_t stride = fields.at("stride", back);
     const int64_t before = fields.at("padding", 2 * back + 1, 0);

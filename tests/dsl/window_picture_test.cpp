@@ -56,6 +56,18 @@ TEST(WindowPicture, CountsOfConvolutions) {
               (Counts{1, 0, 0, 1, 1}));
 }
 
+// Before any tap is moved.
+TEST(WindowPicture, CountsOfDeformableConvolutions) {
+    const auto deform = [](Offsets offsets) {
+        return [offsets](const Tensor& x) {
+            return deform_conv(x, 1,
+                               {.kernel = {3, 2}, .stride = 2, .offsets = offsets, .name = "it"});
+        };
+    };
+    for (const Offsets offsets : {Offsets::per_tap, Offsets::per_position})
+        EXPECT_EQ(counts_of(picture_of(deform(offsets), 5, 6)), (Counts{30, 0, 0, 6, 6}));
+}
+
 TEST(WindowPicture, CountsOfTransposedConvolutions) {
     const auto picture = [](const ConvTransposeOptions& given, int64_t height, int64_t width) {
         ConvTransposeOptions options = given;
