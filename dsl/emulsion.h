@@ -740,9 +740,9 @@ class Model {
                    Place where = Place::current());
 
     // A trained tensor of the model's own: a number {}, one value for each channel {C}, or a map
-    // {C, H, W}, any extent of it 1 where the value is to be repeated: `x * m.parameter("gain",
-    // {})`. Its name is that of its weights in freeze() and no_decay(). The weights of a map are
-    // one row of numbers, c * H * W + y * W + x.
+    // {C, H, W}, a line {C, L} or a volume {C, D, H, W}, any extent of it 1 where the value is to
+    // be repeated: `x * m.parameter("gain", {})`. Its name is that of its weights in freeze() and
+    // no_decay(). The weights of a map are one row of numbers, c * H * W + y * W + x.
     Tensor parameter(const std::string& name, const std::vector<int64_t>& shape,
                      const Init& init = Init::zeros(), Place where = Place::current());
 

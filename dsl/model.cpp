@@ -4,6 +4,7 @@
 
 #include <cctype>
 
+#include "compiler/graph/limits.h"
 #include "compiler/ops/sources.h"
 #include "dsl/layer.h"
 #include "dsl/model_state.h"
@@ -128,21 +129,18 @@ Tensor Model::parameter(const std::string& name, const std::vector<int64_t>& sha
                         const Init& init, Place where) {
     return internal::write_layer_of(
         state_, "parameter", name, {}, where, [&](internal::Layer& layer, const auto&) {
-            bool fits = shape.size() <= 1 || shape.size() == 3;
-            int64_t count = 1;
-            for (int64_t extent : shape) {
-                fits = fits && extent >= 1 && extent <= kMostCells;
-                if (fits) count *= extent;
-            }
-            if (!fits) {
+            bool fits = shape.size() <= 4;
+            for (int64_t extent : shape) fits = fits && extent >= 1 && extent <= kMostCells;
+            const int64_t count = fits ? bounded_product(shape) : -1;
+            if (count < 0) {
                 layer.refuse("shape",
                              fmt::format("[{}] is no shape of a parameter", fmt::join(shape, ",")),
-                             fmt::format("give {{}}, {{channels}} or {{channels, height, width}}, "
-                                         "each from 1 to {}",
+                             fmt::format("give {{}}, {{channels}}, or channels and one to three "
+                                         "extents behind them, each from 1 to {}",
                                          kMostCells));
             }
             layer.expect_init_without_inputs(init, "parameter");
-            const bool is_map = shape.size() == 3;
+            const bool is_map = shape.size() > 1;
             const Value row =
                 layer.parameter("", plain_type(is_map ? std::vector<int64_t>{count} : shape), init);
             if (!is_map) return row;

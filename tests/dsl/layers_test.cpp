@@ -107,6 +107,8 @@ TEST(Parameter, BroadcastsAndGoesByItsName) {
     const Tensor shade = m.parameter("shade", {3});
     const Tensor place = m.parameter("place", {1, 4, 5}, Init::uniform(0.5));
     EXPECT_EQ(place.shape(), (Shape{1, 4, 5}));
+    EXPECT_EQ(m.parameter("of_lines", {3, 4}).shape(), (Shape{3, 4}));
+    EXPECT_EQ(m.parameter("of_volumes", {1, 2, 3, 4}).shape(), (Shape{1, 2, 3, 4}));
     Tensor y = (x * gain + shade) * place;
     EXPECT_EQ(y.shape(), (Shape{3, 4, 5}));
     EXPECT_EQ((shade - x).shape(), (Shape{3, 4, 5}));
@@ -133,16 +135,16 @@ TEST(Parameter, BroadcastsAndGoesByItsName) {
 TEST(Parameter, RefusesShapesAndInitialisers) {
     Model m("m");
     m.output("x", relu(m.input("x", {4})));
-    m.parameter("a", {3, 4});
+    m.parameter("a", {3, 4, 5, 6, 7});
     m.parameter("b", {0});
     m.parameter("c", {3}, Init::he());
     EXPECT_EQ(mistakes_of(m),
-              (Lines{"error[shape]: parameter 'a': [3,4] is no shape of a parameter\n"
-                     "  fix: give {}, {channels} or {channels, height, width}, each from 1 to "
-                     "1048576",
+              (Lines{"error[shape]: parameter 'a': [3,4,5,6,7] is no shape of a parameter\n"
+                     "  fix: give {}, {channels}, or channels and one to three extents behind "
+                     "them, each from 1 to 1048576",
                      "error[shape]: parameter 'b': [0] is no shape of a parameter\n"
-                     "  fix: give {}, {channels} or {channels, height, width}, each from 1 to "
-                     "1048576",
+                     "  fix: give {}, {channels}, or channels and one to three extents behind "
+                     "them, each from 1 to 1048576",
                      "error[initializer]: parameter 'c': the parameter cannot start by 'he', which "
                      "goes by the number of inputs of a layer\n"
                      "  fix: use Init::zeros(), ones(), constant(value), normal(deviation) or "
