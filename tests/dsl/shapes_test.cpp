@@ -116,6 +116,12 @@ TEST(Shapes, AlexNetFrom227) {
     EXPECT_EQ(sizes, (std::vector<int64_t>{55, 27, 13, 6}));
 }
 
+TEST(Shapes, PicturesAsVectors) {
+    Model m("m");
+    EXPECT_EQ(flatten(m.input("small", {3, 32, 32})).shape(), Shape{3072});
+    EXPECT_EQ(flatten(m.input("large", {3, 224, 224})).shape(), Shape{150528});
+}
+
 TEST(Shapes, Pooling) {
     Model m("m");
     Tensor x = m.input("image", {2, 5, 7});
