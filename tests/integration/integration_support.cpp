@@ -335,7 +335,9 @@ const emulsion_tensor& tensor_named(const emulsion_info& info, const std::string
 
 void infer_plainly(const Node& node, const std::vector<const reference::Tensor*>& inputs,
                    std::vector<reference::Tensor>& outputs) {
-    if (node.op->kind() == "dropout") outputs[0].values = inputs[0]->values;
+    for (const char* kind : {"dropout", "spatial_dropout", "gaussian_noise"}) {
+        if (node.op->kind() == kind) outputs[0].values = inputs[0]->values;
+    }
     if (node.op->kind() != "batch_norm") return;
     const double epsilon = dynamic_cast<const BatchNorm&>(*node.op).epsilon;
     const reference::Tensor& x = *inputs[0];

@@ -280,6 +280,12 @@ void check_seeds(const Seeds& range) {
 
 TEST(RandomNetworks, ComputeWhatTheReferenceDoes) { check_seeds(seeds_to_test(12)); }
 
+// Inference leaves noise of whole channels out.
+TEST(RandomNetworks, OfNoiseInFrontOfOutputs) {
+    if (seeds_to_test(1).is_given) GTEST_SKIP() << "those seeds are tested";
+    check_seeds({kOtherAxes + 25, kOtherAxes + 25, /*is_given=*/false});
+}
+
 TEST(RandomNetworks, OfLinesAndVolumesComputeWhatTheReferenceDoes) {
     if (seeds_to_test(12).is_given) GTEST_SKIP() << "those seeds are tested";
     check_seeds({kOtherAxes + 1, kOtherAxes + 2, /*is_given=*/false});

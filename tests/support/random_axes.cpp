@@ -75,7 +75,14 @@ class RandomAxes {
     }
 
     void grow() {
-        switch (below(8)) {
+        switch (below(12)) {
+            case 8:
+            case 9:
+                return attempt([&] { return moved(); });
+            case 10:
+                return attempt([&] { return local(); });
+            case 11:
+                return attempt([&] { return composite(); });
             case 0:
                 return attempt([&] { return max_pool(x_, pooling()); });
             case 1:
@@ -116,6 +123,68 @@ class RandomAxes {
         options.groups = !is_grouped ? 1 : in % 2 == 0 && one_in(2) ? 2 : in;
         const int filters = is_grouped ? in * (1 + below(2)) : channels();
         return conv(x_, filters, options);
+    }
+
+    // Values in other places.
+    Tensor moved() {
+        const int axis = below(axes_ + 1);
+        switch (below(8)) {
+            case 0:
+                return pad(
+                    x_, 1 + below(2),
+                    {.border = of({Border::zeros(), Border::reflect(), Border::symmetric()})});
+            case 1:
+                return crop(x_, 1);
+            case 2:
+                return upsample(x_, {.factor = size_of({1, 2}),
+                                     .mode = of({Interpolation::nearest, Interpolation::linear})});
+            case 3:
+                return one_in(2) ? pixel_shuffle(x_, 2) : pixel_unshuffle(x_, 2);
+            case 4:
+                return slice(x_, {.axis = axis, .begin = below(2), .step = of({1, 2})});
+            case 5:
+                return concatenate({x_, emulsion::tanh(x_)}, {.axis = axis});
+            case 6:
+                return flip(x_, {axis});
+            default: {
+                const IndexedPool pooled =
+                    max_pool_with_indices(x_, {.window = size_of({1, 2}), .stride = 2});
+                return max_unpool(pooled.value, pooled);
+            }
+        }
+    }
+
+    Tensor local() {
+        if (axes_ == 3 || one_in(2)) {
+            return locally_connected(
+                x_, of({1, 3, 16}),
+                {.kernel = size_of({1, 2, 3}), .stride = size_of({1, 2}), .padding = padding()});
+        }
+        return deform_conv(x_, channels(),
+                           {.kernel = of({1, 2, 3}),
+                            .stride = of({1, 1, 2}),
+                            .padding = padding(),
+                            .offsets = of({Offsets::per_position, Offsets::per_tap}),
+                            .modulated = one_in(2)});
+    }
+
+    Tensor composite() {
+        const auto in = static_cast<int>(x_.shape()[0]);
+        switch (below(6)) {
+            case 0:
+                return squeeze_excitation(x_, {.units = 2});
+            case 1:
+                return highway(x_, conv(x_, in, {.padding = same, .activation = relu}));
+            case 2:
+                return maxout(x_, channels());
+            case 3:
+                return subsample(x_, {.window = size_of({1, 2})});
+            case 4:
+                return local_response_norm(x_, {.size = 3, .alpha = 0.5, .k = 1});
+            default:
+                return one_in(2) ? spatial_dropout(x_, {.rate = 0.25})
+                                 : prelu(instance_norm(x_, {.epsilon = 1e-2}));
+        }
     }
 
     Tensor transposed() {

@@ -89,6 +89,8 @@ class RandomModel {
         int64_t most = 0;
         for (const Node& node : graph.nodes()) {
             const bool is_transposed = node.op->kind() == "conv2d_backward_data";
+            const bool is_local = node.op->kind() == "local_dense";
+            if (is_local) most = std::max(most, element_count(graph.type(node.inputs[1])));
             if (node.op->kind() != "conv2d" && node.op->kind() != "dense" && !is_transposed)
                 continue;
             const std::vector<int64_t>& w = graph.type(node.inputs[1]).shape;
@@ -103,6 +105,7 @@ class RandomModel {
     // ---- Inputs ----
 
     void add_inputs() {
+        if (one_in(4)) add_indices();
         const int count = one_in(5) ? 2 : 1;
         for (int i = 0; i < count; i++) {
             const int c = is_wide_ && one_in(2) ? 16 : of({1, 2, 3, 3, 4, 5, 8, 17});
@@ -117,13 +120,61 @@ class RandomModel {
         }
     }
 
+    // Words or the vertices of a graph, as a map of one row.
+    void add_indices() {
+        const int length = of({1, 2, 3, 5, 9, 16}), vocabulary = of({2, 3, 5, 17});
+        const int width = is_wide_ ? 16 : of({1, 2, 3, 5, 8, 17});
+        const bool is_padded = one_in(3);
+        const Tensor words = model_.indices("words", {length});
+        Tensor x = embedding(words, vocabulary, width,
+                             {.padding_index = is_padded ? 1 : kNoIndex, .init = any_init()});
+        if (length > 1 && one_in(2)) {
+            const Tensor edges = model_.indices("edges", {2, of({1, 3, 7})});
+            const int layers = 1 + below(3);
+            for (int i = 0; i < layers; i++) x = along_edges(x, edges);
+        }
+        if (one_in(3)) {
+            vectors_.push_back(graph_pool(x, {.mode = any_mode()}));
+        } else if (one_in(3)) {
+            const int graphs = of({2, 3});
+            const Tensor parts =
+                graph_pool(x, words, std::max(graphs, vocabulary), {.mode = any_mode()});
+            vectors_.push_back(flatten(parts));
+        }
+        const std::vector<int64_t> shape = x.shape();
+        maps_.push_back(reshape(x, {shape[0], 1, shape[1]}));
+    }
+
+    Init any_init() { return one_in(2) ? Init::normal(1) : Init::uniform(1); }
+    Neighbors any_mode() { return of({Neighbors::sum, Neighbors::mean, Neighbors::max}); }
+
+    // What becomes of vertices along the edges between them.
+    Tensor along_edges(const Tensor& x, const Tensor& edges) {
+        const auto vertices = static_cast<int>(x.shape()[1]);
+        switch (below(5)) {
+            case 0:
+                return neighbor_pool(x, edges, {.mode = any_mode()});
+            case 1:
+                return scatter_sum(emulsion::tanh(gather(x, edges)), edges, vertices, {.row = 1});
+            case 2:
+                return scatter_max(gather(x, edges, {.padding_index = 0}), edges, vertices,
+                                   {.row = 1, .padding_index = 1});
+            default:
+                return relu(graph_conv(x, edges, of({1, 3, 4, 16}),
+                                       {.normalize = one_in(2), .self_loops = one_in(2)}));
+        }
+    }
+
     // ---- Maps ----
 
     void grow_map() {
         if (maps_.empty()) return;
         const Tensor x = pick(maps_);
         if (one_in(4)) return attempt(maps_, [&] { return rearranged(x); });
-        switch (below(25)) {
+        switch (below(27)) {
+            case 25:
+            case 26:
+                return attempt(maps_, [&] { return local(x); });
             case 21:
                 return attempt(maps_, [&] { return composite(x); });
             case 22:
@@ -202,6 +253,42 @@ class RandomModel {
         });
     }
 
+    // Layers whose filter is another one at each position, reads between cells, or has a table.
+    Tensor local(const Tensor& x) {
+        const auto c = static_cast<int>(x.shape()[0]);
+        const Size kernel = size_of({1, 2, 3}), stride = one_in(3) ? size_of({1, 2, 3}) : Size(1);
+        switch (below(4)) {
+            case 0:
+                return locally_connected(x, channels(),
+                                         {.kernel = kernel,
+                                          .stride = stride,
+                                          .padding = padding_for(kernel),
+                                          .bias = one_in(2)});
+            case 1: {
+                std::vector<std::vector<int>> table(static_cast<size_t>(1 + below(6)));
+                for (std::vector<int>& filter : table) {
+                    for (int channel = 0; channel < c; channel++) {
+                        if (one_in(2)) filter.push_back(channel);
+                    }
+                }
+                return conv(x, static_cast<int>(table.size()),
+                            {.kernel = kernel,
+                             .stride = stride,
+                             .padding = same,
+                             .flip = one_in(4),
+                             .connections = table});
+            }
+            default:
+                return deform_conv(x, channels(),
+                                   {.kernel = kernel,
+                                    .stride = stride,
+                                    .padding = padding_for(kernel),
+                                    .offsets = of({Offsets::per_position, Offsets::per_tap}),
+                                    .modulated = one_in(2),
+                                    .offset_groups = one_in(3) ? divisor_of(c) : 1});
+        }
+    }
+
     void pool(const Tensor& x) {
         attempt(maps_, [&] {
             PoolOptions options;
@@ -224,7 +311,9 @@ class RandomModel {
     }
 
     Tensor rearranged(const Tensor& x) {
-        switch (below(13)) {
+        switch (below(14)) {
+            case 13:
+                return one_in(2) ? pixel_shuffle(x, 2) : pixel_unshuffle(x, of({1, 2, 3}));
             case 12:
                 return unpooled(x);
             case 0:
@@ -592,7 +681,22 @@ class RandomModel {
         const bool is_first = index == 0;
         const Tensor x =
             is_first ? dense(pick(vectors_), of({2, 3, 5, 10, 17, 33})) : pick(vectors_);
-        switch (below(6)) {
+        const std::string target = "target" + std::to_string(index);
+        switch (below(9)) {
+            case 6:
+                return one_in(2)
+                           ? model_.binary_cross_entropy(
+                                 x, {.target = target, .weight = weight, .name = name})
+                           : model_.huber(x, {.target = target, .weight = weight, .name = name});
+            case 7:
+                return model_.hinge(
+                    x, {.target = target, .squared = one_in(2), .weight = weight, .name = name});
+            case 8:
+                return model_.multi_margin(dense(x, of({2, 3, 10})),
+                                           {.label = "label" + std::to_string(index),
+                                            .squared = one_in(2),
+                                            .weight = weight,
+                                            .name = name});
             case 0: {
                 const bool is_map = !is_first && !maps_.empty() && one_in(3);
                 return model_.mean_squared_error(is_map ? maps_.back() : x,
@@ -620,12 +724,16 @@ class RandomModel {
                       .weight_decay = of({0.0, 0.01}),
                       .decoupled = one_in(2),
                       .bias_correction = !one_in(4)}));
+        } else if (one_in(3)) {
+            model_.optimizer(one_in(2) ? rmsprop({.momentum = of({0.0, 0.9})})
+                                       : adagrad({.epsilon = 1e-3}));
         } else {
             const double momentum = of({0.0, 0.9, 0.5});
             model_.optimizer(sgd({.momentum = momentum,
                                   .nesterov = momentum > 0 && one_in(3),
                                   .damped = momentum > 0 && one_in(3),
-                                  .weight_decay = of({0.0, 0.01})}));
+                                  .weight_decay = of({0.0, 0.01}),
+                                  .clip_norm = one_in(4) ? 0.5 : 0.0}));
         }
         const std::vector<std::string> names = weights();
         if (names.size() < 2) return;
@@ -637,6 +745,7 @@ class RandomModel {
             model_.freeze(one_in(2) ? name : name.substr(0, name.rfind('.')));
         }
         if (one_in(4)) model_.no_decay(any());
+        if (one_in(4)) model_.learning_rate(any(), 0.5);
     }
 
     std::vector<std::string> weights() {
