@@ -1,4 +1,4 @@
-// A tensor that was declared and never given a value.
+// A tensor that was declared and never given a value, and nothing concatenated.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 
@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
     Tensor x = m.input("image", {8, 4, 4});
     Tensor y;
     Tensor z = x + y;
+    Tensor none = x + concatenate({});
     m.classify(dense(flatten(y), 10));
     return compile(m, argc, argv);
 }
