@@ -9,13 +9,18 @@ using internal::write_node;
 
 namespace {
 
-// A node whose classes are features in the plain order, or the channels of a map.
+// A node whose classes are features in the plain order, or the channels of a map, which a volume is
+// seen as.
 Tensor over_classes(const char* kind, const Tensor& x, const LayerOptions& options,
                     const Place& where) {
-    return write_layer(kind, options.name, {x}, where,
-                       [&](Layer& layer, const std::vector<Value>& in) {
-                           return layer.add("", kind, {layer.plain_features(in[0])});
-                       });
+    return write_layer(
+        kind, options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
+            const std::vector<int64_t> shape = layer.type(in[0]).shape;
+            if (shape.size() != 4) return layer.add("", kind, {layer.plain_features(in[0])});
+            const std::vector<int64_t> map = {shape[0], shape[1] * shape[2], shape[3]};
+            const Value seen = layer.add("map", "view", in, {{"shape", map}});
+            return layer.add("volume", "view", {layer.add("", kind, {seen})}, {{"shape", shape}});
+        });
 }
 
 }  // namespace

@@ -520,7 +520,7 @@ Tensor maxout(const Tensor& x, int units, const MaxoutOptions& options = {},
 Tensor rbf(const Tensor& x, int units, const RbfOptions& options = {},
            Place where = Place::current());
 
-// Over the features of a sample, or over the channels of each pixel of a map: probabilities that
+// Over the features of a sample, or over the channels at each position of a map: probabilities that
 // sum to 1, or their logarithms. classify() takes scores, not these.
 Tensor softmax(const Tensor& x, const LayerOptions& options = {}, Place where = Place::current());
 Tensor log_softmax(const Tensor& x, const LayerOptions& options = {},

@@ -2,6 +2,8 @@
 // the layers that are made of several ops.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "compiler/graph/text.h"
 #include "compiler/passes/two_axes.h"
 #include "dsl/summary.h"
@@ -93,6 +95,16 @@ TEST(Axes, ValuesOfUpsampledVolumes) {
                                   x, {.mode = Interpolation::trilinear, .size = {1, 1, 2}});
                           }),
               (Values{1.5, 1.5}));
+}
+
+// Channels 0 and 6 apart, whatever the position.
+TEST(Axes, ValuesOfSoftmaxOfVolumes) {
+    const Values y = run_counted({2, 1, 2, 3}, [](Tensor x) { return log_softmax(x); });
+    ASSERT_EQ(y.size(), 12U);
+    for (size_t i = 0; i < 6; i++) {
+        EXPECT_NEAR(y[i], -6 - std::log1p(std::exp(-6)), 1e-9);
+        EXPECT_NEAR(y[i + 6], -std::log1p(std::exp(-6)), 1e-9);
+    }
 }
 
 TEST(Axes, TheSummaryOfALine) {
