@@ -161,6 +161,7 @@ std::optional<Types> find_inputs(const Op& op, Search search) {
             if (std::optional<Types> found = find_three_blocks(op, count)) return found;
         }
     }
+    if (ask(op, {}) == Answer::taken) return Types{};
     return std::nullopt;
 }
 

@@ -31,6 +31,7 @@
 #include "compiler/ops/extremes.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/fold_filter.h"
+#include "compiler/ops/fourier_filter.h"
 #include "compiler/ops/gather.h"
 #include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/group_norm.h"
@@ -39,6 +40,7 @@
 #include "compiler/ops/label_weight.h"
 #include "compiler/ops/local_dense.h"
 #include "compiler/ops/max_pool.h"
+#include "compiler/ops/mel_filter.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/multi_margin.h"
 #include "compiler/ops/pad.h"
@@ -78,7 +80,8 @@ constexpr OpEntry make = op_entry<T>();
 constexpr std::string_view kIsGradient = "is a gradient";
 constexpr std::string_view kOfUpdate = "belongs to the update";  // behind all gradients
 constexpr std::string_view kOfPass = "is made by a pass";        // behind differentiation
-constexpr std::string_view kOfNorm = "is a part of a norm";      // which has the gradient
+constexpr std::string_view kIsConstant = "has no operands";
+constexpr std::string_view kOfNorm = "is a part of a norm";  // which has the gradient
 
 // Sorted by name.
 constexpr Entry kOps[] = {
@@ -136,6 +139,7 @@ constexpr Entry kOps[] = {
     {"flatten", make<Flatten>},
     {"flip", make<Flip>},
     {"fold_filter", make<FoldFilter>},
+    {"fourier_filter", make<FourierFilter>, kIsConstant},
     {"gather", make<Gather>},
     {"gaussian_noise", make<GaussianNoise>},
     {"gelu", make<Gelu>},
@@ -168,6 +172,7 @@ constexpr Entry kOps[] = {
     {"max_pool_winners", make<MaxPoolWinners>},
     {"maximum", make<Maximum>},
     {"maximum_backward", make<MaximumBackward>},
+    {"mel_filter", make<MelFilter>, kIsConstant},
     {"merge_moments", make<MergeMoments>, kOfNorm},
     {"minimum", make<Minimum>},
     {"multi_margin", make<MultiMargin>},
@@ -271,7 +276,7 @@ std::string_view why_no_gradient(std::string_view kind) {
     const Entry* entry = find_built_in(kind);
     if (entry == nullptr) return "";
     if (!entry->no_gradient.empty()) return entry->no_gradient;
-    if (entry->op.make()->op_class() == OpClass::source) return "has no operands";
+    if (entry->op.make()->op_class() == OpClass::source) return kIsConstant;
     if (entry->op.has_gradient) return "";
     return kind.find("_backward") != std::string_view::npos ? kIsGradient : "";
 }

@@ -81,9 +81,9 @@ void mark_prepared(const Graph& graph, std::vector<Stage>& stages) {
     for (size_t i = 0; i < graph.nodes().size(); i++) {
         const Node& node = graph.nodes()[i];
         int index = static_cast<int>(i);
-        bool fixed = graph.op_as<Parameter>(index) != nullptr ||
-                     graph.op_as<State>(index) != nullptr ||
-                     graph.op_as<Constant>(index) != nullptr || !node.inputs.empty();
+        bool fixed =
+            graph.op_as<Parameter>(index) != nullptr || graph.op_as<State>(index) != nullptr ||
+            graph.op_as<Constant>(index) != nullptr || node.op->op_class() != OpClass::source;
         for (Value input : node.inputs) {
             if (stages[static_cast<size_t>(input.node)] != Stage::prepare) fixed = false;
         }

@@ -40,6 +40,7 @@ const Table& table() {
         add_optimizer(t);
         add_pointwise(t);
         add_pooling(t);
+        add_signal(t);
         add_structure(t);
         add_winograd(t);
         return t;

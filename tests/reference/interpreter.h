@@ -48,6 +48,7 @@ void add_loss(Table& table);
 void add_normalization(Table& table);
 void add_optimizer(Table& table);
 void add_pointwise(Table& table);
+void add_signal(Table& table);
 void add_winograd(Table& table);
 
 // All of them.
