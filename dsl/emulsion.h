@@ -746,3 +746,5 @@ class Model {
 int compile(const Model& model, int argc, char** argv);
 
 }  // namespace emulsion
+
+#include "dsl/signal.h"

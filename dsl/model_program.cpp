@@ -103,7 +103,7 @@ std::string remedy_of_compiler(const fs::path& temporary) {
         {}};
     std::string headers;
     for (const char* header :
-         {"dsl/emulsion.h", "dsl/sizes.h", "dsl/training.h", "dsl/augmentation.h"})
+         {"dsl/emulsion.h", "dsl/sizes.h", "dsl/training.h", "dsl/augmentation.h", "dsl/signal.h"})
         headers += text_of((include_folder() / header).string());
     const std::string model = text_of(file);
     for (const UnknownOption& option : find_unknown_options(model, headers)) {

@@ -240,7 +240,7 @@ void add_node(LayerRow& row, const Graph& graph, size_t index, const Field& fiel
         return;
     }
     if (graph.op_as<State>(static_cast<int>(index)) != nullptr) return;
-    if (is_preparation(row.op)) row.op = std::string(node.op->kind());
+    if (is_preparation(row.op) || !row.output.batched) row.op = std::string(node.op->kind());
     const std::string_view layer = layer_of(node.op->kind());
     if (!layer.empty()) row.op = std::string(layer);
     row.output = node.types[0];

@@ -12,9 +12,9 @@ namespace {
 
 // "LINE FUNCTION NAME" of each.
 std::vector<std::string> found(const std::string& model) {
-    static const std::string header = read_text(source_path("dsl/emulsion.h")) +
-                                      read_text(source_path("dsl/training.h")) +
-                                      read_text(source_path("dsl/augmentation.h"));
+    static const std::string header =
+        read_text(source_path("dsl/emulsion.h")) + read_text(source_path("dsl/training.h")) +
+        read_text(source_path("dsl/augmentation.h")) + read_text(source_path("dsl/signal.h"));
     std::vector<std::string> lines;
     for (const UnknownOption& option : find_unknown_options(model, header))
         lines.push_back(fmt::format("{} {} {}", option.line, option.function, option.name));
@@ -58,6 +58,9 @@ TEST(OptionNames, OfEveryFunction) {
                              "highway(x, y, ",
                              "squeeze_excitation(x, ",
                              "dropout(x, ",
+                             "stft(x, ",
+                             "spectrogram(x, ",
+                             "mel_bands(x, 40, ",
                              "step_rate(",
                              "multi_step_rate(",
                              "exponential_rate(",

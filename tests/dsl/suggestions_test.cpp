@@ -15,7 +15,8 @@ namespace emulsion::test {
 namespace {
 
 std::string headers() {
-    return read_text(source_path("dsl/emulsion.h")) + read_text(source_path("dsl/training.h"));
+    return read_text(source_path("dsl/emulsion.h")) + read_text(source_path("dsl/training.h")) +
+           read_text(source_path("dsl/signal.h"));
 }
 
 std::string op_for(std::string_view word) {
@@ -83,6 +84,7 @@ TEST(Suggestions, FunctionsOfKerasAndPyTorch) {
         {"DropPath", "stochastic_depth"},
         {"Embedding", "embedding"},
         {"DeformableConv2d", "deform_conv"},
+        {"MelScale", "mel_bands"},
         {"AdamW", "adamw"},
         {"CosineAnnealingLR", "cosine_rate"},
         {"ReduceLROnPlateau", "plateau_rate"},
@@ -109,6 +111,8 @@ TEST(Suggestions, OptionsOfTheFunctionAtHand) {
     EXPECT_EQ(of("lr", {"learning_rate", "l1"}), "learning_rate");
     EXPECT_EQ(of("ignore_index", {"ignored", "weight"}), "ignored");
     EXPECT_EQ(of("dim", {"axis", "name"}), "axis");
+    EXPECT_EQ(of("hop_length", {"n_fft", "hop", "window_length"}), "hop");
+    EXPECT_EQ(of("win_length", {"n_fft", "hop", "window_length"}), "window_length");
     EXPECT_EQ(of("kernal", {"kernel", "name"}), "kernel");
     EXPECT_EQ(of("device", {"kernel", "name"}), "");
 }

@@ -54,6 +54,7 @@ constexpr Example kExamples[] = {
     {"resnet", "--set depth=50 --set size=32 --set classes=5", 0.02f},
     {"resnet", "--set depth=34 --set plain=true --set size=32 --set classes=5", 0.02f},
     {"speech_commands", "--set frames=20 --set bands=12", 0.02f},
+    {"speech_commands", "--set spectrogram=true --set frames=20 --set bands=12", 0.02f},
     {"squeezenet1_0", "--set size=64 --set classes=5", 0.05f},
     {"vgg", "--set form=A-LRN --set size=32 --set classes=5"},
     {"vgg", "--set form=C --set size=32 --set classes=5"},

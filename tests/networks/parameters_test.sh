@@ -81,6 +81,7 @@ resnet18_cifar 11,173,962
 resnet20 272,474
 resnet50 25,557,032
 speech_commands 926,860
+speech_commands spectrogram=true 926,860
 squeezenet1_0 1,248,424
 squeezenet1_1 1,235,496
 vgg 138,357,544

@@ -184,6 +184,54 @@ WrittenCases activations() {
     };
 }
 
+WrittenCases spectra() {
+    using T = const Tensor&;
+    const auto stft_case = [](int64_t length, const StftOptions& options) {
+        return plain_case({1, length}, [=](T x) {
+            const Stft y = stft(x, options);
+            return concatenate({y.real, y.imaginary});
+        });
+    };
+    return {
+        {"stft", stft_case(37, {.n_fft = 8, .hop = 3})},
+        {"stft_odd", stft_case(31, {.n_fft = 9,
+                                    .hop = 4,
+                                    .window_length = 6,
+                                    .window = FrameWindow::hamming,
+                                    .center = false})},
+        {"stft_odd_centered",
+         stft_case(12,
+                   {.n_fft = 7, .hop = 5, .window_length = 4, .window = FrameWindow::rectangular})},
+        {"spectrogram",
+         plain_case({1, 21},
+                    [](T x) {
+                        return spectrogram(
+                            x,
+                            {.n_fft = 8, .hop = 2, .window_length = 5, .border = Border::zeros()});
+                    })},
+        {"spectrogram_magnitude",
+         plain_case({1, 25},
+                    [](T x) {
+                        return spectrogram(
+                            x, {.n_fft = 10, .hop = 3, .window = FrameWindow::hamming, .power = 1});
+                    })},
+        {"mel_bands", plain_case({1, 29},
+                                 [](T x) {
+                                     return mel_bands(spectrogram(x, {.n_fft = 16, .hop = 4}), 4,
+                                                      {.sample_rate = 8000});
+                                 })},
+        {"mel_bands_slaney", plain_case({9, 5},
+                                        [](T x) {
+                                            return mel_bands(x, 3,
+                                                             {.sample_rate = 8000,
+                                                              .low = 300,
+                                                              .high = 3800,
+                                                              .scale = MelScale::slaney,
+                                                              .equal_area = true});
+                                        })},
+    };
+}
+
 WrittenCases structure() {
     using T = const Tensor&;
     return {
@@ -307,7 +355,7 @@ WrittenCases all_of(std::initializer_list<WrittenCases> families) {
 
 const WrittenCases& layer_cases() {
     static const WrittenCases cases =
-        all_of({convolutions(), pools(), norms(), activations(), structure()});
+        all_of({convolutions(), pools(), norms(), spectra(), activations(), structure()});
     return cases;
 }
 

@@ -3,6 +3,8 @@ tests/reference/pytorch.txt, with which tests/reference/pytorch_test.cpp compare
 
     PYTHON tests/reference/pytorch.py > tests/reference/pytorch.txt      # with torch 2.15
 """
+import math
+
 import torch
 import torch.nn.functional as F
 from stored_values import SAMPLES, Case, labels, print_layers, values
@@ -45,6 +47,54 @@ def batch_norm(case, x):
     case.print("update running_mean", mean)
     case.print("update running_variance", variance)
     return y
+
+
+def transform(x, n_fft, hop, window, border="reflect", center=True):
+    """(SAMPLES, 1, L) to (SAMPLES, bins, frames), complex."""
+    return torch.stft(x[:, 0], n_fft, hop, len(window), window, center, border, onesided=True, return_complex=True)
+
+
+def stft(length, n_fft, hop, window, **options):
+    def layer(case, x):
+        y = transform(x, n_fft, hop, window, **options)
+        return torch.cat([y.real, y.imag], 1)
+    return (1, length), layer
+
+
+def spectrogram(length, power, n_fft, hop, window, **options):
+    return (1, length), lambda case, x: transform(x, n_fft, hop, window, **options).abs()**power
+
+
+def mel_filters(bins, bands, rate, low, high, to_mel, to_hertz, equal_area):
+    """As torchaudio.functional.melscale_fbanks has them: (bins, bands)."""
+    frequencies = torch.linspace(0, rate // 2, bins)
+    edges = to_hertz(torch.linspace(to_mel(low), to_mel(high), bands + 2))
+    widths = edges.diff()
+    apart = edges[None] - frequencies[:, None]
+    filters = torch.minimum(-apart[:, :-2] / widths[:-1], apart[:, 2:] / widths[1:]).clamp(min=0)
+    return filters * 2 / (edges[2:] - edges[:-2]) if equal_area else filters
+
+
+def htk_mel(hertz):
+    return 2595 * math.log10(1 + hertz / 700)
+
+
+def slaney_mel(hertz):
+    return hertz * 3 / 200 if hertz < 1000 else 15 + math.log(hertz / 1000) * 27 / math.log(6.4)
+
+
+def slaney_hertz(mels):
+    return torch.where(mels < 15, mels * 200 / 3, 1000 * torch.exp((mels - 15) * math.log(6.4) / 27))
+
+
+def mel_bands(case, x):
+    filters = mel_filters(9, 4, 8000, 0, 4000, htk_mel, lambda mels: 700 * (10**(mels / 2595) - 1), False)
+    return (transform(x, 16, 4, torch.hann_window(16)).abs()**2).transpose(1, 2).matmul(filters).transpose(1, 2)
+
+
+def mel_bands_slaney(case, x):
+    filters = mel_filters(9, 3, 8000, 300, 3800, slaney_mel, slaney_hertz, True)
+    return x.transpose(1, 2).matmul(filters).transpose(1, 2)
 
 
 def activation(function):
@@ -95,6 +145,14 @@ LAYERS = {
     "layer_norm_map": ((3, 2, 4), lambda case, x: F.group_norm(x, 1, case.weight("gamma", 3), case.weight("beta", 3))),
     "local_response_norm": ((7, 2, 2), lambda case, x: F.local_response_norm(x, 5, 0.1, 0.75, 1)),
     "local_response_norm_even": ((6, 1, 3), lambda case, x: F.local_response_norm(x, 4, 0.3, 0.5, 2)),
+    # Spectra
+    "stft": stft(37, 8, 3, torch.hann_window(8)),
+    "stft_odd": stft(31, 9, 4, torch.hamming_window(6), center=False),
+    "stft_odd_centered": stft(12, 7, 5, torch.ones(4)),
+    "spectrogram": spectrogram(21, 2, 8, 2, torch.hann_window(5), border="constant"),
+    "spectrogram_magnitude": spectrogram(25, 1, 10, 3, torch.hamming_window(10)),
+    "mel_bands": ((1, 29), mel_bands),
+    "mel_bands_slaney": ((9, 5), mel_bands_slaney),
     # Activations
     "relu": activation(F.relu),
     "relu6": activation(lambda x: F.relu6(4 * x)),
