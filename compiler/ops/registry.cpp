@@ -35,6 +35,7 @@
 #include "compiler/ops/gather.h"
 #include "compiler/ops/gaussian_noise.h"
 #include "compiler/ops/group_norm.h"
+#include "compiler/ops/gumbel_noise.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/label_weight.h"
@@ -56,6 +57,7 @@
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/sources.h"
+#include "compiler/ops/stop_gradient.h"
 #include "compiler/ops/sum_squares.h"
 #include "compiler/ops/transpose.h"
 #include "compiler/ops/unfactor.h"
@@ -147,6 +149,7 @@ constexpr Entry kOps[] = {
     {"group_coefficients", make<GroupCoefficients>, kOfNorm},
     {"group_norm", make<GroupNorm>},
     {"group_statistics", make<GroupStatistics>, kOfNorm},
+    {"gumbel_noise", make<GumbelNoise>},
     {"hard_sigmoid", make<HardSigmoid>},
     {"hard_sigmoid_backward", make<HardSigmoidBackward>},
     {"hard_swish", make<HardSwish>},
@@ -226,6 +229,7 @@ constexpr Entry kOps[] = {
     {"spatial_dropout", make<SpatialDropout>},
     {"sqrt", make<Sqrt>},
     {"state", make<State>},
+    {"stop_gradient", make<StopGradient>},
     {"subtract", make<Subtract>},
     {"sum_samples", make<SumSamples>, kIsGradient},
     {"sum_squares", make<SumSquares>},

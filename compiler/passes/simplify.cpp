@@ -44,10 +44,15 @@ bool rotate(Rewriter& r, int index) {
     return true;
 }
 
-// A view of a view that is back at the first type: the same memory.
+// A view that leaves the type as it is, or a view of a view that is back at the first type: the
+// same memory.
 bool drop_views(Rewriter& r, int index) {
     const Node& node = r.from().node(index);
     if (node.op->op_class() != OpClass::view) return false;
+    if (r.from().type(node.inputs[0]) == node.types[0]) {
+        r.replace(index, 0, r.at(node.inputs[0]));
+        return true;
+    }
     const Node& below = r.from().node(node.inputs[0].node);
     if (below.op->op_class() != OpClass::view || r.from().type(below.inputs[0]) != node.types[0])
         return false;

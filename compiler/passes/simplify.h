@@ -5,7 +5,7 @@
 //   - pointwise work moves above `unflatten`: f(unflatten(a), b) becomes unflatten(f(a,
 //   flatten(b))), so it can be the
 //     epilogue of the dense layer's gradient; flatten(unflatten(x)) and unflatten(flatten(x))
-//     vanish.
+//     vanish, and so do views that leave the type as it is.
 #pragma once
 
 #include "compiler/graph/graph.h"

@@ -10,6 +10,7 @@
 #include "compiler/ops/clip.h"
 #include "compiler/ops/dropout.h"
 #include "compiler/ops/gaussian_noise.h"
+#include "compiler/ops/gumbel_noise.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/rmsprop.h"
@@ -243,6 +244,17 @@ std::vector<Tensor> gaussian_noise(const Call& call) {
     return {y};
 }
 
+std::vector<Tensor> gumbel_noise(const Call& call) {
+    Tensor y = call.output();
+    for (size_t i = 0; i < y.values.size(); i++) {
+        const auto element = static_cast<uint32_t>(memory_offset(y.type, y.samples, i));
+        const uint32_t word = words_of(call, element, call.as<GumbelNoise>().site)[0];
+        const double u = std::ldexp((word >> 9) + 0.5, -23);
+        y.values[i] = call.input(0).values[i] - std::log(-std::log(u));
+    }
+    return {y};
+}
+
 }  // namespace
 
 void add_optimizer(Table& table) {
@@ -255,6 +267,7 @@ void add_optimizer(Table& table) {
     table["decay_weights"] = decay_weights;
     table["dropout"] = dropout;
     table["gaussian_noise"] = gaussian_noise;
+    table["gumbel_noise"] = gumbel_noise;
     table["keep_old"] = keep_old;
     table["l1_penalty"] = l1_penalty;
     table["l2_penalty"] = l2_penalty;

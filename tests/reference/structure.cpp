@@ -337,6 +337,7 @@ void add_structure(Table& table) {
     table["slice"] = slice;
     table["slice_backward"] = slice_backward;
     table["space_to_depth"] = space_to_depth;
+    table["stop_gradient"] = same_values;
     table["sum_samples"] = sum_samples;
     table["transpose"] = transpose;
     table["unfactor"] = same_values;
