@@ -748,3 +748,4 @@ int compile(const Model& model, int argc, char** argv);
 }  // namespace emulsion
 
 #include "dsl/signal.h"
+#include "dsl/unsupervised.h"

@@ -102,8 +102,8 @@ std::string remedy_of_compiler(const fs::path& temporary) {
         {},
         {}};
     std::string headers;
-    for (const char* header :
-         {"dsl/emulsion.h", "dsl/sizes.h", "dsl/training.h", "dsl/augmentation.h", "dsl/signal.h"})
+    for (const char* header : {"dsl/emulsion.h", "dsl/sizes.h", "dsl/training.h",
+                               "dsl/augmentation.h", "dsl/signal.h", "dsl/unsupervised.h"})
         headers += text_of((include_folder() / header).string());
     const std::string model = text_of(file);
     for (const UnknownOption& option : find_unknown_options(model, headers)) {

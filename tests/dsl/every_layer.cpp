@@ -66,6 +66,35 @@ int main(int argc, char** argv) {
     x = reshape(x, {3, -1}) * reshape(features, {3, 4});
     x = reshape(x, {3, 2, 2}) + subsample(upsample(reshape(x, {3, 2, 2})), {.window = 2});
     x = dropout(global_average_pool(x) + global_max_pool(x), {.rate = 0.25});
+    Tensor sound = m.input("sound", {1, 400});
+    Stft waves = stft(sound, {.n_fft = 30, .hop = 10, .center = false});
+    Tensor bands = mel_bands(spectrogram(sound, {.n_fft = 64,
+                                                 .hop = 16,
+                                                 .window_length = 60,
+                                                 .window = FrameWindow::hamming,
+                                                 .center = true,
+                                                 .border = Border::zeros(),
+                                                 .power = 1}),
+                             8,
+                             {.sample_rate = 8000,
+                              .low = 50,
+                              .high = 3900,
+                              .scale = MelScale::slaney,
+                              .equal_area = true,
+                              .n_fft = 64});
+    m.output("bands", log(bands + 1e-6));
+    m.output("waves", concatenate({waves.real, waves.imaginary}));
+    ConvRbm machine = conv_rbm(stop_gradient(image), 4,
+                               {.kernel = 3,
+                                .padding = same,
+                                .pool = 2,
+                                .visible = Visible::gaussian,
+                                .steps = 1,
+                                .init = Init::normal(0.02),
+                                .bias_init = Init::constant(-1)});
+    m.loss(machine.loss, {.name = "dreams"});
+    m.output("units", machine.pooled + max_pool(machine.hidden));
+    m.output("dream", machine.reconstruction);
     m.output("features", features);
     m.output("softened", softmax(features));
     m.output(

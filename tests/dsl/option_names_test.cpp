@@ -14,7 +14,8 @@ namespace {
 std::vector<std::string> found(const std::string& model) {
     static const std::string header =
         read_text(source_path("dsl/emulsion.h")) + read_text(source_path("dsl/training.h")) +
-        read_text(source_path("dsl/augmentation.h")) + read_text(source_path("dsl/signal.h"));
+        read_text(source_path("dsl/augmentation.h")) + read_text(source_path("dsl/signal.h")) +
+        read_text(source_path("dsl/unsupervised.h"));
     std::vector<std::string> lines;
     for (const UnknownOption& option : find_unknown_options(model, header))
         lines.push_back(fmt::format("{} {} {}", option.line, option.function, option.name));
@@ -61,6 +62,8 @@ TEST(OptionNames, OfEveryFunction) {
                              "stft(x, ",
                              "spectrogram(x, ",
                              "mel_bands(x, 40, ",
+                             "stop_gradient(x, ",
+                             "conv_rbm(x, 8, ",
                              "step_rate(",
                              "multi_step_rate(",
                              "exponential_rate(",

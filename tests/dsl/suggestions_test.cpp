@@ -16,7 +16,7 @@ namespace {
 
 std::string headers() {
     return read_text(source_path("dsl/emulsion.h")) + read_text(source_path("dsl/training.h")) +
-           read_text(source_path("dsl/signal.h"));
+           read_text(source_path("dsl/signal.h")) + read_text(source_path("dsl/unsupervised.h"));
 }
 
 std::string op_for(std::string_view word) {
@@ -85,6 +85,8 @@ TEST(Suggestions, FunctionsOfKerasAndPyTorch) {
         {"Embedding", "embedding"},
         {"DeformableConv2d", "deform_conv"},
         {"MelScale", "mel_bands"},
+        {"detach", "stop_gradient"},
+        {"CRBM", "conv_rbm"},
         {"AdamW", "adamw"},
         {"CosineAnnealingLR", "cosine_rate"},
         {"ReduceLROnPlateau", "plateau_rate"},

@@ -31,6 +31,8 @@ constexpr Example kExamples[] = {
     {"alexnet", "--set size=67 --set classes=5"},
     {"ciresan_mlp", "", 0.001f},
     {"convnetjs_cifar10", "", 1},
+    {"deep_belief", "--set filters=8", 0.02f},
+    {"deep_belief", "--set stage=2 --set filters=8", 0.02f},
     {"densenet121"},
     {"efficientnet", "--set size=32 --set classes=5", 0.001f},
     {"efficientnet", "--set form=Lite0 --set size=32 --set classes=5", 0.001f},

@@ -36,6 +36,8 @@ alexnet groups=1 62,378,344
 alphago_zero 22,827,877
 ciresan_mlp 12,115,010
 convnetjs_cifar10 22,466
+deep_belief 43,291
+deep_belief stage=2 46,970
 densenet121 7,978,856
 efficientnet 5,288,548
 efficientnet form=B1 7,794,184
