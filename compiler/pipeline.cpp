@@ -55,8 +55,13 @@ Network prepared(const Network& network) {
 
 Graph training_graph(const Network& network, bool exact, int batch, bool update_at_once,
                      Choices* choices) {
-    Graph graph = checked(training_step(prepared(network)));
-    graph = checked(expand_batch_norm(graph));
+    return optimized_step(checked(training_step(prepared(network))), exact, batch, update_at_once,
+                          choices);
+}
+
+Graph optimized_step(const Graph& step, bool exact, int batch, bool update_at_once,
+                     Choices* choices) {
+    Graph graph = checked(expand_batch_norm(step));
     graph = checked(expand_group_norm(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));

@@ -38,7 +38,11 @@ struct BuildOptions {
 // `exact` leaves out what changes rounding. `choices` are asked and kept where there are any.
 Graph training_graph(const Network& network, bool exact = false, int batch = 64,
                      bool update_at_once = false, Choices* choices = nullptr);
-// The same for devices: updates keep the old values where the loss or a gradient is not finite.
+// The same of a step that is differentiated already.
+Graph optimized_step(const Graph& step, bool exact = false, int batch = 64,
+                     bool update_at_once = false, Choices* choices = nullptr);
+// The same as training_graph for devices: updates keep the old values where the loss or a gradient
+// is not finite.
 Graph device_training_graph(const Network& network, bool exact = true, int batch = 64,
                             bool update_at_once = false, Choices* choices = nullptr);
 Graph inference_graph(const Network& network, bool exact = false, int batch = 64,

@@ -27,11 +27,9 @@ class Differentiator {
     Differentiator(GraphBuilder& builder, const std::vector<int>& targets)
         : builder_(builder), reached_(reached_from(builder.graph(), targets)) {}
 
-    void run(Value loss) {
-        auto one = std::make_shared<Constant>(builder_.type(loss));
-        one->value = 1;
-        gradients_[loss] = builder_.add(one, {}, builder_.unique_name("loss.gradient"));
-        for (int node = loss.node; node >= 0; node--) visit(node);
+    void run(Value value, Value gradient) {
+        gradients_[value] = gradient;
+        for (int node = value.node; node >= 0; node--) visit(node);
     }
 
     Value gradient_of(int target) const {
@@ -86,8 +84,16 @@ class Differentiator {
 
 std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
                                  const std::vector<int>& targets) {
+    auto one = std::make_shared<Constant>(builder.type(loss));
+    one->value = 1;
+    const Value gradient = builder.add(one, {}, builder.unique_name("loss.gradient"));
+    return differentiate(builder, loss, gradient, targets);
+}
+
+std::vector<Value> differentiate(GraphBuilder& builder, Value value, Value gradient,
+                                 const std::vector<int>& targets) {
     Differentiator differentiator(builder, targets);
-    differentiator.run(loss);
+    differentiator.run(value, gradient);
     std::vector<Value> gradients;
     for (int target : targets) gradients.push_back(differentiator.gradient_of(target));
     return gradients;

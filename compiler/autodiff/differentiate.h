@@ -14,5 +14,9 @@ namespace emulsion {
 // are added from the last user to the first.
 std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
                                  const std::vector<int>& targets);
+// The same of a loss of which `gradient`, of the type of `value`, is d loss / d value, and which
+// depends on the targets through `value` alone.
+std::vector<Value> differentiate(GraphBuilder& builder, Value value, Value gradient,
+                                 const std::vector<int>& targets);
 
 }  // namespace emulsion

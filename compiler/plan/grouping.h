@@ -40,7 +40,8 @@ Value root_of(const Graph& graph, Value value);
 // True for nodes that own a result of the graph.
 std::vector<bool> result_owners(const Graph& graph);
 
-// Stage of every node: sources get the stage of their first reader.
+// Stage of every node: sources get the stage of their first reader. In training, what only outputs
+// beside the loss and its measures need lies behind the test of the loss.
 std::vector<Stage> stages_of(const Graph& graph, bool training);
 
 // The canonical body of a group; its operands and the values of its results in order.

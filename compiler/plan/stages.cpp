@@ -1,4 +1,5 @@
 // Stages: which nodes run before the loss test, which after, which in `update`, which in `prepare`.
+#include "compiler/graph/network.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/grouping.h"
 
@@ -102,12 +103,12 @@ std::vector<Stage> stages_of(const Graph& graph, bool training) {
     }
     std::vector<bool> decided(graph.nodes().size(), false);
     for (const Result& result : graph.results()) {
-        if (result.kind == Result::Kind::output)
+        if (result.kind == Result::Kind::output && is_for_training(result.name))
             mark(graph, result.value, Stage::forward, stages, decided);
     }
     for (const Result& result : graph.results()) {
         bool backward =
-            result.kind == Result::Kind::gradient ||
+            result.kind == Result::Kind::gradient || result.kind == Result::Kind::output ||
             (result.kind == Result::Kind::update && !is_optimizer_update(graph, result));
         if (backward) mark(graph, result.value, Stage::backward, stages, decided);
     }

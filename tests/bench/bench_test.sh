@@ -21,6 +21,14 @@ kernels=$("$folder/run" mlp --mode infer --batch 1 --kernels)
 grep -qE '^kernel,forward dense1 [a-z]+ [a-z0-9= ]*,[0-9.]+$' <<<"$kernels" || fail "run --kernels prints '$kernels'"
 runs resnet18 train 4
 runs squeezenet1_1 infer 1
+uncovered=$("$EMULSION_BINARY_DIR/bin/bench_ops" uncovered)
+[ "$uncovered" = keep_old ] || fail "ops that no case of ops_cases.txt reaches, beside keep_old, which is of devices: $uncovered"
+rows=$("$folder/ops" --no-peer --only '^relu 64' --rounds 1 --seconds 0.001)
+for mode in forward both; do
+    grep -qE "^\*relu 64, 56x56 +$mode +[0-9.]+$" <<<"$rows" || fail "ops prints no line of $mode: $rows"
+done
+if error=$("$folder/ops" --only 'no such op' 2>&1); then fail "ops runs a case that does not exist"; fi
+grep -q "no case matches 'no such op'" <<<"$error" || fail "ops without a case says: $error"
 if error=$(EMULSION_BINARY_DIR=/nonexistent "$folder/fma_peak" 2>&1); then fail "fma_peak needs no build"; fi
 grep -q 'fix: build it' <<<"$error" || fail "fma_peak without a build says: $error"
 rows=$("$folder/tune" --help)
