@@ -45,10 +45,14 @@ std::vector<TensorType> GroupNorm::infer(std::span<const TensorType> inputs) con
 }
 
 std::vector<TensorType> GroupStatistics::infer(std::span<const TensorType> inputs) const {
-    MergeMoments merge;  // whose operands are the same
-    merge.width = width;
-    merge.height = height;
-    merge.infer(inputs);
+    if (inputs.size() == 1) {
+        expect_features(inputs[0], "input");
+    } else {
+        MergeMoments merge;  // whose operands are the same
+        merge.width = width;
+        merge.height = height;
+        merge.infer(inputs);
+    }
     expect_epsilon(epsilon);
     check_groups(groups, inputs[0].shape[0]);
     return {numbers_of(inputs[0]), numbers_of(inputs[0])};
@@ -106,7 +110,9 @@ namespace {
 struct Groups {
     Groups(int64_t channels, int64_t groups) : each(to_int(channels / groups)) {}
     Expr of(const Expr& c) const { return each == 1 ? c : c / each; }
-    Expr channel(const Expr& index) const { return each == 1 ? Expr(g) : g * each + index; }
+    Expr channel(const Expr& index, const Expr& group) const {
+        return each == 1 ? group : group * each + index;
+    }
     // The sum over `r` of `value`, an expression of g, n and r, as a Func over (g, n).
     Func sum(const std::string& name, const Strict& value) const {
         Func f(name);
@@ -117,6 +123,16 @@ struct Groups {
     int each;
     Var g{"g"}, n{"n"};
 };
+
+// One value after another.
+Func sum_in_order(const std::string& name, int channels, int strips, const GroupValue& value) {
+    const Var g("g"), n("n");
+    const RDom r(0, channels, 0, strips, "r");
+    Func sum(name);
+    sum(g, n) = 0.0F;
+    sum(g, n) = Strict(Expr(sum(g, n))) + Strict(value(r.x, r.y, g, n));
+    return sum;
+}
 
 Strict inverse_of(const Strict& squares, const Strict& total, double epsilon) {
     return Strict(1.0F) / square_root(squares / total + Strict(epsilon));
@@ -133,7 +149,7 @@ std::vector<Func> GroupNorm::lower(const LowerContext& context,
     ranges.emplace_back(0, all.each);
     for (size_t i = 1; i < extents.size(); i++) ranges.emplace_back(0, to_int(extents[i]));
     const RDom r(ranges, "r");
-    std::vector<Expr> at = {all.channel(r[0])};
+    std::vector<Expr> at = {all.channel(r[0], all.g)};
     for (int i = 1; i < r.dimensions(); i++) at.emplace_back(r[i]);
     at.emplace_back(all.n);
     const Strict total(static_cast<float>(all.each * positions_of(type)));
@@ -159,29 +175,50 @@ std::vector<Func> GroupNorm::lower(const LowerContext& context,
     return {y, mean_out, inverse_out};
 }
 
-// Means and squared deviations of strips join as in merge_moments, around the first pivot of the
-// group.
 std::vector<Func> GroupStatistics::lower(const LowerContext& context,
                                          const std::vector<Func>& inputs) const {
-    const TensorType& strips = context.inputs[0];
-    const Groups all(strips.shape[0], groups);
-    const RDom r(0, all.each, 0, to_int(strips.shape[1]), "r");
-    const Expr k = all.channel(r.x);
-    const auto read = [&](size_t i) { return Strict(Expr(inputs[i](k, 0, r.y, all.n))); };
-    const Strict count(strip_count(r.y, to_int(width), to_int(height)));
+    return lower_with(context, inputs, sum_in_order);
+}
+
+// Means and squared deviations of strips join as in merge_moments, around the first pivot of the
+// group. Features are strips of one value, which does not deviate from itself.
+std::vector<Func> GroupStatistics::lower_with(const LowerContext& context,
+                                              const std::vector<Func>& inputs,
+                                              const GroupSum& sum) const {
+    const Groups all(context.inputs[0].shape[0], groups);
+    const bool is_plain = inputs.size() == 1;
+    const int strips = is_plain ? 1 : to_int(context.inputs[0].shape[1]);
+    const auto read = [&](size_t k, const Expr& c, const Expr& s, const Expr& n) {
+        if (is_plain) return Strict(Expr(inputs[0](c, n)));
+        return Strict(Expr(inputs[k](c, 0, s, n)));
+    };
+    const auto size = [&](const Expr& s) {
+        return Strict(strip_count(s, to_int(width), to_int(height)));
+    };
     const Strict total(static_cast<float>(all.each * width * height));
-    const auto first = [&](const Expr& g, const Expr& s) {
-        return Strict(Expr(inputs[0](g * all.each, 0, 0, s)));
+    const auto first = [&](const Expr& g, const Expr& n) { return read(0, g * all.each, 0, n); };
+    const Func drift = sum(context.name + "__drift", all.each, strips,
+                           [&](const Expr& i, const Expr& s, const Expr& g, const Expr& n) -> Expr {
+                               const Expr c = all.channel(i, g);
+                               const Strict apart = read(0, c, s, n) - first(g, n);
+                               if (is_plain) return apart;
+                               return apart * size(s) + read(1, c, s, n);
+                           });
+    const auto mean_of = [&](const Expr& g, const Expr& n) {
+        return first(g, n) + Strict(Expr(drift(g, n))) / total;
     };
-    const Func drift =
-        all.sum(context.name + "__drift", (read(0) - first(all.g, all.n)) * count + read(1));
-    const auto mean_of = [&](const Expr& g, const Expr& s) {
-        return first(g, s) + Strict(Expr(drift(g, s))) / total;
-    };
-    const Strict average = read(1) / count;
-    const Strict apart = (read(0) - mean_of(all.g, all.n)) + average;
-    const Func squares = all.sum(context.name + "__squares",
-                                 (read(2) - average * read(1)) + count * (apart * apart));
+    const Func squares =
+        sum(context.name + "__squares", all.each, strips,
+            [&](const Expr& i, const Expr& s, const Expr& g, const Expr& n) -> Expr {
+                const Expr c = all.channel(i, g);
+                if (is_plain) {
+                    const Strict apart = read(0, c, s, n) - mean_of(g, n);
+                    return apart * apart;
+                }
+                const Strict average = read(1, c, s, n) / size(s);
+                const Strict apart = (read(0, c, s, n) - mean_of(g, n)) + average;
+                return (read(2, c, s, n) - average * read(1, c, s, n)) + size(s) * (apart * apart);
+            });
     const std::vector<Var> vars = coordinates(context.outputs[0]);
     const Var c = vars[0], n = vars[1];
     Func mean(context.name + "__0"), inverse(context.name + "__1");
@@ -190,10 +227,16 @@ std::vector<Func> GroupStatistics::lower(const LowerContext& context,
     return {mean, inverse};
 }
 
-// With sums over the group, m values: a = gamma inverse, b = -inverse^3 / m sum(gamma dot), c =
-// -inverse / m sum(gamma sum).
 std::vector<Func> GroupCoefficients::lower(const LowerContext& context,
                                            const std::vector<Func>& inputs) const {
+    return lower_with(context, inputs, sum_in_order);
+}
+
+// With sums over the group, m values: a = gamma inverse, b = -inverse^3 / m sum(gamma dot), c =
+// -inverse / m sum(gamma sum).
+std::vector<Func> GroupCoefficients::lower_with(const LowerContext& context,
+                                                const std::vector<Func>& inputs,
+                                                const GroupSum& sum_of) const {
     const TensorType& strips = context.inputs[2];
     const Groups all(strips.shape[0], groups);
     const std::vector<Var> vars = coordinates(context.outputs[0]);
@@ -206,11 +249,13 @@ std::vector<Func> GroupCoefficients::lower(const LowerContext& context,
         return f;
     };
     const Func sums = of_channel("__sums", 2), dots = of_channel("__dots", 3);
-    const RDom r(0, all.each, 0, to_int(strips.shape[1]), "r");
-    const Expr k = all.channel(r.x);
-    const auto weighted = [&](const char* part, size_t i) {
-        const Strict gamma(Expr(inputs[0](k)));
-        return all.sum(context.name + part, gamma * Strict(Expr(inputs[i](k, 0, r.y, all.n))));
+    const auto weighted = [&](const char* part, size_t operand) {
+        return sum_of(context.name + part, all.each, to_int(strips.shape[1]),
+                      [&](const Expr& i, const Expr& s, const Expr& g, const Expr& k) -> Expr {
+                          const Expr channel = all.channel(i, g);
+                          return Strict(Expr(inputs[0](channel))) *
+                                 Strict(Expr(inputs[operand](channel, 0, s, k)));
+                      });
     };
     const Func sum = weighted("__sum", 2), dot = weighted("__dot", 3);
     const Strict total(static_cast<float>(all.each * count));

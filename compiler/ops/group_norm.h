@@ -11,15 +11,25 @@
 // normalize, so that a kernel that makes x can sum on the way.
 //
 //     group_statistics(pivot, sum, squares) {groups, width, height, epsilon} -> mean, inverse
+//     group_statistics(x) {groups, epsilon} -> mean, inverse            of features [n,C]
 //     group_coefficients(gamma, inverse, sum, dot) {groups, count} -> a, b, c, dgamma, dbeta
 //
-// The second has the sums of partial_dots and makes of them the coefficients of batch_norm_backward
+// The last has the sums of partial_dots and makes of them the coefficients of batch_norm_backward
 // and each sample's part in the gradients of gamma and beta, f32[n,C] each; `count` positions.
 #pragma once
+
+#include <functional>
 
 #include "compiler/graph/op.h"
 
 namespace emulsion {
+
+// The value of channel i of group g, in strip s of sample n.
+using GroupValue = std::function<Halide::Expr(const Halide::Expr& i, const Halide::Expr& s,
+                                              const Halide::Expr& g, const Halide::Expr& n)>;
+// Makes the sum of `value` over the channels and strips of a group, a Func over (g, n).
+using GroupSum = std::function<Halide::Func(const std::string& name, int channels, int strips,
+                                            const GroupValue& value)>;
 
 class GroupNorm : public Op {
   public:
@@ -50,6 +60,10 @@ class GroupStatistics : public Op {
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Halide::Func> lower(const LowerContext& context,
                                     const std::vector<Halide::Func>& inputs) const override;
+    // The same where `sum` says in which order values are added.
+    std::vector<Halide::Func> lower_with(const LowerContext& context,
+                                         const std::vector<Halide::Func>& inputs,
+                                         const GroupSum& sum) const;
     int64_t groups = 1, width = 1, height = 1;  // the last two of the map
     double epsilon = 1e-5;
 };
@@ -65,6 +79,10 @@ class GroupCoefficients : public Op {
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
     std::vector<Halide::Func> lower(const LowerContext& context,
                                     const std::vector<Halide::Func>& inputs) const override;
+    // The same where `sum` says in which order values are added.
+    std::vector<Halide::Func> lower_with(const LowerContext& context,
+                                         const std::vector<Halide::Func>& inputs,
+                                         const GroupSum& sum) const;
     int64_t groups = 1, count = 1;
 };
 

@@ -15,13 +15,16 @@ Graph expand_group_norm(const Graph& graph) {
         const std::vector<int64_t> shape = r.builder().type(inputs[0]).shape;
         const int64_t height = shape.size() > 2 ? shape[1] : 1;
         const int64_t width = shape.size() > 1 ? shape.back() : 1;
-        Value partial =
-            r.add("partial_moments", "", {inputs[0]}, node.name + ".partial", node.where);
+        std::vector<Value> summed = {inputs[0]};
+        if (shape.size() > 1) {
+            const Value partial =
+                r.add("partial_moments", "", {inputs[0]}, node.name + ".partial", node.where);
+            summed = {partial, {partial.node, 1}, {partial.node, 2}};
+        }
         Value mean = r.add("group_statistics",
                            fmt::format("{{groups={}, width={}, height={}, epsilon={}}}", op->groups,
                                        width, height, op->epsilon),
-                           {partial, {partial.node, 1}, {partial.node, 2}},
-                           node.name + ".statistics", node.where);
+                           summed, node.name + ".statistics", node.where);
         Value inverse{mean.node, 1};
         Value factor =
             r.add("multiply", "", {inverse, inputs[1]}, node.name + ".factor", node.where);

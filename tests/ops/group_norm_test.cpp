@@ -64,6 +64,14 @@ TEST(GroupNorm, PartsAgreeWithTheReference) {
     }
 }
 
+TEST(GroupNorm, StatisticsOfFeaturesAgreeWithTheReference) {
+    for (const auto& [features, groups] : {std::pair{17, 1}, {18, 6}}) {
+        GroupStatistics statistics;
+        statistics.groups = groups;
+        check_lowering(statistics, {{batched_type({features})}, {}}, 4e-6);
+    }
+}
+
 // The gradient of y alone, by central differences of the reference.
 TEST(GroupNorm, GradientAgreesWithCentralDifferences) {
     for (const auto& [type, groups] : {kCases[1], kCases[3], kCases[5]}) {

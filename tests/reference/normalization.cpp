@@ -165,9 +165,16 @@ std::vector<Tensor> group_norm(const Call& call) {
 
 std::vector<Tensor> group_statistics(const Call& call) {
     const auto& op = call.as<GroupStatistics>();
-    const Tensor &pivot = call.input(0), &sum = call.input(1), &squares = call.input(2);
-    const TensorType map = batched_type({pivot.type.shape[0], op.height, op.width});
+    const Tensor& pivot = call.input(0);
     Tensor mean = call.output(0), inverse = call.output(1);
+    if (call.inputs.size() == 1) {  // features
+        group_moments(
+            mean, inverse, op.groups, op.epsilon,
+            [&](int64_t n, int64_t c, const auto& visit) { visit(1.0, pivot.at(n, c), 0.0); });
+        return {mean, inverse};
+    }
+    const Tensor &sum = call.input(1), &squares = call.input(2);
+    const TensorType map = batched_type({pivot.type.shape[0], op.height, op.width});
     group_moments(mean, inverse, op.groups, op.epsilon,
                   [&](int64_t n, int64_t c, const auto& visit) {
                       for (int64_t s = 0; s < pivot.type.shape[1]; s++) {

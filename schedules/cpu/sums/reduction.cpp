@@ -2,6 +2,7 @@
 #include "schedules/cpu/sums/reduction.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "compiler/graph/limits.h"
@@ -11,6 +12,7 @@
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/anchor.h"
+#include "schedules/common/funcs.h"
 #include "schedules/common/group_work.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/helpers.h"
@@ -25,6 +27,7 @@ using Halide::Expr;
 using Halide::Func;
 using Halide::LoopLevel;
 using Halide::RDom;
+using Halide::TailStrategy;
 using Halide::Tuple;
 using Halide::Var;
 
@@ -130,18 +133,69 @@ Func build_merge(const KernelContext& context, const MergeMoments& op) {
         context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
 }
 
-// group_statistics, group_coefficients: the plain sums, each sample's by themselves.
-Func build_groups(const KernelContext& context) {
+// Sums over groups of at least 16 channels go through 16 lanes and one tree, strip by strip;
+// smaller groups are summed as in the plain definition.
+class GroupLanes {
+  public:
+    Func operator()(const std::string& name, int channels, int strips, const GroupValue& value) {
+        const Var lane("lane"), g("g"), n("n");
+        Func total(name);
+        total(g, n) = 0.0F;
+        if (channels < kLanes) {
+            const RDom r(0, channels, 0, strips, name + "_r");
+            total(g, n) = strict_sum(total(g, n), value(r.x, r.y, g, n));
+            return total;
+        }
+        RDom r(0, divide_up(channels, kLanes), 0, strips, name + "_r");
+        Expr i = r.x * kLanes + lane;
+        if (channels % kLanes != 0) {
+            r.where(i < channels);
+            i = Halide::min(i, channels - 1);  // tells Halide how far values are read
+        }
+        Func lanes(name + "_lanes");
+        lanes(lane, g, n) = 0.0F;
+        lanes(lane, g, n) = strict_sum(lanes(lane, g, n), value(i, r.y, g, n));
+        std::vector<Expr> values;
+        for (int k = 0; k < kLanes; k++) values.emplace_back(lanes(k, g, n));
+        total(g, n) = strict_sum(total(g, n), tree_sum(values));
+        lanes_.push_back(lanes);
+        return total;
+    }
+    // REQUIRES: the lanes are computed somewhere.
+    void vectorize() {
+        for (Func& lanes : lanes_) {
+            const Var lane = lanes.args()[0];
+            lanes.bound_extent(lane, kLanes).vectorize(lane, kLanes, TailStrategy::RoundUp);
+            lanes.update().vectorize(lane, kLanes, TailStrategy::RoundUp);
+        }
+    }
+
+  private:
+    std::vector<Func> lanes_;
+};
+
+// group_statistics, group_coefficients: each sample's sums by themselves.
+Func build_groups(KernelContext& context) {
     constexpr int64_t kTasks = 32;
     const Group& group = context.group();
     const TensorType& type = group.anchor_output();
-    Func out = context.finish(context.plain());
+    GroupLanes lanes;
+    const LowerContext lowering = lower_context(group.body, group.anchor, context.samples());
+    std::vector<Func> operands;
+    for (int i = 0; i < static_cast<int>(lowering.inputs.size()); i++)
+        operands.push_back(context.operand(i));
+    const auto* statistics = anchor_as<GroupStatistics>(group);
+    Func out = context.finish(
+        statistics != nullptr
+            ? statistics->lower_with(lowering, operands, std::ref(lanes))
+            : anchor_as<GroupCoefficients>(group)->lower_with(lowering, operands, std::ref(lanes)));
     const int64_t each = std::max(type.shape[0], element_limit(type, group.batch) / kTasks);
     const bool is_parallel = traffic_bytes(group) >= 4.0 * kSerialElements;
     MapOptions options;
     if (is_parallel) options.task_elements = to_int(each);
     const MapLoops loops = schedule_map(out, type, group.batch, options);
     compute_helpers({out}, loops, type, {.batch = group.batch, .parallel = is_parallel});
+    lanes.vectorize();
     return out;
 }
 

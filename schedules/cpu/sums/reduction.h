@@ -3,8 +3,8 @@
 //
 // Sums are fixed trees. A row of positions is summed in a few interleaved chains with vector lanes
 // over channels, rows in blocks, blocks in order; samples in blocks of 16, blocks in order;
-// channels in 16 lanes and a tree. All sizes follow from shapes, never from threads or the
-// instruction set.
+// channels, those of large groups too, in 16 lanes and a tree. All sizes follow from shapes, never
+// from threads or the instruction set.
 #pragma once
 
 #include "compiler/recipe/recipe.h"

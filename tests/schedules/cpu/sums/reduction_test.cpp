@@ -187,7 +187,7 @@ TEST(ReductionRecipe, PartialDotsAroundMeansOfSamples) {
 // Small and large tables, with what follows them in the same kernel.
 TEST(ReductionRecipe, SumsOfGroups) {
     for (const auto& [channels, groups] :
-         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {18, 3}, {64, 1}}) {
+         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {18, 3}, {38, 2}, {64, 1}}) {
         auto statistics = std::make_shared<GroupStatistics>();
         statistics->groups = groups;
         statistics->width = 5, statistics->height = 11;
@@ -216,6 +216,16 @@ TEST(ReductionRecipe, SumsOfGroups) {
             group_of(coefficients,
                      {plain_type({channels}), batched_type({channels}), strips, strips}, batch),
             {.tolerance = 2e-5});
+    }
+}
+
+TEST(ReductionRecipe, StatisticsOfFeatures) {
+    for (const auto& [features, groups] :
+         std::vector<std::pair<int64_t, int64_t>>{{5, 1}, {34, 2}, {160, 1}}) {
+        auto statistics = std::make_shared<GroupStatistics>();
+        statistics->groups = groups;
+        check_recipe("reduction", group_of(statistics, {batched_type({features})}, 70),
+                     {.tolerance = 2e-5});
     }
 }
 
