@@ -7,6 +7,7 @@
 #include "compiler/ops/arithmetic.h"
 #include "compiler/ops/batch_norm_parts.h"
 #include "compiler/ops/channel_sum.h"
+#include "compiler/ops/concatenate.h"
 #include "compiler/ops/dropout.h"
 #include "compiler/ops/elementary.h"
 #include "compiler/ops/expand.h"
@@ -172,6 +173,39 @@ TEST(PointwiseRecipe, MovesValues) {
     TensorType flat = batched_type({30});
     flat.factors = {5, 2, 3};
     check_recipe("pointwise", group_of(std::make_shared<Unfactor>(), {flat}, 3));
+}
+
+// Squares of whole vectors, with what is left beside them, and in tasks.
+TEST(PointwiseRecipe, OrdersOfFeatures) {
+    RecipeCheck check;
+    check.all_tilings = check.all_isas = false;
+    for (const std::vector<int64_t>& factors :
+         std::vector<std::vector<int64_t>>{{1, 5, 4}, {19, 1, 1}, {16, 4, 4}, {37, 9, 5}}) {
+        const int64_t count = factors[0] * factors[1] * factors[2];
+        TensorType flat = batched_type({count});
+        flat.factors = factors;
+        auto factor = std::make_shared<Factor>();
+        factor->factors = factors;
+        for (int batch : {3, count > 1000 ? 40 : 5}) {
+            check_recipe("pointwise", group_of(std::make_shared<Unfactor>(), {flat}, batch), check);
+            check_recipe("pointwise", group_of(factor, {batched_type({count})}, batch), check);
+        }
+    }
+}
+
+TEST(PointwiseRecipe, JoinedChannelsAndDrawnOnes) {
+    RecipeCheck check;
+    check.all_tilings = check.all_isas = false;
+    auto join = std::make_shared<Concatenate>();
+    check_recipe("pointwise",
+                 group_of(join, {batched_type({20, 5, 7}), batched_type({44, 5, 7})}, 3), check);
+    check_recipe("pointwise",
+                 group_of(join, {batched_type({32, 40, 9}), batched_type({16, 40, 9})}, 4), check);
+    const TensorType word = plain_type({}, ElementType::i32);
+    check_recipe("pointwise",
+                 group_of(std::make_shared<SpatialDropout>(),
+                          {batched_type({34, 30, 21}), word, word, word, word}, 4),
+                 check);
 }
 
 // An update writes the weights and the momentum where the old ones are.
