@@ -94,7 +94,7 @@ std::vector<Expr> DistributionCrossEntropyBackward::evaluate(SoftmaxRow& row,
     const auto target = [&](const Expr& k) {
         return Expr(wanted(row, operands[1], label_smoothing, k));
     };
-    const Strict probability = Strict(row.power(c)) / Strict(row.sum());
+    const Strict probability(row.probability(c));
     const Strict whole(row.total("whole", target));
     return {(probability * whole - Strict(target(c))) * Strict(row.of_row(operands[2]))};
 }

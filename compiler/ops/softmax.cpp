@@ -66,7 +66,7 @@ std::vector<Value> LogSoftmax::gradient(GradientContext& context) const {
 
 std::vector<Expr> Softmax::evaluate(SoftmaxRow& row, const std::vector<Func>&,
                                     const Expr& c) const {
-    return {Strict(row.power(c)) / Strict(row.sum())};
+    return {row.probability(c)};
 }
 
 std::vector<Expr> LogSoftmax::evaluate(SoftmaxRow& row, const std::vector<Func>&,

@@ -140,7 +140,7 @@ std::vector<Expr> SoftmaxCrossEntropyBackward::evaluate(SoftmaxRow& row,
                                                         const std::vector<Func>& operands,
                                                         const Expr& c) const {
     const Wanted wanted(*this, row, row.of_row(operands[1]));
-    const Strict probability = Strict(row.power(c)) / Strict(row.sum());
+    const Strict probability(row.probability(c));
     const Strict is_label = choose(c == wanted.label, wanted.at_label, 0.0F);
     Strict difference = probability - is_label;
     if (!wanted.is_plain()) {

@@ -55,6 +55,8 @@ Expr choose_value(const std::vector<double>& values, const Expr& index) {
 
 // A row
 
+Expr SoftmaxRow::probability(const Expr& c) { return Strict(power(c)) / Strict(sum()); }
+
 Expr SoftmaxRow::constant(const std::vector<double>& values, const Expr& c) {
     return choose_value(values, c);
 }

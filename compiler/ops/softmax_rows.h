@@ -23,9 +23,10 @@ class SoftmaxRow {
     const std::vector<Halide::Var>& position() const { return position_; }
 
     virtual Halide::Expr score(const Halide::Expr& c) = 0;
-    virtual Halide::Expr top() = 0;                         // the largest score
-    virtual Halide::Expr power(const Halide::Expr& c) = 0;  // e^(score - top)
-    virtual Halide::Expr sum() = 0;                         // of the powers
+    virtual Halide::Expr top() = 0;                           // the largest score
+    virtual Halide::Expr power(const Halide::Expr& c) = 0;    // e^(score - top)
+    virtual Halide::Expr sum() = 0;                           // of the powers
+    virtual Halide::Expr probability(const Halide::Expr& c);  // power / sum
     virtual Halide::Expr place() = 0;  // the first class that has the largest score
     // The sum of `value` over all classes, each name once.
     using ValueOfClass = std::function<Halide::Expr(const Halide::Expr& c)>;

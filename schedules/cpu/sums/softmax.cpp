@@ -27,6 +27,7 @@ namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
+using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
@@ -34,15 +35,48 @@ namespace {
 
 constexpr int kStagedClasses = 4096;  // a row and its exponentials stay in the first cache
 
-// All Funcs but tables are computed once a row.
-class StagedRow : public SoftmaxRow {
+constexpr int kPixelClasses = 64;  // as many of 16 pixels stay there, too
+
+// What both kinds of rows have. The inverse of the sum is one for all classes.
+class ScheduledRow : public SoftmaxRow {
   public:
-    StagedRow(const Func& input, int classes, const std::vector<Var>& position)
-        : SoftmaxRow(classes, position) {
+    using SoftmaxRow::SoftmaxRow;
+    Expr probability(const Expr& c) override {
+        if (!inverse_.defined()) inverse_(position()) = Strict(1.0F) / Strict(sum());
+        return Strict(power(c)) * Strict(of_row(inverse_));
+    }
+    Expr constant(const std::vector<double>& values, const Expr& c) override {
+        const Var k("k");
+        Func table("table" + std::to_string(tables_.size()));
+        table(k) = choose_value(values, k);
+        tables_.push_back(table);
+        return table(c);
+    }
+
+  protected:
+    std::vector<Expr> here() const { return as_exprs(position()); }
+    std::vector<Var> with_first(const Var& first) const {
+        std::vector<Var> vars = {first};
+        vars.insert(vars.end(), position().begin(), position().end());
+        return vars;
+    }
+    void schedule_tables() {
+        for (Func& table : tables_) vectorize_first(table.compute_root(), classes());
+    }
+    Func inverse_{"inverse"};  // undefined where nothing asks for it
+
+  private:
+    std::vector<Func> tables_;
+};
+
+// Rows of few classes: vectors of 16 pixels, each of which folds its own classes in order.
+class PixelRow : public ScheduledRow {
+  public:
+    PixelRow(const Func& input, int classes, const std::vector<Var>& position)
+        : ScheduledRow(classes, position), r_(0, classes, "r") {
         scores_(with_first(c_)) = of_class(input, c_);
-        top_(position) =
-            fold("top_lanes", -std::numeric_limits<float>::max(), strict_max,
-                 [&](const Expr& old, const Expr& i) { return strict_max(old, score(i)); });
+        top_ = fold("top", -std::numeric_limits<float>::max(),
+                    [&](const Expr& old, const Expr& i) { return strict_max(old, score(i)); });
     }
     Expr score(const Expr& c) override { return of_class(scores_, c); }
     Expr top() override { return of_row(top_); }
@@ -56,31 +90,99 @@ class StagedRow : public SoftmaxRow {
         return *sum_;
     }
     Expr place() override {
+        return of_row(fold("place", classes(), [&](const Expr& old, const Expr& i) {
+            return Halide::min(old, Halide::select(score(i) == top(), i, classes()));
+        }));
+    }
+    Expr total(const std::string& name, const ValueOfClass& value) override {
+        return of_row(fold(
+            name, 0.0F, [&](const Expr& old, const Expr& i) { return strict_sum(old, value(i)); }));
+    }
+    // `pixel` is the loop over the pixels of a line of `out`.
+    void schedule(Func out, const Var& pixel) {
+        const Var outer("xo"), inner("xi");
+        out.split(pixel, outer, inner, kLanes, TailStrategy::GuardWithIf)
+            .reorder(inner, out.args()[0], outer)
+            .vectorize(inner);
+        compute(scores_, out, outer);
+        if (powers_.defined()) compute(powers_, out, outer);
+        if (inverse_.defined()) compute(inverse_, out, outer);
+        for (Func& each : folds_) compute(each, out, outer);
+        schedule_tables();
+    }
+
+  private:
+    using Step = std::function<Expr(const Expr& old, const Expr& i)>;
+    Func fold(const std::string& name, const Expr& start, const Step& step) {
+        Func result(name);
+        result(position()) = start;
+        result(position()) = step(of_row(result), r_);
+        folds_.push_back(result);
+        return result;
+    }
+    void compute(Func func, const Func& out, const Var& outer) {
+        const Var x = position()[0], vector("vector");
+        func.compute_at(out, outer).bound_storage(x, kLanes);
+        if (func.dimensions() > static_cast<int>(position().size()))
+            func.reorder_storage(x, c_).bound_extent(c_, classes());
+        func.split(x, x, vector, kLanes, TailStrategy::GuardWithIf).vectorize(vector);
+        if (func.dimensions() > static_cast<int>(position().size())) func.reorder(vector, c_, x);
+        if (!func.has_update_definition()) return;
+        func.update()
+            .split(x, x, vector, kLanes, TailStrategy::GuardWithIf)
+            .reorder(vector, r_.x, x)
+            .vectorize(vector);
+    }
+
+    Var c_{"c"};
+    Halide::RDom r_;
+    Func scores_{"scores"}, top_, powers_{"powers"};
+    std::optional<Expr> sum_;
+    std::vector<Func> folds_;
+};
+
+// All Funcs but tables are computed once a row.
+class StagedRow : public ScheduledRow {
+  public:
+    StagedRow(const Func& input, int classes, const std::vector<Var>& position)
+        : ScheduledRow(classes, position), scored_(0, classes, "scored") {
+        constexpr float kLeast = -std::numeric_limits<float>::max();
+        if (padded() == classes) {
+            scores_(with_first(c_)) = of_class(input, c_);
+        } else {
+            scores_(with_first(c_)) = kLeast;
+            std::vector<Expr> at = here();
+            at.insert(at.begin(), scored_);
+            scores_(at) = of_class(input, scored_);
+        }
+        top_(position) =
+            fold("top_lanes", padded(), kLeast, strict_max,
+                 [&](const Expr& old, const Expr& i) { return strict_max(old, score(i)); });
+    }
+    Expr score(const Expr& c) override { return of_class(scores_, c); }
+    Expr top() override { return of_row(top_); }
+    Expr power(const Expr& c) override {
+        if (!powers_.defined()) {
+            const Expr each = exp_f32(Strict(score(c_)) - Strict(top()));
+            powers_(with_first(c_)) =
+                padded() == classes() ? each : Halide::select(c_ < classes(), each, 0.0F);
+        }
+        return of_class(powers_, c);
+    }
+    Expr sum() override {
+        if (!sum_) sum_ = total_of(padded(), "sum", [&](const Expr& c) { return power(c); });
+        return *sum_;
+    }
+    Expr place() override {
         return fold(
-            "place_lanes", classes(),
+            "place_lanes", padded(), classes(),
             [](const Expr& a, const Expr& b) { return Halide::min(a, b); },
             [&](const Expr& old, const Expr& i) {
                 return Halide::min(old, Halide::select(score(i) == top(), i, classes()));
             });
     }
     Expr total(const std::string& name, const ValueOfClass& value) override {
-        Func total(name);
-        if (is_staged()) {
-            total(position()) =
-                fold(name + "_lanes", 0.0F, strict_sum,
-                     [&](const Expr& old, const Expr& i) { return strict_sum(old, value(i)); });
-        } else {
-            add_blocks(total, value);
-        }
-        totals_.push_back(total);
-        return of_row(total);
-    }
-    Expr constant(const std::vector<double>& values, const Expr& c) override {
-        const Var k("k");
-        Func table("table" + std::to_string(tables_.size()));
-        table(k) = choose_value(values, k);
-        tables_.push_back(table);
-        return table(c);
+        return total_of(classes(), name, value);
     }
     void schedule(const Func& out, const Var& row) {
         if (is_staged()) stage(scores_, out, row);
@@ -89,20 +191,31 @@ class StagedRow : public SoftmaxRow {
         for (Func& total : totals_) total.compute_at(out, row);
         for (LaneFold& each : folds_) each.compute_at({out, row});
         for (auto& [total, blocks] : blocks_) blocks.compute_at({total, total.rvars()[0]});
-        for (Func& table : tables_) vectorize_first(table.compute_root(), classes());
+        if (inverse_.defined()) inverse_.compute_at(out, row);
+        schedule_tables();
     }
 
   private:
     bool is_staged() const { return classes() <= kStagedClasses; }
-    std::vector<Expr> here() const { return as_exprs(position()); }
-    std::vector<Var> with_first(const Var& first) const {
-        std::vector<Var> vars = {first};
-        vars.insert(vars.end(), position().begin(), position().end());
-        return vars;
+    // Classes of a row in scratch, whole vectors; those behind the last one are no score and add
+    // nothing.
+    int padded() const { return is_staged() ? to_int(round_up(classes(), kLanes)) : classes(); }
+    // The sum of `value` over the first `count` classes.
+    Expr total_of(int count, const std::string& name, const ValueOfClass& value) {
+        Func total(name);
+        if (is_staged()) {
+            total(position()) =
+                fold(name + "_lanes", count, 0.0F, strict_sum,
+                     [&](const Expr& old, const Expr& i) { return strict_sum(old, value(i)); });
+        } else {
+            add_blocks(total, value);
+        }
+        totals_.push_back(total);
+        return of_row(total);
     }
-    Expr fold(const std::string& name, const Expr& start, const LaneFold::Join& join,
+    Expr fold(const std::string& name, int count, const Expr& start, const LaneFold::Join& join,
               const LaneFold::Step& step) {
-        const LaneFold lanes(name, classes(), classes(), position(), start, step);
+        const LaneFold lanes(name, count, count, position(), start, step);
         folds_.push_back(lanes);
         return lanes.join(here(), join);
     }
@@ -124,15 +237,20 @@ class StagedRow : public SoftmaxRow {
         blocks_.emplace_back(total, lanes);
     }
     void stage(Func func, const Func& out, const Var& row) const {
-        func.compute_at(out, row).bound_storage(c_, to_int(round_up(classes(), kLanes)));
-        func.vectorize(c_, kLanes,
-                       classes() % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+        func.compute_at(out, row).bound_extent(c_, padded());
+        func.vectorize(c_, kLanes, TailStrategy::RoundUp);
+        if (!func.has_update_definition()) return;
+        const RVar vector("vector"), element("element");
+        func.update()
+            .split(scored_, vector, element, kLanes, TailStrategy::GuardWithIf)
+            .vectorize(element);
     }
 
     Var c_{"c"};
+    Halide::RDom scored_;  // the classes of a row
     Func scores_{"scores"}, top_{"top"}, powers_{"powers"};
     std::optional<Expr> sum_;
-    std::vector<Func> totals_, tables_;
+    std::vector<Func> totals_;
     std::vector<LaneFold> folds_;
     std::vector<std::pair<Func, LaneFold>> blocks_;  // of sums of a row that is not staged
 };
@@ -186,15 +304,27 @@ std::vector<Func> SoftmaxRows::build(KernelContext& context, const Tiling& tilin
     const Group& group = context.group();
     const TensorType& scores = group.anchor_input(0);
     const std::vector<Var> position = row_position(coordinates(scores));
-    StagedRow row(context.operand(0), to_int(scores.shape[0]), position);
-    Func out = context.finish(softmax_result(context, row));
+    const int classes = to_int(scores.shape[0]);
+    const bool is_of_pixels = position.size() > 1 && classes <= kPixelClasses;
+    std::optional<PixelRow> pixel;
+    std::optional<StagedRow> staged;
+    if (is_of_pixels)
+        pixel.emplace(context.operand(0), classes, position);
+    else
+        staged.emplace(context.operand(0), classes, position);
+    Func out = context.finish(
+        softmax_result(context, is_of_pixels ? static_cast<SoftmaxRow&>(*pixel) : *staged));
     int64_t lines = group.batch;
     for (size_t i = 1; i + 1 < scores.shape.size(); i++) lines *= scores.shape[i];
     const Var each = schedule_rows(out, position.size(), lines, tiling.at("rows"));
+    if (is_of_pixels) {
+        pixel->schedule(out, each);
+        return {out};
+    }
     const TensorType& result = group.anchor_output();
     if (!result.shape.empty() && result.shape[0] > 1)
         out.vectorize(out.args()[0], kLanes, TailStrategy::GuardWithIf);
-    row.schedule(out, each);
+    staged->schedule(out, each);
     return {out};
 }
 

@@ -1,6 +1,7 @@
 // softmax, log_softmax, the cross-entropies and their backwards, of samples and of pixels: a row
 // that is not too long is copied into scratch, and its maximum and sums go through 16 lanes and one
-// tree, whatever the instruction set.
+// tree, whatever the instruction set. Of few classes, 16 pixels are side by side, each with its own
+// maximum and sums in the order of the classes.
 #pragma once
 
 #include "compiler/recipe/recipe.h"
