@@ -21,7 +21,7 @@ kernels=$("$folder/run" mlp --mode infer --batch 1 --kernels)
 grep -qE '^kernel,forward dense1 [a-z]+ [a-z0-9= ]*,[0-9.]+$' <<<"$kernels" || fail "run --kernels prints '$kernels'"
 runs resnet18 train 4
 runs squeezenet1_1 infer 1
-uncovered=$("$EMULSION_BINARY_DIR/bin/bench_ops" uncovered)
+uncovered=$("${EMULSION_BINARY_DIR:-$folder/../../build}/bin/bench_ops" uncovered)
 [ "$uncovered" = keep_old ] || fail "ops that no case of ops_cases.txt reaches, beside keep_old, which is of devices: $uncovered"
 rows=$("$folder/ops" --no-peer --only '^relu 64' --rounds 1 --seconds 0.001)
 for mode in forward both; do
