@@ -5,10 +5,12 @@
 // makes its pictures up: stripes that fall to the right (class 0) or to the left (class 1).
 //
 //     c++ -std=c++17 -O2 -shared -fPIC -I EMULSION lesson_07_reader.cpp -o stripes.so
-//     out/shapes-train --data ./stripes.so:200 --validation 0.25 --epochs 6 --checkpoint stripes
+//     out/shapes-train --data ./stripes.so:200 --no-augment --validation 0.25 --epochs 6
+//     --checkpoint stripes
 //
 // with `out` from lesson 5; behind the colon stands what the reader makes of it, here the number of
-// pictures. examples/reader.c is a reader in C, of a file.
+// pictures. Rows of a reader are numbers, which the augmentation of lesson 5 does not take.
+// examples/reader.c is a reader in C, of a file.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
