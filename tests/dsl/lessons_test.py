@@ -1,24 +1,15 @@
 """The lessons on pictures, fine-tuning and readers: each of their commands runs as it stands there, in one folder, and
 learns what it says."""
 import json
-import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(os.environ.get("EMULSION_SOURCE_DIR", Path(__file__).resolve().parents[2]))
-EMULSION = Path(os.environ.get("EMULSION_BINARY_DIR", ROOT / "build")) / "bin" / "emulsion"
+from lessons import ROOT, check, commands_of, faults, run
+
 COUNT = 24  # pictures of each shape
-faults = []
-
-
-def check(condition, text):
-    if not condition:
-        faults.append(text)
-        print("FAULT:", text)
 
 
 def is_inside(shape, x, y):
@@ -39,26 +30,6 @@ def write_picture(path, shape):
                    for v in (inner if is_inside(shape, (x - cx) / radius, (y - cy) / radius) else outer))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(f"P6 {side} {side} 255\n".encode() + pixels)
-
-
-def commands_of(lesson):
-    """The indented lines that are commands, each with the indented lines that go on behind it."""
-    commands = []
-    for line in lesson.read_text().splitlines():
-        text = line[len("//     "):] if line.startswith("//     ") else ""
-        if text.split(" ")[0].split("/")[0] in ("emulsion", "out", "tuned", "c++"):
-            commands.append(text.split())
-        elif text.startswith("--"):
-            commands[-1] += text.split()
-    return commands
-
-
-def run(words, folder):
-    words = [str(EMULSION) if word == "emulsion" else str(ROOT) if word == "EMULSION" else word for word in words]
-    result = subprocess.run(words, cwd=folder, text=True, capture_output=True, timeout=300,
-                            env=dict(os.environ, XDG_CACHE_HOME=str(folder / "cache")))
-    check(result.returncode == 0, f"{' '.join(words)} ends with {result.returncode}: {result.stderr}")
-    return result.stdout
 
 
 def accuracies(folder):
