@@ -9,6 +9,7 @@
 #include <numeric>
 #include <optional>
 
+#include "compiler/autodiff/input_gradients.h"
 #include "compiler/autodiff/training_step.h"
 #include "compiler/codegen/kernel.h"
 #include "compiler/codegen/library.h"
@@ -271,31 +272,43 @@ void add_notes(Artifact& artifact, const Plan& plan) {
 
 Artifact build(const Network& network, const RecipeLibrary& recipes, const BuildOptions& options) {
     verify_network(network);
+    std::optional<Network> seen;  // what --saliency adds
+    if (options.saliency) seen = input_gradients(network);
     std::filesystem::path folder = options.output;
     for (bool training : {true, false})
         prepare_output_folder(folder, library_name(network, training), network.name);
-    // Both plans come first: what is wrong with the network is said before anything is compiled.
+    if (seen) prepare_output_folder(folder, library_name(*seen, /*training=*/false), seen->name);
+    // All plans come first: what is wrong with the network is said before anything is compiled.
     std::optional<Compiled> train;
     if (is_trained(network)) train = planned(network, recipes, options, /*training=*/true);
     Compiled infer = planned(network, recipes, options, /*training=*/false);
-    std::optional<Library> train_library;
+    std::optional<Compiled> saliency;
+    if (seen) saliency = planned(*seen, recipes, options, /*training=*/false);
+    std::optional<Library> train_library, saliency_library;
     if (train) {
         compile_plan(*train, recipes, options);
         train_library = make_library(network, train->plan, train->kernels);
     }
     compile_plan(infer, recipes, options);
     const Library infer_library = make_library(network, infer.plan, infer.kernels);
+    if (saliency) {
+        compile_plan(*saliency, recipes, options);
+        saliency_library = make_library(*seen, saliency->plan, saliency->kernels);
+    }
     Products products(folder);
     if (train) add_library(products, *train_library);
     add_library(products, infer_library);
+    if (saliency_library) add_library(products, *saliency_library);
     if (options.programs && train) {
         add_program(products, network.name + "-train",
                     train_program_object(network, train->plan, infer.plan),
                     {train_library->archive, infer_library.archive});
     }
     if (options.programs) {
-        add_program(products, network.name + "-infer", infer_program_object(network, infer.plan),
-                    {infer_library.archive});
+        std::vector<std::string> archives = {infer_library.archive};
+        if (saliency_library) archives.push_back(saliency_library->archive);
+        add_program(products, network.name + "-infer",
+                    infer_program_object(network, infer.plan, seen ? &*seen : nullptr), archives);
     }
     Artifact artifact;
     if (train) add_notes(artifact, train->plan);

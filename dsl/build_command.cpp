@@ -152,6 +152,9 @@ void add_build_options(CLI::App* app, CommandLine& line) {
 }
 
 void add_product_options(CLI::App* app, CommandLine& line) {
+    app->add_flag("--saliency", line.options.saliency,
+                  "Put what pictures of single units are made of into NAME-infer too, for its "
+                  "options --saliency and --strongest");
     app->add_option("--expect-name", line.expected_name, "Refuse a model of another name");
     app->add_option("--expect-purpose", line.expected_purpose,
                     "Refuse a model for something else: training, or inference alone")

@@ -1,8 +1,10 @@
 // The walk: nodes in reverse order, each asked for the gradients of its inputs.
 #include "compiler/autodiff/differentiate.h"
 
+#include <algorithm>
 #include <map>
 
+#include "compiler/ops/activations.h"
 #include "compiler/ops/registry.h"
 #include "compiler/ops/sources.h"
 
@@ -22,14 +24,22 @@ std::vector<bool> reached_from(const Graph& graph, const std::vector<int>& targe
     return reached;
 }
 
+bool is_rectifier(const Op& op) {
+    return dynamic_cast<const Relu*>(&op) != nullptr || dynamic_cast<const Relu6*>(&op) != nullptr;
+}
+
 class Differentiator {
   public:
-    Differentiator(GraphBuilder& builder, const std::vector<int>& targets)
-        : builder_(builder), reached_(reached_from(builder.graph(), targets)) {}
+    Differentiator(GraphBuilder& builder, const std::vector<int>& targets, RectifierRule rule)
+        : builder_(builder), reached_(reached_from(builder.graph(), targets)), rule_(rule) {}
 
-    void run(Value value, Value gradient) {
-        gradients_[value] = gradient;
-        for (int node = value.node; node >= 0; node--) visit(node);
+    void run(const std::vector<Seed>& seeds) {
+        int last = -1;
+        for (const Seed& seed : seeds) {
+            add(seed.value, seed.gradient, "seeds");
+            last = std::max(last, seed.value.node);
+        }
+        for (int node = last; node >= 0; node--) visit(node);
     }
 
     Value gradient_of(int target) const {
@@ -55,28 +65,39 @@ class Differentiator {
         GradientContext context{builder_, node.name, node.inputs, outputs, flowing, {}};
         for (Value input : node.inputs)
             context.needed.push_back(reached_[static_cast<size_t>(input.node)]);
-        std::vector<Value> results = node.op->gradient(context);
+        std::vector<Value> results = gradients_of(*node.op, context);
         EMU_CHECK(results.size() == node.inputs.size(),
                   "the gradient of {} has {} parts for {} inputs", node.op->kind(), results.size(),
                   node.inputs.size());
         for (size_t i = 0; i < results.size(); i++) {
             if (context.needed[i] && results[i].defined())
-                accumulate(node.inputs[i], results[i], context);
+                add(node.inputs[i], results[i], node.name);
         }
     }
 
-    void accumulate(Value input, Value gradient, GradientContext& context) {
-        EMU_CHECK(builder_.type(gradient) == builder_.type(input),
+    // Those of the inputs, by the rule.
+    std::vector<Value> gradients_of(const Op& op, GradientContext& context) const {
+        if (rule_ == RectifierRule::gradient || !is_rectifier(op)) return op.gradient(context);
+        Value& gradient = context.gradients[0];
+        gradient = context.add("positive", std::make_shared<Relu>(), {gradient});
+        return rule_ == RectifierRule::guided ? op.gradient(context) : std::vector{gradient};
+    }
+
+    // One more gradient that flows into `value`, from the node or place `from`.
+    void add(Value value, Value gradient, const std::string& from) {
+        EMU_CHECK(builder_.type(gradient) == builder_.type(value),
                   "the gradient of '{}' has type {}, not {}",
-                  builder_.graph().node(input.node).name, to_string(builder_.type(gradient)),
-                  to_string(builder_.type(input)));
-        auto [found, inserted] = gradients_.emplace(input, gradient);
+                  builder_.graph().node(value.node).name, to_string(builder_.type(gradient)),
+                  to_string(builder_.type(value)));
+        auto [found, inserted] = gradients_.emplace(value, gradient);
         if (!inserted)
-            found->second = context.add("gradient_sum", make_op("add"), {found->second, gradient});
+            found->second = builder_.add(make_op("add"), {found->second, gradient},
+                                         builder_.unique_name(from + ".gradient_sum"));
     }
 
     GraphBuilder& builder_;
     std::vector<bool> reached_;
+    RectifierRule rule_;
     std::map<Value, Value> gradients_;
 };
 
@@ -87,13 +108,13 @@ std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
     auto one = std::make_shared<Constant>(builder.type(loss));
     one->value = 1;
     const Value gradient = builder.add(one, {}, builder.unique_name("loss.gradient"));
-    return differentiate(builder, loss, gradient, targets);
+    return differentiate(builder, {{loss, gradient}}, targets);
 }
 
-std::vector<Value> differentiate(GraphBuilder& builder, Value value, Value gradient,
-                                 const std::vector<int>& targets) {
-    Differentiator differentiator(builder, targets);
-    differentiator.run(value, gradient);
+std::vector<Value> differentiate(GraphBuilder& builder, const std::vector<Seed>& seeds,
+                                 const std::vector<int>& targets, RectifierRule rule) {
+    Differentiator differentiator(builder, targets, rule);
+    differentiator.run(seeds);
     std::vector<Value> gradients;
     for (int target : targets) gradients.push_back(differentiator.gradient_of(target));
     return gradients;

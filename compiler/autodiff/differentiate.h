@@ -14,9 +14,24 @@ namespace emulsion {
 // are added from the last user to the first.
 std::vector<Value> differentiate(GraphBuilder& builder, Value loss,
                                  const std::vector<int>& targets);
-// The same of a loss of which `gradient`, of the type of `value`, is d loss / d value, and which
-// depends on the targets through `value` alone.
-std::vector<Value> differentiate(GraphBuilder& builder, Value value, Value gradient,
-                                 const std::vector<int>& targets);
+
+// How a rectifier (relu, relu6) of input x hands the gradient g of its result on:
+//     gradient       g where it rises with x, else 0: what it is
+//     guided         max(g, 0) there, else 0 (guided back-propagation: Springenberg and others,
+//                    "Striving for simplicity", 2015)
+//     deconvolution  max(g, 0) everywhere (Zeiler and Fergus, "Visualizing and understanding
+//                    convolutional networks", 2014; what max pooling hands back goes to its
+//                    winners under every rule: their switches)
+enum class RectifierRule { gradient, guided, deconvolution };
+
+// A value and the gradient that flows into it, of its type.
+struct Seed {
+    Value value, gradient;
+};
+
+// The same for the sum of all elements of value times gradient over `seeds`, under a rule.
+std::vector<Value> differentiate(GraphBuilder& builder, const std::vector<Seed>& seeds,
+                                 const std::vector<int>& targets,
+                                 RectifierRule rule = RectifierRule::gradient);
 
 }  // namespace emulsion

@@ -35,8 +35,10 @@ std::string library_ir(const Network& network, const Plan& plan,
                        const std::vector<VariantKernels>& kernels);
 
 // Objects whose `main` runs the training or inference program on the libraries' functions;
-// runtime/abi/program.h.
+// runtime/abi/program.h. `saliency` is the network of input_gradients.h whose library the program
+// has too, or null.
 std::string train_program_object(const Network& network, const Plan& train, const Plan& infer);
-std::string infer_program_object(const Network& network, const Plan& infer);
+std::string infer_program_object(const Network& network, const Plan& infer,
+                                 const Network* saliency = nullptr);
 
 }  // namespace emulsion

@@ -17,6 +17,7 @@ const std::vector<std::string> kTrainFunctions = {
 const std::vector<std::string> kInferFunctions = {"info", "sizes", "device", "speed", "prepare",
                                                   "bind", "run",   "wait",   "error", "unbind"};
 
+// A library without functions is a null pointer.
 std::string main_object(
     const std::string& entry, const std::string& description,
     const std::vector<std::pair<std::string, std::vector<std::string>>>& libraries) {
@@ -27,6 +28,10 @@ std::string main_object(
     llvm::Type* pointer = builder.getPtrTy();
     std::vector<llvm::Constant*> tables;
     for (const auto& [name, functions] : libraries) {
+        if (functions.empty()) {
+            tables.push_back(write.null());
+            continue;
+        }
         std::vector<llvm::Constant*> addresses;
         for (const std::string& function : functions) {
             if (function.empty()) {
@@ -69,9 +74,13 @@ std::string train_program_object(const Network& network, const Plan& train, cons
                         {library_name(network, /*training=*/false), kInferFunctions}});
 }
 
-std::string infer_program_object(const Network& network, const Plan& infer) {
+std::string infer_program_object(const Network& network, const Plan& infer,
+                                 const Network* saliency) {
+    std::pair<std::string, std::vector<std::string>> further;
+    if (saliency != nullptr)
+        further = {library_name(*saliency, /*training=*/false), kInferFunctions};
     return main_object("emulsion_infer_main", description_text(network, nullptr, infer),
-                       {{library_name(network, /*training=*/false), kInferFunctions}});
+                       {{library_name(network, /*training=*/false), kInferFunctions}, further});
 }
 
 }  // namespace emulsion

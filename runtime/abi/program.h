@@ -38,12 +38,13 @@ typedef struct emulsion_infer_library {
 } emulsion_infer_library;
 
 /* The programs. `description` is the text of the model's training settings and manifest facts, as
- * JSON (compiler/codegen/manifest writes it). Both return the exit code: 0 done, 1 failed, 2 wrong
- * usage. */
+ * JSON (compiler/codegen/manifest writes it). `saliency` is the library of the network that
+ * compiler/autodiff/input_gradients.h makes, or null where the build was not asked for it. Both
+ * return the exit code: 0 done, 1 failed, 2 wrong usage. */
 int emulsion_train_main(int argc, char** argv, const emulsion_train_library* train,
                         const emulsion_infer_library* infer, const char* description);
 int emulsion_infer_main(int argc, char** argv, const emulsion_infer_library* infer,
-                        const char* description);
+                        const emulsion_infer_library* saliency, const char* description);
 
 #ifdef __cplusplus
 }

@@ -19,8 +19,6 @@ namespace {
 constexpr int kLeastTile = 32;      // pixels of a filter or map on a sheet
 constexpr int kLeastPicture = 224;  // of one picture
 
-int factor_for(int side, int least) { return std::max(1, (least + side - 1) / side); }
-
 std::vector<float> logical_values(const emulsion_tensor& tensor, const emulsion_memory& memory) {
     std::vector<float> values(logical_elements(tensor));
     unpack(tensor, tensor_memory(tensor, memory), values.data());
@@ -51,7 +49,7 @@ int write_filters(InferenceSession& session, const InferOptions& options) {
     const int height = static_cast<int>(filters->shape[2]),
               width = static_cast<int>(filters->shape[3]);
     const auto pixels = static_cast<size_t>(height) * static_cast<size_t>(width);
-    const int factor = factor_for(std::max(height, width), kLeastTile);
+    const int factor = enlargement(std::max(height, width), kLeastTile);
     const size_t each = inputs == 3 ? 3 : 1;  // channels of a tile
     std::vector<Picture> tiles;
     for (size_t begin = 0; begin < weights.size(); begin += each * pixels) {
@@ -69,14 +67,7 @@ int write_filters(InferenceSession& session, const InferOptions& options) {
 
 int write_feature_maps(InferenceSession& session, const InferOptions& options) {
     const emulsion_info& info = session.info();
-    std::vector<int> maps;
-    for (const int i : find_outputs(info, options.outputs, "--output")) {
-        if (info.outputs[i].rank == 3) maps.push_back(i);
-    }
-    if (maps.empty()) {
-        throw RuntimeError("--feature-maps", "the network hands out no map (C, H, W)",
-                           "add m.output(\"maps\", tensor) to the model");
-    }
+    const std::vector<int> maps = find_maps(info, options.outputs, "--feature-maps");
     const std::string& folder = options.view.look.feature_maps;
     make_folder(folder);
     const Trained trained = load_trained(session, options);
@@ -91,7 +82,7 @@ int write_feature_maps(InferenceSession& session, const InferOptions& options) {
                 const int height = static_cast<int>(port.shape[1]),
                           width = static_cast<int>(port.shape[2]);
                 const auto count = static_cast<size_t>(height) * static_cast<size_t>(width);
-                const int factor = factor_for(std::max(height, width), kLeastTile);
+                const int factor = enlargement(std::max(height, width), kLeastTile);
                 std::vector<Picture> tiles;
                 std::vector<float> channel(count);
                 for (size_t begin = 0; begin < output.values.size(); begin += count) {
@@ -260,7 +251,7 @@ int write_occlusion(InferenceSession& session, const InferOptions& options) {
         }
         const Picture coloured = colour_falls(picture, map, largest);
         const int factor =
-            factor_for(std::max(picture.shape.height, picture.shape.width), kLeastPicture);
+            enlargement(std::max(picture.shape.height, picture.shape.width), kLeastPicture);
         const std::string file = join_path(folder, picture_file_name(pictures++, stem_of(path)));
         write_png(file, enlarge(coloured, factor));
         print_results(concat(

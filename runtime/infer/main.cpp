@@ -14,6 +14,7 @@
 #include "runtime/infer/outputs.h"
 #include "runtime/infer/reading.h"
 #include "runtime/infer/results.h"
+#include "runtime/infer/saliency.h"
 #include "runtime/program/description.h"
 #include "runtime/program/format.h"
 #include "runtime/support/atomic_file.h"
@@ -112,7 +113,7 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
 }
 
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
-              const char* description) {
+              const emulsion_infer_library* saliency, const char* description) {
     InferOptions options;
     if (parse_infer_options(argc, argv, library, &options) == CommandLineResult::kShown) {
         return kExitDone;
@@ -134,6 +135,8 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
     if (!look.filters.empty()) return write_filters(session, options);
     if (!look.feature_maps.empty()) return write_feature_maps(session, options);
     if (!look.occlusion.empty()) return write_occlusion(session, options);
+    if (!look.saliency.empty()) return write_saliency(session, options, saliency);
+    if (!look.strongest.empty()) return write_strongest(session, options, saliency);
     return write_loss_surface(session, options);
 }
 
@@ -142,7 +145,7 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
 }  // namespace emulsion
 
 int emulsion_infer_main(int argc, char** argv, const emulsion_infer_library* infer,
-                        const char* description) {
+                        const emulsion_infer_library* saliency, const char* description) {
     return emulsion::guard_main(
-        [&] { return emulsion::run_infer(argc, argv, *infer, description); });
+        [&] { return emulsion::run_infer(argc, argv, *infer, saliency, description); });
 }

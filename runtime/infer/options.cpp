@@ -190,8 +190,10 @@ void check_view(const InferOptions& options) {
     const char* fix = "leave one of the two out";
     if (!options.save_outputs.empty()) refuse("--save-outputs", problem, fix);
     if (!options.save_masks.empty()) refuse("--save-masks", problem, fix);
-    if (!options.outputs.empty() && mode != "--feature-maps") refuse("--output", problem, fix);
-    if (options.top && mode != "--nearest") refuse("--top", problem, fix);
+    const bool is_strongest = mode == "--strongest";
+    if (!options.outputs.empty() && mode != "--feature-maps" && !is_strongest)
+        refuse("--output", problem, fix);
+    if (options.top && mode != "--nearest" && !is_strongest) refuse("--top", problem, fix);
     if (options.json && !has_table) refuse("--json", problem, fix);
     if (options.csv && !has_table) refuse("--csv", problem, fix);
     if (options.has_set() && !is_surface)
@@ -235,7 +237,9 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
         refuse("--take", "needs the pictures of a data set", "add --data NAME or --idx FILE");
     }
     if (options.measures()) return check_measurement(options, numbers);
-    if (!options.outputs.empty() && !options.json && !options.csv && options.save_outputs.empty()) {
+    const bool has_view = options.view.mode() != nullptr;
+    if (!options.outputs.empty() && !has_view && !options.json && !options.csv &&
+        options.save_outputs.empty()) {
         refuse("--output", "has no place in the table of classes",
                "add --json, --csv or --save-outputs FOLDER");
     }
@@ -243,7 +247,7 @@ void check_combination(const InferOptions& options, const Numbers& numbers) {
         refuse("--stay-awake", "is for --benchmark", "add --benchmark, or leave it out");
     }
     if (!options.write_pictures.empty()) return check_writing(options, numbers);
-    if (options.view.mode() != nullptr) return check_view(options);
+    if (has_view) return check_view(options);
     const bool has_labels = !options.data.empty() || !options.labels.empty();
     if (options.top && !options.take && !options.csv && has_labels) {
         refuse("--top", "has no part in the accuracy of a set with labels",

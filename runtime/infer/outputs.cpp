@@ -66,6 +66,17 @@ std::vector<int> find_outputs(const emulsion_info& info, std::span<const std::st
     return found;
 }
 
+std::vector<int> find_maps(const emulsion_info& info, std::span<const std::string> names,
+                           const char* mode) {
+    std::vector<int> maps = find_outputs(info, names, "--output");
+    std::erase_if(maps, [&](int output) { return info.outputs[output].rank != 3; });
+    if (maps.empty()) {
+        throw RuntimeError(mode, "the network hands out no map (C, H, W)",
+                           "add m.output(\"maps\", tensor) to the model");
+    }
+    return maps;
+}
+
 bool has_finite_values(std::span<const OutputValues> outputs) {
     return std::all_of(outputs.begin(), outputs.end(), [](const OutputValues& output) {
         return std::all_of(output.values.begin(), output.values.end(),

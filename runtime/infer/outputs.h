@@ -30,6 +30,10 @@ struct OutputValues {
 std::vector<int> find_outputs(const emulsion_info& info, std::span<const std::string> names,
                               const std::string& option);
 
+// Those of them that are maps (C, H, W). Throws RuntimeError naming `mode` where none is.
+std::vector<int> find_maps(const emulsion_info& info, std::span<const std::string> names,
+                           const char* mode);
+
 // Whether all values are finite.
 bool has_finite_values(std::span<const OutputValues> outputs);
 

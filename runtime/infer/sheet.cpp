@@ -25,6 +25,8 @@ Picture scale_values(std::span<const float> values, const PictureShape& shape) {
     return picture;
 }
 
+int enlargement(int side, int least) { return std::max(1, (least + side - 1) / side); }
+
 Picture enlarge(const Picture& picture, int factor) {
     const PictureShape& from = picture.shape;
     Picture large{{from.channels, from.height * factor, from.width * factor}, {}};

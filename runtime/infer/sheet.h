@@ -13,6 +13,9 @@ namespace emulsion {
 // become 0. What is not finite is 0.
 Picture scale_values(std::span<const float> values, const PictureShape& shape);
 
+// The least factor by which a side becomes `least` pixels or more.
+int enlargement(int side, int least);
+
 // Each pixel as a square of factor x factor.
 Picture enlarge(const Picture& picture, int factor);
 

@@ -2,6 +2,8 @@
 #include "runtime/infer/view_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
 
 #include "runtime/program/command_line.h"
 #include "runtime/support/text.h"
@@ -85,6 +87,22 @@ void add_look_options(CLI::App& app, LookOptions* look, ViewTexts* texts) {
                    "pixels from a place of the patch to the next (a quarter of the patch)")
         ->type_name("PIXELS")
         ->group(group);
+    app.add_option("--saliency", look->saliency,
+                   "write to this folder which pixels of each picture speak for its class: the "
+                   "gradient of its score, a PNG each (of programs built with --saliency)")
+        ->type_name("FOLDER")
+        ->group(group);
+    app.add_option("--strongest", look->strongest,
+                   "write to this folder the --top parts of the pictures that excite each channel "
+                   "of a map the most, and what it sees in them, a PNG for each output (of "
+                   "programs built with --saliency)")
+        ->type_name("FOLDER")
+        ->group(group);
+    app.add_option("--backward", texts->backward,
+                   "how the two pass relu backwards: gradient (--saliency), guided or "
+                   "deconvolution (--strongest)")
+        ->type_name("NAME")
+        ->group(group);
     app.add_option("--loss-surface", look->loss_surface,
                    "write the loss over a set with labels (--data), around the weights along two "
                    "random directions of the filters' lengths, as a PNG, and FILE.csv")
@@ -106,6 +124,16 @@ void check_belongs(const char* option, const std::string& given, const char* mod
                      concat("add ", mode, ", or leave it out"));
 }
 
+// The rule of this name, or else the usual one.
+std::string read_backward(const std::string& name, bool is_saliency) {
+    if (name.empty()) return std::string(kBackwardRules[is_saliency ? 0 : 2]);
+    if (std::find(std::begin(kBackwardRules), std::end(kBackwardRules), name) !=
+        std::end(kBackwardRules))
+        return name;
+    throw UsageError("--backward", concat(quoted(name), " is no rule"),
+                     "choose gradient, guided or deconvolution");
+}
+
 int read_pixels(const char* option, const std::string& text) {
     return text.empty() ? 0 : static_cast<int>(parse_count(option, text, 1, kMostPixels));
 }
@@ -118,6 +146,8 @@ const char* ViewOptions::mode() const {
     if (!look.filters.empty()) return "--filters";
     if (!look.feature_maps.empty()) return "--feature-maps";
     if (!look.occlusion.empty()) return "--occlusion";
+    if (!look.saliency.empty()) return "--saliency";
+    if (!look.strongest.empty()) return "--strongest";
     if (!look.loss_surface.empty()) return "--loss-surface";
     return nullptr;
 }
@@ -140,6 +170,8 @@ void read_view_options(const ViewTexts& texts, ViewOptions* options) {
                  {"--filters", !look.filters.empty()},
                  {"--feature-maps", !look.feature_maps.empty()},
                  {"--occlusion", !look.occlusion.empty()},
+                 {"--saliency", !look.saliency.empty()},
+                 {"--strongest", !look.strongest.empty()},
                  {"--loss-surface", !look.loss_surface.empty()}};
     const char* first = nullptr;
     for (const auto& [mode, is_on] : modes) {
@@ -159,6 +191,8 @@ void read_view_options(const ViewTexts& texts, ViewOptions* options) {
     check_belongs("--distance", texts.distance, "--nearest", !nearest.folder.empty());
     check_belongs("--patch", texts.patch, "--occlusion", !look.occlusion.empty());
     check_belongs("--patch-stride", texts.patch_stride, "--occlusion", !look.occlusion.empty());
+    check_belongs("--backward", texts.backward, "--saliency or --strongest",
+                  !look.saliency.empty() || !look.strongest.empty());
     check_belongs("--grid", texts.grid, "--loss-surface", !look.loss_surface.empty());
     check_belongs("--radius", texts.radius, "--loss-surface", !look.loss_surface.empty());
     if (!texts.step.empty()) detect.step = parse_number("--pyramid-step", texts.step, 1.01, 16);
@@ -171,6 +205,7 @@ void read_view_options(const ViewTexts& texts, ViewOptions* options) {
     if (!texts.grid.empty())
         look.grid = static_cast<int>(parse_count("--grid", texts.grid, 3, kMostGrid)) | 1;
     if (!texts.radius.empty()) look.radius = parse_number("--radius", texts.radius, 1e-6, 1e6);
+    look.backward = read_backward(texts.backward, look.strongest.empty());
     if (texts.distance.empty() || texts.distance == "cosine") return;
     if (texts.distance != "l2")
         throw UsageError("--distance", concat(quoted(texts.distance), " is no distance"),

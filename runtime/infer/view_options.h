@@ -3,6 +3,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
@@ -29,17 +30,22 @@ struct NearestOptions {
     Distance distance = Distance::kCosine;
 };
 
+// By which rule gradients pass rectifiers: compiler/autodiff/differentiate.h.
+inline constexpr std::string_view kBackwardRules[] = {"gradient", "guided", "deconvolution"};
+
 struct LookOptions {
     std::string filters;              // PNG
     std::string feature_maps;         // folder
     std::string occlusion;            // folder
     int patch = 0, patch_stride = 0;  // pixels of the network's picture; 0: by its size
+    std::string saliency, strongest;  // folders
+    std::string backward;             // one of kBackwardRules, of those two
     std::string loss_surface;         // PNG
     int grid = 0;                     // points a side; 0: 21
     double radius = 1.0;
     bool has_any() const {
         return !filters.empty() || !feature_maps.empty() || !occlusion.empty() ||
-               !loss_surface.empty();
+               !saliency.empty() || !strongest.empty() || !loss_surface.empty();
     }
 };
 
@@ -54,7 +60,8 @@ struct ViewOptions {
 
 // As text, until they are read.
 struct ViewTexts {
-    std::string step, stride, threshold, overlap, distance, patch, patch_stride, grid, radius;
+    std::string step, stride, threshold, overlap, distance, patch, patch_stride, backward, grid,
+        radius;
 };
 
 void add_view_options(CLI::App& app, ViewOptions* options, ViewTexts* texts);

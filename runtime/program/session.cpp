@@ -156,13 +156,9 @@ int classes_of(const emulsion_info& info) {
     return map ? map->shape.channels : 0;
 }
 
-InferenceSession::InferenceSession(const emulsion_infer_library& library,
-                                   const SessionOptions& options)
+BoundLibrary::BoundLibrary(const emulsion_infer_library& library, const SessionOptions& options)
     : library_(library),
       info_(*library.info()),
-      shape_(only_picture_input(info_)),
-      score_output_(score_output_of(info_)),
-      heads_(find_heads(info_, kProbabilities)),
       blocks_(query_sizes(library, options.threads, options.device)) {
     for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
@@ -180,19 +176,36 @@ InferenceSession::InferenceSession(const emulsion_infer_library& library,
     check(library_.bind(blocks_.instance(), &blocks_.memory(), &bound), "bind");
 }
 
-InferenceSession::~InferenceSession() { library_.unbind(blocks_.instance()); }
+BoundLibrary::~BoundLibrary() { library_.unbind(blocks_.instance()); }
 
-void InferenceSession::check(int status, const char* action) const {
+void BoundLibrary::check(int status, const char* action) const {
     if (status != EMULSION_OK)
         refuse_call(info_, action, status, library_.error(blocks_.instance()));
 }
 
-void InferenceSession::prepare() { check(library_.prepare(blocks_.instance()), "prepare"); }
+void BoundLibrary::prepare() { check(library_.prepare(blocks_.instance()), "prepare"); }
+
+void BoundLibrary::run(const void* const* inputs, int samples) {
+    const emulsion_call call{samples, 0, inputs, output_pointers_.data()};
+    check(library_.run(blocks_.instance(), &call), "run");
+}
+
+std::span<const float> BoundLibrary::output(int index, int sample) const {
+    const void* block = outputs_[static_cast<size_t>(index)].get();
+    const size_t count = info_.outputs[index].bytes / sizeof(float);
+    return {static_cast<const float*>(block) + static_cast<size_t>(sample) * count, count};
+}
+
+InferenceSession::InferenceSession(const emulsion_infer_library& library,
+                                   const SessionOptions& options)
+    : shape_(only_picture_input(*library.info())),
+      score_output_(score_output_of(*library.info())),
+      heads_(find_heads(*library.info(), kProbabilities)),
+      bound_(library, options) {}
 
 void InferenceSession::run(const float* images, int samples) {
     const void* inputs[] = {images};
-    const emulsion_call call{samples, 0, inputs, output_pointers_.data()};
-    check(library_.run(blocks_.instance(), &call), "run");
+    bound_.run(inputs, samples);
 }
 
 std::span<const float> InferenceSession::scores(int sample) const {
@@ -202,12 +215,6 @@ std::span<const float> InferenceSession::scores(int sample) const {
 
 std::span<const float> InferenceSession::probabilities(const Head& head, int sample) const {
     return output(head.output, sample);
-}
-
-std::span<const float> InferenceSession::output(int index, int sample) const {
-    const void* block = outputs_[static_cast<size_t>(index)].get();
-    const size_t count = info_.outputs[index].bytes / sizeof(float);
-    return {static_cast<const float*>(block) + static_cast<size_t>(sample) * count, count};
 }
 
 }  // namespace emulsion

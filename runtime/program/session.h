@@ -81,35 +81,22 @@ IndexRange index_range(const emulsion_port& port);
 // The picture of a network with one input. Throws RuntimeError where it has others.
 PictureShape only_picture_input(const emulsion_info& info);
 
-class InferenceSession {
+// A bound library for inference with memory of its own, whatever its inputs are.
+class BoundLibrary {
   public:
-    // Takes the memory and binds. `library` must outlive the session. Throws RuntimeError.
-    InferenceSession(const emulsion_infer_library& library, const SessionOptions& options);
-    ~InferenceSession();  // unbinds
-    InferenceSession(const InferenceSession&) = delete;
-    InferenceSession& operator=(const InferenceSession&) = delete;
+    // Takes the memory and binds. `library` must outlive it. Throws RuntimeError.
+    BoundLibrary(const emulsion_infer_library& library, const SessionOptions& options);
+    ~BoundLibrary();  // unbinds
+    BoundLibrary(const BoundLibrary&) = delete;
+    BoundLibrary& operator=(const BoundLibrary&) = delete;
 
     const emulsion_info& info() const { return info_; }
     const emulsion_memory& memory() const { return blocks_.memory(); }
     const emulsion_sizes& sizes() const { return blocks_.sizes(); }
-    const PictureShape& shape() const { return shape_; }
-    int batch() const { return info_.batch; }
-    int classes() const { return classes_of(info_); }
-    // Whether there is one vector of scores a picture; without, scores() is empty.
-    bool has_scores() const { return score_output_.has_value(); }
-    ScoreKind score_kind() const { return score_kind_of(info_); }
-    // Those with probabilities; the scores are the first one's where there is one.
-    const std::vector<Head>& heads() const { return heads_; }
 
-    // To be called once parameters and state are in memory, and whenever they change.
+    // As those of InferenceSession. inputs: a block for each of info().inputs, in their order.
     void prepare();
-
-    // images: [samples][H][W][C], aligned; 1 <= samples <= batch(). The scores stay until the next
-    // run.
-    void run(const float* images, int samples);
-    std::span<const float> scores(int sample) const;
-    std::span<const float> probabilities(const Head& head, int sample) const;
-    // An output of type f32 as it lies in memory: [K], or [H][W][C]. REQUIRES: it is batched.
+    void run(const void* const* inputs, int samples);
     std::span<const float> output(int index, int sample) const;
 
   private:
@@ -117,12 +104,46 @@ class InferenceSession {
 
     const emulsion_infer_library& library_;
     const emulsion_info& info_;
-    PictureShape shape_;
-    std::optional<ScoreOutput> score_output_;
-    std::vector<Head> heads_;
     MemoryBlocks blocks_;
     std::vector<AlignedBlock> outputs_;  // [samples][...] each
     std::vector<void*> output_pointers_;
+};
+
+class InferenceSession {
+  public:
+    // Takes the memory and binds. `library` must outlive the session. Throws RuntimeError.
+    InferenceSession(const emulsion_infer_library& library, const SessionOptions& options);
+
+    const emulsion_info& info() const { return bound_.info(); }
+    const emulsion_memory& memory() const { return bound_.memory(); }
+    const emulsion_sizes& sizes() const { return bound_.sizes(); }
+    const PictureShape& shape() const { return shape_; }
+    int batch() const { return info().batch; }
+    int classes() const { return classes_of(info()); }
+    // Whether there is one vector of scores a picture; without, scores() is empty.
+    bool has_scores() const { return score_output_.has_value(); }
+    ScoreKind score_kind() const { return score_kind_of(info()); }
+    // Those with probabilities; the scores are the first one's where there is one.
+    const std::vector<Head>& heads() const { return heads_; }
+
+    // To be called once parameters and state are in memory, and whenever they change.
+    void prepare() { bound_.prepare(); }
+
+    // images: [samples][H][W][C], aligned; 1 <= samples <= batch(). The scores stay until the next
+    // run.
+    void run(const float* images, int samples);
+    std::span<const float> scores(int sample) const;
+    std::span<const float> probabilities(const Head& head, int sample) const;
+    // An output of type f32 as it lies in memory: [K], or [H][W][C]. REQUIRES: it is batched.
+    std::span<const float> output(int index, int sample) const {
+        return bound_.output(index, sample);
+    }
+
+  private:
+    PictureShape shape_;
+    std::optional<ScoreOutput> score_output_;
+    std::vector<Head> heads_;
+    BoundLibrary bound_;
 };
 
 // The names of a network's classes; empty where it names none.

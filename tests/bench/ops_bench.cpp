@@ -114,7 +114,7 @@ Step both_directions(Network network) {
     } else {
         const Value dy =
             builder.add(std::make_shared<Input>(builder.type(y)), {}, builder.unique_name("dy"));
-        gradients = differentiate(builder, y, dy, targets);
+        gradients = differentiate(builder, {{y, dy}}, targets);
     }
     const std::string result = loss != nullptr ? "loss" : kForwardResult;
     builder.output(result, y);

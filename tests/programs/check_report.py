@@ -3,49 +3,17 @@ import base64
 import html
 import json
 import struct
-import zlib
 from pathlib import Path
 
 from event_files import read_events
 from pages import Page, seen_in_browser
+from product_files import decode_png, read_tensor
 
 CLASSES = ["<script>document.title = 'taken'</script>", "\"><img src=x onerror=alert(1)>", "a & b &amp; c", "it's", "Straße"]
 
 
 def expect(found, wanted, what):
     assert found == wanted, f"{what}: found {found}, expected {wanted}"
-
-
-def tensor(name):
-    """Shape and values of a tensor in the weights of the run."""
-    data = Path("run/weights.safetensors").read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    entry = json.loads(data[8:8 + length])[name]
-    begin, end = (8 + length + offset for offset in entry["data_offsets"])
-    return entry["shape"], struct.unpack(f"<{(end - begin) // 4}f", data[begin:end])
-
-
-def decode_png(png):
-    """Height, width and bytes of a picture of one channel."""
-    place, data, header = 8, b"", None
-    while place < len(png):
-        length, kind = struct.unpack(">I4s", png[place:place + 8])
-        body = png[place + 8:place + 8 + length]
-        header = body if kind == b"IHDR" else header
-        data += body if kind == b"IDAT" else b""
-        place += length + 12
-    width, height, depth, color = struct.unpack(">2I2B", header[:10])
-    expect((depth, color), (8, 0), "depth and colour")
-    raw, above, pixels = zlib.decompress(data), bytes(width), b""
-    for y in range(height):
-        way, row = raw[y * (width + 1)], bytearray(raw[y * (width + 1) + 1:(y + 1) * (width + 1)])
-        for x in range(width):
-            a, b, c = row[x - 1] if x else 0, above[x], above[x - 1] if x else 0
-            nearest = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
-            row[x] = row[x] + (0, a, b, (a + b) // 2, nearest)[way] & 255
-        above = bytes(row)
-        pixels += above
-    return height, width, pixels
 
 
 def rows_of(page, table):
@@ -74,7 +42,7 @@ def check_pictures(page):
         picture = decode_png(base64.b64decode(image["src"].removeprefix("data:image/png;base64,")))
         expect(picture, (12, 12, pixels[index * 144:(index + 1) * 144]), f"picture {index}")
         assert caption.startswith(CLASSES[labels[index]] + " taken for "), f"picture {index}: {caption}"
-    (count, _, height, width), values = tensor("conv1.w")
+    (count, _, height, width), values = read_tensor("run/weights.safetensors", "conv1.w")
     _, across, found = decode_png(base64.b64decode(shown[-1]["src"].removeprefix("data:image/png;base64,")))
     most = max(map(abs, values))
     for i in range(count):
@@ -162,7 +130,7 @@ def check_events(events):
     expect({step for part, _, step in values if part == "train"} - told, set(), "steps that no run has")
     last = max(step for part, tag, step in values if tag == "loss" and part == "train")
     for name in ("conv1.w", "conv1.b", "dense1.w", "dense1.b"):
-        shape, numbers = tensor(name)
+        shape, numbers = read_tensor("run/weights.safetensors", name)
         histogram = values["train", "weights/" + name, last]
         expect((histogram["min"], histogram["max"], histogram["num"]), (min(numbers), max(numbers), len(numbers)), name)
         counts = [sum(low <= number < high for number in numbers)

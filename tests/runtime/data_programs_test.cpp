@@ -291,7 +291,8 @@ TEST_F(DataProgramsTest, NamesFromAListAndFromStandardInput) {
     const auto main = [&](int argc, char** argv) {
         dup2(names[0], STDIN_FILENO);
         close(names[1]);
-        return emulsion_infer_main(argc, argv, &fake_infer_library(), fake_description().c_str());
+        return emulsion_infer_main(argc, argv, &fake_infer_library(), nullptr,
+                                   fake_description().c_str());
     };
     RunningProgram program(main, {"fake-infer", "--weights", weights_, "--list", "-", "--json"},
                            {.out = results[1]});

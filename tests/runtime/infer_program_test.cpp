@@ -392,7 +392,7 @@ TEST_F(InferTest, DecimalCommaChangesNothing) {
     const ProgramResult found = run_program(
         [&](int argc, char** argv) {
             if (!use_comma_locale(folder_ / "locale")) return 77;
-            return emulsion_infer_main(argc, argv, &fake_infer_library(),
+            return emulsion_infer_main(argc, argv, &fake_infer_library(), nullptr,
                                        fake_description().c_str());
         },
         {"fake-infer", "--weights", weights_, boot});

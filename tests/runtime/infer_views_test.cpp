@@ -333,11 +333,41 @@ TEST_F(InferViews, PicturesThatANetworkDoesNotGive) {
     EXPECT_EQ(refusal({boot, "--feature-maps", folder_ / "m"}),
               "error: --feature-maps: the network hands out no map (C, H, W)\n"
               "  fix: add m.output(\"maps\", tensor) to the model\n");
+    EXPECT_EQ(refusal({boot, "--feature-maps", folder_ / "m", "--output", "probabilities"}),
+              "error: --feature-maps: the network hands out no map (C, H, W)\n"
+              "  fix: add m.output(\"maps\", tensor) to the model\n");
+    expect_usage({boot, "--occlusion", folder_ / "m", "--output", "probabilities"},
+                 "error: --output: cannot be combined with --occlusion\n"
+                 "  fix: leave one of the two out\n");
     expect_usage({"--loss-surface", folder_ / "s.png"},
                  "error: --loss-surface: needs a data set with labels\n  fix: add --data NAME\n");
     expect_usage({boot, "--filters", folder_ / "f.png"},
                  "error: pictures: cannot be combined with --filters\n"
                  "  fix: leave one of the two out\n");
+}
+
+TEST_F(InferViews, PicturesOfUnitsNeedTheirLibrary) {
+    const std::string boot = write_picture("boot.png", 1);
+    for (const char* mode : {"--saliency", "--strongest"}) {
+        expect_usage({boot, mode, folder_ / "seen", "--backward", "guide"},
+                     "error: --backward: 'guide' is no rule\n"
+                     "  fix: choose gradient, guided or deconvolution\n");
+    }
+    expect_usage({boot, "--saliency", folder_ / "seen"},
+                 "error: --saliency: fake-infer was built without the gradients that it needs\n"
+                 "  fix: build it again with emulsion build --saliency\n");
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "seen"));
+    expect_usage({boot, "--backward", "guided"},
+                 "error: --backward: belongs to --saliency or --strongest\n"
+                 "  fix: add --saliency or --strongest, or leave it out\n");
+    expect_usage({boot, "--saliency", folder_ / "seen", "--top", "2"},
+                 "error: --top: cannot be combined with --saliency\n"
+                 "  fix: leave one of the two out\n");
+    const ProgramResult none = infer({boot, "--strongest", folder_ / "seen"});
+    EXPECT_EQ(none.exit_code, 1);
+    EXPECT_EQ(none.err,
+              "error: --strongest: the network hands out no map (C, H, W)\n"
+              "  fix: add m.output(\"maps\", tensor) to the model\n");
 }
 
 // The middle of the surface is the loss of the weights, and far away it is much higher.

@@ -122,7 +122,8 @@ std::unique_ptr<RunningProgram> start_fake_infer(std::vector<std::string> argume
                                                  const ProgramStreams& streams) {
     arguments.insert(arguments.begin(), "fake-infer");
     const auto main = [](int argc, char** argv) {
-        return emulsion_infer_main(argc, argv, &fake_infer_library(), fake_description().c_str());
+        return emulsion_infer_main(argc, argv, &fake_infer_library(), nullptr,
+                                   fake_description().c_str());
     };
     return std::make_unique<RunningProgram>(main, std::move(arguments), streams);
 }
