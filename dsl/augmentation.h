@@ -10,7 +10,7 @@
 // Everything that moves pixels is composed, in the order that it is written in, into one map, by
 // which the picture is read once (bilinearly; where it moves by whole pixels, exactly). The others
 // follow, in their order; what leaves 0 to 255 is cut off once, at the end. Pictures are of the
-// network's size before anything happens to them, and only pictures change: no masks, no boxes.
+// network's size before. Maps to train towards, such as masks, and net-train's --boxes move along.
 // runtime/data/augmentation.h has each formula. `T` is torchvision's transform, `K` what Keras
 // calls it.
 #pragma once

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "runtime/data/augment_noise.h"
 #include "runtime/data/warp.h"
@@ -195,6 +196,27 @@ void Augmenter::write_row(const Picture& picture, uint64_t epoch, uint32_t index
     compute(picture, key, memory, row);
     for (uint64_t i = 0; i < elements; i++) row[i] /= 255.0f;
     normalizer.apply(row, pixels, row);
+}
+
+void Augmenter::move_target(const TargetForm& target, bool has_boxes, AugmentMemory* memory,
+                            int32_t* values) const {
+    const AugmentDraw& draw = memory->draw;
+    if (draw.map.is_identity() && draw.elastic.empty()) return;
+    const PictureShape& shape = target.shape;
+    if (shape.height * shape.width > 1) {
+        memory->target.assign(values, values + shape.elements());
+        warp_values(memory->target.data(), shape, shape_, draw.map,
+                    draw.elastic.empty() ? nullptr : memory->aside.data(), augmentation_.fill,
+                    target.ignored.value_or(0), values);
+        return;
+    }
+    if (target.kind != TargetKind::kNumbers || !has_boxes) return;
+    for (uint64_t i = 0; i + 4 <= shape.elements(); i += 4) {
+        Edges box;
+        std::memcpy(&box, values + i, sizeof box);
+        box = move_box(box, shape_, draw.map);
+        std::memcpy(values + i, &box, sizeof box);
+    }
 }
 
 Picture Augmenter::make_picture(const Picture& picture, uint64_t epoch, uint32_t index,

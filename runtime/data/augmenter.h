@@ -13,6 +13,7 @@
 #include "runtime/data/normalize.h"
 #include "runtime/data/picture.h"
 #include "runtime/data/pixel_filters.h"
+#include "runtime/data/target.h"
 
 namespace emulsion {
 
@@ -22,6 +23,7 @@ struct AugmentMemory {
     std::vector<uint8_t> moved;
     std::vector<int32_t> columns;
     std::vector<float> values, aside, field;
+    std::vector<int32_t> target;
     FilterMemory filters;
 };
 
@@ -34,6 +36,14 @@ class Augmenter {
     // call it at once, each with its own memory. REQUIRES: the picture is of the shape.
     void write_row(const Picture& picture, uint64_t epoch, uint32_t index,
                    const Normalizer& normalizer, AugmentMemory* memory, float* row) const;
+
+    // Moves what the picture of the last write_row with this memory is trained towards as that has
+    // moved its pixels: maps by their nearest values (warp_values), beyond the picture of fill
+    // constant the class that does not count, else 0; `has_boxes`: a vector of boxes, four numbers
+    // each in the order of Edges, by move_box. Labels and other numbers stay. `values` is [H][W][C]
+    // of target.shape.
+    void move_target(const TargetForm& target, bool has_boxes, AugmentMemory* memory,
+                     int32_t* values) const;
 
     // The same as a picture, rounded to 8 bits.
     Picture make_picture(const Picture& picture, uint64_t epoch, uint32_t index,

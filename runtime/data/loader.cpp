@@ -213,6 +213,8 @@ void Loader::State::read(const Claim& claim, AugmentMemory* memory) {
                                              index, normalizer, memory, row);
             }
             source.read_target(index, target);
+            if (options.augmenter != nullptr)
+                options.augmenter->move_target(source.target, options.has_boxes, memory, target);
         } catch (...) {
             claim.slot->errors[i] = std::current_exception();
             std::fill_n(row, elements, 0.0f);

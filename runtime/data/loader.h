@@ -31,6 +31,7 @@ struct LoaderOptions {
     bool keeps_errors = false;
     // What happens to each picture, in each epoch anew; null: nothing. It must outlive the loader.
     const Augmenter* augmenter = nullptr;
+    bool has_boxes = false;  // as in Augmenter::move_target
 };
 
 // Threads worth having for a source: one where it is in memory and is not augmented.

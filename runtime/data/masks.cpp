@@ -23,7 +23,7 @@ constexpr const char* kExample = "images/1.jpg masks/1.png";
 struct MaskedPictures : PictureFiles {
     std::vector<std::string> masks;  // [n]
 
-    void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
+    Picture picture_at(uint64_t index) const override;
     void read_target(uint64_t index, int32_t* target_row) const override;
     uint64_t bytes() const override;
 };
@@ -34,7 +34,7 @@ std::pair<int, int> size_of(const Picture& picture) {
 }
 
 // The whole picture is decoded, so that its size is known, and the mask checked against it.
-void MaskedPictures::read(uint64_t index, const Normalizer& normalizer, float* row) const {
+Picture MaskedPictures::picture_at(uint64_t index) const {
     Picture picture = read_picture(paths[index], PictureLimits{});
     const Picture mask = read_mask(masks[index]);
     if (size_of(picture) != size_of(mask)) {
@@ -44,9 +44,7 @@ void MaskedPictures::read(uint64_t index, const Normalizer& normalizer, float* r
                                   picture.shape.width, " wide and ", picture.shape.height, " high"),
                            "give a mask with one class index for each pixel of its picture");
     }
-    picture = fit_picture(std::move(picture), shape, paths[index], *rule);
-    normalizer.apply(picture.pixels.data(),
-                     shape.elements() / static_cast<uint64_t>(shape.channels), row);
+    return fit_picture(std::move(picture), shape, paths[index], *rule);
 }
 
 void MaskedPictures::read_target(uint64_t index, int32_t* target_row) const {

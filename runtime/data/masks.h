@@ -3,7 +3,8 @@
 //
 //   FOLDER/images/NAME.jpg  FOLDER/masks/NAME.png    one name, but for the ending
 //   FILE                                             a list: a picture and its mask a line
-// Picture and mask become the network's size by one rule, the mask by its nearest pixels.
+// Picture and mask become the network's size by one rule, the mask by its nearest pixels; what an
+// augmentation does to the one it does to the other (Augmenter::move_target).
 #pragma once
 #include <memory>
 #include <string>

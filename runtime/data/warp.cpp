@@ -151,6 +151,10 @@ class Reader {
     uint8_t constant_[C];
 };
 
+Place read_at(const Affine& map, double x, double y) {
+    return {map.xx * x + map.xy * y + map.x0, map.yx * x + map.yy * y + map.y0};
+}
+
 template <int C>
 void warp(const uint8_t* from, const PictureShape& shape, const Affine& map, const float* aside,
           const Outside& outside, float* to) {
@@ -162,7 +166,7 @@ void warp(const uint8_t* from, const PictureShape& shape, const Affine& map, con
                 x += static_cast<double>(*aside++);
                 y += static_cast<double>(*aside++);
             }
-            reader.read({map.xx * x + map.xy * y + map.x0, map.yx * x + map.yy * y + map.y0}, to);
+            reader.read(read_at(map, x, y), to);
         }
     }
 }
@@ -181,6 +185,71 @@ void warp_pixels(const uint8_t* from, const PictureShape& shape, const Affine& m
         default:
             return warp<4>(from, shape, map, aside, outside, to);
     }
+}
+
+namespace {
+
+// From the middle of a cell of one axis to the place in an axis of `scale` times as many cells.
+double rescale(double place, double scale) { return (place + 0.5) * scale - 0.5; }
+
+// The nearest cell.
+int64_t nearest(double place) { return floor_of(near(place) + 0.5); }
+
+}  // namespace
+
+void warp_values(const int32_t* from, const PictureShape& values, const PictureShape& picture,
+                 const Affine& map, const float* aside, Fill fill, int32_t outside, int32_t* to) {
+    const double down = static_cast<double>(picture.height) / values.height;
+    const double across = static_cast<double>(picture.width) / values.width;
+    for (int row = 0; row < values.height; row++) {
+        for (int column = 0; column < values.width; column++, to += values.channels) {
+            double x = rescale(column, across), y = rescale(row, down);
+            if (aside != nullptr) {
+                const int64_t pixel =
+                    std::clamp<int64_t>(nearest(y), 0, picture.height - 1) * picture.width +
+                    std::clamp<int64_t>(nearest(x), 0, picture.width - 1);
+                x += static_cast<double>(aside[2 * pixel]);
+                y += static_cast<double>(aside[2 * pixel + 1]);
+            }
+            const Place place = read_at(map, x, y);
+            const int32_t cell_x =
+                cell_of(nearest(rescale(near(place.x), 1 / across)), values.width, fill);
+            const int32_t cell_y =
+                cell_of(nearest(rescale(near(place.y), 1 / down)), values.height, fill);
+            if (cell_x < 0 || cell_y < 0) {
+                std::fill_n(to, values.channels, outside);
+                continue;
+            }
+            const int64_t cell = static_cast<int64_t>(cell_y) * values.width + cell_x;
+            std::copy_n(from + cell * values.channels, values.channels, to);
+        }
+    }
+}
+
+Edges move_box(const Edges& box, const PictureShape& picture, const Affine& map) {
+    constexpr double kLeastShare = 0.1;  // of its area
+    const double height = picture.height, width = picture.width;
+    const double determinant = map.xx * map.yy - map.xy * map.yx;
+    if (determinant == 0) return {};
+    double left = kFar, top = kFar, right = -kFar, bottom = -kFar;
+    for (const double across : {double{box.left}, double{box.right}}) {
+        for (const double down : {double{box.top}, double{box.bottom}}) {
+            const double x = across * width - 0.5 - map.x0;
+            const double y = down * height - 0.5 - map.y0;
+            const double to_x = (map.yy * x - map.xy * y) / determinant + 0.5;
+            const double to_y = (map.xx * y - map.yx * x) / determinant + 0.5;
+            left = std::min(left, to_x), right = std::max(right, to_x);
+            top = std::min(top, to_y), bottom = std::max(bottom, to_y);
+        }
+    }
+    const double area = (right - left) * (bottom - top);
+    left = std::max(left, 0.0), right = std::min(right, width);
+    top = std::max(top, 0.0), bottom = std::min(bottom, height);
+    const bool is_left = right - left >= 1 && bottom - top >= 1 &&
+                         (right - left) * (bottom - top) >= kLeastShare * area;
+    if (!is_left) return {};
+    return {static_cast<float>(left / width), static_cast<float>(top / height),
+            static_cast<float>(right / width), static_cast<float>(bottom / height)};
 }
 
 }  // namespace emulsion

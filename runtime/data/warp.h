@@ -32,4 +32,21 @@ void move_pixels(const uint8_t* from, const PictureShape& shape, const Affine& m
 void warp_pixels(const uint8_t* from, const PictureShape& shape, const Affine& map,
                  const float* aside, const Outside& outside, float* to);
 
+// What elements of a map on the picture hold, such as the classes of its pixels, moved as
+// warp_pixels moves the picture's values: each takes the element that is nearest to the place its
+// middle is read from, and beyond the picture, where the fill is constant, `outside`. from, to:
+// [H][W][C] of `values`, apart from each other; height and width may be others than the picture's.
+void warp_values(const int32_t* from, const PictureShape& values, const PictureShape& picture,
+                 const Affine& map, const float* aside, Fill fill, int32_t outside, int32_t* to);
+
+// A box: its edges in shares of the picture's width and height, 0 to 1 within it.
+struct Edges {
+    float left, top, right, bottom;
+};
+
+// Where the picture of a result has a box of the picture that the map reads: the least box around
+// its four corners, cut at the borders. All 0 where nothing of it is left, less than a pixel in
+// width or height, or less than a tenth of its area there.
+Edges move_box(const Edges& box, const PictureShape& picture, const Affine& map);
+
 }  // namespace emulsion

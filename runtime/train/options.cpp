@@ -83,6 +83,10 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
         ->type_name("NAME");
     app.add_flag("--no-augment", options->no_augment,
                  "train on the pictures as they are, whatever the model's augmentation");
+    app.add_flag("--boxes", options->boxes,
+                 "the numbers that are trained towards are boxes: left, top, right and bottom, in "
+                 "shares of the picture's width and height; what moves its pixels moves them, and "
+                 "one that is hardly in the picture then is 0 0 0 0");
     app.add_option("--augment-preview", options->preview,
                    "no run, but a picture (PNG): a row for each of the first pictures of the run, "
                    "first as it is, then as the epochs have it")

@@ -47,6 +47,7 @@ struct TrainOptions {
     std::optional<double> ema;
     std::optional<int> top;
     bool confusion = false;
+    bool boxes = false;
     int threads = 1;
     int variant = 0;         // as in emulsion_options
     Device device;           // of the training library

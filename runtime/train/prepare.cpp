@@ -206,11 +206,43 @@ bool moves_pixels(const Augmentation& augmentation) {
     });
 }
 
+bool has_positions(const TargetForm& target) {
+    return target.shape.height * target.shape.width > 1;
+}
+
+// Of --boxes.
+void check_boxes(const TargetForm& target, const Augmentation& augmentation,
+                 const RunSettings& settings) {
+    const uint64_t numbers = target.elements();
+    if (target.kind != TargetKind::kNumbers || has_positions(target) || numbers % 4 != 0) {
+        throw UsageError("--boxes",
+                         concat("is for networks that are trained towards four numbers a box, but "
+                                "this one is trained towards ",
+                                target.kind == TargetKind::kNumbers && !has_positions(target)
+                                    ? concat(numbers)
+                                    : std::string("something else")),
+                         "leave the option out");
+    }
+    const std::optional<PictureRule> rule = parse_rule(settings.resize);
+    if (rule && rule->fit != Fit::kStretch) {
+        throw UsageError("--boxes", "cannot be combined with --fit crop, which boxes do not follow",
+                         "leave one of the two out");
+    }
+    for (const AugmentPiece& piece : augmentation.pieces) {
+        if (piece.kind != "elastic" || piece.values[0] == 0 || settings.augmentation.empty())
+            continue;
+        throw UsageError("--boxes", "do not follow the model's elastic distortion",
+                         "leave elastic out of augment({...}), or add --no-augment");
+    }
+}
+
 }  // namespace
 
 void TrainProgram::load_data() {
     const RunSettings stored = state_.settings;
     if (resumes_) state_.settings = resumed_settings(stored, options_);
+    if (state_.settings.boxes)
+        check_boxes(session_.target(), network_.augmentation, state_.settings);
     only_picture_input(*infer_.info());  // validation, weights and test would find it out last
     DataRequest request;
     request.shape = session_.shape();
@@ -233,10 +265,12 @@ void TrainProgram::load_data() {
     check_augmentation();
     if (!state_.settings.augmentation.empty())
         augmenter_.emplace(network_.augmentation, session_.shape(), state_.settings.seed);
-    if (augmenter_ && session_.target().kind == TargetKind::kNumbers &&
-        moves_pixels(network_.augmentation)) {
+    const TargetForm& target = session_.target();
+    if (augmenter_ && target.kind == TargetKind::kNumbers && !has_positions(target) &&
+        !state_.settings.boxes && moves_pixels(network_.augmentation)) {
         console_.note(
-            "note: the augmentation moves pixels; the numbers that are trained towards stay\n");
+            "note: the augmentation moves pixels; the numbers that are trained towards stay, "
+            "unless they are --boxes\n");
     }
     const Normalizer normalizer(session_.shape().channels, session_.info());
     loader_ =
@@ -261,15 +295,6 @@ void TrainProgram::check_augmentation() const {
             mode, "is of no use: the model has no augmentation",
             "give it one with augment({...}) and build it anew, or leave the option out");
     }
-    const PictureShape& target = session_.target().shape;
-    const bool has_map = target.height * target.width > 1;
-    if (has_map && moves_pixels(augmentation) && !state_.settings.augmentation.empty()) {
-        throw RuntimeError(network_.network,
-                           "its augmentation moves pixels, but the values of each pixel that it is "
-                           "trained towards stay where they are",
-                           "leave flips, turns, crops and the like out of augment({...}), or add "
-                           "--no-augment");
-    }
     if (const auto fault = find_fault(augmentation, shape.height, shape.width))
         throw RuntimeError("network description", fault->what, fault->fix);
     const std::string own = to_text(augmentation);
@@ -286,6 +311,7 @@ LoaderOptions TrainProgram::loader_options() const {
     options.batch = state_.settings.batch;
     options.seed = state_.settings.seed;
     options.augmenter = augmenter_ ? &*augmenter_ : nullptr;
+    options.has_boxes = state_.settings.boxes;
     options.workers =
         workers_for(*data_.train, options_.reading.readers, options.augmenter != nullptr);
     return options;

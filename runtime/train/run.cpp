@@ -82,6 +82,7 @@ void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields.unless("scale", settings.scale, 1.0, kLeastScale, kMostScale);
     fields.text_if_any("split", settings.split);
     fields.text_if_any("augmentation", settings.augmentation);
+    fields.unless("boxes", settings.boxes, false, false, true);
     fields("epochs", settings.epochs, int64_t(1), kMostEpochs);
     fields("steps", settings.steps, int64_t(0), kMostSteps);
     fields("batch", settings.batch, 1, INT32_MAX);

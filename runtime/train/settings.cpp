@@ -93,6 +93,7 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.scale = options.reading.scale.value_or(1.0);
     settings.split = options.split == kLeadingSplit ? kLeadingSplit : "";
     if (!options.no_augment) settings.augmentation = to_text(network.augmentation);
+    settings.boxes = options.boxes;
     settings.epochs = options.epochs.value_or(network.default_epochs);
     settings.steps = options.steps.value_or(0);
     settings.batch = options.batch.value_or(info.batch);
@@ -154,6 +155,7 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
                    one_line(stored.augmentation)),
             "leave the option out with --resume, or begin a new run in another folder");
     }
+    if (options.boxes) check_equal("--boxes", "given", stored.boxes ? "given" : "none");
     RunSettings settings = stored;
     if (!options.data.empty() || !options.images.empty()) {
         settings.data = options.data;

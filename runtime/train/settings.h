@@ -25,6 +25,7 @@ struct RunSettings {
     double scale = 1.0;          // see table.h
     std::string split;           // kLeadingSplit, or empty: kRandomSplit
     std::string augmentation;    // the network's as text, or empty: none
+    bool boxes = false;          // numbers are boxes, which the augmentation moves
     int64_t epochs = 1;
     int64_t steps = 0;  // 0: epochs decide the length
     int batch = 1;

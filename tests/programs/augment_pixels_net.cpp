@@ -1,4 +1,4 @@
-// Classifies each pixel of pictures that are augmented: their masks would have to move with them.
+// Classifies each pixel of pictures that are augmented: their masks move with them.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Networks as they ship whose pictures are augmented: runs that are killed at any moment and resumed end as whole ones,
-# whatever the number of readers; the preview is drawn; validation and inference see pictures as they are; masks are
-# refused.
+# whatever the number of readers; the preview is drawn; validation and inference see pictures as they are; masks and boxes
+# move with them.
 set -uo pipefail
 source "$(dirname "$0")/programs_support.sh"
 build augment_net.cpp --batch 8
 build augment_pixels_net.cpp --batch 4
+build augment_boxes_net.cpp --batch 4
 cd "$work"
 
 # A folder of pictures of another size in each class.
@@ -56,10 +57,35 @@ PYTHON
 grep -q '"kind": "elastic"' augment_train.json || fault "the manifest of training says nothing of it"
 grep -q augmentation augment_infer.json && fault "the manifest of inference says something of it"
 
-./augment_pixels-train --data pixels --steps 1 --quiet 2>err.txt && fault "an augmentation that masks do not follow passes"
-diff -u err.txt - <<'TEXT' || fault "an augmentation that masks do not follow"
-error: augment_pixels: its augmentation moves pixels, but the values of each pixel that it is trained towards stay where they are
-  fix: leave flips, turns, crops and the like out of augment({...}), or add --no-augment
+# Masks move with their pictures: runs of one and of several readers are equal, and others than without.
+masks() { ./augment_pixels-train --data pixels --epochs 2 --quiet --checkpoint "$@" >/dev/null || fault "masks: $*"; }
+masks masks_whole --readers 1
+masks masks_readers --readers 3
+same_weights masks_whole masks_readers
+masks masks_plain --no-augment
+cmp -s masks_whole/weights.safetensors masks_plain/weights.safetensors && fault "augmentation of masks changes nothing"
+./augment_pixels-train --data pixels --steps 1 --boxes 2>err.txt && fault "masks pass for boxes"
+diff -u err.txt - <<'TEXT' || fault "masks that are called boxes"
+error: --boxes: is for networks that are trained towards four numbers a box, but this one is trained towards something else
+  fix: leave the option out
 TEXT
-./augment_pixels-train --data pixels --steps 1 --no-augment --quiet >/dev/null || fault "masks without augmentation"
+# What is learned is the box of the flipped picture; without --boxes the one of the list, and a note says so.
+printf 'P5\n4 3\n255\n\200\200\200\200\200\200\200\200\200\200\200\200' >box.pgm
+for _ in 1 2 3 4; do echo "box.pgm 0.1 0.2 0.6 0.7"; done >boxes.txt
+learn() { ./augment_boxes-train --data boxes.txt --steps 60 --checkpoint "$@" >/dev/null 2>"$1.err" || fault "boxes: $(cat "$1.err")"; }
+learned() { ./augment_boxes-infer --weights "$1/weights.safetensors" --json --output prediction box.pgm; }
+learn boxes --boxes
+learn numbers
+grep -q "^note: the augmentation moves pixels; the numbers that are trained towards stay, unless they are --boxes$" numbers.err ||
+    fault "no note: $(cat numbers.err)"
+python3 - "$(learned boxes)" "$(learned numbers)" <<'PYTHON' || fault "the boxes that are learned"
+import json, sys
+for text, expected in zip(sys.argv[1:], ([0.4, 0.2, 0.9, 0.7], [0.1, 0.2, 0.6, 0.7])):
+    found = json.loads(text)["outputs"]["prediction"]
+    assert all(abs(a - b) < 0.01 for a, b in zip(found, expected)), (found, expected)
+PYTHON
+./augment_boxes-train --resume --checkpoint numbers --steps 61 --boxes 2>err.txt && fault "a run goes on with boxes"
+grep -q "^error: --boxes: is given, but the run of the checkpoint has none$" err.txt || fault "$(cat err.txt)"
+./augment_boxes-train --data boxes.txt --boxes --fit crop 2>err.txt && fault "boxes of cropped pictures pass"
+grep -q "^error: --boxes: cannot be combined with --fit crop, which boxes do not follow$" err.txt || fault "$(cat err.txt)"
 finish
