@@ -1,5 +1,7 @@
-/* A reader of one's own (runtime/abi/emulsion_reader.h): a file of records, a byte that is the
- * label and a byte for each value of the network's input, in the order H, W, C.
+/* A reader of one's own (runtime/abi/emulsion_reader.h): a file of records, each what its row is
+ * trained towards and a byte for each value of the network's input, in the order H, W, C. What it
+ * is trained towards is a byte for a label or for the class of each pixel, or numbers of four
+ * bytes, as this machine has a float.
  *
  *     cc -std=c99 -O2 -shared -fPIC -I EMULSION examples/reader.c -o reader.so
  *     net-train --data ./reader.so:records.bin
@@ -13,21 +15,39 @@
 
 typedef struct records {
     unsigned char* bytes;
-    size_t values; /* of a row */
+    size_t values;  /* of a row */
+    size_t targets; /* of a row: 1 for a label */
+    size_t size;    /* bytes of one of them */
 } records;
 
+static size_t record_size(const records* all) { return all->targets * all->size + all->values; }
+
 static const unsigned char* record_at(const records* all, uint64_t index) {
-    return all->bytes + index * (1 + all->values);
+    return all->bytes + index * record_size(all);
 }
 
 static int32_t label_of(void* self, uint64_t index) { return record_at(self, index)[0]; }
 
 static int read_row(void* self, uint64_t index, float* row, char* error) {
     const records* all = self;
-    const unsigned char* values = record_at(all, index) + 1;
+    const unsigned char* values = record_at(all, index) + all->targets * all->size;
     size_t i;
     (void)error; /* nothing fails here */
     for (i = 0; i < all->values; i++) row[i] = (float)values[i] / 255.0f;
+    return 0;
+}
+
+static int read_target(void* self, uint64_t index, void* values, char* error) {
+    const records* all = self;
+    const unsigned char* from = record_at(all, index);
+    int32_t* classes = values;
+    size_t i;
+    (void)error;
+    if (all->size > 1) {
+        memcpy(values, from, all->targets * all->size);
+        return 0;
+    }
+    for (i = 0; i < all->targets; i++) classes[i] = from[i];
     return 0;
 }
 
@@ -36,6 +56,8 @@ static void close_records(void* self) {
     free(all->bytes);
     free(all);
 }
+
+static size_t product_of(const int64_t* shape) { return (size_t)(shape[0] * shape[1] * shape[2]); }
 
 /* The bytes of a file, or NULL. */
 static unsigned char* read_bytes(const char* path, size_t* count) {
@@ -63,17 +85,20 @@ int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader
     if (request->part != 0) return 0; /* no rows: these data have no test part */
     all = calloc(1, sizeof *all);
     if (all == NULL) return 1;
-    all->values = (size_t)(request->shape[0] * request->shape[1] * request->shape[2]);
+    all->values = product_of(request->shape);
+    all->targets = product_of(request->target_shape);
+    all->size = request->target == EMULSION_READER_NUMBERS ? sizeof(float) : 1;
     all->bytes = read_bytes(request->argument, &count);
-    if (all->bytes == NULL || count % (1 + all->values) != 0) {
+    if (all->bytes == NULL || count % record_size(all) != 0) {
         snprintf(error, EMULSION_READER_ERROR, "%.150s: no file of records of %lu bytes",
-                 request->argument, (unsigned long)(1 + all->values));
+                 request->argument, (unsigned long)record_size(all));
         close_records(all);
         return 1;
     }
     reader->self = all;
-    reader->count = count / (1 + all->values);
+    reader->count = count / record_size(all);
     reader->label = label_of;
+    reader->target = read_target;
     reader->read = read_row;
     reader->close = close_records;
     return 0;

@@ -112,16 +112,18 @@ std::unique_ptr<Source> open_targets(const Place& place, Part part, const DataRe
     if (place.kind == Kind::kList)
         return is_map ? open_mask_list(place.path, request) : open_number_list(place.path, request);
     if (!is_map && place.kind == Kind::kCsv) return read_csv(place.path, request);
+    if (place.kind == Kind::kReader)
+        return open_user_rows(*find_user_reader(place.path), part, request);
     throw RuntimeError(
         one_line(place.path),
         is_map ? "holds no masks, but the network classifies each pixel"
                : concat("holds no numbers to be predicted, but the network is trained towards ",
                         request.target.elements(), request.target.elements() == 1 ? "" : " each"),
         is_map
-            ? "give a folder with images/ and masks/, a list of pictures and masks, or "
-              "--images FILE --labels FILE.npy"
-            : "give a .csv file or a list of pictures with the numbers of each, or --images FILE "
-              "--labels FILE.npy");
+            ? "give a folder with images/ and masks/, a list of pictures and masks, a reader of "
+              "your own, or --images FILE --labels FILE.npy"
+            : "give a .csv file or a list of pictures with the numbers of each, a reader of your "
+              "own, or --images FILE --labels FILE.npy");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "runtime/abi/emulsion_reader.h"
@@ -44,11 +45,12 @@ struct UserRows : Source {
     UserRows(const UserRows&) = delete;
     UserRows& operator=(const UserRows&) = delete;
 
-    uint64_t count() const override { return labels.size(); }
+    uint64_t count() const override { return rows; }
     void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
+    void read_target(uint64_t index, int32_t* target_row) const override;
     bool is_in_memory() const override { return false; }
     uint64_t bytes() const override { return labels.size() * sizeof(int32_t); }
-    // Of the labels: what else a reader reads from is its own.
+    // Of the labels, where there are any: what else a reader reads from is its own.
     uint32_t checksum() const override {
         return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(labels.data()),
                                              labels.size() * sizeof(int32_t)));
@@ -56,25 +58,59 @@ struct UserRows : Source {
 
     const Library library;
     const emulsion_reader reader;
+    uint64_t rows = 0;
 };
 
-void UserRows::read(uint64_t index, const Normalizer& normalizer, float* row) const {
+// Runs a call of the reader that writes a message where it fails.
+template <class Call>
+void ask(const UserRows& rows, const std::string& what, const Call& call) {
     char error[EMULSION_READER_ERROR] = "";
-    const bool has_failed = reader.read(reader.self, index, row, error) != 0;
+    const bool has_failed = call(error) != 0;
     error[sizeof error - 1] = '\0';
-    if (has_failed) {
-        throw RuntimeError(one_line(source), concat("row ", index, ": ", one_line(error)),
-                           "see what the reader reads from");
-    }
-    const uint64_t elements = shape.elements();
+    if (!has_failed) return;
+    throw RuntimeError(one_line(rows.source), concat(what, ": ", one_line(error)),
+                       "see what the reader reads from");
+}
+
+void check_finite(const UserRows& rows, const std::string& what, const float* values,
+                  uint64_t count) {
     const float* bad =
-        std::find_if_not(row, row + elements, [](float x) { return std::isfinite(x); });
-    if (bad != row + elements) {
-        throw RuntimeError(one_line(source),
-                           concat("row ", index, " holds NaN or infinity at ", bad - row),
-                           "mend the reader");
-    }
+        std::find_if_not(values, values + count, [](float x) { return std::isfinite(x); });
+    if (bad == values + count) return;
+    throw RuntimeError(one_line(rows.source),
+                       concat(what, " holds NaN or infinity at ", bad - values), "mend the reader");
+}
+
+void UserRows::read(uint64_t index, const Normalizer& normalizer, float* row) const {
+    const std::string what = concat("row ", index);
+    ask(*this, what, [&](char* error) { return reader.read(reader.self, index, row, error); });
+    const uint64_t elements = shape.elements();
+    check_finite(*this, what, row, elements);
     normalizer.apply(row, elements / static_cast<uint64_t>(shape.channels), row);
+}
+
+void UserRows::read_target(uint64_t index, int32_t* target_row) const {
+    if (target.kind == TargetKind::kLabel) return Source::read_target(index, target_row);
+    const std::string what = concat("the target of row ", index);
+    ask(*this, what,
+        [&](char* error) { return reader.target(reader.self, index, target_row, error); });
+    const uint64_t elements = target.elements();
+    if (target.kind == TargetKind::kNumbers) {
+        std::vector<float> numbers(elements);
+        std::memcpy(numbers.data(), target_row, elements * sizeof(float));
+        return check_finite(*this, what, numbers.data(), elements);
+    }
+    for (uint64_t i = 0; i < elements; i++) {
+        const int32_t value = target_row[i];
+        if ((value >= 0 && value < classes) || value == target.ignored) continue;
+        throw RuntimeError(
+            one_line(source),
+            concat(
+                what, " holds the class ", value, " at ", i, ", but the network has ", classes,
+                " classes (0 to ", classes - 1,
+                target.ignored ? concat(", and ", *target.ignored, " where nothing counts)") : ")"),
+            "mend the reader, or give the model more classes");
+    }
 }
 
 }  // namespace
@@ -90,6 +126,21 @@ std::optional<UserReader> find_user_reader(std::string_view name) {
     return reader;
 }
 
+namespace {
+
+int32_t target_of(const TargetForm& target) {
+    switch (target.kind) {
+        case TargetKind::kMap:
+            return EMULSION_READER_MAP;
+        case TargetKind::kNumbers:
+            return EMULSION_READER_NUMBERS;
+        default:
+            return EMULSION_READER_LABEL;
+    }
+}
+
+}  // namespace
+
 std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
                                        const DataRequest& request) {
     Library library = load(reader.library);
@@ -99,13 +150,16 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
         throw RuntimeError(one_line(reader.library), "exports no emulsion_open_reader",
                            "build it of a reader as emulsion_reader.h describes it");
     }
-    const PictureShape& shape = request.shape;
+    const PictureShape &shape = request.shape, &goal = request.target.shape;
     const emulsion_reader_request asked{EMULSION_READER_VERSION,
                                         part == Part::train ? 0 : 1,
                                         {shape.channels, shape.height, shape.width},
                                         request.classes,
-                                        0,
-                                        reader.argument.c_str()};
+                                        target_of(request.target),
+                                        reader.argument.c_str(),
+                                        {goal.channels, goal.height, goal.width},
+                                        request.target.ignored.value_or(-1),
+                                        0};
     emulsion_reader opened{};
     char error[EMULSION_READER_ERROR] = "";
     const bool has_failed = open(&asked, &opened, error) != 0;
@@ -115,10 +169,13 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
                            "see what the reader reads from");
     }
     auto rows = std::make_unique<UserRows>(std::move(library), opened);
-    const bool has_functions = opened.label != nullptr && opened.read != nullptr;
+    const bool has_labels = request.target.kind == TargetKind::kLabel;
+    const bool has_functions =
+        opened.read != nullptr && (has_labels ? opened.label != nullptr : opened.target != nullptr);
     if (opened.count > UINT32_MAX || (opened.count > 0 && !has_functions)) {
         throw RuntimeError(one_line(reader.library),
-                           "the reader lacks label or read, or has more than 4294967295 rows",
+                           concat("the reader lacks ", has_labels ? "label" : "target",
+                                  " or read, or has more than 4294967295 rows"),
                            "mend the reader");
     }
     rows->source = reader.library;
@@ -128,7 +185,10 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
         throw RuntimeError(one_line(reader.library), "the reader has no rows to train on",
                            "see what the reader reads from");
     }
-    rows->labels.resize(std::min(request.take, opened.count));
+    rows->target = request.target;
+    rows->rows = std::min(request.take, opened.count);
+    if (!has_labels) return rows;
+    rows->labels.resize(rows->rows);
     for (uint64_t i = 0; i < rows->labels.size(); i++) {
         rows->labels[i] = opened.label(opened.self, i);
         if (rows->labels[i] >= 0 && rows->labels[i] < request.classes) continue;

@@ -145,7 +145,8 @@ TEST_F(DataProgramsTest, APictureThatCannotBeReadIsNamed) {
     ASSERT_EQ(train({"--weights", weights_, "--epochs", "1"}).exit_code, 0);
     const std::string bad = folder_ / "data/c/3.png";
     const std::string whole = read_text(bad);
-    for (const std::string& text : {std::string("no picture"), whole.substr(0, whole.size() / 2)}) {
+    for (const std::string& text :
+         {std::string("no picture"), whole.substr(0, whole.size() / 2), std::string()}) {
         std::filesystem::remove(bad);
         std::ofstream(bad, std::ios::binary) << text;
         const ProgramResult trained = train({"--epochs", "1"});

@@ -274,15 +274,18 @@ TEST_F(TrainRunTest, DataOfAnotherKindOfTarget) {
         train({}).err,
         "error: " + data +
             ": holds no masks, but the network classifies each pixel\n  fix: "
-            "give a folder with images/ and masks/, a list of pictures and masks, or --images "
-            "FILE --labels FILE.npy\n");
+            "give a folder with images/ and masks/, a list of pictures and masks, a reader of your "
+            "own, or --images FILE --labels FILE.npy\n");
     port.type = EMULSION_F32, port.rank = 1, port.shape[0] = 2;
     EXPECT_EQ(
         train({}).err,
         "error: " + data +
             ": holds no numbers to be predicted, but the network is trained "
             "towards 2 each\n  fix: give a .csv file or a list of pictures with the numbers of "
-            "each, or --images FILE --labels FILE.npy\n");
+            "each, a reader of your own, or --images FILE --labels FILE.npy\n");
+    EXPECT_EQ(train({"--boxes"}).err,
+              "error: --boxes: is for networks that are trained towards four numbers a box, but "
+              "this one is trained towards 2\n  fix: leave the option out\n");
     EXPECT_EQ(train({"--top", "2"}).err,
               "error: --top: counts classes, but the network is trained towards numbers\n"
               "  fix: leave the option out\n");

@@ -1,5 +1,6 @@
 /* A reader of data that does what its argument says: "refuse" to open, "label" beyond the classes,
- * "row" that cannot be read, "nan" in a row, "none": no functions, "empty": no rows. */
+ * "row" that cannot be read, "nan" in a row, "none": no functions, "empty": no rows, "class" beyond
+ * the classes in a map, "number" that is NaN, "target" that cannot be read. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,9 +24,29 @@ static int read_row(void* self, uint64_t index, float* row, char* error) {
     return 1;
 }
 
+static int64_t targets;
+static int32_t kind;
+
+static int read_target(void* self, uint64_t index, void* values, char* error) {
+    int32_t* classes = values;
+    float* numbers = values;
+    int64_t i;
+    (void)self;
+    for (i = 0; i < targets; i++) {
+        if (kind == EMULSION_READER_NUMBERS) numbers[i] = (float)index + 0.5f * (float)i;
+        if (kind == EMULSION_READER_MAP) classes[i] = (int32_t)((index + (uint64_t)i) % 3);
+    }
+    if (strcmp(fault, "class") == 0 && index == 2) classes[1] = 9;
+    if (strcmp(fault, "number") == 0 && index == 2) numbers[1] = NAN;
+    if (strcmp(fault, "target") != 0 || index != 2) return 0;
+    snprintf(error, EMULSION_READER_ERROR, "the lamp is out");
+    return 1;
+}
+
 int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader* reader,
                          char* error) {
-    static const char* const faults[] = {"refuse", "label", "row", "nan", "none", "empty"};
+    static const char* const faults[] = {"",     "refuse", "label",  "row",   "nan",
+                                         "none", "empty",  "number", "class", "target"};
     static int64_t values;
     size_t i;
     memset(reader, 0, sizeof *reader);
@@ -40,6 +61,9 @@ int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader
     reader->self = &values;
     reader->count = strcmp(fault, "empty") == 0 ? 0 : 5;
     if (strcmp(fault, "none") == 0) return 0;
+    targets = request->target_shape[0] * request->target_shape[1] * request->target_shape[2];
+    kind = request->target;
+    reader->target = read_target;
     reader->label = label_of;
     reader->read = read_row;
     return 0;
