@@ -88,6 +88,8 @@ std::string settings_json(const RunFacts& facts) {
               {"device", facts.device->option},
               {"schedule", schedule_name(settings.schedule.kind)}};
     if (settings.momentum) json["momentum"] = *settings.momentum;
+    if (settings.lowest_momentum && settings.highest_momentum)
+        json["cycled_momentum"] = {*settings.lowest_momentum, *settings.highest_momentum};
     if (settings.weight_decay) json["weight_decay"] = *settings.weight_decay;
     if (!settings.augmentation.empty()) json["augmentation"] = settings.augmentation;
     if (!settings.best.empty()) json["best"] = settings.best;

@@ -77,8 +77,9 @@ void TrainingLoop::begin() {
 void TrainingLoop::train_batch() {
     if (under_way_ == 0) since_ = Clock::now();
     const Batch& batch = loader_.next();
-    const float rate = learning_rate(schedule_, static_cast<int64_t>(state_.step) + under_way_,
-                                     total_steps_, rate_factor_);
+    const int64_t step = static_cast<int64_t>(state_.step) + under_way_;
+    const float rate = learning_rate(schedule_, step, total_steps_, rate_factor_);
+    if (options_.before_step) options_.before_step(step);
     const StepResult result = session_.step(batch, rate);
     const bool is_own = under_way_ == 0 && result.is_there;
     if (under_way_ > 0) take(result);

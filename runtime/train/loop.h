@@ -29,6 +29,8 @@ struct LoopOptions {
     double checkpoint_minutes = 10;  // 0: only after epochs
     int64_t line_steps = 0;          // a line of progress every so many steps,
     double line_minutes = 0;         // or so often; both 0: none
+    // Called before each step with its number; null: nothing is. Not for devices.
+    std::function<void(int64_t step)> before_step;
     // Called after each step, whose parameters are in the session's memory; null: nothing is. Not
     // for devices.
     std::function<void()> after_step;

@@ -20,8 +20,8 @@ namespace emulsion {
 namespace {
 
 struct Numbers {
-    std::string epochs, steps, learning_rate, momentum, decay, schedule, batch, seed, validation,
-        threads, variant;
+    std::string epochs, steps, learning_rate, momentum, cycle, decay, schedule, batch, seed,
+        validation, threads, variant;
     std::string minutes, split, best, patience, keep, resume, log_every, top, ema;
     DataTexts data;
     DeviceOptions device;
@@ -44,6 +44,11 @@ void add_run_options(CLI::App& app, const emulsion_info& info, const NetworkDesc
                    concat("the optimizer's rate, the highest of most schedules (",
                           network.learning_rate, ")"))
         ->type_name("RATE");
+    app.add_option("--cycle-momentum", numbers->cycle,
+                   "with --schedule one_cycle or cyclic, the momentum falls from HIGH to LOW where "
+                   "the rate rises, and rises where that falls, such as 0.85:0.95 (a model whose "
+                   "optimizer is built with .adjustable = true; on the processor)")
+        ->type_name("LOW:HIGH");
     app.add_option("--momentum", numbers->momentum,
                    "instead of the model's, where its optimizer is built with .adjustable = true")
         ->type_name("SHARE");
@@ -208,6 +213,29 @@ Resume read_resume(const std::string& text) {
                      "give --resume or --resume=auto");
 }
 
+// "0.85:0.95".
+void read_cycle(const std::string& text, TrainOptions* options) {
+    const size_t colon = text.find(':');
+    if (colon == text.npos) {
+        throw UsageError("--cycle-momentum", concat(quoted(text), " is no pair LOW:HIGH"),
+                         "for example --cycle-momentum 0.85:0.95");
+    }
+    const double low = parse_number("--cycle-momentum", text.substr(0, colon), 0.0, 1.0);
+    const double high = parse_number("--cycle-momentum", text.substr(colon + 1), 0.0, 1.0);
+    if (low > high) {
+        throw UsageError("--cycle-momentum", concat("is ", low, " to ", high, ", which falls"),
+                         "write the lower one first");
+    }
+    if (options->momentum || !options->rate_test.empty()) {
+        throw UsageError(
+            "--cycle-momentum",
+            concat("cannot be combined with ", options->momentum ? "--momentum" : "--rate-test"),
+            "leave one of the two out");
+    }
+    options->lowest_momentum = low;
+    options->highest_momentum = high;
+}
+
 void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOptions* options) {
     options->resume = read_resume(numbers.resume);
     read_log_every(numbers.log_every, options);
@@ -221,6 +249,7 @@ void read_numbers(const Numbers& numbers, const emulsion_info& info, TrainOption
     }
     if (!numbers.momentum.empty())
         options->momentum = parse_number("--momentum", numbers.momentum, 0.0, 1.0);
+    if (!numbers.cycle.empty()) read_cycle(numbers.cycle, options);
     if (!numbers.decay.empty())
         options->weight_decay =
             parse_number("--weight-decay", numbers.decay, 0.0, kMostWeightDecay);

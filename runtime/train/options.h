@@ -38,6 +38,7 @@ struct TrainOptions {
     std::string init;                  // weights file to begin with
     std::optional<int64_t> epochs, steps;
     std::optional<double> learning_rate, momentum, weight_decay;
+    std::optional<double> lowest_momentum, highest_momentum;  // of --cycle-momentum
     std::optional<ScheduleKind> schedule;
     std::optional<int> batch;
     std::optional<uint64_t> seed;

@@ -163,22 +163,33 @@ struct StateNumber {
 
 std::array<StateNumber, 2> numbers_of(std::optional<double> momentum,
                                       std::optional<double> weight_decay) {
-    return {{{"--momentum", "optimizer.momentum", momentum},
+    return {{{"--momentum", kMomentum, momentum},
              {"--weight-decay", "optimizer.weight_decay", weight_decay}}};
+}
+
+const float* required_number(const TrainingSession& session, const char* option, const char* name) {
+    if (const float* number = session.state_number(name)) return number;
+    throw UsageError(option, "is compiled into this program, or of no use to it",
+                     "leave the option out, or build the model with .adjustable = true in the "
+                     "options of its optimizer");
 }
 
 }  // namespace
 
 // Of a run that goes on, the state has them already.
 void TrainProgram::check_numbers() const {
+    if (state_.settings.lowest_momentum) {
+        required_number(session_, "--cycle-momentum", kMomentum);
+        if (!options_.device.is_processor()) {
+            throw UsageError(
+                "--cycle-momentum",
+                concat("is set on the processor, but the run is on ", options_.device.option),
+                "add --device cpu");
+        }
+    }
     for (const StateNumber& number : numbers_of(options_.momentum, options_.weight_decay)) {
         if (!number.value) continue;
-        const float* stored = session_.state_number(number.name);
-        if (stored == nullptr) {
-            throw UsageError(number.option, "is compiled into this program, or of no use to it",
-                             "leave the option out, or build the model with .adjustable = true in "
-                             "the options of its optimizer");
-        }
+        const float* stored = required_number(session_, number.option, number.name);
         if (!resumes_ || *stored == static_cast<float>(*number.value)) continue;
         throw UsageError(
             number.option,

@@ -172,6 +172,15 @@ LoopOptions TrainProgram::loop_options() {
     options.checkpoint_minutes = options_.checkpoint_minutes.value_or(options.checkpoint_minutes);
     options.line_steps = options_.line_steps;
     options.line_minutes = options_.line_minutes;
+    if (state_.settings.lowest_momentum) {
+        const RunSettings& settings = state_.settings;
+        options.before_step = [momentum = session_.state_number(kMomentum),
+                               rates = settings.rates(loader_->batches()), total = total_steps(),
+                               low = *settings.lowest_momentum,
+                               high = *settings.highest_momentum](int64_t step) {
+            *momentum = static_cast<float>(high - (high - low) * cycle_share(rates, step, total));
+        };
+    }
     if (average_) options.after_step = [this] { average_->update(state_.step); };
     const std::string& validation = state_.settings.validation;
     if (validation.empty()) return options;

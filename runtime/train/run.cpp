@@ -97,6 +97,8 @@ void list_fields(auto& fields, Is<RunSettings> auto& settings) {
     fields("confusion", settings.confusion);
     fields("momentum", settings.momentum, 0.0, 1.0);
     fields("weight_decay", settings.weight_decay, 0.0, kMostWeightDecay);
+    fields("lowest_momentum", settings.lowest_momentum, 0.0, 1.0);
+    fields("highest_momentum", settings.highest_momentum, 0.0, 1.0);
     fields("schedule", settings.schedule);
 }
 

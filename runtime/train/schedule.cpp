@@ -66,23 +66,33 @@ double restarts(const Schedule& schedule, int64_t step) {
     return on_cosine(schedule.base, schedule.final_rate, share_of(step, period));
 }
 
-double cyclic(const Schedule& schedule, int64_t step) {
+// A place of a triangular wave: from 0 to 1 and back.
+struct Wave {
+    double height, scale;  // of this turn
+};
+
+Wave wave_of(const Schedule& schedule, int64_t step) {
     const int64_t half = schedule.step_size, cycle = step / 2 / half,
                   place = step - cycle * 2 * half;
-    const double height = share_of(place <= half ? place : 2 * half - place, half);
-    const double swing = (1.0 - schedule.start) * power(schedule.gamma, cycle);
-    return schedule.base * (schedule.start + swing * height);
+    return {share_of(place <= half ? place : 2 * half - place, half), power(schedule.gamma, cycle)};
 }
 
-double one_cycle(const Schedule& schedule, int64_t step, int64_t total_steps) {
-    const double top = schedule.rise * static_cast<double>(total_steps) - 1.0;
+double cyclic(const Schedule& schedule, int64_t step) {
+    const Wave wave = wave_of(schedule, step);
+    const double swing = (1.0 - schedule.start) * wave.scale;
+    return schedule.base * (schedule.start + swing * wave.height);
+}
+
+// What goes from `first` to `top` and on to `end` in the two phases.
+double one_cycle(const Schedule& schedule, int64_t step, int64_t total_steps, double first,
+                 double top, double end) {
+    const double top_step = schedule.rise * static_cast<double>(total_steps) - 1.0;
     const auto last = static_cast<double>(total_steps - 1);
     const auto place = static_cast<double>(std::min(step, total_steps - 1));
-    const double base = schedule.base;
-    if (top > 0.0 && place <= top) return on_cosine(schedule.start * base, base, place / top);
-    const double from = std::max(top, 0.0);
-    if (last <= from) return base;
-    return on_cosine(base, schedule.end * base, (place - from) / (last - from));
+    if (top_step > 0.0 && place <= top_step) return on_cosine(first, top, place / top_step);
+    const double from = std::max(top_step, 0.0);
+    if (last <= from) return top;
+    return on_cosine(top, end, (place - from) / (last - from));
 }
 
 // Without warm-up.
@@ -114,7 +124,8 @@ double rate_of(const Schedule& schedule, int64_t step, int64_t total_steps) {
         case ScheduleKind::kCyclic:
             return cyclic(schedule, step);
         case ScheduleKind::kOneCycle:
-            return one_cycle(schedule, step, total_steps);
+            return one_cycle(schedule, step, total_steps, schedule.start * base, base,
+                             schedule.end * base);
     }
     return base;
 }
@@ -156,6 +167,19 @@ double exact_learning_rate(const Schedule& schedule, int64_t step, int64_t total
     const int64_t first = schedule.warm_up, rest = std::max<int64_t>(1, total_steps - first);
     if (step >= first) return rate_of(schedule, step - first, rest);
     return rate_of(schedule, 0, rest) * share_of(step + 1, first);
+}
+
+bool has_cycle(ScheduleKind kind) {
+    return kind == ScheduleKind::kCyclic || kind == ScheduleKind::kOneCycle;
+}
+
+double cycle_share(const Schedule& schedule, int64_t step, int64_t total_steps) {
+    const int64_t first = schedule.warm_up, rest = std::max<int64_t>(1, total_steps - first);
+    if (step < first) return 0.0;
+    if (schedule.kind == ScheduleKind::kOneCycle)
+        return one_cycle(schedule, step - first, rest, 0.0, 1.0, 0.0);
+    const Wave wave = wave_of(schedule, step - first);
+    return wave.height * wave.scale;
 }
 
 double plateau_factor(const Schedule& schedule, std::span<const double> metrics) {

@@ -85,6 +85,12 @@ Schedule in_steps(const Schedule& schedule, int64_t steps_per_epoch);
 // REQUIRES: step >= 0, total_steps >= 1, step_size >= 1, growth >= 1.
 double exact_learning_rate(const Schedule& schedule, int64_t step, int64_t total_steps);
 
+// Where `cyclic` and `one_cycle` are on their way at step s: 0 at their lowest rates, 1 at their
+// highest, between them as the rate is, and of later turns of `cyclic` times g^floor(s / 2p); 0 in
+// the warm-up. The momentum of a run may go the other way (Smith 2018). REQUIRES: has_cycle(kind).
+double cycle_share(const Schedule& schedule, int64_t step, int64_t total_steps);
+bool has_cycle(ScheduleKind kind);
+
 // What `plateau` makes of the values of its metric after each epoch, NaN where there is none: the
 // factor of the rate from then on; 1 for the other schedules. A value is better than the best where
 // it is so by more than the share `threshold` of it; NaN never is, nor does it count as worse.

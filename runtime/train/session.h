@@ -26,6 +26,9 @@ struct StepResult {
 constexpr int kMostParts = 32768;
 int largest_batch(const emulsion_train_library& library, const Device& device);
 
+// Of the state of an optimiser that is built with .adjustable = true.
+inline constexpr const char* kMomentum = "optimizer.momentum";
+
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and

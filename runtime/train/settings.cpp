@@ -19,6 +19,11 @@ void check_equal(const char* option, const Given& given, const Stored& stored) {
                      "leave the option out with --resume, or begin a new run in another folder");
 }
 
+// "0.85:0.95", or "none".
+std::string cycle_text(const std::optional<double>& low, const std::optional<double>& high) {
+    return low && high ? concat(*low, ":", *high) : "none";
+}
+
 // A rate below the one that the schedule falls to would rise through the run.
 void check_falls(const Schedule& schedule) {
     if (!has_final_rate(schedule.kind) || schedule.base >= schedule.final_rate) return;
@@ -35,6 +40,15 @@ void check_validation(const RunSettings& settings) {
     throw UsageError("--validation",
                      "is missing, but the plateau schedule lowers the rate by what it finds",
                      "add --validation 0.1, or --schedule constant");
+}
+
+// The momentum goes against a rate that rises and falls.
+void check_cycle(const RunSettings& settings) {
+    if (!settings.lowest_momentum || has_cycle(settings.schedule.kind)) return;
+    throw UsageError("--cycle-momentum",
+                     concat("goes against the rates of one_cycle and cyclic, but the schedule is ",
+                            schedule_name(settings.schedule.kind)),
+                     "add --schedule one_cycle, or leave it out");
 }
 
 // The schedule that the network was built with; what its description leaves out is as it is by
@@ -108,12 +122,15 @@ RunSettings new_settings(const TrainOptions& options, const emulsion_info& info,
     settings.confusion = options.confusion;
     settings.momentum = options.momentum;
     settings.weight_decay = options.weight_decay;
+    settings.lowest_momentum = options.lowest_momentum;
+    settings.highest_momentum = options.highest_momentum;
     Schedule& schedule = settings.schedule;
     schedule = schedule_of(network);
     if (options.schedule) schedule = chosen_schedule(*options.schedule, schedule);
     schedule.base = options.learning_rate.value_or(schedule.base);
     if (options.learning_rate) check_falls(schedule);
     check_validation(settings);
+    check_cycle(settings);
     return settings;
 }
 
@@ -154,6 +171,11 @@ RunSettings resumed_settings(const RunSettings& stored, const TrainOptions& opti
             concat("is given, but the run of the checkpoint augments its pictures by ",
                    one_line(stored.augmentation)),
             "leave the option out with --resume, or begin a new run in another folder");
+    }
+    if (options.lowest_momentum) {
+        check_equal("--cycle-momentum",
+                    cycle_text(options.lowest_momentum, options.highest_momentum),
+                    cycle_text(stored.lowest_momentum, stored.highest_momentum));
     }
     if (options.boxes) check_equal("--boxes", "given", stored.boxes ? "given" : "none");
     RunSettings settings = stored;

@@ -41,6 +41,8 @@ struct RunSettings {
     bool confusion = false;  // they count which classes are taken for which
     // Given in place of what the network was built with, where its optimiser is adjustable.
     std::optional<double> momentum, weight_decay;
+    // Between which the momentum goes against the rate; both or none.
+    std::optional<double> lowest_momentum, highest_momentum;
 
     // What messages call the data.
     const std::string& data_name() const { return images.empty() ? data : images; }

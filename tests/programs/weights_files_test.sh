@@ -49,4 +49,19 @@ refused 2 "is 0.9, but the run of the checkpoint has 0.5" ./small-train --checkp
 touch file
 refused 1 "file/run" ./small-train --data small --checkpoint file/run
 refused 2 "--threads" ./small-train --data small --threads 0
+# A momentum that goes from 0.9 to 0.9 is that of the model; another one makes another run, which goes on as it began.
+cycle() { ./small-train --data small --batch 4 --steps 10 --schedule one_cycle --quiet "$@" >/dev/null || fault "cycle: $*"; }
+cycle --weights constant
+cycle --weights cycled --cycle-momentum 0.9:0.9
+cmp constant cycled || fault "a cycle without a height changes the run"
+cycle --checkpoint whole --cycle-momentum 0.1:0.95
+cmp -s constant whole/weights.safetensors && fault "the momentum does not move"
+for moment in 0.01 0.02 0.03; do
+    timeout -s TERM $moment ./small-train --data small --batch 4 --steps 10 --schedule one_cycle --quiet --checkpoint killed \
+        --resume=auto --checkpoint-minutes 0.00001 --cycle-momentum 0.1:0.95 >/dev/null 2>&1
+done
+cycle --checkpoint killed --resume=auto --cycle-momentum 0.1:0.95
+same_weights whole killed
+refused 2 "error: --cycle-momentum: is 0.2:0.95, but the run of the checkpoint has 0.1:0.95" \
+    ./small-train --data small --checkpoint whole --resume --cycle-momentum 0.2:0.95
 finish

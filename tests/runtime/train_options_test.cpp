@@ -127,6 +127,27 @@ TEST_F(TrainOptionsTest, SchedulesThatLackSomething) {
                        "  fix: add --validation 0.1, or --schedule constant\n");
 }
 
+TEST_F(TrainOptionsTest, MomentumThatGoesAgainstTheRate) {
+    const std::string option = "error: --cycle-momentum: ";
+    const auto expect = [&](std::vector<std::string> more, const std::string& what) {
+        more.insert(more.begin(), {"--data", "x", "--cycle-momentum"});
+        expect_usage_error(more, option + what);
+    };
+    expect({"0.85"}, "'0.85' is no pair LOW:HIGH\n  fix: for example --cycle-momentum 0.85:0.95\n");
+    expect({"0.95:0.85"}, "is 0.95 to 0.85, which falls\n  fix: write the lower one first\n");
+    expect({"0.85:0.95", "--momentum", "0.9"},
+           "cannot be combined with --momentum\n  fix: leave one of the two out\n");
+    expect({"0.85:0.95", "--rate-test", "r.csv"},
+           "cannot be combined with --rate-test\n  fix: leave one of the two out\n");
+    expect({"0.85:0.95"},
+           "goes against the rates of one_cycle and cyclic, but the schedule is cosine\n"
+           "  fix: add --schedule one_cycle, or leave it out\n");
+    expect({"0.85:0.95", "--schedule", "one_cycle"},
+           "is compiled into this program, or of no use to it\n"
+           "  fix: leave the option out, or build the model with .adjustable = true in the options "
+           "of its optimizer\n");
+}
+
 TEST_F(TrainOptionsTest, NumbersThatAreCompiledIn) {
     for (const std::string option : {"--momentum", "--weight-decay"}) {
         expect_usage_error({"--data", "x", option, "0.5"},

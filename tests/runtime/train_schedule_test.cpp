@@ -136,6 +136,28 @@ TEST(Schedule, OneCycle) {
     }
 }
 
+// The momentum of PyTorch's OneCycleLR and CyclicLR is high - (high - low) * this.
+TEST(Schedule, SharesOfACycle) {
+    Schedule schedule = schedule_of(ScheduleKind::kOneCycle, 0.5);
+    schedule.rise = 0.3;
+    const auto share = [&](int64_t step) { return cycle_share(schedule, step, 100); };
+    EXPECT_NEAR(share(0), 0.0, 1e-12);
+    EXPECT_NEAR(share(29), 1.0, 1e-12);
+    EXPECT_NEAR(share(64), 0.5, 1e-12);
+    EXPECT_NEAR(share(99), 0.0, 1e-12);
+    EXPECT_NEAR(share(7), (1 - std::cos(M_PI * 7 / 29)) / 2, 1e-12);
+    schedule.warm_up = 10;
+    EXPECT_EQ(share(9), 0.0);
+    EXPECT_NEAR(share(10), 0.0, 1e-12);
+    EXPECT_NEAR(share(10 + 26), 1.0, 1e-12);  // 0.3 of the 90 that follow, less one
+    schedule = schedule_of(ScheduleKind::kCyclic, 0.5);
+    schedule.step_size = 10;
+    schedule.gamma = 0.5;
+    for (const auto& [step, expected] :
+         {std::pair{0, 0.0}, {5, 0.5}, {10, 1.0}, {15, 0.5}, {20, 0.0}, {30, 0.5}, {50, 0.25}})
+        EXPECT_NEAR(share(step), expected, 1e-12) << step;
+}
+
 // Steps of 3 epochs, milestones and a warm-up, in epochs of 5 steps.
 TEST(Schedule, CountsOfEpochs) {
     Schedule schedule = schedule_of(ScheduleKind::kMultiStep, 0.1);
