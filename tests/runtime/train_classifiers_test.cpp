@@ -286,6 +286,14 @@ TEST_F(TrainRunTest, DataOfAnotherKindOfTarget) {
     EXPECT_EQ(train({"--boxes"}).err,
               "error: --boxes: is for networks that are trained towards four numbers a box, but "
               "this one is trained towards 2\n  fix: leave the option out\n");
+    port.shape[0] = 4;
+    EXPECT_EQ(train({"--boxes", "--resize", "area", "--fit", "crop"}).err,
+              "error: --boxes: cannot be combined with --fit crop, which boxes do not follow\n"
+              "  fix: leave one of the two out\n");
+    EXPECT_EQ(train({"--boxes"}, R"({"augmentation": {"pieces": [{"kind": "elastic"}]}})").err,
+              "error: --boxes: do not follow the model's elastic distortion\n"
+              "  fix: leave elastic out of augment({...}), or add --no-augment\n");
+    port.shape[0] = 2;
     EXPECT_EQ(train({"--top", "2"}).err,
               "error: --top: counts classes, but the network is trained towards numbers\n"
               "  fix: leave the option out\n");
