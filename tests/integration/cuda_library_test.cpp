@@ -39,7 +39,8 @@ const BuiltLibraries& lenet() {
 class CudaLibrary : public ::testing::Test {
   protected:
     CudaLibrary() {
-        static void* const library = dlopen(binary_path("tests/driver/libcuda.so.1"), RTLD_NOW);
+        static void* const library =
+            dlopen(binary_path("tests/driver/libcuda.so.1").c_str(), RTLD_NOW);
         if (library == nullptr) throw std::runtime_error(dlerror());
         use_ = reinterpret_cast<void (*)(const emulsion_cuda_driver*)>(
             dlsym(library, "use_cuda_stand_in"));
