@@ -27,14 +27,15 @@ void expect_updates_read_their_own_gradients(const Plan& plan) {
                     own.insert(tensor.gradient_offset);
             }
         }
+        if (own.empty()) continue;  // a norm of gradients that are clipped
         EXPECT_EQ(read, own) << call.name;
     }
 }
 
 TEST(RandomNetworks, PlansAreSound) {
     int fused = 0, apart = 0, joined = 0, over = 0;
-    std::vector<uint64_t> seeds = {1156, 1704};  // whose gradients are written over one another
-    for (uint64_t seed = 1; seed <= 200; seed++) seeds.push_back(seed);
+    std::vector<uint64_t> seeds = {307, 526};  // whose gradients are written over one another
+    for (uint64_t seed = 1; seed <= 120; seed++) seeds.push_back(seed);
     for (const uint64_t seed : seeds) {
         Network network = random_network(seed);
         for (bool training : {true, false}) {
