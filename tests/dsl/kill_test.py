@@ -62,8 +62,9 @@ class Work:
     def kill_one(self, version, way, moment):
         """Starts a build, ends it, and returns when all that it started has ended, with what is wrong."""
         number, whom = way
-        # What an earlier KILL has left stays until a build comes to its products.
+        # What an earlier KILL has left stays until a build makes its folder, or comes to its products.
         known = {*self.expected[0], *self.read("out")}
+        folders = {*self.temporary.iterdir()}
         build = subprocess.Popen(self.command(version, "out"), env=self.environment, start_new_session=True,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         time.sleep(moment)
@@ -84,7 +85,7 @@ class Work:
             faults.append(f"still running: {left}")
         faults += self.faults_of_products()
         if number != signal.SIGKILL:
-            faults += [f"left {path}" for path in self.temporary.iterdir()]
+            faults += [f"left {path}" for path in self.temporary.iterdir() if path not in folders]
             faults += [f"left {name}" for name in self.read("out") if name not in known]
         return faults
 
