@@ -1,5 +1,6 @@
 // What the trainer does in place of a run: pictures of an augmentation, and runs that compare its
 // pieces; see program.h.
+#include <optional>
 #include <utility>
 
 #include "runtime/program/format.h"
@@ -45,11 +46,14 @@ std::optional<Evaluation> TrainProgram::train_with(const Augmentation& augmentat
     begin_weights();
     begin_parameters();
     session_.bind(options_.variant);
-    augmenter_.reset();
+    // The program's own loader reads ahead with augmenter_.
+    std::optional<Augmenter> augmenter;
     if (!augmentation.empty())
-        augmenter_.emplace(augmentation, session_.shape(), state_.settings.seed);
+        augmenter.emplace(augmentation, session_.shape(), state_.settings.seed);
     const Normalizer normalizer(session_.shape().channels, session_.info());
-    Loader loader(*data_.train, data_.split.train, normalizer, loader_options());
+    LoaderOptions reading = loader_options();
+    reading.augmenter = augmenter ? &*augmenter : nullptr;
+    Loader loader(*data_.train, data_.split.train, normalizer, reading);
     Reporter silent;
     const LoopOptions options = loop_options();
     TrainingLoop(session_, loader, state_, keeper_, weights_, silent, options).run();
