@@ -48,6 +48,18 @@ void expect_values_at(const TensorType& values, const TensorType& index, std::st
          fmt::format("give it {} columns", places_of(index)));
 }
 
+std::vector<int64_t> scattered_shape(std::span<const TensorType> operands,
+                                     const IndexAttributes& attributes, int64_t columns) {
+    expect_operands(operands, 2);
+    expect_index(operands[1], attributes);
+    expect_values_at(operands[0], operands[1], "values");
+    if (columns < 1 || columns > kMostElements) {
+        fail("attribute", fmt::format("the number of columns is {}", columns),
+             "give it one column or more");
+    }
+    return {operands[0].shape[0], columns};
+}
+
 // What no reader would accept is refused at the border of a library; the clamp keeps every address
 // inside all the same.
 Column column_at(const Halide::Func& index, const TensorType& type,

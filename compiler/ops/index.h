@@ -33,6 +33,11 @@ void expect_index(const TensorType& index, const IndexAttributes& attributes);
 // That the map [n,D,L] has a place for each of the index. Throws Error[rank], [element] or [shape].
 void expect_values_at(const TensorType& values, const TensorType& index, std::string_view what);
 
+// What the two operands of a scatter become: (channels, columns). Throws what the two above do, and
+// Error[attribute] where `columns` is no number of columns.
+std::vector<int64_t> scattered_shape(std::span<const TensorType> operands,
+                                     const IndexAttributes& attributes, int64_t columns);
+
 // Places of an index: L.
 inline int64_t places_of(const TensorType& index) { return index.shape.back(); }
 

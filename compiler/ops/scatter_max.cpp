@@ -19,14 +19,7 @@ using Halide::Var;
 // Shape
 
 std::vector<TensorType> ScatterMax::infer(std::span<const TensorType> inputs) const {
-    expect_operands(inputs, 2);
-    expect_index(inputs[1], *this);
-    expect_values_at(inputs[0], inputs[1], "values");
-    if (columns < 1 || columns > kMostElements) {
-        fail("attribute", fmt::format("the number of columns is {}", columns),
-             "give it one column or more");
-    }
-    const std::vector<int64_t> shape = {inputs[0].shape[0], columns};
+    const std::vector<int64_t> shape = scattered_shape(inputs, *this, columns);
     return {batched_type(shape), batched_type(shape, ElementType::i32)};
 }
 

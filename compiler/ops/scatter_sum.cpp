@@ -1,14 +1,10 @@
 // Sums of what has the same index.
 #include "compiler/ops/scatter_sum.h"
 
-#include <fmt/format.h>
-
 #include "compiler/graph/limits.h"
-#include "compiler/ops/expect.h"
 #include "compiler/ops/gather.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/ops/strict.h"
-#include "compiler/support/diagnostic.h"
 
 namespace emulsion {
 
@@ -20,14 +16,7 @@ using Halide::Var;
 // Shape
 
 std::vector<TensorType> ScatterSum::infer(std::span<const TensorType> inputs) const {
-    expect_operands(inputs, 2);
-    expect_index(inputs[1], *this);
-    expect_values_at(inputs[0], inputs[1], "values");
-    if (columns < 1 || columns > kMostElements) {
-        fail("attribute", fmt::format("the number of columns is {}", columns),
-             "give it one column or more");
-    }
-    const std::vector<int64_t> shape = {inputs[0].shape[0], columns};
+    const std::vector<int64_t> shape = scattered_shape(inputs, *this, columns);
     return {sum_samples ? plain_type(shape) : batched_type(shape)};
 }
 
