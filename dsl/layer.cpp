@@ -111,6 +111,15 @@ Value Layer::scalar(const std::string& name, ElementType element) {
     return model_->builder.add(std::move(op), {}, name, where_);
 }
 
+Value Layer::add_random(std::string_view part, std::string_view kind, Value x,
+                        Attributes attributes) {
+    std::vector<Value> operands = {x};
+    for (const char* name : {"seed_low", "seed_high", "step_low", "step_high"})
+        operands.push_back(scalar(name, ElementType::i32));
+    attributes.emplace_back("site", model_->dropouts++);
+    return add(part, kind, operands, attributes);
+}
+
 void Layer::update(Value target, Value value) { model_->builder.update(target.node, value); }
 
 void Layer::refuse(std::string_view code, std::string_view message, std::string fix,
@@ -150,6 +159,13 @@ void Layer::expect_features(Value x) const {
     if (t.batched && t.shape.size() == 1) return;
     refuse("rank", fmt::format("the input must be features (n, features), but is {}", to_string(t)),
            "write flatten(x) in front of it", {x});
+}
+
+void Layer::expect_count(std::string_view what, int64_t count) const {
+    constexpr int64_t kMost = 1 << 20;
+    if (count >= 1 && count <= kMost) return;
+    refuse("attribute", fmt::format("it has {} {}, but must have 1 to {}", count, what, kMost),
+           fmt::format("choose from 1 to {} of the {}", kMost, what));
 }
 
 void Layer::expect_groups(int64_t channels, int64_t filters, int64_t groups) const {

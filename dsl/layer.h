@@ -45,6 +45,9 @@ class Layer {
     Value input(const std::string& name, const TensorType& type);
     // The model's scalar of this name, made at its first use.
     Value scalar(const std::string& name, ElementType element);
+    // A node that draws random numbers for `x`, others than those of the model's other such nodes.
+    Value add_random(std::string_view part, std::string_view kind, Value x,
+                     Attributes attributes = {});
     // A training step writes `value` into `target`.
     void update(Value target, Value value);
 
@@ -56,6 +59,8 @@ class Layer {
     void expect_map(Value x) const;
     void expect_any_map(Value x) const;
     void expect_features(Value x) const;
+    // Refuses a number of filters or units below 1 or above 2^20.
+    void expect_count(std::string_view what, int64_t count) const;
     // Refuses groups that do not divide both.
     void expect_groups(int64_t channels, int64_t filters, int64_t groups) const;
     // Refuses an initialiser that asks for the number of inputs, which `what` has none of.
@@ -70,8 +75,6 @@ class Layer {
     // The activation of a layer written at `where`, NAME.activation; `value` itself where there is
     // none.
     Value activated(Value value, const Activation& activation, const Place& where);
-    // Numbers the model's random layers.
-    int64_t next_site() { return model_->dropouts++; }
 
   private:
     std::string name_of(std::string_view part) const;

@@ -26,15 +26,6 @@ using internal::write_layer;
 
 namespace {
 
-constexpr int64_t kMostChannels = 1 << 20;
-
-void check_count(const Layer& layer, std::string_view what, int64_t count) {
-    if (count >= 1 && count <= kMostChannels) return;
-    layer.refuse("attribute",
-                 fmt::format("it has {} {}, but must have 1 to {}", count, what, kMostChannels),
-                 fmt::format("choose from 1 to {} of the {}", kMostChannels, what));
-}
-
 int64_t product(const Numbers& numbers) {
     return std::accumulate(numbers.begin(), numbers.end(), int64_t{1}, std::multiplies<>());
 }
@@ -49,7 +40,7 @@ TensorType filter_type(int64_t filters, int64_t channels, const Numbers& kernel)
 // The convolution of a layer whose operand is a map.
 Value write_conv(Layer& layer, Value x, int filters, const ConvOptions& options,
                  const Place& where) {
-    check_count(layer, "filters", filters);
+    layer.expect_count("filters", filters);
     const Numbers positions = positions_of(layer.type(x));
     const WindowOptions window = window_of(layer, options, positions.size());
     const int64_t channels = layer.type(x).shape[0];
@@ -142,7 +133,7 @@ int64_t inputs_of_a_result(int64_t channels, const WindowOptions& window) {
 
 Value write_conv_transpose(Layer& layer, Value x, int filters, const ConvTransposeOptions& options,
                            const Place& where) {
-    check_count(layer, "filters", filters);
+    layer.expect_count("filters", filters);
     const Numbers positions = positions_of(layer.type(x));
     const WindowOptions window = window_of(layer, options, positions.size());
     const int64_t channels = layer.type(x).shape[0];
@@ -174,10 +165,10 @@ Tensor depthwise_conv(const Tensor& x, const DepthwiseConvOptions& options, Plac
     return write_layer("depthwise_conv", options.name, {x}, where,
                        [&](Layer& layer, const std::vector<Value>& in) {
                            layer.expect_any_map(in[0]);
-                           check_count(layer, "filters for each channel", options.multiplier);
+                           layer.expect_count("filters for each channel", options.multiplier);
                            const int64_t channels = layer.type(in[0]).shape[0];
                            const int64_t filters = channels * options.multiplier;
-                           check_count(layer, "filters", filters);
+                           layer.expect_count("filters", filters);
                            return write_conv(layer, in[0], static_cast<int>(filters),
                                              {.kernel = options.kernel,
                                               .stride = options.stride,
@@ -207,7 +198,7 @@ Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place wher
     return write_layer("dense", options.name, {x}, where,
                        [&](Layer& layer, const std::vector<Value>& in) {
                            layer.expect_features(in[0]);
-                           check_count(layer, "units", units);
+                           layer.expect_count("units", units);
                            const TensorType& features = layer.type(in[0]);
                            Value w = layer.weights_of_features("w", units, features, options.init);
                            Value y = layer.add("", "dense", {in[0], w});
@@ -220,7 +211,7 @@ Tensor rbf(const Tensor& x, int units, const RbfOptions& options, Place where) {
     return write_layer(
         "rbf", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
             layer.expect_features(in[0]);
-            check_count(layer, "units", units);
+            layer.expect_count("units", units);
             const Value centers =
                 layer.weights_of_features("centers", units, layer.type(in[0]), options.init);
             Value square = layer.add("square", "multiply", {in[0], in[0]});

@@ -97,15 +97,6 @@ Tensor local_response_norm(const Tensor& x, const LocalResponseNormOptions& opti
 
 namespace {
 
-// A node of `kind` with one attribute of its own.
-Value add_random(Layer& layer, std::string_view kind, Value x, std::string_view attribute,
-                 double value) {
-    std::vector<Value> operands = {x};
-    for (const char* scalar : {"seed_low", "seed_high", "step_low", "step_high"})
-        operands.push_back(layer.scalar(scalar, ElementType::i32));
-    return layer.add("", kind, operands, {{attribute, value}, {"site", layer.next_site()}});
-}
-
 Tensor write_dropout(std::string_view kind, const Tensor& x, const DropoutOptions& options,
                      const Place& where) {
     return write_layer(
@@ -116,7 +107,7 @@ Tensor write_dropout(std::string_view kind, const Tensor& x, const DropoutOption
                     fmt::format("the rate is {}, but must be at least 0 and below 1", options.rate),
                     "choose the share that is dropped, such as 0.5");
             }
-            return add_random(layer, kind, in[0], "rate", options.rate);
+            return layer.add_random("", kind, in[0], {{"rate", options.rate}});
         });
 }
 
@@ -133,8 +124,8 @@ Tensor spatial_dropout(const Tensor& x, const DropoutOptions& options, Place whe
 Tensor gaussian_noise(const Tensor& x, const GaussianNoiseOptions& options, Place where) {
     return write_layer("gaussian_noise", options.name, {x}, where,
                        [&](Layer& layer, const std::vector<Value>& in) {
-                           return add_random(layer, "gaussian_noise", in[0], "deviation",
-                                             options.deviation);
+                           return layer.add_random("", "gaussian_noise", in[0],
+                                                   {{"deviation", options.deviation}});
                        });
 }
 

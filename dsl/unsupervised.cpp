@@ -174,10 +174,7 @@ class Machine {
     }
 
     Value random(const std::string& part, Value x) {
-        std::vector<Value> operands = {x};
-        for (const char* scalar : {"seed_low", "seed_high", "step_low", "step_high"})
-            operands.push_back(layer_.scalar(scalar, ElementType::i32));
-        return layer_.add(part, "gumbel_noise", operands, {{"site", layer_.next_site()}});
+        return layer_.add_random(part, "gumbel_noise", x);
     }
 
     Layer& layer_;
@@ -188,12 +185,8 @@ class Machine {
 };
 
 void check_options(const Layer& layer, int filters, const ConvRbmOptions& options) {
-    constexpr int kMostSteps = 100, kMostFilters = 1 << 20;
-    if (filters < 1 || filters > kMostFilters) {
-        layer.refuse("attribute",
-                     fmt::format("it has {} filters, but must have 1 to {}", filters, kMostFilters),
-                     fmt::format("choose from 1 to {} of the filters", kMostFilters));
-    }
+    constexpr int kMostSteps = 100;
+    layer.expect_count("filters", filters);
     if (options.steps < 1 || options.steps > kMostSteps) {
         layer.refuse("attribute",
                      fmt::format("the steps of sampling are {}, but must be 1 to {}", options.steps,
