@@ -79,17 +79,16 @@ endfunction()
 
 # emulsion_precompile(TARGET HEADER...): the headers are compiled once for the whole target, which halves the time of files
 # that include Halide.h and saves a third of others'. emulsion_precompile(TARGET REUSE_FROM OTHER) takes OTHER's.
-# Not with a compiler cache as launcher, which works better without.
+# A compiler cache may hold them where it is told to (CCACHE_SLOPPINESS=pch_defines,time_macros), so no times are in them.
 function(emulsion_precompile target)
-    if(CMAKE_CXX_COMPILER_LAUNCHER)
-        return()
-    elseif(ARGV1 STREQUAL "REUSE_FROM")
+    if(ARGV1 STREQUAL "REUSE_FROM")
         target_precompile_headers(${target} REUSE_FROM ${ARGV2})
     else()
         set(headers ${ARGN})
         list(TRANSFORM headers REPLACE "(.+)" "$<$<COMPILE_LANGUAGE:CXX>:<\\1$<ANGLE-R>>")
         target_precompile_headers(${target} PRIVATE ${headers})
     endif()
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANG_AND_ID:CXX,Clang>:SHELL:-Xclang -fno-pch-timestamp>")
 endfunction()
 
 # What most files without Halide.h include.

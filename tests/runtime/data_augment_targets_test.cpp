@@ -2,6 +2,7 @@
 // against its plain definition.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "runtime/data/augmenter.h"
