@@ -1,7 +1,8 @@
 /* A reader of one's own (runtime/abi/emulsion_reader.h): a file of records, each what its row is
- * trained towards and a byte for each value of the network's input, in the order H, W, C. What it
- * is trained towards is a byte for a label or for the class of each pixel, or numbers of four
- * bytes, as this machine has a float.
+ * trained towards, a byte for each value of the network's input, in the order H, W, C, and four
+ * bytes for each value of its further inputs, where it has any, as this machine has a float or an
+ * int32_t. What it is trained towards is a byte for a label or for the class of each pixel, or
+ * numbers of four bytes.
  *
  *     cc -std=c99 -O2 -shared -fPIC -I EMULSION examples/reader.c -o reader.so
  *     net-train --data ./reader.so:records.bin
@@ -13,14 +14,18 @@
 
 #include "runtime/abi/emulsion_reader.h"
 
+enum { MOST_EXTRAS = 8 };
+
 typedef struct records {
     unsigned char* bytes;
     size_t values;  /* of a row */
     size_t targets; /* of a row: 1 for a label */
     size_t size;    /* bytes of one of them */
+    int32_t extras; /* further inputs, and where in a record each begins and the last one ends */
+    size_t extra[MOST_EXTRAS + 1];
 } records;
 
-static size_t record_size(const records* all) { return all->targets * all->size + all->values; }
+static size_t record_size(const records* all) { return all->extra[all->extras]; }
 
 static const unsigned char* record_at(const records* all, uint64_t index) {
     return all->bytes + index * record_size(all);
@@ -51,13 +56,26 @@ static int read_target(void* self, uint64_t index, void* values, char* error) {
     return 0;
 }
 
+static int read_extra(void* self, uint64_t index, int32_t input, void* values, char* error) {
+    const records* all = self;
+    (void)error;
+    memcpy(values, record_at(all, index) + all->extra[input],
+           all->extra[input + 1] - all->extra[input]);
+    return 0;
+}
+
 static void close_records(void* self) {
     records* all = self;
     free(all->bytes);
     free(all);
 }
 
-static size_t product_of(const int64_t* shape) { return (size_t)(shape[0] * shape[1] * shape[2]); }
+static size_t product_of(const int64_t* shape, int32_t rank) {
+    size_t product = 1;
+    int32_t i;
+    for (i = 0; i < rank; i++) product *= (size_t)shape[i];
+    return product;
+}
 
 /* The bytes of a file, or NULL. */
 static unsigned char* read_bytes(const char* path, size_t* count) {
@@ -76,18 +94,25 @@ int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader
                          char* error) {
     records* all;
     size_t count = 0;
-    if (request->version != EMULSION_READER_VERSION) {
-        snprintf(error, EMULSION_READER_ERROR, "the program has version %d of the interface",
-                 (int)request->version);
+    int32_t i;
+    if (request->version != EMULSION_READER_VERSION || request->inputs > MOST_EXTRAS) {
+        snprintf(error, EMULSION_READER_ERROR,
+                 "the program has version %d of the interface, the network %d further inputs",
+                 (int)request->version, (int)request->inputs);
         return 1;
     }
     memset(reader, 0, sizeof *reader);
     if (request->part != 0) return 0; /* no rows: these data have no test part */
     all = calloc(1, sizeof *all);
     if (all == NULL) return 1;
-    all->values = product_of(request->shape);
-    all->targets = product_of(request->target_shape);
+    all->values = product_of(request->shape, 3);
+    all->targets = product_of(request->target_shape, 3);
     all->size = request->target == EMULSION_READER_NUMBERS ? sizeof(float) : 1;
+    all->extras = request->inputs;
+    all->extra[0] = all->targets * all->size + all->values;
+    for (i = 0; i < request->inputs; i++)
+        all->extra[i + 1] =
+            all->extra[i] + 4 * product_of(request->input[i].shape, request->input[i].rank);
     all->bytes = read_bytes(request->argument, &count);
     if (all->bytes == NULL || count % record_size(all) != 0) {
         snprintf(error, EMULSION_READER_ERROR, "%.150s: no file of records of %lu bytes",
@@ -100,6 +125,7 @@ int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader
     reader->label = label_of;
     reader->target = read_target;
     reader->read = read_row;
+    reader->extra = read_extra;
     reader->close = close_records;
     return 0;
 }

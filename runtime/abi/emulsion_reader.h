@@ -16,11 +16,20 @@
 extern "C" {
 #endif
 
-#define EMULSION_READER_VERSION 2
+#define EMULSION_READER_VERSION 3
 #define EMULSION_READER_ERROR 256 /* bytes for a message, its end included */
 
 /* What a row is trained towards: its class, the class of each pixel of a map, or numbers. */
 enum { EMULSION_READER_LABEL = 0, EMULSION_READER_MAP = 1, EMULSION_READER_NUMBERS = 2 };
+
+/* What the network reads of each row besides its first input. */
+typedef struct emulsion_reader_input {
+    const char* name;
+    int32_t rank;     /* 0 to 4 */
+    int32_t ignored;  /* of indices: one more that may be there, or 0 */
+    int64_t shape[4]; /* of one row: (K), (C, L), (C, H, W) or (C, D, H, W) */
+    int64_t limit;    /* above 0: indices, 0 .. limit - 1, int32_t each; 0: numbers, float each */
+} emulsion_reader_input;
 
 /* What the network needs; valid while emulsion_open_reader runs. */
 typedef struct emulsion_reader_request {
@@ -32,7 +41,8 @@ typedef struct emulsion_reader_request {
     const char* argument;    /* what stands behind the colon of --data reader.so:ARGUMENT, or "" */
     int64_t target_shape[3]; /* of a map 1, H, W; of numbers C, H, W, or K, 1, 1 of a vector */
     int32_t ignored; /* of a map: the class of pixels that do not count, or -1: there is none */
-    int32_t reserved;
+    int32_t inputs;  /* besides the first */
+    const emulsion_reader_input* input;
 } emulsion_reader_request;
 
 /* What the reader hands out. Functions that fail write a message of one line, without the name of
@@ -49,6 +59,9 @@ typedef struct emulsion_reader {
     /* Asked for where the target is another: writes to `values` a class for each pixel of the map,
      * int32_t [H][W], or the numbers, float [H][W][C], all finite. */
     int (*target)(void* self, uint64_t index, void* values, char* error);
+    /* Asked for where the network has further inputs: writes to `values` what the row holds of
+     * request->input[input], channels innermost; numbers are finite. */
+    int (*extra)(void* self, uint64_t index, int32_t input, void* values, char* error);
 } emulsion_reader;
 
 /* Fills `reader` and returns 0. */

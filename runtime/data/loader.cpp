@@ -45,8 +45,10 @@ AlignedArray<T> make_aligned(uint64_t count) {
 }
 
 struct Slot {
-    AlignedArray<float> images;              // [batch][H][W][C]
-    AlignedArray<int32_t> labels;            // [batch]
+    AlignedArray<float> images;    // [batch][H][W][C]
+    AlignedArray<int32_t> labels;  // [batch][target]
+    std::vector<AlignedArray<int32_t>> extras;
+    std::vector<const int32_t*> extra_pointers;
     std::vector<uint32_t> indices;           // [batch]
     std::vector<std::exception_ptr> errors;  // [batch]
     Batch batch;
@@ -144,6 +146,10 @@ Loader::State::State(const Source& rows, std::vector<uint32_t> indices, const No
     for (Slot& slot : slots) {
         slot.images = make_aligned<float>(batch * source.shape.elements());
         slot.labels = make_aligned<int32_t>(batch * source.target.elements());
+        for (const ExtraInput& extra : source.extras) {
+            slot.extras.push_back(make_aligned<int32_t>(batch * extra.elements()));
+            slot.extra_pointers.push_back(slot.extras.back().get());
+        }
         slot.indices.resize(batch);
         slot.errors.resize(batch);
     }
@@ -170,6 +176,7 @@ void Loader::State::open_slot() {
     const bool is_last = position.batch + 1 == batches();
     slot.batch = {slot.images.get(),
                   slot.labels.get(),
+                  slot.extra_pointers,
                   static_cast<int>(samples),
                   position.epoch,
                   position.batch,
@@ -201,6 +208,9 @@ void Loader::State::finish(const Claim& claim) {
 
 void Loader::State::read(const Claim& claim, AugmentMemory* memory) {
     const uint64_t elements = source.shape.elements(), targets = source.target.elements();
+    const auto extra_of = [&](size_t input, uint64_t i) {
+        return claim.slot->extras[input].get() + i * source.extras[input].elements();
+    };
     for (uint64_t i = claim.first; i < claim.first + claim.count; i++) {
         const uint32_t index = claim.slot->indices[i];
         float* row = claim.slot->images.get() + i * elements;
@@ -213,12 +223,16 @@ void Loader::State::read(const Claim& claim, AugmentMemory* memory) {
                                              index, normalizer, memory, row);
             }
             source.read_target(index, target);
+            for (size_t k = 0; k < source.extras.size(); k++)
+                source.read_extra(index, k, extra_of(k, i));
             if (options.augmenter != nullptr)
                 options.augmenter->move_target(source.target, options.has_boxes, memory, target);
         } catch (...) {
             claim.slot->errors[i] = std::current_exception();
             std::fill_n(row, elements, 0.0f);
             std::fill_n(target, targets, 0);
+            for (size_t k = 0; k < source.extras.size(); k++)
+                std::fill_n(extra_of(k, i), source.extras[k].elements(), 0);
         }
     }
 }
@@ -281,8 +295,9 @@ uint64_t Loader::samples() const { return state_->subset.size(); }
 
 uint64_t Loader::bytes() const {
     const Source& source = state_->source;
-    const uint64_t sample =
+    uint64_t sample =
         source.shape.elements() * sizeof(float) + source.target.elements() * sizeof(int32_t);
+    for (const ExtraInput& extra : source.extras) sample += extra.elements() * sizeof(int32_t);
     return state_->slots.size() * static_cast<uint64_t>(state_->options.batch) * sample;
 }
 

@@ -42,6 +42,8 @@ struct Batch {
     const float* images = nullptr;  // [batch][H][W][C]; past `samples` the content is old
     // [batch][source.target.elements()]: class indices, or the bits of numbers.
     const int32_t* labels = nullptr;
+    // Of each of source.extras [batch][elements()]: indices, or the bits of numbers.
+    std::span<const int32_t* const> extras;
     int samples = 0;                // 1 .. batch; fewer than batch at most at the end of an epoch
     uint64_t epoch = 0, index = 0;  // index of the batch in its epoch
     bool is_last = false;           // the last one of its epoch

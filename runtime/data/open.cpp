@@ -79,6 +79,16 @@ Dataset read_cifar_part(const std::string& folder, Part part, const DataRequest&
     return read_cifar(files, request.shape, request.classes, request.limits());
 }
 
+// Refuses rows of one input where the network reads several.
+void check_inputs(bool has_extras, const std::string& name, const DataRequest& request) {
+    if (request.extras.empty() || has_extras) return;
+    const ExtraInput& extra = request.extras[0];
+    throw RuntimeError(one_line(name),
+                       concat("has rows of one input, but the network also reads ",
+                              quoted(extra.name), " of shape ", shape_text(extra.shape)),
+                       "give a reader of your own (see examples/reader.c), or synthetic");
+}
+
 // Refuses pictures where the network reads rows of numbers.
 void check_kind(bool has_numbers, const std::string& name, const DataRequest& request) {
     if (request.axes.empty() || has_numbers) return;
@@ -99,7 +109,9 @@ std::unique_ptr<Source> open_indices(const Place& place, const std::string& name
         const uint64_t count = std::min(*synthetic_count(name), request.take);
         check_data_bytes(count, {request.shape.channels * 4, 1, request.shape.width}, request.bytes,
                          name);
-        return make_synthetic_indices(count, part, request);
+        auto source = make_synthetic_indices(count, part, request);
+        add_synthetic_extras(part, request.extras, source.get());
+        return source;
     }
     throw RuntimeError(one_line(name), "holds pictures, but the network reads indices", kIndexFix);
 }
@@ -131,13 +143,19 @@ std::unique_ptr<Source> open_targets(const Place& place, Part part, const DataRe
 std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
                                     const DataRequest& request) {
     const Place place = find_place(name_or_path);
+    check_inputs(place.kind == Kind::kReader || place.kind == Kind::kMadeUp, name_or_path, request);
     if (request.indices.limit > 0) return open_indices(place, name_or_path, part, request);
     if (request.target.kind != TargetKind::kLabel) return open_targets(place, part, request);
     check_kind(
         place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
         name_or_path, request);
     switch (place.kind) {
-        case Kind::kMadeUp:
+        case Kind::kMadeUp: {
+            auto source = keep(
+                open_dataset(name_or_path, part, request.shape, request.classes, request.limits()));
+            add_synthetic_extras(part, request.extras, source.get());
+            return source;
+        }
         case Kind::kIdx:
             return keep(
                 open_dataset(name_or_path, part, request.shape, request.classes, request.limits()));
@@ -158,6 +176,7 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
 }
 
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {
+    check_inputs(/*has_extras=*/false, files.images, request);
     if (request.target.kind != TargetKind::kLabel && !files.labels.empty()) {
         auto source = open_source(DataFiles{files.images, ""}, request);
         source->targets = read_npy_targets(files.labels, request);

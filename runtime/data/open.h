@@ -24,16 +24,6 @@
 
 namespace emulsion {
 
-// The whole numbers that a network reads as indices.
-struct IndexRange {
-    int64_t limit = 0;    // 0 to limit - 1; 0: it reads no indices
-    int32_t ignored = 0;  // one more, unless it is 0
-
-    bool contains(int64_t number) const {
-        return (number >= 0 && number < limit) || (ignored != 0 && number == ignored);
-    }
-};
-
 // What the network needs, and what the caller wants of the data.
 struct DataRequest {
     PictureShape shape;
@@ -41,6 +31,8 @@ struct DataRequest {
     // H, W), which `shape` is another sight of.
     std::vector<int64_t> axes = {};
     IndexRange indices{};  // where rows are indices: see index_rows.h
+    // What the network reads besides: of a reader of the user's own, or made up.
+    std::vector<ExtraInput> extras = {};
     int classes = 0;
     // [classes] that labels and folders are matched with; empty: their order decides.
     std::vector<std::string> class_names;

@@ -17,6 +17,12 @@ void Source::read_target(uint64_t index, int32_t* target_row) const {
     std::copy_n(targets.begin() + static_cast<ptrdiff_t>(index * elements), elements, target_row);
 }
 
+void Source::read_extra(uint64_t index, size_t input, int32_t* values) const {
+    const uint64_t elements = extras[input].elements();
+    std::copy_n(extra_values[input].begin() + static_cast<ptrdiff_t>(index * elements), elements,
+                values);
+}
+
 std::string Source::name_of(uint64_t index) const { return concat(index); }
 
 Picture Source::picture_at(uint64_t) const {

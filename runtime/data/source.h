@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/data/extra_input.h"
 #include "runtime/data/normalize.h"
 #include "runtime/data/resize.h"
 #include "runtime/data/target.h"
@@ -29,6 +30,10 @@ struct Source {
     // [n][target.elements()], where they are in memory: class indices, or the bits of numbers in
     // the order H, W, C.
     std::vector<int32_t> targets;
+    // What rows hold besides, and its values where they are in memory: of each extra input
+    // [n][elements()], indices or the bits of numbers.
+    std::vector<ExtraInput> extras;
+    std::vector<std::vector<int32_t>> extra_values;
     // [classes], where the data themselves name their classes.
     std::vector<std::string> class_names;
     // How pictures of another size become rows; nothing where none does.
@@ -52,6 +57,9 @@ struct Source {
     // Writes what the row is trained towards, target.elements() values: its label (0 where none is
     // known), or what `targets` has of it.
     virtual void read_target(uint64_t index, int32_t* target_row) const;
+    // Writes what the row holds of extras[input], as extra_values has it. REQUIRES: there is such
+    // an input.
+    virtual void read_extra(uint64_t index, size_t input, int32_t* values) const;
     // What results and messages call a row.
     virtual std::string name_of(uint64_t index) const;
     // Whether reading a row only copies memory, so that more than one thread gains nothing.

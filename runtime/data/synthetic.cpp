@@ -2,6 +2,7 @@
 #include "runtime/data/synthetic.h"
 
 #include <array>
+#include <bit>
 
 #include "runtime/data/random.h"
 #include "runtime/support/error.h"
@@ -93,6 +94,32 @@ Dataset make_synthetic(uint64_t count, Part part, const PictureShape& shape, int
              dataset.pixels.data() + i * shape.elements());
     }
     return dataset;
+}
+
+void add_synthetic_extras(Part part, const std::vector<ExtraInput>& extras, Source* source) {
+    const auto group = [](uint32_t input, bool is_own) { return 2 + 2 * input + (is_own ? 1 : 0); };
+    // In [-1, 1).
+    const auto number = [](uint32_t word) {
+        return static_cast<float>(static_cast<int32_t>(word)) / 2147483648.0f;
+    };
+    source->extras = extras;
+    for (uint32_t k = 0; k < extras.size(); k++) {
+        const auto limit = static_cast<uint32_t>(extras[k].indices.limit);
+        std::vector<int32_t>& values = source->extra_values.emplace_back();
+        for (uint32_t i = 0; i < source->labels.size(); i++) {
+            const auto label = static_cast<uint32_t>(source->labels[i]);
+            const uint32_t row = part == Part::train ? i : ~i;
+            for (uint32_t place = 0; place < extras[k].elements(); place++) {
+                const auto noise = philox(
+                    {place, row, group(k, true), static_cast<uint32_t>(Stream::noise)}, kSeed);
+                const auto own = philox(
+                    {place, label, group(k, false), static_cast<uint32_t>(Stream::pattern)}, kSeed);
+                const float sum = number(own[0]) + 0.5f * number(noise[0]);
+                values.push_back(limit > 0 ? static_cast<int32_t>(noise[0] % limit)
+                                           : std::bit_cast<int32_t>(sum));
+            }
+        }
+    }
 }
 
 }  // namespace emulsion

@@ -48,6 +48,7 @@ struct UserRows : Source {
     uint64_t count() const override { return rows; }
     void read(uint64_t index, const Normalizer& normalizer, float* row) const override;
     void read_target(uint64_t index, int32_t* target_row) const override;
+    void read_extra(uint64_t index, size_t input, int32_t* values) const override;
     bool is_in_memory() const override { return false; }
     uint64_t bytes() const override { return labels.size() * sizeof(int32_t); }
     // Of the labels, where there are any: what else a reader reads from is its own.
@@ -89,17 +90,42 @@ void UserRows::read(uint64_t index, const Normalizer& normalizer, float* row) co
     normalizer.apply(row, elements / static_cast<uint64_t>(shape.channels), row);
 }
 
+// The same of the bits of numbers.
+void check_finite_bits(const UserRows& rows, const std::string& what, const int32_t* bits,
+                       uint64_t count) {
+    std::vector<float> numbers(count);
+    std::memcpy(numbers.data(), bits, count * sizeof(float));
+    check_finite(rows, what, numbers.data(), count);
+}
+
+void UserRows::read_extra(uint64_t index, size_t input, int32_t* values) const {
+    const ExtraInput& extra = extras[input];
+    const std::string what = concat("input ", quoted(extra.name), " of row ", index);
+    ask(*this, what, [&](char* error) {
+        return reader.extra(reader.self, index, static_cast<int32_t>(input), values, error);
+    });
+    const uint64_t elements = extra.elements();
+    const IndexRange& range = extra.indices;
+    if (range.limit == 0) return check_finite_bits(*this, what, values, elements);
+    for (uint64_t i = 0; i < elements; i++) {
+        if (range.contains(values[i])) continue;
+        std::string known = concat("0 to ", range.limit - 1);
+        if (range.ignored != 0) known += concat(", or ", range.ignored, " for none");
+        throw RuntimeError(one_line(source),
+                           concat(what, " holds the index ", values[i], " at ", i,
+                                  ", but the network knows ", known),
+                           "mend the reader, or give the model a larger vocabulary");
+    }
+}
+
 void UserRows::read_target(uint64_t index, int32_t* target_row) const {
     if (target.kind == TargetKind::kLabel) return Source::read_target(index, target_row);
     const std::string what = concat("the target of row ", index);
     ask(*this, what,
         [&](char* error) { return reader.target(reader.self, index, target_row, error); });
     const uint64_t elements = target.elements();
-    if (target.kind == TargetKind::kNumbers) {
-        std::vector<float> numbers(elements);
-        std::memcpy(numbers.data(), target_row, elements * sizeof(float));
-        return check_finite(*this, what, numbers.data(), elements);
-    }
+    if (target.kind == TargetKind::kNumbers)
+        return check_finite_bits(*this, what, target_row, elements);
     for (uint64_t i = 0; i < elements; i++) {
         const int32_t value = target_row[i];
         if ((value >= 0 && value < classes) || value == target.ignored) continue;
@@ -139,6 +165,21 @@ int32_t target_of(const TargetForm& target) {
     }
 }
 
+// Their names are those of the request.
+std::vector<emulsion_reader_input> inputs_of(const DataRequest& request) {
+    std::vector<emulsion_reader_input> inputs;
+    for (const ExtraInput& extra : request.extras) {
+        emulsion_reader_input input{};
+        input.name = extra.name.c_str();
+        input.rank = static_cast<int32_t>(extra.shape.size());
+        std::ranges::copy(extra.shape, input.shape);
+        input.limit = extra.indices.limit;
+        input.ignored = extra.indices.ignored;
+        inputs.push_back(input);
+    }
+    return inputs;
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
@@ -151,6 +192,7 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
                            "build it of a reader as emulsion_reader.h describes it");
     }
     const PictureShape &shape = request.shape, &goal = request.target.shape;
+    const std::vector<emulsion_reader_input> inputs = inputs_of(request);
     const emulsion_reader_request asked{EMULSION_READER_VERSION,
                                         part == Part::train ? 0 : 1,
                                         {shape.channels, shape.height, shape.width},
@@ -159,7 +201,8 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
                                         reader.argument.c_str(),
                                         {goal.channels, goal.height, goal.width},
                                         request.target.ignored.value_or(-1),
-                                        0};
+                                        static_cast<int32_t>(inputs.size()),
+                                        inputs.data()};
     emulsion_reader opened{};
     char error[EMULSION_READER_ERROR] = "";
     const bool has_failed = open(&asked, &opened, error) != 0;
@@ -170,12 +213,15 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
     }
     auto rows = std::make_unique<UserRows>(std::move(library), opened);
     const bool has_labels = request.target.kind == TargetKind::kLabel;
-    const bool has_functions =
-        opened.read != nullptr && (has_labels ? opened.label != nullptr : opened.target != nullptr);
-    if (opened.count > UINT32_MAX || (opened.count > 0 && !has_functions)) {
+    const char* lacking = nullptr;
+    if (!request.extras.empty() && opened.extra == nullptr) lacking = "extra";
+    if (has_labels && opened.label == nullptr) lacking = "label";
+    if (!has_labels && opened.target == nullptr) lacking = "target";
+    if (opened.read == nullptr) lacking = "read";
+    if (opened.count > UINT32_MAX || (opened.count > 0 && lacking != nullptr)) {
         throw RuntimeError(one_line(reader.library),
-                           concat("the reader lacks ", has_labels ? "label" : "target",
-                                  " or read, or has more than 4294967295 rows"),
+                           lacking != nullptr ? concat("the reader has no function ", lacking)
+                                              : "the reader has more than 4294967295 rows",
                            "mend the reader");
     }
     rows->source = reader.library;
@@ -186,6 +232,7 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
                            "see what the reader reads from");
     }
     rows->target = request.target;
+    rows->extras = request.extras;
     rows->rows = std::min(request.take, opened.count);
     if (!has_labels) return rows;
     rows->labels.resize(rows->rows);

@@ -112,6 +112,20 @@ void measure(const emulsion_infer_library& library, const InferOptions& options,
         measure_kernels(session, options, network.infer_batches, library.speed, &profile, results);
 }
 
+// Picture files are rows of one input.
+void check_inputs(const InferOptions& options, const emulsion_info& info) {
+    const char* mode = options.view.mode();
+    const LookOptions& look = options.view.look;
+    if (mode == nullptr ? options.has_set() : !look.filters.empty() || !look.loss_surface.empty())
+        return;
+    if (info.input_count < 2) return;
+    throw UsageError(
+        mode == nullptr ? "pictures" : mode,
+        concat(mode == nullptr ? "are" : "reads pictures, which are",
+               " not all that the network reads: it also reads ", quoted(info.inputs[1].name)),
+        "give rows of all its inputs, --data READER.so");
+}
+
 int run_infer(int argc, const char* const* argv, const emulsion_infer_library& library,
               const emulsion_infer_library* saliency, const char* description) {
     InferOptions options;
@@ -127,6 +141,7 @@ int run_infer(int argc, const char* const* argv, const emulsion_infer_library& l
         measure(library, options, description, *results);
         return kExitDone;
     }
+    check_inputs(options, *library.info());
     InferenceSession session(library, {options.threads, options.variant, options.device});
     if (options.view.mode() == nullptr) return classify(session, options);
     if (options.view.detect.is_on) return detect(session, options);

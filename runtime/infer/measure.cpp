@@ -34,20 +34,37 @@ class Noise {
     uint64_t bits_ = 1;
 };
 
-// [samples][H][W][C], or indices
-AlignedBlock random_images(const InferenceSession& session, int samples) {
-    const uint64_t count = session.shape().elements() * static_cast<uint64_t>(samples);
-    AlignedBlock block = allocate_aligned(count * sizeof(float));
-    float* values = static_cast<float*>(block.get());
-    Noise noise;
-    const int64_t limit = index_range(session.info().inputs[0]).limit;
-    auto* indices = static_cast<int32_t*>(block.get());
-    for (uint64_t i = 0; i < count; i++) {
-        if (limit == 0) values[i] = noise.next();
-        if (limit > 0) indices[i] = noise.below(static_cast<int32_t>(limit));
+// Random rows of all that a network reads.
+class RandomRows {
+  public:
+    RandomRows(const InferenceSession& session, int samples) {
+        for (int i = 0; i < session.info().input_count; i++)
+            blocks_.push_back(fill(session.info().inputs[i], static_cast<uint64_t>(samples)));
+        for (size_t i = 1; i < blocks_.size(); i++)
+            extras_.push_back(static_cast<const int32_t*>(blocks_[i].get()));
     }
-    return block;
-}
+    void run(InferenceSession& session, int samples) const {
+        session.run(static_cast<const float*>(blocks_[0].get()), samples, extras_);
+    }
+
+  private:
+    // Numbers, or indices.
+    AlignedBlock fill(const emulsion_port& port, uint64_t samples) {
+        AlignedBlock block = allocate_aligned(port.bytes * samples);
+        auto* values = static_cast<float*>(block.get());
+        auto* indices = static_cast<int32_t*>(block.get());
+        const int64_t limit = index_range(port).limit;
+        for (uint64_t i = 0; i < port.bytes * samples / sizeof(float); i++) {
+            if (limit == 0) values[i] = noise_.next();
+            if (limit > 0) indices[i] = noise_.below(static_cast<int32_t>(limit));
+        }
+        return block;
+    }
+
+    Noise noise_;
+    std::vector<AlignedBlock> blocks_;
+    std::vector<const int32_t*> extras_;
+};
 
 double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
@@ -56,14 +73,13 @@ double median(std::vector<double> values) {
 }
 
 Latency measure_latency(InferenceSession& session, const BenchmarkTimes& times) {
-    const AlignedBlock block = random_images(session, 1);
-    const float* images = static_cast<const float*>(block.get());
-    for (int i = 0; i < times.warm_up_runs; i++) session.run(images, 1);
+    const RandomRows rows(session, 1);
+    for (int i = 0; i < times.warm_up_runs; i++) rows.run(session, 1);
     std::vector<double> seconds;
     const auto start = Clock::now();
     while (seconds_since(start) < times.latency_seconds || seconds.size() < kMinRuns) {
         const auto run_start = Clock::now();
-        session.run(images, 1);
+        rows.run(session, 1);
         seconds.push_back(seconds_since(run_start));
     }
     Latency latency;
@@ -74,16 +90,15 @@ Latency measure_latency(InferenceSession& session, const BenchmarkTimes& times) 
 }
 
 Throughput measure_throughput(InferenceSession& session, int batch, const BenchmarkTimes& times) {
-    const AlignedBlock block = random_images(session, batch);
-    const float* images = static_cast<const float*>(block.get());
-    for (int i = 0; i < kBatchWarmUpRuns; i++) session.run(images, batch);
+    const RandomRows rows(session, batch);
+    for (int i = 0; i < kBatchWarmUpRuns; i++) rows.run(session, batch);
     std::vector<double> rates;
     for (int window = 0; window < times.windows; window++) {
         const auto start = Clock::now();
         int64_t pictures = 0;
         double passed = 0.0;
         do {
-            session.run(images, batch);
+            rows.run(session, batch);
             pictures += batch;
             passed = seconds_since(start);
         } while (passed < times.window_seconds);
@@ -113,11 +128,11 @@ std::vector<CallProfile> run_profile(InferenceSession& session, std::span<const 
         if (batch < 1 || batch > session.batch()) continue;
         const int warm_up = BenchmarkTimes{}.warm_up_runs;
         profile->start(batch, batch, warm_up);
-        const AlignedBlock block = random_images(session, batch);
+        const RandomRows rows(session, batch);
         const auto start = Clock::now();
         for (int runs = 0; runs < warm_up + kMinRuns || seconds_since(start) < seconds; runs++) {
             profile->begin_call();
-            session.run(static_cast<const float*>(block.get()), batch);
+            rows.run(session, batch);
             profile->end_call(batch);
         }
         results.push_back(profile->result());

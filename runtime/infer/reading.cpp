@@ -45,7 +45,8 @@ TargetForm target_of(const emulsion_info& info) {
 DataRequest make_request(const InferOptions& options, const emulsion_info& info,
                          const DataFacts& facts) {
     DataRequest request;
-    request.shape = only_picture_input(info);
+    request.shape = first_input(info);
+    request.extras = extra_inputs(info);
     request.axes = row_axes(info.inputs[0]);
     request.indices = index_range(info.inputs[0]);
     request.classes = classes_of(info);

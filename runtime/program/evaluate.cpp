@@ -212,7 +212,7 @@ Evaluation evaluate(InferenceSession& session, const Source& source,
     for (uint64_t i = 0; i < loader.batches(); i++) {
         if (options.stop && options.stop()) break;
         const Batch& batch = loader.next();
-        session.run(batch.images, batch.samples);
+        session.run(batch.images, batch.samples, batch.extras);
         for (int sample = 0; sample < batch.samples; sample++) {
             const uint32_t index = batch.indices[static_cast<size_t>(sample)];
             const std::exception_ptr& error = batch.errors[static_cast<size_t>(sample)];

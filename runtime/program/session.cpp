@@ -71,12 +71,32 @@ PictureShape picture_input(const emulsion_port& port, const std::string& network
             static_cast<int>(port.shape[2])};
 }
 
-PictureShape only_picture_input(const emulsion_info& info) {
-    if (info.input_count == 1) return picture_input(info.inputs[0], info.network);
-    throw RuntimeError(
-        info.network,
-        concat("has ", info.input_count, " inputs, but this program feeds one picture"),
-        "call the inference library from a program of your own");
+PictureShape first_input(const emulsion_info& info) {
+    if (info.input_count > 0) return picture_input(info.inputs[0], info.network);
+    throw RuntimeError(info.network, "has no inputs, but this program feeds pictures",
+                       "call the inference library from a program of your own");
+}
+
+namespace {
+
+ExtraInput extra_input(const emulsion_port& port, const std::string& network) {
+    const bool has_kind =
+        port.type == EMULSION_F32 || (port.type == EMULSION_I32 && port.classes > 0);
+    if (!has_kind || port.batched != 1 || port.rank > 4) {
+        throw RuntimeError(concat(network, ", input ", quoted(port.name)),
+                           "is no tensor of each sample, of up to 4 axes, of numbers or of indices",
+                           "call the library from a program of your own");
+    }
+    return {port.name, {port.shape, port.shape + port.rank}, index_range(port)};
+}
+
+}  // namespace
+
+std::vector<ExtraInput> extra_inputs(const emulsion_info& info) {
+    std::vector<ExtraInput> extras;
+    for (int i = 1; i < info.input_count; i++)
+        extras.push_back(extra_input(info.inputs[i], info.network));
+    return extras;
 }
 
 std::vector<std::string> class_names(const emulsion_info& info) {
@@ -198,14 +218,17 @@ std::span<const float> BoundLibrary::output(int index, int sample) const {
 
 InferenceSession::InferenceSession(const emulsion_infer_library& library,
                                    const SessionOptions& options)
-    : shape_(only_picture_input(*library.info())),
+    : shape_(first_input(*library.info())),
       score_output_(score_output_of(*library.info())),
       heads_(find_heads(*library.info(), kProbabilities)),
+      inputs_(1 + extra_inputs(*library.info()).size()),
       bound_(library, options) {}
 
-void InferenceSession::run(const float* images, int samples) {
-    const void* inputs[] = {images};
-    bound_.run(inputs, samples);
+void InferenceSession::run(const float* images, int samples,
+                           std::span<const int32_t* const> extras) {
+    inputs_[0] = images;
+    std::ranges::copy(extras, inputs_.begin() + 1);
+    bound_.run(inputs_.data(), samples);
 }
 
 std::span<const float> InferenceSession::scores(int sample) const {

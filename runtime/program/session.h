@@ -66,7 +66,7 @@ struct FreeAligned {
 using AlignedBlock = std::unique_ptr<void, FreeAligned>;
 AlignedBlock allocate_aligned(uint64_t bytes);
 
-// The picture a network reads: its one f32 input of shape C, H, W; its row of numbers, (C, L) or
+// The picture a network reads: an f32 input of shape C, H, W; its row of numbers, (C, L) or
 // (C, D, H, W), as a picture of shape C, 1, L or C, D * H, W; or its indices, (L) or (R, L), as a
 // picture of shape 1, 1, L or R, 1, L. Throws RuntimeError where the inputs are others, as the
 // programs feed these alone.
@@ -78,8 +78,12 @@ std::vector<int64_t> row_axes(const emulsion_port& port);
 // The numbers that an input of indices takes; of other inputs, none.
 IndexRange index_range(const emulsion_port& port);
 
-// The picture of a network with one input. Throws RuntimeError where it has others.
-PictureShape only_picture_input(const emulsion_info& info);
+// The picture of a network's first input. Throws RuntimeError where it is none.
+PictureShape first_input(const emulsion_info& info);
+
+// What a network reads besides: its inputs behind the first. Throws RuntimeError where one is
+// neither a value of each sample, numbers or indices.
+std::vector<ExtraInput> extra_inputs(const emulsion_info& info);
 
 // A bound library for inference with memory of its own, whatever its inputs are.
 class BoundLibrary {
@@ -129,9 +133,9 @@ class InferenceSession {
     // To be called once parameters and state are in memory, and whenever they change.
     void prepare() { bound_.prepare(); }
 
-    // images: [samples][H][W][C], aligned; 1 <= samples <= batch(). The scores stay until the next
-    // run.
-    void run(const float* images, int samples);
+    // images: [samples][H][W][C], aligned; 1 <= samples <= batch(). extras: as Batch::extras, one
+    // for each of extra_inputs(info()). The scores stay until the next run.
+    void run(const float* images, int samples, std::span<const int32_t* const> extras = {});
     std::span<const float> scores(int sample) const;
     std::span<const float> probabilities(const Head& head, int sample) const;
     // An output of type f32 as it lies in memory: [K], or [H][W][C]. REQUIRES: it is batched.
@@ -143,6 +147,7 @@ class InferenceSession {
     PictureShape shape_;
     std::optional<ScoreOutput> score_output_;
     std::vector<Head> heads_;
+    std::vector<const void*> inputs_;  // of the last run
     BoundLibrary bound_;
 };
 

@@ -254,11 +254,11 @@ void TrainProgram::load_data() {
     if (resumes_) state_.settings = resumed_settings(stored, options_);
     if (state_.settings.boxes)
         check_boxes(session_.target(), network_.augmentation, state_.settings);
-    only_picture_input(*infer_.info());  // validation, weights and test would find it out last
     DataRequest request;
     request.shape = session_.shape();
     request.axes = row_axes(infer_.info()->inputs[0]);
     request.indices = index_range(infer_.info()->inputs[0]);
+    request.extras = session_.extras();
     request.target = session_.target();
     request.classes = std::min(classes_of(*infer_.info()), session_.label_classes());
     if (infer_.info()->class_count == request.classes)

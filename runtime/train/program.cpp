@@ -48,7 +48,7 @@ TrainProgram::TrainProgram(const emulsion_train_library& train, const emulsion_i
       console_(options.quiet, bar_of(options)),
       reporter_(make_reporter(options, console_)),
       profile_(*train.info()),
-      session_(train, options.threads, options.device),
+      session_(train, *infer.info(), options.threads, options.device),
       keeper_(options.checkpoint, session_, state_, *reporter_, console_),
       weights_(options.checkpoint, weights_file(), session_, *infer.info(), state_, console_) {}
 

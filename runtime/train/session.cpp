@@ -19,14 +19,14 @@ int largest_batch(const emulsion_train_library& library, const Device& device) {
     return static_cast<int>(has_parts ? std::min<int64_t>(batch * kMostParts, INT32_MAX) : batch);
 }
 
-TrainingSession::TrainingSession(const emulsion_train_library& library, int threads,
-                                 const Device& device)
+TrainingSession::TrainingSession(const emulsion_train_library& library, const emulsion_info& infer,
+                                 int threads, const Device& device)
     : library_(library),
       info_(*library.info()),
       threads_(threads),
       device_(device),
       blocks_(query_sizes(library, threads, device)) {
-    find_inputs();
+    find_inputs(infer);
     find_outputs();
 }
 
@@ -67,18 +67,27 @@ std::optional<TargetForm> target_of(const emulsion_port& port) {
 
 }  // namespace
 
-void TrainingSession::find_inputs() {
-    int targets = 0, pictures = 0;
-    std::string others;  // than the first picture and the first target
+// What inference reads is given; what is left is trained towards.
+void TrainingSession::find_inputs(const emulsion_info& infer) {
+    shape_ = first_input(infer);
+    extras_ = extra_inputs(infer);
+    extra_places_.resize(extras_.size());
+    std::vector<std::string_view> missing;
+    for (int i = 0; i < infer.input_count; i++) missing.push_back(infer.inputs[i].name);
+    int targets = 0;
+    std::string others;  // than those and the first target
     for (int i = 0; i < info_.input_count; i++) {
         const emulsion_port& port = info_.inputs[i];
-        if ((port.type == EMULSION_F32 || i == 0) && pictures == 0) {
-            pictures = 1;
-            picture_input_ = i;
-            continue;
-        }
+        const auto own = std::find_if(extras_.begin(), extras_.end(), [&](const ExtraInput& extra) {
+            return extra.name == port.name;
+        });
         const std::optional<TargetForm> target = target_of(port);
-        if (target && targets == 0) {
+        std::erase(missing, port.name);
+        if (infer.inputs[0].name == std::string_view(port.name)) {
+            picture_input_ = i;
+        } else if (own != extras_.end()) {
+            extra_places_[static_cast<size_t>(own - extras_.begin())] = i;
+        } else if (target && targets == 0) {
             targets = 1;
             label_input_ = i;
             target_ = *target;
@@ -86,16 +95,19 @@ void TrainingSession::find_inputs() {
             others += concat(others.empty() ? " " : ", ", describe(port));
         }
     }
-    if (!others.empty() || targets == 0 || pictures == 0) {
-        throw RuntimeError(
-            info_.network,
-            concat("this program feeds one picture and what it is trained towards, a class index, "
-                   "one for each pixel, or numbers, but the network ",
-                   others.empty() ? "reads only one of them" : "also reads", others),
-            "call the training library from a program of your own");
+    std::string fault;
+    if (targets == 0) fault = "is trained towards nothing";
+    if (!missing.empty()) fault = concat("reads ", quoted(missing[0]), " in inference alone");
+    if (!others.empty()) fault = concat("also reads", others);
+    if (!fault.empty()) {
+        throw RuntimeError(info_.network,
+                           concat("this program feeds what inference reads and what it is trained "
+                                  "towards, a class index, one for each pixel, or numbers, but the "
+                                  "network ",
+                                  fault),
+                           "call the training library from a program of your own");
     }
-    shape_ = picture_input(info_.inputs[picture_input_], info_.network);
-    inputs_.resize(2);
+    inputs_.resize(static_cast<size_t>(info_.input_count));
 }
 
 void TrainingSession::find_outputs() {
@@ -165,6 +177,8 @@ StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     if (batch.samples > info_.batch) return step_in_parts(batch, learning_rate);
     inputs_[static_cast<size_t>(picture_input_)] = batch.images;
     inputs_[static_cast<size_t>(label_input_)] = batch.labels;
+    for (size_t k = 0; k < extras_.size(); k++)
+        inputs_[static_cast<size_t>(extra_places_[k])] = batch.extras[k];
     const bool later = !device_.is_processor() && profile_ == nullptr;
     const emulsion_call call{batch.samples, later ? 1 : 0, inputs_.data(), output_pointers_.data()};
     if (profile_ != nullptr) profile_->begin_call();
@@ -225,6 +239,8 @@ void TrainingSession::copy_part(const Batch& batch, int begin, int samples) {
     if (!part_pictures_) {
         part_pictures_ = allocate_aligned(most * bytes);
         part_labels_ = allocate_aligned(most * targets * sizeof(int32_t));
+        for (const ExtraInput& extra : extras_)
+            part_extras_.push_back(allocate_aligned(most * extra.elements() * sizeof(int32_t)));
     }
     std::memcpy(part_pictures_.get(), batch.images + first * (bytes / sizeof(float)),
                 count * bytes);
@@ -232,6 +248,12 @@ void TrainingSession::copy_part(const Batch& batch, int begin, int samples) {
                 count * targets * sizeof(int32_t));
     inputs_[static_cast<size_t>(picture_input_)] = part_pictures_.get();
     inputs_[static_cast<size_t>(label_input_)] = part_labels_.get();
+    for (size_t k = 0; k < extras_.size(); k++) {
+        const uint64_t elements = extras_[k].elements();
+        std::memcpy(part_extras_[k].get(), batch.extras[k] + first * elements,
+                    count * elements * sizeof(int32_t));
+        inputs_[static_cast<size_t>(extra_places_[k])] = part_extras_[k].get();
+    }
 }
 
 // In the order of the parts, so that the sum has the same bits whatever the threads.

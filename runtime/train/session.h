@@ -32,10 +32,12 @@ inline constexpr const char* kMomentum = "optimizer.momentum";
 class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
-    // outputs: one picture, and one i32 label, one map of them, or one tensor of f32 numbers;
-    // outputs "loss" and the classifiers' counts. Throws
-    // RuntimeError where the network has others.
-    TrainingSession(const emulsion_train_library& library, int threads, const Device& device);
+    // outputs: what inference reads, the first a picture, and one i32 label, one map of them, or
+    // one tensor of f32 numbers that it is trained towards; outputs "loss" and the classifiers'
+    // counts. `infer`: of the network's inference library. Throws RuntimeError where the network
+    // has others.
+    TrainingSession(const emulsion_train_library& library, const emulsion_info& infer, int threads,
+                    const Device& device);
     ~TrainingSession();  // unbinds
     TrainingSession(const TrainingSession&) = delete;
     TrainingSession& operator=(const TrainingSession&) = delete;
@@ -46,6 +48,8 @@ class TrainingSession {
     const PictureShape& shape() const { return shape_; }
     // Those that count right answers, the one that decides first.
     const std::vector<Head>& heads() const { return heads_; }
+    // What it reads of each sample besides pictures.
+    const std::vector<ExtraInput>& extras() const { return extras_; }
     // What the network is trained towards.
     const TargetForm& target() const { return target_; }
     // The classes that a label may name, or INT32_MAX where the network does not say.
@@ -74,7 +78,7 @@ class TrainingSession {
     void release_workspace();
 
   private:
-    void find_inputs();
+    void find_inputs(const emulsion_info& infer);
     void find_outputs();
     void check(int status, const char* action) const;
     StepResult step_in_parts(const Batch& batch, float learning_rate);
@@ -95,6 +99,8 @@ class TrainingSession {
     PictureShape shape_;
     MemoryBlocks blocks_;
     int picture_input_ = 0, label_input_ = 0;
+    std::vector<ExtraInput> extras_;
+    std::vector<int> extra_places_;  // among the inputs
     TargetForm target_;
     int loss_output_ = 0;
     std::vector<Head> heads_;
@@ -106,6 +112,7 @@ class TrainingSession {
     std::vector<void*> output_pointers_;
     // Of a step in parts: the pictures and labels of one, the sum of the gradients so far.
     AlignedBlock part_pictures_, part_labels_;
+    std::vector<AlignedBlock> part_extras_;
     std::vector<float> gradients_;
 };
 

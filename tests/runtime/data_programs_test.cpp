@@ -262,7 +262,7 @@ TEST_F(DataProgramsTest, AReaderThatFailsIsNamed) {
           std::pair("label", "label 9 at row 2, but the network has 3 classes (labels 0 to 2)"),
           std::pair("row", "row 1: the cable\\x0ais cut"),
           std::pair("nan", "row 1 holds NaN or infinity at 3"),
-          std::pair("none", "the reader lacks label or read, or has more than 4294967295 rows"),
+          std::pair("none", "the reader has no function read"),
           std::pair("empty", "the reader has no rows to train on")}) {
         const ProgramResult result =
             run_fake_train({"--data", concat(bad, ":", fault), "--validation", "test"});

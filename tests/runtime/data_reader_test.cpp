@@ -2,8 +2,13 @@
 // wrong.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <fstream>
+#include <span>
 
 #include "runtime/data/open.h"
 #include "runtime/support/error.h"
@@ -105,8 +110,118 @@ TEST(DataReader, TargetsThatAreWrongAreNamed) {
               "the target of row 2 holds NaN or infinity at 1; mend the reader");
     EXPECT_EQ(refusal("target", numbers),
               "the target of row 2: the lamp is out; see what the reader reads from");
-    EXPECT_EQ(refusal("none", map),
-              "the reader lacks target or read, or has more than 4294967295 rows; mend the reader");
+    EXPECT_EQ(refusal("none", map), "the reader has no function read; mend the reader");
+}
+
+DataRequest request_with_extras(const IndexRange& indices = {}) {
+    DataRequest request = request_of(TargetKind::kLabel, {1, 1, 1});
+    request.extras = {{"age", {}, {}}, {"words", {3}, indices}};
+    return request;
+}
+
+// A record is the label, a byte for each of four values, then the further inputs as they lie in
+// memory.
+TEST(DataReader, FurtherInputsOfTheExample) {
+    const TestFolder folder;
+    std::string records;
+    const auto add = [&](const std::string& head, float age, std::array<int32_t, 3> words) {
+        records += head;
+        records.append(reinterpret_cast<const char*>(&age), sizeof age);
+        records.append(reinterpret_cast<const char*>(words.data()), sizeof words);
+    };
+    add(std::string("\1\0\0\377\0", 5), 0.25f, {7, 0, -1});
+    add(std::string("\2\0\0\0\0", 5), -3.0f, {1, 2, 3});
+    std::ofstream(folder / "records", std::ios::binary) << records;
+    const auto source = open_source(kReaders + "reader.so:" + folder / "records", Part::train,
+                                    request_with_extras({8, -1}));
+    ASSERT_EQ(source->count(), 2u);
+    EXPECT_EQ(source->labels, (std::vector<int32_t>{1, 2}));
+    EXPECT_EQ(row_of(*source, 0), (std::vector<float>{0.0f, 0.0f, 1.0f, 0.0f}));
+    int32_t age = 0;
+    source->read_extra(1, 0, &age);
+    EXPECT_EQ(std::bit_cast<float>(age), -3.0f);
+    std::vector<int32_t> words(3);
+    source->read_extra(0, 1, words.data());
+    EXPECT_EQ(words, (std::vector<int32_t>{7, 0, -1}));
+    source->read_extra(1, 1, words.data());
+    EXPECT_EQ(words, (std::vector<int32_t>{1, 2, 3}));
+}
+
+// The words of the refusal to read the further inputs of row 2, or to open.
+std::string extra_refusal(const std::string& fault, const DataRequest& request) {
+    try {
+        const auto source = open_source(kReaders + "bad_reader.so:" + fault, Part::train, request);
+        std::vector<int32_t> values(3);
+        for (size_t input : {0, 1}) source->read_extra(2, input, values.data());
+    } catch (const RuntimeError& error) {
+        return error.problem() + "; " + error.fix();
+    }
+    return "";
+}
+
+TEST(DataReader, FurtherInputsThatAreWrongAreNamed) {
+    EXPECT_EQ(extra_refusal("", request_with_extras()), "");
+    EXPECT_EQ(extra_refusal("", request_with_extras({4, 0})), "");
+    EXPECT_EQ(extra_refusal("infinite", request_with_extras()),
+              "input 'words' of row 2 holds NaN or infinity at 1; mend the reader");
+    EXPECT_EQ(extra_refusal("index", request_with_extras({4, 0})),
+              "input 'words' of row 2 holds the index 4 at 1, but the network knows 0 to 3; mend "
+              "the reader, or give the model a larger vocabulary");
+    EXPECT_EQ(extra_refusal("index", request_with_extras({4, -1})),
+              "input 'words' of row 2 holds the index 4 at 1, but the network knows 0 to 3, or -1 "
+              "for none; mend the reader, or give the model a larger vocabulary");
+    EXPECT_EQ(extra_refusal("index", request_with_extras({4, 4})), "");
+    EXPECT_EQ(extra_refusal("extra", request_with_extras()),
+              "input 'words' of row 2: the page is torn; see what the reader reads from");
+    EXPECT_EQ(extra_refusal("first", request_with_extras()),
+              "the reader has no function extra; mend the reader");
+}
+
+// The same for the same row whatever the number of rows; others in the test part.
+TEST(DataReader, MadeUpFurtherInputs) {
+    const DataRequest request = request_with_extras({8, -1});
+    const auto all = open_source("synthetic:9", Part::train, request);
+    const auto few = open_source("synthetic:6", Part::train, request);
+    const auto test = open_source("synthetic:9", Part::test, request);
+    ASSERT_EQ(all->extra_values.size(), 2u);
+    ASSERT_EQ(all->extra_values[0].size(), 9u);
+    ASSERT_EQ(all->extra_values[1].size(), 27u);
+    for (size_t k : {0, 1}) {
+        EXPECT_TRUE(
+            std::ranges::equal(few->extra_values[k],
+                               std::span(all->extra_values[k]).first(few->extra_values[k].size())));
+        EXPECT_NE(all->extra_values[k], test->extra_values[k]);
+    }
+    for (int32_t word : all->extra_values[1]) EXPECT_TRUE(word >= 0 && word < 8) << word;
+    for (size_t i = 0; i < 9; i++) {  // around the number of the class
+        const auto age = [&](size_t row) {
+            return std::bit_cast<float>(all->extra_values[0][row]);
+        };
+        EXPECT_LT(std::abs(age(i) - age(i % 3)), 1.0f);
+        EXPECT_LT(std::abs(age(i)), 1.5f);
+    }
+}
+
+TEST(DataReader, RowsOfOneInputAreRefusedForSeveral) {
+    const TestFolder folder;
+    std::ofstream(folder / "rows.csv") << "1,0,0,0,0\n";
+    const auto refuse = [&](const auto& open) -> std::string {
+        try {
+            open();
+        } catch (const RuntimeError& error) {
+            return error.problem() + "; " + error.fix();
+        }
+        return "";
+    };
+    const std::string refusal =
+        "has rows of one input, but the network also reads 'age' of shape []; give a reader of "
+        "your own (see examples/reader.c), or synthetic";
+    EXPECT_EQ(refuse([&] { open_source(folder / "rows.csv", Part::train, request_with_extras()); }),
+              refusal);
+    EXPECT_EQ(refuse([&] {
+                  open_source(DataFiles{folder / "a.npy", folder / "b.npy"}, request_with_extras());
+              }),
+              refusal);
 }
 
 }  // namespace

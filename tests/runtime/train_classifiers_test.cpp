@@ -257,9 +257,10 @@ TEST_F(TrainRunTest, InputsThatThisProgramDoesNotFeed) {
         const ProgramResult result = train({});
         EXPECT_EQ(result.exit_code, 1);
         EXPECT_EQ(result.err,
-                  std::string("error: fake: this program feeds one picture and what it is trained "
-                              "towards, a class index, one for each pixel, or numbers, but the "
-                              "network ") +
+                  std::string(
+                      "error: fake: this program feeds what inference reads and what it is trained "
+                      "towards, a class index, one for each pixel, or numbers, but the "
+                      "network ") +
                       fault + "\n  fix: call the training library from a program of your own\n");
     }
 }

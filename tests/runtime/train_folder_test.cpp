@@ -170,13 +170,15 @@ TEST_F(TrainFolderTest, TwoAtTheSameTime) {
 
 // Validation, the test and the weights would find out at the end that the inference library needs
 // more than a picture.
-TEST_F(TrainFolderTest, AnInferenceLibraryOfTwoInputsIsRefusedFirst) {
+TEST_F(TrainFolderTest, AnInferenceLibraryThatReadsMoreIsRefusedFirst) {
     FakeNetwork network;
     network.infer_inputs = 2;
     use_fake_network(network);
     expect_refused({"--checkpoint", run_},
-                   "fake: has 2 inputs, but this program feeds one picture\n"
-                   "  fix: call the inference library from a program of your own\n");
+                   "fake: this program feeds what inference reads and what it is trained towards, "
+                   "a class index, one for each pixel, or numbers, but the network reads 'second' "
+                   "in inference alone\n"
+                   "  fix: call the training library from a program of your own\n");
     EXPECT_FALSE(is_folder(run_));
 }
 

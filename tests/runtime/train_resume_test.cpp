@@ -36,7 +36,7 @@ class TrainResumeTest : public testing::Test {
     }
     // Writes the checkpoint anew, whole but for what `change` does.
     void forge(const std::function<void(RunPosition&, Json&)>& change) {
-        TrainingSession session(fake_train_library(), 1, Device{});
+        TrainingSession session(fake_train_library(), *fake_infer_library().info(), 1, Device{});
         RunPosition position =
             load_checkpoint(run_, session.info(), session.sizes(), session.memory());
         Json json = Json::parse(position.metrics);

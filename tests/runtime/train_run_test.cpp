@@ -62,7 +62,7 @@ TEST_F(TrainRunTest, PartBatchDividesByItsSamples) {
 // The same in the order of the data, 2.4665, through the session itself.
 TEST(TrainingSession, PartBatchByHand) {
     use_fake_network(quadratic(4, 0.0f));
-    TrainingSession session(fake_train_library(), 1, Device{});
+    TrainingSession session(fake_train_library(), *fake_infer_library().info(), 1, Device{});
     session.initialize(1);
     session.bind(0);
     const AlignedBlock images = allocate_aligned(4 * sizeof(float)),

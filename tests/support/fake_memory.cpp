@@ -168,6 +168,7 @@ void use_fake_network(const FakeNetwork& network) {
     const emulsion_port image =
         make_port("image", EMULSION_F32, {shape.channels, shape.height, shape.width}, true);
     f.train_inputs[0] = f.infer_inputs[0] = f.infer_inputs[1] = image;
+    f.infer_inputs[1].name = "second";
     f.train_inputs[1] = make_port("label", EMULSION_I32, {}, true);
     f.train_inputs[1].classes = f.network.label_classes;
     fill_info(&f.train, f.network.batch, f.train_tensors);
