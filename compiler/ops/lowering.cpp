@@ -202,8 +202,8 @@ std::vector<Func> PointwiseOp::lower(const LowerContext& context,
     return funcs;
 }
 
-// Elementary functions. The methods and coefficients are those of the Cephes library's
-// single-precision functions.
+// Elementary functions. The methods are those of the Cephes library's single-precision functions;
+// so are the coefficients of the logarithm, and the others are minimax polynomials of fewer terms.
 
 namespace {
 
@@ -215,8 +215,17 @@ Strict polynomial(const Strict& x, std::initializer_list<float> coefficients) {
     return sum;
 }
 
-// 2^n for -126 <= n <= 127
-Strict power_of_two(const Expr& n) { return Strict(Halide::reinterpret<float>((n + 127) << 23)); }
+// Adding 1.5 * 2^23 to a small number rounds it to an integer.
+Strict rounded(const Strict& x) {
+    constexpr float kRound = 12582912.0F;
+    return (x + kRound) - kRound;
+}
+
+// x * 2^n by a sum of exponents. REQUIRES: x is no NaN, and the result a normal number.
+Strict scaled_by_power(const Strict& x, const Strict& n) {
+    const Expr exponent = Halide::cast<int32_t>(Expr(n)) << 23;
+    return Strict(Halide::reinterpret<float>(Halide::reinterpret<int32_t>(Expr(x)) + exponent));
+}
 
 constexpr float kLn2High = 0.693359375F;  // 9 bits: its products with small integers are exact
 constexpr float kLn2Low = -2.12194440e-4F;
@@ -224,22 +233,21 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-// e^x = 2^n * e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Below the smallest normal number the
-// result is 0, above the largest one it is that.
+// e^x = 2^n * e^r with n = round(x / ln 2), |r| <= ln 2 / 2, where n may be 128, as e^r is below 1
+// then. Down from the smallest normal number the result is 0, above the largest one it is that.
 Expr exp_f32(Expr argument) {
     constexpr float kLowest = -87.33654F, kHighest = 88.72283F;
-    constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
     const Strict given(std::move(argument));
     const Strict limited = choose(given > kHighest, kHighest, given);
     const Strict x = choose(limited < kLowest, kLowest, limited);
-    const Strict n = (x * Strict(1.44269504088896341F) + kRound) - kRound;
+    const Strict n = rounded(x * Strict(1.44269504088896341F));
     const Strict r = (x - n * kLn2High) - n * kLn2Low;
-    const Strict p = polynomial(r, {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F,
-                                    4.1665795894e-2F, 1.6666665459e-1F, 5.0000001201e-1F});
-    const Strict y = (p * (r * r) + r) + 1.0F;
-    const Expr whole = Halide::cast<int32_t>(Expr(n));
-    const Expr half = whole >> 1;
-    return choose(given < kLowest, 0.0F, (y * power_of_two(half)) * power_of_two(whole - half));
+    const Strict z = r * r;  // terms in pairs: fewer wait for others than one after another
+    const Strict first = r * Strict(1.38148258e-3F) + Strict(8.36871006e-3F);
+    const Strict second = r * Strict(4.16683815e-2F) + Strict(1.66665211e-1F);
+    const Strict p = (first * z + second) * r + Strict(4.99999940e-1F);
+    const Strict y = (p * z + r) + 1.0F;
+    return choose(x > kLowest, scaled_by_power(y, n), x - kLowest);  // 0, or a NaN
 }
 
 // log x = e * ln 2 + log m with x = 2^e * m, sqrt(1/2) <= m < sqrt(2). What is below the smallest
@@ -261,16 +269,23 @@ Expr log_f32(Expr argument) {
     return choose(given < kInfinity, (m + tail) + e * kLn2High, given);
 }
 
-// An odd polynomial near zero, 1 - 2 / (e^2|x| + 1) with the sign of x elsewhere.
+// An odd polynomial near zero, 1 - 2 / (e^2|x| + 1) with the sign of x elsewhere, where an error of
+// e^2|x| = 2^n * e^2r, |r| <= ln 2 / 4, counts the less the larger it is.
 Expr tanh_f32(Expr argument) {
+    constexpr float kNear = 0.5F, kFar = 9.1F;  // beyond the latter it is 1
     const Strict x(std::move(argument));
     const Strict size(Halide::abs(Expr(x)));
     const Strict z = x * x;
-    const Strict p = polynomial(z, {-5.70498872745e-3F, 2.06390887954e-2F, -5.37397155531e-2F,
-                                    1.33314422036e-1F, -3.33332819422e-1F});
-    const Strict small = (p * z) * x + x;
-    const Strict large = Strict(1.0F) - Strict(2.0F) / (Strict(exp_f32(size + size)) + 1.0F);
-    return choose(size < 0.625F, small, choose(x < 0.0F, Strict(0.0F) - large, large));
+    const Strict odd =
+        polynomial(z, {1.72541253e-2F, -5.30518517e-2F, 1.33259758e-1F, -3.33331496e-1F});
+    const Strict near = (odd * z) * x + x;
+    const Strict limited = choose(size > kFar, kFar, size);
+    const Strict n = rounded(limited * Strict(2.88539008177792682));
+    const Strict r = limited - n * Strict(0.34657359027997265);
+    const Strict y =
+        polynomial(r, {2.67986208e-1F, 6.70375109e-1F, 1.33331668F, 1.99996591F, 2.0F, 1.0F});
+    const Strict far = Strict(1.0F) - Strict(2.0F) / (scaled_by_power(y, n) + 1.0F);
+    return choose(size > kNear, choose(x < 0.0F, Strict(0.0F) - far, far), near);
 }
 
 Expr logistic_f32(Expr argument) {

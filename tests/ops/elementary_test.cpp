@@ -174,6 +174,7 @@ TEST(SmoothActivations, StayFiniteAtTheEnds) {
         expect_near(run_unary(Gelu(approximate), {-200, 0, 200}), {0, 0, 200}, 1e-30);
         expect_near(run_binary(GeluBackward(approximate), {2, 2}, {-200, 200}), {0, 2}, 1e-30);
     }
+    EXPECT_EQ(run_unary(Gelu(), {-huge, huge}), (Values{0, huge}));
     expect_near(run_unary(Silu(), {-200, 0, 200}), {0, 0, 200}, 1e-30);
     expect_near(run_binary(SiluBackward(), {2, 2, 2}, {-200, 0, 200}), {0, 1, 2}, 1e-30);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 
@@ -115,6 +116,38 @@ TEST(Elementary, LogarithmKeepsWhatIsNoNumber) {
     EXPECT_TRUE(std::isnan(y(0)));
     EXPECT_TRUE(std::isinf(y(1)));
     EXPECT_LT(y(2), -87);
+}
+
+// Also one whose low bits are set, which lie where exponents of 2 are computed.
+TEST(Elementary, HandsOnWhatIsNoNumber) {
+    Buffer<float> x(3);
+    const std::uint32_t marked = 0x7fc001ff;
+    x(0) = std::numeric_limits<float>::quiet_NaN(), x(1) = -x(0);
+    std::memcpy(&x(2), &marked, sizeof marked);
+    for (const Halide::Target& target : targets()) {
+        for (Function function : {exp_f32, tanh_f32, logistic_f32}) {
+            const Buffer<float> y = apply(function, x, target);
+            for (int i = 0; i < x.width(); i++) EXPECT_TRUE(std::isnan(y(i))) << i;
+        }
+    }
+}
+
+TEST(Elementary, EndsOfWhatIsBounded) {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    Buffer<float> x(6);
+    x(0) = -kInfinity, x(1) = kInfinity, x(2) = 1e-40F, x(3) = -1e-40F, x(4) = 0, x(5) = 0.5F;
+    for (const Halide::Target& target : targets()) {
+        const Buffer<float> power = apply(exp_f32, x, target), tangent = apply(tanh_f32, x, target);
+        EXPECT_EQ(power(0), 0);
+        EXPECT_GT(power(1), 3e38F);
+        for (int i = 2; i < 5; i++) EXPECT_EQ(power(i), 1);
+        EXPECT_EQ(tangent(0), -1);
+        EXPECT_EQ(tangent(1), 1);
+        for (int i = 2; i < 5; i++) EXPECT_EQ(tangent(i), x(i));
+        EXPECT_NEAR(tangent(5), std::tanh(0.5), 2e-7);
+    }
+    const Buffer<float> far = apply(tanh_f32, range(4, 20), targets()[0]);
+    for (int i = 0; i < kCount; i++) ASSERT_LE(far(i), 1) << i;
 }
 
 // A product and a sum that the targets with fused multiply-add would contract, quotients and roots.
