@@ -45,6 +45,7 @@
 #include "compiler/ops/moments.h"
 #include "compiler/ops/multi_margin.h"
 #include "compiler/ops/pad.h"
+#include "compiler/ops/phase_filter.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/resize.h"
 #include "compiler/ops/rmsprop.h"
@@ -189,6 +190,7 @@ constexpr Entry kOps[] = {
     {"parameter", make<Parameter>},
     {"partial_dots", make<PartialDots>, kOfNorm},
     {"partial_moments", make<PartialMoments>, kOfNorm},
+    {"phase_filter", make<PhaseFilter>, kOfPass},
     {"power", make<Power>},
     {"prelu", make<Prelu>},
     {"prelu_backward", make<PreluBackward>},

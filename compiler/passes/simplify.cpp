@@ -2,6 +2,7 @@
 #include "compiler/passes/simplify.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -14,6 +15,75 @@
 namespace emulsion {
 
 namespace {
+
+using Numbers = std::vector<int64_t>;
+
+// An axis of a strided convolution's data gradient as one at stride 1: `taps` of each phase,
+// padding for so many places, each `stride` cells.
+struct PhaseAxis {
+    int64_t taps, before, after, places;
+};
+
+// The axes of the gradient by phases; none where the padding would be negative or wider than a
+// filter.
+std::vector<PhaseAxis> phase_axes(const Conv2dBackwardData& op, const std::vector<int64_t>& w,
+                                  const std::vector<int64_t>& dy) {
+    std::vector<PhaseAxis> axes;
+    for (size_t i = 0; i < op.stride.size(); i++) {
+        const int64_t stride = op.stride[i], taps = (w[2 + i] + stride - 1) / stride;
+        const int64_t places = (op.input[i] + op.padding[2 * i] + stride - 1) / stride;
+        const int64_t after = places - dy[1 + i];
+        if (op.dilation[i] != 1 || after < 0 || after >= taps) return {};
+        axes.push_back({taps, taps - 1, after, places});
+    }
+    return axes;
+}
+
+// A recipe computes at least kLeast channels at once. Where the gradient has fewer, the phases of
+// its positions are channels of a convolution, if that leaves a third of the work or less.
+bool split_phases(Rewriter& r, int index) {
+    constexpr int64_t kLeast = 8;
+    const auto* op = r.from().op_as<Conv2dBackwardData>(index);
+    if (op == nullptr || op->rotated || op->groups != 1) return false;
+    const Node& node = r.from().node(index);
+    const std::vector<int64_t>& w = r.from().type(node.inputs[1]).shape;  // O, I, KH, KW, …
+    const std::vector<PhaseAxis> axes = phase_axes(*op, w, r.from().type(node.inputs[0]).shape);
+    if (axes.empty() || w[1] >= kLeast) return false;
+    double channels = static_cast<double>(w[1]), work = 1, plain_work = kLeast;
+    for (size_t i = 0; i < axes.size(); i++) {
+        channels *= static_cast<double>(op->stride[i]);
+        work *= static_cast<double>(axes[i].taps);
+        plain_work *= static_cast<double>(w[2 + i]);
+    }
+    if (3 * work * std::max<double>(channels, kLeast) > plain_work) return false;
+
+    Numbers padding, begin = {0}, count = {w[1]};
+    bool is_cropped = false;
+    for (size_t i = 0; i < axes.size(); i++) {
+        padding.insert(padding.end(), {axes[i].before, axes[i].after});
+        begin.push_back(op->padding[2 * i]);
+        count.push_back(op->input[i]);
+        is_cropped = is_cropped || axes[i].places * op->stride[i] != op->input[i];
+    }
+    const std::string stride = fmt::format("[{}]", fmt::join(op->stride, ","));
+    const Value filter = r.add("phase_filter", fmt::format("{{stride={}}}", stride),
+                               {r.at(node.inputs[1])}, node.name + ".filter", node.where);
+    const Value phases =
+        r.add("conv2d",
+              fmt::format("{{stride=[{0}], dilation=[{0}], padding=[{1}]}}",
+                          fmt::join(Numbers(axes.size(), 1), ","), fmt::join(padding, ",")),
+              {r.at(node.inputs[0]), filter}, node.name + ".phases", node.where);
+    Value dx = r.add("depth_to_space", fmt::format("{{block={}}}", stride), {phases},
+                     is_cropped ? node.name + ".whole" : node.name, node.where);
+    if (is_cropped) {
+        dx = r.add("crop",
+                   fmt::format("{{begin=[{}], count=[{}], step=[{}]}}", fmt::join(begin, ","),
+                               fmt::join(count, ","), fmt::join(Numbers(count.size(), 1), ",")),
+                   {dx}, node.name, node.where);
+    }
+    r.replace(index, 0, dx);
+    return true;
+}
 
 bool rotate(Rewriter& r, int index) {
     const auto* op = r.from().op_as<Conv2dBackwardData>(index);
@@ -90,7 +160,8 @@ bool sink_unflatten(Rewriter& r, int index) {
 }  // namespace
 
 Graph simplify(const Graph& graph) {
-    Graph rotated = rewrite(graph, rotate);
+    Graph split = rewrite(graph, split_phases);
+    Graph rotated = rewrite(split, rotate);
     Graph sunk = rewrite(rotated, sink_unflatten);
     return rewrite(sunk, drop_views);
 }

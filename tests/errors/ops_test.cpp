@@ -18,6 +18,7 @@
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/label_weight.h"
 #include "compiler/ops/max_pool.h"
+#include "compiler/ops/phase_filter.h"
 #include "compiler/ops/reduce.h"
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
@@ -304,6 +305,11 @@ TEST(OpErrors, Groups) {
     EXPECT_EQ(rotated.substr(0, rotated.find('\n')),
               "net.cpp:7: error[groups]: rotate_filter 'it': 32 filters cannot be cut into 5 equal "
               "groups");
+    EXPECT_EQ(
+        node_error(changed<PhaseFilter>([](PhaseFilter& op) { op.stride = {2, 0}; }), {kFilter}),
+        R"(net.cpp:7: error[attribute]: phase_filter 'it': the stride is [2,0], but f32[32,16,5,5] needs 2 numbers of 1 or more
+    operand 'a' f32[32,16,5,5] from net.cpp:1
+  fix: give the stride of the convolution)");
 }
 
 TEST(OpErrors, FilterLargerThanItsInput) {

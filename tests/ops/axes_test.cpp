@@ -8,6 +8,7 @@
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/fold_filter.h"
 #include "compiler/ops/max_pool.h"
+#include "compiler/ops/phase_filter.h"
 #include "compiler/ops/rotate_filter.h"
 #include "tests/support/check_op.h"
 #include "tests/support/run_graph.h"
@@ -106,6 +107,20 @@ TEST(Volumes, TheLargestWindowOfOneByte) {
         R"(net.cpp:7: error[window]: max_pool 'it': the window 8x8x8 has 512 cells, but the winner's number is kept in one byte, up to 256
     operand 'a' f32[n,1,9,9,9] from net.cpp:1
   fix: use two poolings in a row, or a window of at most 6x6x6)");
+}
+
+TEST(Axes, FiltersOfPhases) {
+    const auto of_stride = [](Numbers stride) {
+        PhaseFilter op;
+        op.stride = std::move(stride);
+        return op;
+    };
+    check_lowering(of_stride({3}), {{plain_type({17, 2, 7})}, {}});
+    check_lowering(of_stride({2, 3}), {{plain_type({3, 17, 4, 2})}, {}});
+    check_lowering(of_stride({1, 2, 2}), {{plain_type({2, 3, 2, 1, 3})}, {}});
+    EXPECT_EQ(run_op(of_stride({2}), {make_tensor(plain_type({1, 1, 5}), 1, {1, 2, 3, 4, 5})}, 1)[0]
+                  .values,
+              (Values{5, 3, 1, 0, 4, 2}));
 }
 
 TEST(Axes, FiltersTurnedRoundAndFolded) {

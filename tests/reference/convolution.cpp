@@ -5,6 +5,7 @@
 
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/fold_filter.h"
+#include "compiler/ops/phase_filter.h"
 #include "compiler/ops/rotate_filter.h"
 #include "tests/reference/axes.h"
 #include "tests/reference/interpreter.h"
@@ -145,6 +146,34 @@ std::vector<Tensor> conv2d_backward_filter(const Call& call) {
     return {dw};
 }
 
+// Visits each weight: its phase and tap follow from where it stands on each axis.
+std::vector<Tensor> phase_filter(const Call& call) {
+    const Tensor& w = call.input(0);
+    Tensor r = call.output();
+    const Three from = three(w.type.shape, 2), to = three(r.type.shape, 2);
+    std::vector<int64_t> given = {1, 1};
+    const std::vector<int64_t>& stride = call.as<PhaseFilter>().stride;
+    given.insert(given.end(), stride.begin(), stride.end());
+    const Three step = three(given, 2);
+    const int64_t out = w.type.shape[0], in = w.type.shape[1];
+    size_t index = 0;
+    for (int64_t o = 0; o < out; o++)
+        for (int64_t c = 0; c < in; c++)
+            for (int64_t z = 0; z < from[0]; z++)
+                for (int64_t y = 0; y < from[1]; y++)
+                    for (int64_t x = 0; x < from[2]; x++) {
+                        const Three at = {z, y, x};
+                        int64_t channel = c, place = 0;
+                        for (size_t a = 0; a < 3; a++) {
+                            channel = channel * step[a] + at[a] % step[a];
+                            place = place * to[a] + to[a] - 1 - at[a] / step[a];
+                        }
+                        r.values[static_cast<size_t>((channel * out + o) * product(to) + place)] =
+                            w.values[index++];
+                    }
+    return {r};
+}
+
 std::vector<Tensor> rotate_filter(const Call& call) {
     const Tensor& w = call.input(0);
     Tensor r = call.output();
@@ -197,6 +226,7 @@ void add_convolution(Table& table) {
     table["conv2d_backward_data"] = conv2d_backward_data;
     table["conv2d_backward_filter"] = conv2d_backward_filter;
     table["fold_filter"] = fold_filter;
+    table["phase_filter"] = phase_filter;
     table["rotate_filter"] = rotate_filter;
     table["unfold_filter"] = unfold_filter;
 }
