@@ -12,6 +12,7 @@
 
 namespace emulsion {
 
+using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
 
@@ -26,7 +27,6 @@ std::vector<TensorType> Unfactor::infer(std::span<const TensorType> inputs) cons
 std::vector<TensorType> Factor::infer(std::span<const TensorType> inputs) const {
     expect_operands(inputs, 1);
     expect_features(inputs[0], "input");
-    expect_same_order(inputs[0].factors, "input", {}, "operand of factor");
     if (factors.size() != 3 || bounded_product(factors) != inputs[0].shape[0]) {
         fail("attribute",
              fmt::format("factors are [{}], but their product must be the number of features, {}",
@@ -49,22 +49,32 @@ std::vector<Value> Unfactor::gradient(GradientContext& context) const {
 }
 
 std::vector<Value> Factor::gradient(GradientContext& context) const {
-    return {context.add("dx", std::make_shared<Unfactor>(), {context.gradients[0]})};
+    const std::vector<int64_t>& from = context.type(context.inputs[0]).factors;
+    if (from.empty())
+        return {context.add("dx", std::make_shared<Unfactor>(), {context.gradients[0]})};
+    auto op = std::make_shared<Factor>();
+    op->factors = from;
+    return {context.add("dx", op, {context.gradients[0]})};
 }
 
 // Lowering
 
+namespace {
+
+// Where feature `f` of a map's logical order lies in the memory of features with such factors.
+Expr place_of(const Expr& f, const std::vector<int64_t>& factors) {
+    if (factors.empty()) return f;
+    const int channels = to_int(factors[0]), cells = to_int(factors[1] * factors[2]);
+    return (f % cells) * channels + f / cells;
+}
+
+}  // namespace
+
 std::vector<Func> Unfactor::lower(const LowerContext& context,
                                   const std::vector<Func>& inputs) const {
-    const std::vector<int64_t>& factors = context.inputs[0].factors;
     Var f("f"), n("n");
     Func out(context.name);  // (f, n), f = c * H * W + y * W + x
-    if (factors.empty()) {
-        out(f, n) = inputs[0](f, n);
-        return {out};
-    }
-    const int channels = to_int(factors[0]), cells = to_int(factors[1] * factors[2]);
-    out(f, n) = inputs[0]((f % cells) * channels + f / cells, n);
+    out(f, n) = inputs[0](place_of(f, context.inputs[0].factors), n);
     return {out};
 }
 
@@ -73,7 +83,8 @@ std::vector<Func> Factor::lower(const LowerContext& context,
     const int channels = to_int(factors[0]), cells = to_int(factors[1] * factors[2]);
     Var f("f"), n("n");
     Func out(context.name);  // (f, n), f = (y * W + x) * C + c
-    out(f, n) = inputs[0]((f % channels) * cells + f / channels, n);
+    const Expr logical = (f % channels) * cells + f / channels;
+    out(f, n) = inputs[0](place_of(logical, context.inputs[0].factors), n);
     return {out};
 }
 

@@ -1,6 +1,6 @@
 // unfactor(x [n,F]{C,H,W}) -> [n,F]: features of a flattened map brought from the map's order in
-// memory into plain order. factor(x [n,F]) {factors=[C,H,W]} -> [n,F]{C,H,W} is the way back.
-// Logical values do not change.
+// memory into plain order. factor(x [n,F]) {factors=[C,H,W]} -> [n,F]{C,H,W} is the way back, and
+// brings features of another map's order into that of this one too. Logical values do not change.
 #pragma once
 
 #include "compiler/graph/op.h"

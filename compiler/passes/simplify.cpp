@@ -10,6 +10,7 @@
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/expand.h"
 #include "compiler/ops/flatten.h"
+#include "compiler/ops/unfactor.h"
 #include "compiler/passes/rewriter.h"
 
 namespace emulsion {
@@ -114,6 +115,22 @@ bool rotate(Rewriter& r, int index) {
     return true;
 }
 
+// factor(unfactor(x)) is factor(x), or x itself.
+bool skip_plain_order(Rewriter& r, int index) {
+    const auto* factor = r.from().op_as<Factor>(index);
+    if (factor == nullptr) return false;
+    const Node& node = r.from().node(index);
+    const Value plain = node.inputs[0];
+    if (r.from().op_as<Unfactor>(plain.node) == nullptr) return false;
+    const Value below = r.from().node(plain.node).inputs[0];
+    const bool is_same = r.from().type(below) == node.types[0];
+    r.replace(index, 0,
+              is_same ? r.at(below)
+                      : r.add(node.op->kind(), print_attributes(*node.op), {r.at(below)}, node.name,
+                              node.where));
+    return true;
+}
+
 // A view that leaves the type as it is, or a view of a view that is back at the first type: the
 // same memory.
 bool drop_views(Rewriter& r, int index) {
@@ -163,7 +180,7 @@ Graph simplify(const Graph& graph) {
     Graph split = rewrite(graph, split_phases);
     Graph rotated = rewrite(split, rotate);
     Graph sunk = rewrite(rotated, sink_unflatten);
-    return rewrite(sunk, drop_views);
+    return rewrite(rewrite(sunk, skip_plain_order), drop_views);
 }
 
 }  // namespace emulsion

@@ -7,7 +7,8 @@
 //   - pointwise work moves above `unflatten`: f(unflatten(a), b) becomes unflatten(f(a,
 //   flatten(b))), so it can be the
 //     epilogue of the dense layer's gradient; flatten(unflatten(x)) and unflatten(flatten(x))
-//     vanish, and so do views that leave the type as it is.
+//     vanish, and so do views that leave the type as it is;
+//   - factor(unfactor(x)) becomes factor(x): features go from one map's order to another's at once.
 #pragma once
 
 #include "compiler/graph/graph.h"

@@ -90,6 +90,9 @@ TEST(Unfactor, AgreesWithTheReferenceAndItsGradient) {
     auto factor = std::make_shared<Factor>();
     factor->factors = {3, 2, 5};
     check_op(factor, {{batched_type({30})}, {}});
+    for (const std::vector<int64_t>& other :
+         std::vector<std::vector<int64_t>>{{3, 2, 5}, {6, 1, 5}, {5, 3, 2}})
+        check_op(factor, {{flat(30, other)}, {}});
     EXPECT_TRUE(is_inlinable(Unfactor(), {flat(30, {3, 2, 5})}));
     EXPECT_TRUE(is_inlinable(*factor, {batched_type({30})}));
 }

@@ -20,8 +20,8 @@ REWRITES = {
     "compiler/passes/inference_form.cpp": {"arithmetic", "batch_norm"},  # folds it; a bias is an add
     "compiler/passes/keep_old_values.cpp": {"keep_old"},  # puts it behind updates
     "compiler/passes/pool_first.cpp": {"max_pool"},  # moves it
-    # turns a data gradient round; moves work above unflatten, but what names its shape
-    "compiler/passes/simplify.cpp": {"conv2d", "expand", "flatten"},
+    # turns a data gradient round; moves work above unflatten, but what names its shape; leaves plain orders out
+    "compiler/passes/simplify.cpp": {"conv2d", "expand", "flatten", "unfactor"},
     # writes those with windows, and the norms, over lines and volumes as those over maps
     "compiler/passes/two_axes.cpp": {"average_pool", "batch_norm", "concatenate", "conv2d", "crop", "expand", "group_norm",
                                      "max_pool", "pad"},

@@ -2,8 +2,6 @@
 //
 // A result that joins channels unrolls the vectors of a row, so that each knows which part it is
 // of. What is drawn for each channel is drawn once for many positions: channels are the outer loop.
-// Features that change their order between that of a map in memory and the plain one are walked in
-// squares, so that a line of memory is used up while it is near.
 //
 // Several results are computed as one Tuple into registers before any of them is stored: a result
 // may lie in the memory of an operand that another result still has to read.
@@ -13,11 +11,11 @@
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/dropout.h"
-#include "compiler/ops/unfactor.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/group_work.h"
 #include "schedules/cpu/common/tiling.h"
 #include "schedules/cpu/maps/map.h"
+#include "schedules/cpu/maps/turned.h"
 
 namespace emulsion {
 
@@ -67,36 +65,6 @@ void put_channels_outside(Func func, const MapLoops& loops) {
     func.reorder(order);
 }
 
-// Where features f = a * inner + b come from b * (features / inner) + a: the number `inner`; 0
-// where a group has no such node, or does not end with features.
-int64_t turned_by(const Group& group) {
-    if (result_type(group).shape.size() != 1 || group.body.results().size() != 1) return 0;
-    for (const Node& node : group.body.nodes()) {
-        const bool is_factor = dynamic_cast<const Factor*>(node.op.get()) != nullptr;
-        if (!is_factor && dynamic_cast<const Unfactor*>(node.op.get()) == nullptr) continue;
-        const TensorType& type = is_factor ? node.types[0] : group.body.type(node.inputs[0]);
-        if (type.factors.empty()) continue;
-        return is_factor ? type.factors[0] : type.factors[1] * type.factors[2];
-    }
-    return 0;
-}
-
-// Walks features (f, n), f = a * inner + b, in squares of 16 a by a vector of b.
-void schedule_turned(Func func, const TensorType& type, int64_t inner, int batch, int task_size) {
-    const Var f = func.args()[0], n = func.args()[1];
-    const Var a("a"), b("b"), ao("ao"), ai("ai"), bo("bo"), bi("bi"), task("task");
-    const int64_t outer = type.shape[0] / inner;
-    const auto tail = [](int64_t extent) {
-        return extent % kLanes == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
-    };
-    func.split(f, a, b, to_int(inner), TailStrategy::RoundUp)
-        .split(a, ao, ai, kLanes, tail(outer))
-        .split(b, bo, bi, kLanes, tail(inner))
-        .reorder(bi, ai, bo, ao, n)
-        .vectorize(bi);
-    if (element_limit(type, batch) >= 2 * int64_t{task_size}) func.fuse(ao, n, task).parallel(task);
-}
-
 }  // namespace
 
 TilingSpace Pointwise::space(const Group& group, const Isa& isa) const {
@@ -116,10 +84,7 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
     const Group& group = context.group();
     const TensorType& type = result_type(group);
     Func values = context.finish();
-    if (const int64_t inner = turned_by(group); inner > 1 && inner < type.shape[0]) {
-        schedule_turned(values, type, inner, group.batch, tiling.at("task"));
-        return {values};
-    }
+    if (schedule_turned(values, group, tiling.at("task"))) return {values};
     if (values.outputs() == 1) {
         MapOptions options = map_options(tiling, fuses_rows(group));
         options.strip = strip_of(group, options.strip);

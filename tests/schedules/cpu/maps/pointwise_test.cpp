@@ -16,6 +16,7 @@
 #include "compiler/ops/rotate_filter.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/smooth_activations.h"
+#include "compiler/ops/transpose.h"
 #include "compiler/ops/unfactor.h"
 #include "tests/schedules/recipe_support.h"
 
@@ -190,6 +191,73 @@ TEST(PointwiseRecipe, OrdersOfFeatures) {
             check_recipe("pointwise", group_of(std::make_shared<Unfactor>(), {flat}, batch), check);
             check_recipe("pointwise", group_of(factor, {batched_type({count})}, batch), check);
         }
+    }
+}
+
+// A cell becomes channels of a few cells, or the other way round, or neither; in tasks, and behind
+// other work.
+TEST(PointwiseRecipe, OrdersOfOtherMaps) {
+    struct Case {
+        std::vector<int64_t> from, to;
+        int batch;
+    };
+    RecipeCheck check;
+    check.all_tilings = false;
+    for (const Case& c : std::vector<Case>{{{64, 3, 5}, {32, 6, 5}, 3},
+                                           {{6, 4, 5}, {2, 12, 5}, 2},
+                                           {{32, 6, 5}, {64, 3, 5}, 3},
+                                           {{2, 12, 5}, {6, 4, 5}, 2},
+                                           {{6, 4, 3}, {9, 2, 4}, 3},
+                                           {{80, 30, 7}, {20, 60, 14}, 5},
+                                           {{20, 60, 14}, {80, 30, 7}, 5}}) {
+        check.all_isas = c.batch < 5;
+        TensorType flat = batched_type({c.from[0] * c.from[1] * c.from[2]});
+        flat.factors = c.from;
+        auto factor = std::make_shared<Factor>();
+        factor->factors = c.to;
+        check_recipe("pointwise", group_of(factor, {flat}, c.batch), check);
+        check_recipe("pointwise",
+                     make_group(c.batch,
+                                [&](GraphBuilder& b) -> std::vector<Value> {
+                                    const Value x = add_operand(b, "a0", flat),
+                                                k = add_operand(b, "a1", kScalar),
+                                                y = b.add(std::make_shared<Relu>(), {x}, "v0"),
+                                                z = b.add(factor, {y}, "v1");
+                                    return {b.add(std::make_shared<Add>(), {z, k}, "v2")};
+                                }),
+                     check);
+    }
+}
+
+// Rows of whole vectors are interleaved; others, and maps read beside the shuffled one, are not.
+TEST(PointwiseRecipe, ShuffledChannels) {
+    RecipeCheck check;
+    check.all_tilings = false;
+    struct Case {
+        std::vector<int64_t> shape;
+        int64_t groups;
+        int batch;
+    };
+    for (const Case& c : std::vector<Case>{{{64, 3, 5}, 2, 3},
+                                           {{96, 7}, 3, 2},
+                                           {{128}, 8, 5},
+                                           {{128, 17, 9}, 4, 3},
+                                           {{32, 2, 2, 3}, 2, 2},
+                                           {{24, 3, 5}, 4, 2},
+                                           {{64, 3, 5}, 64, 2}}) {
+        auto shuffle = std::make_shared<ChannelShuffle>();
+        shuffle->groups = c.groups;
+        const TensorType type = batched_type(c.shape);
+        check_recipe("pointwise", group_of(shuffle, {type}, c.batch), check);
+        check_recipe("pointwise",
+                     make_group(c.batch,
+                                [&](GraphBuilder& b) -> std::vector<Value> {
+                                    const Value x = add_operand(b, "a0", type),
+                                                y = add_operand(b, "a1", type),
+                                                z = b.add(shuffle, {x}, "v0");
+                                    return {b.add(std::make_shared<Add>(), {z, y}, "v1")};
+                                }),
+                     check);
     }
 }
 
