@@ -4,7 +4,8 @@
 // of. What is drawn for each channel is drawn once for many positions: channels are the outer loop.
 //
 // Several results are computed as one Tuple into registers before any of them is stored: a result
-// may lie in the memory of an operand that another result still has to read.
+// may lie in the memory of an operand that another result still has to read. Where they have few
+// channels, these are the values of 16 positions.
 #include "schedules/cpu/maps/pointwise.h"
 
 #include <algorithm>
@@ -65,6 +66,45 @@ void put_channels_outside(Func func, const MapLoops& loops) {
     func.reorder(order);
 }
 
+// Whether several results of few channels are walked along their rows: by 16 positions, which are
+// whole vectors, in rows that no task cuts.
+bool walks_whole_rows(const Group& group) {
+    constexpr int64_t kMostChannels = 8, kLongestRow = 1024;
+    const TensorType& type = result_type(group);
+    if (group.body.results().size() == 1 || !group.pitches.empty() || !reads_own_position(group) ||
+        !type.batched || type.shape.size() < 2)
+        return false;
+    const int64_t channels = type.shape[0], width = type.shape.back();
+    return channels > 1 && channels < kMostChannels && width % kLanes == 0 &&
+           channels * width <= kLongestRow;
+}
+
+// The values of 16 positions in registers, then in memory.
+Func store_rows(const Func& values, const Group& group, const Tiling& tiling) {
+    const TensorType& type = result_type(group);
+    const int channels = to_int(type.shape[0]);
+    const std::vector<Var> args = values.args();
+    const Var row("row");
+    std::vector<Var> of_flat = {row};
+    of_flat.insert(of_flat.end(), args.begin() + 2, args.end());
+    std::vector<Halide::Expr> from = as_exprs(args), to = as_exprs(of_flat), results, copies;
+    from[0] = row % channels;
+    from[1] = row / channels;
+    to[0] = args[1] * channels + args[0];
+    Func flat("flat"), stored("stored");
+    for (int k = 0; k < values.outputs(); k++) results.push_back(values(from)[k]);
+    flat(of_flat) = Halide::Tuple(results);
+    for (int k = 0; k < values.outputs(); k++) copies.push_back(flat(to)[k]);
+    stored(args) = Halide::Tuple(copies);
+    MapOptions options = map_options(tiling, /*fuse_rows=*/true);
+    options.strip = channels;
+    const MapLoops loops = schedule_map(stored, type, group.batch, options);
+    flat.compute_at(stored, Var(loops.around.at(1).name))
+        .bound_storage(row, channels * kLanes)
+        .vectorize(row, kLanes, TailStrategy::RoundUp);
+    return stored;
+}
+
 }  // namespace
 
 TilingSpace Pointwise::space(const Group& group, const Isa& isa) const {
@@ -92,6 +132,7 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
         if (draws_for_channels(group) && options.strip == 1) put_channels_outside(values, loops);
         return {values};
     }
+    if (walks_whole_rows(group)) return {store_rows(values, group, tiling)};
     Func stored = stored_copy(values, "stored");
     const MapLoops loops = schedule_map(stored, type, group.batch, map_options(tiling));
     if (loops.inner.empty()) {

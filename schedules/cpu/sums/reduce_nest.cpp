@@ -13,10 +13,42 @@ using Halide::LoopLevel;
 using Halide::TailStrategy;
 using Halide::Var;
 
+namespace {
+
+// Whether each term of the sum is computed from values at its own position.
+bool has_own_terms(const Group& group) {
+    const TensorType& summed = group.anchor_input(0);
+    for (int i = 0; i < group.anchor; i++) {
+        const Node& node = group.body.node(i);
+        const OpClass kind = node.op->op_class();
+        if (kind != OpClass::source && kind != OpClass::pointwise) return false;
+        for (const TensorType& type : node.types) {
+            const bool is_number = kind == OpClass::source && type.shape.empty() && !type.batched;
+            if (!is_number && (type.shape != summed.shape || type.batched != summed.batched))
+                return false;
+        }
+    }
+    return true;
+}
+
+// The summed map as it is walked: with the rows of a sample as 16 channels, where channels are no
+// whole vectors and not kept.
+MapShape walked_map(const Group& group, const Reduce& op) {
+    const MapShape map(group.anchor_input(0));
+    MapShape walked = map;
+    walked.channels = kLanes;
+    walked.width = map.channels * map.width / kLanes;
+    const bool are_lanes = map.channels % kLanes != 0 && map.channels * map.width % kLanes == 0;
+    const bool fits = map.batched && map.channels > 1 && are_lanes && walked.positions() > 1;
+    return fits && !op.keep_channels && has_own_terms(group) ? walked : map;
+}
+
+}  // namespace
+
 ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op, const Tiling& tiling)
     : context_(context),
       op_(op),
-      map_(context.group().anchor_input(0)),
+      map_(walked_map(context.group(), op)),
       shape_(SumShape(map_).tiled(tiling)),
       count_(map_.batched ? context.samples() : Expr(map_.blocks)),
       batch_(map_.batched ? context.group().batch : map_.blocks),
@@ -27,10 +59,15 @@ ReduceNest::ReduceNest(const KernelContext& context, const Reduce& op, const Til
         channel_(c, n) = op.term(input(map_.at(c, 0, 0, n)));
         return;
     }
+    const int channels = MapShape(context.group().anchor_input(0)).channels;
     positions_.emplace(
         "position", map_, shape_,
         [&](const Expr& k, const Expr& x, const Expr& y, const Expr&, const Expr& s) {
-            return std::vector<Expr>{op.term(input(map_.at(k, x, y, s)))};
+            if (channels == map_.channels)
+                return std::vector<Expr>{op.term(input(map_.at(k, x, y, s)))};
+            const Expr place = x * map_.channels + k;
+            return std::vector<Expr>{
+                op.term(input(map_.at(place % channels, place / channels, y, s)))};
         });
     sum_ = sum_blocks("sample", *positions_, 1, shape_);
     channel_(c, n) = sum_(c, n);

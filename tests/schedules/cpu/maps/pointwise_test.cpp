@@ -296,6 +296,31 @@ TEST(PointwiseRecipe, ResultsInTheMemoryOfOperands) {
     }
 }
 
+// Rows of few channels are walked whole where they are whole vectors. The results are where the
+// operands are, of which each reads both.
+TEST(PointwiseRecipe, SeveralResultsOfFewChannels) {
+    for (const std::vector<int64_t>& shape : std::vector<std::vector<int64_t>>{
+             {3, 5, 32}, {3, 70, 64}, {7, 16}, {2, 3, 2, 48}, {3, 20}}) {
+        const TensorType type = batched_type(shape);
+        const Group group = make_group(3, [&](GraphBuilder& b) -> std::vector<Value> {
+            const Value x = add_operand(b, "a0", type), y = add_operand(b, "a1", type);
+            return {b.add(std::make_shared<Subtract>(), {x, y}, "v0"),
+                    b.add(std::make_shared<Multiply>(), {x, y}, "v1")};
+        });
+        check_recipe("pointwise", group);
+        const reference::Sources sources = random_sources(group, 3);
+        const Recipe& recipe = recipe_named("pointwise");
+        for (const Isa* isa : runnable_isas()) {
+            CompiledRecipe apart(group, recipe, recipe.tilings(group, *isa)[0], *isa);
+            CompiledRecipe in_place(group, recipe, recipe.tilings(group, *isa)[0], *isa);
+            in_place.place_result(0, "a0");
+            in_place.place_result(1, "a1");
+            EXPECT_TRUE(apart.run(sources, 3) == in_place.run(sources, 3))
+                << isa->name << " " << to_string(type);
+        }
+    }
+}
+
 TEST(PointwiseRecipe, LeavesAnchorsAndMixedShapesToOthers) {
     const Recipe& recipe = recipe_named("pointwise");
     const Group mixed = make_group(2, [](GraphBuilder& b) -> std::vector<Value> {

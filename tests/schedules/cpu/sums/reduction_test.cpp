@@ -45,6 +45,31 @@ TEST(ReductionRecipe, Reduce) {
         check_recipe("reduction", group_of(reduce(keep, false, true), {batched_type({})}, 40));
 }
 
+// Rows of few channels are summed as whole vectors, with a prologue of the same shape too; not
+// beside a value of each channel.
+TEST(ReductionRecipe, ReduceOfFewChannels) {
+    for (const TensorType& type : {batched_type({3, 5, 16}), batched_type({3, 64, 64}),
+                                   batched_type({2, 8}), batched_type({5, 3, 2, 16})}) {
+        for (bool keep : {false, true}) {
+            RecipeCheck check{.tolerance = 2e-5};
+            const auto op = reduce(keep, false, true);
+            check_recipe("reduction", group_of(op, {type}, 5), check);
+            for (const TensorType& other : {type, plain_type({type.shape[0]})}) {
+                check_recipe("reduction",
+                             make_group(5,
+                                        [&](GraphBuilder& b) -> std::vector<Value> {
+                                            const Value x = add_operand(b, "a0", type),
+                                                        y = add_operand(b, "a1", other);
+                                            const Value z =
+                                                b.add(std::make_shared<Subtract>(), {x, y}, "v0");
+                                            return {b.add(op, {z}, "v1")};
+                                        }),
+                             check);
+            }
+        }
+    }
+}
+
 TEST(ReductionRecipe, ReduceOfPlainTensors) {
     for (const TensorType& type :
          {plain_type({}), plain_type({5}), plain_type({16}), plain_type({1000}),
