@@ -10,6 +10,7 @@
 // are read, and sums go block by block of as many classes, the blocks in order.
 #include "schedules/cpu/sums/softmax.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -35,6 +36,8 @@ namespace {
 
 constexpr int kStagedClasses = 4096;  // a row and its exponentials stay in the first cache
 
+constexpr int kChainedClasses = 256, kChains = 4;  // rows of more have sums of several vectors
+
 constexpr int kPixelClasses = 64;  // as many of 16 pixels stay there, too
 
 // What both kinds of rows have. The inverse of the sum is one for all classes.
@@ -59,6 +62,11 @@ class ScheduledRow : public SoftmaxRow {
         std::vector<Var> vars = {first};
         vars.insert(vars.end(), position().begin(), position().end());
         return vars;
+    }
+    std::vector<Expr> with_first(const Expr& first) const {
+        std::vector<Expr> at = here();
+        at.insert(at.begin(), first);
+        return at;
     }
     void schedule_tables() {
         for (Func& table : tables_) vectorize_first(table.compute_root(), classes());
@@ -145,15 +153,16 @@ class PixelRow : public ScheduledRow {
 class StagedRow : public ScheduledRow {
   public:
     StagedRow(const Func& input, int classes, const std::vector<Var>& position)
-        : ScheduledRow(classes, position), scored_(0, classes, "scored") {
+        : ScheduledRow(classes, position),
+          scored_(0, classes, "scored"),
+          behind_(classes, std::max(1, padded() - classes), "behind") {
         constexpr float kLeast = -std::numeric_limits<float>::max();
         if (padded() == classes) {
             scores_(with_first(c_)) = of_class(input, c_);
         } else {
-            scores_(with_first(c_)) = kLeast;
-            std::vector<Expr> at = here();
-            at.insert(at.begin(), scored_);
-            scores_(at) = of_class(input, scored_);
+            scores_(with_first(c_)) = Halide::undef<float>();
+            scores_(with_first(scored_)) = of_class(input, scored_);
+            scores_(with_first(behind_)) = kLeast;
         }
         top_(position) =
             fold("top_lanes", padded(), kLeast, strict_max,
@@ -164,8 +173,8 @@ class StagedRow : public ScheduledRow {
     Expr power(const Expr& c) override {
         if (!powers_.defined()) {
             const Expr each = exp_f32(Strict(score(c_)) - Strict(top()));
-            powers_(with_first(c_)) =
-                padded() == classes() ? each : Halide::select(c_ < classes(), each, 0.0F);
+            powers_(with_first(c_)) = each;
+            if (padded() > classes()) powers_(with_first(behind_)) = 0.0F;
         }
         return of_class(powers_, c);
     }
@@ -197,9 +206,13 @@ class StagedRow : public ScheduledRow {
 
   private:
     bool is_staged() const { return classes() <= kStagedClasses; }
+    // Vectors of classes that are folded side by side.
+    int chains() const { return classes() < kChainedClasses ? 1 : kChains; }
     // Classes of a row in scratch, whole vectors; those behind the last one are no score and add
     // nothing.
-    int padded() const { return is_staged() ? to_int(round_up(classes(), kLanes)) : classes(); }
+    int padded() const {
+        return is_staged() ? to_int(round_up(classes(), kLanes * chains())) : classes();
+    }
     // The sum of `value` over the first `count` classes.
     Expr total_of(int count, const std::string& name, const ValueOfClass& value) {
         Func total(name);
@@ -215,20 +228,24 @@ class StagedRow : public ScheduledRow {
     }
     Expr fold(const std::string& name, int count, const Expr& start, const LaneFold::Join& join,
               const LaneFold::Step& step) {
-        const LaneFold lanes(name, count, count, position(), start, step);
+        const int side_by_side = count % (kLanes * chains()) == 0 ? chains() : 1;
+        LaneFold lanes(name, count, count, position(), start, step, side_by_side);
+        const Expr joined = lanes.join(here(), join);
         folds_.push_back(lanes);
-        return lanes.join(here(), join);
+        return joined;
     }
     // The sum of a row that is not staged.
     void add_blocks(Func total, const ValueOfClass& value) {
         const Var b("b");
         const std::string name = total.name();
-        const LaneFold lanes(name + "_lanes", kStagedClasses, kStagedClasses, with_first(b), 0.0F,
-                             [&](const Expr& old, const Expr& i) {
-                                 const Expr c = b * kStagedClasses + i;
-                                 const Expr each = value(Halide::min(c, classes() - 1));
-                                 return strict_sum(old, Halide::select(c < classes(), each, 0.0F));
-                             });
+        LaneFold lanes(
+            name + "_lanes", kStagedClasses, kStagedClasses, with_first(b), 0.0F,
+            [&](const Expr& old, const Expr& i) {
+                const Expr c = b * kStagedClasses + i;
+                const Expr each = value(Halide::min(c, classes() - 1));
+                return strict_sum(old, Halide::select(c < classes(), each, 0.0F));
+            },
+            chains());
         const Halide::RDom r(0, divide_up(classes(), kStagedClasses), name + "_blocks");
         std::vector<Expr> block = here();
         block.insert(block.begin(), r);
@@ -239,15 +256,16 @@ class StagedRow : public ScheduledRow {
     void stage(Func func, const Func& out, const Var& row) const {
         func.compute_at(out, row).bound_extent(c_, padded());
         func.vectorize(c_, kLanes, TailStrategy::RoundUp);
-        if (!func.has_update_definition()) return;
-        const RVar vector("vector"), element("element");
-        func.update()
-            .split(scored_, vector, element, kLanes, TailStrategy::GuardWithIf)
-            .vectorize(element);
+        for (int i = 0; i < func.num_update_definitions(); i++) {
+            const RVar vector("vector"), element("element");
+            func.update(i)
+                .split(func.rvars(i)[0], vector, element, kLanes, TailStrategy::GuardWithIf)
+                .vectorize(element);
+        }
     }
 
     Var c_{"c"};
-    Halide::RDom scored_;  // the classes of a row
+    Halide::RDom scored_, behind_;  // the classes of a row, and what lies behind them in scratch
     Func scores_{"scores"}, top_{"top"}, powers_{"powers"};
     std::optional<Expr> sum_;
     std::vector<Func> totals_;

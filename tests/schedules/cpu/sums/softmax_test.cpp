@@ -38,6 +38,19 @@ TEST(SoftmaxRecipe, RowsOfEveryLength) {
     }
 }
 
+// Where several vectors are summed side by side, and some of the last ones lie behind the row.
+TEST(SoftmaxRecipe, RowsOfSeveralChains) {
+    for (int64_t classes : {256, 257, 320, 1000}) {
+        RecipeCheck check = with_classes(classes);
+        check.all_isas = true;
+        const TensorType scores = batched_type({classes});
+        check_recipe("softmax", group_of(std::make_shared<Softmax>(), {scores}, 3), check);
+        check_recipe("softmax",
+                     group_of(std::make_shared<SoftmaxCrossEntropy>(), {scores, kLabels}, 3),
+                     check);
+    }
+}
+
 TEST(SoftmaxRecipe, LongRows) {
     for (int64_t classes : {4097, 8192, 20011}) {
         const TensorType scores = batched_type({classes});
