@@ -133,8 +133,9 @@ Func build_merge(const KernelContext& context, const MergeMoments& op) {
         context, k, {padded_vector(k, channels, [&](const Expr& i) { return mean(i); }), variance});
 }
 
-// Sums over groups of at least 16 channels go through 16 lanes and one tree, strip by strip;
-// smaller groups are summed as in the plain definition.
+// Sums over groups of at least 16 channels go through 16 lanes and one tree, strip by strip; of
+// many channels through four such vectors side by side, so that none waits for the one before it.
+// Smaller groups are summed as in the plain definition.
 class GroupLanes {
   public:
     Func operator()(const std::string& name, int channels, int strips, const GroupValue& value) {
@@ -146,8 +147,9 @@ class GroupLanes {
             total(g, n) = strict_sum(total(g, n), value(r.x, r.y, g, n));
             return total;
         }
-        RDom r(0, divide_up(channels, kLanes), 0, strips, name + "_r");
-        Expr i = r.x * kLanes + lane;
+        const int chains = channels >= kChained && channels % (kLanes * kChains) == 0 ? kChains : 1;
+        RDom r(0, divide_up(channels, kLanes * chains), 0, strips, name + "_r");
+        Expr i = r.x * (kLanes * chains) + lane;
         if (channels % kLanes != 0) {
             r.where(i < channels);
             i = Halide::min(i, channels - 1);  // tells Halide how far values are read
@@ -156,22 +158,38 @@ class GroupLanes {
         lanes(lane, g, n) = 0.0F;
         lanes(lane, g, n) = strict_sum(lanes(lane, g, n), value(i, r.y, g, n));
         std::vector<Expr> values;
-        for (int k = 0; k < kLanes; k++) values.emplace_back(lanes(k, g, n));
+        for (int k = 0; k < kLanes; k++) {
+            std::vector<Expr> side_by_side;
+            for (int chain = 0; chain < chains; chain++)
+                side_by_side.emplace_back(lanes(chain * kLanes + k, g, n));
+            values.push_back(tree_sum(side_by_side));
+        }
         total(g, n) = strict_sum(total(g, n), tree_sum(values));
-        lanes_.push_back(lanes);
+        lanes_.emplace_back(lanes, chains);
         return total;
     }
     // REQUIRES: the lanes are computed somewhere.
     void vectorize() {
-        for (Func& lanes : lanes_) {
-            const Var lane = lanes.args()[0];
-            lanes.bound_extent(lane, kLanes).vectorize(lane, kLanes, TailStrategy::RoundUp);
-            lanes.update().vectorize(lane, kLanes, TailStrategy::RoundUp);
+        for (auto& [lanes, chains] : lanes_) {
+            const Var lane = lanes.args()[0], chain("chain");
+            lanes.bound_extent(lane, kLanes * chains)
+                .vectorize(lane, kLanes, TailStrategy::RoundUp);
+            Halide::Stage update = lanes.update();
+            if (chains == 1) {
+                update.vectorize(lane, kLanes, TailStrategy::RoundUp);
+                continue;
+            }
+            const Var vector("vector");
+            update.split(lane, chain, vector, kLanes, TailStrategy::RoundUp)
+                .reorder(vector, chain, lanes.rvars()[0])
+                .vectorize(vector)
+                .unroll(chain);
         }
     }
 
   private:
-    std::vector<Func> lanes_;
+    static constexpr int kChained = 256, kChains = 4;
+    std::vector<std::pair<Func, int>> lanes_;  // with their chains
 };
 
 // group_statistics, group_coefficients: each sample's sums by themselves.

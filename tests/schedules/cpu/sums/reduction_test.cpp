@@ -246,12 +246,21 @@ TEST(ReductionRecipe, SumsOfGroups) {
 
 TEST(ReductionRecipe, StatisticsOfFeatures) {
     for (const auto& [features, groups] :
-         std::vector<std::pair<int64_t, int64_t>>{{5, 1}, {34, 2}, {160, 1}}) {
+         std::vector<std::pair<int64_t, int64_t>>{{5, 1}, {34, 2}, {160, 1}, {512, 2}, {264, 1}}) {
         auto statistics = std::make_shared<GroupStatistics>();
         statistics->groups = groups;
         check_recipe("reduction", group_of(statistics, {batched_type({features})}, 70),
                      {.tolerance = 2e-5});
     }
+}
+
+// Of several vectors side by side, strip by strip.
+TEST(ReductionRecipe, SumsOfManyChannels) {
+    const TensorType strips = batched_type({320, 1, 3}), numbers = batched_type({320});
+    auto op = std::make_shared<GroupCoefficients>();
+    op->count = 12;
+    check_recipe("reduction", group_of(op, {plain_type({320}), numbers, strips, strips}, 3),
+                 {.tolerance = 2e-5});
 }
 
 TEST(ReductionRecipe, MergeMoments) {
