@@ -45,14 +45,14 @@ ConvShape conv_shape(const Group& group) {
 bool has_direct_groups(const Group& group) {
     const ConvShape s = conv_shape(group);
     if (s.groups == 1) return true;
-    return s.is_depthwise() ? s.groups % 16 == 0
-                            : s.filter_channels() % 16 == 0 && s.readers() % 16 == 0;
+    return s.has_lane_groups() || (s.filter_channels() % 16 == 0 && s.readers() % 16 == 0);
 }
 
 Halide::Expr channel_in_group(const ConvShape& shape, const Halide::Expr& k, const Halide::Expr& i,
                               int own, int other) {
     if (shape.groups == 1) return i;
     if (shape.is_depthwise()) return k;
+    if (own < 16) return k / own * other + i;
     return k / 16 / (own / 16) * other + i;  // one for all lanes of a block
 }
 

@@ -35,6 +35,15 @@ struct ConvShape {
     }
     int filter_channels() const { return channels / groups; }  // that a filter reads
     int readers() const { return out_channels / groups; }      // filters that read a channel
+    // Whether a block of 16 channels of either map holds whole groups, which lie within four
+    // vectors of the other map: what a lane reads is then a load and a shuffle.
+    bool has_lane_groups() const {
+        const auto fills = [](int own, int other) {
+            return own < 16 && 16 % own == 0 && other <= 4 * own;
+        };
+        return groups > 1 && channels % 16 == 0 && out_channels % 16 == 0 &&
+               fills(readers(), filter_channels()) && fills(filter_channels(), readers());
+    }
     bool is_padded() const { return pad_top || pad_bottom || pad_left || pad_right; }
     int taps() const { return kernel_h * kernel_w; }
     int blocks() const { return (out_channels + 15) / 16; }
@@ -43,7 +52,7 @@ struct ConvShape {
 // REQUIRES: the anchor is conv2d, conv2d_backward_data or conv2d_backward_filter.
 ConvShape conv_shape(const Group& group);
 // Whether direct recipes know the anchor's groups: there is one, each is of whole blocks of
-// channels in both maps, or it is depthwise in whole blocks.
+// channels in both maps, or blocks of both hold whole groups.
 bool has_direct_groups(const Group& group);
 // The i-th channel that channel k of the other map has to do with: in groups of `own` and `other`
 // channels.

@@ -14,6 +14,9 @@ namespace emulsion {
 //       for block of output channels, tile of positions:
 //         accumulator[channels][positions] = sum over kh, kw, c of filter * broadcast staged
 //         (registers) result = epilogue(accumulator)
+//
+// Where a block of channels holds whole groups, a lane reads a channel of its own group: tiles of
+// positions outside, blocks of channels inside.
 class DirectForward : public Recipe {
   public:
     std::string_view name() const override { return "direct"; }

@@ -198,6 +198,24 @@ void schedule_looped_phases(PhaseSum& phase, Func out, const Var& at, int kw, in
         .unroll(xt);
 }
 
+// The register tiles of a phase, best first. Where lanes are groups, few columns by all channels,
+// as they lie in memory: 8 samples of 128 channels on 56x56 by 3x3 and stride 2 take 1.3 ms with
+// 2 or 4 columns and 1.6 with 7 (Zen 4, one core).
+std::vector<RegisterTile> tiles_of(const StridedPlan& plan, const Isa& isa) {
+    if (!plan.conv.has_lane_groups())
+        return register_tiles(isa, plan.blocks, plan.columns, 1, 1, 1, 6);
+    std::vector<RegisterTile> tiles;
+    for (int x = 1; x <= std::min(plan.columns, 4); x++)
+        tiles.push_back({isa.lanes > 8 ? 16 : 8, x, 1});
+    const auto cycles = [&](const RegisterTile& t) {
+        return divide_up(plan.columns, t.x) * (t.x + 1);
+    };
+    std::stable_sort(tiles.begin(), tiles.end(), [&](const RegisterTile& a, const RegisterTile& b) {
+        return cycles(a) < cycles(b);
+    });
+    return tiles;
+}
+
 }  // namespace
 
 bool DirectStridedDataGradient::applies(const Group& group, const Isa&) const {
@@ -222,7 +240,7 @@ std::string DirectStridedDataGradient::clash(const Group&, const Tiling& tiling,
 std::vector<Tiling> DirectStridedDataGradient::tilings(const Group& group, const Isa& isa) const {
     StridedPlan plan(group);
     std::vector<Tiling> tilings;
-    for (const RegisterTile& tile : register_tiles(isa, plan.blocks, plan.columns, 1, 1, 1, 6)) {
+    for (const RegisterTile& tile : tiles_of(plan, isa)) {
         if (tile.y != 1) continue;
         int found = 0;
         for (int parts = 1; parts <= plan.lines && found < 3; parts++) {

@@ -39,7 +39,7 @@ struct Tile {
 
 // Blocks of y in a group of whole blocks.
 int group_blocks(const ConvShape& s) { return s.readers() / 16; }
-bool has_block_groups(const ConvShape& s) { return s.groups > 1 && !s.is_depthwise(); }
+bool has_block_groups(const ConvShape& s) { return s.groups > 1 && !s.has_lane_groups(); }
 
 // Whether so many blocks of y are of one group, or of whole groups.
 bool lies_in_groups(const ConvShape& s, int blocks) {
@@ -99,8 +99,11 @@ struct Partition {
 };
 
 // Channels of the blocks in which x is staged: 16 where they divide, so that positions lie one
-// cache line apart.
-int staged_block(const ConvShape& s) { return s.channels % 16 == 0 ? 16 : s.channels; }
+// cache line apart. Where blocks of y hold whole groups, each lane has all that its filter reads.
+int staged_block(const ConvShape& s) {
+    if (s.has_lane_groups()) return 16 * s.filter_channels();
+    return s.channels % 16 == 0 ? 16 : s.channels;
+}
 
 // Lines of x under `rows` rows of dy.
 int lines_under(const ConvShape& s, int rows) {
@@ -160,7 +163,8 @@ struct FilterNest {
     ConvShape shape;
     int rows = 1, images = 1, parts = 1, task_blocks = 1, block = 1;
     Var l{"l"}, b{"b"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, kx{"kx"}, ky{"ky"}, v{"v"}, g{"g"}, p{"p"};
-    Func staged_x{"staged_x"};    // (channel of its block, x, y, block, n), padded coordinates
+    Func staged_x{"staged_x"};    // (channel of its block, x, y, block, n), padded coordinates;
+                                  // where lanes hold groups: (lane + 16 * c, x, y, block of y, n)
     Func staged_dy{"staged_dy"};  // (lane, x, y, block, n)
     Func tile{"tile"};            // (lane, block, c, kx, ky, v, g): over chunk (v, g)
     Func partial{"partial"};      // (lane, block, c, kx, ky, p): over partition p
@@ -175,8 +179,10 @@ void define_staging(FilterNest& f, KernelContext& context) {
     const int step_x = s.kernel_w == 1 ? s.stride_w : 1, step_y = s.kernel_h == 1 ? s.stride_h : 1;
     Expr samples = context.samples(), sample = Halide::min(f.n, samples - 1);
     Func bordered = with_border(context.operand(0), s.width, s.height, s.pad_left, s.pad_top);
-    f.staged_x(f.c, f.x, f.y, f.b, f.n) =
-        bordered(f.b * f.block + f.c, f.x * step_x, f.y * step_y, sample);
+    const Expr channel = s.has_lane_groups() ? channel_in_group(s, f.b * 16 + f.c % 16, f.c / 16,
+                                                                s.readers(), s.filter_channels())
+                                             : f.b * f.block + f.c;
+    f.staged_x(f.c, f.x, f.y, f.b, f.n) = bordered(channel, f.x * step_x, f.y * step_y, sample);
 
     Expr k = f.b * 16 + f.l, y = f.y, real = f.n < samples;
     if (s.out_channels % 16 != 0) {
@@ -201,12 +207,13 @@ void define_sums(FilterNest& f, const Expr& samples) {
     f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) = 0.0F;
     Expr row = f.v * f.rows + r.y, image = f.g * f.images + r.z;
     Expr block = f.c / f.block;
-    if (s.is_depthwise()) block = f.b;
+    if (s.has_lane_groups()) block = f.b;
     if (has_block_groups(s)) block += f.b / group_blocks(s) * (s.filter_channels() / 16);
     f.tile(f.l, f.b, f.c, f.kx, f.ky, f.v, f.g) +=
         f.staged_dy(f.l, r.x, row, f.b, image) *
-        f.staged_x(s.is_depthwise() ? Expr(f.l) : f.c % f.block, r.x * step_x + f.kx * s.dilation_w,
-                   row * step_y + f.ky * s.dilation_h, block, image);
+        f.staged_x(s.has_lane_groups() ? f.c * 16 + f.l : f.c % f.block,
+                   r.x * step_x + f.kx * s.dilation_w, row * step_y + f.ky * s.dilation_h, block,
+                   image);
 
     Expr groups = (samples + f.images * f.parts - 1) / (f.images * f.parts);
     f.chunks = RDom(0, divide_up(s.out_height, f.rows), 0, groups, "chunks");
@@ -280,9 +287,13 @@ void schedule_staging(FilterNest& f) {
         .reorder_storage(f.c, f.x, f.y, f.b, f.n)
         .bound_extent(f.c, f.block)
         .never_partition_all();
-    if (s.is_depthwise()) f.staged_x.bound_extent(f.b, f.task_blocks);
+    if (s.has_lane_groups()) f.staged_x.bound_extent(f.b, f.task_blocks);
     if (has_block_groups(s)) f.staged_x.bound_extent(f.b, blocks_under(s, f.task_blocks));
-    vectorize_staging(f.staged_x, f.c, f.x, s.channels);
+    if (s.has_lane_groups()) {  // what the lanes of one filter channel read, others read too
+        f.staged_x.vectorize(f.c, 16 * std::min(s.filter_channels(), 4));
+    } else {
+        vectorize_staging(f.staged_x, f.c, f.x, s.channels);
+    }
 }
 
 }  // namespace

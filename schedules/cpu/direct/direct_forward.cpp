@@ -28,21 +28,25 @@ using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
-constexpr int kUnrolledTaps = 9;  // of a depthwise filter
+constexpr double kCachedBytes = 3e6;  // maps beyond are read from memory
+constexpr int kUnrolledTaps = 9;      // of a row of a depthwise filter
+constexpr int kUnrolledSteps = 24;    // of a row of a filter of several channels in lanes
 
 // Sizes that build and tilings derive from the group.
 struct ForwardPlan {
     ConvShape conv;
     int window_w = 1, window_h = 1;  // positions of the convolution under one of the result
     int width = 0, height = 0;       // of the result
-    bool staged = false;
+    bool staged = false;             // in a copy with the border
+    bool spreads = false;            // filters in lanes beside each other read the same channels
 
     explicit ForwardPlan(const Group& group) : conv(conv_shape(group)) {
         std::vector<int64_t> window = group.epilogue_window();
         window_w = to_int(window[0]), window_h = to_int(window[1]);
         const std::vector<int64_t>& shape = group.body.type(group.body.results()[0].value).shape;
         height = to_int(shape[1]), width = to_int(shape[2]);
-        staged = conv.is_padded() || group.has_prologue(0);
+        spreads = conv.has_lane_groups() && !conv.is_depthwise();
+        staged = spreads || group.has_prologue(0) || conv.is_padded();
     }
     // Columns and rows of padded input under `x` by `rows` positions of the result.
     int input_columns(int x) const {
@@ -58,6 +62,56 @@ struct ForwardPlan {
         return 4.0 * conv.blocks() * 16 * conv.filter_channels() * conv.taps();
     }
 };
+
+// Multiply-adds' worth of what a register tile does beside them, per position, where lanes are
+// groups and little but positions share what it loads.
+double lane_tile_cost(const ForwardPlan& plan, bool is_cached, int x, int y) {
+    constexpr double kLoad = 0.5, kTile = 8, kColumn = 0.25, kRow = 0.03;
+    const ConvShape& conv = plan.conv;
+    const double taps = conv.taps() * conv.filter_channels();
+    const double window = plan.window_w * plan.window_h;
+    const double columns = plan.input_columns(x);
+    if (plan.spreads) {  // each row of taps loads and shuffles anew
+        const double loads = columns * y * conv.kernel_h * (1 + conv.filter_channels());
+        return (taps * x * y * window + kLoad * (loads + taps) + kTile) / (x * y);
+    }
+    const double loads = columns * y * conv.kernel_h + taps;
+    const double all = (taps * x * y * window + kLoad * loads + kTile) / (x * y);
+    // One column by all channels is one piece of memory in each row, which processors read ahead: 8
+    // samples of 128 channels on 56x56 by 3x3 take 1.8 ms with 1x7 positions of 16 channels and 3.5
+    // with 14x1 of 32 (Zen 4, one core).
+    return all * (1 + (is_cached ? 0 : kColumn) * (x - 1)) * (1 + kRow * std::max(0, y - 4));
+}
+
+// The register tiles where lanes are groups, best first; `bytes` are those of the maps.
+std::vector<RegisterTile> lane_tiles(const ForwardPlan& plan, const Isa& isa, double bytes) {
+    constexpr int kSpread = 40;  // vectors of shuffled input beyond which registers do not hold it
+    const int channels = isa.lanes > 8 ? 16 : 8, window = plan.window_w * plan.window_h;
+    std::vector<std::pair<double, RegisterTile>> found;
+    for (int y = 1; y <= std::min(plan.height, plan.spreads ? 1 : 8); y++) {
+        const int most = isa.registers >= 32 && y == 1 ? 16 : 8;
+        for (int x = 1; x <= std::min(plan.width, most); x++) {
+            const bool fits =
+                tile_registers(isa, channels, x * y * window) <= most &&
+                (!plan.spreads || plan.input_columns(x) * plan.conv.filter_channels() <= kSpread);
+            if (!fits && x * y > 1) continue;
+            const int covered = divide_up(plan.width, x) * x * divide_up(plan.height, y) * y;
+            found.push_back(
+                {lane_tile_cost(plan, bytes < kCachedBytes, x, y) * covered, {channels, x, y}});
+        }
+    }
+    std::stable_sort(found.begin(), found.end(),
+                     [](auto& a, auto& b) { return a.first < b.first; });
+    std::vector<RegisterTile> tiles;
+    for (size_t i = 0; i < std::min<size_t>(found.size(), 8); i++) tiles.push_back(found[i].second);
+    return tiles;
+}
+
+std::vector<RegisterTile> tiles_of(const ForwardPlan& plan, const Group& group, const Isa& isa) {
+    if (plan.conv.has_lane_groups()) return lane_tiles(plan, isa, traffic_bytes(group));
+    return register_tiles(isa, plan.conv.blocks(), plan.width, plan.height, plan.window_w,
+                          plan.window_h, 8);
+}
 
 // Rows of a task: as many as keep the staged copy within a cache, and few enough that 8 tasks
 // exist. Only cuts into nearly equal parts are taken: a part's missing rows cost as much as real
@@ -119,8 +173,7 @@ std::vector<Tiling> DirectForward::tilings(const Group& group, const Isa& isa) c
     ForwardPlan plan(group);
     std::vector<Tiling> tilings;
     bool large_filter = plan.filter_bytes() > 1e6 && plan.conv.blocks() >= 8;
-    for (const RegisterTile& tile : register_tiles(isa, plan.conv.blocks(), plan.width, plan.height,
-                                                   plan.window_w, plan.window_h, 8)) {
+    for (const RegisterTile& tile : tiles_of(plan, group, isa)) {
         const auto add = [&](int rows, int order) {
             tilings.push_back({{{"kw", tile.channels},
                                 {"tx", tile.x},
@@ -180,11 +233,18 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     };
     Expr px = inside(x, tx, plan.width, conv.out_width - 1);
     Expr py = inside(y, rows, plan.height, conv.out_height - 1);
+    Expr ix = px * conv.stride_w + r.y * conv.dilation_w;
+    Expr iy = py * conv.stride_h + r.z * conv.dilation_h;
+    const auto channel = [&](const Expr& lane, const Expr& i) {
+        return channel_in_group(conv, lane, i, conv.readers(), conv.filter_channels());
+    };
+    Func spread("spread");  // (lane + vector * c, vector of output channels, x, y, n)
+    Var s("s"), v("v");
+    spread(s, v, x, y, n) = source(channel(v * vector + s % vector, s / vector), x, y, n);
     accumulator(k, x, y, n) +=
         filter(k % 16, r.x, r.y, r.z, k / 16) *
-        source(channel_in_group(conv, k, r.x, conv.readers(), conv.filter_channels()),
-               px * conv.stride_w + r.y * conv.dilation_w,
-               py * conv.stride_h + r.z * conv.dilation_h, n);
+        (plan.spreads ? spread(k % vector + vector * r.x, k / vector, ix, iy, n)
+                      : source(channel(k, r.x), ix, iy, n));
     Func out = context.finish(accumulator);
 
     // Schedule.
@@ -200,8 +260,8 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     if (tiling.at("order") == 1) {
         out.reorder(kl, kb, xi, yi, xo, yt, yo, on, ko).parallel(ko);
     } else {
-        // Depthwise, all channels of a tile of positions before the next, as they lie in memory.
-        if (conv.is_depthwise()) {
+        // All channels of a tile of positions before the next, as they lie in memory.
+        if (conv.has_lane_groups()) {
             out.reorder(kl, kb, xi, yi, ko, xo, yt, yo, on);
         } else {
             out.reorder(kl, kb, xi, yi, xo, yt, ko, yo, on);
@@ -210,7 +270,7 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     }
     out.vectorize(kl).unroll(kb).unroll(xi).unroll(yi);
 
-    const bool is_channel_inner = conv.is_depthwise() && tiling.at("order") == 0;
+    const bool is_channel_inner = conv.has_lane_groups() && tiling.at("order") == 0;
     accumulator.compute_at(out, is_channel_inner ? ko : xo)
         .bound_extent(k, kw)
         .bound_extent(x, tx * plan.window_w)
@@ -221,9 +281,26 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
         .unroll(y);
     Halide::Stage update = accumulator.update();
     update.reorder(k, x, y, r.x, r.y, r.z).vectorize(k, vector).unroll(k).unroll(x).unroll(y);
+    // The loop over rows stays: of a sum that is all written out, LLVM chooses which products it
+    // fuses, and may choose otherwise in another tile.
+    const bool has_rows = conv.kernel_h > 1;
     if (conv.is_depthwise()) {  // neighbours share what their taps read
-        if (conv.kernel_w <= kUnrolledTaps) update.unroll(r.y);
-        if (conv.taps() <= kUnrolledTaps) update.unroll(r.z);
+        if (has_rows && conv.kernel_w <= kUnrolledTaps) update.unroll(r.y);
+    } else if (plan.spreads) {
+        // A vector of the input, once loaded, serves all that its groups read.
+        update.reorder(k, x, y, r.y, r.x, r.z);
+        if (has_rows && conv.filter_channels() * conv.kernel_w <= kUnrolledSteps)
+            update.unroll(r.y).unroll(r.x);
+        spread.compute_at(accumulator, r.z)
+            .bound_extent(s, vector * conv.filter_channels())
+            .bound_extent(v, kw / vector)
+            .bound_extent(x, plan.input_columns(tx))
+            .bound_extent(y, (ty * plan.window_h - 1) * conv.stride_h + 1)
+            .vectorize(s, vector * std::min(conv.filter_channels(), 4))
+            .unroll(s)
+            .unroll(v)
+            .unroll(x)
+            .unroll(y);
     } else if (conv.dilation_w == 1 && conv.groups == 1) {
         // Channels and kernel columns are contiguous, in the filter and in the input.
         RVar columns("columns");

@@ -77,10 +77,24 @@ const std::vector<ConvCase> kStridedGrouped = {
     {96, 48, 11, 13, {2, 4}, {3, 2}, {2, 1}, {1, 0, 0, 2}, 3, 3},
 };
 
+// Several groups in a block of channels.
+const std::vector<ConvCase> kLaneGroups = {
+    {32, 32, 7, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 3, 8},
+    {16, 32, 5, 9, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, 3, 16},
+    {64, 32, 6, 8, {2, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 2, 16},
+    {48, 48, 9, 17, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 5, 6},
+    {16, 64, 8, 7, {3, 2}, {1, 1}, {2, 3}, {0, 1, 2, 0}, 3, 16},
+};
+const std::vector<ConvCase> kStridedLaneGroups = {
+    {32, 32, 8, 8, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 3, 8},
+    {32, 16, 11, 13, {2, 4}, {3, 2}, {2, 1}, {1, 0, 0, 2}, 3, 8},
+    {16, 16, 14, 23, {2, 3}, {1, 17}, {2, 2}, {1, 1, 2, 2}, 3, 4},
+};
+
 std::vector<ConvCase> all_cases() {
     std::vector<ConvCase> cases = kUnitStride;
-    for (const auto* more :
-         {&kStrided, &kDepthwise, &kStridedDepthwise, &kGrouped, &kStridedGrouped})
+    for (const auto* more : {&kStrided, &kDepthwise, &kStridedDepthwise, &kGrouped,
+                             &kStridedGrouped, &kLaneGroups, &kStridedLaneGroups})
         cases.insert(cases.end(), more->begin(), more->end());
     return cases;
 }
@@ -161,14 +175,32 @@ TEST(DirectForward, OneByOneOfOddChannelsAtTheEndOfAPage) {  // case R12
 }
 
 TEST(DirectForward, EveryTiling) {
-    for (const ConvCase& c : {ConvCase{17, 32, 9, 10}, kDepthwise[1], kGrouped[0]}) {
+    for (const ConvCase& c :
+         {ConvCase{17, 32, 9, 10}, kDepthwise[1], kGrouped[0], kLaneGroups[0]}) {
         check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
                      every_tiling());
     }
 }
 
-// Groups that fill no blocks have plain definitions, but for channels by themselves.
-TEST(DirectForward, OfGroupsOnlyWholeBlocks) {
+// Tiles of several blocks, and positions inside.
+TEST(DirectForward, LaneGroupsInAnyTile) {
+    for (const auto& [groups, kernel] :
+         {std::pair(32, 3), std::pair(32, 5), std::pair(8, 3), std::pair(8, 5)}) {
+        const int64_t pad = kernel / 2;
+        const ConvCase c{32, 32,    9, 13, {kernel, kernel}, {1, 1}, {1, 1}, {pad, pad, pad, pad},
+                         2,  groups};
+        RecipeCheck check = every_tiling();
+        for (const char* tiling :
+             {"kw=16 tx=1 ty=4 rows=8 order=0", "kw=32 tx=5 ty=2 rows=4 order=0",
+              "kw=32 tx=6 ty=1 rows=9 order=1", "kw=16 tx=3 ty=3 rows=9 order=1"})
+            check.tilings.push_back(parse_tiling(tiling));
+        check_recipe("direct", group_of(conv_op<Conv2d>(c), {input_type(c), filter_type(c)}, 2),
+                     check);
+    }
+}
+
+// Groups that neither fill blocks nor fit into them have plain definitions.
+TEST(DirectForward, OfGroupsOnlyThoseOfBlocks) {
     const auto applies = [](int64_t in, int64_t out, int64_t groups) {
         const ConvCase c{in, out, 8, 8, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 3, groups};
         std::set<bool> all;
@@ -186,11 +218,15 @@ TEST(DirectForward, OfGroupsOnlyWholeBlocks) {
     EXPECT_TRUE(applies(32, 32, 32));
     EXPECT_TRUE(applies(32, 32, 2));
     EXPECT_TRUE(applies(64, 96, 2));
-    EXPECT_FALSE(applies(32, 32, 16));
+    EXPECT_TRUE(applies(32, 32, 16));
+    EXPECT_TRUE(applies(32, 64, 32));
+    EXPECT_TRUE(applies(32, 128, 32));
+    EXPECT_TRUE(applies(48, 48, 6));
+    EXPECT_FALSE(applies(32, 256, 32));
     EXPECT_FALSE(applies(32, 64, 4));
     EXPECT_FALSE(applies(64, 32, 4));
     EXPECT_FALSE(applies(48, 48, 2));
-    EXPECT_FALSE(applies(32, 64, 32));
+    EXPECT_FALSE(applies(48, 48, 16));
     EXPECT_FALSE(applies(24, 24, 24));
 }
 
@@ -215,9 +251,9 @@ Group residual_group(const ConvCase& c) {
 }
 
 TEST(DirectForward, PrologueAndTwoResults) {
-    for (const ConvCase& c :
-         {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1], kStrided[2], kDepthwise[1],
-          kStridedDepthwise[0], kGrouped[1], kStridedGrouped[1]}) {
+    for (const ConvCase& c : {kUnitStride[3], kUnitStride[5], kUnitStride[9], kStrided[1],
+                              kStrided[2], kDepthwise[1], kStridedDepthwise[0], kGrouped[1],
+                              kStridedGrouped[1], kLaneGroups[0], kStridedLaneGroups[1]}) {
         check_recipe("direct", residual_group(c), first_tiling());
     }
 }
@@ -274,7 +310,8 @@ TEST(DirectFilterGradient, Shapes) {
 }
 
 TEST(DirectFilterGradient, EveryTiling) {
-    for (const ConvCase& c : {ConvCase{12, 32, 9, 12}, kDepthwise[2], kGrouped[3]}) {
+    for (const ConvCase& c :
+         {ConvCase{12, 32, 9, 12}, kDepthwise[2], kGrouped[3], kLaneGroups[1]}) {
         check_recipe("direct_filter_gradient",
                      group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 5),
                      every_tiling());
@@ -315,14 +352,15 @@ TEST(DirectFilterGradient, Prologues) {
 
 TEST(DirectStridedDataGradient, Shapes) {
     std::vector<ConvCase> cases = kStrided;
-    for (const auto* more : {&kStridedDepthwise, &kStridedGrouped})
+    for (const auto* more : {&kStridedDepthwise, &kStridedGrouped, &kStridedLaneGroups})
         cases.insert(cases.end(), more->begin(), more->end());
     for (const ConvCase& c : cases) {
         check_recipe("direct_strided_data_gradient",
                      group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, c.batch),
                      first_tiling());
     }
-    for (const ConvCase& c : {kStrided[0], kStridedDepthwise[0], kStridedGrouped[0]}) {
+    for (const ConvCase& c :
+         {kStrided[0], kStridedDepthwise[0], kStridedGrouped[0], kStridedLaneGroups[0]}) {
         check_recipe("direct_strided_data_gradient",
                      group_of(data_gradient_op(c), {output_type(c), rotated_type(c)}, 2),
                      every_tiling());
@@ -330,8 +368,8 @@ TEST(DirectStridedDataGradient, Shapes) {
 }
 
 TEST(DirectStridedDataGradient, PrologueAndEpilogue) {
-    for (const ConvCase& c :
-         {kStrided[0], kStrided[2], kStrided[3], kStridedDepthwise[0], kStridedGrouped[1]}) {
+    for (const ConvCase& c : {kStrided[0], kStrided[2], kStrided[3], kStridedDepthwise[0],
+                              kStridedGrouped[1], kStridedLaneGroups[0]}) {
         const Group group = make_group(c.batch, [&](GraphBuilder& b) -> std::vector<Value> {
             const Value dy = add_operand(b, "a0", output_type(c));
             const Value w = add_operand(b, "a1", rotated_type(c));

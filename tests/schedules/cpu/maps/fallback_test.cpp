@@ -69,12 +69,13 @@ TEST(DefaultRecipe, GroupedConvolutions) {
     }
 }
 
-// No other recipe of processors knows them; those of devices take any groups.
-TEST(DefaultRecipe, AloneTakesGroupsThatFillNoBlocks) {
+// No other recipe of processors knows groups across the blocks of channels; those of devices take
+// any groups.
+TEST(DefaultRecipe, AloneTakesGroupsAcrossBlocks) {
     ConvAttributes attributes;
     attributes.padding = {1, 1, 1, 1};
-    attributes.groups = 4;
-    const TensorType map = batched_type({32, 8, 8}), w = plain_type({32, 8, 3, 3});
+    attributes.groups = 2;
+    const TensorType map = batched_type({48, 8, 8}), w = plain_type({48, 24, 3, 3});
     auto forward = std::make_shared<Conv2d>();
     static_cast<ConvAttributes&>(*forward) = attributes;
     auto data = std::make_shared<Conv2dBackwardData>();
