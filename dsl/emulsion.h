@@ -676,11 +676,12 @@ class Model {
     // a picture are those of the one without a name, else of the first in the model, and the
     // programs show the accuracy of each by its name.
     // Of scores (K, H, W) each pixel is classified, with a map (1, H, W) of class indices: a mean
-    // over the pixels that count, whose number is "counted"; the accuracy is correct / counted.
+    // over the pixels that count, whose number is "counted"; the accuracy is correct / counted. So
+    // is each position of a line (K, L) or a volume (K, D, H, W).
     void classify(const Tensor& scores, const ClassifyOptions& options = {},
                   Place where = Place::current());
-    // Softmax cross-entropy of scores, (K) or (K, H, W), with a distribution, which a program
-    // refuses where it does not sum to 1; also the outputs "scores" and "probabilities".
+    // Softmax cross-entropy of scores, (K) or those of each position, with a distribution, which a
+    // program refuses where it does not sum to 1; also the outputs "scores" and "probabilities".
     void cross_entropy(const Tensor& scores, const CrossEntropyOptions& options = {},
                        Place where = Place::current());
     // Cross-entropy of the sigmoid of each score with its target: takes scores (logits) of any

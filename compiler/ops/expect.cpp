@@ -74,10 +74,10 @@ void expect_features(const TensorType& type, std::string_view what) {
 }
 
 void expect_scores(const TensorType& type, std::string_view what) {
-    if (!type.batched || type.shape.empty() || type.shape.size() > 3) {
+    if (!type.batched || type.shape.empty() || type.shape.size() > 4) {
         fail("rank",
-             fmt::format("the {} must be features (n, features) or a map (n, channels, height, "
-                         "width), but is {}",
+             fmt::format("the {} must be features (n, features), or a map (n, channels, height, "
+                         "width), a line or a volume, but is {}",
                          what, to_string(type)),
              "give it a score for each class");
     }

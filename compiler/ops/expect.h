@@ -31,8 +31,8 @@ void expect_map(const TensorType& type, std::string_view what);
 // Batched f32 features [n,F]. Error[rank] or Error[element].
 void expect_features(const TensorType& type, std::string_view what);
 
-// Scores [n,K], or [n,K,H,W] of each pixel, of two classes or more: over one, softmax is 1 and has
-// no gradient. Error[scores], Error[rank] or Error[element].
+// Scores [n,K], or of each position [n,K,L], [n,K,H,W] or [n,K,D,H,W], of two classes or more: over
+// one, softmax is 1 and has no gradient. Error[scores], Error[rank] or Error[element].
 void expect_scores(const TensorType& type, std::string_view what);
 
 // A share of 0 to 1, less than that. Error[attribute].

@@ -1,7 +1,7 @@
 // softmax_cross_entropy(scores [n,C], labels i32[n]) {label_smoothing, class_weights, ignored} ->
 // loss [n], correct [n]: -log softmax(scores)(label), and 1 where the first of the largest scores
 // is the label's, else 0. Large scores neither overflow nor lose the loss. Of scores [n,C,H,W] with
-// labels i32[n,1,H,W] both results are [n,1,H,W], one value a pixel.
+// labels i32[n,1,H,W] both results are [n,1,H,W], one value a pixel; of lines and volumes alike.
 //
 // With label_smoothing e and class weights w (1 where there are none)
 //     loss = (1 - e) w(label) (-log p(label)) + e / C * sum over c of w(c) (-log p(c)),

@@ -21,9 +21,13 @@ void expect_labels(const TensorType& scores, const TensorType& labels) {
     const TensorType wanted = row_type(scores, ElementType::i32);
     if (labels == wanted) return;
     const bool is_map = scores.shape.size() > 1;
+    const bool has_pixels = scores.shape.size() == 3;
     fail("element",
          fmt::format("the labels must be {}, one class index per {}, but are {}", to_string(wanted),
-                     is_map ? "pixel" : "sample", to_string(labels)),
+                     has_pixels ? "pixel"
+                     : is_map   ? "position"
+                                : "sample",
+                     to_string(labels)),
          is_map ? "give it an integer input with one channel and the scores' positions as labels"
                 : "give it an integer input without axes of its own as labels");
 }

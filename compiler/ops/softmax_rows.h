@@ -1,5 +1,5 @@
 // What softmax and the losses made of it share: rows of scores, one of each sample or, of a map
-// [n,C,H,W], of each pixel, over its channels.
+// [n,C,H,W], of each pixel, over its channels; lines and volumes have a row at each position alike.
 //
 // An op states its results by what is known of a row; where each of these is computed is up to who
 // lowers it: the plain definition here, or a recipe.
@@ -13,7 +13,7 @@
 
 namespace emulsion {
 
-// The row at one position (n), (x, n) or (x, y, n), as expressions.
+// The row at one position (n), (x, n), (x, y, n) or (x, y, z, n), as expressions.
 class SoftmaxRow {
   public:
     SoftmaxRow(int classes, std::vector<Halide::Var> position)

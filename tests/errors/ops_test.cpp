@@ -182,7 +182,7 @@ TEST(OpErrors, LabelsAndTargets) {
   fix: reduce it to its sum first)");
     EXPECT_EQ(
         node_error(std::make_shared<LogSoftmax>(), {plain_type({4})}),
-        R"(net.cpp:7: error[rank]: log_softmax 'it': the input must be features (n, features) or a map (n, channels, height, width), but is f32[4]
+        R"(net.cpp:7: error[rank]: log_softmax 'it': the input must be features (n, features), or a map (n, channels, height, width), a line or a volume, but is f32[4]
     operand 'a' f32[4] from net.cpp:1
   fix: give it a score for each class)");
 }

@@ -50,12 +50,14 @@ TEST(Softmax, AgreesWithTheReferenceAndItsGradient) {
     check_op(std::make_shared<Softmax>(), {{batched_type({10})}, {}});
     check_op(std::make_shared<Softmax>(), {{batched_type({2})}, {}});
     check_op(std::make_shared<Softmax>(), {{batched_type({5, 3, 7})}, {}});
+    check_op(std::make_shared<Softmax>(), {{batched_type({3, 2, 1, 5})}, {}});
     check_lowering(Softmax(), {{batched_type({2, 4})}, {}});
 }
 
 TEST(LogSoftmax, AgreesWithTheReferenceAndItsGradient) {
     check_op(std::make_shared<LogSoftmax>(), {{batched_type({10})}, {}});
     check_op(std::make_shared<LogSoftmax>(), {{batched_type({5, 3, 7})}, {}});
+    check_op(std::make_shared<LogSoftmax>(), {{batched_type({4, 2, 3, 2})}, {}});
 }
 
 TEST(LogSoftmax, KeepsTheLogarithmOfWhatVanishes) {
@@ -71,6 +73,8 @@ TEST(SoftmaxCrossEntropy, AgreesWithTheReferenceAndItsGradient) {
     check_op(std::make_shared<SoftmaxCrossEntropy>(), scores_and_labels({10}));
     check_op(std::make_shared<SoftmaxCrossEntropy>(), scores_and_labels({2}));
     check_op(std::make_shared<SoftmaxCrossEntropy>(), scores_and_labels({5, 3, 7}));
+    check_op(std::make_shared<SoftmaxCrossEntropy>(), scores_and_labels({4, 9}));
+    check_op(std::make_shared<SoftmaxCrossEntropy>(), scores_and_labels({3, 2, 1, 5}));
 }
 
 TEST(SoftmaxCrossEntropy, SmoothedWeightedAndIgnored) {
@@ -79,6 +83,7 @@ TEST(SoftmaxCrossEntropy, SmoothedWeightedAndIgnored) {
     check_op(cross_entropy(0, weights), scores_and_labels({5}));
     check_op(cross_entropy(0, {}, {3}), scores_and_labels({5, 1, 3}));
     check_op(cross_entropy(0.2, weights, {0}), scores_and_labels({5, 1, 3}));
+    check_op(cross_entropy(0.2, weights, {4}), scores_and_labels({5, 2, 1, 3}));
 }
 
 // PyTorch's cross_entropy of these scores and labels, by its formula in double precision.
@@ -115,7 +120,7 @@ TEST(LabelWeight, IsThatOfTheClassAndNothingOfTheIgnored) {
     LabelWeight op;
     op.class_weights = {1, 1, 0.25, 3};
     op.ignored = {1};
-    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{}, {1, 3, 5}}) {
+    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{}, {1, 3, 5}, {1, 2, 3, 2}}) {
         OpCase op_case{{batched_type(shape, ElementType::i32)}, {}};
         op_case.classes = 4;
         check_lowering(op, op_case);
@@ -135,7 +140,7 @@ TEST(WeightedMean, OfNothingIsZero) {
 
 TEST(DistributionCrossEntropy, AgreesWithTheReferenceAndItsGradient) {
     auto op = std::make_shared<DistributionCrossEntropy>();
-    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{10}, {5, 3, 2}}) {
+    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{10}, {5, 3, 2}, {3, 2, 2, 1}}) {
         const TensorType type = batched_type(shape);
         check_op(op, {{type, type}, {Fill::normal, Fill::positive}});
         op->label_smoothing = 0.1;

@@ -333,6 +333,10 @@ WrittenCases other_losses() {
                            N n) { m.huber(3 * x, {.target = n + ".target", .delta = 0.6}); })},
         {"smooth_l1",
          loss_case({7}, [](Model& m, T x,
+        {"classify_line", classify_case({4, 7}, {})},
+        {"classify_volume",
+         classify_case({4, 2, 3, 2},
+                       {.label_smoothing = 0.1, .class_weights = weights, .ignored = 2})},
                            N n) { m.smooth_l1(3 * x, {.target = n + ".target", .beta = 0.6}); })},
         {"multi_margin",
          loss_case({5}, [](Model& m, T x,
@@ -342,6 +346,9 @@ WrittenCases other_losses() {
                            N n) { m.multi_margin(x, {.label = n + ".label", .squared = true}); })},
         {"hinge",
          loss_case({6}, [](Model& m, T x, N n) { m.hinge(3 * x, {.target = n + ".sign"}); })},
+        {"cross_entropy_volume",
+         loss_case({3, 2, 1, 4},
+                   [](Model& m, T x, N n) { m.cross_entropy(x, {.target = n + ".share"}); })},
     };
 }
 

@@ -242,3 +242,6 @@ print_layers(LAYERS)
 for name, (shape, loss) in LOSSES.items():
     case = Case(name)
     case.print_loss(loss(case, case.x(shape)))
+    "classify_line": classify((4, 7)),
+    "classify_volume": classify((4, 2, 3, 2), weights=WEIGHTS, ignored=2, label_smoothing=0.1),
+    "cross_entropy_volume": ((3, 2, 1, 4), lambda case, x: F.cross_entropy(x, distribution(case, (3, 2, 1, 4)))),

@@ -41,13 +41,16 @@ double value_of(const std::string& name, const std::string& part, ElementType el
     return value;
 }
 
-// The shares of each sample come to 1.
+// The shares of each sample, or at each position of one, come to 1.
 void normalize_shares(reference::Tensor& tensor) {
-    const size_t classes = tensor.values.size() / static_cast<size_t>(tensor.samples);
-    for (size_t first = 0; first < tensor.values.size(); first += classes) {
+    const auto classes = static_cast<size_t>(tensor.type.shape[0]);
+    const size_t rows = tensor.values.size() / classes,
+                 positions = rows / static_cast<size_t>(tensor.samples);
+    for (size_t row = 0; row < rows; row++) {
+        double* first = &tensor.values[row / positions * classes * positions + row % positions];
         double sum = 0;
-        for (size_t i = first; i < first + classes; i++) sum += tensor.values[i];
-        for (size_t i = first; i < first + classes; i++) tensor.values[i] /= sum;
+        for (size_t c = 0; c < classes; c++) sum += first[c * positions];
+        for (size_t c = 0; c < classes; c++) first[c * positions] /= sum;
     }
 }
 

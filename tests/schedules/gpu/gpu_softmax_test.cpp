@@ -54,6 +54,11 @@ TEST(GpuSoftmax, RowsOfPixels) {
                  check);
     check_recipe("gpu_softmax",
                  group_of(std::make_shared<LogSoftmax>(), {batched_type({2, 5})}, 3));
+    const TensorType voxels = batched_type({5, 2, 1, 3});
+    check_recipe("gpu_softmax",
+                 group_of(std::make_shared<SoftmaxCrossEntropy>(),
+                          {voxels, row_type(voxels, ElementType::i32)}, 3),
+                 with_classes(5));
 }
 
 TEST(GpuSoftmax, LargeScores) {

@@ -122,6 +122,11 @@ TEST(SoftmaxRecipe, LossesOfPixels) {
     check_losses({16, 5}, 3, /*all_isas=*/false);
 }
 
+TEST(SoftmaxRecipe, LossesOfVolumes) {
+    check_losses({5, 2, 3, 17}, 3, /*all_isas=*/true);
+    check_losses({70, 2, 1, 3}, 2, /*all_isas=*/false);  // classes that are staged
+}
+
 TEST(SoftmaxRecipe, ManyPixels) {  // tasks of lines, the last one cut
     check_recipe("softmax", group_of(std::make_shared<Softmax>(), {batched_type({3, 27, 300})}, 2));
 }
