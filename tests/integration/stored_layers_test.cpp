@@ -64,10 +64,11 @@ void check(const WrittenCases& written, const std::string& file) {
 }
 
 TEST(StoredLayers, CompiledLayersComputeWhatPyTorchDoes) {
-    check(selected(layer_cases(), {"conv_strided_dilated", "conv_depthwise",
-                                   "conv_transpose_groups", "max_pool_up", "average_pool_counted",
-                                   "group_norm", "local_response_norm", "gelu", "conv_volume",
-                                   "conv_line", "mel_bands", "pixel_shuffle", "upsample_bilinear"}),
+    check(selected(layer_cases(),
+                   {"conv_strided_dilated", "conv_depthwise", "conv_transpose_groups",
+                    "max_pool_up", "average_pool_counted", "group_norm", "local_response_norm",
+                    "gelu", "conv_volume", "conv_line", "mel_bands", "pixel_shuffle",
+                    "upsample_bilinear", "deform_conv_groups", "scatter_max"}),
           "pytorch.txt");
 }
 

@@ -26,6 +26,15 @@ WrittenCase transposed_case(const std::vector<int64_t>& x, int filters,
             {}};
 }
 
+WrittenCase deformed_case(const std::vector<int64_t>& x, int filters, DeformConvOptions options) {
+    return {x,
+            [=](Model&, const Tensor& map, const std::string& name) mutable {
+                options.name = name;
+                return deform_conv(map, filters, options);
+            },
+            {}};
+}
+
 // A layer that needs nothing but its operand.
 WrittenCase plain_case(const std::vector<int64_t>& x,
                        const std::function<Tensor(const Tensor&)>& layer) {
@@ -85,10 +94,37 @@ WrittenCases convolutions() {
         {"conv_volume",
          conv_case({2, 3, 5, 3}, 3,
                    {.kernel = {2, 3, 1}, .stride = {1, 2, 1}, .padding = {1, 1, 0}})},
+        {"deform_conv", deformed_case({2, 4, 5}, 3, {.padding = 1})},
+        {"deform_conv_modulated", deformed_case({3, 7, 6}, 2,
+                                                {.kernel = {3, 2},
+                                                 .stride = {2, 1},
+                                                 .dilation = {1, 2},
+                                                 .padding = {0, 1},
+                                                 .modulated = true})},
+        {"deform_conv_groups", deformed_case({4, 5, 4}, 4,
+                                             {.kernel = {2, 3},
+                                              .stride = {1, 2},
+                                              .dilation = {2, 1},
+                                              .padding = {1, 0},
+                                              .modulated = true,
+                                              .offset_groups = 2,
+                                              .groups = 2})},
         {"embedding",
          {{3, 5},
           [](Model& m, const Tensor& x, const std::string& name) {
               return x + embedding(m.indices(name + ".index", {5}), 6, 3, {.name = name});
+          },
+          {}}},
+        {"scatter_max",
+         {{3, 6},
+          [](Model& m, const Tensor& x, const std::string& name) {
+              return scatter_max(x, m.indices(name + ".index", {6}), 5);
+          },
+          {}}},
+        {"scatter_max_ties",  // of zeros, whose gradient is that of x
+         {{2, 9},
+          [](Model& m, const Tensor& x, const std::string& name) {
+              return scatter_max(x - stop_gradient(x), m.indices(name + ".index", {9}), 4);
           },
           {}}},
         {"dense", named_case({5}, [](const Tensor& x, const std::string& name) {
@@ -297,6 +333,10 @@ WrittenCases classifiers() {
          classify_case({4}, {.label_smoothing = 0.2, .class_weights = weights})},
         {"classify_ignored", classify_case({4}, {.ignored = 1})},
         {"classify_pixels", classify_case({4, 3, 5}, {.class_weights = weights, .ignored = 2})},
+        {"classify_line", classify_case({4, 7}, {})},
+        {"classify_volume",
+         classify_case({4, 2, 3, 2},
+                       {.label_smoothing = 0.1, .class_weights = weights, .ignored = 2})},
     };
 }
 
@@ -306,6 +346,9 @@ WrittenCases other_losses() {
     return {
         {"cross_entropy",
          loss_case({5}, [](Model& m, T x, N n) { m.cross_entropy(x, {.target = n + ".share"}); })},
+        {"cross_entropy_volume",
+         loss_case({3, 2, 1, 4},
+                   [](Model& m, T x, N n) { m.cross_entropy(x, {.target = n + ".share"}); })},
         {"cross_entropy_smoothed", loss_case({5},
                                              [](Model& m, T x, N n) {
                                                  m.cross_entropy(x, {.target = n + ".share",
@@ -333,10 +376,6 @@ WrittenCases other_losses() {
                            N n) { m.huber(3 * x, {.target = n + ".target", .delta = 0.6}); })},
         {"smooth_l1",
          loss_case({7}, [](Model& m, T x,
-        {"classify_line", classify_case({4, 7}, {})},
-        {"classify_volume",
-         classify_case({4, 2, 3, 2},
-                       {.label_smoothing = 0.1, .class_weights = weights, .ignored = 2})},
                            N n) { m.smooth_l1(3 * x, {.target = n + ".target", .beta = 0.6}); })},
         {"multi_margin",
          loss_case({5}, [](Model& m, T x,
@@ -346,9 +385,6 @@ WrittenCases other_losses() {
                            N n) { m.multi_margin(x, {.label = n + ".label", .squared = true}); })},
         {"hinge",
          loss_case({6}, [](Model& m, T x, N n) { m.hinge(3 * x, {.target = n + ".sign"}); })},
-        {"cross_entropy_volume",
-         loss_case({3, 2, 1, 4},
-                   [](Model& m, T x, N n) { m.cross_entropy(x, {.target = n + ".share"}); })},
     };
 }
 

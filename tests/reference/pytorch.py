@@ -40,6 +40,62 @@ def embedding(case, x):
     return x + F.embedding(labels(f"{case.name}.index", (SAMPLES, 5)), table.T).transpose(1, 2)
 
 
+def largest_at(x, index, columns):
+    """For each column the first of the largest of the values whose index it is; 0 where there is none."""
+    reaches = index[:, None] == torch.arange(columns)[:, None]  # (SAMPLES, columns, L)
+    candidates = torch.where(reaches[:, None], x[:, :, None], -torch.inf)
+    first = candidates.detach().argmax(3, keepdim=True)
+    return torch.where(reaches.any(2)[:, None], candidates.gather(3, first)[..., 0], 0)
+
+
+def scatter_max(case, x):
+    index = labels(f"{case.name}.index", (SAMPLES, x.shape[2]))
+    y = torch.zeros(SAMPLES, x.shape[1], 5).scatter_reduce(2, index[:, None].expand_as(x), x, "amax", include_self=False)
+    assert torch.equal(y, largest_at(x, index, 5))
+    return y
+
+
+def scatter_max_ties(case, x):
+    return largest_at(x - x.detach(), labels(f"{case.name}.index", (SAMPLES, x.shape[2])), 4)
+
+
+def sampled(x, down, right):
+    """What lies at (down, right), each (SAMPLES, rows, columns), of maps: between cells bilinear, zeros outside."""
+    places = [2 * at / (cells - 1) - 1 for at, cells in ((right, x.shape[3]), (down, x.shape[2]))]
+    return F.grid_sample(x, torch.stack(places, 3), "bilinear", "zeros", align_corners=True)
+
+
+def deform(x, offsets, mask, w, b, kernel, stride, dilation, padding, groups=1, offset_groups=1):
+    """Equation 1 of Zhu and others, Deformable ConvNets v2, with torchvision's order of offsets: down, then right, for each tap."""
+    rows, columns = (torch.arange(offsets.shape[axis + 2]) * stride[axis] - padding[axis] for axis in (0, 1))
+    offsets = offsets.unflatten(1, (offset_groups, -1, 2))
+    mask = mask.unflatten(1, (offset_groups, -1))
+    channels = []
+    for group, part in enumerate(x.chunk(offset_groups, 1)):
+        taps = []
+        for tap in range(kernel[0] * kernel[1]):
+            p, q = divmod(tap, kernel[1])
+            down, right = offsets[:, group, tap].unbind(1)
+            at = sampled(part, rows[:, None] + p * dilation[0] + down, columns + q * dilation[1] + right)
+            taps.append(at * mask[:, group, tap, None])
+        channels.append(torch.stack(taps, 2))
+    read = torch.cat(channels, 1).flatten(1, 2)  # (SAMPLES, channels * taps, rows, columns)
+    return F.conv2d(read, w.flatten(1)[:, :, None, None], b, groups=groups)
+
+
+def deform_conv(filters, channels, kernel, modulated=True, groups=1, offset_groups=1, **options):
+    """Offsets, and the mask, are made by convolutions of the same kind."""
+    def layer(case, x):
+        def made(part, count):
+            return F.conv2d(x, case.weight(f"{part}.w", count, channels, *kernel), case.weight(f"{part}.b", count), **options)
+        taps = offset_groups * kernel[0] * kernel[1]
+        offsets = made("offsets", 2 * taps)
+        mask = torch.sigmoid(made("mask", taps)) if modulated else torch.ones(SAMPLES, taps, *offsets.shape[2:])
+        w, b = case.weight("w", filters, channels // groups, *kernel), case.weight("b", filters)
+        return deform(x, offsets, mask, w, b, kernel, **options, groups=groups, offset_groups=offset_groups)
+    return layer
+
+
 def batch_norm(case, x):
     channels = x.shape[1]
     mean, variance = values(f"{case.name}.running_mean", (channels,)), case.positive("running_variance", channels)
@@ -101,7 +157,6 @@ def activation(function):
     return (3, 2, 3), lambda case, x: function(3 * x)
 
 
-
 LAYERS = {
     # Convolution
     "conv": ((3, 5, 7), conv(4, 3, (3, 3), padding=1)),
@@ -122,7 +177,13 @@ LAYERS = {
     "conv_line": ((3, 9), line),
     "conv_transpose_line": ((2, 4), line_transpose),
     "conv_volume": ((2, 3, 5, 3), volume),
+    "deform_conv": ((2, 4, 5), deform_conv(3, 2, (3, 3), False, stride=(1, 1), dilation=(1, 1), padding=(1, 1))),
+    "deform_conv_modulated": ((3, 7, 6), deform_conv(2, 3, (3, 2), stride=(2, 1), dilation=(1, 2), padding=(0, 1))),
+    "deform_conv_groups": ((4, 5, 4), deform_conv(
+        4, 4, (2, 3), groups=2, offset_groups=2, stride=(1, 2), dilation=(2, 1), padding=(1, 0))),
     "embedding": ((3, 5), embedding),
+    "scatter_max": ((3, 6), scatter_max),
+    "scatter_max_ties": ((2, 9), scatter_max_ties),
     "dense": ((5,), lambda case, x: F.linear(x, case.weight("w", 3, 5), case.weight("b", 3))),
     # Pooling
     "max_pool": ((2, 7, 5), lambda case, x: F.max_pool2d(x, 3, 2, 1)),
@@ -224,6 +285,9 @@ LOSSES = {
     "classify_weighted_smoothed": classify((4,), weights=WEIGHTS, label_smoothing=0.2),
     "classify_ignored": classify((4,), ignored=1),
     "classify_pixels": classify((4, 3, 5), weights=WEIGHTS, ignored=2),
+    "classify_line": classify((4, 7)),
+    "classify_volume": classify((4, 2, 3, 2), weights=WEIGHTS, ignored=2, label_smoothing=0.1),
+    "cross_entropy_volume": ((3, 2, 1, 4), lambda case, x: F.cross_entropy(x, distribution(case, (3, 2, 1, 4)))),
     "cross_entropy": ((5,), lambda case, x: F.cross_entropy(x, distribution(case, (5,)))),
     "cross_entropy_smoothed": ((5,), lambda case, x: F.cross_entropy(x, distribution(case, (5,)), label_smoothing=0.3)),
     "binary_cross_entropy": ((4, 2, 2), binary),
@@ -242,6 +306,3 @@ print_layers(LAYERS)
 for name, (shape, loss) in LOSSES.items():
     case = Case(name)
     case.print_loss(loss(case, case.x(shape)))
-    "classify_line": classify((4, 7)),
-    "classify_volume": classify((4, 2, 3, 2), weights=WEIGHTS, ignored=2, label_smoothing=0.1),
-    "cross_entropy_volume": ((3, 2, 1, 4), lambda case, x: F.cross_entropy(x, distribution(case, (3, 2, 1, 4)))),
