@@ -223,6 +223,37 @@ TEST(WorkedExamples, ParametersOfSubsamplingAndTransposedConvolution) {
               64 * 9 * 128 + 128);
 }
 
+// The maps of S2 that each map of C3 reads.
+const std::vector<std::vector<int>> kC3 = {
+    {0, 1, 2},    {1, 2, 3},    {2, 3, 4},    {3, 4, 5},         {0, 4, 5},    {0, 1, 5},
+    {0, 1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4, 5}, {0, 3, 4, 5},      {0, 1, 4, 5}, {0, 1, 2, 5},
+    {0, 1, 3, 4}, {1, 2, 4, 5}, {0, 2, 3, 5}, {0, 1, 2, 3, 4, 5}};
+
+// A connection is a product that is added, or a bias: of each value, what the layer report counts.
+// The sums of subsampling, which are no products, have the cells of their window.
+TEST(WorkedExamples, ConnectionsOfLeNetFive) {
+    Model m("lenet5");
+    Tensor x = m.input("image", {1, 32, 32});
+    x = lecun_tanh(subsample(conv(x, 6, {.kernel = 5, .name = "C1"}), {.name = "S2"}));
+    x = conv(x, 16, {.kernel = 5, .connections = kC3, .name = "C3"});
+    x = lecun_tanh(subsample(lecun_tanh(x), {.name = "S4"}));
+    x = flatten(lecun_tanh(conv(x, 120, {.kernel = 5, .name = "C5"})));
+    x = lecun_tanh(dense(x, 84, {.name = "F6"}));
+    m.classify(-rbf(x, 10, {.name = "codes"}));
+    std::map<std::string, int64_t> connections;
+    for (const LayerRow& row : layer_rows(finished(m))) {
+        const bool is_subsampling = row.name[0] == 'S', has_bias = row.name != "codes";
+        const int64_t sums = is_subsampling ? 4 : 0, biases = has_bias ? 1 : 0;
+        if (row.parameters == 0) continue;
+        connections[row.name] = row.multiply_adds + (sums + biases) * element_count(row.output);
+        connections["all"] += connections[row.name];
+    }
+    const std::map<std::string, int64_t> expected = {{"C1", 122304}, {"S2", 5880},   {"C3", 151600},
+                                                     {"S4", 2000},   {"C5", 48120},  {"F6", 10164},
+                                                     {"codes", 840}, {"all", 340908}};
+    EXPECT_EQ(connections, expected);
+}
+
 // The first convolution of LeCun's net of 1989: 12 filters of 5x5 at stride 2 over 16x16 cells, a
 // bias for each position.
 TEST(WorkedExamples, UntiedBiases) {
