@@ -133,7 +133,9 @@ struct LocallyConnectedOptions {
     Size stride = 1;
     Size dilation = 1;
     Padding padding = valid;
-    bool bias = true;  // one of each filter and position
+    Border border = {};   // what the padding holds
+    bool strict = false;  // refuses a map that the last position does not end at: see conv()
+    bool bias = true;     // one of each filter and position
     Init init = Init::he();
     Init bias_init = Init::zeros();
     Activation activation = Activation();

@@ -126,15 +126,11 @@ bool next_tap(Numbers& tap, const Numbers& kernel) {
 }
 
 // The patches of a map side by side along the channels, tap by tap: (KH * KW * C, H', W').
-Value patches_of(Layer& layer, Value x, const Places& places) {
+Value patches_of(Layer& layer, Value x, const Places& places, Border border) {
     const Numbers map = layer.type(x).shape;
     check_fit(layer, places, map);
-    const Numbers& pads = places.padding;
-    if (std::ranges::any_of(pads, [](int64_t cells) { return cells > 0; })) {
-        x = layer.add(
-            "padded", "pad", {x},
-            {{"before", internal::cells_before(pads)}, {"after", internal::cells_after(pads)}});
-    }
+    if (border.kind[0] == '\0') border = Border::zeros();
+    x = with_border(layer, x, places.padding, border, /*has_zeros=*/false).map;
     const Numbers cells = behind(map[0], places.positions(map));
     const Numbers steps = behind(1, places.stride);
     std::vector<Value> taps;
@@ -157,8 +153,13 @@ Tensor locally_connected(const Tensor& x, int filters, const LocallyConnectedOpt
         "locally_connected", options.name, {x}, where,
         [&](Layer& layer, const std::vector<Value>& in) {
             layer.expect_any_map(in[0]);
-            const Places places = places_of(layer, layer.type(in[0]), filters, options);
-            const Value patches = patches_of(layer, in[0], places);
+            const TensorType type = layer.type(in[0]);
+            const Places places = places_of(layer, type, filters, options);
+            if (options.strict) {
+                check_strict(layer, internal::positions_of(type),
+                             {places.kernel, places.stride, places.dilation}, places.padding);
+            }
+            const Value patches = patches_of(layer, in[0], places, options.border);
             const Numbers map = layer.type(patches).shape;
             const Value w = layer.parameter("w", plain_type(behind(filters, map)), options.init,
                                             map[0], filters * places.taps());

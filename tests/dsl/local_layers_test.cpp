@@ -66,6 +66,31 @@ TEST(LocallyConnected, IsTheConvolutionWhereFiltersAreEqual) {
     EXPECT_EQ(run_layer(kFive, kX, layer, {{"l.w", w}}), expected);
 }
 
+// Filters that are equal everywhere are those of the convolution, with each border.
+TEST(LocallyConnected, BordersAreThoseOfAConvolution) {
+    const Values map = {1, 2, 4, 8, -3, 5, 7, 0, 9, 6, -2, 3};
+    const Values filter = {1, -2, 3, 0.5, 2, -1, 4, 1, -3};
+    Values w;
+    for (double tap : filter) w.insert(w.end(), 12, tap);
+    for (const Border& border : {Border::zeros(), Border::constant(2), Border::reflect(),
+                                 Border::symmetric(), Border::replicate()}) {
+        EXPECT_EQ(
+            run_layer({1, 3, 4}, map,
+                      [&](const Tensor& x) {
+                          return locally_connected(
+                              x, 1, {.padding = 1, .border = border, .bias = false, .name = "l"});
+                      },
+                      {{"l.w", w}}),
+            run_layer({1, 3, 4}, map,
+                      [&](const Tensor& x) {
+                          return conv(x, 1,
+                                      {.padding = 1, .border = border, .bias = false, .name = "c"});
+                      },
+                      {{"c.w", filter}}))
+            << border.kind;
+    }
+}
+
 // Of a line position i reads cells 2 i and 2 i + 2; of a volume of two cells each position all.
 TEST(LocallyConnected, OfLinesAndVolumes) {
     EXPECT_EQ(
@@ -241,6 +266,9 @@ TEST(LocalLayers, MistakesNameBoth) {
     locally_connected(x, 0);
     locally_connected(x, 3, {.kernel = 6});
     locally_connected(flatten(x), 3);
+    locally_connected(x, 3, {.stride = 2, .padding = {1, 0, 0, 0}, .strict = true});  // 4x5 fits
+    locally_connected(x, 3, {.kernel = 2, .stride = 2, .strict = true});
+    locally_connected(x, 3, {.padding = 4, .border = Border::reflect()});
     deform_conv(x, x, 3);
     deform_conv(x, 3, {.kernel = {5, 1}, .offsets = Offsets::per_tap});
     deform_conv(m.input("volume", {2, 4, 5, 6}), 3);
@@ -271,6 +299,12 @@ TEST(LocalLayers, MistakesNameBoth) {
             "channels, height, width), or one with a length, or a depth, height and width behind "
             "the channels, but is f32[n,40]{2,4,5}\n"
             "  fix: put it before the layers that flatten the map",
+            "error[window]: locally_connected 'locally_connected5': (5 - 2 + 0) / 2 + 1 = 2.50 "
+            "positions along the width is no whole number (input, window, padding, stride)\n"
+            "  fix: pad 1 more, crop 1, choose a stride that divides 3, or leave strict out",
+            "error[padding]: pad 'locally_connected6.padded': the border 'reflect' is 4 cells wide "
+            "along the height, but the input has 4: 3 of them can be mirrored\n"
+            "  fix: pad at most 3 per side, or use the border replicate",
             "error[shape]: deform_conv 'deform_conv1': the offsets are f32[n,2,4,5], but must be "
             "f32[n,18,2,3]: down and right for each tap of each offset group, at each position\n"
             "  fix: make them with 18 filters of the same kernel, stride, dilation and padding",
