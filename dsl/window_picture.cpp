@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "compiler/ops/concatenate.h"
+#include "compiler/ops/crop.h"
 #include "compiler/ops/expect.h"
+#include "compiler/ops/local_dense.h"
 #include "compiler/ops/pad.h"
 #include "compiler/support/closest.h"
 #include "compiler/support/diagnostic.h"
@@ -43,13 +47,16 @@ class WindowFields : public Fields {
   public:
     std::map<std::string, List, std::less<>> lists;
     std::string border;
+    double value = 0;  // of a constant border
     void field(std::string_view, bool&) override {}
     void field(std::string_view, int64_t&) override {}
-    void field(std::string_view, double&) override {}
-    void field(std::string_view name, std::string& value) override {
-        if (name == "border") border = value;
+    void field(std::string_view name, double& number) override {
+        if (name == "value") value = number;
     }
-    void field(std::string_view name, List& value) override { lists[std::string(name)] = value; }
+    void field(std::string_view name, std::string& word) override {
+        if (name == "border") border = word;
+    }
+    void field(std::string_view name, List& list) override { lists[std::string(name)] = list; }
     void field(std::string_view, std::vector<double>&) override {}
 
     bool has(std::string_view name) const { return lists.contains(name); }
@@ -71,10 +78,37 @@ int64_t extent(const TensorType& type, size_t back) {
     return type.shape[type.shape.size() - 1 - back];
 }
 
+bool is_local(const Node& node) {
+    return dynamic_cast<const LocalDense*>(node.op.get()) != nullptr;
+}
+
+// The taps that a locally connected layer reads: crops of one map, joined. Empty where it reads
+// something else.
+std::vector<const Crop*> taps_of(const Graph& graph, const Node& node) {
+    const int joined = node.inputs[0].node;
+    const bool is_joined = graph.op_as<Concatenate>(joined) != nullptr;
+    std::vector<const Crop*> taps;
+    for (const Value value :
+         is_joined ? graph.node(joined).inputs : std::vector<Value>{node.inputs[0]}) {
+        taps.push_back(graph.op_as<Crop>(value.node));
+        if (taps.back() == nullptr) return {};
+    }
+    return taps;
+}
+
+// The map under a window.
+int map_of(const Graph& graph, const Node& node) {
+    int map = node.inputs[0].node;
+    if (!is_local(node)) return map;
+    if (graph.op_as<Concatenate>(map) != nullptr) map = graph.node(map).inputs[0].node;
+    return graph.node(map).inputs[0].node;
+}
+
 // A window has a stride and a padding for each axis of positions, and either its own size, a kernel
-// or that of a filter.
+// or that of a filter; or it is made of taps.
 bool has_window(const Graph& graph, const Node& node) {
     if (node.inputs.empty() || graph.type(node.inputs[0]).shape.size() < 2) return false;
+    if (is_local(node)) return !taps_of(graph, node).empty();
     const WindowFields fields = fields_of(node);
     const size_t axes = graph.type(node.inputs[0]).shape.size() - 1;
     const bool is_unpooling = fields.has("window") && fields.has("input");
@@ -90,8 +124,22 @@ struct Layer {
     const Node* pad = nullptr;  // in front of it, or null
 };
 
-PicturedAxis axis_of(const Graph& graph, const Layer& layer, size_t back) {
-    const Node& node = *layer.window;
+PicturedAxis axis_of_taps(const Graph& graph, const Node& node, size_t back) {
+    std::set<int64_t> begins;
+    PicturedAxis axis;
+    for (const Crop* tap : taps_of(graph, node)) {
+        begins.insert(tap->begin[tap->begin.size() - 1 - back]);
+        axis.stride = tap->step[tap->step.size() - 1 - back];
+    }
+    axis.in = extent(graph.type({map_of(graph, node), 0}), back);
+    axis.out = extent(node.types[0], back);
+    axis.taps = static_cast<int64_t>(begins.size());
+    axis.before = -*begins.begin();
+    if (axis.taps > 1) axis.dilation = (*begins.rbegin() - *begins.begin()) / (axis.taps - 1);
+    return axis;
+}
+
+PicturedAxis axis_of_window(const Graph& graph, const Node& node, size_t back) {
     const WindowFields fields = fields_of(node);
     PicturedAxis axis;
     axis.in = extent(graph.type(node.inputs[0]), back);
@@ -114,12 +162,18 @@ PicturedAxis axis_of(const Graph& graph, const Layer& layer, size_t back) {
     axis.stride = stride;
     axis.before = before;
     axis.after = fields.at("padding", 2 * back, 0);
-    if (layer.pad != nullptr) {
-        const WindowFields pad = fields_of(*layer.pad);
-        axis.in = extent(graph.type(layer.pad->inputs[0]), back);
-        axis.before += pad.at("before", back, 0);
-        axis.after += pad.at("after", back, 0);
-    }
+    return axis;
+}
+
+PicturedAxis axis_of(const Graph& graph, const Layer& layer, size_t back) {
+    const Node& node = *layer.window;
+    PicturedAxis axis =
+        is_local(node) ? axis_of_taps(graph, node, back) : axis_of_window(graph, node, back);
+    if (layer.pad == nullptr || is_transposed(fields_of(node))) return axis;
+    const WindowFields pad = fields_of(*layer.pad);
+    axis.in = extent(graph.type(layer.pad->inputs[0]), back);
+    axis.before += pad.at("before", back, 0);
+    axis.after += pad.at("after", back, 0);
     return axis;
 }
 
@@ -135,9 +189,9 @@ Layer find_layer(const Graph& graph, std::string_view name) {
         if (has_window(graph, node)) names.push_back(node.name);
         is_there = is_there || node.name == name;
         if (!belongs(node.name, name) || !has_window(graph, node)) continue;
-        const Node& source = graph.node(node.inputs[0].node);
-        const bool is_padded =
-            belongs(source.name, name) && graph.op_as<Pad>(node.inputs[0].node) != nullptr;
+        const int map = map_of(graph, node);
+        const Node& source = graph.node(map);
+        const bool is_padded = belongs(source.name, name) && graph.op_as<Pad>(map) != nullptr;
         return {&node, is_padded ? &source : nullptr};
     }
     const std::string near = closest(name, names);
@@ -183,8 +237,11 @@ WindowPicture picture_of_layer(const Graph& graph, std::string_view name) {
     if (graph.type(layer.window->inputs[0]).shape.size() > 2)
         picture.rows = axis_of(graph, layer, 1);
     if (!is_pool) picture.border = "zeros";
-    if (layer.pad != nullptr) picture.border = fields_of(*layer.pad).border;
-    if (picture.border == "constant") picture.border = "a constant";
+    if (layer.pad != nullptr) {
+        const WindowFields pad = fields_of(*layer.pad);
+        const char* constant = pad.value == 0 ? "zeros" : "a constant";
+        picture.border = pad.border == "constant" ? constant : pad.border;
+    }
     picture.title = title_of(name, picture, is_pool);
     return picture;
 }

@@ -56,6 +56,38 @@ TEST(WindowPicture, CountsOfConvolutions) {
               (Counts{1, 0, 0, 1, 1}));
 }
 
+// As a convolution of the same window, whose padding it makes by itself.
+TEST(WindowPicture, LocallyConnectedLayersAreDrawnAsConvolutions) {
+    const auto check = [](const ConvOptions& given, int64_t height, int64_t width) {
+        ConvOptions options = given;
+        options.name = "it";
+        const auto local = [&](const Tensor& x) {
+            return locally_connected(x, 1,
+                                     {.kernel = options.kernel,
+                                      .stride = options.stride,
+                                      .dilation = options.dilation,
+                                      .padding = options.padding,
+                                      .border = options.border,
+                                      .name = "it"});
+        };
+        const WindowPicture expected =
+            picture_of([&](const Tensor& x) { return conv(x, 1, options); }, height, width);
+        const WindowPicture picture = picture_of(local, height, width);
+        EXPECT_EQ(text_of(picture), text_of(expected));
+        EXPECT_EQ(svg_of(picture), svg_of(expected));
+    };
+    check({}, 5, 5);
+    check({.kernel = 1}, 2, 3);
+    check({.kernel = {3, 2}, .stride = 2, .padding = same}, 5, 4);
+    check({.kernel = {1, 3}, .dilation = {1, 2}, .padding = {0, 1, 3, 0}}, 4, 9);
+    check({.stride = {3, 1}, .padding = 1, .border = Border::reflect()}, 6, 4);
+    check({.padding = 1, .border = Border::constant(0.5)}, 3, 3);
+    Model m("lines");
+    m.output("y", locally_connected(m.input("x", {2, 7}), 3, {.stride = 2, .name = "it"}));
+    EXPECT_EQ(picture_of_layer(finished(m).graph, "it").title,
+              "it: filter 1x3, stride 1x2; 1x7 to 1x3");
+}
+
 // Before any tap is moved.
 TEST(WindowPicture, CountsOfDeformableConvolutions) {
     const auto deform = [](Offsets offsets) {
