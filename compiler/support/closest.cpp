@@ -37,6 +37,7 @@ std::string_view last_part(std::string_view word) {
 // The bare word, then the same without what names of other tools often end in.
 std::vector<std::string> forms_of(std::string_view word) {
     std::vector<std::string> forms = {bare(last_part(word))};
+    if (forms[0].starts_with("lazy")) forms[0].erase(0, 4);  // PyTorch's, which infers its channels
     for (std::string_view ending : {"layer", "1d", "2d", "3d"}) {
         const std::string& last = forms.back();
         if (last.size() > ending.size() + 1 && last.ends_with(ending))
@@ -79,6 +80,7 @@ std::string closest(std::string_view word, const std::vector<std::string_view>& 
 
 std::string Suggestion::to_string(std::string_view unknown, std::string_view what) const {
     if (word.empty()) return "";
+    if (is_written) return fmt::format("'{}' is written here as {}", unknown, word);
     if (!is_meant)
         return fmt::format("the closest {}{}is '{}'", what, what.empty() ? "" : " ", word);
     return fmt::format("'{}' is called '{}' here{}{}", unknown, word, remark.empty() ? "" : ", ",
@@ -88,6 +90,9 @@ std::string Suggestion::to_string(std::string_view unknown, std::string_view wha
 Suggestion suggest(std::string_view word, const std::vector<std::string_view>& known,
                    Vocabulary vocabulary) {
     for (const std::string& form : forms_of(word)) {
+        for (const std::string_view name : known) {
+            if (!form.empty() && bare(name) == form) return {std::string(name), /*is_meant=*/true};
+        }
         for (const Synonyms& same : synonyms(vocabulary)) {
             const std::vector<std::string_view> names = words_of(same.names);
             const std::vector<std::string_view> others = words_of(same.others);
@@ -95,8 +100,13 @@ Suggestion suggest(std::string_view word, const std::vector<std::string_view>& k
                 bare(names[0]) == form || std::ranges::find(others, form) != others.end();
             if (!is_here) continue;
             if (const std::string found = first_known(same.names, known); !found.empty())
-                return {found, /*is_meant=*/true,
+                return {found, /*is_meant=*/true, /*is_written=*/false,
                         found == same.remarked ? std::string(same.remark) : ""};
+        }
+        for (const Composite& layer : composites(vocabulary)) {
+            if (std::ranges::count(words_of(layer.others), form) == 0) continue;
+            if (layer.written.empty()) return {};
+            return {std::string(layer.written), /*is_meant=*/true, /*is_written=*/true};
         }
     }
     return {closest(word, known)};

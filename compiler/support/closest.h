@@ -14,14 +14,15 @@ enum class Vocabulary { layers, options, commands };
 struct Suggestion {
     std::string word;
     bool is_meant = false;    // it means the same; else it is merely written alike
+    bool is_written = false;  // it is no word, but how a user writes the same with what there is
     std::string remark = {};  // how to write it: "with {groups=1}"
-    // "'Conv2D' is called 'conv' here", "the closest op is 'conv2d'" (`what` is "op", or nothing),
-    // or empty.
+    // "'Conv2D' is called 'conv' here", "'Softmin' is written here as softmax(-x)", "the closest op
+    // is 'conv2d'" (`what` is "op", or nothing), or empty.
     std::string to_string(std::string_view unknown, std::string_view what = "") const;
 };
 
-// Of the words that are known, the first that means what `word` means to users of other tools
-// (synonyms.h), else the closest.
+// Of the words that are known, the same one in other letters, else the first that means what `word`
+// means to users of other tools (synonyms.h), else what is written in its place, else the closest.
 Suggestion suggest(std::string_view word, const std::vector<std::string_view>& known,
                    Vocabulary vocabulary);
 

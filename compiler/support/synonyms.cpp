@@ -1,5 +1,5 @@
 // The tables. Of rows with the same word elsewhere, the first counts that has a name known where
-// the word was found.
+// the word was found; then what is made of other layers.
 #include "compiler/support/synonyms.h"
 
 #include <algorithm>
@@ -9,13 +9,16 @@ namespace emulsion {
 namespace {
 
 constexpr Synonyms kLayers[] = {
-    {"conv conv2d", "convolution convolve crosscorrelation xcorr spatialconvolution pointwiseconv"},
+    {"conv conv2d",
+     "convolution convolve crosscorrelation xcorr spatialconvolution pointwiseconv pointwise "
+     "atrousconv atrousconvolution dilatedconv dilatedconvolution groupconv groupedconv"},
     {"depthwise_conv conv2d", "depthwiseconv depthwiseconvolution depthwise dwconv", "conv2d",
      "with as many groups as channels"},
     {"conv_transpose conv2d_backward_data",
      "deconv deconvolution transposedconv transposedconvolution convtransposed convtranspose2d "
-     "conv2dtranspose convolutiontranspose fractionalconv fullconvolution upconv upconvolution"},
-    {"embedding gather", "embed lookup embeddings embeddinglookup embeddingbag"},
+     "conv1dtranspose conv2dtranspose conv3dtranspose convolutiontranspose fractionalconv "
+     "fullconvolution upconv upconvolution"},
+    {"embedding gather", "embed lookup embeddings embeddinglookup"},
     {"deform_conv deform_sample", "deformableconv deformableconvolution dcn"},
     {"locally_connected local_dense", "localconv unsharedconv"},
     {"graph_conv", "gcn gcnconv graphconvolution"},
@@ -33,12 +36,15 @@ constexpr Synonyms kLayers[] = {
     {"global_average_pool reduce",
      "globalaveragepooling globalaveragepooling2d globalavgpool gap adaptiveavgpool", "reduce",
      "with {keep_samples=true, keep_channels=true, mean=true}"},
-    {"global_max_pool", "globalmaxpooling globalmaxpooling2d globalmaxpool adaptivemaxpool"},
+    {"global_max_pool max_pool",
+     "globalmaxpooling globalmaxpooling2d globalmaxpool adaptivemaxpool", "max_pool",
+     "with a window of the whole map"},
     {"max_unpool max_pool_backward", "unpool unpooling maxunpooling"},
     {"subsample", "subsampling trainablesubsampling"},
     {"relu", "rectifier rectifiedlinear rectifiedlinearunit"},
     {"relu6", "relusix"},
     {"leaky_relu", "lrelu leakyrectifier"},
+    {"leaky_relu", "rrelu randomizedrelu", "leaky_relu", "with one slope"},
     {"prelu", "parametricrelu parametricrectifier"},
     {"silu", "swish swish1"},
     {"hard_swish", "hswish hardsilu"},
@@ -50,30 +56,31 @@ constexpr Synonyms kLayers[] = {
     {"softplus", "smoothrelu"},
     {"log_softmax", "logsoftmax"},
     {"rbf", "radialbasis radialbasisfunction"},
-    {"batch_norm", "batchnormalization batchnormalisation bn"},
+    {"batch_norm", "batchnormalization batchnormalisation bn syncbatchnorm"},
     {"layer_norm group_norm", "layernormalization layernormalisation ln", "group_norm",
      "with {groups=1}"},
     {"group_norm", "groupnormalization groupnormalisation gn"},
     {"instance_norm group_norm", "instancenormalization instancenormalisation", "group_norm",
      "with as many groups as channels"},
     {"local_response_norm", "lrn localresponsenormalization localresponsenormalisation"},
-    {"concatenate", "concat cat join"},
+    {"concatenate", "concat cat join stack"},
     {"flatten", "ravel"},
-    {"reshape view", "unflatten"},
+    {"reshape view", "unflatten view squeeze unsqueeze expanddims"},
     {"transpose", "permute swapaxes"},
     {"upsample resize",
-     "upsampling upsampling2d interpolate resizebilinear resizenearest unsample"},
+     "upsampling upsampling2d upsamplingnearest upsamplingbilinear interpolate resizing "
+     "resizebilinear resizenearest unsample"},
     {"channel_shuffle", "shufflechannels"},
     {"pad", "zeropadding zeropadding2d zeropad constantpad reflectionpad replicationpad"},
-    {"crop", "cropping cropping2d"},
+    {"crop", "cropping cropping2d centercrop"},
     {"slice", "narrow stridedslice select"},
     {"split", "chunk unbind"},
     {"flip", "reverse mirror fliplr flipud"},
-    {"spatial_dropout", "spatialdropout featuredropout dropout2d"},
+    {"spatial_dropout", "spatialdropout featuredropout dropout1d dropout2d dropout3d"},
     {"gaussian_noise", "noise"},
-    {"dropout", "drop alphadropout"},
+    {"dropout", "drop"},
     {"squeeze_excitation", "se seblock squeezeexcite squeezeandexcitation"},
-    {"add", "plus sum eltwiseadd residual shortcut"},
+    {"add", "plus sum eltwiseadd residual shortcut skip skipconnection"},
     {"subtract", "sub minus"},
     {"multiply", "mul times hadamard"},
     {"divide", "div truediv"},
@@ -93,9 +100,12 @@ constexpr Synonyms kLayers[] = {
     {"input", "inputlayer placeholder"},
     {"parameter", "variable weight weights"},
     {"classify softmax_cross_entropy",
-     "crossentropyloss categoricalcrossentropy sparsecategoricalcrossentropy nllloss "
-     "softmaxwithloss softmaxloss"},
-    {"binary_cross_entropy", "bce bceloss bcewithlogitsloss binarycrossentropywithlogits"},
+     "crossentropyloss sparsecategoricalcrossentropy nllloss softmaxwithloss softmaxloss"},
+    {"cross_entropy distribution_cross_entropy", "categoricalcrossentropy"},
+    {"cross_entropy distribution_cross_entropy", "kldivloss kldivergence kullbackleibler",
+     "cross_entropy", "whose gradient is the same"},
+    {"binary_cross_entropy",
+     "bce bceloss bcewithlogitsloss binarycrossentropywithlogits multilabelsoftmarginloss"},
     {"mean_squared_error", "mse mseloss l2loss euclideanloss"},
     {"mean_absolute_error absolute_error", "mae l1loss"},
     {"smooth_l1 huber", "smoothl1loss"},
@@ -117,6 +127,35 @@ constexpr Synonyms kLayers[] = {
     {"one_cycle_rate one_cycle", "onecyclelr onecycle superconvergence"},
     {"plateau_rate plateau", "reducelronplateau reduceonplateau"},
     {"warm_up", "warmup linearwarmup"},
+};
+
+constexpr Composite kComposites[] = {
+    {"separableconv separableconvolution depthwiseseparableconv depthwiseseparableconvolution",
+     "conv(depthwise_conv(x), filters, {.kernel = 1})"},
+    {"embeddingbag", "mean(embedding(index, vocabulary, width), {1})"},
+    {"selu", "1.0507 * elu(x, {.alpha = 1.67326})"},
+    {"celu", "alpha * elu(x / alpha)"},
+    {"glu gatedlinearunit", "halves[0] * sigmoid(halves[1]), of halves = split(x, 2)"},
+    {"logsigmoid", "-softplus(-x)"},
+    {"softmin", "softmax(-x)"},
+    {"softsign", "x / (1 + abs(x))"},
+    {"softshrink softthreshold", "x - clip(x, -0.5, 0.5)"},
+    {"tanhshrink", "x - tanh(x)"},
+    {"rmsnorm rmsnormalization rmsnormalisation",
+     "gain * x / sqrt(mean(x * x, {0}) + 1e-6), with a parameter gain"},
+    {"rsqrt", "1 / sqrt(x)"},
+    {"identity passthrough noop", "x itself"},
+    {"activation",
+     "the function itself, relu(x), or an option of the layer before, .activation = relu"},
+    {"rescaling normalization", "m.normalize(means, deviations)"},
+    {"randomflip randomhorizontalflip randomverticalflip", "m.augment({random_flip()})"},
+    {"randomrotation", "m.augment({rotate(degrees)})"},
+    {"randomcrop", "m.augment({random_crop(cells)})"},
+    {"squaredhinge", "m.hinge(scores, {.squared = true})"},
+    {"softmarginloss", "m.loss(softplus(-target * scores))"},
+    {"rnn lstm lstmcell gru grucell simplernn convlstm attention multiheadattention transformer "
+     "bilinear circularpad alphadropout adamax rprop asgd lion sort argsort std var norm",
+     ""},
 };
 
 constexpr Synonyms kOptions[] = {
@@ -223,6 +262,11 @@ std::span<const Synonyms> synonyms(Vocabulary vocabulary) {
         case Vocabulary::commands:
             return kCommands;
     }
+    return {};
+}
+
+std::span<const Composite> composites(Vocabulary vocabulary) {
+    if (vocabulary == Vocabulary::layers) return kComposites;
     return {};
 }
 

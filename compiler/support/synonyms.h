@@ -18,6 +18,15 @@ struct Synonyms {
 
 std::span<const Synonyms> synonyms(Vocabulary vocabulary);
 
+// What is no word here, but made of others.
+struct Composite {
+    std::string_view others;   // as in Synonyms
+    std::string_view written;  // with layers of dsl/emulsion.h; empty: there is nothing like it,
+                               // and what is written alike is something else
+};
+
+std::span<const Composite> composites(Vocabulary vocabulary);
+
 std::vector<std::string_view> words_of(std::string_view list);
 
 }  // namespace emulsion

@@ -37,11 +37,47 @@ TEST(Suggestions, OpsThatMeanTheSame) {
     EXPECT_EQ(op_for("upsample"), "'upsample' is called 'resize' here");
     EXPECT_EQ(op_for("convolve"), "'convolve' is called 'conv2d' here");
     EXPECT_EQ(op_for("rela"), "the closest op is 'relu'");
+    EXPECT_EQ(op_for("Softmax"), "'Softmax' is called 'softmax' here");
+    EXPECT_EQ(op_for("GlobalMaxPooling2D"),
+              "'GlobalMaxPooling2D' is called 'max_pool' here, with a window of the whole map");
 }
 
 TEST(Suggestions, NothingWhereNothingIsNear) {
     for (const char* word : {"lstm", "attention", "transformer", "x", "", "__", "conv2d_lstm_cell"})
         EXPECT_EQ(op_for(word), "") << word;
+    // Written like sigmoid's kin, sqrt, crop and sgd, and something else.
+    for (const char* word : {"LSTM", "GRU", "Bilinear", "CircularPad2d", "AlphaDropout", "sort",
+                             "Rprop", "std", "Adamax"})
+        EXPECT_EQ(function_for(word), "") << word;
+}
+
+// What is no layer here is written with others; only what such a text calls is known.
+TEST(Suggestions, LayersMadeOfOthers) {
+    const std::pair<const char*, const char*> pairs[] = {
+        {"SeparableConv2D", "conv(depthwise_conv(x), filters, {.kernel = 1})"},
+        {"nn.EmbeddingBag", "mean(embedding(index, vocabulary, width), {1})"},
+        {"SELU", "1.0507 * elu(x, {.alpha = 1.67326})"},
+        {"CELU", "alpha * elu(x / alpha)"},
+        {"GLU", "halves[0] * sigmoid(halves[1]), of halves = split(x, 2)"},
+        {"LogSigmoid", "-softplus(-x)"},
+        {"Softmin", "softmax(-x)"},
+        {"Softsign", "x / (1 + abs(x))"},
+        {"RMSNorm", "gain * x / sqrt(mean(x * x, {0}) + 1e-6), with a parameter gain"},
+    };
+    for (const auto& [word, expected] : pairs) {
+        EXPECT_EQ(op_for(word), fmt::format("'{}' is written here as {}", word, expected));
+        EXPECT_EQ(function_for(word), expected);
+    }
+    for (const Composite& layer : composites(Vocabulary::layers)) {
+        std::vector<std::string> unknown;
+        const std::string all = headers() + read_text(source_path("dsl/augmentation.h"));
+        for (const UnknownFunction& f :
+             find_unknown_functions(std::string(layer.written), all).unknown)
+            unknown.push_back(f.name);
+        EXPECT_EQ(unknown, std::vector<std::string>()) << layer.written;
+        for (std::string_view word : words_of(layer.others)) EXPECT_EQ(bare(word), word);
+    }
+    EXPECT_TRUE(composites(Vocabulary::options).empty());
 }
 
 TEST(Suggestions, FunctionsOfKerasAndPyTorch) {
@@ -92,6 +128,29 @@ TEST(Suggestions, FunctionsOfKerasAndPyTorch) {
         {"ReduceLROnPlateau", "plateau_rate"},
         {"OneCycleLR", "one_cycle_rate"},
         {"max_poll", "max_pool"},
+        {"ConvTranspose2d", "conv_transpose"},
+        {"Conv1DTranspose", "conv_transpose"},
+        {"LazyConv2d", "conv"},
+        {"LazyLinear", "dense"},
+        {"PReLU", "prelu"},
+        {"RReLU", "leaky_relu"},
+        {"Softplus", "softplus"},
+        {"Softmax", "softmax"},
+        {"Mish", "mish"},
+        {"Dropout2d", "spatial_dropout"},
+        {"Dropout3d", "spatial_dropout"},
+        {"SyncBatchNorm", "batch_norm"},
+        {"Reshape", "reshape"},
+        {"view", "reshape"},
+        {"unsqueeze", "reshape"},
+        {"Permute", "transpose"},
+        {"UpsamplingBilinear2d", "upsample"},
+        {"CategoricalCrossentropy", "cross_entropy"},
+        {"SparseCategoricalCrossentropy", "classify"},
+        {"KLDivLoss", "cross_entropy"},
+        {"Sum", "sum"},
+        {"Adam", "adam"},
+        {"dilated_conv", "conv"},
     };
     for (const auto& [word, expected] : pairs) EXPECT_EQ(function_for(word), expected) << word;
 }
