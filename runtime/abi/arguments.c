@@ -23,18 +23,23 @@ static int check_ports(emulsion_instance* instance, const char* kind, const emul
     return EMULSION_OK;
 }
 
-/* "input 'mask' of sample 3", and where it is a map ", row 0, column 17". `place` counts the rows
- * of channels, a sample's one after another. */
+/* "input 'mask' of sample 3", and where it is a map ", row 0, column 17", of a volume ", plane 2"
+ * in front. `place` counts the rows of channels, a sample's one after another. */
 static void name_place(emulsion_instance* instance, const emulsion_port* port, int64_t place) {
     const int64_t width = port->rank > 1 ? port->shape[port->rank - 1] : 1;
-    const int64_t each = port->rank > 2 ? width * port->shape[port->rank - 2] : width;
+    const int64_t plane = port->rank > 2 ? width * port->shape[port->rank - 2] : width;
+    const int64_t each = port->rank > 3 ? plane * port->shape[port->rank - 3] : plane;
     emulsion_fail(instance, EMULSION_INVALID_ARGUMENT, "input '");
     emulsion_append(instance, port->name);
     emulsion_append(instance, "' of sample ");
     emulsion_append_number(instance, place / each);
+    if (port->rank > 3) {
+        emulsion_append(instance, ", plane ");
+        emulsion_append_number(instance, place % each / plane);
+    }
     if (port->rank > 2) {
         emulsion_append(instance, ", row ");
-        emulsion_append_number(instance, place % each / width);
+        emulsion_append_number(instance, place % plane / width);
     }
     if (port->rank > 1) {
         emulsion_append(instance, ", column ");

@@ -291,13 +291,17 @@ void check_npy_type(const ByteSource& file, const NpyHeader& header, const char*
 std::vector<int32_t> read_npy_maps(const ByteSource& file, const NpyHeader& header,
                                    const DataRequest& request) {
     const PictureShape& shape = request.target.shape;
-    const std::vector<uint64_t> wanted{header.shape[0], static_cast<uint64_t>(shape.height),
-                                       static_cast<uint64_t>(shape.width)};
+    std::vector<int64_t> axes = request.target.axes;  // of one map
+    if (axes.empty()) axes = {1, shape.height, shape.width};
+    std::vector<uint64_t> wanted(axes.begin(), axes.end());
+    wanted[0] = header.shape[0];
     if (header.shape != wanted) {
-        file.refuse(
-            concat("the maps have the shape ", tuple_text(header.shape),
-                   "; the network is trained towards (n, ", shape.height, ", ", shape.width, ")"),
-            "give a class index for each pixel that the network classifies");
+        std::string expected;
+        for (size_t i = 1; i < axes.size(); i++) expected += concat(", ", axes[i]);
+        file.refuse(concat("the maps have the shape ", tuple_text(header.shape),
+                           "; the network is trained towards (n", expected, ")"),
+                    concat("give a class index for each ", axes.size() == 3 ? "pixel" : "position",
+                           " that the network classifies"));
     }
     const uint64_t each = element_bytes(header), elements = shape.elements();
     std::vector<int32_t> maps;
@@ -327,7 +331,7 @@ std::vector<int32_t> read_npy_numbers(const ByteSource& file, NpyHeader header,
     if (header.shape.size() == 1 && target.elements() == 1) header.shape.push_back(1);
     DataRequest rows = request;  // that are targets
     rows.shape = target.shape;
-    rows.axes.clear();
+    rows.axes = target.axes;
     const auto numbers = read_rows<float>(file, header, header.shape[0], rows);
     std::vector<int32_t> bits(numbers.size());
     for (size_t i = 0; i < numbers.size(); i++) {

@@ -119,19 +119,23 @@ std::unique_ptr<Source> open_indices(const Place& place, const std::string& name
 // Data of what is no class of a row.
 std::unique_ptr<Source> open_targets(const Place& place, Part part, const DataRequest& request) {
     const bool is_map = request.target.kind == TargetKind::kMap;
-    if (is_map && place.kind == Kind::kTree)
+    const bool has_pictures = request.axes.empty() && request.target.axes.empty();
+    if (is_map && has_pictures && place.kind == Kind::kTree)
         return open_mask_folder(part_of(place.path, part), request);
-    if (place.kind == Kind::kList)
+    if (has_pictures && place.kind == Kind::kList)
         return is_map ? open_mask_list(place.path, request) : open_number_list(place.path, request);
     if (!is_map && place.kind == Kind::kCsv) return read_csv(place.path, request);
     if (place.kind == Kind::kReader)
         return open_user_rows(*find_user_reader(place.path), part, request);
     throw RuntimeError(
         one_line(place.path),
-        is_map ? "holds no masks, but the network classifies each pixel"
+        is_map ? concat("holds no ", has_pictures ? "masks" : "maps",
+                        ", but the network classifies each ", has_pictures ? "pixel" : "position")
                : concat("holds no numbers to be predicted, but the network is trained towards ",
                         request.target.elements(), request.target.elements() == 1 ? "" : " each"),
-        is_map
+        !has_pictures
+            ? "give two files, --images FILE.npy --labels FILE.npy, or a reader of your own"
+        : is_map
             ? "give a folder with images/ and masks/, a list of pictures and masks, a reader of "
               "your own, or --images FILE --labels FILE.npy"
             : "give a .csv file or a list of pictures with the numbers of each, a reader of your "

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "runtime/data/picture.h"
 
@@ -15,6 +16,8 @@ struct TargetForm {
     // Of a map 1, H, W; of numbers C, H, W, or K, 1, 1 where they are a vector.
     PictureShape shape{1, 1, 1};
     std::optional<int32_t> ignored = std::nullopt;  // the class index of pixels that do not count
+    // Of lines and volumes, the axes (C, L) or (C, D, H, W), which `shape` is another sight of.
+    std::vector<int64_t> axes = {};
 
     uint64_t elements() const { return shape.elements(); }  // 4 bytes each
 };

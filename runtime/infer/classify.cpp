@@ -56,12 +56,13 @@ class Rows {
   private:
     static MapOutput find_map(const emulsion_info& info) {
         const auto map = map_output_of(info);
-        if (map && map->shape.channels <= kMostMaskClasses) return *map;
+        const bool is_picture = map && info.outputs[map->index].rank == 3;
+        if (is_picture && map->shape.channels <= kMostMaskClasses) return *map;
         throw RuntimeError(
             "--save-masks",
-            map ? concat("the network has ", map->shape.channels,
-                         " classes, but a PNG of indices holds at most ", kMostMaskClasses)
-                : std::string("the network gives no scores of classes for each pixel"),
+            is_picture ? concat("the network has ", map->shape.channels,
+                                " classes, but a PNG of indices holds at most ", kMostMaskClasses)
+                       : std::string("the network gives no scores of classes for each pixel"),
             "leave the option out, or give --save-outputs FOLDER");
     }
     std::vector<OutputValues> values_of(const std::vector<int>& outputs, int sample) const {

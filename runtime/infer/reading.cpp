@@ -23,19 +23,16 @@ TargetForm target_of(const emulsion_info& info) {
     TargetForm target;
     const auto map = map_output_of(info);
     if (map && !score_output_of(info)) {
+        target = target_form(info.outputs[map->index]);
         target.kind = TargetKind::kMap;
-        target.shape = {1, map->shape.height, map->shape.width};
+        target.shape.channels = 1;
         if (map->shape.channels <= kUnlabelled) target.ignored = kUnlabelled;
     }
     for (int i = 0; i < info.output_count; i++) {
         const emulsion_port& port = info.outputs[i];
-        if (std::string_view(port.name) != "prediction" || port.rank == 0 || port.rank == 2)
-            continue;
+        if (std::string_view(port.name) != "prediction" || port.rank == 0) continue;
+        target = target_form(port);
         target.kind = TargetKind::kNumbers;
-        const auto extent = [&](int axis) {
-            return axis < port.rank ? static_cast<int>(port.shape[axis]) : 1;
-        };
-        target.shape = {extent(0), extent(1), extent(2)};
     }
     return target;
 }

@@ -41,6 +41,19 @@ std::vector<int64_t> row_axes(const emulsion_port& port) {
                   : std::vector<int64_t>();
 }
 
+TargetForm target_form(const emulsion_port& port) {
+    const std::vector<int64_t> axes(port.shape, port.shape + port.rank);
+    const auto extent = [&](size_t axis) {
+        return axis < axes.size() ? static_cast<int>(axes[axis]) : 1;
+    };
+    TargetForm form;
+    form.shape = {extent(0), extent(1), extent(2)};
+    if (axes.size() == 2) form.shape = {extent(0), 1, extent(1)};
+    if (axes.size() == 4) form.shape = {extent(0), extent(1) * extent(2), extent(3)};
+    if (axes.size() == 2 || axes.size() == 4) form.axes = axes;
+    return form;
+}
+
 IndexRange index_range(const emulsion_port& port) {
     return port.type == EMULSION_I32 ? IndexRange{port.classes, port.ignored} : IndexRange{};
 }
@@ -156,14 +169,12 @@ std::optional<MapOutput> map_output_of(const emulsion_info& info) {
     for (const std::string_view wanted : {kProbabilities, std::string_view("scores")}) {
         for (int i = 0; i < info.output_count; i++) {
             const emulsion_port& port = info.outputs[i];
-            if (port.type != EMULSION_F32 || port.rank != 3 || port.batched != 1) continue;
+            if (port.type != EMULSION_F32 || port.rank < 2 || port.batched != 1) continue;
             const std::string_view name = port.name;
             if (port.shape[0] < 2 || (name != wanted && !name.ends_with(concat(".", wanted))))
                 continue;
             return MapOutput{
-                i,
-                {static_cast<int>(port.shape[0]), static_cast<int>(port.shape[1]),
-                 static_cast<int>(port.shape[2])},
+                i, target_form(port).shape,
                 wanted == kProbabilities ? ScoreKind::kProbabilities : ScoreKind::kScores};
         }
     }

@@ -38,11 +38,12 @@ std::optional<ScoreOutput> score_output_of(const emulsion_info& info);
 ScoreOutput find_score_output(const emulsion_info& info);
 ScoreKind score_kind_of(const emulsion_info& info);  // kScores where there are none
 
-// Where the scores of every pixel are: the first f32 output of shape K, H, W, K of 2 at least,
-// called "probabilities" or "NAME.probabilities", else "scores" or "NAME.scores".
+// Where the scores of every pixel are: the first f32 output of shape K, H, W, of a line or of a
+// volume, K of 2 at least, called "probabilities" or "NAME.probabilities", else "scores" or
+// "NAME.scores".
 struct MapOutput {
     int index = 0;
-    PictureShape shape;  // K, H, W
+    PictureShape shape;  // K, H, W; of a volume K, D * H, W
     ScoreKind kind = ScoreKind::kScores;
 };
 std::optional<MapOutput> map_output_of(const emulsion_info& info);
@@ -74,6 +75,10 @@ PictureShape picture_input(const emulsion_port& port, const std::string& network
 
 // The axes of an input that is a row of numbers, (C, L) or (C, D, H, W); of a picture, none.
 std::vector<int64_t> row_axes(const emulsion_port& port);
+
+// What a row is compared with by a tensor of a sample: its shape as that of a picture, as
+// picture_input sees it, and the axes of a line or a volume. The kind is the caller's affair.
+TargetForm target_form(const emulsion_port& port);
 
 // The numbers that an input of indices takes; of other inputs, none.
 IndexRange index_range(const emulsion_port& port);

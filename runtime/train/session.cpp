@@ -39,9 +39,9 @@ namespace {
 std::string describe(const emulsion_port& port) {
     const char* contents = "numbers";
     if (port.type == EMULSION_I32) {
-        contents = port.rank == 0   ? "class indices"
-                   : port.rank == 3 ? "a class index for each pixel"
-                                    : "indices";
+        contents = port.rank == 0                        ? "class indices"
+                   : port.rank > 1 && port.shape[0] == 1 ? "a class index for each position"
+                                                         : "indices";
     }
     if (port.distribution != 0) contents = "distributions over classes";
     return concat(quoted(port.name), " (", contents, ")");
@@ -49,19 +49,16 @@ std::string describe(const emulsion_port& port) {
 
 // What the port is trained towards; nothing where it is fed with something else.
 std::optional<TargetForm> target_of(const emulsion_port& port) {
-    const auto extent = [&](int axis) { return static_cast<int>(port.shape[axis]); };
-    TargetForm target;
+    TargetForm target = target_form(port);
     if (port.batched != 1 || port.distribution != 0) return std::nullopt;
     if (port.type == EMULSION_I32 && port.rank == 0) return target;
-    if (port.rank == 3) target.shape = {extent(0), extent(1), extent(2)};
-    if (port.type == EMULSION_I32 && port.rank == 3) {
+    if (port.type == EMULSION_I32 && port.rank > 1 && port.shape[0] == 1) {
         target.kind = TargetKind::kMap;
         if (port.ignored != 0) target.ignored = port.ignored;
         return target;
     }
-    if (port.type != EMULSION_F32 || port.rank == 0 || port.rank == 2) return std::nullopt;
+    if (port.type != EMULSION_F32 || port.rank == 0) return std::nullopt;
     target.kind = TargetKind::kNumbers;
-    if (port.rank == 1) target.shape = {extent(0), 1, 1};
     return target;
 }
 

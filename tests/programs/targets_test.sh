@@ -5,6 +5,7 @@ set -uo pipefail
 source "$(dirname "$0")/programs_support.sh"
 build pixels_net.cpp --batch 8
 build numbers_net.cpp --batch 8
+build voxels_net.cpp --batch 8
 cd "$work"
 
 # Pictures 12 wide and 8 high whose mask says which pixels are light; a border is not counted.
@@ -29,6 +30,13 @@ with open("rows.csv", "w") as file:
     for i in range(64):
         x = [random.random() for _ in range(4)]
         file.write(f"{x[0] + x[1]:.6f},{x[2] - 2 * x[3]:.6f}," + ",".join(f"{v:.6f}" for v in x) + "\n")
+# Volumes of 3x4x5 whose light voxels are the class 1; the first plane is not counted.
+def npy(path, kind, shape, content):
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    open(path, "wb").write(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + content)
+scans = [random.random() for _ in range(40 * 60)]
+npy("scans.npy", "<f4", (40, 1, 3, 4, 5), struct.pack(f"<{len(scans)}f", *scans))
+npy("voxels.npy", "|u1", (40, 3, 4, 5), bytes(255 if i % 60 < 20 else int(v > 0.5) for i, v in enumerate(scans)))
 PYTHON
 
 ./pixels-train --data data --resize nearest --epochs 12 --validation test --checkpoint run --confusion --json >train.out 2>train.err ||
@@ -58,6 +66,17 @@ TEXT
 diff -u err.txt - <<'TEXT' || fault "--best recall"
 error: --best: counts classes, but the network is trained towards numbers
   fix: leave the option out
+TEXT
+
+# Of volumes: the same by two files
+./voxels-train --images scans.npy --labels voxels.npy --epochs 60 --validation 0.2 --checkpoint scan --json >voxels.out 2>err.txt ||
+    fault "training towards voxels: $(cat err.txt)"
+./voxels-infer --weights scan/weights.safetensors --images scans.npy --labels voxels.npy --json >scan.out 2>err.txt ||
+    fault "inference of voxels: $(cat err.txt)"
+./voxels-train --data data --steps 1 >out.txt 2>err.txt && fault "pictures pass for volumes"
+diff -u err.txt - <<'TEXT' || fault "pictures for volumes"
+error: data: holds no maps, but the network classifies each position
+  fix: give two files, --images FILE.npy --labels FILE.npy, or a reader of your own
 TEXT
 
 python3 - <<'PYTHON' || fault "the programs count otherwise than by hand"
@@ -130,5 +149,10 @@ errors = last["errors"]
 assert abs(errors["rmse"] ** 2 - last["loss"]) < 1e-9 and 0 < errors["mae"] <= errors["rmse"] and 0.9 < errors["r2"] < 1, last
 found = [line["validation"]["loss"] for line in epochs if line["event"] == "epoch"]
 assert found[-1] < 1e-2 * found[0], found
+
+total = json.load(open("scan.out"))
+assert total["pixels"] == 40 * 40 and total["accuracy"] > 0.9, total
+epochs = [line for line in map(json.loads, open("voxels.out")) if line["event"] == "epoch"]
+assert epochs[-1]["validation"]["accuracy"] > 0.9 and epochs[-1]["loss"] < 0.5 * epochs[0]["loss"], epochs[-1]
 PYTHON
 finish

@@ -286,6 +286,19 @@ TEST_F(DataTargets, NumbersAndMapsOfNpy) {
               "DIR/y.npy: the maps have the shape (2, 1, 2); the network is trained towards (n, 2, "
               "2)"
               "\n  fix: give a class index for each pixel that the network classifies");
+    // Of a volume of two planes, one row and one column.
+    request.classes = 3;
+    request.target = {TargetKind::kMap, {1, 2, 1}, 255, {1, 2, 1, 1}};
+    EXPECT_EQ(refuse(request),
+              "DIR/y.npy: the maps have the shape (2, 1, 2); the network is trained towards (n, 2, "
+              "1, 1)"
+              "\n  fix: give a class index for each position that the network classifies");
+    put_file(folder_ / "y.npy", npy("|u1", "(2, 2, 1, 1)", maps, sizeof maps));
+    EXPECT_EQ(target_of(*open_source(files, request), 1), (std::vector<int32_t>{255, 2}));
+    EXPECT_EQ(
+        message_of([&] { open_source(folder_ / "x.npy", Part::train, request); }, folder_.path())
+            .substr(0, 20),
+        "DIR/x.npy: an array ");
     put_file(folder_ / "y.npy", npy("<f4", "(1, 2)", targets, 8));
     EXPECT_EQ(refuse(numbers_),
               "DIR/y.npy: holds 1 row, but 'DIR/x.npy' holds 2"
