@@ -712,7 +712,8 @@ class Model {
     // huber divided by beta: of box regression. A beta of 0 is mean_absolute_error.
     void smooth_l1(const Tensor& prediction, const SmoothL1Options& options = {},
                    Place where = Place::current());
-    // Any other loss: the mean of `value` over everything.
+    // Any other loss: the mean of `value` over everything. A model that has no losses but these, of
+    // its own values, learns from rows alone: the program that trains it reads no labels.
     void loss(const Tensor& value, const LossOptions& options = {}, Place where = Place::current());
 
     // Hands a tensor out of the inference library under this name. A model with outputs and without

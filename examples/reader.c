@@ -2,7 +2,7 @@
  * trained towards, a byte for each value of the network's input, in the order H, W, C, and four
  * bytes for each value of its further inputs, where it has any, as this machine has a float or an
  * int32_t. What it is trained towards is a byte for a label or for the class of each pixel, or
- * numbers of four bytes.
+ * numbers of four bytes; of a network that learns from rows alone nothing.
  *
  *     cc -std=c99 -O2 -shared -fPIC -I EMULSION examples/reader.c -o reader.so
  *     net-train --data ./reader.so:records.bin
@@ -107,6 +107,7 @@ int emulsion_open_reader(const emulsion_reader_request* request, emulsion_reader
     if (all == NULL) return 1;
     all->values = product_of(request->shape, 3);
     all->targets = product_of(request->target_shape, 3);
+    if (request->target == EMULSION_READER_NOTHING) all->targets = 0;
     all->size = request->target == EMULSION_READER_NUMBERS ? sizeof(float) : 1;
     all->extras = request->inputs;
     all->extra[0] = all->targets * all->size + all->values;

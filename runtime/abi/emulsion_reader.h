@@ -19,8 +19,14 @@ extern "C" {
 #define EMULSION_READER_VERSION 3
 #define EMULSION_READER_ERROR 256 /* bytes for a message, its end included */
 
-/* What a row is trained towards: its class, the class of each pixel of a map, or numbers. */
-enum { EMULSION_READER_LABEL = 0, EMULSION_READER_MAP = 1, EMULSION_READER_NUMBERS = 2 };
+/* What a row is trained towards: its class, the class of each pixel of a map, numbers, or nothing,
+ * where it is learnt from alone. */
+enum {
+    EMULSION_READER_LABEL = 0,
+    EMULSION_READER_MAP = 1,
+    EMULSION_READER_NUMBERS = 2,
+    EMULSION_READER_NOTHING = 3
+};
 
 /* What the network reads of each row besides its first input. */
 typedef struct emulsion_reader_input {
@@ -37,7 +43,7 @@ typedef struct emulsion_reader_request {
     int32_t part;            /* 0: training, 1: test */
     int64_t shape[3];        /* of one row: C, H, W */
     int32_t classes;         /* labels are 0 .. classes - 1 */
-    int32_t target;          /* EMULSION_READER_LABEL, _MAP or _NUMBERS */
+    int32_t target;          /* EMULSION_READER_LABEL, _MAP, _NUMBERS or _NOTHING */
     const char* argument;    /* what stands behind the colon of --data reader.so:ARGUMENT, or "" */
     int64_t target_shape[3]; /* of a map 1, H, W; of numbers C, H, W, or K, 1, 1 of a vector */
     int32_t ignored; /* of a map: the class of pixels that do not count, or -1: there is none */
@@ -56,8 +62,8 @@ typedef struct emulsion_reader {
      * pixel / 255: the network's own normalisation follows. */
     int (*read)(void* self, uint64_t index, float* row, char* error);
     void (*close)(void* self); /* or null */
-    /* Asked for where the target is another: writes to `values` a class for each pixel of the map,
-     * int32_t [H][W], or the numbers, float [H][W][C], all finite. */
+    /* Asked for where the target is a map or numbers: writes to `values` a class for each pixel of
+     * the map, int32_t [H][W], or the numbers, float [H][W][C], all finite. */
     int (*target)(void* self, uint64_t index, void* values, char* error);
     /* Asked for where the network has further inputs: writes to `values` what the row holds of
      * request->input[input], channels innermost; numbers are finite. */

@@ -97,7 +97,8 @@ std::unique_ptr<Source> make_synthetic_indices(uint64_t count, Part part,
     const auto elements = static_cast<uint32_t>(request.shape.elements());
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t label = i % static_cast<uint32_t>(request.classes);
-        rows->labels.push_back(static_cast<int32_t>(label));
+        if (request.target.kind == TargetKind::kLabel)
+            rows->labels.push_back(static_cast<int32_t>(label));
         for (uint32_t place = 0; place < elements; place++) {
             const auto noise = philox({place, i, group, static_cast<uint32_t>(Stream::noise)}, 1);
             const auto own =

@@ -116,6 +116,42 @@ std::unique_ptr<Source> open_indices(const Place& place, const std::string& name
     throw RuntimeError(one_line(name), "holds pictures, but the network reads indices", kIndexFix);
 }
 
+// Rows alone, of whatever has labels, too.
+std::unique_ptr<Source> open_unlabelled(const Place& place, Part part, const DataRequest& request) {
+    const auto without_labels = [](Dataset dataset) {
+        dataset.labels.clear();
+        return keep(std::move(dataset));
+    };
+    DataRequest any_label = request;
+    any_label.classes = UINT8_MAX + 1;
+    switch (place.kind) {
+        case Kind::kMadeUp: {
+            Dataset made =
+                open_dataset(place.path, part, request.shape, /*classes=*/1, request.limits());
+            add_synthetic_extras(part, request.extras, &made);
+            return without_labels(std::move(made));
+        }
+        case Kind::kIdx:
+            if (!has_idx_files(place.path, part)) return open_pictures(place.path, request);
+            return keep(read_idx_pictures(find_idx_files(place.path, part).images, request.shape,
+                                          request.limits()));
+        case Kind::kCifar:
+            return without_labels(read_cifar_part(place.path, part, any_label));
+        case Kind::kCifarFile:
+            return without_labels(
+                read_cifar({place.path}, request.shape, any_label.classes, request.limits()));
+        case Kind::kTree:
+            return open_pictures(part_of(place.path, part), request);
+        case Kind::kCsv:
+            return read_csv(place.path, request);
+        case Kind::kList:
+            return open_list(place.path, request);
+        case Kind::kReader:
+            return open_user_rows(*find_user_reader(place.path), part, request);
+    }
+    return nullptr;
+}
+
 // Data of what is no class of a row.
 std::unique_ptr<Source> open_targets(const Place& place, Part part, const DataRequest& request) {
     const bool is_map = request.target.kind == TargetKind::kMap;
@@ -149,10 +185,13 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
     const Place place = find_place(name_or_path);
     check_inputs(place.kind == Kind::kReader || place.kind == Kind::kMadeUp, name_or_path, request);
     if (request.indices.limit > 0) return open_indices(place, name_or_path, part, request);
-    if (request.target.kind != TargetKind::kLabel) return open_targets(place, part, request);
+    const bool has_labels = request.target.kind == TargetKind::kLabel,
+               is_alone = request.target.kind == TargetKind::kNothing;
+    if (!has_labels && !is_alone) return open_targets(place, part, request);
     check_kind(
         place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
         name_or_path, request);
+    if (is_alone) return open_unlabelled(place, part, request);
     switch (place.kind) {
         case Kind::kMadeUp: {
             auto source = keep(
@@ -181,7 +220,9 @@ std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
 
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {
     check_inputs(/*has_extras=*/false, files.images, request);
-    if (request.target.kind != TargetKind::kLabel && !files.labels.empty()) {
+    const bool has_targets =
+        request.target.kind == TargetKind::kMap || request.target.kind == TargetKind::kNumbers;
+    if (has_targets && !files.labels.empty()) {
         auto source = open_source(DataFiles{files.images, ""}, request);
         source->targets = read_npy_targets(files.labels, request);
         source->target = request.target;

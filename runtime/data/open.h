@@ -12,6 +12,8 @@
 // pictures and masks (see masks.h). For one that is trained towards numbers: FILE.csv and lists
 // with the numbers in the place of the label. Both: two files, the second a .npy of maps or
 // numbers. Two files, of pictures or numbers and of labels, are IDX or .npy, told apart by content.
+// For a network that is trained towards nothing: rows alone, of any of these without their labels,
+// a folder of pictures, a list of paths, or one file.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -186,16 +186,24 @@ std::unique_ptr<PictureFiles> make_files(const std::string& name, const DataRequ
     return files;
 }
 
+// Without classes where there are none of them.
 void end_files(PictureFiles* files, const DataRequest& request, uint64_t classes) {
     const auto plural = [](uint64_t count, const char* word, const char* words) {
         return concat(count, " ", count == 1 ? word : words);
     };
-    files->note = concat("found ", plural(files->paths.size(), "picture", "pictures"), " in ",
-                         plural(classes, "class", "classes"));
+    files->note = concat("found ", plural(files->paths.size(), "picture", "pictures"));
+    if (classes > 0) files->note += concat(" in ", plural(classes, "class", "classes"));
     if (request.take < files->paths.size()) {
         files->paths.resize(request.take);
-        files->labels.resize(request.take);
+        if (!files->labels.empty()) files->labels.resize(request.take);
     }
+}
+
+// Adds to the note what was passed over.
+void note_skipped(PictureFiles* files, uint64_t skipped, const std::string& first) {
+    if (skipped == 0) return;
+    files->note += concat("; passed over ", skipped, skipped == 1 ? " file" : " files",
+                          " without a picture's name, such as ", quoted(first));
 }
 
 }  // namespace
@@ -239,10 +247,27 @@ std::unique_ptr<Source> open_tree(const std::string& folder, const DataRequest& 
     }
     files->sum = sum.value();
     end_files(files.get(), request, names.size());
-    if (skipped > 0) {
-        files->note += concat("; passed over ", skipped, skipped == 1 ? " file" : " files",
-                              " without a picture's name, such as ", quoted(first_skipped));
+    note_skipped(files.get(), skipped, first_skipped);
+    return files;
+}
+
+std::unique_ptr<Source> open_pictures(const std::string& folder, const DataRequest& request) {
+    const FoundPictures found = find_pictures(folder);
+    if (found.paths.empty()) {
+        throw RuntimeError(
+            one_line(folder), "holds no pictures",
+            "give a folder with pictures (.png, .jpg, .jpeg, .bmp, .ppm, .pgm) or IDX files");
     }
+    auto files = make_files(folder, request);
+    Sum sum;
+    for (size_t i = 0; i < found.paths.size(); i++) {
+        sum.add(std::string_view(found.paths[i]).substr(folder.size()));
+        sum.add(found.sizes[i]);
+    }
+    files->paths = found.paths;
+    files->sum = sum.value();
+    end_files(files.get(), request, /*classes=*/0);
+    note_skipped(files.get(), found.skipped, found.first_skipped);
     return files;
 }
 
@@ -333,14 +358,16 @@ void label_by_name(const std::string& path, const std::vector<ListLine>& lines,
 }  // namespace
 
 std::unique_ptr<Source> open_list(const std::string& path, const DataRequest& request) {
-    const std::vector<ListLine> lines = read_list(path, 1, "cats/1.jpg cat");
+    const bool has_labels = request.target.kind != TargetKind::kNothing;
+    const std::vector<ListLine> lines =
+        has_labels ? read_list(path, 1, "cats/1.jpg cat") : read_list(path, 0, "cats/1.jpg");
     auto files = make_files(path, request);
     const bool has_numbers = std::all_of(lines.begin(), lines.end(), [](const ListLine& line) {
         return parse_unsigned(line.label).has_value();
     });
-    if (has_numbers) {
+    if (has_labels && has_numbers) {
         label_by_number(path, lines, request, files.get());
-    } else {
+    } else if (has_labels) {
         label_by_name(path, lines, request, files.get());
     }
     Sum sum;

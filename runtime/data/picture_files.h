@@ -46,6 +46,9 @@ std::vector<std::string> folders_in(const std::string& folder);
 // only, or the classes are not those of the network.
 std::unique_ptr<Source> open_tree(const std::string& folder, const DataRequest& request);
 
+// All pictures under a folder, without labels. Throws RuntimeError where there is none.
+std::unique_ptr<Source> open_pictures(const std::string& folder, const DataRequest& request);
+
 // The lines of a list: a path, and behind the blanks its last `fields` words. `example` is such a
 // line. Throws RuntimeError where a line has no path in front of them, or there is no line.
 struct ListLine {
@@ -58,7 +61,8 @@ std::vector<ListLine> read_list(const std::string& path, uint64_t fields,
 std::string listed_path(const std::string& list, const std::string& path);
 
 // Lines "PATH LABEL", parted by the last blank or tab; a path that is not absolute counts from the
-// list's folder. Labels are class indices where all of them are whole numbers, else names.
+// list's folder. Labels are class indices where all of them are whole numbers, else names. Where
+// the network is trained towards nothing, a line is a path alone.
 std::unique_ptr<Source> open_list(const std::string& path, const DataRequest& request);
 
 }  // namespace emulsion

@@ -170,16 +170,19 @@ void CsvReader::read_row(std::string_view line) {
     const PictureShape& shape = request_.shape;
     const uint64_t elements = shape.elements();
     const bool has_numbers = request_.target.kind == TargetKind::kNumbers;
+    const bool has_label = request_.target.kind == TargetKind::kLabel;
     if (has_numbers) read_targets(&line);
     const auto fields =
-        static_cast<uint64_t>(std::count(line.begin(), line.end(), ',')) + (has_numbers ? 1 : 0);
+        static_cast<uint64_t>(std::count(line.begin(), line.end(), ',')) + (has_label ? 0 : 1);
     if (fields != elements) {
-        refuse(concat(has_numbers ? "holds what is predicted and " : "holds a label and ", fields,
-                      fields == 1 ? " value" : " values", "; the network expects ", elements, " (",
-                      to_text(shape), ")"),
+        const char* before = has_numbers ? "what is predicted and "
+                             : has_label ? "a label and "
+                                         : "";
+        refuse(concat("holds ", before, fields, fields == 1 ? " value" : " values",
+                      "; the network expects ", elements, " (", to_text(shape), ")"),
                "give as many values a line, or change the input of the model");
     }
-    if (!has_numbers) table_->labels.push_back(read_label(take_field(&line)));
+    if (has_label) table_->labels.push_back(read_label(take_field(&line)));
     const size_t begin = table_->numbers.size();
     table_->numbers.resize(begin + elements);
     for (uint64_t i = 0; i < elements; i++) {

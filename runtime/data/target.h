@@ -1,5 +1,5 @@
 // What a network is trained towards: of each row a class index, a class index for each pixel, or
-// numbers.
+// numbers; or nothing, where it learns from rows alone.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace emulsion {
 
-enum class TargetKind { kLabel, kMap, kNumbers };
+enum class TargetKind { kLabel, kMap, kNumbers, kNothing };
 
 struct TargetForm {
     TargetKind kind = TargetKind::kLabel;

@@ -119,7 +119,8 @@ void UserRows::read_extra(uint64_t index, size_t input, int32_t* values) const {
 }
 
 void UserRows::read_target(uint64_t index, int32_t* target_row) const {
-    if (target.kind == TargetKind::kLabel) return Source::read_target(index, target_row);
+    if (target.kind == TargetKind::kLabel || target.kind == TargetKind::kNothing)
+        return Source::read_target(index, target_row);
     const std::string what = concat("the target of row ", index);
     ask(*this, what,
         [&](char* error) { return reader.target(reader.self, index, target_row, error); });
@@ -160,6 +161,8 @@ int32_t target_of(const TargetForm& target) {
             return EMULSION_READER_MAP;
         case TargetKind::kNumbers:
             return EMULSION_READER_NUMBERS;
+        case TargetKind::kNothing:
+            return EMULSION_READER_NOTHING;
         default:
             return EMULSION_READER_LABEL;
     }
@@ -213,10 +216,11 @@ std::unique_ptr<Source> open_user_rows(const UserReader& reader, Part part,
     }
     auto rows = std::make_unique<UserRows>(std::move(library), opened);
     const bool has_labels = request.target.kind == TargetKind::kLabel;
+    const bool needs_target = !has_labels && request.target.kind != TargetKind::kNothing;
     const char* lacking = nullptr;
     if (!request.extras.empty() && opened.extra == nullptr) lacking = "extra";
     if (has_labels && opened.label == nullptr) lacking = "label";
-    if (!has_labels && opened.target == nullptr) lacking = "target";
+    if (needs_target && opened.target == nullptr) lacking = "target";
     if (opened.read == nullptr) lacking = "read";
     if (opened.count > UINT32_MAX || (opened.count > 0 && lacking != nullptr)) {
         throw RuntimeError(one_line(reader.library),

@@ -125,6 +125,8 @@ class Comparison {
             case TargetKind::kNumbers:
                 add_numbers(session_.output(prediction_, sample), target, &errors_, result_);
                 break;
+            case TargetKind::kNothing:
+                break;
         }
     }
 
@@ -165,6 +167,7 @@ class Comparison {
 
 bool has_evaluation_loss(const emulsion_info& info, TargetKind kind) {
     if (kind == TargetKind::kNumbers) return true;
+    if (kind == TargetKind::kNothing) return false;
     if (kind == TargetKind::kLabel) {
         const auto scores = score_output_of(info);
         return scores && scores->kind == ScoreKind::kProbabilities;

@@ -376,9 +376,8 @@ void check_combination(const TrainOptions& options) {
         throw UsageError("--images", "cannot be combined with --data",
                          "give one source of pictures");
     }
-    if (options.images.empty() != options.labels.empty()) {
-        throw UsageError(options.images.empty() ? "--images" : "--labels", "is missing",
-                         "give both files, --images FILE --labels FILE");
+    if (options.images.empty() && !options.labels.empty()) {
+        throw UsageError("--images", "is missing", "give both files, --images FILE --labels FILE");
     }
     const bool holds_out =
         options.validation &&

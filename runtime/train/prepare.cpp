@@ -27,6 +27,7 @@ void check_parts(const TrainOptions& options, const RunSettings& settings,
 
 void TrainProgram::prepare() {
     check_memory(options_.device, session_.sizes());
+    check_files();
     begin_state();
     check_numbers();
     load_data();
@@ -96,10 +97,26 @@ void TrainProgram::begin_state() {
     }
 }
 
+// Two files where the network is trained towards what the second one holds.
+void TrainProgram::check_files() const {
+    if (options_.images.empty() || options_.labels.empty() == !session_.has_target()) return;
+    if (!session_.has_target()) {
+        throw UsageError("--labels", "is of no use: the network learns from pictures alone",
+                         "leave the option out");
+    }
+    throw UsageError("--labels", "is missing", "give both files, --images FILE --labels FILE");
+}
+
 // By what an epoch of a new run is the best, where it is looked at and there is a place to keep it.
 void TrainProgram::choose_best() {
     RunSettings& settings = state_.settings;
     check_metrics();
+    if (!session_.has_target() && !settings.validation.empty()) {
+        throw UsageError("--validation",
+                         "compares with labels or numbers, but the network is trained towards "
+                         "nothing that data hold",
+                         "leave the option out; the loss of each epoch is shown");
+    }
     if (settings.validation.empty()) {
         const char* option = options_.best ? "--best" : options_.patience ? "--patience" : nullptr;
         if (option == nullptr) return;
@@ -134,7 +151,9 @@ void TrainProgram::check_metrics() const {
     if (option == nullptr) return;
     throw UsageError(option,
                      is_map ? "counts classes of pictures, but the network classifies each pixel"
-                            : "counts classes, but the network is trained towards numbers",
+                     : kind == TargetKind::kNumbers
+                         ? "counts classes, but the network is trained towards numbers"
+                         : "counts classes, but the network is trained towards nothing",
                      "leave the option out");
 }
 
@@ -261,6 +280,7 @@ void TrainProgram::load_data() {
     request.extras = session_.extras();
     request.target = session_.target();
     request.classes = std::min(classes_of(*infer_.info()), session_.label_classes());
+    if (!session_.has_target()) request.classes = 1;  // all rows are alike
     if (infer_.info()->class_count == request.classes)
         request.class_names = class_names(*infer_.info());
     data_ = open_run_data(state_.settings, request);

@@ -35,6 +35,7 @@ class TrainProgram {
     void prepare();
     void begin_state();
     void begin_weights();
+    void check_files() const;
     void choose_best();
     void check_metrics() const;
     void begin_average(double decay);

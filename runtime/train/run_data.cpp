@@ -15,7 +15,7 @@ namespace {
 // Whether the run looks at the test part: where there is one, and where made-up pictures are asked
 // for it.
 bool has_test_part(const RunSettings& settings, const DataRequest& request) {
-    if (!settings.images.empty()) return false;
+    if (!settings.images.empty() || request.target.kind == TargetKind::kNothing) return false;
     if (synthetic_count(settings.data)) return settings.validation == "test";
     return has_part(settings.data, Part::test, request);
 }

@@ -93,17 +93,17 @@ void TrainingSession::find_inputs(const emulsion_info& infer) {
         }
     }
     std::string fault;
-    if (targets == 0) fault = "is trained towards nothing";
     if (!missing.empty()) fault = concat("reads ", quoted(missing[0]), " in inference alone");
     if (!others.empty()) fault = concat("also reads", others);
     if (!fault.empty()) {
         throw RuntimeError(info_.network,
                            concat("this program feeds what inference reads and what it is trained "
-                                  "towards, a class index, one for each pixel, or numbers, but the "
-                                  "network ",
+                                  "towards, a class index, one for each pixel, numbers, or "
+                                  "nothing, but the network ",
                                   fault),
                            "call the training library from a program of your own");
     }
+    if (targets == 0) target_.kind = TargetKind::kNothing;
     inputs_.resize(static_cast<size_t>(info_.input_count));
 }
 
@@ -173,7 +173,7 @@ void TrainingSession::fetch() {
 StepResult TrainingSession::step(const Batch& batch, float learning_rate) {
     if (batch.samples > info_.batch) return step_in_parts(batch, learning_rate);
     inputs_[static_cast<size_t>(picture_input_)] = batch.images;
-    inputs_[static_cast<size_t>(label_input_)] = batch.labels;
+    if (has_target()) inputs_[static_cast<size_t>(label_input_)] = batch.labels;
     for (size_t k = 0; k < extras_.size(); k++)
         inputs_[static_cast<size_t>(extra_places_[k])] = batch.extras[k];
     const bool later = !device_.is_processor() && profile_ == nullptr;
@@ -244,7 +244,7 @@ void TrainingSession::copy_part(const Batch& batch, int begin, int samples) {
     std::memcpy(part_labels_.get(), batch.labels + first * targets,
                 count * targets * sizeof(int32_t));
     inputs_[static_cast<size_t>(picture_input_)] = part_pictures_.get();
-    inputs_[static_cast<size_t>(label_input_)] = part_labels_.get();
+    if (has_target()) inputs_[static_cast<size_t>(label_input_)] = part_labels_.get();
     for (size_t k = 0; k < extras_.size(); k++) {
         const uint64_t elements = extras_[k].elements();
         std::memcpy(part_extras_[k].get(), batch.extras[k] + first * elements,
@@ -301,7 +301,7 @@ double TrainingSession::read_output(int index) const {
 }
 
 int TrainingSession::label_classes() const {
-    const int classes = info_.inputs[label_input_].classes;
+    const int classes = has_target() ? info_.inputs[label_input_].classes : 0;
     return classes > 0 ? classes : INT32_MAX;
 }
 

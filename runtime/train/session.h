@@ -33,9 +33,9 @@ class TrainingSession {
   public:
     // Reserves the memory, which costs nothing until it is touched, and looks at inputs and
     // outputs: what inference reads, the first a picture, and one i32 label, one map of them, or
-    // one tensor of f32 numbers that it is trained towards; outputs "loss" and the classifiers'
-    // counts. `infer`: of the network's inference library. Throws RuntimeError where the network
-    // has others.
+    // one tensor of f32 numbers that it is trained towards, or nothing; outputs "loss" and the
+    // classifiers' counts. `infer`: of the network's inference library. Throws RuntimeError where
+    // the network has others.
     TrainingSession(const emulsion_train_library& library, const emulsion_info& infer, int threads,
                     const Device& device);
     ~TrainingSession();  // unbinds
@@ -52,6 +52,7 @@ class TrainingSession {
     const std::vector<ExtraInput>& extras() const { return extras_; }
     // What the network is trained towards.
     const TargetForm& target() const { return target_; }
+    bool has_target() const { return target_.kind != TargetKind::kNothing; }
     // The classes that a label may name, or INT32_MAX where the network does not say.
     int label_classes() const;
 

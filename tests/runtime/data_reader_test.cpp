@@ -62,6 +62,20 @@ TEST(DataReader, MapsOfTheExample) {
               1u);
 }
 
+// Of a network that learns from rows alone, a record is the row.
+TEST(DataReader, RowsAloneOfTheExample) {
+    const TestFolder folder;
+    std::ofstream(folder / "rows", std::ios::binary) << std::string("\0\63\146\377\1\1\1\1", 8);
+    const auto source = open_source(kReaders + "reader.so:" + folder / "rows", Part::train,
+                                    request_of(TargetKind::kNothing, {1, 1, 1}));
+    ASSERT_EQ(source->count(), 2u);
+    EXPECT_TRUE(source->labels.empty());
+    EXPECT_EQ(row_of(*source, 0), (std::vector<float>{0.0f, 0.2f, 0.4f, 1.0f}));
+    int32_t nothing = 7;
+    source->read_target(1, &nothing);
+    EXPECT_EQ(nothing, 0);
+}
+
 TEST(DataReader, NumbersOfTheExample) {
     const TestFolder folder;
     const float numbers[] = {0.25f, -3.5f};

@@ -259,7 +259,7 @@ TEST_F(TrainRunTest, InputsThatThisProgramDoesNotFeed) {
         EXPECT_EQ(result.err,
                   std::string(
                       "error: fake: this program feeds what inference reads and what it is trained "
-                      "towards, a class index, one for each pixel, or numbers, but the "
+                      "towards, a class index, one for each pixel, numbers, or nothing, but the "
                       "network ") +
                       fault + "\n  fix: call the training library from a program of your own\n");
     }

@@ -176,8 +176,8 @@ TEST_F(TrainFolderTest, AnInferenceLibraryThatReadsMoreIsRefusedFirst) {
     use_fake_network(network);
     expect_refused({"--checkpoint", run_},
                    "fake: this program feeds what inference reads and what it is trained towards, "
-                   "a class index, one for each pixel, or numbers, but the network reads 'second' "
-                   "in inference alone\n"
+                   "a class index, one for each pixel, numbers, or nothing, but the network reads "
+                   "'second' in inference alone\n"
                    "  fix: call the training library from a program of your own\n");
     EXPECT_FALSE(is_folder(run_));
 }

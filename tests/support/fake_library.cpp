@@ -151,8 +151,9 @@ int forward_backward(void* instance, const emulsion_call* call) {
     if (fake().network.kind == FakeKind::kQuadratic) quadratic_gradients(memory, *call, &loss);
     *static_cast<float*>(call->outputs[0]) = loss;
     if (!std::isfinite(loss)) return EMULSION_NOT_FINITE;
-    const auto* labels = static_cast<const int32_t*>(call->inputs[1]);
-    const auto first_class = std::count(labels, labels + call->samples, 0);
+    const bool has_labels = fake().network.train_inputs > 1;
+    const auto* labels = has_labels ? static_cast<const int32_t*>(call->inputs[1]) : nullptr;
+    const auto first_class = has_labels ? std::count(labels, labels + call->samples, 0) : 0;
     for (size_t h = 0; h < fake().network.heads.size(); h++) {
         *static_cast<float*>(call->outputs[1 + h]) =
             h == 0 ? correct : static_cast<float>(first_class);

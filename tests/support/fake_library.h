@@ -40,6 +40,7 @@ struct FakeNetwork {
     // Losses of which the network's is the sum: the i-th is i times the first.
     std::vector<std::string> losses = {};
     int label_classes = 0;                 // that the training library states of its labels
+    int train_inputs = 2;                  // 1: the training library reads pictures alone
     int infer_inputs = 1;                  // 2: the inference library needs another picture
     uint64_t workspace_bytes = 64;         // of the training library; a step writes to all of it
     std::vector<std::string> class_names;  // empty: none

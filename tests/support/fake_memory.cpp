@@ -173,7 +173,7 @@ void use_fake_network(const FakeNetwork& network) {
     f.train_inputs[1].classes = f.network.label_classes;
     fill_info(&f.train, f.network.batch, f.train_tensors);
     fill_info(&f.infer, f.network.infer_batch, f.infer_tensors);
-    f.train.inputs = f.train_inputs, f.train.input_count = 2;
+    f.train.inputs = f.train_inputs, f.train.input_count = f.network.train_inputs;
     f.infer.inputs = f.infer_inputs, f.infer.input_count = f.network.infer_inputs;
     lay_out_outputs();
 }
