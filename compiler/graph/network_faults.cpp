@@ -177,8 +177,16 @@ void check_sources(const Network& network) {
     const Graph& graph = network.graph;
     for (int i = 0; i < static_cast<int>(graph.nodes().size()); i++) {
         const Node& node = graph.node(i);
-        if (node.op->op_class() != OpClass::source || graph.op_as<Input>(i) != nullptr) continue;
+        if (node.op->op_class() != OpClass::source) continue;
         const TensorType& type = node.types[0];
+        if (graph.op_as<Input>(i) != nullptr) {
+            if (type.element != ElementType::u8) continue;
+            refuse_source(node,
+                          fmt::format("the input '{}' has type {}, whose numbers of taps nothing "
+                                      "checks",
+                                      node.name, to_string(type)),
+                          "unpool with the second result of the max_pool itself");
+        }
         if (graph.op_as<NotFinite>(i) != nullptr) {
             refuse_source(
                 node,
