@@ -35,10 +35,10 @@ same_weights whole readers
 run plain --no-augment >/dev/null || fault "a run without augmentation"
 cmp -s whole/weights.safetensors plain/weights.safetensors && fault "augmentation changes nothing"
 
-# Killed some times within the first steps, then left alone.
+# Killed some times within the first steps, then left alone; in the foreground, so that each is gone before the next begins.
 for moment in 0.02 0.04 0.07 0.03 0.11; do
     {
-        timeout -s KILL "$moment" ./augment-train --data data --validation 0.2 --epochs 8 --quiet --checkpoint killed \
+        timeout --foreground -s KILL "$moment" ./augment-train --data data --validation 0.2 --epochs 8 --quiet --checkpoint killed \
             --resume=auto --checkpoint-minutes 0.00001 --readers 3
     } >/dev/null 2>&1
 done
