@@ -72,7 +72,8 @@ static int check_labels(emulsion_instance* instance, const emulsion_port* port,
     for (int64_t k = 0; k < count; k++) {
         if (labels[k] >= 0 && labels[k] < port->classes) continue;
         if (port->ignored != 0 && labels[k] == port->ignored) continue;
-        const int is_index = port->rank == 1 || port->rank == 2;
+        /* (1, L) are the classes of a line. */
+        const int is_index = port->rank == 1 || (port->rank == 2 && port->shape[0] > 1);
         (is_index ? name_index : name_place)(instance, port, k);
         emulsion_append(instance, " is ");
         emulsion_append_number(instance, labels[k]);

@@ -278,6 +278,11 @@ TEST(AbiArguments, LabelsOfPixelsAreClasses) {
               EMULSION_INVALID_ARGUMENT);
     EXPECT_STREQ(network.error(),
                  "input 'mask' of sample 1, row 1, column 2 is 2, but must be a class: 0 to 1");
+    ports[1] = {"line", EMULSION_I32, 2, 1, 2, 0, 0, {1, 6}, 6 * sizeof(std::int32_t)};
+    EXPECT_EQ(emulsion_library_step(&fake.library, network.instance(), &call, 0.1f),
+              EMULSION_INVALID_ARGUMENT);
+    EXPECT_STREQ(network.error(),
+                 "input 'line' of sample 1, column 5 is 2, but must be a class: 0 to 1");
     ports[1] = {"voxels", EMULSION_I32, 4, 1, 2, 0, 0, {1, 2, 1, 3}, 6 * sizeof(std::int32_t)};
     EXPECT_EQ(emulsion_library_step(&fake.library, network.instance(), &call, 0.1f),
               EMULSION_INVALID_ARGUMENT);
