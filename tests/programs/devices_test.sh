@@ -17,7 +17,7 @@ fi
 # train NAME OPTION...: into the folder NAME; the lines of a run that goes on follow the former ones.
 train() {
     local name=$1; shift
-    ./lenet-train --data data --seed 4 --checkpoint "$name" --schedule constant --json "$@" >>"$name.out" 2>"$name.err" ||
+    ./lenet-train --data data --seed 5 --checkpoint "$name" --schedule constant --json "$@" >>"$name.out" 2>"$name.err" ||
         fault "training $name: $(cat "$name.err")"
 }
 # losses NAME: of every epoch.
@@ -40,7 +40,7 @@ grep -q '"device":"opencl:0"' device.out || fault "the settings do not name the 
 
 # Stopped, killed, resumed.
 for signal in TERM KILL; do
-    ./lenet-train --data data --seed 4 --epochs 2 --schedule constant --device opencl:0 --checkpoint $signal \
+    ./lenet-train --data data --seed 5 --epochs 2 --schedule constant --device opencl:0 --checkpoint $signal \
         --checkpoint-minutes 0.0001 >$signal.out 2>$signal.err & pid=$!
     while kill -0 $pid 2>/dev/null && [ ! -s $signal/checkpoint ]; do sleep 0.01; done
     kill -$signal $pid 2>/dev/null || fault "the run ended before SIG$signal reached it"
