@@ -1,12 +1,12 @@
 // Networks of lines (C, L) and volumes (C, D, H, W), layer by layer. A layer that the DSL refuses,
 // or that grows too large, is taken back.
 #include <algorithm>
-#include <random>
 #include <stdexcept>
 
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
 #include "dsl/layer.h"
+#include "tests/support/random_choices.h"
 #include "tests/support/random_network.h"
 
 namespace emulsion::test {
@@ -17,10 +17,10 @@ using internal::Access;
 
 constexpr int64_t kMostElements = 2600;
 
-class RandomAxes {
+class RandomAxes : RandomChoices {
   public:
     explicit RandomAxes(uint64_t seed)
-        : random_(seed), axes_(seed % 2 == 0 ? 3 : 1), model_("axes") {}
+        : RandomChoices(seed), axes_(seed % 2 == 0 ? 3 : 1), model_("axes") {}
 
     Network build() {
         x_ = model_.input("x", input_shape());
@@ -40,12 +40,6 @@ class RandomAxes {
     }
 
   private:
-    int below(int count) { return static_cast<int>(random_() % static_cast<uint64_t>(count)); }
-    bool one_in(int count) { return below(count) == 0; }
-    template <class T>
-    T of(std::initializer_list<T> choices) {
-        return choices.begin()[below(static_cast<int>(choices.size()))];
-    }
     int channels() { return of({1, 2, 3, 4, 6, 16, 17, 32}); }
     // One number for all axes, or one for each.
     Size size_of(std::initializer_list<int> choices) {
@@ -213,7 +207,6 @@ class RandomAxes {
         return concatenate({x_, relu(x_)});
     }
 
-    std::mt19937_64 random_;
     int axes_;
     Model model_;
     Tensor x_, earlier_;

@@ -1,15 +1,14 @@
 // The model that random_network() grows, layer by layer, from a seeded generator. A layer that the
-// DSL refuses, or that grows too large, is taken back. What it draws depends on the order of its
-// calls alone.
+// DSL refuses, or that grows too large, is taken back.
 #pragma once
 
 #include <initializer_list>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "dsl/emulsion.h"
 #include "dsl/layer.h"
+#include "tests/support/random_choices.h"
 #include "tests/support/random_network.h"
 
 namespace emulsion::test {
@@ -17,20 +16,14 @@ namespace emulsion::test {
 // Of one sample, of any value; and of one layer.
 inline constexpr int64_t kMostElements = 2600, kMostMultiplyAdds = 150000;
 
-class RandomModel {
+class RandomModel : RandomChoices {
   public:
-    explicit RandomModel(uint64_t seed) : random_(seed), model_("random") {}
+    explicit RandomModel(uint64_t seed) : RandomChoices(seed), model_("random") {}
     Network build();
 
   private:
     // ---- Choices ----
 
-    int below(int count) { return static_cast<int>(random_() % static_cast<uint64_t>(count)); }
-    bool one_in(int count) { return below(count) == 0; }
-    template <class T>
-    T of(std::initializer_list<T> choices) {
-        return choices.begin()[below(static_cast<int>(choices.size()))];
-    }
     // Two equal numbers or two of their own.
     Size size_of(std::initializer_list<int> choices);
     const Tensor& pick(const std::vector<Tensor>& tensors);
@@ -128,7 +121,6 @@ class RandomModel {
     void add_head(int index);
     void add_settings();
 
-    std::mt19937_64 random_;
     Model model_;
     bool is_wide_ = false;  // blocks of 16 channels: what Winograd takes
     std::vector<Tensor> maps_, vectors_;
