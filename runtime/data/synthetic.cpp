@@ -106,8 +106,9 @@ void add_synthetic_extras(Part part, const std::vector<ExtraInput>& extras, Sour
     for (uint32_t k = 0; k < extras.size(); k++) {
         const auto limit = static_cast<uint32_t>(extras[k].indices.limit);
         std::vector<int32_t>& values = source->extra_values.emplace_back();
-        for (uint32_t i = 0; i < source->labels.size(); i++) {
-            const auto label = static_cast<uint32_t>(source->labels[i]);
+        for (uint32_t i = 0; i < source->count(); i++) {
+            const uint32_t label =
+                source->labels.empty() ? 0 : static_cast<uint32_t>(source->labels[i]);
             const uint32_t row = part == Part::train ? i : ~i;
             for (uint32_t place = 0; place < extras[k].elements(); place++) {
                 const auto noise = philox(

@@ -25,7 +25,7 @@ std::optional<uint64_t> synthetic_count(std::string_view name);
 Dataset make_synthetic(uint64_t count, Part part, const PictureShape& shape, int classes);
 
 // Gives the made-up rows of a source their extra inputs: numbers around one of the row's class for
-// each place, from -1.5 to 1.5, or random indices. REQUIRES: the source has labels.
+// each place, from -1.5 to 1.5, or random indices. Rows without labels are of one class.
 void add_synthetic_extras(Part part, const std::vector<ExtraInput>& extras, Source* source);
 
 }  // namespace emulsion

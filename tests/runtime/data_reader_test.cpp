@@ -216,6 +216,21 @@ TEST(DataReader, MadeUpFurtherInputs) {
     }
 }
 
+// Of a network that learns from rows alone, whatever its first input is.
+TEST(DataReader, MadeUpFurtherInputsWithoutLabels) {
+    DataRequest request = request_with_extras({8, -1});
+    request.target.kind = TargetKind::kNothing;
+    request.classes = 1;
+    for (const IndexRange& indices : {IndexRange{}, IndexRange{8, -1}}) {
+        request.indices = indices;
+        const auto rows = open_source("synthetic:5", Part::train, request);
+        EXPECT_TRUE(rows->labels.empty());
+        ASSERT_EQ(rows->extra_values.size(), 2u);
+        EXPECT_EQ(rows->extra_values[0].size(), 5u);
+        EXPECT_EQ(rows->extra_values[1].size(), 15u);
+    }
+}
+
 TEST(DataReader, RowsOfOneInputAreRefusedForSeveral) {
     const TestFolder folder;
     std::ofstream(folder / "rows.csv") << "1,0,0,0,0\n";
