@@ -48,17 +48,21 @@ std::unique_ptr<IndexRows> make_index_rows(const std::string& source, const Data
     return rows;
 }
 
+std::string to_text(const IndexRange& range) {
+    std::string known = concat("0 to ", range.limit - 1);
+    if (range.ignored != 0) known += concat(", or ", range.ignored, " for none");
+    return known;
+}
+
 void add_index(IndexRows& rows, int64_t number, const IndexRange& range) {
     if (range.contains(number)) {
         rows.numbers.push_back(static_cast<int32_t>(number));
         return;
     }
     const uint64_t elements = rows.shape.elements(), at = rows.numbers.size();
-    std::string known = concat("0 to ", range.limit - 1);
-    if (range.ignored != 0) known += concat(", or ", range.ignored, " for none");
     throw RuntimeError(one_line(rows.source),
                        concat("row ", at / elements, " holds the index ", number, " at ",
-                              at % elements, ", but the network knows ", known),
+                              at % elements, ", but the network knows ", to_text(range)),
                        "correct the row, or give the model a larger vocabulary");
 }
 

@@ -28,6 +28,9 @@ struct IndexRows : Source {
 // Without rows yet. REQUIRES: request.indices has a limit.
 std::unique_ptr<IndexRows> make_index_rows(const std::string& source, const DataRequest& request);
 
+// "0 to 199, or -1 for none".
+std::string to_text(const IndexRange& range);
+
 // Adds the next number of the row. Throws RuntimeError where the network does not know it.
 void add_index(IndexRows& rows, int64_t number, const IndexRange& range);
 

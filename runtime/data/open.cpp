@@ -109,39 +109,23 @@ std::unique_ptr<Source> open_indices(const Place& place, const std::string& name
         const uint64_t count = std::min(*synthetic_count(name), request.take);
         check_data_bytes(count, {request.shape.channels * 4, 1, request.shape.width}, request.bytes,
                          name);
-        auto source = make_synthetic_indices(count, part, request);
-        add_synthetic_extras(part, request.extras, source.get());
-        return source;
+        return make_synthetic_indices(count, part, request);
     }
     throw RuntimeError(one_line(name), "holds pictures, but the network reads indices", kIndexFix);
 }
 
-// Rows alone, of whatever has labels, too.
-std::unique_ptr<Source> open_unlabelled(const Place& place, Part part, const DataRequest& request) {
-    const auto without_labels = [](Dataset dataset) {
-        dataset.labels.clear();
-        return keep(std::move(dataset));
-    };
-    DataRequest any_label = request;
-    any_label.classes = UINT8_MAX + 1;
+std::unique_ptr<Source> open_labelled(const Place& place, Part part, const DataRequest& request) {
     switch (place.kind) {
-        case Kind::kMadeUp: {
-            Dataset made =
-                open_dataset(place.path, part, request.shape, /*classes=*/1, request.limits());
-            add_synthetic_extras(part, request.extras, &made);
-            return without_labels(std::move(made));
-        }
+        case Kind::kMadeUp:
         case Kind::kIdx:
-            if (!has_idx_files(place.path, part)) return open_pictures(place.path, request);
-            return keep(read_idx_pictures(find_idx_files(place.path, part).images, request.shape,
-                                          request.limits()));
+            return keep(
+                open_dataset(place.path, part, request.shape, request.classes, request.limits()));
         case Kind::kCifar:
-            return without_labels(read_cifar_part(place.path, part, any_label));
+            return keep(read_cifar_part(place.path, part, request));
         case Kind::kCifarFile:
-            return without_labels(
-                read_cifar({place.path}, request.shape, any_label.classes, request.limits()));
+            return keep(read_cifar({place.path}, request.shape, request.classes, request.limits()));
         case Kind::kTree:
-            return open_pictures(part_of(place.path, part), request);
+            return open_tree(part_of(place.path, part), request);
         case Kind::kCsv:
             return read_csv(place.path, request);
         case Kind::kList:
@@ -150,6 +134,22 @@ std::unique_ptr<Source> open_unlabelled(const Place& place, Part part, const Dat
             return open_user_rows(*find_user_reader(place.path), part, request);
     }
     return nullptr;
+}
+
+// Rows alone, of whatever has labels, too.
+std::unique_ptr<Source> open_unlabelled(const Place& place, Part part, DataRequest request) {
+    if (place.kind == Kind::kTree) return open_pictures(part_of(place.path, part), request);
+    if (place.kind == Kind::kIdx) {
+        if (!has_idx_files(place.path, part)) return open_pictures(place.path, request);
+        return keep(read_idx_pictures(find_idx_files(place.path, part).images, request.shape,
+                                      request.limits()));
+    }
+    if (place.kind == Kind::kMadeUp) request.classes = 1;
+    if (place.kind == Kind::kCifar || place.kind == Kind::kCifarFile)
+        request.classes = UINT8_MAX + 1;  // any label will do
+    auto source = open_labelled(place, part, request);
+    source->labels.clear();
+    return source;
 }
 
 // Data of what is no class of a row.
@@ -178,44 +178,28 @@ std::unique_ptr<Source> open_targets(const Place& place, Part part, const DataRe
               "own, or --images FILE --labels FILE.npy");
 }
 
+// The rows, but for made-up extra inputs.
+std::unique_ptr<Source> open_place(const Place& place, const std::string& name, Part part,
+                                   const DataRequest& request) {
+    if (request.indices.limit > 0) return open_indices(place, name, part, request);
+    const bool has_labels = request.target.kind == TargetKind::kLabel,
+               is_alone = request.target.kind == TargetKind::kNothing;
+    if (!has_labels && !is_alone) return open_targets(place, part, request);
+    check_kind(
+        place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
+        name, request);
+    return is_alone ? open_unlabelled(place, part, request) : open_labelled(place, part, request);
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_source(const std::string& name_or_path, Part part,
                                     const DataRequest& request) {
     const Place place = find_place(name_or_path);
     check_inputs(place.kind == Kind::kReader || place.kind == Kind::kMadeUp, name_or_path, request);
-    if (request.indices.limit > 0) return open_indices(place, name_or_path, part, request);
-    const bool has_labels = request.target.kind == TargetKind::kLabel,
-               is_alone = request.target.kind == TargetKind::kNothing;
-    if (!has_labels && !is_alone) return open_targets(place, part, request);
-    check_kind(
-        place.kind == Kind::kMadeUp || place.kind == Kind::kCsv || place.kind == Kind::kReader,
-        name_or_path, request);
-    if (is_alone) return open_unlabelled(place, part, request);
-    switch (place.kind) {
-        case Kind::kMadeUp: {
-            auto source = keep(
-                open_dataset(name_or_path, part, request.shape, request.classes, request.limits()));
-            add_synthetic_extras(part, request.extras, source.get());
-            return source;
-        }
-        case Kind::kIdx:
-            return keep(
-                open_dataset(name_or_path, part, request.shape, request.classes, request.limits()));
-        case Kind::kCifar:
-            return keep(read_cifar_part(place.path, part, request));
-        case Kind::kCifarFile:
-            return keep(read_cifar({place.path}, request.shape, request.classes, request.limits()));
-        case Kind::kTree:
-            return open_tree(part_of(place.path, part), request);
-        case Kind::kCsv:
-            return read_csv(place.path, request);
-        case Kind::kList:
-            return open_list(place.path, request);
-        case Kind::kReader:
-            return open_user_rows(*find_user_reader(place.path), part, request);
-    }
-    return nullptr;
+    auto source = open_place(place, name_or_path, part, request);
+    if (place.kind == Kind::kMadeUp) add_synthetic_extras(part, request.extras, source.get());
+    return source;
 }
 
 std::unique_ptr<Source> open_source(const DataFiles& files, const DataRequest& request) {

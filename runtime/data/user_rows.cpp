@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/abi/emulsion_reader.h"
+#include "runtime/data/index_rows.h"
 #include "runtime/support/error.h"
 #include "runtime/support/path.h"
 #include "runtime/support/text.h"
@@ -109,11 +110,9 @@ void UserRows::read_extra(uint64_t index, size_t input, int32_t* values) const {
     if (range.limit == 0) return check_finite_bits(*this, what, values, elements);
     for (uint64_t i = 0; i < elements; i++) {
         if (range.contains(values[i])) continue;
-        std::string known = concat("0 to ", range.limit - 1);
-        if (range.ignored != 0) known += concat(", or ", range.ignored, " for none");
         throw RuntimeError(one_line(source),
                            concat(what, " holds the index ", values[i], " at ", i,
-                                  ", but the network knows ", known),
+                                  ", but the network knows ", to_text(range)),
                            "mend the reader, or give the model a larger vocabulary");
     }
 }
