@@ -97,6 +97,16 @@ TEST(Adam, CorrectionIsOneMinusThePower) {
     }
 }
 
+TEST(Adam, CorrectsEachElementOfAMap) {
+    AdamCorrection op;
+    op.beta = 0.75;
+    Values from, to;
+    for (int i = 0; i < 5; i++) from.push_back(i / 8.0), to.push_back(1 - 0.75 * (1 - i / 8.0));
+    const reference::Tensor c = make_tensor(plain_type({5}), 1, from);
+    expect_near(run_op(op, {c}, 1)[0].values, to, 1e-6);
+    expect_near(reference::evaluate(op, {c}, 1)[0].values, to, 1e-12);
+}
+
 // Equal gradients move by the rate in each step, whatever the betas.
 TEST(Adam, FirstStepsWithBetaNearOne) {  // case c207
     for (double beta2 : {0.999, 0.9999, 0.999999}) {

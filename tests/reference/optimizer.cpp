@@ -59,7 +59,8 @@ std::vector<Tensor> keep_old(const Call& call) {
 
 std::vector<Tensor> adam_correction(const Call& call) {
     Tensor c = call.output();
-    c.values[0] = 1 - (1 - only(call.input(0))) * call.as<AdamCorrection>().beta;
+    for (size_t i = 0; i < c.values.size(); i++)
+        c.values[i] = 1 - (1 - call.input(0).values[i]) * call.as<AdamCorrection>().beta;
     return {c};
 }
 
