@@ -34,7 +34,8 @@ class Recomputation {
             if (graph_.op_as<Constant>(i) != nullptr) inlined_[at(i)] = true;
             bool cheap = op_class == OpClass::pointwise || op_class == OpClass::gather;
             if (!cheap || is_result_[at(i)] || joined_[at(i)]) continue;
-            inlined_[at(i)] = is_free(i) || (options_.fuse && pays_recomputing(i));
+            inlined_[at(i)] =
+                is_free(i) || (options_.fuse && (is_repeated(i) || pays_recomputing(i)));
         }
         for (int i = static_cast<int>(graph_.nodes().size()); options_.fuse && i-- > 0;) {
             if (!inlined_[at(i)]) inlined_[at(i)] = pays_in_readers(i);
@@ -58,6 +59,18 @@ class Recomputation {
         };
         return !inputs.empty() && std::all_of(inputs.begin(), inputs.end(), is_given) &&
                std::none_of(users.begin(), users.end(), is_view);
+    }
+
+    // A parameter repeated for every sample, to be put into a map's order.
+    bool is_repeated(int index) const {
+        const Node& node = graph_.node(index);
+        const bool repeats = node.op->op_class() == OpClass::pointwise && node.inputs.size() == 1 &&
+                             node.types[0].batched && !graph_.type(node.inputs[0]).batched;
+        return repeats && std::ranges::all_of(users_[at(index)], [&](int user) {
+                   const Node& reader = graph_.node(user);
+                   return reader.op->op_class() == OpClass::gather &&
+                          reader.types[0].shape == node.types[0].shape;
+               });
     }
 
     // A gather that costs its readers no more than storing and reading its result: all are anchors

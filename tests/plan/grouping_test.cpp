@@ -285,6 +285,21 @@ graph net {
     EXPECT_EQ(operands_of(plan.variants[0], call_named(plan.variants[0], "y")), (Names{"x"}));
 }
 
+// A parameter is not stored anew for every sample.
+TEST(Grouping, AParameterForEachPositionIsReadWhereItLies) {
+    const Plan plan = plan_graph(parse_graph(R"(graph net {
+  %x = input() : f32[n,12]{3,2,2}
+  %w = parameter() : f32[12]
+  %all = expand(%w) {shape=[12]} : f32[n,12]
+  %map = factor(%all) {factors=[3,2,2]} : f32[n,12]{3,2,2}
+  %y = add(%x, %map) : f32[n,12]{3,2,2}
+  output "y" %y
+})",
+                                             "net.emu"));
+    EXPECT_EQ(call_count(plan), 1);
+    EXPECT_EQ(operands_of(plan.variants[0], call_named(plan.variants[0], "y")), (Names{"x", "w"}));
+}
+
 // Maps of 1x1 are read as vectors: not in the kernel that makes them.
 TEST(Grouping, AMemberIsNotReadAsAnotherType) {
     const Plan plan = plan_graph(parse_graph(R"(graph net {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "compiler/graph/limits.h"
+#include "compiler/ops/expand.h"
 #include "compiler/ops/sources.h"
 #include "compiler/ops/transpose.h"
 #include "compiler/ops/unfactor.h"
@@ -86,7 +87,17 @@ int64_t turned_by(const Group& group) {
     return 0;
 }
 
-// Walks features (f, n), f = a * inner + b, in squares of 16 a by a vector of b.
+// Whether what is turned is a parameter, the same for every sample.
+bool turns_parameter(const Group& group) {
+    const int factor = only<Factor>(group);
+    if (factor < 0 || only<Unfactor>(group) >= 0) return false;
+    const int from = group.body.node(factor).inputs[0].node;
+    return group.body.op_as<Expand>(from) != nullptr &&
+           !group.body.type(group.body.node(from).inputs[0]).batched;
+}
+
+// Walks features (f, n), f = a * inner + b, in squares of 16 a by a vector of b; what is the same
+// for all samples is read once for them.
 void walk_squares(Func func, const Group& group, int64_t inner, int task_elements) {
     const TensorType& type = result_type(group);
     const Var f = func.args()[0], n = func.args()[1];
@@ -95,8 +106,13 @@ void walk_squares(Func func, const Group& group, int64_t inner, int task_element
     func.split(f, a, b, to_int(inner), TailStrategy::RoundUp)
         .split(a, ao, ai, kLanes, tail_of(outer))
         .split(b, bo, bi, kLanes, tail_of(inner))
-        .reorder(bi, ai, bo, ao, n)
         .vectorize(bi);
+    if (turns_parameter(group)) {
+        func.reorder(bi, n, ai, bo, ao);
+        cut_lines(func, {ao}, kLanes * inner * group.batch, group, task_elements);
+        return;
+    }
+    func.reorder(bi, ai, bo, ao, n);
     if (element_limit(type, group.batch) >= 2 * int64_t{task_elements})
         func.fuse(ao, n, task).parallel(task);
 }

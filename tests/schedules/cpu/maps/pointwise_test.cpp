@@ -194,6 +194,34 @@ TEST(PointwiseRecipe, OrdersOfFeatures) {
     }
 }
 
+// A parameter in plain order, which all samples of a map have added.
+TEST(PointwiseRecipe, TurnedParameters) {
+    RecipeCheck check;
+    check.all_tilings = false;
+    for (const std::vector<int64_t>& factors :
+         std::vector<std::vector<int64_t>>{{5, 3, 2}, {16, 4, 4}, {37, 9, 5}, {64, 16, 16}}) {
+        const int64_t count = factors[0] * factors[1] * factors[2];
+        TensorType flat = batched_type({count});
+        flat.factors = factors;
+        auto expand = std::make_shared<Expand>();
+        expand->shape = {count};
+        auto factor = std::make_shared<Factor>();
+        factor->factors = factors;
+        for (int batch : {1, 3}) {
+            check_recipe("pointwise",
+                         make_group(batch,
+                                    [&](GraphBuilder& b) -> std::vector<Value> {
+                                        const Value x = add_operand(b, "a0", flat),
+                                                    w = add_operand(b, "a1", plain_type({count})),
+                                                    all = b.add(expand, {w}, "v0"),
+                                                    map = b.add(factor, {all}, "v1");
+                                        return {b.add(std::make_shared<Add>(), {x, map}, "v2")};
+                                    }),
+                         check);
+        }
+    }
+}
+
 // A cell becomes channels of a few cells, or the other way round, or neither; in tasks, and behind
 // other work.
 TEST(PointwiseRecipe, OrdersOfOtherMaps) {
