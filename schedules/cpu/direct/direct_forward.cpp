@@ -38,6 +38,7 @@ struct ForwardPlan {
     int window_w = 1, window_h = 1;  // positions of the convolution under one of the result
     int width = 0, height = 0;       // of the result
     bool staged = false;             // in a copy with the border
+    bool guarded = false;            // taps beyond the border are left out
     bool spreads = false;            // filters in lanes beside each other read the same channels
 
     explicit ForwardPlan(const Group& group) : conv(conv_shape(group)) {
@@ -46,7 +47,8 @@ struct ForwardPlan {
         const std::vector<int64_t>& shape = group.body.type(group.body.results()[0].value).shape;
         height = to_int(shape[1]), width = to_int(shape[2]);
         spreads = conv.has_lane_groups() && !conv.is_depthwise();
-        staged = spreads || group.has_prologue(0) || conv.is_padded();
+        guarded = conv.is_depthwise() && conv.is_padded() && !group.has_prologue(0);
+        staged = spreads || group.has_prologue(0) || (conv.is_padded() && !guarded);
     }
     // Columns and rows of padded input under `x` by `rows` positions of the result.
     int input_columns(int x) const {
@@ -255,6 +257,11 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     Expr py = inside(y, rows, plan.height, conv.out_height - 1);
     Expr ix = px * conv.stride_w + r.y * conv.dilation_w;
     Expr iy = py * conv.stride_h + r.z * conv.dilation_h;
+    if (plan.guarded) {
+        ix -= conv.pad_left, iy -= conv.pad_top;
+        r.where(ix >= 0 && ix < conv.width && iy >= 0 && iy < conv.height);
+        ix = Halide::clamp(ix, 0, conv.width - 1), iy = Halide::clamp(iy, 0, conv.height - 1);
+    }
     const auto channel = [&](const Expr& lane, const Expr& i) {
         return channel_in_group(conv, lane, i, conv.readers(), conv.filter_channels());
     };
@@ -306,6 +313,10 @@ std::vector<Func> DirectForward::build(KernelContext& context, const Tiling& til
     const bool has_rows = conv.kernel_h > 1;
     if (conv.is_depthwise()) {  // neighbours share what their taps read
         if (has_rows && conv.kernel_w <= kUnrolledTaps) update.unroll(r.y);
+        if (plan.guarded) {
+            update.reorder(k, x, r.x, r.y, y, r.z).never_partition_all();
+            out.never_partition_all().partition(xo, Halide::Partition::Auto);
+        }
     } else if (plan.spreads) {
         // A vector of the input, once loaded, serves all that its groups read.
         update.reorder(k, x, y, r.y, r.x, r.z);
