@@ -14,6 +14,8 @@
 namespace emulsion {
 
 using Halide::Expr;
+using Halide::Func;
+using Halide::Var;
 
 // Shape
 
@@ -44,19 +46,42 @@ std::vector<Value> Dropout::gradient(GradientContext& context) const {
 
 // Lowering
 
-Expr Dropout::element(const TensorType& type, const std::vector<Expr>& at) const {
-    return element_number(type, at);
+namespace {
+
+constexpr const char* kDrawn = "__drawn";
+
+Expr multiplied(const Expr& x, const Expr& kept) {
+    return choose(kept != 0.0F, Strict(x) * Strict(kept), 0.0F);
 }
 
-Expr SpatialDropout::element(const TensorType& type, const std::vector<Expr>& at) const {
-    return at.back() * to_int(type.shape[0]) + at.front();
+}  // namespace
+
+Expr Dropout::kept(const std::vector<Expr>& operands, const Expr& element) const {
+    const Expr random = random_words(operands, element, site)[0];
+    const auto threshold = static_cast<uint32_t>(std::ldexp(rate, 32));
+    return Halide::select(random >= Expr(threshold), static_cast<float>(1 / (1 - rate)), 0.0F);
 }
 
 std::vector<Expr> Dropout::evaluate(const LowerContext& context, const std::vector<Expr>& operands,
                                     const std::vector<Expr>& at) const {
-    const Expr random = random_words(operands, element(context.outputs[0], at), site)[0];
-    const auto threshold = static_cast<uint32_t>(std::ldexp(rate, 32));
-    return {choose(random >= Expr(threshold), Strict(operands[0]) * Strict(1 / (1 - rate)), 0.0F)};
+    return {multiplied(operands[0], kept(operands, element_number(context.outputs[0], at)))};
+}
+
+std::vector<Func> SpatialDropout::lower(const LowerContext& context,
+                                        const std::vector<Func>& inputs) const {
+    const TensorType& type = context.outputs[0];
+    const std::vector<Var> at = coordinates(type);
+    const Var c = at.front(), n = at.back();
+    std::vector<Expr> operands = {0.0F};
+    for (size_t i = 1; i < inputs.size(); i++) operands.push_back(inputs[i]());
+    Func drawn(context.name + kDrawn), out(context.name);
+    drawn(c, n) = kept(operands, n * to_int(type.shape[0]) + c);
+    out(at) = multiplied(inputs[0](at), drawn(c, n));
+    return {out};
+}
+
+bool SpatialDropout::is_drawn(const Func& func) {
+    return func.name().find(kDrawn) != std::string::npos;
 }
 
 }  // namespace emulsion

@@ -28,8 +28,9 @@ class Dropout : public PointwiseOp {
   protected:
     int arity() const override { return 5; }
     virtual std::shared_ptr<Op> copy() const { return std::make_shared<Dropout>(*this); }
-    // The number of what lives or falls together with the value at memory coordinates `at`.
-    virtual Halide::Expr element(const TensorType& type, const std::vector<Halide::Expr>& at) const;
+    // What a value is multiplied by; 0 where it is dropped, whatever it is. `element` is the number
+    // of what lives or falls together with it.
+    Halide::Expr kept(const std::vector<Halide::Expr>& operands, const Halide::Expr& element) const;
     std::vector<Halide::Expr> evaluate(const LowerContext& context,
                                        const std::vector<Halide::Expr>& operands,
                                        const std::vector<Halide::Expr>& at) const override;
@@ -39,11 +40,13 @@ class SpatialDropout : public Dropout {
   public:
     std::string_view kind() const override { return "spatial_dropout"; }
     std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+    std::vector<Halide::Func> lower(const LowerContext& context,
+                                    const std::vector<Halide::Func>& inputs) const override;
+    // The Func (c, n) of a lowering that says what each channel is multiplied by.
+    static bool is_drawn(const Halide::Func& func);
 
   protected:
     std::shared_ptr<Op> copy() const override { return std::make_shared<SpatialDropout>(*this); }
-    Halide::Expr element(const TensorType& type,
-                         const std::vector<Halide::Expr>& at) const override;
 };
 
 }  // namespace emulsion

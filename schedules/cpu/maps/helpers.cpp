@@ -2,6 +2,7 @@
 #include "schedules/cpu/maps/helpers.h"
 
 #include "compiler/graph/limits.h"
+#include "compiler/ops/dropout.h"
 #include "schedules/common/funcs.h"
 
 #include <algorithm>
@@ -92,7 +93,8 @@ void compute_helpers(const std::vector<Func>& outputs, const MapLoops& loops,
                      const TensorType& type, const HelperOptions& options) {
     std::vector<Func> helpers;
     for (Func& helper : helpers_of(outputs)) {
-        if (helper.has_update_definition()) helpers.push_back(helper);
+        if (helper.has_update_definition() || SpatialDropout::is_drawn(helper))
+            helpers.push_back(helper);
     }
     // In front of everything else go those that no loop suits, what other outputs than the first
     // read, and what these read.

@@ -14,9 +14,10 @@ struct HelperOptions {
     bool parallel = false;  // what is computed in front of everything else is worth several threads
 };
 
-// Computes helpers with update definitions, vectors along their innermost coordinate: inside the
-// innermost loop of the first output where nothing is computed twice, or else in front of
-// everything else. `loops` are those of the first output, of type `type`.
+// Computes helpers with update definitions, and what is drawn for each channel, vectors along their
+// innermost coordinate: inside the innermost loop of the first output where nothing is computed
+// twice, or else in front of everything else. `loops` are those of the first output, of type
+// `type`.
 void compute_helpers(const std::vector<Halide::Func>& outputs, const MapLoops& loops,
                      const TensorType& type, const HelperOptions& options);
 

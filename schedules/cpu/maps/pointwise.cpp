@@ -1,7 +1,7 @@
 // Pointwise groups.
 //
 // A result that joins channels unrolls the vectors of a row, so that each knows which part it is
-// of. What is drawn for each channel is drawn once for many positions: channels are the outer loop.
+// of.
 //
 // Several results are computed as one Tuple into registers before any of them is stored: a result
 // may lie in the memory of an operand that another result still has to read. Where they have few
@@ -11,10 +11,10 @@
 #include <algorithm>
 
 #include "compiler/graph/limits.h"
-#include "compiler/ops/dropout.h"
 #include "compiler/recipe/kernel_context.h"
 #include "schedules/common/group_work.h"
 #include "schedules/cpu/common/tiling.h"
+#include "schedules/cpu/maps/helpers.h"
 #include "schedules/cpu/maps/map.h"
 #include "schedules/cpu/maps/turned.h"
 
@@ -40,12 +40,6 @@ bool fuses_rows(const Group& group) {
 
 constexpr int kMostUnrolled = 16;  // vectors of a row
 
-bool draws_for_channels(const Group& group) {
-    return std::ranges::any_of(group.body.nodes(), [](const Node& node) {
-        return dynamic_cast<const SpatialDropout*>(node.op.get()) != nullptr;
-    });
-}
-
 // Vectors of a row that one loop runs through.
 int strip_of(const Group& group, int strip) {
     const bool joins = std::ranges::any_of(
@@ -54,16 +48,6 @@ int strip_of(const Group& group, int strip) {
     if (!joins || shape.empty()) return strip;
     const int vectors = divide_up(to_int(shape[0]), kLanes);
     return vectors <= kMostUnrolled ? std::max(strip, vectors) : strip;
-}
-
-// Puts the loop around the vectors outside all others of a task.
-void put_channels_outside(Func func, const MapLoops& loops) {
-    const size_t inside = loops.around.size() - (loops.is_parallel ? 1 : 0);
-    if (inside < 2) return;
-    std::vector<Halide::VarOrRVar> order;
-    for (size_t i = 1; i < inside; i++) order.emplace_back(Var(loops.around[i].name));
-    order.emplace_back(Var(loops.around[0].name));
-    func.reorder(order);
 }
 
 // Whether several results of few channels are walked along their rows: by 16 positions, which are
@@ -129,7 +113,7 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
         MapOptions options = map_options(tiling, fuses_rows(group));
         options.strip = strip_of(group, options.strip);
         const MapLoops loops = schedule_map(values, type, group.batch, options);
-        if (draws_for_channels(group) && options.strip == 1) put_channels_outside(values, loops);
+        compute_helpers({values}, loops, type, {.batch = group.batch});
         return {values};
     }
     if (walks_whole_rows(group)) return {store_rows(values, group, tiling)};
@@ -139,6 +123,7 @@ std::vector<Func> Pointwise::build(KernelContext& context, const Tiling& tiling)
         values.compute_root();
         return {stored};
     }
+    compute_helpers({stored}, loops, type, {.batch = group.batch});
     values.compute_at(stored, Var(loops.inner));
     for (const Var& var : values.args()) {
         if (var.name() != loops.vector) continue;

@@ -1,5 +1,6 @@
 // The recipe `pointwise`: odd shapes, broadcasting, several results, results in the memory of
 // operands.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "compiler/ops/activations.h"
@@ -298,10 +299,23 @@ TEST(PointwiseRecipe, JoinedChannelsAndDrawnOnes) {
     check_recipe("pointwise",
                  group_of(join, {batched_type({32, 40, 9}), batched_type({16, 40, 9})}, 4), check);
     const TensorType word = plain_type({}, ElementType::i32);
-    check_recipe("pointwise",
-                 group_of(std::make_shared<SpatialDropout>(),
-                          {batched_type({34, 30, 21}), word, word, word, word}, 4),
-                 check);
+    for (const int64_t channels : {34, 64}) {
+        const TensorType map = batched_type({channels, 30, 21});
+        const std::vector<TensorType> operands = {map, word, word, word, word};
+        const auto dropout = std::make_shared<SpatialDropout>();
+        check_recipe("pointwise", group_of(dropout, operands, 4), check);
+        check_recipe(
+            "pointwise",
+            make_group(4,
+                       [&](GraphBuilder& b) -> std::vector<Value> {
+                           std::vector<Value> in;
+                           for (size_t i = 0; i < operands.size(); i++)
+                               in.push_back(add_operand(b, fmt::format("a{}", i), operands[i]));
+                           const Value y = b.add(dropout, in, "v0");
+                           return {y, b.add(std::make_shared<Relu>(), {y}, "v1")};
+                       }),
+            check);
+    }
 }
 
 // An update writes the weights and the momentum where the old ones are.
