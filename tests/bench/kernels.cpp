@@ -4,12 +4,12 @@
 //
 // OP is conv2d, winograd_conv2d, conv2d_backward_filter, conv2d_backward_data, dense,
 // dense_backward_data or dense_backward_weights. Numbers, with their defaults: batch=64 in=64
-// out=64 size=14 kernel=3 stride=1 padding=kernel/2 isa=512 (or 256), tile=4 (of winograd_conv2d;
-// 2 where the kernel is 5), tilings=8 (per recipe), cold=1 (sets of tensors that the runs go
-// through in turn: with more than the caches hold they come from memory), and switches: pool=2
-// (max-pooling of conv2d's result, with bias and ReLU), unpool=1 (dy of the filter gradient comes
-// through a max-pooling of 2), activation=1 (the first input comes through a ReLU), default=1 (the
-// recipe of that name, too).
+// out=64 size=14 kernel=3 rows=kernel (of the filter; not of its gradient) stride=1
+// padding=kernel/2 isa=512 (or 256), tile=4 (of winograd_conv2d; 2 where the kernel is 5),
+// tilings=8 (per recipe), cold=1 (sets of tensors that the runs go through in turn: with more than
+// the caches hold they come from memory), and switches: pool=2 (max-pooling of conv2d's result,
+// with bias and ReLU), unpool=1 (dy of the filter gradient comes through a max-pooling of 2),
+// activation=1 (the first input comes through a ReLU), default=1 (the recipe of that name, too).
 //
 // A line gives recipe, tiling, milliseconds, GFLOP/s and the share of the multiply-add peak.
 // Everything runs on one thread and counts CPU time, best of many short runs with the peak measured
@@ -94,9 +94,9 @@ Value add_input(GraphBuilder& builder, const std::string& name, const TensorType
 template <class T>
 std::shared_ptr<T> conv_op(const Numbers& n) {
     auto op = std::make_shared<T>();
-    const int64_t padding = n.at("padding");
+    const int64_t padding = n.at("padding"), above = n.at("rows") == 0 ? padding : n.at("rows") / 2;
     op->stride = {n.at("stride"), n.at("stride")};
-    op->padding = {padding, padding, padding, padding};
+    op->padding = {above, above, padding, padding};
     return op;
 }
 
@@ -117,7 +117,8 @@ std::vector<Value> build_body(GraphBuilder& b, const std::string& op, const Numb
         if (!dense) dense = std::make_shared<DenseBackwardWeights>();
         return {b.add(dense, {active(a), w}, "v0")};
     }
-    const TensorType x = batched_type({in, size, size}), w = plain_type({out, in, kernel, kernel});
+    const int64_t rows = n.at("rows") == 0 ? kernel : n.at("rows");
+    const TensorType x = batched_type({in, size, size}), w = plain_type({out, in, rows, kernel});
     const TensorType y = conv_op<Conv2d>(n)->infer({{x, w}})[0];
     if (op == "conv2d") {
         Value value =
@@ -143,7 +144,7 @@ std::vector<Value> build_body(GraphBuilder& b, const std::string& op, const Numb
         auto gradient = conv_op<Conv2dBackwardData>(n);
         gradient->input = {size, size};
         gradient->rotated = true;
-        const Value filter = add_input(b, "a1", plain_type({in, out, kernel, kernel}));
+        const Value filter = add_input(b, "a1", plain_type({in, out, rows, kernel}));
         return {b.add(gradient, {active(add_input(b, "a0", y)), filter}, "v0")};
     }
     if (op != "conv2d_backward_filter") throw std::runtime_error("unknown op '" + op + "'");
@@ -284,7 +285,7 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
     const RecipeLibrary library = make_library();
     std::vector<PlannedKernel> kernels;
     for (const auto& recipe : library) {
-        if (!recipe->applies(group, isa)) continue;
+        if (!can_run(*recipe, group, isa, /*exact=*/false)) continue;
         if (recipe->name() == "default" && numbers.at("default") == 0) continue;
         std::vector<Tiling> tilings = recipe->tilings(group, isa);
         tilings.resize(std::min(tilings.size(), static_cast<size_t>(numbers.at("tilings"))));
@@ -308,7 +309,7 @@ Numbers parse_numbers(int count, char** words) {
     Numbers numbers = {{"batch", 64},  {"in", 64},    {"out", 64},       {"size", 14},
                        {"kernel", 3},  {"stride", 1}, {"isa", 512},      {"pool", 0},
                        {"tilings", 8}, {"unpool", 0}, {"activation", 0}, {"padding", -1},
-                       {"cold", 1},    {"tile", 4},   {"default", 0}};
+                       {"cold", 1},    {"tile", 4},   {"default", 0},    {"rows", 0}};
     for (int i = 0; i < count; i++) {
         const std::string word = words[i];
         const size_t equals = word.find('=');
