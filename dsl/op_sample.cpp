@@ -49,6 +49,8 @@ const Types& tried_types() {
                      batched_type({kChannels, kChannels}, i32),
                      batched_type({1, 8, 8}),
                      batched_type({2, 8, 8}),
+                     batched_type({1, 9}),
+                     batched_type({2, 8}),
                      plain_type({1, 1, 3, 3}),
                      plain_type({kChannels, kChannels, 8, 8}),
                      plain_type({kChannels, kChannels, 3, 3, 3}),

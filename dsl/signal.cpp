@@ -61,6 +61,9 @@ void check_frames(const Layer& layer, Value signal, const Frames& frames) {
                  "choose a smaller n_fft or a longer signal", {signal});
 }
 
+// Whether filters weigh samples at the same distance from a frame's middle alike, but for the sign.
+bool is_symmetric(const Frames& frames) { return (frames.size - frames.taps) % 2 == 0; }
+
 // The signal as the windows of all frames read it: with what lies beyond its ends, or without the
 // samples there that every window leaves out.
 Padded seen_by_windows(Layer& layer, Value signal, const Frames& frames) {
@@ -69,7 +72,7 @@ Padded seen_by_windows(Layer& layer, Value signal, const Frames& frames) {
     if (frames.is_centered) {
         const int64_t half = frames.size / 2;
         return with_border(layer, signal, {half - before, half - after}, frames.border,
-                           /*has_zeros=*/true);
+                           /*has_zeros=*/!is_symmetric(frames));
     }
     if (before + after == 0) return {signal, {0, 0}};
     const int64_t samples = layer.type(signal).shape[1];
@@ -85,13 +88,22 @@ Value filter_of(Layer& layer, const std::string& part, const Frames& frames) {
                      {{"size", frames.size},
                       {"taps", frames.taps},
                       {"window", std::string(frames.window)},
-                      {"part", part}});
+                      {"part", part},
+                      {"folded", is_symmetric(frames)}});
 }
 
 Value filtered(Layer& layer, std::string_view part, const Padded& seen, Value filter, int64_t hop) {
     return layer.add(
         part, "conv2d", {seen.map, filter},
         {{"stride", Numbers{hop}}, {"dilation", Numbers{1}}, {"padding", seen.padding}});
+}
+
+// The same of the halves of frames: half of the multiply-adds.
+Value filtered_half(Layer& layer, std::string_view part, const std::string& half, Value seen,
+                    Value filter, const Frames& frames) {
+    const Value folded = layer.add(half, "fold_frames", {seen},
+                                   {{"taps", frames.taps}, {"hop", frames.hop}, {"part", half}});
+    return filtered(layer, part, {folded, {0, 0}}, filter, 1);
 }
 
 struct Parts {
@@ -104,6 +116,10 @@ Parts transforms(Layer& layer, std::string_view real, Value signal, const Frames
     const Value cosine = filter_of(layer, "cosine", frames);
     const Value sine = filter_of(layer, "sine", frames);
     const Padded seen = seen_by_windows(layer, signal, frames);
+    if (is_symmetric(frames)) {
+        return {filtered_half(layer, real, "even", seen.map, cosine, frames),
+                filtered_half(layer, "sine", "odd", seen.map, sine, frames)};
+    }
     return {filtered(layer, real, seen, cosine, frames.hop),
             filtered(layer, "sine", seen, sine, frames.hop)};
 }

@@ -37,7 +37,15 @@ std::vector<TensorType> FourierFilter::infer(std::span<const TensorType> inputs)
         fail("attribute", fmt::format("there is no part '{}'", part),
              "choose \"cosine\" or \"sine\"");
     }
-    return {plain_type({size / 2 + 1, 1, taps})};
+    if (!folded) return {plain_type({size / 2 + 1, 1, taps})};
+    if ((size - taps) % 2 != 0) {
+        fail("attribute",
+             fmt::format("a window of {} samples does not lie in the middle of a frame of {}, so "
+                         "that it cannot be folded",
+                         taps, size),
+             "choose a window longer or shorter by one, or folded=false");
+    }
+    return {plain_type({size / 2 + 1, taps / 2 + 1, 1})};
 }
 
 // Lowering
@@ -56,7 +64,8 @@ Strict cosine(const Expr& q, int n) {
 std::vector<Expr> FourierFilter::evaluate(const LowerContext& context, const std::vector<Expr>&,
                                           const std::vector<Expr>& at) const {
     const int n = to_int(size), length = to_int(taps), before = (n - length) / 2;
-    const Expr bin = Halide::min(first_axis(context.outputs[0], at), n / 2), t = at[2];
+    const Expr bin = Halide::min(first_axis(context.outputs[0], at), n / 2);
+    const Expr t = folded ? at[1] : at[2];
     // -sin(a) = cos(a + pi / 2)
     const int shift = part == "sine" ? n : 0;
     Strict value = cosine(4 * ((bin * (t + before)) % n) + shift, n);

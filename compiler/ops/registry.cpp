@@ -31,6 +31,7 @@
 #include "compiler/ops/extremes.h"
 #include "compiler/ops/flatten.h"
 #include "compiler/ops/fold_filter.h"
+#include "compiler/ops/fold_frames.h"
 #include "compiler/ops/fourier_filter.h"
 #include "compiler/ops/gather.h"
 #include "compiler/ops/gaussian_noise.h"
@@ -142,6 +143,8 @@ constexpr Entry kOps[] = {
     {"flatten", make<Flatten>},
     {"flip", make<Flip>},
     {"fold_filter", make<FoldFilter>},
+    {"fold_frames", make<FoldFrames>},
+    {"fold_frames_backward", make<FoldFramesBackward>},
     {"fourier_filter", make<FourierFilter>, kIsConstant},
     {"gather", make<Gather>},
     {"gaussian_noise", make<GaussianNoise>},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/ops/fold_frames.h"
 #include "compiler/ops/fourier_filter.h"
 #include "compiler/ops/mel_filter.h"
 #include "tests/support/check_op.h"
@@ -24,12 +25,86 @@ FourierFilter fourier(int64_t size, int64_t taps, const char* window, const char
     return op;
 }
 
+std::shared_ptr<FoldFrames> fold(int64_t taps, int64_t hop, const char* part) {
+    auto op = std::make_shared<FoldFrames>();
+    op->taps = taps;
+    op->hop = hop;
+    op->part = part;
+    return op;
+}
+
+TEST(FoldFrames, FoldsAboutTheMiddle) {
+    const Tensor x = reference::make_tensor(batched_type({1, 7}), 1, {1, 2, 4, 8, 16, 32, 64});
+    using Values = std::vector<double>;
+    EXPECT_EQ(run_op(*fold(4, 3, "even"), {x}, 1)[0].values, (Values{1, 8, 2 + 8, 16 + 64, 4, 32}));
+    EXPECT_EQ(run_op(*fold(4, 3, "odd"), {x}, 1)[0].values, (Values{1, 8, 2 - 8, 16 - 64, 4, 32}));
+    EXPECT_EQ(run_op(*fold(5, 2, "even"), {x}, 1)[0].values,
+              (Values{1, 4, 2 + 16, 8 + 64, 4 + 8, 16 + 32}));
+    EXPECT_EQ(run_op(*fold(1, 3, "odd"), {x}, 1)[0].values, (Values{1, 8, 64}));
+}
+
+TEST(FoldFrames, AgreesWithTheReferenceAndItsGradient) {
+    for (const char* part : {"even", "odd"}) {
+        check_op(fold(1, 1, part), {{batched_type({1, 1})}, {}, 2});
+        check_op(fold(2, 3, part), {{batched_type({1, 11})}, {}, 2});
+        check_op(fold(9, 4, part), {{batched_type({1, 31})}, {}, 3});
+        check_op(fold(62, 17, part), {{batched_type({1, 131})}, {}, 2});
+        check_op(fold(35, 1, part), {{batched_type({1, 40})}, {}, 2});  // a loop over frames
+    }
+    FoldFramesBackward op;
+    op.taps = 32;
+    EXPECT_EQ(op.op_class(), OpClass::gather);
+    op.taps = 33;
+    EXPECT_EQ(op.op_class(), OpClass::anchor);
+}
+
+TEST(FoldFrames, Refusals) {
+    const auto error = [](int64_t taps, int64_t hop, const char* part, const TensorType& type) {
+        return node_error(fold(taps, hop, part), {type});
+    };
+    const TensorType signal = batched_type({1, 31});
+    EXPECT_EQ(
+        error(0, 1, "even", signal),
+        "net.cpp:7: error[attribute]: fold_frames 'it': frames have 0 samples and follow each "
+        "other by 1, but must have 1 to 32768, and follow by 1 to 2147483647\n"
+        "    operand 'a' f32[n,1,31] from net.cpp:1\n"
+        "  fix: choose the samples of a frame, such as 400, and a hop, such as 160");
+    EXPECT_EQ(error(4, 1, "both", signal),
+              "net.cpp:7: error[attribute]: fold_frames 'it': there is no part 'both'\n"
+              "    operand 'a' f32[n,1,31] from net.cpp:1\n"
+              "  fix: choose \"even\" or \"odd\"");
+    EXPECT_EQ(
+        error(32, 1, "odd", signal),
+        "net.cpp:7: error[attribute]: fold_frames 'it': a frame has 32 samples, but the signal "
+        "31\n"
+        "    operand 'a' f32[n,1,31] from net.cpp:1\n"
+        "  fix: choose shorter frames or a longer signal");
+    EXPECT_EQ(
+        error(4, 1, "odd", batched_type({2, 31})),
+        "net.cpp:7: error[rank]: fold_frames 'it': the signal must be (n, 1, samples), but is "
+        "f32[n,2,31]\n"
+        "    operand 'a' f32[n,2,31] from net.cpp:1\n"
+        "  fix: reshape it, or split its channels");
+    auto backward = std::make_shared<FoldFramesBackward>();
+    backward->samples = 30;
+    EXPECT_EQ(node_error(backward, {batched_type({2, 31})}),
+              "net.cpp:7: error[shape]: fold_frames_backward 'it': the halves of the frames of 30 "
+              "samples are f32[n,2,29], but the gradient is f32[n,2,31]\n"
+              "    operand 'a' f32[n,2,31] from net.cpp:1\n"
+              "  fix: give it the gradient of what fold_frames has made");
+}
+
 TEST(FourierFilter, AgreesWithTheReference) {
     for (const char* part : {"cosine", "sine"}) {
         check_lowering(fourier(1, 1, "rectangular", part), {{}, {}, 1});
         check_lowering(fourier(7, 4, "hann", part), {{}, {}, 1});
         check_lowering(fourier(62, 62, "hamming", part), {{}, {}, 1});
         check_lowering(fourier(400, 333, "hann", part), {{}, {}, 1});
+        FourierFilter folded = fourier(400, 334, "hamming", part);
+        folded.folded = true;
+        check_lowering(folded, {{}, {}, 1});
+        folded.size = 333, folded.taps = 21;
+        check_lowering(folded, {{}, {}, 1});
     }
     check_lowering(fourier(32768, 3, "rectangular", "sine"), {{}, {}, 1});
 }
@@ -71,6 +146,13 @@ TEST(FourierFilter, Refusals) {
     EXPECT_EQ(error(4, 4, "hann", "tangent"), head +
                                                   "there is no part 'tangent'\n"
                                                   "  fix: choose \"cosine\" or \"sine\"");
+    FourierFilter folded = fourier(400, 333, "hann", "sine");
+    folded.folded = true;
+    EXPECT_EQ(node_error(std::make_shared<FourierFilter>(folded), {}),
+              head +
+                  "a window of 333 samples does not lie in the middle of a frame of 400, so that "
+                  "it cannot be folded\n"
+                  "  fix: choose a window longer or shorter by one, or folded=false");
     EXPECT_EQ(
         node_error(std::make_shared<FourierFilter>(), {plain_type({3})}),
         "net.cpp:7: error[operands]: fourier_filter 'it': it takes 0 operands, but 1 is given\n"

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view kNamedNowhere =
     "absolute_error_backward add_map channel_shuffle clip_backward crop crop_backward "
-    "depth_to_space flip hinge_backward huber_backward local_dense local_dense_backward_data "
+    "depth_to_space flip fold_frames fold_frames_backward hinge_backward huber_backward "
+    "local_dense local_dense_backward_data "
     "local_dense_backward_weights max_pool_winners maximum_backward pad pad_backward "
     "prelu_backward resize resize_backward slice slice_backward space_to_depth transpose";
 
