@@ -12,10 +12,9 @@
 // activation=1 (the first input comes through a ReLU), default=1 (the recipe of that name, too).
 //
 // A line gives recipe, tiling, milliseconds, GFLOP/s and the share of the multiply-add peak.
-// Everything runs on one thread and counts CPU time, best of many short runs with the peak measured
-// in between, so that a busy machine disturbs little.
+// Everything runs on one thread and counts CPU time, best of many short runs, so that a busy
+// machine disturbs little; the peak is that of the clock in front of each line.
 #include <fmt/format.h>
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -35,6 +34,7 @@
 #include "compiler/ops/sources.h"
 #include "compiler/ops/winograd.h"
 #include "runtime/abi/instance.h"
+#include "runtime/support/machine_speed.h"
 #include "schedules/library.h"
 
 namespace emulsion {
@@ -45,45 +45,6 @@ double cpu_seconds() {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
-
-// GFLOP/s of twelve chains of multiply-adds in registers.
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-double peak_avx2() {
-    constexpr int kChains = 12, kRounds = 60000;
-    __m256 sums[kChains];
-    for (__m256& sum : sums) sum = _mm256_set1_ps(0.1F);
-    const __m256 x = _mm256_set1_ps(0.999F), y = _mm256_set1_ps(1e-6F);
-    const double begin = cpu_seconds();
-    for (int round = 0; round < kRounds; round++) {
-#pragma GCC unroll 12
-        for (__m256& sum : sums) sum = _mm256_fmadd_ps(sum, x, y);
-    }
-    const double seconds = cpu_seconds() - begin;
-    volatile float keep = 0;
-    for (const __m256& sum : sums) keep = keep + sum[0];
-    return 2.0 * 8 * kChains * kRounds / seconds / 1e9;
-}
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx512f")
-double peak_avx512() {
-    constexpr int kChains = 12, kRounds = 60000;
-    __m512 sums[kChains];
-    for (__m512& sum : sums) sum = _mm512_set1_ps(0.1F);
-    const __m512 x = _mm512_set1_ps(0.999F), y = _mm512_set1_ps(1e-6F);
-    const double begin = cpu_seconds();
-    for (int round = 0; round < kRounds; round++) {
-#pragma GCC unroll 12
-        for (__m512& sum : sums) sum = _mm512_fmadd_ps(sum, x, y);
-    }
-    const double seconds = cpu_seconds() - begin;
-    volatile float keep = 0;
-    for (const __m512& sum : sums) keep = keep + sum[0];
-    return 2.0 * 16 * kChains * kRounds / seconds / 1e9;
-}
-#pragma GCC pop_options
 
 using Numbers = std::map<std::string, int64_t>;
 
@@ -234,12 +195,8 @@ class Arguments {
     void* pointers_[kMost] = {};
 };
 
-struct Timing {
-    double seconds = 1e9;
-    double share = 0;  // of the peak: upper quartile over the runs
-};
-
-Timing time_kernel(const Group& group, const CompiledKernel& kernel, int sets, double (*peak)()) {
+// The least seconds of many runs.
+double time_kernel(const Group& group, const CompiledKernel& kernel, int sets) {
     LoadedObject object(kernel_with_runtime(kernel.object));
     using Function = int(void*, int, void*, void*, void*, void*, void*, void*, void*, void*);
     auto* run = object.function<Function>(kernel.symbol);
@@ -256,11 +213,9 @@ Timing time_kernel(const Group& group, const CompiledKernel& kernel, int sets, d
     worker.slab_bytes = slab_bytes;
     std::deque<Arguments> arguments;
     for (int i = 0; i < sets; i++) arguments.emplace_back(group, kernel.scratch);
-    Timing timing;
-    std::vector<double> shares;
-    const double work = 2 * multiply_adds(group) / 1e9;
+    double least = 1e9;
     for (int repeat = 0; repeat < 21; repeat++) {
-        const double before = peak(), begin = cpu_seconds();
+        const double begin = cpu_seconds();
         int count = 0;
         do {
             Arguments& a = arguments[static_cast<size_t>(count % sets)];
@@ -268,15 +223,10 @@ Timing time_kernel(const Group& group, const CompiledKernel& kernel, int sets, d
                 a.at(7));
             count++;
         } while (cpu_seconds() - begin < 0.004);
-        const double seconds = (cpu_seconds() - begin) / count;
-        if (repeat == 0) continue;
-        timing.seconds = std::min(timing.seconds, seconds);
-        shares.push_back(work / seconds / ((before + peak()) / 2));
+        if (repeat > 0) least = std::min(least, (cpu_seconds() - begin) / count);
     }
-    std::sort(shares.begin(), shares.end());
-    timing.share = shares[shares.size() * 3 / 4];
     std::free(slab);
-    return timing;
+    return least;
 }
 
 int run_benchmark(const std::string& op, const Numbers& numbers) {
@@ -294,12 +244,15 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
         }
     }
     const std::vector<CompiledKernel> compiled = compile_kernels(kernels, isa, library, {});
+    const double work = 2 * multiply_adds(group);
+    double peak = 0;
+    for (int i = 0; i < 15; i++) peak = std::max(peak, measure_peak(isa.name, 1));
     for (size_t i = 0; i < kernels.size(); i++) {
-        const Timing timing = time_kernel(group, compiled[i], static_cast<int>(numbers.at("cold")),
-                                          isa.lanes == 16 ? peak_avx512 : peak_avx2);
+        const double seconds =
+            time_kernel(group, compiled[i], static_cast<int>(numbers.at("cold")));
         fmt::print("{:<28} {:<64} {:9.4f} ms {:8.1f} GFLOP/s {:5.1f} % of the peak\n",
-                   kernels[i].recipe, to_string(kernels[i].tiling), timing.seconds * 1e3,
-                   2 * multiply_adds(group) / timing.seconds / 1e9, 100 * timing.share);
+                   kernels[i].recipe, to_string(kernels[i].tiling), seconds * 1e3,
+                   work / seconds / 1e9, 100 * work / seconds / peak);
         std::fflush(stdout);
     }
     return 0;
