@@ -33,9 +33,11 @@ int64_t parse_count(std::string_view option, std::string_view text, int64_t low,
 double parse_number(std::string_view option, std::string_view text, double low, double high) {
     const auto value = parse_double(text);
     if (value && std::isfinite(*value) && *value >= low && *value <= high) return *value;
+    constexpr double kExample = 0.05;
     throw UsageError(std::string(option),
                      concat(quoted(text), " is not a number from ", low, " to ", high),
-                     "write it with a decimal point, such as 0.05");
+                     concat("write it with a decimal point, such as ",
+                            low <= kExample && kExample <= high ? kExample : low));
 }
 
 void read_option(const std::function<void()>& read) {

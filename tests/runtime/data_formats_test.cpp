@@ -418,6 +418,11 @@ TEST(DataNpy, WhatIsWrongIsSaid) {
     Bytes cut = make_npy("<f4", "(1, 3)", good);
     cut.resize(40);
     EXPECT_EQ(refusal(cut).substr(0, 30), "DIR/x.npy: the header says tha");
+    Bytes later = make_npy("<f4", "(1, 3)", good);
+    later[6] = 9;
+    EXPECT_EQ(refusal(later), "DIR/x.npy: the version 9 of .npy is not read");
+    EXPECT_EQ(refusal(make_npy("<f4", "(1, 3)", good), bytes_of("\x93NUMPY")),
+              "DIR/y.npy: the file is too short for an array");
     EXPECT_EQ(refusal(make_npy("<f4", "(1, 3)", good), make_npy("|u1", "(2,)", {0, 1})),
               "DIR/x.npy: the array holds 1 rows, but 'DIR/y.npy' holds 2 labels");
     EXPECT_EQ(refusal(make_npy("<f4", "(1, 3)", good), make_npy("|u1", "(1,)", {3})),

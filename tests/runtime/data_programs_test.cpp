@@ -286,6 +286,16 @@ TEST_F(DataProgramsTest, NamesFromAListAndFromStandardInput) {
     EXPECT_EQ(infer({"--list", folder_ / "none"})
                   .err.find("error: " + (folder_ / "none") + ": cannot be read: "),
               0u);
+    make_folder(folder_ / "empty");
+    EXPECT_EQ(infer({folder_ / "empty"}).err,
+              "error: " + (folder_ / "empty") +
+                  ": the folder holds no picture\n"
+                  "  fix: give a folder with .png, .jpg, .jpeg, .bmp, .ppm or .pgm files\n");
+    std::ofstream(folder_ / "long") << std::string(2 << 20, 'x');
+    EXPECT_EQ(infer({"--list", folder_ / "long"}).err,
+              "error: " + (folder_ / "long") +
+                  ": a line has more than 1048576 bytes\n"
+                  "  fix: give a list with one path a line\n");
     int names[2], results[2];
     ASSERT_EQ(pipe2(names, O_CLOEXEC), 0);
     ASSERT_EQ(pipe2(results, O_CLOEXEC), 0);

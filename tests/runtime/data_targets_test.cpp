@@ -131,6 +131,11 @@ TEST_F(DataTargets, WhatIsWrongWithAFolderOfMasks) {
               "DIR/: the network classifies each pixel, but the folder holds no masks"
               "\n  fix: give a folder that holds images/NAME.jpg and masks/NAME.png");
     make_folder(folder_ / "masks");
+    make_folder(folder_ / "empty/images");
+    make_folder(folder_ / "empty/masks");
+    EXPECT_EQ(refusal(map_, "empty"),
+              "DIR/empty/images: the folder holds no picture"
+              "\n  fix: put pictures (.png, .jpg, .jpeg, .bmp, .ppm, .pgm) into it");
     EXPECT_EQ(refusal(map_),
               "DIR/images/a.png: has no mask"
               "\n  fix: put its mask at DIR/masks/a.png");

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "runtime/data/picture.h"
@@ -199,6 +200,38 @@ TEST_F(InferViews, ABackgroundIsNoObjectAndCsvHasABoxALine) {
     EXPECT_EQ(none.exit_code, 0) << none.err;
     EXPECT_EQ(none.out.find(",boot,1,"), std::string::npos) << none.out;
     EXPECT_EQ(infer({large, "--detect", "--threshold", "2"}).out, "no objects\n");
+}
+
+// Sizes of the pyramid are `step` apart, and boxes of a class that share more than `overlap` are
+// one.
+TEST_F(InferViews, StepOfThePyramidAndOverlapOfBoxes) {
+    const std::string large = write_picture("l.png", 1, 12, 5, 6);
+    const auto boxes = [&](const std::string& step, const std::string& overlap) {
+        const ProgramResult result =
+            infer({large, "--detect", "--json", "--stride", "1", "--threshold", "0",
+                   "--pyramid-step", step, "--overlap", overlap});
+        EXPECT_EQ(result.exit_code, 0) << result.err;
+        return nlohmann::json::parse(result.out)["boxes"];
+    };
+    const auto widths = [](const nlohmann::json& found) {
+        std::set<double> all;
+        for (const auto& box : found) all.insert(box["width"].get<double>());
+        return all;
+    };
+    EXPECT_EQ(widths(boxes("4", "1")), (std::set<double>{4.0}));
+    EXPECT_EQ(widths(boxes("3", "1")), (std::set<double>{4.0, 12.0}));
+    EXPECT_EQ(widths(boxes("1.5", "1")), (std::set<double>{4.0, 6.0, 9.6, 12.0}));
+    const size_t all = boxes("4", "1").size(), some = boxes("4", "0.5").size(),
+                 apart = boxes("4", "0").size();
+    EXPECT_GT(all, some);
+    EXPECT_GT(some, apart);
+    EXPECT_GT(apart, 0u);
+    expect_usage({large, "--detect", "--pyramid-step", "1"},
+                 "error: --pyramid-step: '1' is not a number from 1.01 to 16\n"
+                 "  fix: write it with a decimal point, such as 1.01\n");
+    expect_usage({large, "--detect", "--overlap", "2"},
+                 "error: --overlap: '2' is not a number from 0 to 1\n"
+                 "  fix: write it with a decimal point, such as 0.05\n");
 }
 
 TEST_F(InferViews, WhatCannotBeDetected) {
