@@ -53,6 +53,12 @@ TEXT
 ./pixels-train --data fashion-mnist --steps 1 >out.txt 2>err.txt && fault "classes pass for masks"
 grep -q 'holds no masks, but the network classifies each pixel' err.txt || fault "$(cat err.txt)"
 
+./pixels-train --data data --top 2 --validation test 2>err.txt && fault "--top passes"
+diff -u err.txt - <<'TEXT' || fault "--top"
+error: --top: counts classes of pictures, but the network classifies each pixel
+  fix: leave the option out
+TEXT
+
 ./numbers-train --data rows.csv --epochs 300 --validation 0.25 --checkpoint line --json >line.out 2>line.err ||
     fault "training towards numbers: $(cat line.err)"
 ./numbers-infer --weights line/weights.safetensors --data rows.csv --json >numbers.out || fault "inference of numbers"

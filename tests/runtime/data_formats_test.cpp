@@ -105,6 +105,11 @@ TEST(DataBmp, WhatIsWrongIsSaid) {
     EXPECT_EQ(refusal(make_bmp({1, 1, 8, 0, 1, {}, {1, 2, 3, 0}, {1, 0, 0, 0}})),
               damaged("a pixel has a colour that the palette lacks"));
     EXPECT_EQ(refusal(make_bmp({.width = -2, .rows = rows})), damaged("the width is negative"));
+    EXPECT_EQ(refusal(make_bmp({1, 1, 16, 3, 0, Bytes(12), {}, {1, 1, 0, 0}})),
+              damaged("a colour has no bits"));
+    Bytes unknown = good;
+    unknown[14] = 20;
+    EXPECT_EQ(refusal(unknown), damaged("the header has an unknown length"));
     EXPECT_EQ(
         refusal(make_bmp({.width = 30000, .height = 2000, .rows = rows})),
         "x.bmp: the header says 30000 x 2000 pixels, more than 70 bytes can hold: the file is "
@@ -421,6 +426,9 @@ TEST(DataNpy, WhatIsWrongIsSaid) {
     Bytes later = make_npy("<f4", "(1, 3)", good);
     later[6] = 9;
     EXPECT_EQ(refusal(later), "DIR/x.npy: the version 9 of .npy is not read");
+    Bytes longer = make_npy("<f4", "(1, 3)", good);
+    longer[8] = longer[9] = 255;
+    EXPECT_EQ(refusal(longer), "DIR/x.npy: the header says that it has 65535 bytes");
     EXPECT_EQ(refusal(make_npy("<f4", "(1, 3)", good), bytes_of("\x93NUMPY")),
               "DIR/y.npy: the file is too short for an array");
     EXPECT_EQ(refusal(make_npy("<f4", "(1, 3)", good), make_npy("|u1", "(2,)", {0, 1})),

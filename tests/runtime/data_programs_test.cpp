@@ -2,7 +2,9 @@
 // the weights, and what contradicts them is refused.
 #include <gtest/gtest.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -250,6 +252,13 @@ TEST_F(DataProgramsTest, AReaderOfTheUsersOwn) {
               "error: " + readers +
                   "reader.so: none: no file of records of 17 bytes\n"
                   "  fix: see what the reader reads from\n");
+    Dl_info library{};  // that is no reader: the C library
+    ASSERT_NE(dladdr(reinterpret_cast<void*>(&gnu_get_libc_version), &library), 0);
+    std::filesystem::create_symlink(library.dli_fname, folder_ / "c.so");
+    EXPECT_EQ(run_fake_train({"--data", folder_ / "c.so"}).err,
+              "error: " + (folder_ / "c.so") +
+                  ": exports no emulsion_open_reader\n"
+                  "  fix: build it of a reader as emulsion_reader.h describes it\n");
     std::ofstream(folder_ / "text.so") << "no library";
     EXPECT_NE(run_fake_train({"--data", folder_ / "text.so"}).err.find("cannot be loaded: "),
               std::string::npos);

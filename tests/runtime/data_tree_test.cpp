@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "runtime/data/open.h"
 #include "runtime/data/picture_files.h"
 #include "runtime/support/path.h"
@@ -169,6 +171,11 @@ TEST_F(DataTree, PartsOfATree) {
     EXPECT_EQ(open(2, Part::test)->count(), 2u);
     EXPECT_TRUE(has_part(folder_.path(), Part::test, request(2)));
     EXPECT_FALSE(has_part(folder_ / "train", Part::test, request(2)));
+    std::filesystem::remove_all(folder_ / "test");
+    make_folder(folder_ / "test");
+    EXPECT_EQ(message_of([&] { open(2, Part::test); }, folder_.path()),
+              "DIR/test: holds no folders of pictures\n"
+              "  fix: give a folder that holds one folder for each class");
 }
 
 // Names and sizes tell trees apart, and not where they lie.
