@@ -104,6 +104,7 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.records = options.records;
     plan.choices = options.choices;
     plan.isas = isas_of(options.target);
+    plan.machine = options.machine;
     return plan;
 }
 

@@ -28,6 +28,7 @@ struct BuildOptions {
     bool checked = false;              // kernels keep Halide's asserts
     std::string target = "native";     // "native", "portable", "x86-64", "avx2" or "avx512"
     std::vector<std::string> devices;  // of variants beside that target's: "opencl"
+    Machine machine;                   // that the plans are made for
     bool programs = true;              // link NAME-train and NAME-infer too
     bool saliency = false;             // and the library of input_gradients.h, for NAME-infer
     // Asked before the cost model, recipe/records.h and choices.h. The caller's.

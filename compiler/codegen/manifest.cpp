@@ -158,6 +158,13 @@ Json variant_json(const Plan& plan, const VariantPlan& variant, const VariantKer
     return json;
 }
 
+// What the plan was made for.
+Json machine_json(const Machine& machine) {
+    return {{"l2_kib", machine.l2_bytes >> 10},
+            {"fma_gflops", machine.fma_gflops},
+            {"bandwidth_gbs", machine.bandwidth_gbs}};
+}
+
 Json port_json(const PlannedPort& port) {
     return {{"name", port.name}, {"type", to_string(port.type)}};
 }
@@ -222,6 +229,7 @@ std::string manifest_text(const std::string& name, const Network& network, const
               {"mode", plan.training ? "training" : "inference"},
               {"batch", plan.variants.back().batches.back().batch},
               {"threads", plan.threads},
+              {"machine", machine_json(plan.machine)},
               {"parameters", parameter_count(network)},
               {"multiply_adds", multiply_adds(network.graph)},
               {"classes", network.classes}};

@@ -138,12 +138,11 @@ Choice cheapest_recipe(const RecipeLibrary& library, const Group& group, const I
     for (const auto& recipe : library) {
         if (!can_run(*recipe, group, isa, options.exact)) continue;
         if (!recipe->applies(group, judge)) continue;
-        const std::vector<Tiling> tilings = recipe->tilings(group, isa);
-        EMU_CHECK(!tilings.empty(), "recipe {} has no tiling for {}", recipe->name(),
-                  group.signature());
+        const Machine& machine = options.machine;
         const double cost =
-            recipe->cost(group, recipe->tilings(group, judge)[0], judge, options.machine);
-        if (cost < best.cost) best = {recipe.get(), tilings[0], cost, ""};
+            recipe->cost(group, recipe->default_tiling(group, judge, machine), judge, machine);
+        if (cost < best.cost)
+            best = {recipe.get(), recipe->default_tiling(group, isa, machine), cost, ""};
     }
     return best;
 }

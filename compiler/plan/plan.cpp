@@ -135,6 +135,7 @@ Plan interface_of(const Graph& graph, const PlanOptions& options) {
     plan.training = options.training;
     plan.update_at_once = options.update_at_once;
     plan.threads = options.threads;
+    plan.machine = options.machine;
     const int64_t alignment = options.isas.at(0).family->alignment;
     plan_tensors(graph, std::max(alignment, options.tensor_alignment), plan);
     plan_ports(graph, plan);

@@ -121,6 +121,7 @@ struct Plan {
     bool training = false;
     bool update_at_once = false;  // PlanOptions
     int threads = 0;              // of the stated bytes
+    Machine machine;              // that it was made for
     std::vector<PlannedTensor> tensors;
     std::vector<PlannedPort> inputs, outputs;
     int64_t parameter_bytes = 0, gradient_bytes = 0, state_bytes = 0;

@@ -120,6 +120,7 @@ std::string print(const Plan& plan) {
                                    plan.network, plan.training ? "training" : "inference",
                                    plan.update_at_once ? " update=at-once" : "",
                                    plan.parameter_bytes, plan.gradient_bytes, plan.state_bytes);
+    text += fmt::format("  machine {}\n", to_string(plan.machine));
     for (const PlannedPort& port : plan.inputs)
         text += fmt::format("  input {} {}\n", port.name, to_string(port.type));
     for (const PlannedPort& port : plan.outputs) {

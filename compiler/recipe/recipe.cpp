@@ -23,6 +23,17 @@ const int* find_value(const Tiling& tiling, std::string_view name) {
 
 }  // namespace
 
+std::string to_string(const Machine& machine) {
+    return fmt::format("{} KiB of second cache, {} GFLOP/s a core, {} GB/s from memory",
+                       machine.l2_bytes >> 10, machine.fma_gflops, machine.bandwidth_gbs);
+}
+
+Tiling Recipe::default_tiling(const Group& group, const Isa& isa, const Machine&) const {
+    const std::vector<Tiling> ranking = tilings(group, isa);
+    EMU_CHECK(!ranking.empty(), "recipe {} has no tiling for {}", name(), group.signature());
+    return ranking[0];
+}
+
 int Tiling::at(std::string_view name) const {
     const int* value = find_value(*this, name);
     EMU_CHECK(value != nullptr, "the tiling '{}' has no '{}'", to_string(*this), name);

@@ -59,15 +59,17 @@ struct Scratch {
 // with work for 8 keep fewer busy too, and those that suit 2 leave 6 idle.
 inline constexpr int kPlannedThreads = 8;
 
-// What the cost model knows of the machine; defaults describe a common x86-64 server core.
+// What the cost model knows of the machine; defaults describe a common x86-64 server core. Rates
+// vary from one measurement to the next: none but those that a user names are put in here.
 struct Machine {
-    double fma_gflops = 100;    // one core, f32, the widest ISA
-    double bandwidth_gbs = 20;  // memory, all cores together
-    int64_t l1_bytes = 32 << 10;
-    int64_t l2_bytes = 1 << 20;
+    double fma_gflops = 100;        // one core, f32, the widest ISA
+    double bandwidth_gbs = 20;      // memory, all cores together
+    int64_t l2_bytes = 1 << 20;     // the second cache of a core
     int64_t cache_bytes = 8 << 20;  // smaller maps stay in a cache from kernel to kernel
     int threads = kPlannedThreads;
 };
+// "1024 KiB of second cache, 100 GFLOP/s a core, 20 GB/s from memory": what a plan states.
+std::string to_string(const Machine& machine);
 
 class Recipe {
   public:
@@ -110,6 +112,10 @@ class Recipe {
     virtual std::string clash(const Group&, const Tiling&, const Isa&) const { return {}; }
     // A ranking of legal tilings, never empty where it applies; the first is the default.
     virtual std::vector<Tiling> tilings(const Group& group, const Isa& isa) const = 0;
+    // What it runs by where no record says so: the first of the ranking, which is made for the
+    // default Machine, or what this one's second cache asks for. Legal, and of one order of sums on
+    // all machines.
+    virtual Tiling default_tiling(const Group& group, const Isa& isa, const Machine& machine) const;
     // Estimated seconds.
     virtual double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                         const Machine& machine) const = 0;

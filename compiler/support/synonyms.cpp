@@ -233,6 +233,7 @@ constexpr Synonyms kCommands[] = {
     {"tune", "autotune optimize optimise search schedule"},
     {"ops", "operators operations oplist functions list"},
     {"records", "record database"},
+    {"machine", "hardware cpu processor calibrate"},
     {"--batch", "batchsize bs minibatch b"},
     {"--infer-batch", "inferbatchsize inferencebatch testbatch"},
     {"--output", "out outdir outputdir dir o destination"},

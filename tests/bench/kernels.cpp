@@ -9,11 +9,12 @@
 // tilings=8 (per recipe), cold=1 (sets of tensors that the runs go through in turn: with more than
 // the caches hold they come from memory), and switches: pool=2 (max-pooling of conv2d's result,
 // with bias and ReLU), unpool=1 (dy of the filter gradient comes through a max-pooling of 2),
-// activation=1 (the first input comes through a ReLU), default=1 (the recipe of that name, too).
+// activation=1 (the first input comes through a ReLU), default=1 (the recipe of that name, too),
+// l2=0 (or the KiB of a second cache: the default tiling for it alone).
 //
 // A line gives recipe, tiling, milliseconds, GFLOP/s and the share of the multiply-add peak.
 // Everything runs on one thread and counts CPU time, best of many short runs, so that a busy
-// machine disturbs little; the peak is that of the clock in front of each line.
+// machine disturbs little; the peak is the best of several at the start.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -239,6 +240,8 @@ int run_benchmark(const std::string& op, const Numbers& numbers) {
         if (recipe->name() == "default" && numbers.at("default") == 0) continue;
         std::vector<Tiling> tilings = recipe->tilings(group, isa);
         tilings.resize(std::min(tilings.size(), static_cast<size_t>(numbers.at("tilings"))));
+        if (const int64_t l2 = numbers.at("l2"); l2 > 0)
+            tilings = {recipe->default_tiling(group, isa, {.l2_bytes = l2 << 10})};
         for (const Tiling& tiling : tilings) {
             kernels.push_back({group, std::string(recipe->name()), recipe->version(), tiling});
         }
@@ -262,7 +265,8 @@ Numbers parse_numbers(int count, char** words) {
     Numbers numbers = {{"batch", 64},  {"in", 64},    {"out", 64},       {"size", 14},
                        {"kernel", 3},  {"stride", 1}, {"isa", 512},      {"pool", 0},
                        {"tilings", 8}, {"unpool", 0}, {"activation", 0}, {"padding", -1},
-                       {"cold", 1},    {"tile", 4},   {"default", 0},    {"rows", 0}};
+                       {"cold", 1},    {"tile", 4},   {"default", 0},    {"rows", 0},
+                       {"l2", 0}};
     for (int i = 0; i < count; i++) {
         const std::string word = words[i];
         const size_t equals = word.find('=');

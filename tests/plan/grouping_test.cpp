@@ -250,6 +250,32 @@ TEST(Grouping, AStoredTailDoesNotOverwriteWhatItIsMadeOf) {
     }
 }
 
+// A filter that stays in the second cache is read by tasks of rows, one that does not by panels.
+TEST(Grouping, SchedulesAreOfTheSecondCache) {
+    const Graph graph = parse_graph(R"(graph g {
+  %x = input() : f32[n,256,14,14]
+  %w = parameter() : f32[1024,256,1,1]
+  %y = conv2d(%x, %w) : f32[n,1024,14,14]
+  output "y" %y
+})",
+                                    "net.emu");
+    const auto plan_for = [&](int64_t l2_bytes) {
+        const Machine machine{.l2_bytes = l2_bytes};
+        return plan_graph(graph, {false, {16}, true, {isa_avx512()}, false, machine});
+    };
+    const auto order = [](const Plan& plan) {
+        const VariantPlan& variant = plan.variants[0];
+        return variant.kernels[static_cast<size_t>(call_named(variant, "y").kernel)].tiling.at(
+            "order");
+    };
+    const Plan common = plan_for(1 << 20), large = plan_for(2 << 20);
+    EXPECT_EQ(order(common), 1);
+    EXPECT_EQ(order(large), 0);
+    EXPECT_EQ(print(plan_for(1 << 20)), print(common));
+    EXPECT_NE(print(common).find("\n  machine 1024 KiB of second cache, "), std::string::npos);
+    EXPECT_NE(print(large).find("\n  machine 2048 KiB of second cache, "), std::string::npos);
+}
+
 // The gradient of a sum is one number everywhere; what reads it as another shape needs memory.
 TEST(Grouping, ConstantsAreReadThroughViews) {
     Network network = parse_network(R"(network net

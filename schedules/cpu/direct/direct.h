@@ -26,6 +26,8 @@ class DirectForward : public Recipe {
     TilingSpace space(const Group& group, const Isa& isa) const override;
     std::string clash(const Group& group, const Tiling& tiling, const Isa& isa) const override;
     std::vector<Tiling> tilings(const Group& group, const Isa& isa) const override;
+    Tiling default_tiling(const Group& group, const Isa& isa,
+                          const Machine& machine) const override;
     double cost(const Group& group, const Tiling& tiling, const Isa& isa,
                 const Machine& machine) const override;
     std::vector<Halide::Func> build(KernelContext& context, const Tiling& tiling) const override;

@@ -120,6 +120,50 @@ TEST(TilingSpace, WhatIsRankedIsLegal) {
     }
 }
 
+// The fields that the order of sums follows from, with their values.
+std::string order_of(const Recipe& recipe, const Group& group, const Isa& isa,
+                     const Tiling& tiling) {
+    std::string order;
+    for (const TilingField& field : recipe.space(group, isa)) {
+        if (field.order) order += fmt::format("{}={} ", field.name, tiling.at(field.name));
+    }
+    return order;
+}
+
+// Bits do not depend on the machine that a plan is made for.
+TEST(TilingSpace, WhatIsMadeForACacheIsLegalAndOfOneOrder) {
+    std::mt19937_64 generator(3);
+    const RecipeLibrary library = make_library();
+    size_t others = 0;
+    for (int round = 0; round < 30; round++) {
+        std::vector<Group> groups = random_groups(generator);
+        const auto batch = static_cast<int>(1 + generator() % 99);
+        groups.push_back(convolution({512, 512, 14, 13, 1, {0, 0, 0, 0}, batch}, 1, 1));
+        groups.push_back(convolution({128, 256, 28, 27, 3, {1, 1, 1, 1}, batch}, 2, 2));
+        for (const Group& group : groups) {
+            for (const auto& recipe : library) {
+                for (const Isa* isa : {&isa_baseline(), &isa_avx2(), &isa_avx512()}) {
+                    if (!can_run(*recipe, group, *isa, false)) continue;
+                    const Tiling first = recipe->tilings(group, *isa)[0];
+                    EXPECT_EQ(recipe->default_tiling(group, *isa, {}), first);
+                    for (int64_t kib : {1, 256, 512, 1280, 2048, 65536, INT32_MAX}) {
+                        Machine machine;
+                        machine.l2_bytes = kib << 10;
+                        const Tiling own = recipe->default_tiling(group, *isa, machine);
+                        EXPECT_EQ(tiling_fault(*recipe, group, own, *isa), "")
+                            << recipe->name() << " " << to_string(own) << " " << kib << " KiB "
+                            << group.signature();
+                        EXPECT_EQ(order_of(*recipe, group, *isa, own),
+                                  order_of(*recipe, group, *isa, first));
+                        if (!(own == first)) others++;
+                    }
+                }
+            }
+        }
+    }
+    EXPECT_GT(others, 100u);
+}
+
 // A legal tiling by chance; empty where none was found.
 Tiling random_tiling(const Recipe& recipe, const Group& group, const Isa& isa,
                      std::mt19937_64& generator) {
