@@ -273,6 +273,7 @@ int run_build(const CommandLine& given, const Network& network) {
     const BuildRecords records = records_of(line);
     line.options.records = records.source.get();
     line.options.choices = records.source.get();
+    line.options.machine = records.machine;
     line.dependencies.insert(line.dependencies.end(), records.files.begin(), records.files.end());
     check_expected_name(line, network);
     check_expected_purpose(line, network);

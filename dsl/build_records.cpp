@@ -10,6 +10,7 @@
 #include "compiler/support/host.h"
 #include "dsl/show_command.h"
 #include "schedules/library.h"
+#include "schedules/tune/measured_machine.h"
 
 namespace emulsion {
 
@@ -159,9 +160,17 @@ BuildRecords records_of(const CommandLine& line) {
                        count, line.options.target);
         return result;
     }
-    if (known.empty() && name == "native") return result;
-    const MachineClass machine =
-        name == "native" ? this_machine() : machine_class_named(name, known);
+    MachineClass machine;
+    if (names_machine_file(name)) {
+        const MeasuredMachine measured = read_machine_file(name);
+        machine = measured.machine_class;
+        result.machine = to_plan_for(measured);
+        result.files.push_back(name);
+    } else {
+        machine = name == "native" ? this_machine() : machine_class_named(name, known);
+        result.machine = to_plan_for(machine);
+    }
+    if (known.empty()) return result;
     result.source = std::make_unique<MachineRecords>(
         put_before(usable(std::move(own), machine), shipped.set), machine);
     return result;

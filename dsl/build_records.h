@@ -1,5 +1,5 @@
-// The tuned records that a build takes: those that its user names, and those that are shipped with
-// the compiler, of one class of machines.
+// The machine that a build is for, and the tuned records that it takes: those that its user names,
+// and those that are shipped with the compiler, of the machine's class.
 #pragma once
 
 #include <memory>
@@ -36,16 +36,18 @@ CostModel shipped_model(const MachineClass& machine, const RecipeLibrary& librar
 // What the plan asks; null where no record can be in force. A kernel of which the user has records
 // is run by them alone. `files` are what was read.
 //
-// The class is that of --machine: "none", a class, whole or as far as it is one alone among the
-// records, or "native". Where the option is not given, it is native for the target native, and none
-// for any other: what is compiled for an instruction set is the same on every machine.
+// The machine is that of --machine: "none", a class, whole or as far as it is one alone among the
+// records, "native", that of this processor, or a file (schedules/tune/measured_machine.h). Where
+// the option is not given, it is native for the target native, and none for any other: what is
+// compiled for an instruction set is the same on every machine.
 struct BuildRecords {
     std::unique_ptr<MachineRecords> source;
     std::vector<std::string> files;
+    Machine machine;  // for "none" a common one
 };
 
 // Says on stderr what is broken, and which of the user's records are not used. Throws
-// Error[record], [usage].
+// Error[record], [machine], [usage].
 BuildRecords records_of(const CommandLine& line);
 
 }  // namespace emulsion

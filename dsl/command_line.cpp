@@ -10,6 +10,7 @@
 
 #include "compiler/support/closest.h"
 #include "dsl/build_command.h"
+#include "dsl/machine_command.h"
 #include "dsl/ops_command.h"
 #include "dsl/records_command.h"
 #include "dsl/show_command.h"
@@ -36,6 +37,14 @@ void add_settings(CLI::App* command, bool reads_file, const CommandLine& line) {
         ->take_all();
 }
 
+void add_machine_option(CLI::App* command, CommandLine& line) {
+    command->add_option("--machine", line.machine,
+                        "What plans are made for, and whose tuned records hold: native, none, a "
+                        "machine class, as records name it or its beginning, or a file that "
+                        "emulsion machine --json has written, NAME.json (default: native, and none "
+                        "where --target is another than native)");
+}
+
 void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
     auto add = [&](const std::string& name, const std::string& help) {
         CLI::App* command = app.add_subcommand(name, help);
@@ -58,11 +67,7 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
             "stands before them");
     add_build_options(train, line);
     train->allow_extras();
-    for (CLI::App* command : {build, show, train})
-        command->add_option("--machine", line.machine,
-                            "Whose tuned records hold: native, none, or a machine class, as "
-                            "records name it or its beginning (default: native, and none where "
-                            "--target is another than native)");
+    for (CLI::App* command : {build, show, train}) add_machine_option(command, line);
     CLI::App* tune =
         add("tune", "Find faster schedules for this machine, and write them as records");
     add_build_options(tune, line);
@@ -78,9 +83,11 @@ void add_commands(CLI::App& app, bool reads_file, CommandLine& line) {
                           "the trainer gets all options that build does not know; FILE stands "
                           "before them");
     add_build_options(sweep, line);
+    add_machine_option(sweep, line);
     add_sweep_options(sweep, line);
     add_records_command(app, line);
     add_ops_command(app, line);
+    add_machine_command(app, line);
 }
 
 // Checks
@@ -168,7 +175,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         std::reverse(words.begin(), words.end());  // as CLI11 takes them
         app.parse(words);
         CLI::App* command = app.get_subcommands().at(0);
-        if (line.command == "ops") return {line, 0};
+        if (line.command == "ops" || line.command == "machine") return {line, 0};
         check_build_options(command, line);
         if (line.command == "show") check_window_options(command, line);
         if (line.command == "show") check_show_options(command, line);

@@ -29,7 +29,7 @@ struct SweepOptions {
 };
 
 struct CommandLine {
-    // "build", "show", "summary", "train", "sweep", "tune", "records" or "ops"
+    // "build", "show", "summary", "train", "sweep", "tune", "records", "ops" or "machine"
     std::string command;
     std::string file;                // the model, for `emulsion`
     std::vector<std::string> given;  // the command's options, as words: "--batch=64"
@@ -54,8 +54,9 @@ struct CommandLine {
     std::string action;              // of records: "list", "show", "merge", "prune", "export"
     std::vector<std::string> files;  // of records
     std::string target_file;
-    std::string op;       // of ops: the one that is described, or empty
-    std::string machine;  // of a build: whose records hold, build_records.h; of records export
+    std::string op;        // of ops: the one that is described, or empty
+    std::string machine;   // of a build: what it is for, build_records.h; of records export
+    bool measure = false;  // of machine: anew
 };
 
 // What the arguments say, or, where they end the program (help, version, wrong usage: printed), the

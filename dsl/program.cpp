@@ -4,6 +4,7 @@
 
 #include "dsl/build_records.h"
 #include "dsl/command_line.h"
+#include "dsl/machine_command.h"
 #include "dsl/model_program.h"
 #include "dsl/ops_command.h"
 #include "dsl/records_command.h"
@@ -20,6 +21,7 @@ int run(int argc, char** argv) {
     CommandLine& line = *parsed.line;
     if (line.command == "records") return run_records(line);
     if (line.command == "ops") return run_ops(line);
+    if (line.command == "machine") return run_machine(line);
     if (line.command == "show" && is_drawn_layer(line)) return run_show_described(line);
     if (line.command == "sweep") return run_sweep(line);
     add_files_beside_model(line);

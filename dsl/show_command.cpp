@@ -103,6 +103,7 @@ int run_show(const CommandLine& line, const Network& network) {
     BuildOptions options = line.options;
     options.records = records.source.get();
     options.choices = records.source.get();
+    options.machine = records.machine;
     const RecipeLibrary recipes = make_library();
     fmt::print("{}", line.stage == "roofline"
                          ? show_roofline(network, recipes, line.profile, options)

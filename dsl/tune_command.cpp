@@ -12,6 +12,7 @@
 #include "runtime/support/machine_speed.h"
 #include "schedules/library.h"
 #include "schedules/tune/cpu_workbench.h"
+#include "schedules/tune/measured_machine.h"
 
 namespace emulsion {
 
@@ -122,7 +123,9 @@ int run_tune(const CommandLine& line, const Network& network) {
     std::unique_ptr<TuneReport> report = make_tune_report(line.json, machine);
     if (!line.json && shows_live()) report = make_live_report(std::move(report));
     if (!line.report.empty()) report = with_page(std::move(report), line.report, recipes, machine);
-    emulsion::tune(network, recipes, line.options, tune, workbench, *report);
+    BuildOptions build = line.options;
+    build.machine = to_plan_for(this_machine());
+    emulsion::tune(network, recipes, build, tune, workbench, *report);
     return 0;
 }
 

@@ -77,7 +77,8 @@ def main():
         # Commands and options by other names
         refused(2, "error[usage]: 'compile' is no command\n  fix: 'compile' is called 'build' here", "compile", "net.emu")
         refused(2, "error[usage]: 'sumary' is no command\n  fix: the closest is 'summary'", "sumary", "net.emu")
-        refused(2, "error[usage]: 'net.emu' is no command\n  fix: choose one of build, show, summary, train, tune, sweep, records, ops",
+        refused(2, "error[usage]: 'net.emu' is no command\n  fix: choose one of build, show, summary, train, tune, sweep, records, ops, "
+                   "machine",
                 "net.emu")
         refused(2, "error[usage]: The following arguments were not expected: 8 --batch-size\n"
                    "  fix: '--batch-size' is called '--batch' here", "build", "net.emu", "-o", "out", "--batch-size", "8")

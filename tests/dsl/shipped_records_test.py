@@ -70,7 +70,9 @@ def check_classes(work, lines):
                         (["--machine", work.machine, "--target", "portable"], 2)):
         check(has(work.plan(*words), shipped, line), f"{words} does not take line {line}")
         check(has(work.plan(*words, model="tiny.cpp"), shipped, line), f"{words} does not take line {line} of tiny.cpp")
-    check(work.plan(*target).stdout == work.plan("--no-records").stdout, "a target is not as without records")
+    check(work.plan(*target).stdout == work.plan("--machine", "none").stdout, "a target is not as for no machine")
+    check(work.plan(*target, "--machine", "native", "--no-records").stdout == work.plan("--no-records").stdout,
+          "a target is not as without records")
     unheard = work.plan("--machine", "Unheard-1-1-l1.1-l2.1-l3.1-fma.1")
     check("by the record" not in unheard.stdout, "a machine class takes records of others")
     for name, message in (("Other-1", "'Other-1' is the beginning of 2 machine classes"),

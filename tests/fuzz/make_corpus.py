@@ -110,6 +110,9 @@ def main():
         "format": "emulsion-profile", "format_version": 1, "version": "0.1.0", "network": "lenet",
         "signature": "0123456789abcdef", "mode": "training", "variant": "avx2", "threads": 1, "planned_threads": 2,
         "machine": {"peak": 1e11, "bandwidth": [{"bytes": 262144, "read": 1e10, "write": 1e10}]}, "calls": [call]}))
+    put("machine", "good", json.dumps({
+        "format": "emulsion-machine", "format_version": 1, "class": "TestMachine-7-3-l1.32-l2.512-l3.4096-fma.16",
+        "fma_gflops": 87.5, "bandwidth_gbs": 6.2}))
     put("description", "good", json.dumps({
         "version": "0.1.0", "network": "lenet", "signature": "0123456789abcdef", "infer_batches": [1, 8],
         "threads": 2, "parameters": 100, "multiply_adds": 1000,
