@@ -46,21 +46,6 @@ int64_t place(std::vector<LiveBlock>& blocks, const std::vector<size_t>& order, 
     return round_up(bytes, alignment);
 }
 
-// The most bytes that are alive in one call.
-int64_t largest_live_set(const std::vector<LiveBlock>& blocks, int64_t alignment) {
-    int calls = 0;
-    for (const LiveBlock& block : blocks) calls = std::max(calls, block.last + 1);
-    int64_t largest = 0;
-    for (int call = 0; call < calls; call++) {
-        int64_t live = 0;
-        for (const LiveBlock& block : blocks) {
-            if (block.first <= call && call <= block.last) live += round_up(block.bytes, alignment);
-        }
-        largest = std::max(largest, live);
-    }
-    return largest;
-}
-
 // All blocks, those with the largest `key` first.
 template <class Key>
 std::vector<size_t> largest_first(const std::vector<LiveBlock>& blocks, const Key& key) {
@@ -81,10 +66,24 @@ void promote_highest(const std::vector<LiveBlock>& blocks, std::vector<size_t>& 
 
 }  // namespace
 
+std::vector<int64_t> live_bytes(const std::vector<LiveBlock>& blocks, int64_t alignment) {
+    int calls = 0;
+    for (const LiveBlock& block : blocks) calls = std::max(calls, block.last + 1);
+    std::vector<int64_t> change(static_cast<size_t>(calls) + 1, 0);
+    for (const LiveBlock& block : blocks) {
+        const int64_t bytes = round_up(block.bytes, alignment);
+        change[static_cast<size_t>(block.first)] += bytes;
+        change[static_cast<size_t>(block.last) + 1] -= bytes;
+    }
+    change.pop_back();
+    std::partial_sum(change.begin(), change.end(), change.begin());
+    return change;
+}
+
 MemoryPlan assign_offsets(std::vector<LiveBlock>& blocks, int64_t alignment) {
     MemoryPlan plan;
     if (blocks.empty()) return plan;
-    plan.largest_live_bytes = largest_live_set(blocks, alignment);
+    plan.largest_live_bytes = std::ranges::max(live_bytes(blocks, alignment));
     std::vector<LiveBlock> best = blocks, tried = blocks;
     plan.bytes = std::numeric_limits<int64_t>::max();
     auto attempt = [&](const std::vector<size_t>& order) {

@@ -19,6 +19,9 @@ struct MemoryPlan {
     int64_t largest_live_bytes = 0;  // lower bound: the most that is alive in one call
 };
 
+// The bytes that are alive in each call, up to the last one of a block.
+std::vector<int64_t> live_bytes(const std::vector<LiveBlock>& blocks, int64_t alignment);
+
 // Assigns offsets, multiples of `alignment`, so that no two blocks alive in the same call overlap.
 // Greedy: one block after another, each at the lowest offset that is free during its life; of
 // several orders of the blocks, the one that needs the fewest bytes.

@@ -3,14 +3,14 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <numeric>
 
 #include "compiler/graph/limits.h"
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
-#include "compiler/plan/in_place.h"
 #include "compiler/plan/memory.h"
 #include "compiler/plan/prepared.h"
+#include "compiler/plan/workspace.h"
 
 namespace emulsion {
 
@@ -104,19 +104,27 @@ class VariantPlanner {
 
     // ---- Calls ----
 
+    // Which groups run when, and the places of all values of one batch.
+    struct Schedule {
+        RunOrder order;
+        std::map<Value, Place> elsewhere;  // of what has a place whatever lives when
+        Workspace::Lives lives;            // the blocks with their offsets
+    };
+
     void plan_batch(const GroupedBatch& grouped) {
         const bool first = variant_.batches.empty();
         add_notes(grouped);
         BatchPlan plan;
         plan.batch = grouped.batch;
         const std::vector<bool> needed = prepared_.needed_groups(grouped);
-        const std::map<Value, Place> places = place_values(grouped);
-        for (size_t g = 0; g < grouped.bodies.size(); g++) {
+        const Schedule runs = schedule(grouped);
+        for (size_t run = 0; run < runs.order.size(); run++) {
+            const auto g = static_cast<size_t>(runs.order[run]);
             const Stage stage = grouped.stage(g);
             if (stage == Stage::prepare) {
-                if (needed[g]) prepare_.push_back(make_call(grouped, g, places, plan));
+                if (needed[g]) prepare_.push_back(make_call(grouped, runs, run, plan));
             } else if (stage != Stage::update || first) {
-                plan.calls.push_back(make_call(grouped, g, places, plan));
+                plan.calls.push_back(make_call(grouped, runs, run, plan));
             }
         }
         variant_.batches.push_back(std::move(plan));
@@ -135,8 +143,10 @@ class VariantPlanner {
         }
     }
 
-    PlannedCall make_call(const GroupedBatch& grouped, size_t g,
-                          const std::map<Value, Place>& places, BatchPlan& plan) {
+    PlannedCall make_call(const GroupedBatch& grouped, const Schedule& runs, size_t index,
+                          BatchPlan& plan) {
+        const auto g = static_cast<size_t>(runs.order[index]);
+        const Workspace::Run& run = runs.lives.runs[index];
         const NodeGroup& group = grouped.grouping.groups[g];
         const GroupBody& body = grouped.bodies[g];
         PlannedCall call;
@@ -145,21 +155,29 @@ class VariantPlanner {
         call.reason = group.reason;
         call.scalars = body.scalars;
         call.kernel = kernel_of(body.group, call.name);
-        auto add = [&](Value root, const TensorType& type) {
-            const auto place = places.find(root);
-            EMU_CHECK(place != places.end(), "'{}' reads '{}', which has no memory", call.name,
-                      grouped.graph.node(root.node).name);
-            call.buffers.push_back(buffer_of(grouped, root, type, place->second, plan));
+        const auto block_at = [&](int block) -> const LiveBlock& {
+            return runs.lives.blocks[static_cast<size_t>(block)];
         };
-        for (const Operand& operand : body.operands) add(operand.root, operand.type);
-        for (Value value : body.results) add(value, grouped.graph.type(value));
+        auto add = [&](Value root, const TensorType& type, int block) {
+            const auto found = runs.elsewhere.find(root);
+            EMU_CHECK(block >= 0 || found != runs.elsewhere.end(),
+                      "'{}' reads '{}', which has no memory", call.name,
+                      grouped.graph.node(root.node).name);
+            const Place place =
+                block < 0 ? found->second : place_in(grouped, root, block_at(block));
+            call.buffers.push_back(buffer_of(grouped, root, type, place, plan));
+        };
+        for (size_t i = 0; i < body.operands.size(); i++)
+            add(body.operands[i].root, body.operands[i].type, run.operands[i]);
+        for (size_t r = 0; r < body.results.size(); r++)
+            add(body.results[r], grouped.graph.type(body.results[r]), run.results[r]);
         const std::vector<Scratch>& scratch =
             variant_.kernels[static_cast<size_t>(call.kernel)].scratch;
         for (size_t i = 0; i < scratch.size(); i++) {
             const PlannedBuffer buffer{fmt::format("{}.{}", call.name, scratch[i].name),
                                        TensorType(),
                                        MemoryClass::workspace,
-                                       scratch_[g][i],
+                                       block_at(run.scratch[i]).offset,
                                        4 * scratch[i].elements(),
                                        scratch[i].extents};
             call.scratch.push_back(index_of(buffer));
@@ -234,119 +252,51 @@ class VariantPlanner {
 
     // ---- Memory ----
 
-    // Places of all values of one batch: the fixed ones, prepared weights, and the workspace by
-    // liveness; those of scratch go to scratch_.
-    std::map<Value, Place> place_values(const GroupedBatch& grouped) {
-        const std::vector<GroupBody>& bodies = grouped.bodies;
-        const std::map<Value, int> last_reads = last_reads_of(grouped);
-        std::map<Value, Place> places = grouped.fixed;
-        std::map<Value, size_t> block_of;  // a part has that of its whole
-        std::vector<LiveBlock> blocks;
-        for (size_t g = 0; g < bodies.size(); g++) {
-            for (Value value : bodies[g].results) {
-                if (places.contains(value)) continue;
-                if (grouped.stage(g) == Stage::prepare && prepared_.is_prepared(grouped, value)) {
-                    places[value] = prepared_.place(grouped, value);
-                    continue;
-                }
-                const Value whole = grouped.grouping.joins.home_of(value).whole;
-                const auto read = last_reads.find(whole);
-                const int call = static_cast<int>(g);
-                const int last = read == last_reads.end() ? call : std::max(call, read->second);
-                if (block_of.contains(value)) continue;  // a part of what others have begun
-                const auto shared = reused_block(grouped, g, value, block_of, blocks);
-                const size_t block = shared.value_or(blocks.size());
-                if (shared) {
-                    blocks[block].last = last;
-                } else {
-                    blocks.push_back(
-                        {memory_bytes(grouped.graph.type(whole), grouped.batch), call, last, 0});
-                }
-                block_of[whole] = block;
-                for (const auto& [part, home] : grouped.grouping.joins.parts) {
-                    if (home.whole == whole) block_of[part] = block;
-                }
+    Schedule schedule(const GroupedBatch& grouped) {
+        Schedule result;
+        result.elsewhere = grouped.fixed;
+        for (size_t g = 0; g < grouped.bodies.size(); g++) {
+            if (grouped.stage(g) != Stage::prepare) continue;
+            for (Value value : grouped.bodies[g].results) {
+                if (!result.elsewhere.contains(value) && prepared_.is_prepared(grouped, value))
+                    result.elsewhere[value] = prepared_.place(grouped, value);
             }
         }
-        const std::vector<std::vector<size_t>> scratch = add_scratch(grouped, blocks);
-        MemoryPlan memory = assign_offsets(blocks, variant_.isa.family->alignment);
+        const std::vector<const Choice*> choices = choices_of(grouped);
+        const Workspace workspace(grouped, result.elsewhere, choices);
+        result.order.resize(grouped.bodies.size());
+        std::iota(result.order.begin(), result.order.end(), 0);
+        const MemoryPlan memory = place(workspace, result);
         variant_.activation_bytes = std::max(variant_.activation_bytes, memory.bytes);
         variant_.largest_live_bytes =
             std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
-        for (const auto& [value, block] : block_of)
-            places[value] = place_in(grouped, value, blocks[block].offset);
-        scratch_.assign(bodies.size(), {});
-        for (size_t g = 0; g < bodies.size(); g++) {
-            for (size_t block : scratch[g]) scratch_[g].push_back(blocks[block].offset);
-        }
-        return places;
+        return result;
     }
 
-    // The last group that reads a value or one of its parts; parts are no keys.
-    static std::map<Value, int> last_reads_of(const GroupedBatch& grouped) {
-        std::map<Value, int> last;
+    MemoryPlan place(const Workspace& workspace, Schedule& runs) const {
+        runs.lives = workspace.lives(runs.order);
+        return assign_offsets(runs.lives.blocks, variant_.isa.family->alignment);
+    }
+
+    // How each group runs.
+    std::vector<const Choice*> choices_of(const GroupedBatch& grouped) {
+        std::vector<const Choice*> choices;
         for (size_t g = 0; g < grouped.bodies.size(); g++) {
-            for (const Operand& operand : grouped.bodies[g].operands)
-                last[grouped.grouping.joins.home_of(operand.root).whole] = static_cast<int>(g);
+            const Group& group = grouped.bodies[g].group;
+            const std::string& name = name_of(grouped, g);
+            const Choice& choice = choice_of(group, name);
+            for (const Scratch& scratch : choice.recipe->scratch(group, choice.tiling))
+                check_size(fmt::format("{}.{}", name, scratch.name), batched_type(scratch.extents));
+            choices.push_back(&choice);
         }
-        return last;
+        return choices;
     }
 
-    // The place of a value whose whole lies at `offset`.
-    static Place place_in(const GroupedBatch& grouped, Value value, int64_t offset) {
+    // The place of a value in the block of its whole.
+    static Place place_in(const GroupedBatch& grouped, Value value, const LiveBlock& block) {
         const Home home = grouped.grouping.joins.home_of(value);
         const int64_t before = home.begin * bytes_of(grouped.graph.type(value).element);
-        return {MemoryClass::workspace, offset + before, home.pitch};
-    }
-
-    // A block for each scratch of each call; their indices by group.
-    std::vector<std::vector<size_t>> add_scratch(const GroupedBatch& grouped,
-                                                 std::vector<LiveBlock>& blocks) {
-        std::vector<std::vector<size_t>> added(grouped.bodies.size());
-        for (size_t g = 0; g < added.size(); g++) {
-            const Group& group = grouped.bodies[g].group;
-            const std::string name = name_of(grouped, g);
-            const Choice& choice = choice_of(group, name);
-            for (const Scratch& scratch : choice.recipe->scratch(group, choice.tiling)) {
-                check_size(fmt::format("{}.{}", name, scratch.name), batched_type(scratch.extents));
-                const int call = static_cast<int>(g);
-                added[g].push_back(blocks.size());
-                blocks.push_back({4 * scratch.elements(), call, call, 0});
-            }
-        }
-        return added;
-    }
-
-    // The block of an operand that dies in this call and that its kernel may overwrite, if there is
-    // one.
-    std::optional<size_t> reused_block(const GroupedBatch& grouped, size_t g, Value value,
-                                       const std::map<Value, size_t>& block_of,
-                                       const std::vector<LiveBlock>& blocks) {
-        const GroupBody& body = grouped.bodies[g];
-        if (grouped.grouping.joins.home_of(value).pitch > 0) return std::nullopt;
-        const auto r = static_cast<size_t>(
-            std::find(body.results.begin(), body.results.end(), value) - body.results.begin());
-        for (size_t i = 0; i < body.operands.size(); i++) {
-            const Operand& operand = body.operands[i];
-            auto found = block_of.find(operand.root);
-            if (found == block_of.end() || operand.type != grouped.graph.type(value)) continue;
-            if (operand.type != grouped.graph.type(operand.root)) continue;
-            if (body.group.pitch_of(i) > 0) continue;
-            bool taken = std::any_of(body.results.begin(), body.results.end(), [&](Value other) {
-                auto block = block_of.find(other);
-                return block != block_of.end() && block->second == found->second;
-            });
-            auto readers = std::count_if(
-                body.operands.begin(), body.operands.end(), [&](const Operand& other) {
-                    auto block = block_of.find(other.root);
-                    return block != block_of.end() && block->second == found->second;
-                });
-            const bool dies = blocks[found->second].last == static_cast<int>(g);
-            if (taken || readers != 1 || !dies) continue;
-            const Recipe& recipe = *choice_of(body.group, name_of(grouped, g)).recipe;
-            if (may_overwrite(body.group, recipe, r, i)) return found->second;
-        }
-        return std::nullopt;
+        return {MemoryClass::workspace, block.offset + before, home.pitch};
     }
 
     const Plan& plan_;
@@ -356,9 +306,8 @@ class VariantPlanner {
     std::vector<GroupedBatch> batches_;
     std::vector<PlannedCall> prepare_;
     PreparedWeights prepared_;
-    std::vector<std::vector<int64_t>> scratch_;  // offsets by group of the batch at hand
-    std::map<std::string, Choice> choices_;      // by signature
-    std::map<std::string, int> kernels_;         // by signature
+    std::map<std::string, Choice> choices_;  // by signature
+    std::map<std::string, int> kernels_;     // by signature
 };
 
 }  // namespace
