@@ -99,6 +99,7 @@ PlanOptions plan_options(const BuildOptions& options, bool training) {
     plan.training = training;
     plan.exact = options.exact;
     plan.update_at_once = training && options.update_at_once;
+    if (training) plan.memory_budget = options.memory_budget;
     plan.batches = training ? std::vector<int>{options.batch} : options.infer_batches;
     if (options.threads > 0) plan.threads = options.threads;
     plan.records = options.records;
@@ -265,6 +266,11 @@ void add_notes(Artifact& artifact, const Plan& plan) {
     const char* direction = plan.training ? "training" : "inference";
     for (const std::string& sentence : slow_kernels(plan))
         artifact.notes.push_back(fmt::format("{}: {}", direction, sentence));
+    for (const VariantPlan& variant : plan.variants) {
+        if (variant.budget.empty()) continue;
+        artifact.notes.push_back(
+            fmt::format("{} on {}: {}", direction, variant.isa.name, variant.budget));
+    }
     for (const std::string& sentence : plan.left_out)
         artifact.notes.push_back(fmt::format("{}: {}", direction, sentence));
 }

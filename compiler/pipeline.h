@@ -24,6 +24,7 @@ struct BuildOptions {
     int jobs = 0;                          // compiling processes; 0: the CPUs this process may use
     bool exact = false;                    // no recipe that changes rounding (Winograd)
     bool update_at_once = false;           // each parameter right after its gradient, PlanOptions
+    int64_t memory_budget = 0;             // bytes of training, PlanOptions; 0: what it takes
     bool cache = true;
     bool checked = false;              // kernels keep Halide's asserts
     std::string target = "native";     // "native", "portable", "x86-64", "avx2" or "avx512"

@@ -148,7 +148,26 @@ void check_sizes(const Graph& graph, int batch) {
     }
 }
 
+// Whether all variants fit; the planner has done what it could.
+void check_budget(const Plan& plan, const PlanOptions& options) {
+    int64_t bytes = 0;
+    for (const VariantPlan& variant : plan.variants)
+        bytes = std::max(bytes, planned_bytes(plan, variant));
+    if (options.memory_budget == 0 || bytes <= options.memory_budget) return;
+    fail("memory",
+         fmt::format("the memory budget is {} bytes, but a training step of '{}' with {} samples "
+                     "needs {} at least, whatever runs again",
+                     options.memory_budget, plan.network, options.batches.back(), bytes),
+         fmt::format("allow {} bytes or more, or choose a smaller batch{}", bytes,
+                     options.update_at_once ? "" : ", or updates at once"));
+}
+
 }  // namespace
+
+int64_t planned_bytes(const Plan& plan, const VariantPlan& variant) {
+    return plan.parameter_bytes + plan.gradient_bytes + plan.state_bytes + variant.prepared_bytes +
+           variant.activation_bytes;
+}
 
 Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
                const PlanOptions& options) {
@@ -167,6 +186,7 @@ Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
     }
     plan.choices = plan.variants.back().choices;
     plan.left_out = plan.variants.back().left_out;
+    check_budget(plan, options);
     const std::string fault = plan_fault(graphs, plan);
     EMU_CHECK(fault.empty(), "the plan of graph '{}' is wrong: {}", plan.network, fault);
     return plan;

@@ -92,6 +92,7 @@ struct VariantPlan {
     std::vector<std::string> notes;     // decisions in words: fuse or pass, store or recompute
     std::vector<NodeChoice> choices;    // the same where a node could do otherwise
     std::vector<std::string> left_out;  // records that say what a node cannot do, in words
+    std::string budget;                 // what PlanOptions::memory_budget costs, a sentence
     std::vector<BatchMemory> smaller;   // of a variant for devices that is built; batch ascending
 };
 
@@ -150,16 +151,24 @@ struct PlanOptions {
     // after the test of the loss); gradients live in the workspace until then. Else updates are a
     // stage of their own, and gradients a class of memory.
     bool update_at_once = false;
+    // Training: the most bytes of parameters, gradients, state and workspace without slabs; 0: any.
+    // Groups of the forward pass run again where that is what it takes (plan/memory_budget.h).
+    int64_t memory_budget = 0;
 };
 
 // Plans optimized graphs of one network, one for each batch: they may differ in how they compute,
 // and then in what they prepare, but not in tensors and ports. Throws Error[size] before anything
-// else where a tensor of a whole batch is beyond graph/limits.h. State starts with 64 bytes of seed
+// else where a tensor of a whole batch is beyond graph/limits.h, Error[memory] where the budget is
+// too small, with the smallest one. State starts with 64 bytes of seed
 // and step (runtime/abi/emulsion_abi.h).
 Plan make_plan(const std::vector<Graph>& graphs, const RecipeLibrary& library,
                const PlanOptions& options);
 // The same graph for every batch.
 Plan make_plan(const Graph& graph, const RecipeLibrary& library, const PlanOptions& options);
+
+// What the plan states of a variant's memory: parameters, gradients, state, prepared weights, and
+// the workspace without slabs.
+int64_t planned_bytes(const Plan& plan, const VariantPlan& variant);
 
 // Adds the variants of another family's plan of the same network, whose tensors and ports are
 // equal.

@@ -85,6 +85,7 @@ std::string print_variant(const VariantPlan& variant) {
     }
     for (const std::string& sentence : slow_kernels_of(variant))
         text += "    note: " + sentence + "\n";
+    if (!variant.budget.empty()) text += "    # " + variant.budget + "\n";
     for (const std::string& note : variant.notes) text += "    # " + note + "\n";
     return text;
 }

@@ -9,6 +9,7 @@
 #include "compiler/ops/sources.h"
 #include "compiler/plan/choice.h"
 #include "compiler/plan/memory.h"
+#include "compiler/plan/memory_budget.h"
 #include "compiler/plan/prepared.h"
 #include "compiler/plan/workspace.h"
 
@@ -118,6 +119,7 @@ class VariantPlanner {
         plan.batch = grouped.batch;
         const std::vector<bool> needed = prepared_.needed_groups(grouped);
         const Schedule runs = schedule(grouped);
+        std::vector<bool> has_run(grouped.bodies.size(), false);
         for (size_t run = 0; run < runs.order.size(); run++) {
             const auto g = static_cast<size_t>(runs.order[run]);
             const Stage stage = grouped.stage(g);
@@ -125,9 +127,16 @@ class VariantPlanner {
                 if (needed[g]) prepare_.push_back(make_call(grouped, runs, run, plan));
             } else if (stage != Stage::update || first) {
                 plan.calls.push_back(make_call(grouped, runs, run, plan));
+                if (has_run[g]) run_again(plan.calls.back());
             }
+            has_run[g] = true;
         }
         variant_.batches.push_back(std::move(plan));
+    }
+
+    static void run_again(PlannedCall& call) {
+        call.stage = Stage::backward;
+        call.reason = "again, for the memory budget; " + call.reason;
     }
 
     void add_notes(const GroupedBatch& grouped) {
@@ -252,6 +261,7 @@ class VariantPlanner {
 
     // ---- Memory ----
 
+    // The groups in turn, unless the budget asks for more.
     Schedule schedule(const GroupedBatch& grouped) {
         Schedule result;
         result.elsewhere = grouped.fixed;
@@ -266,7 +276,20 @@ class VariantPlanner {
         const Workspace workspace(grouped, result.elsewhere, choices);
         result.order.resize(grouped.bodies.size());
         std::iota(result.order.begin(), result.order.end(), 0);
-        const MemoryPlan memory = place(workspace, result);
+        MemoryPlan memory = place(workspace, result);
+        if (options_.memory_budget > 0) {
+            const int64_t other = plan_.parameter_bytes + plan_.gradient_bytes + plan_.state_bytes;
+            const int64_t needed = other + memory.bytes;
+            if (needed > options_.memory_budget) {
+                result.order =
+                    order_within(grouped, workspace, seconds_of(grouped, choices),
+                                 variant_.isa.family->alignment, options_.memory_budget - other);
+                memory = place(workspace, result);
+            }
+            variant_.budget = fmt::format("memory budget of {} bytes: {} instead of {}; {}",
+                                          options_.memory_budget, other + memory.bytes, needed,
+                                          cost_of(grouped, choices, result.order));
+        }
         variant_.activation_bytes = std::max(variant_.activation_bytes, memory.bytes);
         variant_.largest_live_bytes =
             std::max(variant_.largest_live_bytes, memory.largest_live_bytes);
@@ -276,6 +299,31 @@ class VariantPlanner {
     MemoryPlan place(const Workspace& workspace, Schedule& runs) const {
         runs.lives = workspace.lives(runs.order);
         return assign_offsets(runs.lives.blocks, variant_.isa.family->alignment);
+    }
+
+    // What a run of each group takes, by the cost model.
+    std::vector<double> seconds_of(const GroupedBatch& grouped,
+                                   const std::vector<const Choice*>& choices) const {
+        std::vector<double> seconds;
+        for (size_t g = 0; g < choices.size(); g++) {
+            seconds.push_back(choices[g]->recipe->cost(grouped.bodies[g].group, choices[g]->tiling,
+                                                       variant_.isa, options_.machine));
+        }
+        return seconds;
+    }
+
+    // What an order costs, in words.
+    static std::string cost_of(const GroupedBatch& grouped,
+                               const std::vector<const Choice*>& choices, const RunOrder& order) {
+        std::vector<double> work;
+        for (size_t g = 0; g < choices.size(); g++)
+            work.push_back(choices[g]->recipe->multiply_adds(grouped.bodies[g].group));
+        const double once = std::accumulate(work.begin(), work.end(), 0.0);
+        double all = 0;
+        for (int g : order) all += work[static_cast<size_t>(g)];
+        return fmt::format("{} kernels run again beside {}, {:.1f} % more multiply-adds",
+                           order.size() - work.size(), work.size(),
+                           once > 0 ? 100 * (all - once) / once : 0);
     }
 
     // How each group runs.

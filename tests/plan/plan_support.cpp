@@ -33,6 +33,7 @@ Plan plan_graph(const Graph& graph, const PlanSettings& settings) {
     options.fuse = settings.fuse;
     options.update_at_once = settings.update_at_once;
     options.machine = settings.machine;
+    options.memory_budget = settings.memory_budget;
     return make_plan(graph, recipes(), options);
 }
 

@@ -15,6 +15,7 @@ struct PlanSettings {
     std::vector<Isa> isas = {isa_avx2()};
     bool update_at_once = false;
     Machine machine = {};
+    int64_t memory_budget = 0;
 };
 
 // The plan of a graph as it stands.
