@@ -118,6 +118,7 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     build_options.devices = options.devices;
     build_options.exact = options.exact;
     build_options.update_at_once = options.update_at_once;
+    build_options.memory_budget = options.memory_budget;
     build_options.checked = options.checked;
     build_options.jobs = options.jobs;
     build_options.choices = options.choices;

@@ -39,8 +39,9 @@ struct LibraryOptions {
     std::vector<std::string> devices = {};
     bool exact = false;  // no Winograd
     bool update_at_once = false;
-    bool checked = false;  // kernels keep Halide's asserts
-    int jobs = 0;          // compiling processes; 0: the CPUs this process may use
+    int64_t memory_budget = 0;  // bytes of training; 0: what it takes
+    bool checked = false;       // kernels keep Halide's asserts
+    int jobs = 0;               // compiling processes; 0: the CPUs this process may use
     const ChoiceSource* choices = nullptr;
 };
 

@@ -15,13 +15,16 @@
 #include "compiler/autodiff/training_step.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
+#include "compiler/plan/plan.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/workers.h"
 #include "runtime/support/machine_speed.h"
+#include "schedules/library.h"
 #include "tests/integration/guarded_support.h"
 #include "tests/support/random_network.h"
 #include "tests/support/rounding_bounds.h"
 #include "tests/support/seeds.h"
+#include "tests/support/smallest_budget.h"
 
 namespace emulsion::test {
 namespace {
@@ -128,6 +131,7 @@ class NetworkCheck {
         }
         if (variants == 3 && can_run("avx512")) compare_variants(built);
         if (seed_ % 4 == 1) compare_updates_at_once(built, options);
+        if (seed_ % 4 == 2) compare_memory_budget(built, options);
     }
 
     Edge edge() const { return seed_ % 2 == 0 ? Edge::front : Edge::back; }
@@ -230,6 +234,25 @@ class NetworkCheck {
         std::erase_if(expected,
                       [](const auto& result) { return result.first.starts_with("gradient "); });
         if (b.step(sources, batch_, kRate) != expected) fail("other bits than with gradients\n");
+    }
+
+    void compare_memory_budget(const BuiltLibraries& whole, LibraryOptions options) {
+        BuildOptions build;
+        build.batch = options.batch;
+        build.target = options.target;
+        build.exact = options.exact;
+        build.choices = options.choices;
+        options.memory_budget = smallest_budget([&](int64_t budget) {
+            build.memory_budget = budget;
+            plan_of(network_, make_library(), build, /*training=*/true);
+        });
+        const BuiltLibraries budgeted(network_, options);
+        what_ = "memory budget";
+        const reference::Sources sources = step_sources(batch_, 0);
+        GuardedTrainer a(whole.train(), 1, 0, edge(), sources);
+        GuardedTrainer b(budgeted.train(), 1, 0, edge(), sources);
+        if (a.step(sources, batch_, kRate) != b.step(sources, batch_, kRate))
+            fail("other bits than in all the memory it takes\n");
     }
 
     uint64_t seed_;

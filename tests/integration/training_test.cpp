@@ -7,11 +7,14 @@
 #include <cstring>
 #include <limits>
 
+#include "compiler/plan/plan.h"
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
 #include "runtime/abi/instance.h"
+#include "schedules/library.h"
 #include "tests/integration/integration_support.h"
 #include "tests/support/golden.h"
+#include "tests/support/smallest_budget.h"
 
 namespace emulsion::test {
 namespace {
@@ -116,6 +119,64 @@ TEST(UpdateAtOnce, NothingChangesWhereTheLossIsNotFinite) {
         trainer.step(1, kBatch);
         EXPECT_FALSE(trainer.weights() == weights || trainer.state() == state);
     }
+}
+
+// ---- Memory budgets ----
+
+// The bits of `network` in the least memory are those in all it takes, and the same for any number
+// of threads.
+void expect_budget_changes_no_bits(const Network& network, LibraryOptions options) {
+    BuildOptions build;
+    build.batch = options.batch = kBatch;
+    build.exact = options.exact;
+    build.update_at_once = options.update_at_once;
+    const RecipeLibrary recipes = make_library();
+    const int64_t least = smallest_budget([&](int64_t budget) {
+        build.memory_budget = budget;
+        plan_of(network, recipes, build, /*training=*/true);
+    });
+    const BuiltLibraries whole(network, options);
+    options.memory_budget = least;
+    const BuiltLibraries budgeted(network, options);
+    const Outcome expected = train(whole.train(), 2, 0, 10);
+    for (int threads : {1, 2, 3})
+        EXPECT_TRUE(train(budgeted.train(), threads, 0, 10) == expected) << threads << " threads";
+    emulsion_sizes before{}, after{};
+    ASSERT_EQ(whole.train().sizes(2, &before), EMULSION_OK);
+    ASSERT_EQ(budgeted.train().sizes(2, &after), EMULSION_OK);
+    EXPECT_LT(after.bytes[EMULSION_WORKSPACE], before.bytes[EMULSION_WORKSPACE]);
+}
+
+TEST(MemoryBudget, OfLenetGivesTheSameBits) {
+    expect_budget_changes_no_bits(golden_network("lenet"), {});
+}
+TEST(MemoryBudget, OfAResidualNetworkGivesTheSameBits) {
+    expect_budget_changes_no_bits(residual_network(), {});
+    expect_budget_changes_no_bits(residual_network(), {.exact = true, .update_at_once = true});
+}
+TEST(MemoryBudget, OfASmallNetworkWithDropoutGivesTheSameBits) {
+    expect_budget_changes_no_bits(small_network(), {.update_at_once = true});
+}
+TEST(MemoryBudget, OfAMobileNetworkGivesTheSameBits) {
+    expect_budget_changes_no_bits(mobile_network(), {});
+}
+// Chains of concatenations whose parts are written in place, and dropout in front of each.
+Network branching_network() {
+    Model m("branching");
+    Tensor x = relu(batch_norm(conv(m.input("image", {3, 12, 12}), 16, {.kernel = 3})));
+    for (int i = 0; i < 4; i++) {
+        const Tensor squeezed = relu(conv(dropout(x, {.rate = 0.2}), 8, {.kernel = 1}));
+        const Tensor wide = batch_norm(conv(squeezed, 16, {.kernel = 3, .padding = same}));
+        x = concatenate({relu(conv(squeezed, 16, {.kernel = 1})), relu(wide)});
+    }
+    m.classify(dense(global_average_pool(x), 5));
+    m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.9}));
+    return finish(m).network.value();
+}
+
+TEST(MemoryBudget, OfConcatenationsGivesTheSameBits) {
+    expect_budget_changes_no_bits(branching_network(), {});
+    expect_budget_changes_no_bits(branching_network(), {.exact = true, .update_at_once = true});
 }
 
 // ---- Part batches ----
