@@ -10,6 +10,7 @@
 
 #include "compiler/support/process.h"
 #include "dsl/build_records.h"
+#include "dsl/bytes.h"
 #include "dsl/depfile.h"
 #include "runtime/support/atomic_file.h"
 #include "runtime/support/path.h"
@@ -27,7 +28,7 @@ const std::vector<std::string> kDevices = {"cuda", "opencl", "vulkan"};
 
 // What later versions do, refused by name.
 const std::vector<std::string> kLaterTargets = {"aarch64"};
-const std::vector<std::string> kLaterOptions = {"--memory-budget", "--processes"};
+const std::vector<std::string> kLaterOptions = {"--processes"};
 
 bool is_one_of(const std::vector<std::string>& words, const std::string& word) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -135,7 +136,17 @@ void add_build_options(CLI::App* app, CommandLine& line) {
            "beside the model, if there is one)")
         ->allow_extra_args(false)
         ->take_all();
-    if (app->get_name() != "tune") {  // which caches no kernels, and has its own checks
+    if (app->get_name() !=
+        "tune") {  // which caches no kernels, runs none twice, and has its checks
+        app->add_option_function<std::string>(
+               "--memory-budget",
+               [&options](const std::string& size) {
+                   options.memory_budget = parse_bytes("--memory-budget", size);
+               },
+               "Most memory of a training step, such as 512MiB or 1.5GB: parameters, gradients, "
+               "state, and the workspace without what each thread adds; values of the forward "
+               "pass are computed again where that is what it takes")
+            ->type_name("SIZE");
         app->add_flag_callback(
             "--no-cache", [&options] { options.cache = false; }, "Compile every kernel anew");
         app->add_flag("--checked", options.checked, "Keep Halide's checks in the kernels (slow)");
@@ -279,6 +290,8 @@ int run_build(const CommandLine& given, const Network& network) {
     check_expected_purpose(line, network);
     check_depfile(line);
     if (!is_trained(network)) note_untrained(line, network);
+    if (!is_trained(network) && line.options.memory_budget > 0)
+        fmt::print(stderr, "note: --memory-budget does nothing: it is of training steps alone\n");
     const Artifact artifact = build(network, make_library(), line.options);
     for (const std::string& note : artifact.notes) fmt::print(stderr, "note: {}\n", note);
     if (line.command == "train") become_trainer(line, network);

@@ -39,6 +39,7 @@ const Part kParts[] = {
     {"--target", kPlanned, true},
     {"--exact", kOptimizedOrRoofline},
     {"--update", kOptimizedOrRoofline},
+    {"--memory-budget", kPlannedOrRoofline},
     {"--records", kPlannedOrRoofline},
     {"--no-records", kPlannedOrRoofline},
     {"--machine", kPlannedOrRoofline},

@@ -125,6 +125,15 @@ expect 2 "" $'emulsion: error[usage]: Could not convert: --infer-batch = one\n  
 expect 2 "" $'emulsion: error[usage]: --infer-batch is -1, but an inference takes 1 to 65536\n  fix: choose a number from 1 to 65536\n' \
     "$emulsion" build --infer-batch -1 $net
 
+# A memory budget: its size, what it costs, and where it does nothing
+for size in 100M 0B -1kB 1e3 "1 GB" inf 9999999999GiB; do
+    expect 2 "" "emulsion: error[usage]: --memory-budget is '$size', but must be an amount of memory"$'\n  fix: write --memory-budget=512MiB or --memory-budget=1.5GB; units are B, kB, MB, GB, KiB, MiB and GiB\n' \
+        "$emulsion" build $net "--memory-budget=$size"
+done
+"$emulsion" show resnet20.emu --emit=plan --batch 32 --memory-budget=20.5MiB >plan.txt 2>err.txt || fault "show --memory-budget: $(cat err.txt)"
+grep -q "# memory budget of 21495808 bytes: " plan.txt || fault "the plan does not say what the budget costs"
+grep -q "# again, for the memory budget; " plan.txt || fault "the plan does not say what runs again"
+
 # What has no part in a stage is refused, not ignored
 expect 2 "" $'emulsion: error[usage]: The following arguments were not expected: file.emu -o\n  fix: see emulsion --help\n' \
     "$emulsion" show $net -o file.emu
@@ -136,7 +145,7 @@ refuse_at() {  # refuse_at STAGE OPTIONS...: each is refused beside the stage
     done
 }
 compiled=(--jobs=1 --no-cache --checked)
-planned=(--threads=1 --target=avx2 --machine=none --records=my.records --no-records)
+planned=(--memory-budget=1GB --threads=1 --target=avx2 --machine=none --records=my.records --no-records)
 refuse_at graph --batch=2 --infer-batch=2 --exact --update=apart "${planned[@]}" "${compiled[@]}"
 refuse_at optimized "${planned[@]}" "${compiled[@]}"
 for stage in plan loops stmt asm; do refuse_at $stage "${compiled[@]}"; done
@@ -157,8 +166,6 @@ done
 # What this build lacks is refused by name
 expect 2 "" $'emulsion: error[unsupported]: the target \'aarch64\' is not in this build\n  fix: choose one of native, portable, x86-64, avx2, avx512, with ,cuda or ,opencl or ,vulkan behind it for devices\n' \
     "$emulsion" build $net --target aarch64
-expect 2 "" $'emulsion: error[unsupported]: --memory-budget is not in this build\n  fix: leave it out\n' \
-    "$emulsion" build $net --memory-budget 100M
 expect 2 "" $'emulsion: error[unsupported]: \'net.onnx\' is an ONNX file, and this build reads none\n  fix: write the model as a .cpp file\n' \
     "$emulsion" build net.onnx
 
