@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "compiler/support/process.h"
 #include "dsl/build_records.h"
@@ -127,9 +128,11 @@ void add_build_options(CLI::App* app, CommandLine& line) {
     app->add_option_function<std::string>(
            "--update",
            [&options](const std::string& form) { options.update_at_once = is_at_once(form); },
-           "A parameter's update: apart (after all gradients, for processes that share them), or "
-           "at-once (right after its gradient, in less memory)")
-        ->default_str("apart");
+           "A parameter's update: apart (after all gradients, which the trainer's batches in parts "
+           "and C programs may need), or at-once (right after its gradient, in less memory)")
+        ->default_str(app->get_name() == "train"
+                          ? "at-once; apart with --batch or --resume of the trainer"
+                          : "apart");
     app->add_option(
            "--records", line.records,
            "File of tuned records, before the shipped ones; may be repeated (default: that "
@@ -191,18 +194,35 @@ void check_build_options(CLI::App* command, CommandLine& line) {
         options.infer_batches.end());
 }
 
-void add_devices_of_trainer(CLI::App* command, CommandLine& line) {
-    if (line.command != "train" || command->count("--target") > 0) return;
-    const std::string option = "--device";
-    std::string device;
+namespace {
+
+// The value of an option of the trainer among its words, "" where it has none of its own; nothing
+// where the option is not there.
+std::optional<std::string> trainer_option(const CommandLine& line, const std::string& option) {
+    std::optional<std::string> value;
     for (size_t i = 0; i < line.rest.size(); i++) {
         const std::string& word = line.rest[i];
-        if (word == option && i + 1 < line.rest.size()) device = line.rest[i + 1];
-        if (word.starts_with(option + "=")) device = word.substr(option.size() + 1);
+        if (word == option) value = i + 1 < line.rest.size() ? line.rest[i + 1] : "";
+        if (word.starts_with(option + "=")) value = word.substr(option.size() + 1);
     }
+    return value;
+}
+
+// A trainer that is to run on a device is built for it.
+void add_devices_of_trainer(CommandLine& line) {
+    std::string device = trainer_option(line, "--device").value_or("");
     device = device.substr(0, device.find(':'));
     if (device == "gpu" || device == "auto") line.options.devices = kDevices;
     if (is_one_of(kDevices, device)) line.options.devices = {device};
+}
+
+}  // namespace
+
+void fit_to_trainer(CLI::App* command, CommandLine& line) {
+    if (line.command != "train") return;
+    if (command->count("--target") == 0) add_devices_of_trainer(line);
+    const bool has_parts = trainer_option(line, "--batch") || trainer_option(line, "--resume");
+    if (command->count("--update") == 0) line.options.update_at_once = !has_parts;
 }
 
 namespace {

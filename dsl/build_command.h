@@ -18,9 +18,11 @@ void add_product_options(CLI::App* app, CommandLine& line);
 // the options. Sorts the inference batches.
 void check_build_options(CLI::App* command, CommandLine& line);
 
-// Where no target is named, a trainer that is to run on a device is built for it: what the words of
-// `train` say with --device. Throws Error[unsupported] as check_build_options does.
-void add_devices_of_trainer(CLI::App* command, CommandLine& line);
+// Sets for `train` what its user left open, by the words that its trainer gets: with --device of a
+// device, and no target, it is built for that; it updates at once unless it may have to compute
+// batches in parts, whose gradients it adds up: with a --batch of its own, or where it resumes a
+// run.
+void fit_to_trainer(CLI::App* command, CommandLine& line);
 
 // Builds the network and returns the exit code; `train` becomes the trainer instead. Throws Error.
 int run_build(const CommandLine& line, const Network& network);

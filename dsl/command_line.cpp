@@ -187,7 +187,7 @@ ParsedCommandLine parse_command_line(const std::string& program, bool reads_file
         line.given = given_options(*command);
         line.rest = command->remaining();
         line.rest.insert(line.rest.end(), rest.begin(), rest.end());
-        add_devices_of_trainer(command, line);
+        fit_to_trainer(command, line);
         return {line, 0};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};

@@ -197,7 +197,7 @@ void check_batch(const RunState& state, const emulsion_info& info, int largest,
         one_line(where),
         concat("its run trains with batches of ", settings.batch, " pictures, in parts of ", part,
                ", which a device, or a program whose updates are at once, does not"),
-        "resume it on a processor, with a program that was built without --update=at-once");
+        "resume it on a processor, with a program that was built with --update=apart");
 }
 
 void check_place(const RunState& state, uint64_t steps_per_epoch, const std::string& where) {

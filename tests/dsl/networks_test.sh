@@ -91,6 +91,18 @@ grep -q "error\[name\]: the model is called 'my-net', but 'other' is expected" c
     fault "train: $(cat err.txt)"
 [ -x trained/one-conv-train ] || fault "train leaves no trainer"
 grep -q 20 out.txt err.txt || fault "train prints $(cat out.txt err.txt)"
+# It updates at once where its trainer needs no gradients: those of batches in parts, which a run that it resumes may have
+update_of_train() {  # update_of_train STEPS OPTIONS...: what train builds with them
+    "$emulsion" train "$lesson" -o trained --batch 16 --data fashion-mnist --threads 1 --steps "$@" >out.txt 2>err.txt ||
+        fault "train $*: $(cat err.txt)"
+    sed -n 's/^ *"update": "\(.*\)",$/\1/p' trained/one_conv_train.json
+}
+[ "$(update_of_train 2)" = at-once ] || fault "train does not update at once"
+[ "$(update_of_train 2 --update=apart)" = apart ] || fault "train --update=apart updates at once"
+[ "$(update_of_train 2 -- --batch 32)" = apart ] || fault "train updates batches in parts at once"
+rm -rf parts
+[ "$(update_of_train 2 --checkpoint parts -- --batch=32)" = apart ] || fault "train updates batches in parts at once"
+[ "$(update_of_train 4 --checkpoint parts --resume)" = apart ] || fault "train resumes a run in parts at once"
 code=0
 "$emulsion" train "$lesson" -o trained --batch 16 --no-such-option 3 >out.txt 2>err.txt || code=$?
 [ $code = 2 ] && grep -q -- --no-such-option err.txt || fault "train with a wrong option ended with $code: $(cat err.txt)"
