@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <tuple>
+#include <vector>
 
 #include "runtime/abi/instance.h"
 #include "runtime/support/error.h"
@@ -74,9 +76,11 @@ emulsion_sizes used_sizes(emulsion_sizes sizes, DeviceQuery query, const Device&
     return sizes;
 }
 
-MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes) {
+MemoryBlocks::MemoryBlocks(const emulsion_sizes& sizes, void* parameters) : borrowed_(parameters) {
     memory_.sizes = sizes;
+    memory_.block[EMULSION_PARAMETERS] = parameters;
     for (int c = 0; c < EMULSION_CLASSES; c++) {
+        if (memory_.block[c] != nullptr) continue;
         if (sizes.bytes[c] > 0) memory_.block[c] = map_block(sizes.bytes[c], c);
     }
 }
@@ -87,7 +91,7 @@ MemoryBlocks::~MemoryBlocks() {
 
 void MemoryBlocks::release(emulsion_class memory_class) {
     void*& block = memory_.block[memory_class];
-    if (block != nullptr) munmap(block, memory_.sizes.bytes[memory_class]);
+    if (block != nullptr && block != borrowed_) munmap(block, memory_.sizes.bytes[memory_class]);
     block = nullptr;
 }
 
@@ -97,10 +101,25 @@ const char* memory_class_name(int memory_class) {
     return kNames[memory_class];
 }
 
+bool may_share_parameters(const emulsion_info& a, const emulsion_info& b) {
+    const auto parameters_of = [](const emulsion_info& info) {
+        std::vector<std::tuple<std::string_view, uint64_t, uint64_t>> places;  // offset, bytes
+        for (int i = 0; i < info.tensor_count; i++) {
+            const emulsion_tensor& tensor = info.tensors[i];
+            if (tensor.memory_class == EMULSION_PARAMETERS)
+                places.emplace_back(tensor.name, tensor.offset, tensor.bytes);
+        }
+        return places;
+    };
+    return parameters_of(a) == parameters_of(b);
+}
+
 void copy_tensors(const emulsion_info& from, const emulsion_memory& from_memory,
                   const emulsion_info& to, const emulsion_memory& to_memory) {
     for (int i = 0; i < to.tensor_count; i++) {
         const emulsion_tensor& target = to.tensors[i];
+        if (to_memory.block[target.memory_class] == from_memory.block[target.memory_class])
+            continue;
         const emulsion_tensor* source = find_tensor(from, target.name);
         if (source == nullptr || source->bytes != target.bytes || source->type != target.type) {
             throw RuntimeError(

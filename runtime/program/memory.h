@@ -28,8 +28,10 @@ emulsion_sizes query_sizes(const Library& library, int threads, const Device& de
 
 class MemoryBlocks {
   public:
-    // Throws RuntimeError where the system refuses a block.
-    explicit MemoryBlocks(const emulsion_sizes& sizes);
+    // With the block of parameters of another library (may_share_parameters), which outlives this
+    // and stays the other's, or null: then it takes one too. Throws RuntimeError where the system
+    // refuses a block.
+    explicit MemoryBlocks(const emulsion_sizes& sizes, void* parameters = nullptr);
     ~MemoryBlocks();
     MemoryBlocks(const MemoryBlocks&) = delete;
     MemoryBlocks& operator=(const MemoryBlocks&) = delete;
@@ -44,14 +46,19 @@ class MemoryBlocks {
 
   private:
     emulsion_memory memory_{};
+    const void* borrowed_;  // the parameters of another, or null
 };
 
 // "parameters", "gradients", "state", "prepared", "workspace", "instance".
 const char* memory_class_name(int memory_class);
 
-// Copies every tensor of `to` from the tensor of the same name in `from`; both libraries keep
-// tensors in the same canonical layout. Throws RuntimeError where one is missing or of another
-// shape.
+// Whether a block of parameters can be both libraries': they keep the same tensors there, in the
+// same places.
+bool may_share_parameters(const emulsion_info& a, const emulsion_info& b);
+
+// Copies every tensor of `to`, but what lies in a block of both, from the tensor of the same name
+// in `from`; both libraries keep tensors in the same canonical layout. Throws RuntimeError where
+// one is missing or of another shape.
 void copy_tensors(const emulsion_info& from, const emulsion_memory& from_memory,
                   const emulsion_info& to, const emulsion_memory& to_memory);
 

@@ -190,7 +190,7 @@ int classes_of(const emulsion_info& info) {
 BoundLibrary::BoundLibrary(const emulsion_infer_library& library, const SessionOptions& options)
     : library_(library),
       info_(*library.info()),
-      blocks_(query_sizes(library, options.threads, options.device)) {
+      blocks_(query_sizes(library, options.threads, options.device), options.parameters) {
     for (int i = 0; i < info_.output_count; i++) {
         const emulsion_port& port = info_.outputs[i];
         const uint64_t count = port.batched ? static_cast<uint64_t>(info_.batch) : 1;

@@ -58,6 +58,7 @@ struct SessionOptions {
     bool stays_awake = false;
     void (*profile)(void* self, int kernel, double seconds) = nullptr;
     void* profile_self = nullptr;
+    void* parameters = nullptr;  // of another library, for MemoryBlocks
 };
 
 // Memory from the system aligned to EMULSION_ALIGNMENT, zeroed, for inputs and outputs of a call.

@@ -200,9 +200,13 @@ LoopOptions TrainProgram::loop_options() {
 void TrainProgram::make_inference() {
     if (inference_) return;
     const bool has_device = has_variant(*infer_.info(), options_.device.interface);
-    inference_ = std::make_unique<InferenceSession>(
-        infer_, SessionOptions{options_.threads, options_.variant,
-                               has_device ? options_.device : Device{}});
+    SessionOptions options;
+    options.threads = options_.threads;
+    options.variant = options_.variant;
+    if (has_device) options.device = options_.device;
+    if (may_share_parameters(session_.info(), *infer_.info()))
+        options.parameters = weights_.memory().block[EMULSION_PARAMETERS];
+    inference_ = std::make_unique<InferenceSession>(infer_, options);
 }
 
 // Nothing where a signal has ended it.

@@ -165,6 +165,29 @@ TEST_F(TrainRunTest, AveragedWeightsByHand) {
               "decimal point, such as 0.05\n");
 }
 
+// Validation reads the parameters where the training has them, unless its library keeps them in
+// other places: then it has a copy of what they are by then.
+TEST_F(TrainRunTest, ParametersAreThereOnce) {
+    write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);
+    const std::vector<std::string> run{"--epochs", "2", "--validation", "test", "--json"};
+    fake_hooks().refuses_copies = true;
+    const ProgramResult shared = train(run);
+    ASSERT_EQ(shared.exit_code, 0) << shared.err;
+    auto averaged = run;  // the average is looked at instead
+    averaged.insert(averaged.end(), {"--ema", "0.5"});
+    EXPECT_NE(train(averaged).exit_code, 0);
+    FakeNetwork network;
+    network.has_other_layout = true;
+    use_fake_network(network);
+    const ProgramResult copied = train(run);
+    ASSERT_EQ(copied.exit_code, 0) << copied.err;
+    const auto expected = read_lines(shared.out), lines = read_lines(copied.out);
+    for (const size_t epoch : {1, 2})
+        EXPECT_EQ(lines[epoch]["validation"], expected[epoch]["validation"]) << epoch;
+    fake_hooks().refuses_copies = true;
+    EXPECT_NE(train(run).exit_code, 0);
+}
+
 // Validation and test look at what is written.
 TEST_F(TrainRunTest, AveragedWeightsAreLookedAt) {
     write_easy_set(folder_.path(), /*is_test=*/true, 30, 4, 4, 3);

@@ -69,10 +69,15 @@ int bind(void* instance, const emulsion_memory* memory, const emulsion_options* 
     return open_fake_device(bound, sizes, options->device);
 }
 int train_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
+    fake().train_parameters = memory->block[EMULSION_PARAMETERS];
     return bind(instance, memory, options, fake().train_sizes);
 }
 int infer_bind(void* instance, const emulsion_memory* memory, const emulsion_options* options) {
-    return bind(instance, memory, options, fake().infer_sizes);
+    const int status = bind(instance, memory, options, fake().infer_sizes);
+    const bool is_copy = memory->block[EMULSION_PARAMETERS] != fake().train_parameters;
+    if (status != EMULSION_OK || !fake().hooks.refuses_copies || !is_copy) return status;
+    static_cast<FakeInstance*>(instance)->error = "the fake refuses a copy of the parameters";
+    return EMULSION_BUSY;
 }
 
 const char* error_of(const void* instance) {
@@ -255,11 +260,14 @@ int run(void* instance, const emulsion_call* call) {
     const auto* prepared = static_cast<const float*>(memory.block[EMULSION_PREPARED]);
     for (int n = 0; n < call->samples; n++, images += elements(), scores += network.classes) {
         if (network.kind == FakeKind::kQuadratic) {
-            scores[0] = prepared[0], scores[1] = images[0];
+            scores[0] = prepared[fake().infer_tensors[0].offset / sizeof(float)];
+            scores[1] = images[0];
             continue;
         }
-        compute_scores(prepared, prepared + fake().infer_tensors[1].offset / sizeof(float), images,
-                       scores);
+        const auto values = [&](int i) {
+            return prepared + fake().infer_tensors[static_cast<size_t>(i)].offset / sizeof(float);
+        };
+        compute_scores(values(0), values(1), images, scores);
         if (network.score_name == "probabilities") softmax(scores, network.classes, scores);
         if (fake().hooks.has_nan_scores) scores[0] = std::numeric_limits<float>::quiet_NaN();
     }

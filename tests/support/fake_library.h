@@ -42,6 +42,7 @@ struct FakeNetwork {
     int label_classes = 0;                 // that the training library states of its labels
     int train_inputs = 2;                  // 1: the training library reads pictures alone
     int infer_inputs = 1;                  // 2: the inference library needs another picture
+    bool has_other_layout = false;         // the inference library's parameters lie elsewhere
     uint64_t workspace_bytes = 64;         // of the training library; a step writes to all of it
     std::vector<std::string> class_names;  // empty: none
     // Both libraries then have a variant "opencl", which computes as the processor's do, in memory
@@ -67,6 +68,7 @@ struct FakeHooks {
     double seconds_per_step = 0.0;  // sleep
     bool has_nan_scores = false;    // of the inference library
     int bind_status = 0;            // returned by both bind functions
+    bool refuses_copies = false;    // of parameters: inference is bound to those of the training
     int64_t lost_step = 0;          // the device is lost in this step
     int64_t lost_download = 0;      // or in this download, of one class
     bool has_no_speed = false;      // devices cannot be measured

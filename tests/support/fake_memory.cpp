@@ -8,7 +8,8 @@ namespace emulsion {
 
 namespace {
 
-constexpr uint64_t kHeaderBytes = 64;  // seed and step count at the head of the state
+constexpr uint64_t kHeaderBytes = 64;   // seed and step count at the head of the state
+constexpr uint64_t kOtherLayout = 128;  // bytes in front of the parameters of the other
 constexpr int kBlock = 16;
 
 emulsion_tensor make_tensor(const char* name, int memory_class, std::vector<int64_t> shape,
@@ -73,12 +74,18 @@ void lay_out_memory() {
         f.first_velocity = f.train_tensors.size();
         f.train_tensors.push_back(make_tensor("w.velocity", EMULSION_STATE, {1}, &state));
     }
+    if (f.network.has_other_layout) {
+        for (emulsion_tensor& tensor : f.infer_tensors)
+            if (tensor.memory_class == EMULSION_PARAMETERS) tensor.offset += kOtherLayout;
+    }
+    const uint64_t infer_parameters = parameters + (f.network.has_other_layout ? kOtherLayout : 0);
     f.train_sizes = {
         {parameters, parameters, state, 0, f.network.workspace_bytes, sizeof(FakeInstance)},
         1,
         0,
         {}};
-    f.infer_sizes = {{parameters, 0, infer_state, parameters, 64, sizeof(FakeInstance)}, 1, 0, {}};
+    f.infer_sizes = {
+        {infer_parameters, 0, infer_state, infer_parameters, 64, sizeof(FakeInstance)}, 1, 0, {}};
     if (!f.network.has_device_variant) return;
     for (emulsion_sizes* sizes : {&f.train_sizes, &f.infer_sizes}) {
         for (int c = 0; c < EMULSION_INSTANCE; c++) sizes->device_bytes[c] = sizes->bytes[c];

@@ -28,6 +28,7 @@ struct Fake {
     std::vector<emulsion_tensor> train_tensors, infer_tensors;
     int64_t runs = 0;  // of the inference library
     int64_t downloads = 0;
+    const void* train_parameters = nullptr;  // the block that the training library is bound to
     size_t first_velocity = 0;  // velocities lie in the order of the parameters, equally spaced
     emulsion_port train_inputs[2], infer_inputs[2];
     std::vector<emulsion_port> train_outputs, infer_outputs;
