@@ -8,6 +8,7 @@
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/ops/positions.h"
+#include "compiler/ops/strict.h"
 #include "compiler/ops/window_lowering.h"
 #include "compiler/support/diagnostic.h"
 
@@ -265,7 +266,7 @@ std::vector<Func> Conv2d::lower(const LowerContext& context,
                                 channel, part_of(at, 1, axes), taps, at.back());
     Func out(context.name);
     out(at) = 0.0F;
-    out(at) += value * read_filter(inputs[1], at[0], r[0], taps);
+    out(at) = plus_product(out(at), value, read_filter(inputs[1], at[0], r[0], taps));
     return {out};
 }
 
@@ -294,7 +295,7 @@ std::vector<Func> Conv2dBackwardData::lower(const LowerContext& context,
                                 : read_filter(inputs[1], from, to, taps);
     Func out(context.name);
     out(vars) = 0.0F;
-    out(vars) += read_inside(inputs[0], from, at, vars.back()) * weight;
+    out(vars) = plus_product(out(vars), read_inside(inputs[0], from, at, vars.back()), weight);
     return {out};
 }
 
@@ -316,7 +317,8 @@ std::vector<Func> Conv2dBackwardFilter::lower(const LowerContext& context,
     const Expr gradient = inputs[1](joined(filter, out_at, sample));
     Func out(context.name);
     out(vars) = 0.0F;
-    out(vars) += value * Halide::select(channel < as_int(dy[0]), gradient, 0.0F);
+    out(vars) =
+        plus_product(out(vars), value, Halide::select(channel < as_int(dy[0]), gradient, 0.0F));
     return {out};
 }
 

@@ -6,6 +6,7 @@
 #include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
+#include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -115,7 +116,8 @@ std::vector<Func> DenseBackwardWeights::lower(const LowerContext& context,
     const Expr gradient = inputs[1](Halide::min(o, features - 1), r);
     Func out(context.name);  // (lane, i, k)
     out(lane, i, k) = 0.0F;
-    out(lane, i, k) += inputs[0](i, r) * Halide::select(o < features, gradient, 0.0F);
+    out(lane, i, k) = plus_product(out(lane, i, k), Expr(inputs[0](i, r)),
+                                   Halide::select(o < features, gradient, 0.0F));
     return {out};
 }
 

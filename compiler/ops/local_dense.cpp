@@ -7,6 +7,7 @@
 #include "compiler/graph/limits.h"
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
+#include "compiler/ops/strict.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
@@ -161,7 +162,8 @@ std::vector<Func> LocalDenseBackwardWeights::lower(const LowerContext& context,
     const Expr gradient = inputs[1](at_channel(at, Halide::min(o, filters - 1)));
     Func out(context.name);
     out(vars) = 0.0F;
-    out(vars) += inputs[0](at) * Halide::select(o < filters, gradient, 0.0F);
+    out(vars) =
+        plus_product(out(vars), Expr(inputs[0](at)), Halide::select(o < filters, gradient, 0.0F));
     return {out};
 }
 

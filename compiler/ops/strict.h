@@ -49,4 +49,10 @@ inline Strict choose(const Halide::Expr& condition, const Strict& a, const Stric
 // The correctly rounded square root.
 inline Strict square_root(const Strict& x) { return Strict(Halide::sqrt(Halide::Expr(x))); }
 
+// sum + a * b, rounded twice. A product of an operand that is zero beside a map may become one that
+// is left out there, which one instruction set fuses with the sum and another does not.
+inline Strict plus_product(const Halide::Expr& sum, const Strict& a, const Strict& b) {
+    return Strict(sum) + a * b;
+}
+
 }  // namespace emulsion

@@ -303,6 +303,12 @@ void check_seeds(const Seeds& range) {
 
 TEST(RandomNetworks, ComputeWhatTheReferenceDoes) { check_seeds(seeds_to_test(12)); }
 
+// A product that is zero beside the map is fused with the sum on all instruction sets or on none.
+TEST(RandomNetworks, OfGradientsBesideAMap) {
+    if (seeds_to_test(1).is_given) GTEST_SKIP() << "those seeds are tested";
+    check_seeds({16, 16, /*is_given=*/false});
+}
+
 // Inference leaves noise of whole channels out.
 TEST(RandomNetworks, OfNoiseInFrontOfOutputs) {
     if (seeds_to_test(1).is_given) GTEST_SKIP() << "those seeds are tested";
