@@ -58,8 +58,8 @@ void print_text(const MeasuredMachine& machine) {
     fmt::print("{}\n", to_string(machine.machine_class));
     if (machine.machine_class.l2_kib > 0)
         fmt::print("second cache    {} KiB\n", machine.machine_class.l2_kib);
-    fmt::print("multiply-adds   {} GFLOP/s a core, all at work\n", machine.fma_gflops);
-    fmt::print("memory          {} GB/s read by a core, all at work\n", machine.bandwidth_gbs);
+    fmt::print("multiply-adds   {:.1f} GFLOP/s a core, all at work\n", machine.fma_gflops);
+    fmt::print("memory          {:.1f} GB/s read by a core, all at work\n", machine.bandwidth_gbs);
 }
 
 }  // namespace
