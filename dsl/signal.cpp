@@ -71,8 +71,13 @@ Padded seen_by_windows(Layer& layer, Value signal, const Frames& frames) {
     const int64_t after = frames.size - frames.taps - before;
     if (frames.is_centered) {
         const int64_t half = frames.size / 2;
-        return with_border(layer, signal, {half - before, half - after}, frames.border,
-                           /*has_zeros=*/!is_symmetric(frames));
+        const Numbers sides = {half - before, half - after};
+        if (!is_symmetric(frames))
+            return with_border(layer, signal, sides, frames.border, /*has_zeros=*/true);
+        // What is folded has no padding of its own.
+        const bool is_own = frames.border.kind[0] == '\0';
+        return with_border(layer, signal, sides, is_own ? Border::zeros() : frames.border,
+                           /*has_zeros=*/false);
     }
     if (before + after == 0) return {signal, {0, 0}};
     const int64_t samples = layer.type(signal).shape[1];

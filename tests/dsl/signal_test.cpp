@@ -64,6 +64,22 @@ TEST(Spectrogram, IsTheNaiveTransform) {
     }
 }
 
+// Around frames that are folded, and around others.
+TEST(Spectrogram, TheBorderOfItsOwnIsZero) {
+    const Values signal = some_signal(70);
+    for (const int taps : {16, 15}) {
+        const auto power = [&](const Border& border) {
+            return run_layer({1, 70}, signal, [&](const Tensor& x) {
+                return spectrogram(
+                    x, {.n_fft = 16, .hop = 5, .window_length = taps, .border = border});
+            });
+        };
+        const Values own = power(Border{});
+        EXPECT_EQ(own.size(), 9U * 15U);
+        EXPECT_EQ(own, power(Border::zeros()));
+    }
+}
+
 // The last frames hear nothing: their magnitude is that below which the derivative is 0.
 TEST(Spectrogram, MagnitudesAndSilence) {
     Values signal = some_signal(230);
