@@ -62,8 +62,6 @@ std::vector<Value> AveragePool::gradient(GradientContext& context) const {
 
 namespace {
 
-constexpr int64_t kMostTerms = 32;  // of a sum written out; longer ones become loops
-
 // Cells of window position `out` along an axis that count.
 Expr counted(const Window& window, int axis, int64_t in, const Expr& out, bool count_padding) {
     const auto index = static_cast<size_t>(axis);

@@ -7,13 +7,13 @@
 #include "compiler/ops/expect.h"
 #include "compiler/ops/lowering.h"
 #include "compiler/ops/strict.h"
+#include "compiler/ops/window_lowering.h"
 #include "compiler/support/diagnostic.h"
 
 namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
 using Halide::Var;
 
 // Shape
@@ -21,7 +21,6 @@ using Halide::Var;
 namespace {
 
 constexpr int64_t kMostTaps = 1 << 15;
-constexpr int64_t kMostTerms = 32;  // of a sum written out; longer ones become loops
 
 void expect_frames(int64_t taps, int64_t hop, const std::string& part, int64_t samples) {
     if (taps < 1 || taps > kMostTaps || hop < 1 || hop > kMostNumber) {
@@ -128,18 +127,7 @@ std::vector<Func> FoldFramesBackward::lower(const LowerContext& context,
         const Strict sign = choose(part == "even" || t <= middle, 1.0F, -1.0F);
         return choose(t < length && f >= 0 && f <= last, sign * dy, 0.0F);
     };
-    Func dx(context.name);
-    const int terms = to_int(most_frames(taps, hop));
-    if (op_class() == OpClass::gather) {
-        Strict sum = term(0);
-        for (int k = 1; k < terms; k++) sum = sum + term(k);
-        dx(at) = Expr(sum);
-        return {dx};
-    }
-    RDom r(0, terms, context.name + "__r");
-    dx(at) = 0.0F;
-    dx(at) = Strict(Expr(dx(at))) + term(r.x);
-    return {dx};
+    return {sum_of_terms(context.name, at, most_frames(taps, hop), term)};
 }
 
 }  // namespace emulsion

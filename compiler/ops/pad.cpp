@@ -112,8 +112,6 @@ std::vector<Value> Pad::gradient(GradientContext& context) const {
 
 namespace {
 
-constexpr int64_t kMostTerms = 32;  // of a sum written out; longer ones become loops
-
 // The cell of an axis that the one at `from` copies, where that lies outside 0 to `last` too.
 Expr copied_cell(const std::string& border, const Expr& from, int last) {
     Expr cell = from;

@@ -20,7 +20,6 @@ namespace emulsion {
 
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
 using Halide::Var;
 
 // Shape
@@ -100,8 +99,6 @@ std::vector<Value> Resize::gradient(GradientContext& context) const {
 // Lowering
 
 namespace {
-
-constexpr int64_t kMostTerms = 32;  // of a sum written out; longer ones become loops
 
 // The cell that holds the centre of cell `i`.
 Expr nearest_cell(const Expr& i, int64_t in, int64_t out) {
@@ -192,18 +189,7 @@ std::vector<Func> ResizeBackward::lower(const LowerContext& context,
         const Strict high = choose(sides.high == cell, Strict(sides.share), 0.0F);
         return value_or_zero(i >= 0 && i < to_int(output), read(i) * (low + high));
     };
-    Func dx(context.name);
-    const int terms = to_int(most_readers(*this));
-    if (op_class() == OpClass::gather) {
-        Expr sum = term(0);
-        for (int k = 1; k < terms; k++) sum = Strict(sum) + Strict(term(k));
-        dx(vars) = sum;
-        return {dx};
-    }
-    RDom r(0, terms, context.name + "__r");
-    dx(vars) = 0.0F;
-    dx(vars) = Strict(Expr(dx(vars))) + Strict(term(r.x));
-    return {dx};
+    return {sum_of_terms(context.name, vars, most_readers(*this), term)};
 }
 
 }  // namespace emulsion

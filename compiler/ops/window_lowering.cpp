@@ -2,10 +2,14 @@
 #include "compiler/ops/window_lowering.h"
 
 #include "compiler/ops/axes.h"
+#include "compiler/ops/strict.h"
 
 namespace emulsion {
 
 using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
 
 namespace {
 
@@ -95,6 +99,21 @@ Expr value_or_zero(const Expr& inside, const Expr& value) {
     const Expr condition = Halide::Internal::simplify(inside);
     return Halide::Internal::is_const_one(condition) ? value
                                                      : Halide::select(condition, value, 0.0F);
+}
+
+Func sum_of_terms(const std::string& name, const std::vector<Var>& at, int64_t count,
+                  const std::function<Expr(const Expr&)>& term) {
+    Func sum(name);
+    if (count <= kMostTerms) {
+        Expr all = term(0);
+        for (int k = 1; k < as_int(count); k++) all = Strict(all) + Strict(term(k));
+        sum(at) = all;
+        return sum;
+    }
+    const RDom r(0, as_int(count), name + "__r");
+    sum(at) = 0.0F;
+    sum(at) = Strict(Expr(sum(at))) + Strict(term(r.x));
+    return sum;
 }
 
 }  // namespace emulsion

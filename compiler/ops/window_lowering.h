@@ -4,6 +4,7 @@
 #include <Halide.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "compiler/graph/limits.h"
@@ -60,6 +61,15 @@ struct ReaderWindow {
 
 // `value` where `inside`, else zero; no select where that is always so.
 Halide::Expr value_or_zero(const Halide::Expr& inside, const Halide::Expr& value);
+
+// A sum of so many terms may be written out; of more it is a loop.
+inline constexpr int64_t kMostTerms = 32;
+
+// NAME, at coordinates `at` the sum of term(0) … term(count - 1) in that order, rounded after each:
+// written out, or an update over NAME__r where there are more than kMostTerms.
+Halide::Func sum_of_terms(const std::string& name, const std::vector<Halide::Var>& at,
+                          int64_t count,
+                          const std::function<Halide::Expr(const Halide::Expr&)>& term);
 
 inline int as_int(int64_t value) { return to_int(value); }
 
