@@ -82,10 +82,12 @@ struct Loops {
     std::string_view isa;
     int lanes;
     float (*multiply_add)(int64_t rounds);
+    float (*multiply_add_halves)(int64_t rounds);  // of vectors of half the length
     float (*read)(const float* block, size_t count);
     float (*write)(float* block, size_t count);
 };
 
+float multiply_add_2(int64_t rounds) { return multiply_add<2>(rounds); }
 float multiply_add_4(int64_t rounds) { return multiply_add<4>(rounds); }
 float read_4(const float* block, size_t count) { return read_block<4>(block, count); }
 float write_4(float* block, size_t count) { return write_block<4>(block, count); }
@@ -93,6 +95,7 @@ float write_4(float* block, size_t count) { return write_block<4>(block, count);
 #if defined(__x86_64__)
 #define EMULSION_AVX2 [[gnu::target("avx2,fma")]]
 #define EMULSION_AVX512 [[gnu::target("avx512f,prefer-vector-width=512")]]
+EMULSION_AVX2 float multiply_add_fused_4(int64_t rounds) { return multiply_add<4>(rounds); }
 EMULSION_AVX2 float multiply_add_8(int64_t rounds) { return multiply_add<8>(rounds); }
 EMULSION_AVX2 float read_8(const float* block, size_t count) { return read_block<8>(block, count); }
 EMULSION_AVX2 float write_8(float* block, size_t count) { return write_block<8>(block, count); }
@@ -105,10 +108,10 @@ EMULSION_AVX512 float write_16(float* block, size_t count) { return write_block<
 
 const Loops& loops_of(std::string_view isa) {
     static const Loops all[] = {
-        {"x86-64", 4, multiply_add_4, read_4, write_4},
+        {"x86-64", 4, multiply_add_4, multiply_add_2, read_4, write_4},
 #if defined(__x86_64__)
-        {"avx2", 8, multiply_add_8, read_8, write_8},
-        {"avx512", 16, multiply_add_16, read_16, write_16},
+        {"avx2", 8, multiply_add_8, multiply_add_fused_4, read_8, write_8},
+        {"avx512", 16, multiply_add_16, multiply_add_8, read_16, write_16},
 #endif
     };
     for (const Loops& loops : all) {
@@ -166,42 +169,20 @@ double measure_peak(std::string_view isa, int threads) {
     return 2.0 * kRounds * kChains * loops.lanes * threads / seconds;
 }
 
-namespace {
-
-// Seconds of `count` multiplications of integers, each of which waits for the one before.
-double time_chain(int count) {
-    uint32_t value = 3;
-    const auto begin = Clock::now();
-    for (int i = 0; i < count; i++) {
-#if defined(__x86_64__)
-        asm volatile("imull %0, %0" : "+r"(value));
-#else
-        value *= value;
-        asm volatile("" : "+r"(value));
-#endif
-    }
-    const std::chrono::duration<double> span = Clock::now() - begin;
-    kept_result = static_cast<float>(value);
-    return span.count();
-}
-
-}  // namespace
-
 int measure_multiply_adds_per_cycle(std::string_view isa) {
-    constexpr int kChainLatency = 3;  // cycles, of every x86-64 processor since 2008
-    constexpr int kChainLength = 3000, kLoopRounds = 1000, kRuns = 300;
+    constexpr int kLoopRounds = 1000, kRuns = 1000;  // each run is shorter than a scheduler's slice
     const Loops& loops = loops_of(isa);
-    double chain = 1.0, loop = 1.0;  // each run is shorter than a slice of the scheduler's
-    for (int run = 0; run < kRuns; run++) {
-        chain = std::min(chain, time_chain(kChainLength));
-        loop =
-            std::min(loop, time_parallel(1, [&](int) { return loops.multiply_add(kLoopRounds); }));
+    const auto time = [](float (*loop)(int64_t)) {
+        return time_parallel(1, [loop](int) { return loop(kLoopRounds); });
+    };
+    std::vector<double> ratios(kRuns);
+    for (double& ratio : ratios) {
+        const double halves = time(loops.multiply_add_halves);
+        ratio = 2.0 * halves / time(loops.multiply_add);
     }
-    const double cycles = loop / chain * kChainLength * kChainLatency;
-    const double rate = static_cast<double>(kLoopRounds) * kChains * loops.lanes / cycles;
-    int units = 1;
-    while (units * std::sqrt(2.0) < rate) units *= 2;
-    return units;
+    const auto median = ratios.begin() + kRuns / 2;
+    std::nth_element(ratios.begin(), median, ratios.end());
+    return *median > std::sqrt(2.0) ? 2 * loops.lanes : loops.lanes;
 }
 
 Bandwidth measure_bandwidth(std::string_view isa, int threads, uint64_t bytes) {

@@ -16,9 +16,11 @@ bool can_run(std::string_view isa);
 // Operations a second, all threads together, two for each multiply-add. REQUIRES: can_run(isa).
 double measure_peak(std::string_view isa, int threads);
 
-// Multiply-adds of f32 that one core begins in a cycle: a power of two, as units come. Cycles are
-// counted by a chain of instructions of known latency beside each loop, so neither the clock's rate
-// nor a busy machine decides. REQUIRES: can_run(isa). Takes a few ms.
+// Multiply-adds of f32 that one core begins in a cycle: those of one vector or of two. Every
+// processor with the instruction set has two units for vectors of half the length; whole ones are
+// twice as fast by the lane where the units are as wide, and as fast where two make one. The two
+// loops take turns, and the median of their ratios decides: neither the clock's rate nor what runs
+// on the core's other thread does, as that slows both. REQUIRES: can_run(isa). Takes some 10 ms.
 int measure_multiply_adds_per_cycle(std::string_view isa);
 
 // Bytes a second, all threads together, over a block of `bytes` that is touched again and again,

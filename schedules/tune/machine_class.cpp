@@ -56,7 +56,22 @@ void read_caches(MachineClass& machine) {
     }
 }
 
-MachineClass measured() {
+// Processors with AVX-512 and the vectors of it that a core multiplies in a cycle.
+struct Units {
+    std::string_view vendor;
+    int family, first_model, last_model, vectors;
+};
+constexpr int kAvx512Lanes = 16;
+constexpr Units kUnits[] = {
+    {"GenuineIntel", 6, 0x6A, 0x6C, 2},   // Ice Lake servers
+    {"GenuineIntel", 6, 0x8F, 0x8F, 2},   // Sapphire Rapids
+    {"GenuineIntel", 6, 0xAD, 0xAE, 2},   // Granite Rapids
+    {"GenuineIntel", 6, 0xCF, 0xCF, 2},   // Emerald Rapids
+    {"AuthenticAMD", 25, 0x00, 0xFF, 1},  // Zen 4
+    {"AuthenticAMD", 26, 0x00, 0x1F, 2},  // Zen 5 servers
+};
+
+MachineClass read_machine() {
     MachineClass machine;
     machine.vendor = vendor_of(cpuid(0));
     const unsigned signature = cpuid(1).a;
@@ -64,7 +79,9 @@ MachineClass measured() {
     machine.family = static_cast<int>(base + (base == 15 ? (signature >> 20) & 255 : 0));
     machine.model = static_cast<int>(((signature >> 4) & 15) | (((signature >> 16) & 15) << 4));
     read_caches(machine);
-    machine.fma = measure_multiply_adds_per_cycle(native_isa().name);
+    const std::string isa(native_isa().name);
+    if (isa == "avx512") machine.fma = known_multiply_adds(machine);
+    if (machine.fma == 0) machine.fma = measure_multiply_adds_per_cycle(isa);
     return machine;
 }
 
@@ -83,6 +100,15 @@ int number_of(std::string_view text, std::string_view part, std::string_view pre
 }
 
 }  // namespace
+
+int known_multiply_adds(const MachineClass& machine) {
+    for (const Units& units : kUnits) {
+        if (units.vendor == machine.vendor && units.family == machine.family &&
+            units.first_model <= machine.model && machine.model <= units.last_model)
+            return units.vectors * kAvx512Lanes;
+    }
+    return 0;
+}
 
 std::string to_string(const MachineClass& m) {
     return fmt::format("{}-{}-{}-l1.{}-l2.{}-l3.{}-fma.{}", m.vendor, m.family, m.model, m.l1_kib,
@@ -129,7 +155,7 @@ MachineClass machine_class_named(std::string_view text, const std::set<MachineCl
 }
 
 const MachineClass& this_machine() {
-    static const MachineClass machine = measured();
+    static const MachineClass machine = read_machine();
     return machine;
 }
 

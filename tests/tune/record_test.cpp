@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/pipeline.h"
+#include "compiler/recipe/group.h"
 #include "schedules/library.h"
 #include "schedules/tune/record_set.h"
 #include "schedules/tune/signature.h"
@@ -121,6 +122,20 @@ TEST(Records, OfChoicesThatANodeDoesNotHaveArePruned) {
 TEST(Records, OfThisMachineParseBack) {
     EXPECT_EQ(parse_machine_class(to_string(this_machine())), this_machine());
     EXPECT_GE(this_machine().fma, 1);
+}
+
+TEST(Records, MultiplyAddsOfKnownMachinesAreNotMeasured) {
+    MachineClass machine = some_machine();
+    EXPECT_EQ(known_multiply_adds(machine), 0);
+    machine.vendor = "GenuineIntel", machine.family = 6, machine.model = 106;
+    EXPECT_EQ(known_multiply_adds(machine), 32);
+    machine.model = 85;  // some have one unit, some two
+    EXPECT_EQ(known_multiply_adds(machine), 0);
+    machine.vendor = "AuthenticAMD", machine.family = 25, machine.model = 17;
+    EXPECT_EQ(known_multiply_adds(machine), 16);
+    const int known = known_multiply_adds(this_machine());
+    if (native_isa().name == std::string("avx512") && known != 0)
+        EXPECT_EQ(this_machine().fma, known);
 }
 
 TEST(Records, MachineClassesAreKnownByTheirBeginning) {
