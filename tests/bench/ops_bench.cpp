@@ -48,6 +48,7 @@
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
 #include "schedules/library.h"
+#include "schedules/tune/measured_machine.h"
 #include "schedules/tune/network_session.h"
 
 namespace emulsion {
@@ -153,6 +154,7 @@ PlanOptions plan_options(const Case& each, const std::string& mode) {
     options.training = mode != "forward";
     options.batches = {each.batch};
     options.isas = {native_isa()};
+    options.machine = to_plan_for(this_machine());
     return options;
 }
 

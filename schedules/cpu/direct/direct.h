@@ -35,7 +35,7 @@ class DirectForward : public Recipe {
 
 // conv2d_backward_filter.
 //
-//     for task (partition p of the samples, group of blocks of output channels):
+//     for task (partition p of the samples, input channels, group of blocks of output channels):
 //       for samples and rows of p, a chunk at a time:
 //         staged copies of the chunk of x (padded) and dy, prologues applied, dy zero for absent
 //         samples for tile of (output channels, input channels, kw, kh):

@@ -6,6 +6,7 @@
 //     rows, images     rows of dy, and samples, of one chunk
 //     parts            partitions of the samples
 //     split            tasks that share a partition, each with its own blocks of output channels
+//     xsplit           tasks that each of those is cut into, each with its own input channels
 #include "compiler/ops/conv2d.h"
 #include "compiler/ops/strict.h"
 #include "compiler/recipe/kernel_context.h"
@@ -149,19 +150,47 @@ Partition partition_of(const ConvShape& s, int batch) {
     return p;
 }
 
-// Tasks that share a partition, so that there are some 16 tasks in all.
-int split_of(const ConvShape& s, int parts, int tile_blocks) {
+// Pieces of the input channels that tasks may share out: none where groups decide what a task
+// reads, and 256 bytes wide at least, as narrower ones are slow to copy.
+int shared_pieces(const ConvShape& s) {
+    constexpr int kChannels = 64;
+    return s.groups == 1 && s.channels % kChannels == 0 ? s.channels / kChannels : 1;
+}
+
+// Tasks of a partition: by output channels, and by input channels.
+struct Split {
+    int blocks = 1, x_blocks = 1;
+};
+
+// As many as make some 16 tasks in all. Each task copies what it reads, so x is copied once for
+// each cut of the output channels, dy once for each of the input channels: of equally many tasks
+// those that copy least.
+Split split_of(const ConvShape& s, int parts, int tile_blocks, int tile_channels) {
     constexpr int kTasks = 16;
-    int groups = s.blocks() / tile_blocks;
-    int split = std::min(groups, divide_up(kTasks, parts));
-    while (groups % split != 0 || !lies_in_groups(s, s.blocks() / split)) split--;
-    return split;
+    const int most = divide_up(kTasks, parts), groups = s.blocks() / tile_blocks;
+    const double x = s.channels * (s.kernel_h == 1 ? s.out_height : s.height) *
+                     (s.kernel_w == 1 ? s.out_width : s.width);
+    const double dy = 16.0 * s.blocks() * s.out_width * s.out_height;
+    Split best;
+    double copied = x + dy;
+    for (int blocks : divisors(groups, most)) {
+        if (!lies_in_groups(s, s.blocks() / blocks)) continue;
+        for (int x_blocks : divisors(shared_pieces(s), most / blocks)) {
+            if (s.filter_channels() / x_blocks % tile_channels != 0) continue;
+            const int tasks = blocks * x_blocks - best.blocks * best.x_blocks;
+            const double copies = blocks * x + x_blocks * dy;
+            if (tasks < 0 || (tasks == 0 && copies >= copied)) continue;
+            best = {blocks, x_blocks};
+            copied = copies;
+        }
+    }
+    return best;
 }
 
 // The Funcs of the nest, and the sizes they share.
 struct FilterNest {
     ConvShape shape;
-    int rows = 1, images = 1, parts = 1, task_blocks = 1, block = 1;
+    int rows = 1, images = 1, parts = 1, task_blocks = 1, task_channels = 1, block = 1;
     Var l{"l"}, b{"b"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, kx{"kx"}, ky{"ky"}, v{"v"}, g{"g"}, p{"p"};
     Func staged_x{"staged_x"};    // (channel of its block, x, y, block, n), padded coordinates;
                                   // where lanes hold groups: (lane + 16 * c, x, y, block of y, n)
@@ -226,8 +255,8 @@ void define_sums(FilterNest& f, const Expr& samples) {
 void schedule_sums(FilterNest& f, const Tiling& tiling) {
     const ConvShape& s = f.shape;
     const TailStrategy guard = TailStrategy::GuardWithIf;  // updates allow no other
-    Var task("task"), bt("bt"), bi("bi"), bb("bb"), co("co"), ci("ci"), xo("xo"), xi("xi"),
-        yo("yo"), yi("yi");
+    Var task("task"), bt("bt"), ct("ct"), cc("cc"), bi("bi"), bb("bb"), co("co"), ci("ci"),
+        xo("xo"), xi("xi"), yo("yo"), yi("yi");
     f.partial.compute_root()
         .reorder(f.l, f.c, f.kx, f.ky, f.b, f.p)
         .vectorize(f.l, 16)
@@ -238,11 +267,13 @@ void schedule_sums(FilterNest& f, const Tiling& tiling) {
     f.partial.update()
         .split(f.b, bt, bi, f.task_blocks, guard)
         .split(bi, bi, bb, tiling.at("bo"), guard)
-        .split(f.c, co, ci, tiling.at("tc"), guard)
+        .split(f.c, ct, cc, f.task_channels, guard)
+        .split(cc, co, ci, tiling.at("tc"), guard)
         .split(f.kx, xo, xi, tiling.at("tx"), guard)
         .split(f.ky, yo, yi, tiling.at("ty"), guard)
-        .reorder(f.l, bb, ci, xi, yi, co, xo, yo, bi, f.chunks.x, f.chunks.y, bt, f.p)
-        .fuse(bt, f.p, task)
+        .reorder(f.l, bb, ci, xi, yi, co, xo, yo, bi, f.chunks.x, f.chunks.y, bt, ct, f.p)
+        .fuse(bt, ct, task)
+        .fuse(task, f.p, task)
         .parallel(task)
         .vectorize(f.l, 16)
         .unroll(bb)
@@ -304,22 +335,29 @@ bool DirectFilterGradient::applies(const Group& group, const Isa&) const {
 
 TilingSpace DirectFilterGradient::space(const Group& group, const Isa&) const {
     const ConvShape s = conv_shape(group);
-    return {{"bo", divisors(s.blocks(), 4)},
-            {"tc", divisors(s.filter_channels(), 16)},
-            {"tx", divisors(s.kernel_w, s.kernel_w)},
-            {"ty", divisors(s.kernel_h, s.kernel_h)},
-            {"unroll", divisors(s.out_width, 8)},
-            {"rows", {}, 1, s.out_height, true},
-            {"images", {}, 1, std::max(group.batch, 1), true},
-            {"parts", {}, 1, kMostParts, true},
-            {"split", divisors(s.blocks(), s.blocks())}};
+    TilingSpace space = {{"bo", divisors(s.blocks(), 4)},
+                         {"tc", divisors(s.filter_channels(), 16)},
+                         {"tx", divisors(s.kernel_w, s.kernel_w)},
+                         {"ty", divisors(s.kernel_h, s.kernel_h)},
+                         {"unroll", divisors(s.out_width, 8)},
+                         {"rows", {}, 1, s.out_height, true},
+                         {"images", {}, 1, std::max(group.batch, 1), true},
+                         {"parts", {}, 1, kMostParts, true},
+                         {"split", divisors(s.blocks(), s.blocks())}};
+    const std::vector<int> x_splits = divisors(shared_pieces(s), shared_pieces(s));
+    if (x_splits.size() > 1) space.push_back({"xsplit", x_splits, 0, -1, false, 1});
+    return space;
 }
 
 std::string DirectFilterGradient::clash(const Group& group, const Tiling& tiling,
                                         const Isa& isa) const {
     const int bo = tiling.at("bo"), split = tiling.at("split");
     const int parts = tiling.at("parts"), images = tiling.at("images");
+    const int channels = conv_shape(group).filter_channels() / tiling.at("xsplit", 1);
     const ConvShape s = conv_shape(group);
+    if (channels % tiling.at("tc") != 0)
+        return fmt::format("tc={} does not divide the {} channels of a task", tiling.at("tc"),
+                           channels);
     if (s.blocks() % (bo * split) != 0)
         return fmt::format("split={} of bo={} do not divide the {} blocks", split, bo, s.blocks());
     if (!lies_in_groups(s, bo) || !lies_in_groups(s, s.blocks() / split))
@@ -334,6 +372,7 @@ std::vector<Tiling> DirectFilterGradient::tilings(const Group& group, const Isa&
     Partition p = partition_of(s, group.batch);
     std::vector<Tiling> tilings;
     for (const Tile& t : filter_tiles(s, isa)) {
+        const Split split = split_of(s, p.parts, t.blocks, t.channels);
         tilings.push_back({{{"bo", t.blocks},
                             {"tc", t.channels},
                             {"tx", t.x},
@@ -342,7 +381,8 @@ std::vector<Tiling> DirectFilterGradient::tilings(const Group& group, const Isa&
                             {"rows", p.rows},
                             {"images", p.images},
                             {"parts", p.parts},
-                            {"split", split_of(s, p.parts, t.blocks)}}});
+                            {"split", split.blocks}}});
+        if (split.x_blocks > 1) tilings.back().values.emplace_back("xsplit", split.x_blocks);
     }
     return tilings;
 }
@@ -360,7 +400,8 @@ double DirectFilterGradient::cost(const Group& group, const Tiling& tiling, cons
     double partial_bytes = parts > 1 ? 2.0 * parts * filter_bytes(s) : 0;
     return roofline(machine, isa,
                     group.batch * s.multiply_adds() * covered * s.blocks() * 16 / s.out_channels,
-                    efficiency, traffic_bytes(group) + partial_bytes, parts * tiling.at("split"));
+                    efficiency, traffic_bytes(group) + partial_bytes,
+                    parts * tiling.at("split") * tiling.at("xsplit", 1));
 }
 
 std::vector<Func> DirectFilterGradient::build(KernelContext& context, const Tiling& tiling) const {
@@ -368,6 +409,7 @@ std::vector<Func> DirectFilterGradient::build(KernelContext& context, const Tili
     f.shape = conv_shape(context.group());
     f.rows = tiling.at("rows"), f.images = tiling.at("images"), f.parts = tiling.at("parts");
     f.task_blocks = f.shape.blocks() / tiling.at("split");
+    f.task_channels = f.shape.filter_channels() / tiling.at("xsplit", 1);
     f.block = staged_block(f.shape);
     define_staging(f, context);
     define_sums(f, context.samples());

@@ -308,6 +308,9 @@ TEST(TilingSpace, WhatIsNotLegalIsRefusedByName) {
     EXPECT_EQ(fault_with("direct", forward, {{"tx", 0}}), "tx=0, but it is 1 to 10");
     EXPECT_EQ(fault_with("direct_filter_gradient", gradient, {{"bo", 2}, {"split", 4}}),
               "split=4 of bo=2 do not divide the 4 blocks");
+    const Group wide = gradient_group({3072, 32, 9, 10});
+    EXPECT_EQ(fault_with("direct_filter_gradient", wide, {{"tc", 12}, {"xsplit", 48}}),
+              "tc=12 does not divide the 64 channels of a task");
     EXPECT_EQ(fault_with("direct_filter_gradient", gradient, {{"images", 2}, {"parts", 3}}),
               "parts=3 of images=2 for 3 samples");
     EXPECT_EQ(fault_with("winograd", forward_group(c), {{"kw", 32}, {"kb", 16}}),
