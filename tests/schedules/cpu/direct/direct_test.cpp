@@ -318,6 +318,25 @@ TEST(DirectFilterGradient, EveryTiling) {
     }
 }
 
+// Tasks of both kinds of channels: so many cuts and register tiles that do not divide alike.
+TEST(DirectFilterGradient, TasksShareInputChannels) {
+    const ConvCase c{192, 48, 5, 6};
+    const Group group = group_of(filter_gradient_op(c), {input_type(c), output_type(c)}, 3);
+    RecipeCheck check = first_tiling();
+    for (const char* tiling :
+         {"bo=1 tc=2 tx=3 ty=1 unroll=1 rows=5 images=2 parts=2 split=3 xsplit=3",
+          "bo=1 tc=4 tx=1 ty=1 unroll=3 rows=5 images=2 parts=2 split=1 xsplit=3",
+          "bo=3 tc=1 tx=1 ty=1 unroll=1 rows=5 images=2 parts=2 split=1 xsplit=3"})
+        check.tilings.push_back(parse_tiling(tiling));
+    check_recipe("direct_filter_gradient", group, check);
+    const ConvCase wide{128, 32, 3, 4, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}};
+    const Group pointwise =
+        group_of(filter_gradient_op(wide), {input_type(wide), output_type(wide)}, 2);
+    const Tiling first = recipe_named("direct_filter_gradient").tilings(pointwise, isa_avx2())[0];
+    EXPECT_EQ(first.at("split") * first.at("xsplit", 1), 4) << to_string(first);
+    check_recipe("direct_filter_gradient", pointwise, first_tiling());
+}
+
 // More samples than partitions, several samples in a chunk, a share that is not full.
 TEST(DirectFilterGradient, ManySamples) {
     for (int batch : {17, 40}) {
