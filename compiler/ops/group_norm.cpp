@@ -59,16 +59,22 @@ std::vector<TensorType> GroupStatistics::infer(std::span<const TensorType> input
 }
 
 std::vector<TensorType> GroupCoefficients::infer(std::span<const TensorType> inputs) const {
-    expect_operands(inputs, 4);
-    expect_map(inputs[2], "sum");
+    const bool is_plain = inputs.size() == 5;
+    if (is_plain) {
+        expect_features(inputs[2], "gradient");
+        expect_gradient_of(inputs[4], inputs[2]);
+    } else {
+        expect_operands(inputs, 4);
+        expect_map(inputs[2], "sum");
+    }
     expect_gradient_of(inputs[3], inputs[2]);
     const TensorType numbers = numbers_of(inputs[2]);
     expect_channels(inputs[0], inputs[2]);
     expect_gradient_of(inputs[1], numbers);
     check_groups(groups, inputs[2].shape[0]);
-    if (count < 1) {
+    if (count < 1 || (is_plain && count != 1)) {
         fail("attribute", fmt::format("the count is {}", count),
-             "give the positions of the map, 1 or more");
+             "give the positions of the map, 1 or more; those of features are 1");
     }
     return std::vector<TensorType>(5, numbers);
 }
@@ -84,12 +90,15 @@ std::vector<Value> GroupNorm::gradient(GradientContext& context) const {
     std::vector<Value> result(3);
     const Value dy = context.gradients[0], x = context.inputs[0], gamma = context.inputs[1];
     const Value mean = context.outputs[1], inverse = context.outputs[2];
-    const Value dots = context.add("dots", std::make_shared<PartialDots>(), {dy, x, mean});
+    std::vector<Value> operands = {gamma, inverse, dy, x, mean};
+    if (context.type(x).shape.size() > 1) {
+        const Value dots = context.add("dots", std::make_shared<PartialDots>(), {dy, x, mean});
+        operands = {gamma, inverse, dots, {dots.node, 1}};
+    }
     auto coefficients = std::make_shared<GroupCoefficients>();
     coefficients->groups = groups;
     coefficients->count = positions_of(context.type(x));
-    const Value a =
-        context.add("coefficients", coefficients, {gamma, inverse, dots, {dots.node, 1}});
+    const Value a = context.add("coefficients", coefficients, std::move(operands));
     if (context.needed[0]) {
         result[0] = context.add("dx", std::make_shared<BatchNormBackward>(),
                                 {dy, x, mean, a, {a.node, 1}, {a.node, 2}});
@@ -237,27 +246,40 @@ std::vector<Func> GroupCoefficients::lower(const LowerContext& context,
 std::vector<Func> GroupCoefficients::lower_with(const LowerContext& context,
                                                 const std::vector<Func>& inputs,
                                                 const GroupSum& sum_of) const {
-    const TensorType& strips = context.inputs[2];
-    const Groups all(strips.shape[0], groups);
+    const TensorType& type = context.inputs[2];
+    const Groups all(type.shape[0], groups);
+    const bool is_plain = inputs.size() == 5;
+    const int strips = is_plain ? 1 : to_int(type.shape[1]);
     const std::vector<Var> vars = coordinates(context.outputs[0]);
     const Var c = vars[0], n = vars[1];
-    const RDom over_strips(0, to_int(strips.shape[1]), "s");
-    const auto of_channel = [&](const char* part, size_t i) {
-        Func f(context.name + part);
+    enum Part { kSum, kDot };
+    const auto read = [&](Part part, const Expr& k, const Expr& s, const Expr& sample) {
+        if (!is_plain) return Strict(Expr(inputs[part == kSum ? 2 : 3](k, 0, s, sample)));
+        const Strict dy(Expr(inputs[2](k, sample)));
+        if (part == kSum) return dy;
+        return dy * (Strict(Expr(inputs[3](k, sample))) - Strict(Expr(inputs[4](k, sample))));
+    };
+    const auto of_channel = [&](const char* name, Part part) {
+        Func f(context.name + name);
+        if (is_plain) {
+            f(c, n) = read(part, c, 0, n);
+            return f;
+        }
+        const RDom s(0, strips, "s");
         f(c, n) = 0.0F;
-        f(c, n) = Strict(Expr(f(c, n))) + Strict(Expr(inputs[i](c, 0, over_strips, n)));
+        f(c, n) = Strict(Expr(f(c, n))) + read(part, c, s, n);
         return f;
     };
-    const Func sums = of_channel("__sums", 2), dots = of_channel("__dots", 3);
-    const auto weighted = [&](const char* part, size_t operand) {
-        return sum_of(context.name + part, all.each, to_int(strips.shape[1]),
-                      [&](const Expr& i, const Expr& s, const Expr& g, const Expr& k) -> Expr {
-                          const Expr channel = all.channel(i, g);
-                          return Strict(Expr(inputs[0](channel))) *
-                                 Strict(Expr(inputs[operand](channel, 0, s, k)));
-                      });
+    const Func sums = of_channel("__sums", kSum), dots = of_channel("__dots", kDot);
+    const auto weighted = [&](const char* name, Part part) {
+        return sum_of(
+            context.name + name, all.each, strips,
+            [&, part](const Expr& i, const Expr& s, const Expr& g, const Expr& k) -> Expr {
+                const Expr channel = all.channel(i, g);
+                return Strict(Expr(inputs[0](channel))) * read(part, channel, s, k);
+            });
     };
-    const Func sum = weighted("__sum", 2), dot = weighted("__dot", 3);
+    const Func sum = weighted("__sum", kSum), dot = weighted("__dot", kDot);
     const Strict total(static_cast<float>(all.each * count));
     const Strict inverse(Expr(inputs[1](c, n)));
     const Strict share_of_dot = Strict(Expr(dot(all.of(c), n))) / total;

@@ -13,9 +13,11 @@
 //     group_statistics(pivot, sum, squares) {groups, width, height, epsilon} -> mean, inverse
 //     group_statistics(x) {groups, epsilon} -> mean, inverse            of features [n,C]
 //     group_coefficients(gamma, inverse, sum, dot) {groups, count} -> a, b, c, dgamma, dbeta
+//     group_coefficients(gamma, inverse, dy, x, mean) {groups} -> the same, of features [n,C]
 //
 // The last has the sums of partial_dots and makes of them the coefficients of batch_norm_backward
-// and each sample's part in the gradients of gamma and beta, f32[n,C] each; `count` positions.
+// and each sample's part in the gradients of gamma and beta, f32[n,C] each; `count` positions. Of
+// features, dy and dy * (x - mean) are such sums.
 #pragma once
 
 #include <functional>

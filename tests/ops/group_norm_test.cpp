@@ -64,11 +64,16 @@ TEST(GroupNorm, PartsAgreeWithTheReference) {
     }
 }
 
-TEST(GroupNorm, StatisticsOfFeaturesAgreeWithTheReference) {
-    for (const auto& [features, groups] : {std::pair{17, 1}, {18, 6}}) {
+TEST(GroupNorm, PartsOfFeaturesAgreeWithTheReference) {
+    for (const auto& [features, groups] : {std::pair{17, 1}, {18, 6}, {5, 5}}) {
+        const TensorType type = batched_type({features});
         GroupStatistics statistics;
         statistics.groups = groups;
-        check_lowering(statistics, {{batched_type({features})}, {}}, 4e-6);
+        check_lowering(statistics, {{type}, {}}, 4e-6);
+        GroupCoefficients coefficients;
+        coefficients.groups = groups;
+        check_lowering(coefficients, {{plain_type({features}), type, type, type, type},
+                                      {Fill::normal, Fill::positive}});
     }
 }
 

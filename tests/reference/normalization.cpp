@@ -195,6 +195,10 @@ std::vector<Tensor> group_coefficients(const Call& call) {
     for (size_t k = 0; k < 5; k++) results.push_back(call.output(k));
     const int64_t channels = gamma.type.shape[0], size = channels / op.groups;
     const auto over_strips = [&](size_t operand, int64_t n, int64_t c) {
+        if (call.inputs.size() == 5) {  // features
+            const double dy = call.input(2).at(n, c);
+            return operand == 2 ? dy : dy * (call.input(3).at(n, c) - call.input(4).at(n, c));
+        }
         const Tensor& strips = call.input(operand);
         double sum = 0;
         for (int64_t s = 0; s < strips.type.shape[1]; s++) sum += strips.at(n, c, s, 0);

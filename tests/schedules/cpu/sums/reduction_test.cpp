@@ -244,12 +244,17 @@ TEST(ReductionRecipe, SumsOfGroups) {
     }
 }
 
-TEST(ReductionRecipe, StatisticsOfFeatures) {
+TEST(ReductionRecipe, GroupsOfFeatures) {
     for (const auto& [features, groups] :
          std::vector<std::pair<int64_t, int64_t>>{{5, 1}, {34, 2}, {160, 1}, {512, 2}, {264, 1}}) {
         auto statistics = std::make_shared<GroupStatistics>();
         statistics->groups = groups;
-        check_recipe("reduction", group_of(statistics, {batched_type({features})}, 70),
+        const TensorType type = batched_type({features});
+        check_recipe("reduction", group_of(statistics, {type}, 70), {.tolerance = 2e-5});
+        auto coefficients = std::make_shared<GroupCoefficients>();
+        coefficients->groups = groups;
+        check_recipe("reduction",
+                     group_of(coefficients, {plain_type({features}), type, type, type, type}, 70),
                      {.tolerance = 2e-5});
     }
 }
