@@ -134,8 +134,9 @@ TEST(Records, MultiplyAddsOfKnownMachinesAreNotMeasured) {
     machine.vendor = "AuthenticAMD", machine.family = 25, machine.model = 17;
     EXPECT_EQ(known_multiply_adds(machine), 16);
     const int known = known_multiply_adds(this_machine());
-    if (native_isa().name == std::string("avx512") && known != 0)
+    if (native_isa().name == std::string("avx512") && known != 0) {
         EXPECT_EQ(this_machine().fma, known);
+    }
 }
 
 TEST(Records, MachineClassesAreKnownByTheirBeginning) {

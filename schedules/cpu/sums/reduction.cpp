@@ -145,6 +145,7 @@ class GroupLanes {
         if (channels < kLanes) {
             const RDom r(0, channels, 0, strips, name + "_r");
             total(g, n) = strict_sum(total(g, n), value(r.x, r.y, g, n));
+            side_by_side_.push_back(total);
             return total;
         }
         const int chains = channels >= kChained && channels % (kLanes * kChains) == 0 ? kChains : 1;
@@ -168,8 +169,15 @@ class GroupLanes {
         lanes_.emplace_back(lanes, chains);
         return total;
     }
-    // REQUIRES: the lanes are computed somewhere.
-    void vectorize() {
+    // REQUIRES: the lanes are computed somewhere. `groups` are all of a sample.
+    void vectorize(int groups) {
+        const int width = std::min(groups, kLanes);
+        for (Func& total : side_by_side_) {
+            if (width == 1) break;
+            const Var g = total.args()[0];
+            total.vectorize(g, width, TailStrategy::GuardWithIf);
+            total.update().vectorize(g, width, TailStrategy::GuardWithIf);
+        }
         for (auto& [lanes, chains] : lanes_) {
             const Var lane = lanes.args()[0], chain("chain");
             lanes.bound_extent(lane, kLanes * chains)
@@ -190,6 +198,7 @@ class GroupLanes {
   private:
     static constexpr int kChained = 256, kChains = 4;
     std::vector<std::pair<Func, int>> lanes_;  // with their chains
+    std::vector<Func> side_by_side_;           // sums of small groups, each in a lane of its own
 };
 
 // group_statistics, group_coefficients: each sample's sums by themselves.
@@ -203,17 +212,18 @@ Func build_groups(KernelContext& context) {
     for (int i = 0; i < static_cast<int>(lowering.inputs.size()); i++)
         operands.push_back(context.operand(i));
     const auto* statistics = anchor_as<GroupStatistics>(group);
-    Func out = context.finish(
-        statistics != nullptr
-            ? statistics->lower_with(lowering, operands, std::ref(lanes))
-            : anchor_as<GroupCoefficients>(group)->lower_with(lowering, operands, std::ref(lanes)));
+    const auto* coefficients = anchor_as<GroupCoefficients>(group);
+    Func out = context.finish(statistics != nullptr
+                                  ? statistics->lower_with(lowering, operands, std::ref(lanes))
+                                  : coefficients->lower_with(lowering, operands, std::ref(lanes)));
+    const int64_t groups = statistics != nullptr ? statistics->groups : coefficients->groups;
     const int64_t each = std::max(type.shape[0], element_limit(type, group.batch) / kTasks);
     const bool is_parallel = traffic_bytes(group) >= 4.0 * kSerialElements;
     MapOptions options;
     if (is_parallel) options.task_elements = to_int(each);
     const MapLoops loops = schedule_map(out, type, group.batch, options);
     compute_helpers({out}, loops, type, {.batch = group.batch, .parallel = is_parallel});
-    lanes.vectorize();
+    lanes.vectorize(to_int(groups));
     return out;
 }
 
