@@ -59,12 +59,12 @@ std::vector<TensorType> GroupStatistics::infer(std::span<const TensorType> input
 }
 
 std::vector<TensorType> GroupCoefficients::infer(std::span<const TensorType> inputs) const {
-    const bool is_plain = inputs.size() == 5;
+    const bool is_plain = inputs.size() > 2 && inputs[2].shape.size() == 1;
+    expect_operands(inputs, is_plain ? 5 : 4);
     if (is_plain) {
         expect_features(inputs[2], "gradient");
         expect_gradient_of(inputs[4], inputs[2]);
     } else {
-        expect_operands(inputs, 4);
         expect_map(inputs[2], "sum");
     }
     expect_gradient_of(inputs[3], inputs[2]);

@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
     m.classify(dense(x, settings.integer("classes", 1000)));
     if (settings.boolean("boxes", false)) {
         Tensor box = relu(dense(relu(dense(features, 4096)), 1024));
-        m.mean_squared_error(dense(box, 4), {.target = "box", .name = "box"});
+        m.mean_squared_error(dense(box, 4), {.target = "box", .name = "corners"});
     }
     m.optimizer(sgd({.learning_rate = 0.05, .momentum = 0.6, .weight_decay = 1e-5}));
     return compile(m, settings);

@@ -9,7 +9,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ostream>
+#include <sstream>
 #include <string_view>
+#include <vector>
 
 #include "compiler/graph/text.h"
 #include "tests/integration/integration_support.h"
@@ -24,6 +27,9 @@ struct Example {
     float rate = 0.01f;
     bool is_long = true;
 };
+std::ostream& operator<<(std::ostream& out, const Example& example) {
+    return out << example.file << ' ' << example.settings;
+}
 
 constexpr Example kExamples[] = {
     {"zipcode1989", "", 0.05f, false},
@@ -128,14 +134,30 @@ void train(const Example& example) {
     }
 }
 
-TEST(ExampleNetworks, LossFallsAndInferenceIsFinite) {
+std::vector<Example> chosen_examples() {
     const bool takes_all = std::getenv("EMULSION_LONG_TESTS") != nullptr;
+    std::vector<Example> chosen;
     for (const Example& example : kExamples) {
-        if (example.is_long && !takes_all) continue;
-        SCOPED_TRACE(fmt::format("{} {}", example.file, example.settings));
-        train(example);
+        if (takes_all || !example.is_long) chosen.push_back(example);
     }
+    return chosen;
 }
+
+// "overfeat_boxes_true_size_75_classes_5"
+std::string name_of(const testing::TestParamInfo<Example>& info) {
+    std::string name = info.param.file;
+    std::istringstream words(info.param.settings);
+    for (std::string word; words >> word;) {
+        if (word == "--set") continue;
+        std::replace_if(word.begin(), word.end(), [](char c) { return c == '=' || c == '-'; }, '_');
+        name += "_" + word;
+    }
+    return name;
+}
+
+class ExampleNetworks : public testing::TestWithParam<Example> {};
+TEST_P(ExampleNetworks, LossFallsAndInferenceIsFinite) { train(GetParam()); }
+INSTANTIATE_TEST_SUITE_P(All, ExampleNetworks, testing::ValuesIn(chosen_examples()), name_of);
 
 }  // namespace
 }  // namespace emulsion::test
