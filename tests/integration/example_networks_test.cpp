@@ -57,16 +57,16 @@ constexpr Example kExamples[] = {
     {"lenet_family", "--set convolutions=3 --set dense=1", 0.05f},
     {"nin", "--set size=67 --set classes=5"},
     {"openpose", "--set stages=2 --set size=32", 0.001f},
-    {"overfeat", "--set boxes=true --set size=75 --set classes=5"},
+    {"overfeat", "--set boxes=true --set size=75 --set classes=5", 0.002f},
     {"resnet", "--set depth=18 --set size=32 --set classes=5", 0.02f},
     {"resnet", "--set depth=50 --set size=32 --set classes=5", 0.02f},
     {"resnet", "--set depth=34 --set plain=true --set size=32 --set classes=5", 0.02f},
     {"speech_commands", "--set frames=20 --set bands=12", 0.02f},
     {"speech_commands", "--set spectrogram=true --set frames=20 --set bands=12", 0.02f},
     {"squeezenet1_0", "--set size=64 --set classes=5", 0.05f},
-    {"vgg", "--set form=A-LRN --set size=32 --set classes=5"},
-    {"vgg", "--set form=C --set size=32 --set classes=5"},
-    {"zfnet", "--set size=64 --set classes=5"},
+    {"vgg", "--set form=A-LRN --set size=32 --set classes=5", 0.002f},
+    {"vgg", "--set form=C --set size=32 --set classes=5", 0.002f},
+    {"zfnet", "--set size=64 --set classes=5", 0.003f},
 };
 
 // The network as its model file prints it.

@@ -10,6 +10,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "compiler/codegen/library.h"
 #include "compiler/ops/batch_norm.h"
 #include "dsl/emulsion.h"
 #include "dsl/finish.h"
@@ -124,7 +125,8 @@ BuiltLibraries::BuiltLibraries(const Network& network, const LibraryOptions& opt
     build_options.choices = options.choices;
     build_options.programs = false;
     build(network, recipes, build_options);
-    const std::string train = network.name + "_train", infer = network.name + "_infer";
+    const std::string train = library_name(network, /*training=*/true),
+                      infer = library_name(network, /*training=*/false);
     train_object_ = std::make_unique<LoadedObject>(object_of_archive(folder_ / (train + ".a")));
     infer_object_ = std::make_unique<LoadedObject>(object_of_archive(folder_ / (infer + ".a")));
     const auto take = [](const LoadedObject& object, const std::string& library, const char* name,
