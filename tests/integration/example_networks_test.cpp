@@ -1,7 +1,8 @@
 // The networks of examples/networks/ at small sizes: the loss of one batch falls over a few steps,
 // and what inference makes of it afterwards is finite.
 //
-// EMULSION_LONG_TESTS=1 in the environment: all of them, in place of two.
+// EMULSION_LONG_TESTS=1 in the environment of this program: all of them, in place of the two that
+// ctest knows.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
