@@ -14,10 +14,11 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import nets
+
 BATCH, RATE, MOMENTUM, SHIFT = 64, 0.05, 0.9, 2
 folder, seed, epochs, threads = sys.argv[1], *map(int, sys.argv[2:5])
 torch.set_num_threads(threads)
-torch.manual_seed(seed)
 
 
 def idx(name, header):
@@ -31,19 +32,15 @@ def part(name):
     return idx(f"{name}-images-idx3", 16).view(-1, 1, 28, 28), idx(f"{name}-labels-idx1", 8).long()
 
 
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 32, 5, padding=2), nn.Conv2d(32, 64, 5, padding=2)
-        self.dense1, self.dense2 = nn.Linear(3136, 128), nn.Linear(128, 10)
-        for layer in (self.conv1, self.conv2, self.dense1, self.dense2):
+def drawn():
+    """The network, with the initial weights that Emulsion's are drawn like."""
+    net = nets.build("lenet").train()
+    torch.manual_seed(seed)  # build() has one of its own
+    for layer in net:
+        if hasattr(layer, "weight"):
             nn.init.kaiming_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.dense2(F.relu(self.dense1(x.flatten(1))))
+    return net.to(memory_format=torch.channels_last)
 
 
 def augmented(pictures):
@@ -55,7 +52,7 @@ def augmented(pictures):
 
 
 x, y = part("train")
-net = Net().train().to(memory_format=torch.channels_last)
+net = drawn()
 optimizer = torch.optim.SGD(net.parameters(), lr=RATE, momentum=MOMENTUM)
 steps, step = epochs * -(-len(x) // BATCH), 0
 start = time.perf_counter()
