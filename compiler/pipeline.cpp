@@ -21,6 +21,7 @@
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
 #include "compiler/passes/expand_group_norm.h"
+#include "compiler/passes/expand_squared_distance.h"
 #include "compiler/passes/inference_form.h"
 #include "compiler/passes/keep_old_values.h"
 #include "compiler/passes/pool_first.h"
@@ -64,6 +65,7 @@ Graph optimized_step(const Graph& step, bool exact, int batch, bool update_at_on
                      Choices* choices) {
     Graph graph = checked(expand_batch_norm(step));
     graph = checked(expand_group_norm(graph));
+    graph = checked(expand_squared_distance(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));
@@ -78,6 +80,7 @@ Graph device_training_graph(const Network& network, bool exact, int batch, bool 
 Graph inference_graph(const Network& network, bool exact, int batch, Choices* choices) {
     Graph graph = checked(inference_form(prepared(network)));
     graph = checked(expand_group_norm(graph));
+    graph = checked(expand_squared_distance(graph));
     graph = checked(simplify(graph));
     if (!exact) graph = checked(choose_winograd(graph, batch, choices));
     graph = checked(common_subexpressions(graph));

@@ -206,7 +206,6 @@ Tensor dense(const Tensor& x, int units, const DenseOptions& options, Place wher
                        });
 }
 
-// |x|^2 - 2 x w + |w|^2
 Tensor rbf(const Tensor& x, int units, const RbfOptions& options, Place where) {
     return write_layer(
         "rbf", options.name, {x}, where, [&](Layer& layer, const std::vector<Value>& in) {
@@ -214,14 +213,7 @@ Tensor rbf(const Tensor& x, int units, const RbfOptions& options, Place where) {
             layer.expect_count("units", units);
             const Value centers =
                 layer.weights_of_features("centers", units, layer.type(in[0]), options.init);
-            Value square = layer.add("square", "multiply", {in[0], in[0]});
-            Value length = layer.add("length", "reduce", {square}, {{"keep_samples", true}});
-            Value squares = layer.add("squares", "multiply", {centers, centers});
-            Value lengths = layer.add("lengths", "reduce", {squares}, {{"keep_channels", true}});
-            Value products = layer.add("products", "dense", {in[0], centers});
-            Value twice = layer.add("twice", "scale", {products}, {{"factor", -2.0}});
-            Value apart = layer.add("apart", "add", {twice, lengths});
-            return layer.add("", "add", {apart, length});
+            return layer.add("", "squared_distance", {in[0], centers});
         });
 }
 

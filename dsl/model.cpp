@@ -229,7 +229,7 @@ OptimizerSpec spec_of(const char* kind, const Options& options) {
     spec.l1 = options.l1;
     spec.clip_value = options.clip_value;
     spec.clip_norm = options.clip_norm;
-    spec.adjustable = options.adjustable;
+    if constexpr (requires { options.adjustable; }) spec.adjustable = options.adjustable;
     return spec;
 }
 
@@ -367,6 +367,13 @@ Optimizer rmsprop(const RmspropOptions& options) {
     spec.inside = options.inside;
     spec.centered = options.centered;
     spec.momentum = options.momentum;
+    return {spec, options.schedule};
+}
+
+Optimizer levenberg_marquardt(const LevenbergMarquardtOptions& options) {
+    OptimizerSpec spec = spec_of("levenberg_marquardt", options);
+    spec.epsilon = options.damping;
+    spec.rho = options.rho;
     return {spec, options.schedule};
 }
 

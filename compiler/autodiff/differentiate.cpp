@@ -10,9 +10,6 @@
 
 namespace emulsion {
 
-namespace {
-
-// reached[i]: node i depends on a target.
 std::vector<bool> reached_from(const Graph& graph, const std::vector<int>& targets) {
     std::vector<bool> reached(graph.nodes().size(), false);
     for (int target : targets) reached[static_cast<size_t>(target)] = true;
@@ -23,6 +20,8 @@ std::vector<bool> reached_from(const Graph& graph, const std::vector<int>& targe
     }
     return reached;
 }
+
+namespace {
 
 bool is_rectifier(const Op& op) {
     return dynamic_cast<const Relu*>(&op) != nullptr || dynamic_cast<const Relu6*>(&op) != nullptr;

@@ -8,6 +8,9 @@
 
 namespace emulsion {
 
+// For each node whether it depends on a target.
+std::vector<bool> reached_from(const Graph& graph, const std::vector<int>& targets);
+
 // Appends to `builder` the nodes of d loss / d target for each of `targets` (source nodes) and
 // returns the values, in order; undefined where the loss does not depend on a target. `loss` is a
 // plain scalar. Nodes that no target reaches get no gradient work. Contributions of several users

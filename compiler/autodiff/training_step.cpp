@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "compiler/autodiff/curvature.h"
 #include "compiler/autodiff/differentiate.h"
 #include "compiler/graph/text.h"
 #include "compiler/ops/sources.h"
@@ -28,13 +29,15 @@ struct Buffer {
 };
 
 // How an optimiser moves one parameter: `op` (w, g, buffers…, shared…, rate) -> w', buffers'…; one
-// that takes its momentum as an operand has it before the rate.
+// that takes its momentum as an operand has it before the rate, and one that takes the curvature
+// has the average of that, and what corrects its bias, behind g.
 struct UpdateRule {
     std::string op, attributes;
     std::string ending;  // of the node's name
     std::vector<Buffer> buffers;
     std::vector<SharedState> shared;
     bool takes_momentum = false;
+    bool takes_curvature = false;
 };
 
 int scalars_of(const OptimizerSpec& spec) { return spec.adjustable ? 2 : 1; }
@@ -79,6 +82,16 @@ UpdateRule adadelta_rule(const OptimizerSpec& spec, double decay) {
             {}};
 }
 
+UpdateRule levenberg_marquardt_rule(const OptimizerSpec& spec, double decay) {
+    UpdateRule rule{"levenberg_marquardt_update",
+                    fmt::format("{{damping={}, weight_decay={}}}", spec.epsilon, decay),
+                    "levenberg_marquardt",
+                    {},
+                    {}};
+    rule.takes_curvature = true;
+    return rule;
+}
+
 UpdateRule rmsprop_rule(const OptimizerSpec& spec, double decay) {
     UpdateRule rule{"rmsprop_update",
                     fmt::format("{{rho={}, epsilon={}, inside={}, centered={}, momentum={}, "
@@ -97,20 +110,18 @@ UpdateRule rmsprop_rule(const OptimizerSpec& spec, double decay) {
 // One row for each kind of optimiser.
 UpdateRule rule_of(const OptimizerSpec& spec, double decay) {
     static const std::map<std::string, UpdateRule (*)(const OptimizerSpec&, double), std::less<>>
-        rules = {{"adadelta", adadelta_rule},
-                 {"adagrad", adagrad_rule},
-                 {"adam", adam_rule},
-                 {"rmsprop", rmsprop_rule},
-                 {"sgd", sgd_rule}};
+        rules = {{"adadelta", adadelta_rule}, {"adagrad", adagrad_rule},
+                 {"adam", adam_rule},         {"levenberg_marquardt", levenberg_marquardt_rule},
+                 {"rmsprop", rmsprop_rule},   {"sgd", sgd_rule}};
     const auto found = rules.find(spec.kind);
     EMU_CHECK(found != rules.end(), "there is no optimiser '{}'", spec.kind);
     return found->second(spec, decay);
 }
 
-// A trained parameter and its gradient.
+// A trained parameter, its gradient, and its curvature where the optimiser takes that.
 struct Trained {
     int parameter = -1;
-    Value gradient;
+    Value gradient, curvature;
 };
 
 // Adds gradients as results, and the optimiser's nodes.
@@ -123,6 +134,12 @@ class OptimizerWriter {
         rates_[1] = builder_.add(rate, {}, builder_.unique_name("learning_rate"));
         const UpdateRule rule = rule_of(spec_, 0);
         for (const SharedState& shared : rule.shared) add_shared(shared);
+        if (rule.takes_curvature) {
+            const Value old = average("curvature.correction", plain_type({}));
+            correction_ = add("curvature.correction.next", "adam_correction",
+                              fmt::format("{{beta={}}}", spec_.rho), {old});
+            builder_.update(old.node, correction_);
+        }
         if (!spec_.adjustable) return;
         decay_ = state("optimizer.weight_decay", plain_type({}), spec_.weight_decay);
         if (rule.takes_momentum)
@@ -143,6 +160,10 @@ class OptimizerWriter {
             rule_of(spec_, decays && !spec_.adjustable ? spec_.weight_decay : 0);
         const Value weights{trained.parameter, 0};
         std::vector<Value> operands = {weights, shaped(trained, name, decays)};
+        if (rule.takes_curvature) {
+            operands.push_back(averaged(trained.curvature, name));
+            operands.push_back(correction_);
+        }
         for (const Buffer& buffer : rule.buffers) {
             operands.push_back(
                 state(name + "." + buffer.name, builder_.type(weights), buffer.value));
@@ -154,6 +175,17 @@ class OptimizerWriter {
         builder_.update(trained.parameter, decayed(next, operands, name, decays));
         for (size_t i = 0; i < rule.buffers.size(); i++)
             builder_.update(operands[2 + i].node, {next.node, static_cast<int>(i) + 1});
+    }
+
+    // The running average of the second derivatives. The backward pass makes it, as it makes
+    // running statistics: it is in the state by then, and needs no memory from one stage to the
+    // other.
+    Value averaged(Value curvature, const std::string& name) {
+        const Value old = average(name + ".curvature", builder_.type(curvature));
+        const Value next = add(name + ".curvature.next", "running_average",
+                               fmt::format("{{momentum={}}}", 1 - spec_.rho), {old, curvature});
+        builder_.update(old.node, next);
+        return next;
     }
 
     // The gradient as the update takes it: clipped, then with the L1 penalty's.
@@ -222,6 +254,11 @@ class OptimizerWriter {
         return builder_.add(op, {}, builder_.unique_name(name));
     }
 
+    // A state of the backward pass, which is 0 at first.
+    Value average(const std::string& name, const TensorType& type) {
+        return builder_.add(std::make_shared<State>(type), {}, builder_.unique_name(name));
+    }
+
     void add_shared(const SharedState& shared) {
         const Value old = state(shared.name, plain_type({}));
         const Value next = add(shared.name + ".next", shared.op, shared.attributes, {old});
@@ -235,6 +272,7 @@ class OptimizerWriter {
     std::map<double, Value> rates_;                 // by factor
     std::vector<Value> shared_;                     // as after this step
     Value decay_, momentum_;                        // where they are adjustable
+    Value correction_;                              // of the averages of the curvature
     Value clip_factor_;                             // of all gradients, where a norm bounds them
 };
 
@@ -245,6 +283,22 @@ std::vector<int> trained_parameters(const Graph& graph) {
         if (parameter != nullptr && parameter->trained) trained.push_back(i);
     }
     return trained;
+}
+
+void add_curvature(GraphBuilder& builder, Value loss, std::vector<Trained>& trained) {
+    std::vector<int> parameters;
+    for (const Trained& each : trained) parameters.push_back(each.parameter);
+    const std::vector<Value> curvatures = curvature(builder, loss, parameters);
+    for (size_t i = 0; i < trained.size(); i++) {
+        trained[i].curvature = curvatures[i];
+        if (curvatures[i].defined()) continue;
+        fail("curvature",
+             fmt::format("the loss is linear along '{}', as far as the optimizer "
+                         "levenberg_marquardt sees: nothing that is curved follows it",
+                         builder.graph().node(parameters[i]).name),
+             "end the model with classify, cross_entropy, binary_cross_entropy or "
+             "mean_squared_error, or choose another optimizer");
+    }
 }
 
 }  // namespace
@@ -268,8 +322,9 @@ Graph training_step(const Network& network) {
     std::vector<Trained> trained;
     for (size_t i = 0; i < parameters.size(); i++) {
         if (!gradients[i].defined()) continue;  // the loss does not depend on it: nothing to update
-        trained.push_back({parameters[i], gradients[i]});
+        trained.push_back({parameters[i], gradients[i], {}});
     }
+    if (rule_of(network.optimizer, 0).takes_curvature) add_curvature(builder, loss->value, trained);
     OptimizerWriter(builder, network).write(trained);
     return remove_dead_nodes(builder.build());
 }

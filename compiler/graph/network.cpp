@@ -70,6 +70,10 @@ void OptimizerSpec::fields(Fields& f) {
         f.field("rho", rho);
         f.field("epsilon", epsilon);
     }
+    if (kind == "levenberg_marquardt") {
+        f.field("rho", rho);
+        f.field("damping", epsilon);
+    }
     if (kind == "rmsprop") {
         f.field("rho", rho);
         f.field("epsilon", epsilon);
@@ -244,7 +248,8 @@ void parse_headers(TextReader& reader, Network& network) {
     while (true) {
         if (accept("optimizer")) {
             network.optimizer = parse_spec<OptimizerSpec>(
-                reader, "optimizer", {"adadelta", "adagrad", "adam", "rmsprop", "sgd"});
+                reader, "optimizer",
+                {"adadelta", "adagrad", "adam", "levenberg_marquardt", "rmsprop", "sgd"});
         } else if (accept("schedule")) {
             network.schedule = parse_spec<ScheduleSpec>(
                 reader, "schedule",

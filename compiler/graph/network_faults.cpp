@@ -58,6 +58,10 @@ void check_optimizer(const Network& network) {
                          spec.clip_value, spec.clip_norm),
              "choose one of clip_value and clip_norm");
     }
+    if (spec.kind == "levenberg_marquardt" && spec.adjustable) {
+        fail("optimizer", "levenberg_marquardt has nothing that is adjustable",
+             "leave adjustable out");
+    }
     if (spec.form != "outside" && spec.form != "inside" && spec.form != "keras") {
         fail("optimizer", fmt::format("adam has no form '{}'", spec.form),
              "write outside, inside or keras");

@@ -56,7 +56,7 @@ struct ScheduleSpec {
     bool operator==(const ScheduleSpec&) const = default;
 };
 
-// "adadelta", "adagrad", "adam", "rmsprop" or "sgd": the update is that of the op of this name.
+// "adadelta", "adagrad", "adam", "levenberg_marquardt", "rmsprop" or "sgd": the op of this name.
 // Fields of other kinds keep their defaults.
 struct OptimizerSpec {
     std::string kind = "sgd";
@@ -71,11 +71,11 @@ struct OptimizerSpec {
     // "inside", or "keras".
     double beta1 = 0.9;
     double beta2 = 0.999;
-    double epsilon = 1e-8;  // of all but sgd
+    double epsilon = 1e-8;  // of all but sgd; levenberg_marquardt's damping
     std::string form = "outside";
     bool decoupled = false;  // weight decay apart from the gradient, scaled by the rate (AdamW)
     bool bias_correction = true;
-    double rho = 0.9;       // adadelta, rmsprop: what the averages keep
+    double rho = 0.9;       // adadelta, rmsprop, levenberg_marquardt: what the averages keep
     bool centered = false;  // rmsprop
     bool inside = false;    // rmsprop: epsilon stands inside the root
     double initial = 0;     // adagrad: where the sums begin

@@ -40,6 +40,7 @@
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
 #include "compiler/ops/label_weight.h"
+#include "compiler/ops/levenberg_marquardt.h"
 #include "compiler/ops/local_dense.h"
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/mel_filter.h"
@@ -59,6 +60,7 @@
 #include "compiler/ops/softmax.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "compiler/ops/sources.h"
+#include "compiler/ops/squared_distance.h"
 #include "compiler/ops/stop_gradient.h"
 #include "compiler/ops/sum_squares.h"
 #include "compiler/ops/transpose.h"
@@ -169,6 +171,7 @@ constexpr Entry kOps[] = {
     {"label_weight", make<LabelWeight>},
     {"leaky_relu", make<LeakyRelu>},
     {"leaky_relu_backward", make<LeakyReluBackward>},
+    {"levenberg_marquardt_update", make<LevenbergMarquardtUpdate>, kOfUpdate},
     {"local_dense", make<LocalDense>},
     {"local_dense_backward_data", make<LocalDenseBackwardData>},
     {"local_dense_backward_weights", make<LocalDenseBackwardWeights>},
@@ -233,6 +236,7 @@ constexpr Entry kOps[] = {
     {"space_to_depth", make<SpaceToDepth>},
     {"spatial_dropout", make<SpatialDropout>},
     {"sqrt", make<Sqrt>},
+    {"squared_distance", make<SquaredDistance>},
     {"state", make<State>},
     {"stop_gradient", make<StopGradient>},
     {"subtract", make<Subtract>},

@@ -1,7 +1,7 @@
 // LeNet-5 of 1998 for digits of 32x32: scaled tanh, subsampling with a trained weight and bias, a
 // third layer whose maps read some of the maps before, and outputs that are distances from one code
-// for each class. The codes, pictures of the characters in the paper, are drawn at random here and
-// stay as they are.
+// for each class; trained as there, with a rate for each weight by the curvature of the loss. The
+// codes, pictures of the characters in the paper, are drawn at random here and stay as they are.
 #include "dsl/emulsion.h"
 using namespace emulsion;
 
@@ -31,8 +31,8 @@ int main(int argc, char** argv) {
     x = dense(flatten(x), 84, {.init = kInit, .activation = lecun_tanh});
     m.classify(-rbf(x, 10, {.name = "codes"}));  // the nearest code has the highest score
     m.freeze("codes");
-    m.optimizer(sgd({.learning_rate = 0.002,
-                     .schedule = step_rate({.every = 3, .gamma = 0.5, .in_epochs = true})}));
+    m.optimizer(levenberg_marquardt(
+        {.schedule = step_rate({.every = 3, .gamma = 0.5, .in_epochs = true})}));
     m.normalize({0.1}, {0.85});
     return compile(m, argc, argv);
 }

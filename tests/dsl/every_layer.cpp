@@ -131,6 +131,7 @@ int main(int argc, char** argv) {
                .schedule = step_rate({.every = 3, .in_epochs = true})}),
           adamw({.clip_value = 1, .schedule = multi_step_rate({.at = {5, 9}, .gamma = 0.5})}),
           adagrad({.initial = 0.1, .schedule = exponential_rate({.every = 1, .gamma = 0.99})}),
+          levenberg_marquardt({.damping = 0.1, .rho = 0.9}),
           adadelta({.rho = 0.95, .schedule = linear_rate({.final = 0.1})}),
           rmsprop({.rho = 0.9,
                    .epsilon = 1e-7,

@@ -277,6 +277,10 @@ TEST(Model, OptimisersReachTheNetwork) {
               "inside=false, centered=true, momentum=0}\n"
               "schedule cyclic {every=1000, gamma=1, start=0.1, warm_up=0, warm_up_epochs=0, "
               "in_epochs=true}\n");
+    EXPECT_EQ(text_of(levenberg_marquardt({.schedule = linear_rate()})),
+              "optimizer levenberg_marquardt {learning_rate=0.001, weight_decay=0, rho=0.99, "
+              "damping=0.02}\n"
+              "schedule linear {final=0}\n");
 }
 
 TEST(Model, SchedulesReachTheNetwork) {

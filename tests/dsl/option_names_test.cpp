@@ -81,6 +81,7 @@ TEST(OptionNames, OfEveryFunction) {
                              "adagrad(",
                              "adadelta(",
                              "rmsprop(",
+                             "levenberg_marquardt(",
                              "m.classify(x, ",
                              "m.mean_squared_error(x, ",
                              "m.loss(x, "}) {

@@ -6,6 +6,7 @@
 #include "compiler/passes/common_subexpressions.h"
 #include "compiler/passes/expand_batch_norm.h"
 #include "compiler/passes/expand_group_norm.h"
+#include "compiler/passes/expand_squared_distance.h"
 #include "compiler/passes/freeze_batch_norm.h"
 #include "compiler/passes/inference_form.h"
 #include "compiler/passes/keep_old_values.h"
@@ -58,6 +59,12 @@ TEST(ExpandBatchNorm, Cases) {
 TEST(ExpandGroupNorm, Cases) {
     expect_golden_cases("passes/expand_group_norm.txt",
                         [](const Graph& graph) { return run_pass(expand_group_norm, graph); });
+}
+
+TEST(ExpandSquaredDistance, Cases) {
+    expect_golden_cases("passes/expand_squared_distance.txt", [](const Graph& graph) {
+        return run_pass(expand_squared_distance, graph);
+    });
 }
 
 // The values of a frozen norm change, which is the point; what is not frozen keeps them.

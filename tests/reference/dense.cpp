@@ -1,4 +1,5 @@
-// Matrix products of the dense layer. Logical features need no thought of their order in memory.
+// Matrix products of the dense layer, and distances. Logical features need no thought of their
+// order in memory.
 #include "tests/reference/interpreter.h"
 
 namespace emulsion::reference {
@@ -32,12 +33,27 @@ std::vector<Tensor> dense_backward_weights(const Call& call) {
     return {dw};
 }
 
+std::vector<Tensor> squared_distance(const Call& call) {
+    const Tensor &x = call.input(0), &centers = call.input(1);
+    Tensor y = call.output();
+    for (int64_t n = 0; n < call.samples; n++) {
+        for (int64_t o = 0; o < centers.type.shape[0]; o++) {
+            for (int64_t i = 0; i < centers.type.shape[1]; i++) {
+                const double apart = x.at(n, i) - centers.at(o, i);
+                y.at(n, o) += apart * apart;
+            }
+        }
+    }
+    return {y};
+}
+
 }  // namespace
 
 void add_dense(Table& table) {
     table["dense"] = dense;
     table["dense_backward_data"] = dense_backward_data;
     table["dense_backward_weights"] = dense_backward_weights;
+    table["squared_distance"] = squared_distance;
 }
 
 }  // namespace emulsion::reference

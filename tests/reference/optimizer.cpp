@@ -13,6 +13,7 @@
 #include "compiler/ops/gumbel_noise.h"
 #include "compiler/ops/keep_old.h"
 #include "compiler/ops/l1_penalty.h"
+#include "compiler/ops/levenberg_marquardt.h"
 #include "compiler/ops/rmsprop.h"
 #include "compiler/ops/sgd.h"
 #include "compiler/ops/weight_decay.h"
@@ -95,6 +96,18 @@ std::vector<Tensor> adagrad_update(const Call& call) {
         w.values[i] = old - only(call.input(3)) * d / (std::sqrt(s.values[i]) + op.epsilon);
     }
     return {w, s};
+}
+
+std::vector<Tensor> levenberg_marquardt_update(const Call& call) {
+    const auto& op = call.as<LevenbergMarquardtUpdate>();
+    Tensor w = call.output(0);
+    for (size_t i = 0; i < w.values.size(); i++) {
+        const double old = call.input(0).values[i];
+        const double d = call.input(1).values[i] + op.weight_decay * old;
+        const double curvature = call.input(2).values[i] / only(call.input(3)) + op.weight_decay;
+        w.values[i] = old - only(call.input(4)) * d / (curvature + op.damping);
+    }
+    return {w};
 }
 
 std::vector<Tensor> adadelta_update(const Call& call) {
@@ -272,6 +285,7 @@ void add_optimizer(Table& table) {
     table["keep_old"] = keep_old;
     table["l1_penalty"] = l1_penalty;
     table["l2_penalty"] = l2_penalty;
+    table["levenberg_marquardt_update"] = levenberg_marquardt_update;
     table["rmsprop_update"] = rmsprop_update;
     table["sgd_plain"] = sgd_plain;
     table["sgd_update"] = sgd_update;

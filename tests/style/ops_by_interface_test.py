@@ -16,6 +16,7 @@ REWRITES = {
     "compiler/passes/choose_winograd.cpp": {"conv2d", "winograd"},  # writes one as the other
     "compiler/passes/expand_batch_norm.cpp": {"batch_norm"},  # writes it as its parts
     "compiler/passes/expand_group_norm.cpp": {"group_norm"},  # writes it as its parts
+    "compiler/passes/expand_squared_distance.cpp": {"squared_distance"},  # writes it as its parts
     "compiler/passes/freeze_batch_norm.cpp": {"batch_norm"},  # gives it its inference form
     "compiler/passes/inference_form.cpp": {"arithmetic", "batch_norm"},  # folds it; a bias is an add
     "compiler/passes/keep_old_values.cpp": {"keep_old"},  # puts it behind updates

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "compiler/autodiff/training_step.h"
 #include "compiler/ops/sources.h"
 #include "dsl/finish.h"
 
@@ -264,8 +265,28 @@ void RandomModel::add_settings() {
     if (one_in(4)) model_.learning_rate(any(), 0.5);
 }
 
+namespace {
+
+// The network under Levenberg-Marquardt, or as it is where an op of it has no curvature.
+Network with_curvature(Network network) {
+    Network other = network;
+    const double rate = network.optimizer.learning_rate;
+    other.optimizer = {.kind = "levenberg_marquardt", .learning_rate = rate};
+    other.optimizer.epsilon = 0.5;
+    try {
+        training_step(other);
+    } catch (const Error&) {
+        return network;
+    }
+    return other;
+}
+
+}  // namespace
+
 Network random_network(uint64_t seed) {
-    return seed >= kOtherAxes ? random_axes_network(seed - kOtherAxes) : RandomModel(seed).build();
+    if (seed >= kOtherAxes) return random_axes_network(seed - kOtherAxes);
+    Network network = RandomModel(seed).build();
+    return seed % 3 == 1 ? with_curvature(std::move(network)) : network;
 }
 
 }  // namespace emulsion::test
