@@ -1,5 +1,6 @@
-// Adam in whole training libraries, from `init` on, against plain loops in double precision: both
-// ways of updating, every instruction set.
+// Adam in whole training libraries, from `init` on, against plain loops in double precision, and
+// Levenberg-Marquardt, whose update reads what the backward pass has left in the state: both ways
+// of updating, every instruction set.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -114,6 +115,35 @@ TEST(Adam, CorrectsItsBiasFromTheFirstStep) { expect_follows_adam({.learning_rat
 
 TEST(Adam, WithoutCorrectionBeginsThreeTimesAsFar) {
     expect_follows_adam({.learning_rate = kRate, .bias_correction = false});
+}
+
+// Random networks have it too (random_networks_test.cpp), and follow the reference.
+TEST(LevenbergMarquardt, UpdatesAlikeAtOnce) {
+    Model m("second");
+    Tensor x = m.input("image", {2, 8, 8});
+    x = average_pool(tanh(conv(x, 18, {.kernel = 3})), {.window = 2});
+    m.classify(-rbf(dense(flatten(x), 7, {.activation = tanh}), 5));
+    m.optimizer(levenberg_marquardt({.rho = 0.5, .weight_decay = 0.01}));
+    const Network network = finish(m).network.value();
+    const BuiltLibraries apart(network, {.batch = kBatch, .target = "portable"});
+    const BuiltLibraries at_once(network,
+                                 {.batch = kBatch, .target = "portable", .update_at_once = true});
+    for (int variant = 1; variant <= 3; variant++) {
+        if (!can_run(apart.train().info()->variants[variant - 1])) continue;
+        SCOPED_TRACE(testing::Message() << "variant " << variant);
+        Trainer trainer(apart.train(), 1, variant), twin(at_once.train(), 3, variant);
+        const float* average = trainer.tensor("conv1.w.curvature");
+        const float* weights = trainer.tensor("conv1.w");
+        for (int number = 1; number <= kSteps; number++) {
+            const float before = weights[0];
+            const int samples = number == 2 ? kBatch - 3 : kBatch;
+            trainer.step(static_cast<uint64_t>(number), samples, kRate);
+            twin.step(static_cast<uint64_t>(number), samples, kRate);
+            EXPECT_TRUE(trainer.weights() == twin.weights()) << "step " << number;
+            EXPECT_GT(average[0], 0);
+            EXPECT_NE(weights[0], before);
+        }
+    }
 }
 
 }  // namespace
