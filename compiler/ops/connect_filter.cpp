@@ -122,6 +122,19 @@ Expr choose_number(const std::vector<uint32_t>& numbers, const Expr& index) {
     return choose_number(numbers, 0, numbers.size(), index);
 }
 
+// The ones of 32 bits, summed in pairs, fours, eights and so on (Warren, "Hacker's Delight",
+// section 5-1); OpenCL's code generator has no popcount.
+Expr count_ones(Expr x) {
+    const auto masked = [](const Expr& bits, uint32_t mask) {
+        return bits & Halide::Internal::make_const(Halide::UInt(32), uint64_t{mask});
+    };
+    x = x - masked(x >> 1, 0x55555555);
+    x = masked(x, 0x33333333) + masked(x >> 2, 0x33333333);
+    x = masked(x + (x >> 4), 0x0f0f0f0f);
+    x = x + (x >> 8);
+    return masked(x + (x >> 16), 0x3f);
+}
+
 // Coordinates (lane, i, taps, k) of a filter at the tap of `vars`, row `first` and column `second`.
 std::vector<Expr> weight_at(const std::vector<Var>& vars, const Expr& first, const Expr& second) {
     std::vector<Expr> at = as_exprs(vars);
@@ -168,8 +181,8 @@ std::vector<Func> ConnectFilter::lower(const LowerContext& context,
     const Expr word = Halide::min(o, to_int(filters - 1)) * words_of_filter + i / bits_of_word;
     const Expr bits = choose_number(words.bits, word);
     const Expr own = Halide::cast<uint32_t>(1) << Halide::cast<uint32_t>(i % bits_of_word);
-    const Expr pair = Halide::cast<int32_t>(choose_number(words.before, word) +
-                                            Halide::popcount(bits & (own - 1)));
+    const Expr pair = Halide::cast<int32_t>(choose_number(words.before, word)) +
+                      Halide::cast<int32_t>(count_ones(bits & (own - 1)));
     const Expr at = Halide::clamp(pair, 0, to_int(pairs_of(table) - 1));
     Func out(context.name);
     out(vars) = Halide::select(o < to_int(filters) && (bits & own) != 0,
