@@ -240,9 +240,8 @@ std::vector<Value> binary_cross_entropy(const Op& op, GradientContext& context) 
     return {result, {}};
 }
 
-// x * x by each of its operands: g, whose sum is 2 g. Of two values there is none.
+// x * x by each of its operands: g, whose sum is 2 g.
 std::vector<Value> half_of_square(const Op&, GradientContext& context) {
-    if (context.inputs[0] != context.inputs[1]) return std::vector<Value>(2);
     return {context.gradients[0], context.gradients[0]};
 }
 
@@ -265,7 +264,8 @@ std::vector<Value> parabola(const Op&, GradientContext& context) {
     return result;
 }
 
-Rule rule_of_bend(std::string_view kind) {
+// The product of two values is linear in each of them.
+Rule rule_of_bend(const Node& node) {
     static const std::map<std::string_view, Rule> rules = {
         {"binary_cross_entropy", binary_cross_entropy},
         {"distribution_cross_entropy", distribution_cross_entropy},
@@ -273,8 +273,10 @@ Rule rule_of_bend(std::string_view kind) {
         {"softmax_cross_entropy", cross_entropy},
         {"squared_distance", parabola},
     };
-    const auto found = rules.find(kind);
-    return found == rules.end() ? nullptr : found->second;
+    const auto found = rules.find(node.op->kind());
+    if (found == rules.end()) return nullptr;
+    const bool is_product = found->second == half_of_square && node.inputs[0] != node.inputs[1];
+    return is_product ? nullptr : found->second;
 }
 
 class Walk {
@@ -298,7 +300,7 @@ class Walk {
         std::vector<int> bends;
         for (int node = 0; node <= loss.node; node++) {
             if (reached_[static_cast<size_t>(node)] &&
-                rule_of_bend(builder_.graph().node(node).op->kind()) != nullptr)
+                rule_of_bend(builder_.graph().node(node)) != nullptr)
                 bends.push_back(node);
         }
         const std::vector<Value> gradients = differentiate(builder_, loss, bends);
@@ -320,7 +322,7 @@ class Walk {
         }
         for (Value input : node.inputs)
             context.needed.push_back(reached_[static_cast<size_t>(input.node)]);
-        Rule rule = any ? rule_of_squares(node.op->kind()) : rule_of_bend(node.op->kind());
+        Rule rule = any ? rule_of_squares(node.op->kind()) : rule_of_bend(node);
         if (any && rule == nullptr) refuse(node.name, fmt::format("the op {}", node.op->kind()));
         if (!any) {
             const auto gradient = gradients_.find(index);

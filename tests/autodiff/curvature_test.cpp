@@ -49,7 +49,7 @@ Tensor moved(const Graph& graph, Sources sources, const std::string& source, siz
 
 // The loss is the sum of the squares of the output "y", which each element of %p reaches by one way
 // in each sample: its curvature is 2 * the sum of (dy / dp)^2.
-void expect_squares(const std::string& text, double tolerance = 1e-6) {
+void expect_squares(const std::string& text) {
     SCOPED_TRACE(text);
     constexpr int64_t kSamples = 2;
     const Graph graph = with_curvature(text, "p");
@@ -66,11 +66,11 @@ void expect_squares(const std::string& text, double tolerance = 1e-6) {
     }
     EXPECT_LT(
         relative_difference(results_of(graph, sources, kSamples).at("output curvature"), numeric),
-        tolerance);
+        1e-6);
 }
 
 // The scores are linear in %p: its curvature is the second difference of the loss.
-void expect_second_difference(const std::string& text, double tolerance = 1e-5) {
+void expect_second_difference(const std::string& text) {
     SCOPED_TRACE(text);
     constexpr int64_t kSamples = 3;
     const Graph graph = with_curvature(text, "p");
@@ -84,7 +84,7 @@ void expect_second_difference(const std::string& text, double tolerance = 1e-5) 
     }
     EXPECT_LT(
         relative_difference(results_of(graph, sources, kSamples).at("output curvature"), numeric),
-        tolerance);
+        1e-5);
 }
 
 // %map is an input plus the parameter %p; `nodes` make %y of it.
@@ -223,15 +223,15 @@ TEST(Curvature, OfContractions) {
 }
 
 // `nodes` make %loss of the %scores.
-std::string of_scores(const std::string& nodes, const std::string& results = "") {
+std::string of_scores(const std::string& nodes) {
     return fmt::format(R"(graph net {{
   %x = input() : f32[n,5]
   %p = parameter() : f32[4,5]
   %scores = dense(%x, %p) : f32[n,4]
 {}
   output "loss" %loss
-{}}})",
-                       nodes, results);
+}})",
+                       nodes);
 }
 
 TEST(Curvature, OfLosses) {

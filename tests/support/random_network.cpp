@@ -270,9 +270,9 @@ namespace {
 // The network under Levenberg-Marquardt, or as it is where an op of it has no curvature.
 Network with_curvature(Network network) {
     Network other = network;
-    const double rate = network.optimizer.learning_rate;
-    other.optimizer = {.kind = "levenberg_marquardt", .learning_rate = rate};
-    other.optimizer.epsilon = 0.5;
+    other.optimizer = {.kind = "levenberg_marquardt",
+                       .learning_rate = network.optimizer.learning_rate,
+                       .epsilon = 0.5};
     try {
         training_step(other);
     } catch (const Error&) {
