@@ -85,6 +85,24 @@ TEST_F(VulkanForms, IntegersBelowZero) {
     for (int i = 0; i < 256; i++) EXPECT_EQ(s[i], (i - 100) >> (i % 4)) << i;
 }
 
+// Halide computes in 16 bits what it knows to fit into them.
+TEST_F(VulkanForms, IntegersThatFitIntoHalfAWord) {
+    const Var x("x");
+    Func sums("sums"), exponents("exponents");
+    sums(x) = x * 100000 + Halide::cast<int>(Halide::cast<uint8_t>(x)) % 7;
+    const Expr bits = Halide::reinterpret<int>(Halide::cast<float>(x - 100));
+    exponents(x) = Halide::cast<float>((bits >> 23) - 126 - Halide::cast<int>(x < 50));
+    const std::vector<int> s = values_of<int>(sums, 256);
+    const std::vector<float> e = values_of<float>(exponents, 256);
+    for (int i = 0; i < 256; i++) {
+        EXPECT_EQ(s[i], i * 100000 + i % 7) << i;
+        int exponent = -126;
+        if (i != 100) std::frexp(static_cast<float>(i - 100), &exponent);
+        const int sign = i < 100 ? -256 : 0;
+        EXPECT_EQ(e[i], static_cast<float>(sign + exponent - (i < 50 ? 1 : 0))) << i;
+    }
+}
+
 TEST_F(VulkanForms, DivisorsArePositive) {
     const Var x("x");
     Func quotients("quotients");

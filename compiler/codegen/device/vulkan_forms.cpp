@@ -73,6 +73,38 @@ class Values : public ir::IRMutator {
     }
 };
 
+// Integers of 16 bits become such of 32. Halide makes them of what it knows to fit, and no tensor
+// has them, so their values are the same.
+class Widths : public ir::IRMutator {
+  private:
+    using ir::IRMutator::visit;
+
+    static bool is_narrow(const Type& type) { return type.is_int_or_uint() && type.bits() == 16; }
+    static Type wide(const Type& type) { return Halide::Int(32, type.lanes()); }
+
+    Expr visit(const ir::IntImm* node) override {
+        return is_narrow(node->type) ? ir::make_const(wide(node->type), node->value) : Expr(node);
+    }
+    Expr visit(const ir::UIntImm* node) override {
+        return is_narrow(node->type) ? ir::make_const(wide(node->type), node->value) : Expr(node);
+    }
+    Expr visit(const ir::Variable* node) override {
+        return is_narrow(node->type) ? ir::Variable::make(wide(node->type), node->name)
+                                     : Expr(node);
+    }
+    Expr visit(const ir::Cast* node) override {
+        const Expr value = mutate(node->value);
+        const Type type = is_narrow(node->type) ? wide(node->type) : node->type;
+        return value.type() == type ? value : ir::Cast::make(type, value);
+    }
+    Expr visit(const ir::Call* node) override {
+        if (!is_narrow(node->type)) return IRMutator::visit(node);
+        std::vector<Expr> arguments;
+        for (const Expr& argument : node->args) arguments.push_back(mutate(argument));
+        return ir::Call::make(wide(node->type), node->name, arguments, node->call_type);
+    }
+};
+
 // Knows what integers a name may stand for, in a call of up to `batch` samples.
 class BoundedMutator : public ir::IRMutator {
   public:
@@ -263,7 +295,7 @@ class Grids : public BoundedMutator {
 
 ir::Stmt with_vulkan_forms(const ir::Stmt& kernel, int batch) {
     const ir::Stmt values = Values().mutate(Grids(batch).mutate(kernel));
-    return Integers(batch).mutate(ir::lower_intrinsics(values));
+    return Integers(batch).mutate(Widths().mutate(ir::lower_intrinsics(values)));
 }
 
 }  // namespace emulsion

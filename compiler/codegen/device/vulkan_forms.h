@@ -1,7 +1,10 @@
-// What Halide 21's code for Vulkan gets wrong without a word, written so that it gets it right.
+// What Halide 21's code for Vulkan gets wrong, most of it without a word, written so that it gets
+// it right.
 //
 // - Integers are shifted right as if they had no sign, and division and remainder are made of such
 //   shifts: of what may be negative, both are wrong.
+// - Integers that fit into 16 bits are computed in them, which devices need not have: the kernel is
+//   refused.
 // - Drivers may take a float for a number and (a + c) - c for a: modules do not say of strict
 //   arithmetic that it is to be rounded as written, so a test for a NaN may vanish, and rounding to
 //   an integer by a large constant too.

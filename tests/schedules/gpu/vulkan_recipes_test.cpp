@@ -15,6 +15,7 @@
 #include "compiler/ops/max_pool.h"
 #include "compiler/ops/moments.h"
 #include "compiler/ops/reduce.h"
+#include "compiler/ops/smooth_activations.h"
 #include "compiler/ops/softmax_cross_entropy.h"
 #include "schedules/gpu/product/block_product.h"
 #include "schedules/library.h"
@@ -158,7 +159,8 @@ Group activations(const TensorType& type) {
             dropout.push_back(add_operand(b, name, plain_type({}, ElementType::i32)));
         return {b.add(std::make_shared<Tanh>(), {x}, "v0"),
                 b.add(std::make_shared<Sigmoid>(), {x}, "v1"),
-                b.add(std::make_shared<Dropout>(), dropout, "v2")};
+                b.add(std::make_shared<Dropout>(), dropout, "v2"),
+                b.add(std::make_shared<Softplus>(), {x}, "v3")};
     });
 }
 
@@ -171,6 +173,16 @@ Group max_pool_gradient(int64_t channels) {
     return group_of(
         op, {batched_type({channels, 4, 3}), batched_type({channels, 4, 3}, ElementType::u8)},
         kBatch);
+}
+
+// The cells that won another map's pool.
+Group chosen_cells(const TensorType& map) {
+    auto op = std::make_shared<MaxPoolWinners>();
+    op->window = {3, 3};
+    op->stride = {2, 2};
+    TensorType winners = op->result_type(map);
+    winners.element = ElementType::u8;
+    return group_of(op, {map, winners}, kBatch);
 }
 
 Cases maps() {
@@ -188,6 +200,7 @@ Cases maps() {
             {"gpu_map", activations(odd)},
             {"gpu_pool", max_pool_gradient(20), taps},
             {"gpu_pool", max_pool_gradient(5), taps},
+            {"gpu_map", chosen_cells(map), taps},
             {"gpu_map",
              group_of(std::make_shared<AdamUpdate>(), {w, w, w, w, scalar, scalar, scalar}, 1),
              moments},
