@@ -232,8 +232,8 @@ std::vector<Tensor> drop(const Call& call, const Element& element) {
 }
 
 std::vector<Tensor> dropout(const Call& call) {
-    return drop(call,
-                [](const Tensor& y, size_t i) { return memory_offset(y.type, y.samples, i); });
+    const std::vector<size_t> places = memory_offsets(call.output().type, call.output().samples);
+    return drop(call, [&](const Tensor&, size_t i) { return places[i]; });
 }
 
 std::vector<Tensor> spatial_dropout(const Call& call) {
@@ -246,8 +246,9 @@ std::vector<Tensor> spatial_dropout(const Call& call) {
 std::vector<Tensor> gaussian_noise(const Call& call) {
     const auto& op = call.as<GaussianNoise>();
     Tensor y = call.output();
+    const std::vector<size_t> places = memory_offsets(y.type, y.samples);
     for (size_t i = 0; i < y.values.size(); i++) {
-        const auto element = static_cast<uint32_t>(memory_offset(y.type, y.samples, i));
+        const auto element = static_cast<uint32_t>(places[i]);
         const Words words = words_of(call, element, op.site);
         const auto u = static_cast<float>(std::ldexp((words[0] >> 8) + 0.5, -24));
         const double v = std::ldexp(words[1] >> 8, -24) - 0.5;
@@ -260,8 +261,9 @@ std::vector<Tensor> gaussian_noise(const Call& call) {
 
 std::vector<Tensor> gumbel_noise(const Call& call) {
     Tensor y = call.output();
+    const std::vector<size_t> places = memory_offsets(y.type, y.samples);
     for (size_t i = 0; i < y.values.size(); i++) {
-        const auto element = static_cast<uint32_t>(memory_offset(y.type, y.samples, i));
+        const auto element = static_cast<uint32_t>(places[i]);
         const uint32_t word = words_of(call, element, call.as<GumbelNoise>().site)[0];
         const double u = std::ldexp((word >> 9) + 0.5, -23);
         y.values[i] = call.input(0).values[i] - std::log(-std::log(u));

@@ -105,41 +105,45 @@ Tensor make_tensor(const TensorType& type, int64_t samples, std::vector<double> 
     return {type, type.batched ? samples : 1, std::move(values)};
 }
 
-size_t memory_offset(const TensorType& type, int64_t samples, size_t flat) {
-    const int64_t per_sample = element_count(type);
-    const auto sample = static_cast<int64_t>(flat) / per_sample;
-    std::vector<int64_t> index = unravel(type.shape, static_cast<int64_t>(flat) % per_sample);
+std::vector<size_t> memory_offsets(const TensorType& type, int64_t samples) {
     std::vector<int64_t> extents = memory_extents(type);  // innermost first
-    std::vector<int64_t> place;
-    if (type.batched) {
-        if (index.size() == 1) index[0] = feature_place(type.factors, index[0]);
-        if (!index.empty()) place.push_back(index[0]);
-        for (size_t i = index.size(); i-- > 1;) place.push_back(index[i]);
-        place.push_back(sample);
-        extents.push_back(samples);
-    } else if (index.size() == 1) {
-        place = index;
-    } else if (!index.empty()) {
-        if (index.size() == 2) index[1] = feature_place(type.factors, index[1]);
-        place = {index[0] % kBlock, index[1]};
-        for (size_t i = index.size(); i-- > 2;) place.push_back(index[i]);
-        place.push_back(index[0] / kBlock);
+    if (type.batched) extents.push_back(samples);
+    std::vector<int64_t> strides;
+    int64_t size = 1;
+    for (int64_t extent : extents) {
+        strides.push_back(size);
+        size *= extent;
     }
-    int64_t offset = 0, stride = 1;
-    for (size_t i = 0; i < place.size(); i++) {
-        offset += place[i] * stride;
-        stride *= extents[i];
+    // What an index adds, whatever those of the other axes are.
+    const size_t rank = type.shape.size();
+    const bool is_blocked = !type.batched && rank >= 2;
+    const auto place = [&](size_t axis, int64_t index) {
+        if (is_blocked && axis == 0)
+            return index % kBlock * strides[0] + index / kBlock * strides[rank];
+        if (axis == 0 && rank == 1 && type.batched) index = feature_place(type.factors, index);
+        if (is_blocked && axis == 1 && rank == 2) index = feature_place(type.factors, index);
+        if (axis == 0 || (is_blocked && axis == 1)) return index * strides[axis];
+        return index * strides[rank - axis + (is_blocked ? 1 : 0)];
+    };
+    std::vector<size_t> offsets;
+    for (int64_t sample = 0; sample < (type.batched ? samples : 1); sample++)
+        offsets.push_back(static_cast<size_t>(type.batched ? sample * strides.back() : 0));
+    for (size_t axis = 0; axis < rank; axis++) {
+        std::vector<size_t> all;
+        for (size_t begin : offsets)
+            for (int64_t index = 0; index < type.shape[axis]; index++)
+                all.push_back(begin + static_cast<size_t>(place(axis, index)));
+        offsets = std::move(all);
     }
-    return static_cast<size_t>(offset);
+    return offsets;
 }
 
 std::vector<std::byte> pack(const Tensor& tensor) {
     std::vector<std::byte> memory(static_cast<size_t>(memory_bytes(tensor.type, tensor.samples)));
     const auto size = static_cast<size_t>(bytes_of(tensor.type.element));
-    for (size_t i = 0; i < tensor.values.size(); i++) {
-        store(tensor.type, tensor.values[i],
-              memory.data() + size * memory_offset(tensor.type, tensor.samples, i));
-    }
+    const std::vector<size_t> offsets = memory_offsets(tensor.type, tensor.samples);
+    for (size_t i = 0; i < tensor.values.size(); i++)
+        store(tensor.type, tensor.values[i], memory.data() + size * offsets[i]);
     return memory;
 }
 
@@ -148,8 +152,9 @@ Tensor unpack(const TensorType& type, int64_t samples, const void* memory) {
     const auto* bytes = static_cast<const std::byte*>(memory);
     const auto size = static_cast<size_t>(bytes_of(type.element));
     std::vector<bool> used(static_cast<size_t>(memory_bytes(type, samples)) / size, false);
+    const std::vector<size_t> offsets = memory_offsets(type, samples);
     for (size_t i = 0; i < tensor.values.size(); i++) {
-        const size_t offset = memory_offset(type, samples, i);
+        const size_t offset = offsets[i];
         if (used[offset]) throw std::runtime_error("two elements share one place in memory");
         used[offset] = true;
         tensor.values[i] = load(type, bytes + size * offset);

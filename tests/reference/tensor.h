@@ -40,8 +40,8 @@ Tensor make_tensor(const TensorType& type, int64_t samples);
 // Values in logical order. REQUIRES: as many as the type has.
 Tensor make_tensor(const TensorType& type, int64_t samples, std::vector<double> values);
 
-// Position in memory of the element with this flat logical index, in elements.
-size_t memory_offset(const TensorType& type, int64_t samples, size_t flat);
+// Positions in memory of all elements in logical order, in elements.
+std::vector<size_t> memory_offsets(const TensorType& type, int64_t samples);
 
 // The bytes of a tensor in memory, padding lanes zero, numbers rounded to the element type.
 std::vector<std::byte> pack(const Tensor& tensor);

@@ -158,23 +158,33 @@ void expect_close(const Tensor& actual, const Tensor& expected, double tolerance
     expect_near(actual.values, expected.values, tolerance * largest);
 }
 
+// Values of a group's sources, and of all that follows from them.
+struct Expected {
+    Expected(const Group& group, const RecipeCheck& check, int64_t samples)
+        : sources(random_sources(group, samples, check.fills, check.classes)) {
+        if (check.adjust) check.adjust(sources, samples);
+        values = reference::evaluate(group.body, sources, samples);
+    }
+    reference::Sources sources;
+    reference::Values values;
+    std::vector<Tensor> bits = {};  // of the first kernel with fused multiply-add
+};
+
 void check_samples(CompiledRecipe& compiled, const Group& group, const RecipeCheck& check,
-                   int64_t samples, std::map<int64_t, std::vector<Tensor>>* same_bits) {
+                   int64_t samples, Expected& expected, bool same_bits) {
     SCOPED_TRACE(fmt::format("{} samples", samples));
-    reference::Sources sources = random_sources(group, samples, check.fills, check.classes);
-    if (check.adjust) check.adjust(sources, samples);
-    const reference::Values expected = reference::evaluate(group.body, sources, samples);
-    const std::vector<Tensor> actual = compiled.run(sources, samples);
+    const std::vector<Tensor> actual = compiled.run(expected.sources, samples);
     for (size_t k = 0; k < actual.size(); k++) {
         const Value value = group.body.results()[k].value;
         SCOPED_TRACE(fmt::format("result {}", k));
-        expect_close(actual[k],
-                     expected[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)],
-                     check.tolerance);
+        expect_close(
+            actual[k],
+            expected.values[static_cast<size_t>(value.node)][static_cast<size_t>(value.output)],
+            check.tolerance);
     }
-    if (same_bits == nullptr) return;
-    auto [first, is_new] = same_bits->try_emplace(samples, actual);
-    EXPECT_TRUE(is_new || first->second == actual)
+    if (!same_bits) return;
+    if (expected.bits.empty()) expected.bits = actual;
+    EXPECT_TRUE(expected.bits == actual)
         << "other bits than with another instruction set or tiling";
 }
 
@@ -398,11 +408,16 @@ bool has_driver(const Isa& device) {
 void check_recipe(const std::string& name, const Group& group, const RecipeCheck& check) {
     SCOPED_TRACE(name + ": " + group.signature());
     const Recipe& recipe = recipe_named(name);
-    std::map<int64_t, std::vector<Tensor>> bits;  // with fused multiply-add
     std::vector<const Isa*> isas = runnable_isas();
     if (!check.all_isas) isas = {isas.back()};
     if (recipe.is_for_devices()) isas = {check.device != nullptr ? check.device : &test_device()};
     if (isas[0] == &isa_cuda() && !has_driver(isa_cuda())) GTEST_SKIP() << "no driver of cuda";
+    std::map<int64_t, Expected> expected;  // by the number of samples
+    for (int64_t samples :
+         {int64_t{1}, int64_t{2}, group.batch - int64_t{1}, int64_t{group.batch}}) {
+        if (samples >= 1 && samples <= group.batch)
+            expected.try_emplace(samples, group, check, samples);
+    }
     for (const Isa* isa : isas) {
         // Groups take turns on the oldest processors, which no other bits depend on.
         if (check.all_isas && !isa->fma && group.signature().size() % 3 != 0) continue;
@@ -417,18 +432,16 @@ void check_recipe(const std::string& name, const Group& group, const RecipeCheck
             EXPECT_GT(recipe.cost(group, tiling, *isa, Machine()), 0);
             EXPECT_EQ(parse_tiling(to_string(tiling)), tiling);
             CompiledRecipe compiled(group, recipe, tiling, *isa);
-            for (int64_t samples : std::set<int64_t>{1, 2, group.batch - 1, group.batch}) {
-                if (samples < 1 || samples > group.batch) continue;
-                check_samples(compiled, group, check, samples,
-                              isa->fma && check.same_bits ? &bits : nullptr);
-            }
+            for (auto& [samples, each] : expected)
+                check_samples(compiled, group, check, samples, each, isa->fma && check.same_bits);
         }
         // Groups take turns.
         if (!recipe.takes_pitches() || !isa->fma || group.signature().size() % 3 != 1) continue;
         const Group parts = among_others(group);
         SCOPED_TRACE(isa->name + " channels among others");
         CompiledRecipe compiled(parts, recipe, tilings[0], *isa);
-        check_samples(compiled, parts, check, group.batch, check.same_bits ? &bits : nullptr);
+        check_samples(compiled, parts, check, group.batch, expected.at(group.batch),
+                      check.same_bits);
     }
 }
 
