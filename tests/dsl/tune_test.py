@@ -357,6 +357,12 @@ def check_refusals(work):
     work.refuses(1, "/none/x.html", "tune", "tiny.emu", "--report", "/none/x.html")
     work.refuses(2, "error[usage]: --report names 'tiny.emu', which the run reads", "tune", "tiny.emu", "--report", "tiny.emu")
     work.refuses(1, "error[usage]: --target is portable", "tune", "tiny.emu", "--target", "portable")
+    work.refuses(2, "error[usage]: --records names 2 files, but tune writes one", "tune", "tiny.emu", "--records", "a",
+                 "--records", "b")
+    untrained = (work.folder / "tiny.emu").read_text().splitlines(keepends=True)
+    (work.folder / "untrained.emu").write_text("".join(line for line in untrained if 'output "loss"' not in line))
+    work.refuses(1, "has no loss, so there is no training to tune", "tune", "untrained.emu", "--mode", "train",
+                 "--minutes", "1")
     work.refuses(1, "error[journal]: the journal '/proc/j' cannot be opened", "tune", "tiny.emu", "--journal", "/proc/j")
     work.refuses(1, "error[record]: 'none.records'", "records", "list", "none.records")
     (work.folder / "bad.cpp").write_text("int main( {")

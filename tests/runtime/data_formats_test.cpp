@@ -305,6 +305,12 @@ TEST(DataCsv, WhatIsWrongIsSaid) {
               "DIR/a.csv: line 1: value 3 behind the label is 'a b'; expected a finite number");
     EXPECT_EQ(refusal(""), "DIR/a.csv: holds no rows");
     EXPECT_EQ(refusal("label,x\n"), "DIR/a.csv: holds no rows");
+    put_file(folder / "long.csv", "0,1,2,3\n");
+    std::filesystem::resize_file(folder / "long.csv", (uint64_t{66} << 20));
+    EXPECT_EQ(message_of([&] { open_source(folder / "long.csv", Part::train, table_request()); },
+                         folder.path()),
+              "DIR/long.csv: line 2 is longer than 67108864 bytes\n"
+              "  fix: give a CSV file with one row a line");
     DataRequest small = table_request();
     small.bytes = 31;
     EXPECT_EQ(

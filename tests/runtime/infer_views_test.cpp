@@ -377,6 +377,12 @@ TEST_F(InferViews, PicturesThatANetworkDoesNotGive) {
     expect_usage({boot, "--filters", folder_ / "f.png"},
                  "error: pictures: cannot be combined with --filters\n"
                  "  fix: leave one of the two out\n");
+    expect_usage({"--filters", folder_ / "f.png", "--data", "mnist"},
+                 "error: --data: cannot be combined with --filters\n"
+                 "  fix: leave one of the two out\n");
+    expect_usage({"--occlusion", folder_ / "m", "--idx", "images"},
+                 "error: --idx: cannot be combined with --occlusion\n"
+                 "  fix: name picture files and folders\n");
 }
 
 TEST_F(InferViews, PicturesOfUnitsNeedTheirLibrary) {

@@ -258,7 +258,13 @@ TEST_F(CostModels, LeaveBrokenLinesOut) {
                              "\"\"\n"
                              "recipe=pool@1 kernels=0\n"
                              "broken\n" +
-                             good,
+                             good +
+                             "recipe=pool@1 kernels=4 candidates=96 before=1.5 after=0.7\n"
+                             "recipe=pool@1 " +
+                             line +
+                             "\"bytes=1\" more\n"
+                             "recipe=pool@1 " +
+                             line + "bytes\n",
                          faults),
               "emulsion model 1\n" +
                   std::string("recipe=matmul@1 kernels=4 candidates=96 "
@@ -278,6 +284,9 @@ TEST_F(CostModels, LeaveBrokenLinesOut) {
         "m.model:11: error[model]: 'kernels' is 0, but must be a whole number from 1 on" + form,
         "m.model:12: error[model]: 'recipe=' is expected, but there is 'broken'" + form,
         "m.model:13: error[model]: matmul has a line already: line 6\n  fix: remove one of them",
+        "m.model:14: error[model]: 'before' is 1.5, but must be a number from -1 to 1" + form,
+        "m.model:15: error[model]: something stands behind the constants" + form,
+        "m.model:16: error[model]: 'constants' has no value in quotes" + form,
     };
     EXPECT_EQ(faults, expected);
     EXPECT_EQ(message_of([&] { model_text("emulsion model 2\n", faults); }),

@@ -181,6 +181,25 @@ TEST(Records, BrokenLinesAreNamedAndTheRestIsUsed) {
     EXPECT_EQ(read.faults[2].where.line, 7);
 }
 
+TEST(Records, FieldsOfAnotherFormAreNamed) {
+    const auto refused = [](std::string_view field, std::string_view other) {
+        std::string line(kLine);
+        const size_t begin = line.find(field);
+        line.replace(begin, line.find(' ', begin) - begin, other);
+        const std::string message = message_of([&] { parse_record(line); });
+        return message.substr(0, message.find('\n'));
+    };
+    EXPECT_EQ(refused("recipe=", "recipe=matmul"),
+              "error[record]: 'recipe' is matmul, but must be NAME@VERSION");
+    EXPECT_EQ(refused("recipe=", "recipe=@1"),
+              "error[record]: 'recipe' is @1, but must be NAME@VERSION");
+    EXPECT_EQ(refused("default_us=", "default_us=0"),
+              "error[record]: 'default_us' is 0, but must be a number above 0");
+    EXPECT_EQ(refused("spread=", "spread=-1"),
+              "error[record]: 'spread' is -1, but must be a number from 0 on");
+    EXPECT_EQ(refused("tuned_us=", "tuned_us="), "error[record]: 'tuned_us' has no value");
+}
+
 TEST(Records, EveryCutLineIsRefusedOrWhole) {
     const std::string line = kLine;
     for (size_t length = 0; length < line.size(); length++) {
@@ -334,8 +353,20 @@ TEST(Signatures, OfChannelsAmongOthersParseBack) {
                                               {32, 64, 48},
                                               {-1, 0, 48}}) {
         group.pitches = wrong;
-        EXPECT_THROW(parse_signature(group.signature()), Error) << group.signature();
+        EXPECT_NE(message_of([&] {
+                      parse_signature(group.signature());
+                  }).find("the pitches are not those of the group's buffers"),
+                  std::string::npos)
+            << group.signature();
     }
+}
+
+TEST(Signatures, EndWithTheirGroup) {
+    const std::string signature = dense_kernel(make_library(), isa_avx2()).group.signature();
+    EXPECT_NE(message_of([&] {
+                  parse_signature(signature + " more");
+              }).find("text stands behind the group"),
+              std::string::npos);
 }
 
 }  // namespace
