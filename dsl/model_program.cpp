@@ -87,14 +87,34 @@ std::string remedy_of_compiler(const fs::path& temporary) {
     return "mend what the compiler reports above";
 }
 
+std::string text_of(const fs::path& path) {
+    constexpr uint64_t kMostBytes = uint64_t{16} << 20;
+    const Bytes bytes = read_file(path.string(), kMostBytes, "C++ file");
+    return std::string(bytes.begin(), bytes.end());
+}
+
+// The headers that a file includes in quotes, from its own folder or from that of the library;
+// not what they include in turn.
+std::string text_of_headers(const std::string& file, const std::string& text) {
+    std::string headers;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("#include \"")) continue;
+        const size_t begin = line.find('"') + 1;
+        const std::string name = line.substr(begin, line.find('"', begin) - begin);
+        for (const fs::path& folder : {fs::path(file).parent_path(), include_folder()}) {
+            std::error_code error;
+            if (!fs::is_regular_file(folder / name, error)) continue;
+            headers += text_of(folder / name) + '\n';
+            break;
+        }
+    }
+    return headers;
+}
+
 // The compiler has failed; where that may be for an option or a function that does not
 // exist, it is named.
 [[noreturn]] void fail_to_compile(const std::string& file, int status, const fs::path& temporary) {
-    constexpr uint64_t kMostBytes = uint64_t{16} << 20;
-    const auto text_of = [](const std::string& path) {
-        const Bytes bytes = read_file(path, kMostBytes, "C++ file");
-        return std::string(bytes.begin(), bytes.end());
-    };
     Diagnostic diagnostic{
         "model",
         fmt::format("'{}' does not compile: the C++ compiler ended with {}", file, status),
@@ -104,7 +124,7 @@ std::string remedy_of_compiler(const fs::path& temporary) {
     std::string headers;
     for (const char* header : {"dsl/emulsion.h", "dsl/sizes.h", "dsl/training.h",
                                "dsl/augmentation.h", "dsl/signal.h", "dsl/unsupervised.h"})
-        headers += text_of((include_folder() / header).string());
+        headers += text_of(include_folder() / header);
     const std::string model = text_of(file);
     for (const UnknownOption& option : find_unknown_options(model, headers)) {
         const std::string near =
@@ -115,7 +135,8 @@ std::string remedy_of_compiler(const fs::path& temporary) {
                         option.function, option.name, near, near.empty() ? "" : ", ",
                         fmt::join(option.known, ", ")));
     }
-    const CalledFunctions functions = find_unknown_functions(model, headers);
+    const CalledFunctions functions =
+        find_unknown_functions(model, headers + text_of_headers(file, model));
     for (const UnknownFunction& called : functions.unknown) {
         const Suggestion near = suggest(
             called.name, {functions.known.begin(), functions.known.end()}, Vocabulary::layers);

@@ -170,7 +170,7 @@ std::vector<Diagnostic> mistakes_of(const SettingsState& state) {
              fmt::format("the model file has no setting {}{}", quoted(name),
                          near.empty() ? "" : fmt::format("; the closest is '{}'", near)),
              names.empty() ? "leave --set out, or ask for the setting with Settings::integer(), "
-                             "number(), boolean() or word()"
+                             "number(), boolean() or word(), and call compile(model, settings)"
                            : fmt::format("set one of {}", fmt::join(names, ", ")),
              {},
              {}});

@@ -324,7 +324,7 @@ CPP
 [ "$(head -1 out.txt) $(tail -1 out.txt)" = "family6: layers of one sample settings: width=6" ] || fault "--set width=6: $(cat out.txt)"
 expect 1 "" $'family.cpp:6: error[setting]: the setting \'width\' is \'x\', which is not a whole number from 1 to 1048576\n  fix: write --set width=VALUE with a whole number from 1 to 1048576\n' \
     "$emulsion" build family.cpp --set width=x
-expect 1 "" $'error[setting]: the model file has no setting \'width\'\n  fix: leave --set out, or ask for the setting with Settings::integer(), number(), boolean() or word()\n' \
+expect 1 "" $'error[setting]: the model file has no setting \'width\'\n  fix: leave --set out, or ask for the setting with Settings::integer(), number(), boolean() or word(), and call compile(model, settings)\n' \
     "$emulsion" show lenet.cpp --set=width=3
 expect 2 "" $'emulsion: error[usage]: --set is given, but \'lenet.emu\' has no settings\n  fix: name a model file in C++, or leave --set out\n' \
     "$emulsion" show lenet.emu --set width=3

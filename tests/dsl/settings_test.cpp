@@ -118,7 +118,7 @@ TEST(Settings, AModelFileWithoutAny) {
     EXPECT_EQ(mistakes(settings),
               "error[setting]: the model file has no setting 'width'\n"
               "  fix: leave --set out, or ask for the setting with Settings::integer(), number(), "
-              "boolean() or word()\n");
+              "boolean() or word(), and call compile(model, settings)\n");
 }
 
 TEST(Settings, MistakesOfTheModelFile) {
