@@ -80,6 +80,7 @@ resnet depth=152 60,192,808
 resnet depth=34 plain=true 21,623,848
 resnet18 11,689,512
 resnet18_cifar 11,173,962
+resnet18_fashion 11,172,810
 resnet20 272,474
 resnet50 25,557,032
 speech_commands 926,860
