@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "compiler/ops/pool_attributes.h"
 #include "compiler/ops/unfactor.h"
@@ -36,8 +37,40 @@ std::set<std::string> sums_read(const Halide::Internal::Function& function) {
     return names;
 }
 
+// Whether the steps of a sum read different elements of the sum `name`, through whatever is put
+// into its place.
+class StepReads : public Halide::Internal::IRVisitor {
+  public:
+    StepReads(const Func& reader, std::string name) : name_(std::move(name)) {
+        for (const auto& update : reader.function().updates()) {
+            for (const Halide::Expr& value : update.values()) value.accept(this);
+        }
+    }
+    bool differ = false;
+
+  private:
+    using Halide::Internal::IRVisitor::visit;
+    void visit(const Halide::Internal::Call* call) override {
+        const bool is_func = call->call_type == Halide::Internal::Call::Halide;
+        const bool is_read = is_func && (call->name == name_ || reads_it(call));
+        const bool was_argument = std::exchange(is_argument_, is_argument_ || is_read);
+        IRVisitor::visit(call);
+        is_argument_ = was_argument;
+    }
+    void visit(const Halide::Internal::Variable* variable) override {
+        differ = differ || (is_argument_ && variable->reduction_domain.defined());
+    }
+    bool reads_it(const Halide::Internal::Call* call) const {
+        const Halide::Internal::Function called(call->func);
+        return !called.has_update_definition() && sums_read(called).contains(name_);
+    }
+
+    std::string name_;
+    bool is_argument_ = false;
+};
+
 // Sums are computed by the thread that stores what is read of them; what one other sum alone reads,
-// by each step of that sum.
+// another element in each step, by each step of that sum.
 void compute_sums_in_threads(const Func& func, const Var& thread) {
     std::vector<Func> sums;
     for (Func& helper : helpers_of({func})) {
@@ -49,7 +82,9 @@ void compute_sums_in_threads(const Func& func, const Var& thread) {
         for (const Func& other : sums) {
             if (sums_read(other.function()).contains(sum.name())) readers.push_back(other);
         }
-        if (readers.size() == 1 && !read_by_func.contains(sum.name())) {
+        const bool is_of_steps = readers.size() == 1 && !read_by_func.contains(sum.name()) &&
+                                 StepReads(readers[0], sum.name()).differ;
+        if (is_of_steps) {
             sum.compute_at(readers[0], readers[0].rvars(0).at(0));
         } else {
             sum.compute_at(func, thread);
