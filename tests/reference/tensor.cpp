@@ -13,16 +13,6 @@ size_t count_of(const TensorType& type, int64_t samples) {
     return static_cast<size_t>(element_count(type) * (type.batched ? samples : 1));
 }
 
-// Logical index of one sample's (or a parameter's) element from its flat index.
-std::vector<int64_t> unravel(const std::vector<int64_t>& shape, int64_t flat) {
-    std::vector<int64_t> index(shape.size());
-    for (size_t i = shape.size(); i-- > 0;) {
-        index[i] = flat % shape[i];
-        flat /= shape[i];
-    }
-    return index;
-}
-
 // A flattened feature's place among its features in memory.
 int64_t feature_place(const std::vector<int64_t>& factors, int64_t feature) {
     if (factors.empty()) return feature;
@@ -85,14 +75,16 @@ size_t Tensor::offset(std::initializer_list<int64_t> index) const {
 }
 
 size_t repeated_offset(const Tensor& from, const Tensor& to, size_t flat) {
-    const int64_t per_sample = element_count(to.type), at = static_cast<int64_t>(flat);
-    const std::vector<int64_t> index = unravel(to.type.shape, at % per_sample);
-    int64_t offset = from.type.batched ? at / per_sample : 0;
-    for (size_t i = 0; i < from.type.shape.size(); i++) {
+    if (from.type.batched == to.type.batched && from.type.shape == to.type.shape) return flat;
+    auto rest = static_cast<int64_t>(flat);
+    int64_t offset = 0, stride = 1;
+    for (size_t i = to.type.shape.size(); i-- > 0; rest /= to.type.shape[i]) {
+        if (i >= from.type.shape.size()) continue;
         const int64_t extent = from.type.shape[i];
-        offset = offset * extent + (extent == 1 ? 0 : index[i]);
+        if (extent != 1) offset += rest % to.type.shape[i] * stride;
+        stride *= extent;
     }
-    return static_cast<size_t>(offset);
+    return static_cast<size_t>(offset + (from.type.batched ? rest * stride : 0));
 }
 
 Tensor make_tensor(const TensorType& type, int64_t samples) {
