@@ -1,6 +1,6 @@
-// ResNet-18 for Fashion-MNIST: the body of resnet18_cifar on its pictures of 28x28, which are flipped
-// and moved by up to 2 pixels, and a rate that rises and falls once over the run (Smith and Topin,
-// Super-Convergence, 2018).
+// ResNet-18 for Fashion-MNIST: the body of resnet18_cifar on its pictures of 28x28, which are
+// flipped and moved by up to 2 pixels, and a rate that rises and falls once over the run (Smith and
+// Topin, Super-Convergence, 2018).
 //
 //     resnet18_fashion-train --data fashion-mnist --epochs 12 --checkpoint run
 //

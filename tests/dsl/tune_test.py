@@ -360,7 +360,9 @@ def check_refusals(work):
     work.refuses(2, "error[usage]: --records names 2 files, but tune writes one", "tune", "tiny.emu", "--records", "a",
                  "--records", "b")
     untrained = (work.folder / "tiny.emu").read_text().splitlines(keepends=True)
-    (work.folder / "untrained.emu").write_text("".join(line for line in untrained if 'output "loss"' not in line))
+    of_training = ('output "loss"', 'output "correct"')
+    (work.folder / "untrained.emu").write_text(
+        "".join(line for line in untrained if not line.strip().startswith(of_training)))
     work.refuses(1, "has no loss, so there is no training to tune", "tune", "untrained.emu", "--mode", "train",
                  "--minutes", "1")
     work.refuses(1, "error[journal]: the journal '/proc/j' cannot be opened", "tune", "tiny.emu", "--journal", "/proc/j")
