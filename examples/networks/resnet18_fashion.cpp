@@ -4,8 +4,9 @@
 //
 //     resnet18_fashion-train --data fashion-mnist --epochs 12 --checkpoint run
 //
-// reaches 94.64 % of the test pictures (seed 1), in 9 minutes an epoch on 2 cores with AVX2 (AMD
-// EPYC, family 25).
+// A run of 12 epochs (seed 1; begun with --epochs 13, and with the rates of 12 from within the
+// fifth on, by --resume) reaches 94.64 % of the test pictures, in 9 minutes an epoch on 2 cores
+// with AVX2 (AMD EPYC, family 25).
 #include "examples/networks/blocks.h"
 using namespace emulsion;
 using namespace emulsion::blocks;
